@@ -1,0 +1,44 @@
+# `make demo` and `make test` set everything up first. VENV, PYTHON and TORCH_INDEX may be given on the command line:
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu     a small CPU build of torch on Linux
+VENV ?= .venv
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := $(VENV)/bin
+DONE := $(VENV)/.installed
+THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+.PHONY: setup demo test test-all check docs bench clean
+
+setup: $(DONE)
+
+$(DONE): pyproject.toml requirements/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --progress-bar off $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) \
+		--constraint requirements/constraints.txt torch
+	$(BIN)/python -m pip install --quiet --progress-bar off --constraint requirements/constraints.txt --editable '.[dev]'
+	touch $(DONE)
+
+demo: setup
+	$(BIN)/byrote audit digits
+
+test: setup
+	$(THREADS) $(BIN)/python -m pytest -m 'not slow'
+
+test-all: setup
+	$(THREADS) $(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: setup
+	$(BIN)/python docs/build_catalog.py
+
+bench: setup
+	$(THREADS) $(BIN)/python benchmarks/ensemble.py
+	$(THREADS) $(BIN)/python benchmarks/measures.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,109 @@
+"""byrote: find what a neural network learned by rote, change something, and measure whether it helped.
+
+The names below are loaded when they are first used, so that `import byrote` stays light and does without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from byrote.auditing import audit as audit
+    from byrote.changes.card import card as card
+    from byrote.changes.registry import parse_change as parse_change
+    from byrote.child import change as change
+    from byrote.data.arrays import from_arrays as from_arrays
+    from byrote.data.dataset import Dataset as Dataset
+    from byrote.data.digits import digits as digits
+    from byrote.data.fashion_mnist import fashion_mnist as fashion_mnist
+    from byrote.data.hugging_face import from_hugging_face as from_hugging_face
+    from byrote.data.torch_dataset import from_torch as from_torch
+    from byrote.designs.coins import coins as coins
+    from byrote.designs.half_subset_pairs import half_subset_pairs as half_subset_pairs
+    from byrote.designs.iid_subsets import iid_subsets as iid_subsets
+    from byrote.designs.ratio_grid import ratio_grid as ratio_grid
+    from byrote.designs.two_splits import two_splits as two_splits
+    from byrote.errors import ByroteError as ByroteError
+    from byrote.imported import import_arrays as import_arrays
+    from byrote.recipes.augmentations import FeatureMask as FeatureMask
+    from byrote.recipes.augmentations import HorizontalFlip as HorizontalFlip
+    from byrote.recipes.augmentations import RandomShift as RandomShift
+    from byrote.recipes.co_teaching import CoTeaching as CoTeaching
+    from byrote.recipes.dropout import Dropout as Dropout
+    from byrote.recipes.gradient_transforms import ClipNorm as ClipNorm
+    from byrote.recipes.input_perturbations import ProjectedGradient as ProjectedGradient
+    from byrote.recipes.networks.backbone import Backbone as Backbone
+    from byrote.recipes.networks.mlp import MLP as MLP
+    from byrote.recipes.networks.network import Network as Network
+    from byrote.recipes.networks.resnet import ResNet as ResNet
+    from byrote.recipes.networks.small_cnn import SmallCNN as SmallCNN
+    from byrote.recipes.objectives.cross_entropy import CrossEntropy as CrossEntropy
+    from byrote.recipes.objectives.early_learning_regularization import (
+        EarlyLearningRegularization as EarlyLearningRegularization,
+    )
+    from byrote.recipes.optimizers import SGD as SGD
+    from byrote.recipes.optimizers import AdamW as AdamW
+    from byrote.recipes.recipe import Recipe as Recipe
+    from byrote.recipes.schedules import Constant as Constant
+    from byrote.recipes.schedules import Cosine as Cosine
+    from byrote.recipes.schedules import Linear as Linear
+    from byrote.recipes.schedules import Triangle as Triangle
+    from byrote.report.page import write_report as write_report
+    from byrote.run import Run as Run
+
+_HOMES = {
+    "audit": "auditing",
+    "card": "changes.card",
+    "parse_change": "changes.registry",
+    "change": "child",
+    "from_arrays": "data.arrays",
+    "Dataset": "data.dataset",
+    "digits": "data.digits",
+    "fashion_mnist": "data.fashion_mnist",
+    "from_hugging_face": "data.hugging_face",
+    "from_torch": "data.torch_dataset",
+    "coins": "designs.coins",
+    "half_subset_pairs": "designs.half_subset_pairs",
+    "iid_subsets": "designs.iid_subsets",
+    "ratio_grid": "designs.ratio_grid",
+    "two_splits": "designs.two_splits",
+    "ByroteError": "errors",
+    "import_arrays": "imported",
+    "FeatureMask": "recipes.augmentations",
+    "HorizontalFlip": "recipes.augmentations",
+    "RandomShift": "recipes.augmentations",
+    "CoTeaching": "recipes.co_teaching",
+    "Dropout": "recipes.dropout",
+    "ClipNorm": "recipes.gradient_transforms",
+    "ProjectedGradient": "recipes.input_perturbations",
+    "Backbone": "recipes.networks.backbone",
+    "MLP": "recipes.networks.mlp",
+    "Network": "recipes.networks.network",
+    "ResNet": "recipes.networks.resnet",
+    "SmallCNN": "recipes.networks.small_cnn",
+    "CrossEntropy": "recipes.objectives.cross_entropy",
+    "EarlyLearningRegularization": "recipes.objectives.early_learning_regularization",
+    "SGD": "recipes.optimizers",
+    "AdamW": "recipes.optimizers",
+    "Recipe": "recipes.recipe",
+    "Constant": "recipes.schedules",
+    "Cosine": "recipes.schedules",
+    "Linear": "recipes.schedules",
+    "Triangle": "recipes.schedules",
+    "write_report": "report.page",
+    "Run": "run",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'byrote' has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"byrote.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

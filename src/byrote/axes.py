@@ -1,0 +1,14 @@
+"""The axis words. Shapes in signatures, dims in shard headers and columns of tables use these and no others."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MODEL: Final = "model"
+PHASE: Final = "phase"
+CHECKPOINT: Final = "checkpoint"
+EXAMPLE: Final = "example"
+QUERY: Final = "query"
+CLASS: Final = "class"
+
+AXES: Final = (MODEL, PHASE, CHECKPOINT, EXAMPLE, QUERY, CLASS)

@@ -1,0 +1,50 @@
+"""Change: whatever a person does about memorization, at one of three stages, through the same door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int
+
+from byrote.data.dataset import Dataset
+from byrote.recipes.algorithm import Algorithm, State
+from byrote.run import Run
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Context:
+    """What a change may look at.
+
+    `forget` and `retain` are rows of the dataset: what the change is about, and the rest. For a change of models
+    they hold members of the model at hand only. `parent` is the run whose results chose them, where one did.
+    """
+
+    dataset: Dataset
+    rng: np.random.Generator
+    forget: Int[np.ndarray, " forgotten"] = field(default_factory=lambda: np.empty(0, np.int64))
+    retain: Int[np.ndarray, " retained"] = field(default_factory=lambda: np.empty(0, np.int64))
+    parent: Run | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainedModel:
+    """One trained model: the algorithm that trained it and its state."""
+
+    algorithm: Algorithm
+    state: State
+
+
+@runtime_checkable
+class Change(Protocol):
+    """A frozen dataclass with a stage, a name for the command line, and `apply`.
+
+    `apply` takes what its stage names (a `Dataset`, a recipe, a `TrainedModel`) and returns the changed one.
+    Its first field is what stands after `=` on the command line.
+    """
+
+    stage: ClassVar[str]
+    name: ClassVar[str]
+
+    def apply(self, stage: Any, context: Context) -> Any: ...

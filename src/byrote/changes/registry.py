@@ -1,0 +1,84 @@
+"""Changes by the name that they have on the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from byrote.changes.change import Change
+from byrote.changes.data.asymmetric_label_noise import AsymmetricLabelNoise
+from byrote.changes.data.exact_duplicates import ExactDuplicates
+from byrote.changes.data.near_duplicates import NearDuplicates
+from byrote.changes.data.out_of_distribution import OutOfDistribution
+from byrote.changes.data.rare_subpopulation import RareSubpopulation
+from byrote.changes.data.relabel_most_memorized import RelabelMostMemorized
+from byrote.changes.data.remove_most_memorized import RemoveMostMemorized
+from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
+from byrote.changes.model.fine_tune_on_rest import FineTuneOnRest
+from byrote.changes.model.gradient_ascent import GradientAscent
+from byrote.changes.recipe.early_learning import EarlyLearning
+from byrote.changes.recipe.random_shift import RandomShift
+from byrote.changes.recipe.weight_decay import WeightDecay
+from byrote.errors import BadInput
+
+CONTROLS: tuple[type[Any], ...] = (
+    SymmetricLabelNoise,
+    AsymmetricLabelNoise,
+    ExactDuplicates,
+    NearDuplicates,
+    OutOfDistribution,
+    RareSubpopulation,
+)
+REMEDIES: tuple[type[Any], ...] = (
+    RemoveMostMemorized,
+    RelabelMostMemorized,
+    WeightDecay,
+    RandomShift,
+    EarlyLearning,
+    FineTuneOnRest,
+    GradientAscent,
+)
+
+
+@cache
+def changes() -> dict[str, type[Any]]:
+    """Every change by its name; those of other packages (entry point group `byrote.changes`) included."""
+    found = {change.name: change for change in (*CONTROLS, *REMEDIES)}
+    found |= {point.name: point.load() for point in entry_points(group="byrote.changes")}
+    return dict(sorted(found.items()))
+
+
+def parse_change(text: str) -> Change:
+    """The change that `name` or `name=amount` stands for.
+
+    Example:
+        >>> parse_change("weight-decay=0.001")
+        WeightDecay(amount=0.001)
+
+    Raises:
+        BadInput: no such change, or no such amount.
+    """
+    name, _, amount = text.partition("=")
+    known = changes()
+    if name not in known:
+        raise BadInput(f"There is no change {name!r}.", hint=f"the changes are {', '.join(known)}.")
+    kind = known[name]
+    if not amount:
+        try:
+            made: Change = kind()
+        except TypeError:
+            raise BadInput(f"The change {name!r} needs an amount.", hint=f"{name}=0.05") from None
+        return made
+    first = dataclasses.fields(kind)[0]
+    number = int if first.type in (int, "int") else float
+    try:
+        value = number(amount)
+    except ValueError:
+        words = "a whole number" if number is int else "a number"
+        raise BadInput(f"The amount of the change {name!r} must be {words}. Got {amount!r}.") from None
+    if not 0 < value < float("inf"):
+        raise BadInput(f"The amount of the change {name!r} must be positive and finite. Got {amount!r}.")
+    changed: Change = kind(**{first.name: value})
+    return changed

@@ -1,0 +1,248 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from byrote.errors import ByroteError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Find what a neural network learned by rote, change something, and measure whether it helped.",
+)
+out = Console()
+err = Console(stderr=True)
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Training processes; as many as cores unless given.")]
+
+
+@app.command()
+def audit(
+    source: Annotated[str, typer.Argument(help="digits, fashion-mnist, or a Python file with dataset() and recipe().")],
+    models: Annotated[int, typer.Option(help="Models of the ensemble, an even number of at least 4.")] = 64,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="The run folder; runs/SOURCE unless given.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")] = 0,
+    workers: Workers = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU is taken where there is one.")] = None,
+    plant: Annotated[
+        list[str] | None,
+        typer.Option(help="Controls, as label-noise=0.05; may be repeated; 'none' for none."),
+    ] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where fashion-mnist's four idx .gz files are.")] = None,
+    checkpoints: Annotated[int, typer.Option(min=2, help="Clean passes over the data during training, at most.")] = 20,
+    compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; pays for long trainings.")] = False,
+    keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep every model's weights.")] = False,
+) -> None:
+    """Train an ensemble, find what it memorized, and write a report. The same command resumes a stopped audit."""
+    from byrote import audit as run_audit
+    from byrote.experiments import experiment
+    from byrote.report.page import write_report
+
+    plants = None if plant is None else [text for text in plant if text != "none"]
+    found = experiment(source, data_dir=data_dir, plants=plants, seed=seed)
+    run = run_audit(
+        found.dataset,
+        found.recipe,
+        heldout=found.heldout,
+        models=models,
+        out=out_folder or Path("runs") / Path(source).stem,
+        seed=seed,
+        workers=workers,
+        device=device,
+        compiled=compiled,
+        checkpoints=checkpoints,
+        keep_weights=keep_weights,
+        source=found.source,
+    )
+    with err.status("Measuring and writing the report…"):
+        page, shown = write_report(run)
+    _print_summary(shown)
+    out.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
+
+
+def _print_summary(shown: object) -> None:
+    from byrote.report.summary import sentences
+
+    for sentence in sentences(shown):  # type: ignore[arg-type]
+        out.print(escape(sentence), highlight=False)
+
+
+@app.command()
+def measure(
+    run_folder: RunFolder,
+    name: Annotated[str, typer.Argument(metavar="MEASURE", help="A key that `byrote measures` lists.")],
+    role: Annotated[
+        str, typer.Option(help="reference: the ensemble; full: the models trained on all data.")
+    ] = "reference",
+    top: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 10,
+) -> None:
+    """Run one measure on a run, show its top, and write its table into RUN/results."""
+    from byrote.results import PerExample
+    from byrote.run import Run, table
+
+    run = Run.open(run_folder)
+    result = run.measure(name, role=role)
+    out.print(escape(repr(result)), highlight=False)
+    if isinstance(result, PerExample):
+        rows = table(result, run.ids).to_pylist()
+        rows.sort(key=lambda row: (row["value"] != row["value"], -row["value"]))
+        columns = [column for column in rows[0] if column != "reason" or any(row["reason"] for row in rows[:top])]
+        _print_table(columns, [[row[column] for column in columns] for row in rows[:top]])
+        if result.note:
+            out.print(escape(result.note), highlight=False)
+
+
+def _print_table(columns: list[str], rows: list[list[object]]) -> None:
+    grid = Table(box=None, pad_edge=False)
+    for column in columns:
+        grid.add_column(
+            column,
+            justify="right" if rows and isinstance(rows[0][columns.index(column)], int | float) else "left",
+        )
+    for row in rows:
+        grid.add_row(*[escape(f"{cell:.3g}" if isinstance(cell, float) else str(cell)) for cell in row])
+    out.print(grid)
+
+
+@app.command()
+def measures(
+    name: Annotated[str | None, typer.Argument(metavar="MEASURE", help="Show one measure whole.")] = None,
+) -> None:
+    """List the catalog with the survey's taxonomy, or show one measure with formula, source and needs."""
+    import inspect
+
+    from byrote.measures.catalog import catalog, find
+
+    if name is None:
+        columns = ["measure", "section", "domain", "level", "evaluation", "unit", "what it means"]
+        _print_table(
+            columns,
+            [
+                [key, entry.section, entry.domain, entry.level, entry.evaluation, entry.unit, entry.title]
+                for key, entry in catalog().items()
+            ],
+        )
+        return
+    entry = find(name)
+    out.print(escape(inspect.getdoc(entry.function) or ""), highlight=False)
+    facts = {
+        "needs": ", ".join(entry.needs),
+        "unit": entry.unit,
+        "range": f"{entry.range[0]:g} to {entry.range[1]:g}",
+        "higher": entry.higher,
+        "source": entry.source,
+        "survey": f"section {entry.section}, {entry.domain}, {entry.level} level, {entry.evaluation} evaluation",
+    }
+    for fact, value in facts.items():
+        out.print(escape(f"{fact}: {value}"), highlight=False)
+
+
+@app.command()
+def change(
+    run_folder: RunFolder,
+    with_: Annotated[str, typer.Option("--with", help="A change, as remove-most-memorized=0.05.")],
+    forget: Annotated[
+        float, typer.Option(help="Share of the most memorized examples that an unlearning is about.")
+    ] = 0.05,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="The child's folder; RUN+CHANGE unless given.")
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Change the data, the recipe or the models of a run, audit again, and show what it did."""
+    from byrote import card as compare
+    from byrote import change as make_child
+    from byrote import parse_change
+    from byrote.experiments import rebuild
+    from byrote.report.page import write_report
+    from byrote.run import Run
+
+    run = Run.open(run_folder)
+    chosen = parse_change(with_)
+    found = rebuild(run.manifest.source)
+    run = run.attach(found.dataset, found.recipe, found.heldout)
+    child = make_child(run, chosen, forget=forget, out=out_folder, workers=workers)
+    with err.status("Measuring and writing the report…"):
+        page, _ = write_report(child)
+        compared = compare(run, child)
+    _print_card(compared)
+    out.print(f"\nReport of the changed run: {page}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def card(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The run before the change.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The run after it.")],
+) -> None:
+    """Compare two runs: what memorization, accuracy and every shared measure did, with intervals of the differences."""
+    from byrote import card as compare
+    from byrote.run import Run
+
+    _print_card(compare(Run.open(before), Run.open(after)))
+
+
+def _print_card(compared: object) -> None:
+    from byrote.report.summary import card_rows
+
+    columns, rows, notes = card_rows(compared)  # type: ignore[arg-type]
+    _print_table(columns, rows)
+    for note in notes:
+        out.print(escape(note), highlight=False)
+
+
+@app.command()
+def report(run_folder: RunFolder) -> None:
+    """Write RUN/report.html again."""
+    from byrote.experiments import rebuild
+    from byrote.report.page import write_report
+    from byrote.run import Run
+
+    run = Run.open(run_folder)
+    if run.manifest.source is not None and run.manifest.parent is None:
+        found = rebuild(run.manifest.source)
+        run = run.attach(found.dataset, found.recipe, found.heldout)
+    with err.status("Measuring and writing the report…"):
+        page, shown = write_report(run)
+    _print_summary(shown)
+    out.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def doctor() -> None:
+    """Tell what is installed, what is missing, and how fast this machine is."""
+    from byrote.doctor import examine
+
+    _print_table(["what", "found", "note"], [list(line) for line in examine()])
+
+
+def main() -> None:
+    """Run the command line; an error of the user's world ends with its sentence and status 2."""
+    try:
+        app()
+    except ByroteError as error:
+        err.print(f"[bold red]Error:[/] {escape(_wrapped(error.message))}", highlight=False)
+        if error.hint:
+            err.print(f"[bold]Hint:[/] {escape(_wrapped(error.hint))}", highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("Stopped. What is finished is kept; the same command goes on from there.")
+        sys.exit(130)
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, max(40, err.width - 8), break_long_words=False, break_on_hyphens=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""A dataset from a pair of arrays: the border where everything that can be wrong with data is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast, get_args
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from byrote.data.blocks import finite_rows
+from byrote.data.convert import Layout, image_layout, listed, to_numpy
+from byrote.data.dataset import Dataset, Display
+from byrote.data.labels import is_absent, read_labels
+from byrote.data.problems import Problems, counted, quoted
+
+
+def from_arrays(
+    inputs: Any,
+    targets: Any,
+    *,
+    name: str = "arrays",
+    ids: Any = None,
+    groups: Any = None,
+    class_names: Sequence[str] | None = None,
+    display: Display | None = None,
+) -> Dataset:
+    """A dataset from inputs [example, …] and one label an example (whole numbers or text).
+
+    float32 inputs are used as they are, also memory-mapped; other numbers are converted, and uint8 images
+    scaled to 0..1. Arrays that look like images ([n, H, W] or one or three channels, sides of at least 4)
+    become channel-first and are shown as images, unless `display` says otherwise.
+
+    Raises:
+        BadInput: something is wrong; all of it is said at once.
+
+    Example:
+        >>> from_arrays([[0.0, 1.0], [1.0, 0.0]], ["cat", "dog"], name="pets")
+        Dataset('pets', 2 examples of 2, 2 classes)
+    """
+    problems = Problems(name)
+    raw = _inputs(inputs, problems)
+    labels = _column(targets, "label", problems)
+    lengths = {"inputs": raw, "labels": labels}
+    for word, column in (("ids", ids), ("groups", groups)):
+        lengths[word] = None if column is None else _column(column, word[:-1], problems)
+    problems.settle()
+    assert raw is not None
+    assert labels is not None
+    if len({len(array) for array in lengths.values() if array is not None}) > 1:
+        counts = ", ".join(f"{len(array)} {word}" for word, array in lengths.items() if array is not None)
+        problems.add(f"its arrays must have one row an example, but there are {counts}")
+        problems.settle()
+
+    chosen_ids = numbered(name, len(raw)) if lengths["ids"] is None else _texts(lengths["ids"], "id", problems)
+    chosen_groups = None if lengths["groups"] is None else _texts(lengths["groups"], "group", problems)
+    _unique(chosen_ids, problems)
+    shaped, chosen_display = _displayed(raw, display, problems)
+    finite = finite_rows(shaped)
+    if not finite.all():
+        bad = counted(int((~finite).sum()), "example has", "examples have")
+        problems.add(f"{bad} NaN or infinite inputs ({quoted(chosen_ids[~finite])})")
+    read = read_labels(labels, ids=chosen_ids, class_names=class_names, problems=problems)
+    problems.settle()
+    return Dataset(
+        name=name,
+        inputs=shaped,
+        targets=read.targets,
+        ids=chosen_ids,
+        class_names=read.class_names,
+        groups=chosen_groups,
+        display=chosen_display,
+    )
+
+
+def numbered(name: str, count: int) -> Shaped[np.ndarray, " example"]:
+    """Ids by position, of equal length.
+
+    Example:
+        >>> numbered("pets", 2).tolist()
+        ['pets-0000', 'pets-0001']
+    """
+    width = max(4, len(str(count - 1)))
+    return np.array([f"{name}-{position:0{width}d}" for position in range(count)], np.str_)
+
+
+def _inputs(inputs: Any, problems: Problems) -> Shaped[np.ndarray, "..."] | None:
+    try:
+        array = to_numpy(inputs)
+        if array.dtype.kind == "O" and not any(isinstance(value, str) for value in array.flat):
+            array = array.astype(np.float64)
+    except (TypeError, ValueError):
+        problems.add("its inputs are not an array of numbers of one shape")
+        return None
+    if array.ndim and not len(array):
+        problems.add("it is empty")
+        return None
+    if array.dtype.kind not in "biuf":
+        problems.add(f"its inputs must be numbers, and are of type {array.dtype.name!r}")
+        return None
+    if array.ndim < 2 or 0 in array.shape[1:]:
+        problems.add(
+            f"its inputs must have an axis of examples and some features, but their shape is {array.shape}",
+            "a single feature is inputs[:, None]" if array.ndim == 1 else None,
+        )
+        return None
+    return array
+
+
+def _column(values: Any, word: str, problems: Problems) -> Shaped[np.ndarray, " example"] | None:
+    try:
+        array = listed(values)
+    except (TypeError, ValueError):
+        problems.add(f"it must have one {word} an example, but its {word}s are a {type(values).__name__!r}")
+        return None
+    if array.ndim == 1:
+        return array
+    hint = "from one-hot labels take targets.argmax(axis=1)" if array.ndim == 2 and word == "label" else None
+    problems.add(f"it must have one {word} an example, but the {word}s have the shape {array.shape}", hint)
+    return None
+
+
+def _texts(values: Shaped[np.ndarray, " example"], word: str, problems: Problems) -> Shaped[np.ndarray, " example"]:
+    missing = is_absent(values)
+    if missing.any():
+        rows = ", ".join(str(row) for row in np.flatnonzero(missing)[:3])
+        problems.add(f"{counted(int(missing.sum()), f'{word} is', f'{word}s are')} missing (rows from 0: {rows})")
+    return np.array([str(value) for value in values.tolist()], np.str_)
+
+
+def _unique(ids: Shaped[np.ndarray, " example"], problems: Problems) -> None:
+    values, counts = np.unique(ids, return_counts=True)
+    twice = values[counts > 1]
+    if len(twice):
+        problems.add(f"ids must be unique, but {counted(len(twice), 'is', 'are')} repeated ({quoted(twice)})")
+
+
+def _displayed(
+    raw: Shaped[np.ndarray, "example ..."], display: Display | None, problems: Problems
+) -> tuple[Float[np.ndarray, "example ..."], Display]:
+    shape = raw.shape[1:]
+    layout = image_layout(shape)
+    if display is None:
+        display = Display("row", shape) if layout is None else Display("image", _shown(shape, layout))
+    elif display.kind == "image":
+        layout = _fitting(shape, display.shape)
+        if layout is None and int(np.prod(shape)) != int(np.prod(display.shape)):
+            problems.add(f"images of shape {display.shape} cannot be shown from inputs of shape {shape}")
+    else:
+        layout = None
+        if display.feature_names and len(display.feature_names) != int(np.prod(shape)):
+            problems.add(f"{len(display.feature_names)} feature names do not fit {int(np.prod(shape))} features")
+    return _channel_first(_float32(raw, scaled=display.kind == "image"), layout), display
+
+
+def _shown(shape: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
+    sides = {"hw": shape[:2], "chw": shape[1:], "hwc": shape[:2]}[layout]
+    channels = {"hw": 1, "chw": shape[0], "hwc": shape[-1]}[layout]
+    return (*sides, 3) if channels == 3 else tuple(sides)
+
+
+def _fitting(shape: tuple[int, ...], shown: tuple[int, ...]) -> Layout | None:
+    for layout in get_args(Layout):
+        if len(shape) == (2 if layout == "hw" else 3) and _shown(shape, layout) == shown:
+            channels = {"hw": 1, "chw": shape[0], "hwc": shape[-1]}[layout]
+            if channels in (1, 3):
+                return cast(Layout, layout)
+    return None
+
+
+def _float32(raw: Shaped[np.ndarray, "example ..."], *, scaled: bool) -> Float[np.ndarray, "example ..."]:
+    if scaled and raw.dtype == np.uint8:
+        return np.asarray(np.divide(raw, np.float32(255), dtype=np.float32))
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported as such
+        return raw.astype(np.float32, copy=False)
+
+
+def _channel_first(array: Float[np.ndarray, "example ..."], layout: Layout | None) -> Float[np.ndarray, "example ..."]:
+    if layout == "hw":
+        return array[:, None]
+    return np.moveaxis(array, -1, 1) if layout == "hwc" else array

@@ -1,0 +1,162 @@
+"""Dataset: inputs, targets and stable ids, and how to show one example to a person."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from byrote.data.blocks import row_blocks
+from byrote.data.controls import Controls
+from byrote.data.problems import counted, quoted
+from byrote.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Display:
+    """How one example is shown: an image of `shape` (H, W) or (H, W, 3), or a row of named numbers."""
+
+    kind: Literal["image", "row"] = "row"
+    shape: tuple[int, ...] = ()
+    feature_names: tuple[str, ...] = ()
+
+    def picture(self, example: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
+        """One example in the shape of `shape`: channels last, as flat inputs already lie.
+
+        Example:
+            >>> Display("image", (4, 5, 3)).picture(np.zeros((3, 4, 5))).shape
+            (4, 5, 3)
+        """
+        channel_first = example.ndim == 3 and example.shape[0] in (1, 3) and example.shape[1:] == self.shape[:2]
+        return (np.moveaxis(example, 0, -1) if channel_first else example).reshape(self.shape or example.shape)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Examples to learn from. The functions `from_…` check what they are given; a `Dataset` is trusted.
+
+    Arrays are held as read-only views and never copied, so `inputs` may be memory-mapped. Images are
+    channel-first.
+    """
+
+    name: str
+    inputs: Shaped[np.ndarray, "example ..."]
+    targets: Int[np.ndarray, " example"]
+    ids: Shaped[np.ndarray, " example"]
+    class_names: tuple[str, ...]
+    groups: Shaped[np.ndarray, " example"] | None = None
+    controls: Controls = field(default_factory=Controls)
+    display: Display = field(default_factory=Display)
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "targets", "ids", "groups"):
+            array = getattr(self, name)
+            if array is not None:
+                object.__setattr__(self, name, _read_only(array))
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __repr__(self) -> str:
+        shape = " × ".join(str(size) for size in self.inputs.shape[1:])
+        return f"Dataset({self.name!r}, {len(self)} examples of {shape}, {self.classes} classes)"
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are, also those without an example here."""
+        return len(self.class_names)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what a model can learn from: inputs, targets, ids, class names, groups, in their order.
+
+        Name, display and the record of the controls do not enter; what the controls did to the data does.
+        """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(b"byrote dataset 1\n")
+        for array in (self.inputs, self.targets):
+            dtype = array.dtype.newbyteorder("<")
+            digest.update(f"{dtype.str} {array.shape}\n".encode())
+            for rows in row_blocks(array):
+                digest.update(np.ascontiguousarray(array[rows], dtype).data)
+        for texts in (self.ids, self.class_names, self.groups):
+            digest.update(b"none\n" if texts is None else f"{len(texts)}\n".encode())
+            for text in () if texts is None else texts:
+                encoded = str(text).encode("utf-8", "surrogatepass")
+                digest.update(f"{len(encoded)}:".encode() + encoded)
+        return digest.hexdigest()
+
+    @cached_property
+    def _order_of_ids(self) -> Int[np.ndarray, " example"]:
+        return np.argsort(self.ids, kind="stable")
+
+    def index_of(self, ids: Iterable[str]) -> Int[np.ndarray, " wanted"]:
+        """The positions of these ids.
+
+        Raises:
+            BadInput: an id is not in the dataset.
+        """
+        wanted = np.array([str(one) for one in ids], np.str_)
+        slots = np.searchsorted(self.ids, wanted, sorter=self._order_of_ids)
+        positions = self._order_of_ids[np.minimum(slots, len(self) - 1)]
+        absent = wanted[self.ids[positions] != wanted]
+        if len(absent):
+            has = counted(len(absent), "id is", "ids are")
+            raise BadInput(f"{has} not in the dataset {self.name!r}: {quoted(absent)}.")
+        return positions
+
+    def subset(self, indices: Shaped[np.ndarray, " selected"]) -> Dataset:
+        """The examples at these positions (or where a mask is true), in that order, with their controls.
+
+        Raises:
+            BadInput: a position is given twice.
+        """
+        chosen = np.arange(len(self))[indices]
+        if len(np.unique(chosen)) < len(chosen):
+            values, counts = np.unique(chosen, return_counts=True)
+            twice = quoted(self.ids[values[counts > 1]])
+            raise BadInput(f"A subset of the dataset {self.name!r} must name an example once. Got {twice} repeatedly.")
+        ids = self.ids[chosen]
+        return self.replace(
+            inputs=self.inputs[chosen],
+            targets=self.targets[chosen],
+            ids=ids,
+            groups=None if self.groups is None else self.groups[chosen],
+            controls=self.controls.restricted_to(ids),
+        )
+
+    def replace(self, **changes: Any) -> Dataset:
+        """The same dataset with other fields, as `dataclasses.replace`."""
+        return dataclasses.replace(self, **changes)
+
+
+def notes(dataset: Dataset) -> tuple[str, ...]:
+    """What a person should know before training; never a reason to stop."""
+    counts = np.bincount(dataset.targets, minlength=dataset.classes)
+    single = [dataset.class_names[label] for label in np.flatnonzero(counts == 1)]
+    empty = [dataset.class_names[label] for label in np.flatnonzero(counts == 0)]
+    sentences = []
+    if single:
+        they = ("It is", "it is") if len(single) == 1 else ("They are", "they are")
+        have = counted(len(single), "class has", "classes have")
+        sentences.append(
+            f"{have} a single example: {quoted(single, limit=5)}. "
+            f"{they[0]} the long tail that byrote exists for; {they[1]} kept."
+        )
+    if empty:
+        sentences.append(f"{counted(len(empty), 'class has', 'classes have')} no example: {quoted(empty, limit=5)}.")
+    return tuple(sentences)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view

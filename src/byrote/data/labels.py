@@ -1,0 +1,156 @@
+"""Labels: from whatever a user calls them to class indices and class names."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+
+from byrote.data.problems import Problems, counted, quoted
+
+MOST_CLASSES = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Class indices and the names they point into."""
+
+    targets: Int[np.ndarray, " example"]
+    class_names: tuple[str, ...]
+
+
+def read_labels(
+    labels: Shaped[np.ndarray, " example"],
+    *,
+    ids: Shaped[np.ndarray, " example"],
+    class_names: Sequence[str] | None,
+    problems: Problems,
+) -> Labels:
+    """Text becomes the index of its sorted class name, whole numbers stay; the rest goes to `problems`."""
+    names = None if class_names is None else tuple(str(name) for name in class_names)
+    if names is not None and len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        problems.add(f"its class names must differ, but {quoted(twice)} stands more than once")
+    missing = is_absent(labels) | is_minus_one(labels)
+    present = labels[~missing]
+    if missing.any():
+        problems.add(f"{counted(int(missing.sum()), 'label is', 'labels are')} missing ({_at(ids[missing])})")
+    if all_text(present):
+        return _text(present.astype(np.str_), missing, ids, names, problems)
+    if all_numbers(present):
+        return _whole(present.astype(np.float64), missing, ids, names, problems)
+    other = {type(one).__name__ for one in present.tolist()}
+    problems.add(f"its labels must be all whole numbers or all text, and are of type {quoted(sorted(other))}")
+    return Labels(np.zeros(len(labels), np.int64), names or ())
+
+
+def is_absent(values: Shaped[np.ndarray, " example"]) -> Bool[np.ndarray, " example"]:
+    """Where there is None, NaN or an empty text.
+
+    Example:
+        >>> is_absent(np.array([0.0, np.nan, -1.0]))
+        array([False,  True, False])
+    """
+    if values.dtype.kind == "O":
+        return np.fromiter((_absent(value) for value in values), bool, len(values))
+    if values.dtype.kind in "fcmM":
+        return np.asarray(np.isnan(values) if values.dtype.kind in "fc" else np.isnat(values))
+    return np.asarray(values == "") if values.dtype.kind in "UT" else np.zeros(len(values), bool)
+
+
+def is_minus_one(values: Shaped[np.ndarray, " example"]) -> Bool[np.ndarray, " example"]:
+    """Where there is the customary sign of a missing label."""
+    if values.dtype.kind == "O":
+        return np.fromiter((isinstance(one, numbers.Real) and one == -1 for one in values), bool, len(values))
+    return np.asarray(values == -1) if values.dtype.kind in "if" else np.zeros(len(values), bool)
+
+
+def all_text(values: Shaped[np.ndarray, " example"]) -> bool:
+    """Whether every value is text."""
+    return values.dtype.kind in "UT" or _all_of(values, str)
+
+
+def all_numbers(values: Shaped[np.ndarray, " example"]) -> bool:
+    """Whether every value is a real number."""
+    return values.dtype.kind in "biuf" or _all_of(values, numbers.Real)
+
+
+def _all_of(values: np.ndarray, kind: type) -> bool:
+    return values.dtype.kind == "O" and all(isinstance(value, kind) for value in values)
+
+
+def _absent(value: Any) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return value == "" if isinstance(value, str) else isinstance(value, numbers.Real) and math.isnan(value)
+
+
+def _at(ids: np.ndarray) -> str:
+    return f"{'example' if len(ids) == 1 else 'examples'} {quoted(ids)}"
+
+
+def _text(
+    present: Shaped[np.ndarray, " present"],
+    missing: Bool[np.ndarray, " example"],
+    ids: Shaped[np.ndarray, " example"],
+    class_names: tuple[str, ...] | None,
+    problems: Problems,
+) -> Labels:
+    names = tuple(sorted(set(present.tolist()))) if class_names is None else class_names
+    index = {name: position for position, name in enumerate(names)}
+    found = np.fromiter((index.get(text, -1) for text in present.tolist()), np.int64, len(present))
+    unknown = found < 0
+    if unknown.any():
+        what = counted(int(unknown.sum()), "label is", "labels are")
+        shown = quoted(dict.fromkeys(present[unknown].tolist()))
+        problems.add(
+            f"{what} none of the class names ({shown} at {_at(ids[~missing][unknown])})",
+            f"the class names are {quoted(sorted(names), limit=20)}",
+        )
+    return _finished(found, missing, names, problems, sound=not unknown.any())
+
+
+def _whole(
+    present: Float[np.ndarray, " present"],
+    missing: Bool[np.ndarray, " example"],
+    ids: Shaped[np.ndarray, " example"],
+    class_names: tuple[str, ...] | None,
+    problems: Problems,
+) -> Labels:
+    whole = np.isfinite(present) & (present == np.floor(present))
+    limit = MOST_CLASSES if class_names is None else len(class_names)
+    outside = whole & ((present < 0) | (present >= limit))
+    for wrong, one, many in (
+        (~whole, "label is not a whole number", "labels are not whole numbers"),
+        (outside, f"label is out of range 0 to {limit - 1}", f"labels are out of range 0 to {limit - 1}"),
+    ):
+        if wrong.any():
+            shown = ", ".join(f"{value:g}" for value in dict.fromkeys(present[wrong][:3].tolist()))
+            where = _at(ids[~missing][wrong])
+            problems.add(f"{counted(int(wrong.sum()), one, many)} ({shown} at {where})")
+    sound = bool(whole.all() and not outside.any())
+    found = np.where(whole & ~outside, present, 0).astype(np.int64)
+    largest = int(found.max(initial=-1))
+    names = tuple(str(label) for label in range(largest + 1)) if class_names is None else class_names
+    return _finished(found, missing, names, problems, sound=sound)
+
+
+def _finished(
+    found: Int[np.ndarray, " present"],
+    missing: Bool[np.ndarray, " example"],
+    names: tuple[str, ...],
+    problems: Problems,
+    *,
+    sound: bool,
+) -> Labels:
+    distinct = np.unique(found)
+    if sound and len(distinct) < 2 and len(found):
+        problems.add(f"it needs at least 2 classes, and every label is {names[distinct[0]]!r}")
+    targets = np.full(len(missing), -1, np.int64)
+    targets[~missing] = found
+    return Labels(targets, names)

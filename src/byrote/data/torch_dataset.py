@@ -1,0 +1,65 @@
+"""A dataset from any map-style torch dataset, without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from byrote.data.arrays import from_arrays
+from byrote.data.convert import gathered
+from byrote.data.dataset import Dataset
+from byrote.errors import BadInput
+
+
+def from_torch(
+    dataset: Any,
+    *,
+    name: str = "torch",
+    ids: Any = None,
+    groups: Any = None,
+    class_names: Sequence[str] | None = None,
+) -> Dataset:
+    """Read every item (input, target) once into memory; random transforms are frozen as they fall.
+
+    Class names come from the dataset's `classes` unless given.
+
+    Raises:
+        BadInput: the dataset has no length or no items, its shapes differ, or its content is refused.
+    """
+    count = _length(dataset, name)
+    own_names = getattr(dataset, "classes", None)
+    names = own_names if class_names is None and isinstance(own_names, (list, tuple)) else class_names
+    inputs, targets = gathered(_items(dataset, count, name), count=count, name=name)
+    return from_arrays(inputs, targets, name=name, ids=ids, groups=groups, class_names=names)
+
+
+def _length(dataset: Any, name: str) -> int:
+    if not hasattr(dataset, "__getitem__"):
+        raise _iterable(dataset, name)
+    try:
+        count = len(dataset)
+    except (TypeError, NotImplementedError):
+        raise _iterable(dataset, name) from None
+    if count == 0:
+        raise BadInput(f"The dataset {name!r} cannot be used: it is empty.")
+    return count
+
+
+def _iterable(dataset: Any, name: str) -> BadInput:
+    return BadInput(
+        f"The dataset {name!r} must be map-style, with a length and items by position. "
+        f"Got a {type(dataset).__name__!r}.",
+        hint="collect an iterable dataset first, as list(dataset).",
+    )
+
+
+def _items(dataset: Any, count: int, name: str) -> Iterator[tuple[Any, Any]]:
+    for position in range(count):
+        try:
+            item = dataset[position]
+        except NotImplementedError:
+            raise _iterable(dataset, name) from None
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            got = f"{len(item)} values" if isinstance(item, (tuple, list)) else f"a {type(item).__name__!r}"
+            raise BadInput(f"Items of {name!r} must be pairs (input, target). Item {position} is {got}.")
+        yield item[0], item[1]

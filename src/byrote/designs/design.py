@@ -1,0 +1,190 @@
+"""Design: who is trained on what, fixed before anything trains."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Int8, UInt8
+
+from byrote.errors import BadInput
+
+NO_PAIR = -1
+ROLES = ("reference", "full", "target")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Phase:
+    """One stretch of training; a later phase goes on from the network that the earlier one left.
+
+    `count[model, example]` says how often the example is shown per epoch. `labels[example]` overrides labels where
+    it is not -1. `epochs` is the length; None takes the recipe's.
+    """
+
+    name: str
+    count: UInt8[np.ndarray, "model example"]
+    epochs: int | None = None
+    labels: Int[np.ndarray, " example"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Design:
+    """The phases of every model, their pairs and roles.
+
+    `pair[model]` names the complementary pair a model belongs to (-1 = none). `role[model]` indexes `ROLES`:
+    reference models make the ensemble, full ones train on all data beside it, targets are what an audit is about.
+    """
+
+    name: str
+    phases: tuple[Phase, ...]
+    pair: Int[np.ndarray, " model"]
+    role: Int8[np.ndarray, " model"]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    known: bool = True
+
+    @property
+    def models(self) -> int:
+        """How many models there are."""
+        return len(self.pair)
+
+    @property
+    def examples(self) -> int:
+        """How many examples the design is about."""
+        return int(self.phases[0].count.shape[1])
+
+    @property
+    def member(self) -> Int8[np.ndarray, "model example"]:
+        """1 where any phase shows the example to the model, 0 where none does, -1 where nobody knows."""
+        shown = self.phases[0].count > 0
+        for phase in self.phases[1:]:
+            shown = shown | (phase.count > 0)
+        member = shown.astype(np.int8)
+        if not self.known:
+            member[self.phases[0].count == UNKNOWN_COUNT] = -1
+        return member
+
+    def models_of(self, role: str) -> Int[np.ndarray, " chosen"]:
+        """Indices of the models in that role."""
+        return np.flatnonzero(self.role == ROLES.index(role))
+
+    def joined(self, other: Design) -> Design:
+        """Both designs' models side by side; pairs keep their partners."""
+        if len(self.phases) != len(other.phases):
+            raise BadInput(
+                f"Designs of {len(self.phases)} and {len(other.phases)} phases cannot be joined.",
+                hint="join designs with the same number of phases.",
+            )
+        phases = tuple(
+            replace(a, count=np.concatenate([a.count, b.count])) for a, b in zip(self.phases, other.phases, strict=True)
+        )
+        shifted = np.where(other.pair >= 0, other.pair + self.pair.max(initial=NO_PAIR) + 1, NO_PAIR)
+        return replace(
+            self,
+            name=f"{self.name}+{other.name}",
+            phases=phases,
+            pair=np.concatenate([self.pair, shifted]),
+            role=np.concatenate([self.role, other.role]),
+            parameters={**self.parameters, **other.parameters},
+            known=self.known and other.known,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Name, parameters and phases in plain words, for manifests."""
+        return {
+            "name": self.name,
+            "parameters": dict(self.parameters),
+            "models": self.models,
+            "phases": [{"name": phase.name, "epochs": phase.epochs} for phase in self.phases],
+            "known": self.known,
+            "fingerprint": self.fingerprint(),
+        }
+
+    def fingerprint(self) -> str:
+        """A digest of everything that the design fixes."""
+        digest = hashlib.sha256()
+        for name, array in self.tensors().items():
+            digest.update(f"{name}{array.shape}{array.dtype}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        digest.update(json.dumps([[phase.name, phase.epochs] for phase in self.phases]).encode())
+        return digest.hexdigest()
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The arrays as they are written to `design.safetensors`."""
+        arrays: dict[str, np.ndarray] = {"pair": self.pair.astype(np.int64), "role": self.role}
+        for index, phase in enumerate(self.phases):
+            arrays[f"count.{index}"] = phase.count
+            if phase.labels is not None:
+                arrays[f"labels.{index}"] = phase.labels
+        return arrays
+
+    @classmethod
+    def from_tensors(cls, arrays: Mapping[str, np.ndarray], described: Mapping[str, Any]) -> Design:
+        """What `tensors` and `describe` took apart, put together."""
+        phases = tuple(
+            Phase(
+                name=phase["name"],
+                count=arrays[f"count.{index}"],
+                epochs=phase["epochs"],
+                labels=arrays.get(f"labels.{index}"),
+            )
+            for index, phase in enumerate(described["phases"])
+        )
+        return cls(
+            name=described["name"],
+            phases=phases,
+            pair=arrays["pair"],
+            role=arrays["role"],
+            parameters=described["parameters"],
+            known=described["known"],
+        )
+
+
+#: A count that stands for "nobody knows whether this was shown"; only in designs of imported or observed runs.
+UNKNOWN_COUNT = 255
+
+
+def observed(member: Int[np.ndarray, "model example"], pair: Int[np.ndarray, " model"]) -> Design:
+    """The design of models that somebody else trained: membership 1, 0 or -1 = unknown, as told."""
+    count = np.where(member < 0, UNKNOWN_COUNT, member).astype(np.uint8)
+    return Design(
+        name="observed",
+        phases=(Phase(name="train", count=count),),
+        pair=pair.astype(np.int64),
+        role=np.zeros(len(member), np.int8),
+        known=False,
+    )
+
+
+def one_phase(
+    name: str,
+    member: np.ndarray,
+    *,
+    pair: np.ndarray | None = None,
+    role: str = "reference",
+    **parameters: Any,
+) -> Design:
+    """A design of a single phase that shows each member once an epoch."""
+    models = len(member)
+    return Design(
+        name=name,
+        phases=(Phase(name="train", count=member.astype(np.uint8)),),
+        pair=np.full(models, NO_PAIR, np.int64) if pair is None else pair.astype(np.int64),
+        role=np.full(models, ROLES.index(role), np.int8),
+        parameters=parameters,
+    )
+
+
+def check_sizes(name: str, examples: int, models: int, *, at_least: int) -> None:
+    """Refuse a design of too few examples or models, in one sentence."""
+    if models < at_least:
+        raise BadInput(
+            f"The 'models' argument of {name} must be at least {at_least}, so that every example has 2 models trained "
+            f"with it and 2 without it. Got {models}.",
+            hint="64 models give errors of about .1 an example; `--models 64`.",
+        )
+    if examples < 2:
+        raise BadInput(f"The 'examples' argument of {name} must be at least 2. Got {examples}.")

@@ -1,0 +1,36 @@
+"""Two splits: train on one half, then go on with the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from byrote.designs.design import ROLES, Design, Phase, check_sizes
+from byrote.designs.half_subset_pairs import half_subset_pairs
+
+
+def two_splits(examples: int, models: int, *, epochs: int | None = None, rng: np.random.Generator) -> Design:
+    """A first phase on half A and a second on half B; the mate of each model goes the other way round.
+
+    `epochs` is the length of the second phase; None takes the recipe's.
+
+    Source: Maini et al. 2022, arXiv:2210.15031 (second-split forgetting).
+
+    Example:
+        >>> first, second = two_splits(6, 4, rng=np.random.default_rng(0)).phases
+        >>> bool((first.count + second.count == 1).all()), bool((first.count[0] == second.count[1]).all())
+        (True, True)
+    """
+    check_sizes("two_splits", examples, models, at_least=4)
+    halves = half_subset_pairs(examples, models, rng=rng)
+    first = halves.phases[0].count
+    mate = np.arange(models) ^ 1
+    return Design(
+        name="two_splits",
+        phases=(
+            Phase(name="first split", count=first),
+            Phase(name="second split", count=first[mate], epochs=epochs),
+        ),
+        pair=halves.pair,
+        role=np.full(models, ROLES.index("reference"), np.int8),
+        parameters={"second_epochs": epochs},
+    )

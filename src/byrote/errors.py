@@ -1,0 +1,50 @@
+"""Errors of the user's world: one sentence that quotes the value, and a hint where the mend is known."""
+
+from __future__ import annotations
+
+
+class ByroteError(Exception):
+    """Something outside byrote is not as it must be; the command line prints it and ends with status 2."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} Hint: {self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.message, self.hint))
+
+
+def _rebuild(kind: type[ByroteError], message: str, hint: str | None) -> ByroteError:
+    return kind(message, hint=hint)
+
+
+class BadInput(ByroteError):
+    """Data, a file or an argument that cannot be used."""
+
+
+class MissingEvidence(ByroteError):
+    """A measure asks for evidence that the run does not hold."""
+
+
+class TooFewModels(ByroteError):
+    """The claim rests on more models than there are."""
+
+
+class RunMismatch(ByroteError):
+    """A run folder belongs to another audit."""
+
+
+class DamagedShard(ByroteError):
+    """A shard whose content does not fit its checksum."""
+
+
+class WorkerFailed(ByroteError):
+    """A training process ended, again and again, without a result."""
+
+
+class NotEnoughRoom(ByroteError):
+    """Too little memory or disk for what was asked."""

@@ -1,0 +1,116 @@
+"""The manifest: what a run is, written before anything trains."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from byrote.errors import BadInput, RunMismatch
+from byrote.evidence.shards import SCHEMA_VERSION, write_bytes
+
+FILE = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry:
+    """One model of a run: where it came from, what it is for, and what fixed it."""
+
+    index: int
+    origin: str
+    role: str
+    pair: int
+    seed: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What must be known to resume, to interpret and to repeat a run.
+
+    `identity` holds whatever makes two audits the same audit; `executor` how the models were divided into blocks,
+    which a resume reuses; `source` how the command line builds the dataset and recipe again; `parent` the run that
+    this one is a changed form of.
+    """
+
+    byrote: str
+    created: str
+    origin: str
+    dataset: dict[str, Any]
+    heldout: dict[str, Any] | None
+    identity: dict[str, Any]
+    design: dict[str, Any]
+    models: tuple[ModelEntry, ...]
+    executor: dict[str, Any]
+    checkpoints: tuple[int, ...]
+    environment: dict[str, Any]
+    evidence: tuple[str, ...]
+    source: dict[str, Any] | None = None
+    parent: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+    schema: str = field(default=SCHEMA_VERSION)
+
+    def write(self, folder: Path) -> None:
+        """Put it into the run folder."""
+        text = json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False)
+        write_bytes(folder / FILE, text.encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """The manifest of a run folder.
+
+        Raises:
+            BadInput: there is none, or it is not one that this version can read.
+        """
+        path = folder / FILE
+        try:
+            content = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise BadInput(
+                f"The folder {str(folder)!r} is no run: it holds no {FILE}.",
+                hint="`byrote audit digits` makes one.",
+            ) from None
+        except (ValueError, OSError) as error:
+            raise BadInput(f"The file {str(path)!r} cannot be read as a manifest: {error}.") from error
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA_VERSION:
+            found = content.get("schema") if isinstance(content, dict) else type(content).__name__
+            raise BadInput(
+                f"The file {str(path)!r} has schema version {found!r}; this byrote reads version {SCHEMA_VERSION!r}."
+            )
+        try:
+            models = tuple(ModelEntry(**entry) for entry in content.pop("models"))
+            for name in ("checkpoints", "evidence", "notes"):
+                content[name] = tuple(content[name])
+            return cls(models=models, **content)
+        except (KeyError, TypeError) as error:
+            raise BadInput(f"The file {str(path)!r} is not a manifest of byrote: {error}.") from error
+
+
+def refuse_mismatch(folder: Path, found: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Refuse to go on with a run folder of another audit, and name what differs."""
+    changed = differences(found, json.loads(json.dumps(asked)))
+    if changed:
+        raise RunMismatch(
+            f"The run folder {str(folder)!r} belongs to another audit: {'; '.join(changed)}.",
+            hint="give another folder with --out, or remove this one.",
+        )
+
+
+def differences(found: Any, asked: Any, where: str = "") -> list[str]:
+    """The places at which two trees of settings differ, each as "name was this, now that"."""
+    if isinstance(found, dict) and isinstance(asked, dict):
+        names = sorted({*found, *asked})
+        return [
+            line
+            for name in names
+            for line in differences(found.get(name), asked.get(name), f"{where}.{name}" if where else name)
+        ]
+    if found == asked:
+        return []
+    return [f"{where} was {short(found)}, now {short(asked)}"]
+
+
+def short(value: Any) -> str:
+    """A value as it stands in an error sentence."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:12] + "…" + text[-8:]

@@ -1,0 +1,123 @@
+"""The names of evidence. A name means one thing everywhere: in shards, in a measure's needs, in imported arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from byrote.axes import CHECKPOINT, CLASS, EXAMPLE, MODEL, QUERY
+from byrote.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a named array holds. `derived` computes it from another of the same kind where it was not stored."""
+
+    dims: tuple[str, ...]
+    dtype: str
+    unit: str
+    meaning: str
+    derived: tuple[str, Callable[[np.ndarray], np.ndarray]] | None = None
+
+
+def loss_of(log_odds: np.ndarray) -> np.ndarray:
+    """Cross-entropy from log-odds: -log p = log(1 + exp(-log_odds)), without overflow.
+
+    Example:
+        >>> loss_of(np.array([0.0])).round(4)
+        array([0.6931])
+    """
+    return np.logaddexp(0.0, -log_odds)
+
+
+def correct_of(logit_margin: np.ndarray) -> np.ndarray:
+    """Correct where the label's logit is strictly the largest: a tie is no prediction."""
+    correct: np.ndarray = logit_margin > 0
+    return correct
+
+
+def _outputs(example: str) -> dict[str, Quantity]:
+    per_model = (MODEL, example)
+    return {
+        "logits": Quantity((*per_model, CLASS), "float32", "logit", "the network's outputs; kept while they fit"),
+        "log_odds": Quantity(per_model, "float32", "nat", "z_y - logsumexp of the other logits"),
+        "logit_margin": Quantity(per_model, "float32", "logit", "z_y - the largest other logit"),
+        "entropy": Quantity(per_model, "float32", "nat", "entropy of the predicted distribution"),
+        "top_confidence": Quantity(per_model, "float32", "probability", "largest predicted probability"),
+        "prediction": Quantity(per_model, "int32", "class", "the class of the largest logit"),
+        "correct": Quantity(
+            per_model, "bool", "", "the label's logit is strictly the largest", ("logit_margin", correct_of)
+        ),
+        "probability": Quantity(per_model, "float32", "probability", "probability of the label", ("log_odds", expit)),
+        "loss": Quantity(per_model, "float32", "nat", "cross-entropy of the label", ("log_odds", loss_of)),
+    }
+
+
+_TRAJECTORY = (MODEL, CHECKPOINT, EXAMPLE)
+_PRESENTED = (MODEL, EXAMPLE)
+
+SCHEMA: dict[str, dict[str, Quantity]] = {
+    # the network's answers on the training examples (members or not), evaluation mode, at the end of a phase
+    "outputs": _outputs(EXAMPLE),
+    # the same on held-out examples
+    "heldout": _outputs(QUERY),
+    # answers on the training examples in evaluation mode at the checkpoints
+    "trajectory": {
+        "log_odds": Quantity(_TRAJECTORY, "float32", "nat", "z_y - logsumexp of the other logits"),
+        "logit_margin": Quantity(_TRAJECTORY, "float32", "logit", "z_y - the largest other logit"),
+        "entropy": Quantity(_TRAJECTORY, "float32", "nat", "entropy of the predicted distribution"),
+        "top_confidence": Quantity(_TRAJECTORY, "float32", "probability", "largest predicted probability"),
+        "correct": Quantity(
+            _TRAJECTORY, "bool", "", "the label's logit is strictly the largest", ("logit_margin", correct_of)
+        ),
+        "probability": Quantity(_TRAJECTORY, "float32", "probability", "of the label", ("log_odds", expit)),
+        "loss": Quantity(_TRAJECTORY, "float32", "nat", "cross-entropy of the label", ("log_odds", loss_of)),
+        "epochs": Quantity((CHECKPOINT,), "int64", "epoch", "epochs done at each checkpoint; 0 is the initial network"),
+    },
+    # what the training step itself saw, before its update, in training mode, augmented; reduced while it streamed
+    "presentation": {
+        "presentations": Quantity(_PRESENTED, "int32", "", "how often the example was shown"),
+        "loss_sum": Quantity(_PRESENTED, "float32", "nat", "sum of the loss over the presentations"),
+        "logit_margin_sum": Quantity(_PRESENTED, "float32", "logit", "sum of the margin over the presentations"),
+        "forgetting_count": Quantity(_PRESENTED, "int32", "", "times wrong right after being correct"),
+        "first_learned": Quantity(_PRESENTED, "int32", "presentation", "first correct presentation, from 1; 0 = never"),
+    },
+    # class probabilities summed over a block of models, where logits are too many to keep
+    "class_probability": {
+        "sum_in": Quantity((EXAMPLE, CLASS), "float32", "probability", "summed over the block's members"),
+        "sum_out": Quantity((EXAMPLE, CLASS), "float32", "probability", "summed over the block's non-members"),
+        "count_in": Quantity((EXAMPLE,), "int32", "", "members in the block"),
+        "count_out": Quantity((EXAMPLE,), "int32", "", "non-members in the block"),
+    },
+    # facts of the design and the data, by the same door
+    "design": {
+        "member": Quantity((MODEL, EXAMPLE), "int8", "", "1 trained on, 0 not, -1 unknown"),
+        "pair": Quantity((MODEL,), "int64", "", "complementary pair that the model belongs to; -1 = none"),
+    },
+    "data": {
+        "label": Quantity((EXAMPLE,), "int64", "class", "the label trained on"),
+    },
+    "controls": {
+        "label_noise": Quantity((EXAMPLE,), "bool", "", "a wrong label was planted"),
+        "exact_duplicate": Quantity((EXAMPLE,), "bool", "", "an exact copy was planted"),
+        "near_duplicate": Quantity((EXAMPLE,), "bool", "", "a disturbed copy was planted"),
+        "out_of_distribution": Quantity((EXAMPLE,), "bool", "", "an example from elsewhere was planted"),
+        "rare_subpopulation": Quantity((EXAMPLE,), "bool", "", "made a member of a rare subpopulation"),
+    },
+}
+
+
+def quantity(name: str) -> Quantity:
+    """The entry of `kind.quantity`.
+
+    Raises:
+        BadInput: the schema has no such name.
+    """
+    kind, _, column = name.partition(".")
+    if column not in SCHEMA.get(kind, {}):
+        names = sorted(f"{k}.{c}" for k, columns in SCHEMA.items() for c in columns)
+        raise BadInput(f"There is no evidence named {name!r}.", hint=f"the names are {', '.join(names)}.")
+    return SCHEMA[kind][column]

@@ -1,0 +1,95 @@
+"""Shards: safetensors files that are written whole, once, with a checksum. A shard that exists is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from byrote.errors import DamagedShard
+
+SCHEMA_VERSION = "1"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Bring a file into being in one piece: temporary name, fsync, rename, fsync of the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def checksum(columns: Mapping[str, np.ndarray], header: Mapping[str, str]) -> str:
+    """sha256 over names, dtypes, shapes, content and header."""
+    digest = hashlib.sha256(json.dumps(sorted(header.items())).encode())
+    for name in sorted(columns):
+        array = np.ascontiguousarray(columns[name])
+        digest.update(f"{name}|{array.dtype}|{array.shape}|".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def write_shard(path: Path, columns: Mapping[str, np.ndarray], header: Mapping[str, str]) -> None:
+    """Write named arrays with a header of words; the schema version and the checksum join the header."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in columns.items()}
+    full = {**header, "schema": SCHEMA_VERSION}
+    write_bytes(path, save(arrays, {**full, "checksum": checksum(arrays, full)}))
+
+
+def read_shard(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a shard.
+
+    Raises:
+        DamagedShard: it is missing, cut, foreign, or its content does not fit its checksum.
+    """
+    try:
+        with safe_open(path, framework="numpy") as shard:
+            header = dict(shard.metadata() or {})
+            arrays = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DamagedShard(f"The shard {str(path)!r} cannot be read: {error}.") from error
+    if header.pop("checksum", None) != checksum(arrays, header):
+        raise DamagedShard(f"The content of the shard {str(path)!r} does not fit its checksum.")
+    return arrays
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """The words in a shard's header, of a shard that was verified before."""
+    with safe_open(path, framework="numpy") as shard:
+        return dict(shard.metadata() or {})
+
+
+def read_columns(path: Path, names: Iterable[str], examples: slice) -> dict[str, np.ndarray]:
+    """A block of examples (the last axis, or the one before classes for `logits`) of a shard verified before."""
+    with safe_open(path, framework="numpy") as shard:
+        columns = {}
+        for name in names:
+            part = shard.get_slice(name)
+            dims = len(part.get_shape())
+            if name == "logits":
+                columns[name] = part[examples, :]
+            elif dims == 1:
+                columns[name] = part[examples]
+            else:
+                columns[name] = part[:, examples]
+        return columns

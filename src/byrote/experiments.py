@@ -1,0 +1,169 @@
+"""Experiments by name or file: a dataset, a recipe, and how to find both again."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from byrote.changes.change import Context
+from byrote.changes.registry import CONTROLS, parse_change
+from byrote.data.dataset import Dataset
+from byrote.data.digits import digits
+from byrote.data.fashion_mnist import fashion_mnist
+from byrote.errors import BadInput
+from byrote.recipes.algorithm import TrainingRecipe
+from byrote.recipes.networks.mlp import MLP
+from byrote.recipes.optimizers import SGD
+from byrote.recipes.recipe import Recipe
+
+NAMES = ("digits", "fashion-mnist")
+DEFAULT_PLANTS = {"digits": ("label-noise=0.05",), "fashion-mnist": ("label-noise=0.05",)}
+DIGITS = Recipe(network=MLP(hidden=(256,)), epochs=100, batch_size=32, optimizer=SGD(lr=0.05, momentum=0.9))
+FASHION_MNIST = Recipe(network=MLP(hidden=(512,)), epochs=30, batch_size=128, optimizer=SGD(lr=0.05, momentum=0.9))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Experiment:
+    """What an audit needs, and `source`, from which `rebuild` makes it again."""
+
+    dataset: Dataset
+    heldout: Dataset | None
+    recipe: TrainingRecipe
+    source: dict[str, Any]
+
+
+def experiment(name: str, *, data_dir: str | None, plants: Sequence[str] | None, seed: int) -> Experiment:
+    """The experiment that a word of the command line stands for, with its controls planted.
+
+    Raises:
+        BadInput: nothing goes by that name, or its data cannot be used.
+    """
+    if name == "digits":
+        dataset, heldout = digits()
+        built = Experiment(dataset=dataset, heldout=heldout, recipe=DIGITS, source={})
+    elif name == "fashion-mnist":
+        if data_dir is None:
+            raise BadInput(
+                "The source 'fashion-mnist' needs the folder of its four idx .gz files.",
+                hint="--data-dir /usr/share/datasets/fashion-mnist after `apt install dataset-fashion-mnist`.",
+            )
+        dataset, heldout = fashion_mnist(data_dir)
+        built = Experiment(dataset=dataset, heldout=heldout, recipe=FASHION_MNIST, source={})
+    elif name.endswith(".py"):
+        built = from_file(Path(name))
+        name = str(Path(name).resolve())
+    else:
+        raise BadInput(
+            f"There is no source {name!r}.",
+            hint=f"name one of {', '.join(NAMES)}, or a Python file that defines dataset() and recipe().",
+        )
+    chosen = tuple(DEFAULT_PLANTS.get(name, ()) if plants is None else plants)
+    return replace(
+        built,
+        dataset=planted(built.dataset, chosen, seed),
+        source={"name": name, "data_dir": data_dir, "plants": list(chosen), "seed": seed},
+    )
+
+
+def rebuild(source: dict[str, Any] | None) -> Experiment:
+    """The experiment of a run, from its manifest.
+
+    Raises:
+        BadInput: the run was made from Python, or its source is gone.
+    """
+    if source is None:
+        raise BadInput(
+            "This run was made from Python, so the command line cannot build its data and recipe again.",
+            hint="use byrote.change(run, …) from Python.",
+        )
+    return experiment(source["name"], data_dir=source["data_dir"], plants=source["plants"], seed=source["seed"])
+
+
+def planted(dataset: Dataset, plants: Sequence[str], seed: int) -> Dataset:
+    """The dataset with controls, planted in this order.
+
+    Raises:
+        BadInput: a name is not that of a control.
+    """
+    known = {control.name for control in CONTROLS}
+    for index, text in enumerate(plants):
+        if text.partition("=")[0] not in known:
+            raise BadInput(f"{text!r} cannot be planted.", hint=f"plant {', '.join(sorted(known))}.")
+        context = Context(dataset=dataset, rng=np.random.default_rng([seed, 3, index]))
+        dataset = parse_change(text).apply(dataset, context)
+    return dataset
+
+
+def from_file(path: Path) -> Experiment:
+    """The experiment of a Python file that defines `dataset()`, `recipe()` and, if it likes, `heldout()`.
+
+    Raises:
+        BadInput: the file is not there, does not run, or lacks one of them.
+    """
+    module = _imported(path)
+    lacking = [name for name in ("dataset", "recipe") if not callable(getattr(module, name, None))]
+    if lacking:
+        raise BadInput(
+            f"The file {str(path)!r} does not define {' and '.join(f'{name}()' for name in lacking)}.",
+            hint="dataset() returns a byrote.Dataset (byrote.from_arrays makes one), recipe() a byrote.Recipe.",
+        )
+    made = {name: _called(module, name, path) for name in ("dataset", "recipe", "heldout") if hasattr(module, name)}
+    for name in ("dataset", "heldout"):
+        if name in made and not isinstance(made[name], Dataset):
+            raise BadInput(
+                f"{name}() of {str(path)!r} must return a byrote.Dataset. Got {type(made[name]).__name__}.",
+                hint="byrote.from_arrays(inputs, targets), byrote.from_torch(…) or byrote.from_hugging_face(…).",
+            )
+    recipe = made["recipe"]
+    if not (hasattr(recipe, "bind") and hasattr(recipe, "describe")):
+        raise BadInput(
+            f"recipe() of {str(path)!r} must return a byrote.Recipe. Got {type(recipe).__name__}.",
+            hint="byrote.Recipe(network=byrote.Network(MyNet), epochs=…).",
+        )
+    return Experiment(dataset=made["dataset"], heldout=made.get("heldout"), recipe=recipe, source={})
+
+
+def _imported(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise BadInput(f"There is no file {str(path)!r}.")
+    name = f"byrote_experiment_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _raised(path, "Running", error) from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+    cloudpickle.register_pickle_by_value(module)  # workers have no such module
+    return module
+
+
+def _called(module: ModuleType, name: str, path: Path) -> Any:
+    try:
+        return getattr(module, name)()
+    except BadInput:
+        raise
+    except Exception as error:
+        raise _raised(path, f"{name}() of", error) from error
+
+
+def _raised(path: Path, what: str, error: Exception) -> BadInput:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    line = lines[-1] if lines else getattr(error, "lineno", None)
+    where = f" (line {line})" if line else ""
+    return BadInput(f"{what} {str(path)!r} raised {type(error).__name__}: {error}{where}.")

@@ -1,0 +1,99 @@
+"""The set-up of a run folder: everything but the evidence, the manifest last."""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from byrote.data.controls import Controls
+from byrote.data.dataset import Dataset
+from byrote.designs.design import ROLES, Design
+from byrote.errors import RunMismatch
+from byrote.evidence.manifest import Manifest, ModelEntry
+from byrote.evidence.shards import write_bytes, write_shard
+
+
+def set_up(
+    folder: Path, manifest: Manifest, design: Design, ids: np.ndarray, labels: np.ndarray, controls: Controls
+) -> None:
+    """Write the tables, the design, and then the manifest: where it stands, the rest does."""
+    write_bytes(folder / "examples.parquet", _parquet(pa.table({"example": ids.astype(object), "label": labels})))
+    write_bytes(folder / "controls.parquet", _parquet(controls.to_table()))
+    write_shard(folder / "design.safetensors", design.tensors(), {"kind": "design"})
+    manifest.write(folder)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def hold(folder: Path) -> FileLock:
+    """The folder's lock, taken; it goes with the process that holds it.
+
+    Raises:
+        RunMismatch: another process works in the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunMismatch(
+            f"Another process is at work in the run folder {str(folder)!r}.",
+            hint="wait for it, stop it, or give another folder with --out.",
+        ) from None
+    return lock
+
+
+def dataset_facts(dataset: Dataset) -> dict[str, Any]:
+    """What a manifest says of a dataset; contents stay out."""
+    return {
+        "name": dataset.name,
+        "examples": len(dataset),
+        "input_shape": list(dataset.inputs.shape[1:]),
+        "class_names": list(dataset.class_names),
+        "fingerprint": dataset.fingerprint(),
+    }
+
+
+def model_entries(design: Design, seeds: list[int] | None, origin: str) -> tuple[ModelEntry, ...]:
+    """One entry a model."""
+    return tuple(
+        ModelEntry(
+            index=model,
+            origin=origin,
+            role=ROLES[design.role[model]],
+            pair=int(design.pair[model]),
+            seed=None if seeds is None else seeds[model],
+        )
+        for model in range(design.models)
+    )
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, as far as they bear on the numbers."""
+    packages = {name: version(name) for name in ("byrote", "torch", "numpy", "scipy", "safetensors")}
+    return {
+        "python": platform.python_version(),
+        "packages": packages,
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cores": os.cpu_count(),
+    }
+
+
+def now() -> str:
+    """The time, in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,158 @@
+"""Imported runs: evidence that somebody else recorded, brought into the same folder and the same measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from scipy.special import logsumexp
+
+from byrote.data.controls import Controls
+from byrote.designs.design import NO_PAIR, observed
+from byrote.errors import BadInput
+from byrote.evidence.manifest import FILE, Manifest
+from byrote.evidence.schema import quantity
+from byrote.evidence.store import Evidence
+from byrote.folder import environment, hold, model_entries, now, set_up
+from byrote.run import Run
+
+
+def import_arrays(
+    out: str | Path,
+    *,
+    labels: Int[np.ndarray, " example"],
+    member: Int[np.ndarray, "model example"],
+    evidence: Mapping[str, Shaped[np.ndarray, "model ..."]],
+    ids: Sequence[str] | None = None,
+    pair: Int[np.ndarray, " model"] | None = None,
+    class_names: Sequence[str] | None = None,
+    checkpoints: Sequence[int] = (),
+    controls: Controls | None = None,
+    name: str = "imported",
+) -> Run:
+    """A run from arrays: who was trained on what, and what the models said.
+
+    `member` is 1, 0, or -1 where nobody knows. `evidence` names arrays as the schema does (`"outputs.correct"`,
+    `"outputs.logits"`, `"trajectory.log_odds"`, …); logits also give the signals that follow from them.
+    `checkpoints` are the epochs of trajectories. `pair` names complementary pairs, where the models were
+    trained in such (-1 = none).
+
+    Raises:
+        BadInput: names, shapes or values that do not fit; all of them in one sentence.
+    """
+    folder = Path(out)
+    models, examples = member.shape
+    pair = np.full(models, NO_PAIR, np.int64) if pair is None else pair
+    ids_array = np.arange(examples).astype(np.str_) if ids is None else np.array(list(ids), np.str_)
+    classes = int(labels.max(initial=0)) + 1 if class_names is None else len(class_names)
+    problems = _problems(labels, member, evidence, ids_array, pair, classes, checkpoints)
+    if problems:
+        raise BadInput(f"The arrays cannot be imported: {'; '.join(problems)}.")
+    names = tuple(class_names) if class_names is not None else tuple(map(str, range(classes)))
+    design = observed(member, pair)
+    with hold(folder):
+        if (folder / FILE).exists():
+            raise BadInput(
+                f"The folder {str(folder)!r} already holds a run.",
+                hint="give another folder, or remove this one.",
+            )
+        columns = _columns(evidence, labels)
+        store = Evidence(folder / "evidence")
+        for kind, arrays in columns.items():
+            for model in range(models):
+                mine = {column: np.ascontiguousarray(array[model]) for column, array in arrays.items()}
+                if kind == "trajectory":
+                    mine["epochs"] = np.asarray(checkpoints, np.int64)
+                finite = all(np.isfinite(array).all() for array in mine.values() if array.dtype.kind == "f")
+                store.write(kind, model, 0, mine, {"diverged": str(not finite).lower()})
+        facts = {"name": name, "examples": examples, "class_names": list(names), "fingerprint": None}
+        manifest = Manifest(
+            byrote=version("byrote"),
+            created=now(),
+            origin="imported",
+            dataset=facts,
+            heldout={"examples": evidence_queries(evidence)} if "heldout" in columns else None,
+            identity={},
+            design=design.describe(),
+            models=model_entries(design, None, "imported"),
+            executor={},
+            checkpoints=tuple(int(epoch) for epoch in checkpoints),
+            environment=environment(),
+            evidence=tuple(columns),
+        )
+        set_up(folder, manifest, design, ids_array, labels, controls or Controls())
+    return Run.open(folder)
+
+
+def evidence_queries(evidence: Mapping[str, np.ndarray]) -> int:
+    """How many held-out queries the arrays are about."""
+    return next(int(array.shape[1]) for key, array in evidence.items() if key.startswith("heldout."))
+
+
+def _problems(
+    labels: np.ndarray,
+    member: np.ndarray,
+    evidence: Mapping[str, np.ndarray],
+    ids: np.ndarray,
+    pair: np.ndarray,
+    classes: int,
+    checkpoints: Sequence[int],
+) -> list[str]:
+    models, examples = member.shape
+    found = []
+    if not np.isin(member, (-1, 0, 1)).all():
+        found.append("member must be 1, 0 or -1")
+    for what, length, wanted in (
+        ("labels", len(labels), examples),
+        ("ids", len(ids), examples),
+        ("pair", len(pair), models),
+    ):
+        if length != wanted:
+            found.append(f"{what} has {length} entries where member has {wanted}")
+    if len(np.unique(ids)) != len(ids):
+        found.append("ids must be unique")
+    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
+        found.append(f"labels must lie in [0, {classes}), and go from {labels.min()} to {labels.max()}")
+    if not evidence:
+        found.append("there is no evidence")
+    sizes = {"model": models, "example": examples, "class": classes, "checkpoint": len(checkpoints)}
+    for key, array in evidence.items():
+        dims = quantity(key).dims
+        if len(dims) != array.ndim or any(d in sizes and n != sizes[d] for d, n in zip(dims, array.shape, strict=True)):
+            wanted = ", ".join(f"{dim}={sizes[dim]}" if dim in sizes else dim for dim in dims)
+            found.append(f"{key!r} has shape {array.shape} where ({wanted}) is wanted")
+    return found
+
+
+def _columns(evidence: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    columns: dict[str, dict[str, np.ndarray]] = {}
+    for key, array in evidence.items():
+        kind, column = key.split(".")
+        columns.setdefault(kind, {})[column] = array.astype(quantity(key).dtype, copy=False)
+        if key == "outputs.logits":
+            columns[kind] = {**signals_of(array, labels), **columns[kind]}
+    return columns
+
+
+def signals_of(
+    logits: Float[np.ndarray, "model example class"], labels: Int[np.ndarray, " example"]
+) -> dict[str, np.ndarray]:
+    """What the networks' probes read off logits, from arrays."""
+    logits = logits.astype(np.float64)
+    label = np.broadcast_to(labels[None, :, None], (*logits.shape[:2], 1))
+    own = np.take_along_axis(logits, label, -1)[..., 0]
+    others = logits.copy()
+    np.put_along_axis(others, label, -np.inf, -1)
+    log_p = logits - logsumexp(logits, axis=-1, keepdims=True)
+    signals = {
+        "log_odds": own - logsumexp(others, axis=-1),
+        "logit_margin": own - others.max(-1),
+        "entropy": -(np.exp(log_p) * log_p).sum(-1),
+        "top_confidence": np.exp(log_p.max(-1)),
+    }
+    return {name: array.astype(np.float32) for name, array in signals.items()} | {
+        "prediction": logits.argmax(-1).astype(np.int32)
+    }

@@ -1,0 +1,53 @@
+"""Averages over the models that were trained on an example: only there does training happen to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Real
+
+from byrote.measures._assemble import per_example
+from byrote.results import PerExample
+from byrote.stats.intervals import Bounds, mean_interval
+from byrote.stats.moments import RunningMoments
+
+NOTE = "averaged over the models that were trained on the example"
+
+
+def member_average(
+    rows: Iterable[Float[np.ndarray, " example"]],
+    seen: Bool[np.ndarray, "model example"],
+    *,
+    bounds: Bounds,
+    counts: Mapping[str, Int[np.ndarray, " example"]],
+) -> PerExample:
+    """Mean over the models where `seen`, one row a model, with a t interval over those models.
+
+    They are independent: of a complementary pair only one model has the example.
+    """
+    running = RunningMoments(seen.shape[1])
+    with np.errstate(invalid="ignore", over="ignore"):
+        for row, chosen in zip(rows, seen, strict=True):
+            running.add(row, chosen)
+    moments = running.result()
+    return per_example(
+        moments.mean,
+        mean_interval(moments, bounds=bounds),
+        [
+            ("a member of fewer than 2 models", moments.count < 2),
+            ("a model's record of it is not finite", ~np.isfinite(moments.mean)),
+        ],
+        counts={"members": moments.count, **counts},
+        models=len(seen),
+        note=NOTE,
+    )
+
+
+def weighted_mean(
+    values: Real[np.ndarray, "checkpoint example"] | Bool[np.ndarray, "checkpoint example"],
+    weights: Float[np.ndarray, " checkpoint"],
+) -> Float[np.ndarray, " example"]:
+    """Mean over checkpoints; exact where all values are 0 or all are 1."""
+    mean: np.ndarray = (weights @ values) / weights.sum()
+    return mean

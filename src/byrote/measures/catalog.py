@@ -1,0 +1,129 @@
+"""The catalog: every measure with the facts that the command line, the documentation and the planner read."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Literal, ParamSpec, TypeVar
+
+from byrote.errors import BadInput
+from byrote.results import Result
+
+P = ParamSpec("P")
+R = TypeVar("R", bound=Result)
+Role = Literal["reference", "full", "target"]
+
+_REGISTERED: dict[str, Measure] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A pure function of evidence and what there is to know about it.
+
+    `section`, `domain`, `level` and `evaluation` are the survey's own taxonomy (Wei et al. 2025, Tables 2 and 3).
+    `by_example` says that an example's value depends on no other example, so that the measure may run over
+    blocks of examples.
+    """
+
+    name: str
+    variant: str
+    function: Callable[..., Result]
+    needs: tuple[str, ...]
+    unit: str
+    range: tuple[float, float]
+    higher: str
+    source: str
+    section: str
+    domain: Literal["generalization", "security"]
+    level: Literal["example", "model", "pair"]
+    evaluation: str
+    by_example: bool
+
+    @property
+    def key(self) -> str:
+        """`name` of the default form, `name[variant]` of any other."""
+        return f"{self.name}[{self.variant}]" if self.variant else self.name
+
+    @property
+    def title(self) -> str:
+        """The first line of the docstring: what the number means."""
+        return inspect.getdoc(self.function).splitlines()[0]  # type: ignore[union-attr]
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Evidence name by parameter name: `outputs.correct` is handed over as `correct`."""
+        return {need.split(".")[1]: need for need in self.needs}
+
+
+def measure(
+    *,
+    needs: Sequence[str],
+    unit: str,
+    range: tuple[float, float],
+    higher: str,
+    source: str,
+    section: str,
+    domain: Literal["generalization", "security"],
+    level: Literal["example", "model", "pair"],
+    evaluation: str,
+    by_example: bool,
+    variant_of: str = "",
+    variant: str = "",
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Enter a function into the catalog and hand it back as it is.
+
+    A variant names the measure that it is a form of: `variant_of="label_memorization", variant="probability"`.
+    """
+
+    def register(function: Callable[P, R]) -> Callable[P, R]:
+        entry = Measure(
+            name=variant_of or function.__name__,
+            variant=variant,
+            function=function,
+            needs=tuple(needs),
+            unit=unit,
+            range=range,
+            higher=higher,
+            source=source,
+            section=section,
+            domain=domain,
+            level=level,
+            evaluation=evaluation,
+            by_example=by_example,
+        )
+        _REGISTERED[entry.key] = entry
+        return function
+
+    return register
+
+
+@cache
+def _load_all() -> None:
+    package = importlib.import_module("byrote.measures")
+    for module in pkgutil.iter_modules(package.__path__, "byrote.measures."):
+        importlib.import_module(module.name)
+    for point in entry_points(group="byrote.measures"):
+        point.load()
+
+
+def catalog() -> dict[str, Measure]:
+    """Every measure by its key, sorted; those of other packages (entry point group `byrote.measures`) included."""
+    _load_all()
+    return dict(sorted(_REGISTERED.items()))
+
+
+def find(key: str) -> Measure:
+    """The measure of that key.
+
+    Raises:
+        BadInput: there is none; the sentence lists the valid keys.
+    """
+    known = catalog()
+    if key not in known:
+        raise BadInput(f"There is no measure {key!r}.", hint=f"the measures are {', '.join(known)}.")
+    return known[key]

@@ -1,0 +1,90 @@
+"""Cumulative sample loss: all the loss that an example caused while it was learned."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int, Int8
+
+from byrote.measures._members import member_average
+from byrote.measures.catalog import measure
+from byrote.results import PerExample
+from byrote.stats.checkpoints import epoch_weights
+
+_SOURCE = "Ravikumar et al. 2025; survey eq. 12"
+
+
+@measure(
+    needs=("trajectory.loss", "trajectory.epochs", "design.member"),
+    unit="nat",
+    range=(0.0, np.inf),
+    higher="more memorized",
+    source=_SOURCE,
+    section="3.6",
+    domain="generalization",
+    level="example",
+    evaluation="proxy",
+    by_example=True,
+)
+def cumulative_sample_loss(
+    loss: Float[np.ndarray, "model checkpoint example"],
+    epochs: Int[np.ndarray, " checkpoint"],
+    member: Int8[np.ndarray, "model example"],
+) -> PerExample:
+    r"""Loss of an example summed over the epochs of training, in models trained on it.
+
+    Formula:
+        mean over members k of sum_c w_c loss[k, c, i],
+        where w turns the recorded epochs into a sum over all from the first to the last (epoch_weights)
+    Undefined:
+        nan where fewer than 2 models were trained on the example.
+
+    Example:
+        >>> l = np.array([[[2.0], [0.5]], [[3.0], [0.5]]])
+        >>> cumulative_sample_loss(l, np.array([0, 1]), np.ones((2, 1), np.int8)).values
+        array([3.])
+
+    Differs:
+        Where not every epoch was recorded, the loss is taken as linear between two that were.
+    """
+    weights = epoch_weights(epochs)
+    return member_average((weights @ model for model in loss), member == 1, bounds=(0.0, np.inf), counts={})
+
+
+@measure(
+    needs=("presentation.loss_sum", "presentation.presentations", "design.member"),
+    unit="nat",
+    range=(0.0, np.inf),
+    higher="more memorized",
+    source=_SOURCE,
+    section="3.6",
+    domain="generalization",
+    level="example",
+    evaluation="proxy",
+    by_example=True,
+    variant_of="cumulative_sample_loss",
+    variant="presentation",
+)
+def cumulative_sample_loss_presentation(
+    loss_sum: Float[np.ndarray, "model example"],
+    presentations: Int[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+) -> PerExample:
+    r"""Loss of an example summed over the times it was shown, in models trained on it.
+
+    Formula:
+        mean over members k of loss_sum[k, i]; a model that was never shown the example does not count
+    Undefined:
+        nan where fewer than 2 models were trained on the example and shown it.
+
+    Example:
+        >>> shown = np.full((2, 1), 10, np.int32)
+        >>> total, m = np.array([[4.0], [5.0]]), np.ones((2, 1), np.int8)
+        >>> cumulative_sample_loss_presentation(total, shown, m).values
+        array([4.5])
+
+    Differs:
+        The loss of the training step itself (training mode, augmented, before its update) instead of an
+        evaluation after each epoch.
+    """
+    seen = (member == 1) & (presentations > 0)
+    return member_average(loss_sum, seen, bounds=(0.0, np.inf), counts={})

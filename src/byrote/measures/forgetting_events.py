@@ -1,0 +1,128 @@
+"""Forgetting events: how often an example is lost again after it was learned."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Int, Int8
+
+from byrote.errors import BadInput
+from byrote.measures._members import member_average
+from byrote.measures.catalog import measure
+from byrote.results import PerExample
+
+_SOURCE = "Toneva et al. 2019, arXiv:1812.05159; survey Definition 8"
+
+
+@measure(
+    needs=(
+        "presentation.forgetting_count",
+        "presentation.first_learned",
+        "presentation.presentations",
+        "design.member",
+    ),
+    unit="events",
+    range=(0.0, np.inf),
+    higher="more often forgotten, more memorized",
+    source=_SOURCE,
+    section="6.1.1",
+    domain="generalization",
+    level="example",
+    evaluation="proxy",
+    by_example=True,
+)
+def forgetting_events(
+    forgetting_count: Int[np.ndarray, "model example"],
+    first_learned: Int[np.ndarray, "model example"],
+    presentations: Int[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+) -> PerExample:
+    r"""Times an example is wrong at a presentation right after being correct; never learned is the far end.
+
+    Formula:
+        mean over members k of forgetting_count[k, i] where first_learned[k, i] > 0, else presentations[k, i];
+        a model that was never shown the example does not count
+    Undefined:
+        nan where fewer than 2 models were trained on the example and shown it; the error alone is nan where
+        all of them agree.
+
+    Example:
+        >>> forgotten, first = np.array([[3], [0]]), np.array([[2], [0]])
+        >>> shown = np.full((2, 1), 10)
+        >>> forgetting_events(forgotten, first, shown, np.ones((2, 1), np.int8)).values
+        array([6.5])
+
+    Differs:
+        Definition 8 is silent on examples that are never learned; they stand at the number of presentations,
+        as in the authors' code, and the count `never_learned` says in how many models. Models are averaged,
+        not summed.
+    """
+    seen = (member == 1) & (presentations > 0)
+    rows = (
+        np.where(first > 0, count, shown).astype(np.float64)
+        for count, first, shown in zip(forgetting_count, first_learned, presentations, strict=True)
+    )
+    never = np.count_nonzero(seen & (first_learned == 0), axis=0)
+    return member_average(rows, seen, bounds=(0.0, np.inf), counts={"never_learned": never})
+
+
+@measure(
+    needs=("trajectory.correct", "trajectory.epochs", "design.member"),
+    unit="events",
+    range=(0.0, np.inf),
+    higher="more often forgotten, more memorized",
+    source=_SOURCE,
+    section="6.1.1",
+    domain="generalization",
+    level="example",
+    evaluation="proxy",
+    by_example=True,
+    variant_of="forgetting_events",
+    variant="checkpoint",
+)
+def forgetting_events_checkpoint(
+    correct: Bool[np.ndarray, "model checkpoint example"],
+    epochs: Int[np.ndarray, " checkpoint"],
+    member: Int8[np.ndarray, "model example"],
+) -> PerExample:
+    r"""Times an example is wrong at a checkpoint right after being correct; never learned is the far end.
+
+    Formula:
+        mean over members k of #{c : correct[k, c, i] and not correct[k, c + 1, i]} over the trained
+        checkpoints, or their number where correct[k, c, i] holds at none of them
+    Undefined:
+        nan where fewer than 2 models were trained on the example; the error alone is nan where all of them
+        agree.
+
+    Example:
+        >>> c = np.array([[0, 1, 0, 1], [1, 0, 0, 0]], bool)[:, :, None]
+        >>> forgetting_events_checkpoint(c, np.array([0, 1, 2, 3]), np.ones((2, 1), np.int8)).values
+        array([2.])
+
+    Differs:
+        Checkpoints miss what happens between them, so that this is at most the count over all epochs. The
+        initial network (epoch 0) is left out.
+
+    Raises:
+        BadInput: fewer than 2 checkpoints of a trained network.
+    """
+    trained = epochs > 0
+    checkpoints = int(trained.sum())
+    if checkpoints < 2:
+        raise BadInput(
+            f"The 'epochs' argument of forgetting_events must hold 2 or more epochs after 0. Got {epochs.tolist()}.",
+            hint="record more checkpoints.",
+        )
+    learned: np.ndarray = np.any(correct, axis=1, where=trained[:, None])
+    rows = (
+        np.where(ever, _lost(model[trained]), checkpoints).astype(np.float64)
+        for model, ever in zip(correct, learned, strict=True)
+    )
+    seen = member == 1
+    never = np.count_nonzero(seen & ~learned, axis=0)
+    return member_average(rows, seen, bounds=(0.0, np.inf), counts={"never_learned": never})
+
+
+def _lost(correct: np.ndarray) -> np.ndarray:
+    """How often each example is wrong right after being correct."""
+    events: np.ndarray = np.count_nonzero(correct[:-1] & ~correct[1:], axis=0)
+    return events

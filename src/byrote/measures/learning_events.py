@@ -1,0 +1,218 @@
+"""Learning events: how late in training an example is learned."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int8
+
+from byrote.measures._members import member_average, weighted_mean
+from byrote.measures.catalog import measure
+from byrote.results import PerExample
+from byrote.stats.checkpoints import epoch_weights
+
+_SOURCE = "Jiang et al. 2021, arXiv:2002.03206; survey eq. 10"
+
+
+@measure(
+    needs=("trajectory.probability", "trajectory.epochs", "design.member"),
+    unit="probability",
+    range=(0.0, 1.0),
+    higher="learned later, more memorized",
+    source=_SOURCE,
+    section="3.4",
+    domain="generalization",
+    level="example",
+    evaluation="proxy",
+    by_example=True,
+)
+def learning_events(
+    probability: Float[np.ndarray, "model checkpoint example"],
+    epochs: Int[np.ndarray, " checkpoint"],
+    member: Int8[np.ndarray, "model example"],
+) -> PerExample:
+    r"""Average over training of the probability that is missing on an example's label.
+
+    Formula:
+        mean over members k of sum_c w_c (1 - probability[k, c, i]) / sum_c w_c,
+        with w_c the share of each recorded epoch in a sum over all of them (epoch_weights)
+    Undefined:
+        nan where fewer than 2 models were trained on the example.
+
+    Example:
+        >>> v = np.array([[[.1], [.9]], [[.3], [.5]]])
+        >>> learning_events(v, np.array([0, 1]), np.ones((2, 1), np.int8)).values
+        array([0.55])
+
+    Differs:
+        The survey divides the sum of its T + 1 terms by T; this is their mean.
+        One minus the mean confidence, so that higher is more memorized.
+    """
+    weights = epoch_weights(epochs)
+    rows = (weighted_mean(1.0 - model.astype(np.float64), weights) for model in probability)
+    return member_average(rows, member == 1, bounds=(0.0, 1.0), counts={})
+
+
+@measure(
+    needs=("trajectory.top_confidence", "trajectory.epochs", "design.member"),
+    unit="probability",
+    range=(0.0, 1.0),
+    higher="learned later, more memorized",
+    source=_SOURCE,
+    section="3.4",
+    domain="generalization",
+    level="example",
+    evaluation="proxy",
+    by_example=True,
+    variant_of="learning_events",
+    variant="top_confidence",
+)
+def learning_events_top_confidence(
+    top_confidence: Float[np.ndarray, "model checkpoint example"],
+    epochs: Int[np.ndarray, " checkpoint"],
+    member: Int8[np.ndarray, "model example"],
+) -> PerExample:
+    r"""Average over training of what the largest predicted probability falls short of 1.
+
+    Formula:
+        mean over members k of sum_c w_c (1 - top_confidence[k, c, i]) / sum_c w_c,
+        with w_c the share of each recorded epoch in a sum over all of them (epoch_weights)
+    Undefined:
+        nan where fewer than 2 models were trained on the example.
+
+    Example:
+        >>> v = np.array([[[.5], [.9]], [[.5], [.7]]])
+        >>> learning_events_top_confidence(v, np.array([0, 1]), np.ones((2, 1), np.int8)).values
+        array([0.35])
+
+    Differs:
+        The survey divides the sum of its T + 1 terms by T; this is their mean.
+        One minus the mean, so that higher is more memorized.
+    """
+    weights = epoch_weights(epochs)
+    rows = (weighted_mean(1.0 - model.astype(np.float64), weights) for model in top_confidence)
+    return member_average(rows, member == 1, bounds=(0.0, 1.0), counts={})
+
+
+@measure(
+    needs=("trajectory.entropy", "trajectory.epochs", "design.member"),
+    unit="nat",
+    range=(0.0, np.inf),
+    higher="learned later, more memorized",
+    source=_SOURCE,
+    section="3.4",
+    domain="generalization",
+    level="example",
+    evaluation="proxy",
+    by_example=True,
+    variant_of="learning_events",
+    variant="entropy",
+)
+def learning_events_entropy(
+    entropy: Float[np.ndarray, "model checkpoint example"],
+    epochs: Int[np.ndarray, " checkpoint"],
+    member: Int8[np.ndarray, "model example"],
+) -> PerExample:
+    r"""Average over training of the entropy of the predicted distribution.
+
+    Formula:
+        mean over members k of sum_c w_c entropy[k, c, i] / sum_c w_c,
+        with w_c the share of each recorded epoch in a sum over all of them (epoch_weights)
+    Undefined:
+        nan where fewer than 2 models were trained on the example.
+
+    Example:
+        >>> v = np.array([[[.5], [.1]], [[.6], [.4]]])
+        >>> learning_events_entropy(v, np.array([0, 1]), np.ones((2, 1), np.int8)).values
+        array([0.4])
+
+    Differs:
+        The survey divides the sum of its T + 1 terms by T; this is their mean.
+        The survey calls a high value learned quickly, which holds for confidence and accuracy; entropy is the
+        reverse.
+    """
+    weights = epoch_weights(epochs)
+    rows = (weighted_mean(model, weights) for model in entropy)
+    return member_average(rows, member == 1, bounds=(0.0, np.inf), counts={})
+
+
+@measure(
+    needs=("trajectory.correct", "trajectory.epochs", "design.member"),
+    unit="share of epochs",
+    range=(0.0, 1.0),
+    higher="learned later, more memorized",
+    source=_SOURCE,
+    section="3.4",
+    domain="generalization",
+    level="example",
+    evaluation="proxy",
+    by_example=True,
+    variant_of="learning_events",
+    variant="accuracy",
+)
+def learning_events_accuracy(
+    correct: Bool[np.ndarray, "model checkpoint example"],
+    epochs: Int[np.ndarray, " checkpoint"],
+    member: Int8[np.ndarray, "model example"],
+) -> PerExample:
+    r"""Share of training during which an example's label is not predicted.
+
+    Formula:
+        mean over members k of sum_c w_c [correct[k, c, i] = 0] / sum_c w_c,
+        with w_c the share of each recorded epoch in a sum over all of them (epoch_weights)
+    Undefined:
+        nan where fewer than 2 models were trained on the example.
+
+    Example:
+        >>> v = np.array([[[False], [True]], [[False], [False]]])
+        >>> learning_events_accuracy(v, np.array([0, 1]), np.ones((2, 1), np.int8)).values
+        array([0.75])
+
+    Differs:
+        The survey divides the sum of its T + 1 terms by T; this is their mean.
+        One minus the mean accuracy, so that higher is more memorized.
+    """
+    weights = epoch_weights(epochs)
+    rows = (weighted_mean(~model, weights) for model in correct)
+    return member_average(rows, member == 1, bounds=(0.0, 1.0), counts={})
+
+
+@measure(
+    needs=("trajectory.loss", "trajectory.epochs", "design.member"),
+    unit="nat",
+    range=(0.0, np.inf),
+    higher="learned later, more memorized",
+    source=_SOURCE,
+    section="3.4",
+    domain="generalization",
+    level="example",
+    evaluation="proxy",
+    by_example=True,
+    variant_of="learning_events",
+    variant="loss",
+)
+def learning_events_loss(
+    loss: Float[np.ndarray, "model checkpoint example"],
+    epochs: Int[np.ndarray, " checkpoint"],
+    member: Int8[np.ndarray, "model example"],
+) -> PerExample:
+    r"""Average over training of an example's loss.
+
+    Formula:
+        mean over members k of sum_c w_c loss[k, c, i] / sum_c w_c,
+        with w_c the share of each recorded epoch in a sum over all of them (epoch_weights)
+    Undefined:
+        nan where fewer than 2 models were trained on the example.
+
+    Example:
+        >>> v = np.array([[[2.], [1.]], [[3.], [0.]]])
+        >>> learning_events_loss(v, np.array([0, 1]), np.ones((2, 1), np.int8)).values
+        array([1.5])
+
+    Differs:
+        The survey divides the sum of its T + 1 terms by T; this is their mean.
+        The survey calls a high value learned quickly, which holds for confidence and accuracy; loss is the
+        reverse.
+    """
+    weights = epoch_weights(epochs)
+    rows = (weighted_mean(model, weights) for model in loss)
+    return member_average(rows, member == 1, bounds=(0.0, np.inf), counts={})

@@ -1,0 +1,77 @@
+"""The networks' answers at the end of a phase."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from byrote.probes.probe import Probe
+from byrote.probes.signals import Signals, signals
+
+
+class OutputsProbe(Probe):
+    """Signals, predictions and, while they fit, logits, on training examples (`outputs`) or held-out ones."""
+
+    def __init__(
+        self,
+        models: int,
+        examples: int,
+        classes: int,
+        *,
+        at: int,
+        kind: str = "outputs",
+        keep_logits: bool = True,
+    ) -> None:
+        self.kind = kind
+        self.at = at
+        self.signals = {name: np.empty((models, examples), np.float32) for name in Signals._fields}
+        self.prediction = np.empty((models, examples), np.int32)
+        self.logits = np.empty((models, examples, classes), np.float32) if keep_logits else None
+
+    def wants(self, checkpoint: int) -> bool:
+        """The one checkpoint that it was made for."""
+        return checkpoint == self.at
+
+    def observed(self, checkpoint: int, examples: slice, logits: Tensor, targets: Tensor) -> None:
+        """Keep them."""
+        read = signals(logits, targets.expand(logits.shape[:2]))
+        for name, values in read._asdict().items():
+            self.signals[name][:, examples] = values.cpu().numpy()
+        self.prediction[:, examples] = logits.argmax(-1).to(torch.int32).cpu().numpy()
+        if self.logits is not None:
+            self.logits[:, examples] = logits.float().cpu().numpy()
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Signals, `prediction`, and `logits` where kept."""
+        kept = {} if self.logits is None else {"logits": self.logits}
+        return {**self.signals, "prediction": self.prediction, **kept}
+
+
+class ClassProbabilityProbe(Probe):
+    """Class probabilities summed over the block's members and non-members, where logits are too many to keep."""
+
+    kind = "class_probability"
+
+    def __init__(self, member: Tensor, classes: int, *, at: int) -> None:
+        self.member = member.bool()
+        self.at = at
+        examples = member.shape[1]
+        self.sums = {name: np.zeros((examples, classes), np.float32) for name in ("sum_in", "sum_out")}
+
+    def wants(self, checkpoint: int) -> bool:
+        """The one checkpoint that it was made for."""
+        return checkpoint == self.at
+
+    def observed(self, checkpoint: int, examples: slice, logits: Tensor, targets: Tensor) -> None:
+        """Add them up; a diverged model's are left out, as its counts are."""
+        finite = logits.isfinite().all(-1).all(-1)
+        probabilities = logits.float().softmax(-1)
+        for name, chosen in (("sum_in", self.member), ("sum_out", ~self.member)):
+            mask = chosen[:, examples] & finite[:, None]
+            self.sums[name][examples] += torch.where(mask[..., None], probabilities, 0.0).sum(0).cpu().numpy()
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Sums and counts over the block; they have no model axis."""
+        counts = {"count_in": self.member.sum(0), "count_out": (~self.member).sum(0)}
+        return {**self.sums, **{name: count.to(torch.int32).cpu().numpy() for name, count in counts.items()}}

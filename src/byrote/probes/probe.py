@@ -1,0 +1,26 @@
+"""A probe looks on while a block of models trains and reduces what it sees to named columns."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+
+class Probe:
+    """Looks away by default. `kind` is the evidence that it writes."""
+
+    kind: str
+
+    def wants(self, checkpoint: int) -> bool:
+        """Whether the clean pass at this checkpoint interests it."""
+        return False
+
+    def observed(self, checkpoint: int, examples: slice, logits: Tensor, targets: Tensor) -> None:
+        """Answers in evaluation mode: `logits[model, batch, class]` for these rows, `targets[batch]`."""
+
+    def presented(self, ids: Tensor, logits: Tensor, targets: Tensor) -> None:
+        """What a step saw before its update: `ids[model, batch]`, `logits[model, batch, class]`."""
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Arrays by name, the model axis first."""
+        raise NotImplementedError

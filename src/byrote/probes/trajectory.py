@@ -1,0 +1,52 @@
+"""Signals of every example in evaluation mode at the checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from byrote.probes.probe import Probe
+from byrote.probes.signals import Signals, signals
+
+
+class TrajectoryProbe(Probe):
+    """How each example fared as training went on, members and non-members alike."""
+
+    kind = "trajectory"
+
+    def __init__(self, models: int, examples: int, epochs: Sequence[int]) -> None:
+        self.epochs = np.asarray(epochs, np.int64)
+        self.signals = {name: np.empty((models, len(epochs), examples), np.float32) for name in Signals._fields}
+
+    def wants(self, checkpoint: int) -> bool:
+        """All of them."""
+        return True
+
+    def observed(self, checkpoint: int, examples: slice, logits: Tensor, targets: Tensor) -> None:
+        """Keep the signals."""
+        for name, values in signals(logits, targets.expand(logits.shape[:2]))._asdict().items():
+            self.signals[name][:, checkpoint, examples] = values.cpu().numpy()
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Signals `[model, checkpoint, example]`."""
+        return dict(self.signals)
+
+
+def log_spaced(epochs: int, points: int) -> tuple[int, ...]:
+    """Up to `points` numbers of epochs done, from 0 to the last, dense at the start.
+
+    Example:
+        >>> log_spaced(100, 8)
+        (0, 1, 2, 5, 10, 22, 46, 100)
+        >>> log_spaced(3, 20)
+        (0, 1, 2, 3)
+    """
+    if points >= epochs + 1:
+        return tuple(range(epochs + 1))
+    chosen = {0, *np.geomspace(1, epochs, points - 1).round().astype(int).tolist()}
+    spare = (epoch for epoch in range(1, epochs) if epoch not in chosen)
+    while len(chosen) < points:
+        chosen.add(next(spare))
+    return tuple(sorted(chosen))

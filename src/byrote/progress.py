@@ -1,0 +1,87 @@
+"""What an audit tells while it runs."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
+
+
+class Silent:
+    """Tells nothing."""
+
+    def say(self, sentence: str) -> None:
+        """Nothing."""
+
+    def start(self, models: int, done: int, seconds: float | None) -> None:
+        """Nothing."""
+
+    def advance(self, models_done: float, error: float | None) -> None:
+        """Nothing."""
+
+    def stop(self) -> None:
+        """Nothing."""
+
+
+class _TimeLeft(ProgressColumn):
+    """Time left, by the probe's estimate at first and by what is done later."""
+
+    def render(self, task: Task) -> Text:
+        estimate, elapsed = task.fields["estimate"], task.elapsed or 0.0
+        share = (task.completed - task.fields["first"]) / max(task.total - task.fields["first"], 1e-9)
+        if share > 0.05:
+            estimate = elapsed / share
+        left = max(0, round(estimate - elapsed))
+        return Text(f"{left // 60}:{left % 60:02d} left", style="progress.remaining")
+
+
+class Terminal:
+    """A progress bar on standard error, with time left and the error reached so far."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self.bar: Progress | None = None
+        self.started = time.monotonic()
+
+    def say(self, sentence: str) -> None:
+        """One line above the bar."""
+        self.console.print(sentence, markup=False, highlight=False)
+
+    def start(self, models: int, done: int, seconds: float | None) -> None:
+        """Show the bar: `done` of `models` are there already, and the rest should take `seconds`."""
+        if done:
+            self.say(f"Going on: {done} of {models} models are there already.")
+        self.bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f} of {task.total:.0f} models"),
+            TimeElapsedColumn(),
+            _TimeLeft(),
+            TextColumn("{task.fields[error]}"),
+            console=self.console,
+        )
+        self.bar.add_task("training", total=models, completed=done, estimate=seconds or 0.0, error="", first=done)
+        self.bar.start()
+
+    def advance(self, models_done: float, error: float | None) -> None:
+        """Move the bar; `error` is the median standard error of label memorization so far."""
+        if self.bar is not None:
+            words = "" if error is None else f"error of an example ± {error:.2f}"
+            self.bar.update(self.bar.tasks[0].id, completed=models_done, error=words)
+
+    def stop(self) -> None:
+        """Leave the bar as it stands."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

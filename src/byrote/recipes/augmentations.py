@@ -1,0 +1,69 @@
+"""Augmentations of images and rows, each a plain function of uniform numbers by example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from byrote.errors import BadInput
+
+
+@dataclass(frozen=True)
+class RandomShift:
+    """Shift an image by up to `pixels` in each direction, zeros coming in."""
+
+    pixels: int = 1
+    draws: ClassVar[int] = 2
+
+    def apply(self, inputs: Tensor, uniform: Tensor) -> Tensor:
+        """`inputs[n, channel, height, width]`."""
+        check_images("RandomShift", inputs)
+        height, width = inputs.shape[-2:]
+        padded = F.pad(inputs, [self.pixels] * 4)
+        corner = (uniform * (2 * self.pixels + 1)).long()
+        rows = corner[:, 0, None] + torch.arange(height, device=inputs.device)
+        columns = corner[:, 1, None] + torch.arange(width, device=inputs.device)
+        which = torch.arange(len(inputs), device=inputs.device)[:, None, None]
+        return padded.movedim(1, -1)[which, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+
+
+@dataclass(frozen=True)
+class HorizontalFlip:
+    """Mirror an image left to right with probability p."""
+
+    p: float = 0.5
+    draws: ClassVar[int] = 1
+
+    def apply(self, inputs: Tensor, uniform: Tensor) -> Tensor:
+        """`inputs[n, channel, height, width]`."""
+        check_images("HorizontalFlip", inputs)
+        return torch.where((uniform[:, 0] < self.p)[:, None, None, None], inputs.flip(-1), inputs)
+
+
+@dataclass(frozen=True)
+class FeatureMask:
+    """Set each number of an input to zero with probability p."""
+
+    p: float = 0.1
+    draws: ClassVar[int] = 1
+
+    def apply(self, inputs: Tensor, uniform: Tensor) -> Tensor:
+        """`inputs[n, ...]`; one uniform number an example seeds the mask."""
+        from byrote.recipes import noise
+
+        drawn = noise.uniform((uniform[:, 0] * 2.0**24).long(), inputs[0].numel(), salt=1)
+        return inputs * (drawn >= self.p).reshape(inputs.shape)
+
+
+def check_images(name: str, inputs: Tensor) -> None:
+    """Refuse anything but a batch of images."""
+    if inputs.dim() != 4:
+        raise BadInput(
+            f"{name} shifts or mirrors images of shape (channel, height, width). Got inputs of shape "
+            f"{tuple(inputs.shape[1:])}.",
+            hint="drop it from the recipe, or give the dataset as images.",
+        )

@@ -1,0 +1,112 @@
+"""Co-teaching: two networks, each learning from the examples that the other finds easy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor, nn
+
+from byrote.errors import BadInput
+from byrote.recipes.algorithm import Batch, Seen, Shape
+from byrote.recipes.recipe import BoundRecipe, OneModel, Recipe
+from byrote.recipes.slots import described
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoTeaching:
+    """Two networks of one recipe; of each batch, each trains on the share that its peer has the smallest loss on.
+
+    Formula:
+        share kept at epoch t = 1 - noise_rate * min(t / ramp, 1)
+
+    Differs: the authors' code divides an already averaged loss by the number kept once more; we do not.
+
+    Source: Han et al. 2018, arXiv:1804.06872, algorithm 1. The first network is the one that answers.
+    """
+
+    recipe: Recipe
+    noise_rate: float = 0.05
+    ramp: int = 10
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise_rate < 1:
+            raise BadInput(f"The 'noise_rate' argument of CoTeaching must lie in [0, 1). Got {self.noise_rate}.")
+
+    @property
+    def epochs(self) -> int:
+        """The recipe's."""
+        return self.recipe.epochs
+
+    @property
+    def batch_size(self) -> int:
+        """The recipe's."""
+        return self.recipe.batch_size
+
+    def bind(self, shape: Shape, device: torch.device) -> BoundCoTeaching:
+        """The algorithm for data of that shape."""
+        return BoundCoTeaching(self, self.recipe.bind(shape, device))
+
+    def describe(self) -> dict[str, Any]:
+        """Every setting by its slot, in JSON's types."""
+        settings: dict[str, Any] = described(self)
+        return settings
+
+
+class BoundCoTeaching:
+    """Co-teaching over a bound recipe; the state is the states of the two networks."""
+
+    def __init__(self, settings: CoTeaching, single: BoundRecipe) -> None:
+        self.settings = settings
+        self.single = single
+        self.epochs = single.epochs
+        self.batch_size = single.batch_size
+
+    def init(self, seed: int) -> tuple[OneModel, OneModel]:
+        """Two networks of different seeds."""
+        return self.single.init(seed), self.single.init((seed + 1) % 2**62)
+
+    def begin(self, state: tuple[OneModel, OneModel], steps: int, *, rate: float = 1.0) -> tuple[OneModel, OneModel]:
+        """Fresh optimizers for both."""
+        first, second = state
+        return self.single.begin(first, steps, rate=rate), self.single.begin(second, steps, rate=rate)
+
+    def step(self, state: tuple[OneModel, OneModel], batch: Batch) -> tuple[tuple[OneModel, OneModel], Seen]:
+        """Both networks rank the batch, exchange what they find easy, and step."""
+        losses = [self._losses(one, batch) for one in state]
+        epoch = state[0].step / max(state[0].steps / self.epochs, 1.0)
+        share = 1 - self.settings.noise_rate * min(epoch / self.settings.ramp, 1.0)
+        keep = max(1, round(share * len(batch.ids)))
+        for one, peer in zip(state, reversed(losses), strict=True):
+            easy = peer[1].argsort()[:keep]
+            weights = None if batch.weights is None else batch.weights[easy]
+            chosen = Batch(inputs=batch.inputs[easy], targets=batch.targets[easy], ids=batch.ids[easy], weights=weights)
+            self.single.step(one, chosen)
+        logits, loss = losses[0]
+        return state, Seen(logits=logits, loss=loss)
+
+    def _losses(self, state: OneModel, batch: Batch) -> tuple[Tensor, Tensor]:
+        logits = self.single.predict(state, batch.inputs)
+        loss, _ = self.single.recipe.objective.loss(
+            logits, batch.targets, None if state.memory is None else state.memory[batch.ids]
+        )
+        return logits, loss
+
+    def predict(self, state: tuple[OneModel, OneModel], inputs: Tensor) -> Tensor:
+        """The first network's logits."""
+        return self.single.predict(state[0], inputs)
+
+    def network(self, state: tuple[OneModel, OneModel]) -> nn.Module:
+        """The first network."""
+        return state[0].network
+
+    def order(self, seed: int, epoch: int, count: UInt8[np.ndarray, " example"]) -> Int[np.ndarray, " shown"]:
+        """The sampler's order of that epoch."""
+        return self.single.order(seed, epoch, count)
+
+    def obstacle(self) -> str:
+        """Why these models cannot be trained many at once."""
+        return "co-teaching trains two networks that choose each other's examples"

@@ -1,0 +1,22 @@
+"""Changes of the gradients before the optimizer sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ClipNorm:
+    """Scale a model's gradient down to Euclidean norm `largest` where it is longer."""
+
+    largest: float = 1.0
+
+    def apply(self, gradients: list[Tensor]) -> None:
+        """`gradients[tensor][model, ...]`, changed in place."""
+        squared = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0)
+        scale = (self.largest / squared.sqrt().clamp_min(1e-12)).clamp_max(1.0)
+        for gradient in gradients:
+            gradient.mul_(scale.reshape(-1, *[1] * (gradient.dim() - 1)))

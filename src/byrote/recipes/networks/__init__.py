@@ -1,0 +1,1 @@
+"""Reference networks, and the door for any other."""

@@ -1,0 +1,22 @@
+"""Any network of the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Network:
+    """A class or function that takes nothing and returns a freshly initialised module: `Network(MyNet)`.
+
+    It must draw its initial weights from torch's generator (as all of torch.nn does), so that a seed fixes them.
+    """
+
+    make: Callable[[], nn.Module]
+
+    def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module:
+        """Whatever `make` returns; shapes are checked when the first batch goes through."""
+        return self.make()

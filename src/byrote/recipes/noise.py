@@ -1,0 +1,38 @@
+"""Random numbers by counter: a hash of (seed, step, example), the same in every executor and block.
+
+The mixing function is the 32-bit "lowbias32" of Chris Wellons (hash-prospector, 2018), which is in the public domain.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_LOW = 0xFFFFFFFF
+
+
+def mix(x: Tensor) -> Tensor:
+    """Scatter 32-bit integers (kept in int64) over [0, 2^32).
+
+    Example:
+        >>> mix(torch.tensor([0, 1, 2])).tolist()
+        [0, 1753845952, 3507691905]
+    """
+    x = x & _LOW
+    x = x ^ (x >> 16)
+    x = (x * 0x7FEB352D) & _LOW
+    x = x ^ (x >> 15)
+    x = (x * 0x846CA68B) & _LOW
+    return x ^ (x >> 16)
+
+
+def keys(seeds: Tensor, step: int, ids: Tensor) -> Tensor:
+    """One key an example: `seeds[model]` and `ids[model, batch]` give `keys[model, batch]`."""
+    per_model = mix(mix(seeds + 0x9E3779B9) + step)
+    return mix(per_model[:, None] + mix(ids + 0x7F4A7C15))
+
+
+def uniform(keys: Tensor, draws: int, *, salt: int) -> Tensor:
+    """Numbers in [0, 1) of shape `[*keys.shape, draws]`; another salt gives another stream."""
+    counter = torch.arange(draws, device=keys.device, dtype=torch.int64) + salt * 0x01000193
+    return mix(keys[..., None] ^ mix(counter)).to(torch.float32) * 2.0**-32

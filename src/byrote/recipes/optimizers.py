@@ -1,0 +1,59 @@
+"""Optimizers, as torch has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from byrote.errors import BadInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD:
+    """Stochastic gradient descent with momentum and L2 weight decay."""
+
+    lr: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        check_rate("SGD", self.lr)
+
+    def build(self, tensors: list[Tensor]) -> torch.optim.Optimizer:
+        """Torch's optimizer over these tensors."""
+        return torch.optim.SGD(
+            tensors,
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            nesterov=self.nesterov,
+            fused=True,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW:
+    """Adam with decoupled weight decay."""
+
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_rate("AdamW", self.lr)
+
+    def build(self, tensors: list[Tensor]) -> torch.optim.Optimizer:
+        """Torch's optimizer over these tensors."""
+        return torch.optim.AdamW(
+            tensors, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
+        )
+
+
+def check_rate(owner: str, lr: float) -> None:
+    """Refuse a learning rate that is no positive number."""
+    if not 0 < lr < float("inf"):
+        raise BadInput(f"The 'lr' argument of {owner} must be a positive number. Got {lr}.")

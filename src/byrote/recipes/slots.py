@@ -1,0 +1,109 @@
+"""What can stand in a recipe's slots. Every slot is a frozen dataclass, so that a recipe prints and compares.
+
+Arrays have a leading model axis throughout, of length one in the plain loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor, nn
+
+
+@runtime_checkable
+class NetworkSlot(Protocol):
+    """Builds a freshly initialised network from torch's global generator."""
+
+    def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module: ...
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """A loss by example, with a memory by example where it needs one."""
+
+    def memory(self, examples: int, classes: int) -> Tensor | None:
+        """The memory before training, one row an example; None without one."""
+        ...
+
+    def loss(self, logits: Tensor, targets: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """`logits[n, class]`, `targets[n]`, `memory[n, ...]` give `loss[n]` and the new memory rows."""
+        ...
+
+
+@runtime_checkable
+class Augmentation(Protocol):
+    """A random change of each input, made from uniform numbers of its own."""
+
+    @property
+    def draws(self) -> int: ...
+
+    def apply(self, inputs: Tensor, uniform: Tensor) -> Tensor:
+        """`inputs[n, ...]` and `uniform[n, draws]` give the changed inputs."""
+        ...
+
+
+@runtime_checkable
+class InputPerturbation(Protocol):
+    """A change of the inputs that may look at the network."""
+
+    def apply(self, inputs: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:
+        """`inputs[model, batch, ...]`; `loss` gives the loss `[model, batch]` of changed inputs."""
+        ...
+
+
+@runtime_checkable
+class GradientTransform(Protocol):
+    """A change of the gradients between backward and the optimizer."""
+
+    def apply(self, gradients: list[Tensor]) -> None:
+        """Changes `gradients[tensor][model, ...]` in place; each model's gradient by itself."""
+        ...
+
+
+@runtime_checkable
+class Optimizer(Protocol):
+    """Builds a torch optimizer that treats every element alike, so that stacked weights are nothing new to it."""
+
+    @property
+    def lr(self) -> float: ...
+
+    def build(self, tensors: list[Tensor]) -> torch.optim.Optimizer: ...
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """The learning rate as a share of the optimizer's, from the share of the steps done."""
+
+    def factor(self, done: float) -> float: ...
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """The order of an epoch."""
+
+    def order(self, seed: int, epoch: int, count: UInt8[np.ndarray, " example"]) -> Int[np.ndarray, " shown"]: ...
+
+
+def described(slot: Any) -> Any:
+    """A slot in JSON's types: its class and settings, functions by name and source."""
+    import dataclasses
+    import hashlib
+    import inspect
+
+    if dataclasses.is_dataclass(slot) and not isinstance(slot, type):
+        settings = {field.name: described(getattr(slot, field.name)) for field in dataclasses.fields(slot)}
+        return {"slot": type(slot).__name__, **settings}
+    if isinstance(slot, tuple | list):
+        return [described(item) for item in slot]
+    if callable(slot):
+        try:
+            source = inspect.getsource(slot)
+        except (OSError, TypeError):  # typed into a prompt, or written in C: its name must do
+            source = ""
+        name = f"{getattr(slot, '__module__', '')}.{getattr(slot, '__qualname__', type(slot).__name__)}"
+        return {"function": name, "source": hashlib.sha256(source.encode()).hexdigest()[:16]}
+    return slot

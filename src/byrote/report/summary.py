@@ -1,0 +1,75 @@
+"""The words of the terminal: a run's facts in sentences, a card's rows as a table."""
+
+from __future__ import annotations
+
+import math
+
+from byrote.changes.card import Card
+from byrote.report.facts import INTERPOLATES, MEMORIZED, Detection, Facts
+from byrote.results import Scalar
+
+
+def percent(figure: Scalar, digits: int = 1) -> str:
+    """A share with its standard error, in per cent."""
+    error = "" if math.isnan(figure.stderr) else f" ± {100 * figure.stderr:.{digits}f}"
+    return f"{100 * figure.value:.{digits}f}{error} %"
+
+
+def decimal(figure: Scalar) -> str:
+    """A figure with its standard error, to two or three digits of that error."""
+    if math.isnan(figure.value):
+        return f"undefined ({figure.reason})" if figure.reason else "undefined"
+    if math.isnan(figure.stderr):
+        return f"{figure.value:.3g}"
+    places = min(4, max(2, 1 - math.floor(math.log10(figure.stderr)) if figure.stderr > 0 else 2))
+    return f"{figure.value:.{places}f} ± {figure.stderr:.{places}f}"
+
+
+def sentences(facts: Facts) -> list[str]:
+    """What was found, most important first, each figure with its standard error."""
+    lines = [
+        f"{percent(facts.memorized)} of the examples have label memorization of at least {MEMORIZED} "
+        f"({facts.memorization.models} models)."
+    ]
+    for name, figure in facts.mean_memorization.items():
+        words = "examples without a planted control" if name == "clean" else f"planted {name.replace('_', ' ')}"
+        lines.append(f"Mean label memorization of {figure.examples} {words}: {decimal(figure)}.")
+    accuracy = (
+        f"Accuracy on members {percent(facts.member_accuracy)}, on non-members {percent(facts.nonmember_accuracy)}"
+    )
+    if facts.heldout_accuracy is not None:
+        accuracy += f", on held-out data {percent(facts.heldout_accuracy)}"
+    lines.append(accuracy + ".")
+    if not facts.interpolates:
+        lines.append(
+            f"The models did not converge on their own training data (below {INTERPOLATES:.0%}): what they did not fit "
+            "they cannot have memorized. Train longer, or with a larger network."
+        )
+    best: dict[str, Detection] = {}
+    for detection in facts.detections:
+        best.setdefault(detection.kind, detection)
+    for kind, detection in best.items():
+        lines.append(
+            f"Planted {kind.replace('_', ' ')} is found best by {detection.measure.key}: average precision "
+            f"{decimal(detection.average_precision)}, AUROC {decimal(detection.auroc)}."
+        )
+    if facts.memorization.note:
+        lines.append(facts.memorization.note[0].upper() + facts.memorization.note[1:].rstrip(".") + ".")
+    return lines + [note if note.endswith(".") else f"{note}." for note in facts.notes]
+
+
+def card_rows(card: Card) -> tuple[list[str], list[list[object]], tuple[str, ...]]:
+    """Column names, rows and notes of a card."""
+    columns = ["figure", "before", "after", "difference", "95 % interval", "verdict"]
+    rows: list[list[object]] = [
+        [
+            row.name,
+            decimal(row.before),
+            decimal(row.after),
+            decimal(row.difference),
+            "unknown" if math.isnan(row.difference.low) else f"{row.difference.low:+.3f} to {row.difference.high:+.3f}",
+            row.verdict,
+        ]
+        for row in card.rows
+    ]
+    return columns, rows, card.notes

@@ -1,0 +1,115 @@
+"""What a measure returns: values with their errors, the counts they rest on, and a reason where one is undefined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Int
+
+#: Reasons by code; code 0 is "defined".
+Reasons = tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PerExample:
+    """One value an example, higher = more memorized.
+
+    `low` and `high` bound a 95 % confidence interval (they need not be symmetric around the value);
+    `reason_code` is 0 where the value is defined and otherwise points into `reasons`, where the value is NaN.
+    """
+
+    values: Float[np.ndarray, " example"]
+    stderr: Float[np.ndarray, " example"]
+    low: Float[np.ndarray, " example"]
+    high: Float[np.ndarray, " example"]
+    counts: Mapping[str, Int[np.ndarray, " example"]] = field(default_factory=dict)
+    reasons: Reasons = ("",)
+    reason_code: Int[np.ndarray, " example"]
+    models: int
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        assert np.array_equal(np.isnan(self.values), self.reason_code != 0), "a NaN needs a reason, and only a NaN"
+
+    def __repr__(self) -> str:
+        defined = self.values[self.reason_code == 0]
+        if not len(defined):
+            return f"PerExample({len(self.values)} examples, all undefined: {self.reasons[-1]})"
+        return (
+            f"PerExample({len(self.values)} examples, {len(defined)} defined, median {np.median(defined):.3g}, "
+            f"largest {defined.max():.3g}, from {self.models} models)"
+        )
+
+    def _repr_html_(self) -> str:
+        shown = np.argsort(-np.nan_to_num(self.values, nan=-np.inf), kind="stable")[:10]
+        rows = "".join(
+            f"<tr><td>{i}</td><td>{self.values[i]:.4g}</td><td>{self.stderr[i]:.2g}</td></tr>" for i in shown
+        )
+        return f"<table><tr><th>example</th><th>value</th><th>standard error</th></tr>{rows}</table>"
+
+    def reason(self, example: int) -> str:
+        """Why the value of this example is undefined; empty where it is defined."""
+        return self.reasons[int(self.reason_code[example])]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PerPair:
+    """Values of selected (training example, query) pairs, sorted from the largest of each query."""
+
+    example: Int[np.ndarray, " pair"]
+    query: Int[np.ndarray, " pair"]
+    values: Float[np.ndarray, " pair"]
+    stderr: Float[np.ndarray, " pair"]
+    low: Float[np.ndarray, " pair"]
+    high: Float[np.ndarray, " pair"]
+    models: int
+    note: str = ""
+
+    def __repr__(self) -> str:
+        top = f"largest {self.values.max():.3g}, " if len(self.values) else ""
+        return f"PerPair({len(self.values)} pairs kept, {top}from {self.models} models)"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curve:
+    """Lines over a common axis, one a group; NaN where the group is empty, with the reason in `note`."""
+
+    axis: str
+    at: Float[np.ndarray, " point"]
+    groups: tuple[str, ...]
+    values: Float[np.ndarray, "group point"]
+    stderr: Float[np.ndarray, "group point"]
+    low: Float[np.ndarray, "group point"]
+    high: Float[np.ndarray, "group point"]
+    counts: Int[np.ndarray, " group"]
+    models: int
+    note: str = ""
+
+    def __repr__(self) -> str:
+        ends = ", ".join(f"{g} {v[-1]:.3g}" for g, v in zip(self.groups, self.values, strict=True))
+        return f"Curve(over {self.axis}, at the end: {ends}, from {self.models} models)"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scalar:
+    """One number; NaN with a reason where the data cannot support it. `replicates` are its jackknife values."""
+
+    value: float
+    stderr: float
+    low: float
+    high: float
+    models: int
+    examples: int
+    reason: str = ""
+    note: str = ""
+    replicates: Float[np.ndarray, " left_out"] = field(default_factory=lambda: np.empty(0))
+
+    def __repr__(self) -> str:
+        if self.reason:
+            return f"Scalar(undefined: {self.reason})"
+        return f"Scalar({self.value:.4g} ± {self.stderr:.2g}, 95 % [{self.low:.4g}, {self.high:.4g}])"
+
+
+Result = PerExample | PerPair | Curve | Scalar

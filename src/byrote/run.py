@@ -1,0 +1,326 @@
+"""Run: one folder with a manifest and evidence, and the way from there to measures.
+
+A run is the same thing whether byrote trained its models, looked on while somebody else did, or imported arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors.numpy import load_file
+
+from byrote.data.controls import Controls
+from byrote.data.dataset import Dataset
+from byrote.designs.design import Design
+from byrote.errors import BadInput, MissingEvidence, TooFewModels
+from byrote.evidence.manifest import Manifest
+from byrote.evidence.schema import quantity
+from byrote.evidence.shards import write_bytes
+from byrote.evidence.store import Evidence
+from byrote.measures.catalog import Measure, find
+from byrote.recipes.algorithm import TrainingRecipe
+from byrote.results import Curve, PerExample, PerPair, Result, Scalar
+from byrote.stats.jackknife import from_replicates, parts
+
+#: More diverged models than this share refuse every result: the recipe does not train.
+MOST_DIVERGED = 0.05
+#: Evidence is read and measured in blocks of examples of about this many bytes.
+BLOCK_BYTES = 256 * 2**20
+#: Pairs are left out of pooled figures in at most this many parts.
+JACKKNIFE_PARTS = 32
+
+Pooled = Callable[[np.ndarray], float]
+
+
+@dataclass(kw_only=True, eq=False)
+class Run:
+    """A run folder that is open for reading.
+
+    `dataset`, `heldout` and `recipe` are there where the run was just made or they were attached; a folder holds
+    evidence and ids, not anybody's data.
+    """
+
+    folder: Path
+    manifest: Manifest
+    design: Design
+    ids: np.ndarray
+    labels: np.ndarray
+    controls: Controls
+    dataset: Dataset | None = None
+    heldout: Dataset | None = None
+    recipe: TrainingRecipe | None = None
+    _replicates: dict[tuple[str, str], tuple[PerExample, np.ndarray]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """The run in that folder.
+
+        Raises:
+            BadInput: the folder is no run.
+        """
+        folder = Path(folder)
+        manifest = Manifest.read(folder)
+        table = pq.read_table(folder / "examples.parquet")
+        return cls(
+            folder=folder,
+            manifest=manifest,
+            design=Design.from_tensors(load_file(folder / "design.safetensors"), manifest.design),
+            ids=np.array(table["example"].to_pylist(), np.str_),
+            labels=table["label"].to_numpy(),
+            controls=Controls.from_table(pq.read_table(folder / "controls.parquet")),
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Run({str(self.folder)!r}: {self.manifest.origin}, {self.design.models} models, "
+            f"{len(self.ids)} examples of {self.manifest.dataset['name']!r})"
+        )
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The shards."""
+        return Evidence(self.folder / "evidence")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the labels."""
+        return tuple(self.manifest.dataset["class_names"])
+
+    @property
+    def last_phase(self) -> int:
+        """The phase whose end state is asked."""
+        return len(self.design.phases) - 1
+
+    def diverged(self) -> tuple[int, ...]:
+        """Models whose answers are not finite."""
+        return self._diverged
+
+    @cached_property
+    def _diverged(self) -> tuple[int, ...]:
+        return tuple(
+            model
+            for model in range(self.design.models)
+            if self.evidence.has("outputs", model, self.last_phase)
+            and self.evidence.header("outputs", model, self.last_phase).get("diverged") == "true"
+        )
+
+    def models(self, role: str = "reference") -> np.ndarray:
+        """The usable models of a role: a diverged model leaves with its mate.
+
+        Raises:
+            TooFewModels: more than 5 % of them diverged.
+        """
+        chosen = self.design.models_of(role)
+        failed = np.intersect1d(chosen, np.array(self.diverged(), np.int64))
+        if len(failed) > MOST_DIVERGED * len(chosen):
+            raise TooFewModels(
+                f"{len(failed)} of {len(chosen)} {role} models diverged, more than 5 %: no result rests on the rest.",
+                hint="lower the learning rate of the recipe, or clip gradients with ClipNorm.",
+            )
+        pairs = self.design.pair[failed]
+        gone = np.isin(chosen, failed) | np.isin(self.design.pair[chosen], pairs[pairs >= 0])
+        return chosen[~gone]
+
+    def load(self, name: str, models: Sequence[int] | np.ndarray, examples: slice = slice(None)) -> np.ndarray:
+        """One piece of evidence, by its name in the schema, for these models and a block of examples."""
+        quantity(name)
+        kind, column = name.split(".")
+        if kind == "design":
+            return self.design.pair[models] if column == "pair" else self.design.member[models][:, examples]
+        if kind == "data":
+            return self.labels[examples]
+        if kind == "controls":
+            return self.controls.mask(self.ids[examples], column)
+        if column == "epochs":
+            return self.evidence.block(kind, int(models[0]), self.last_phase)["epochs"]
+        if kind == "heldout" and self.manifest.heldout is None:
+            raise MissingEvidence(
+                f"{name!r} is not recorded: the audit had no held-out examples.",
+                hint="pass heldout=… to byrote.audit, or define heldout() in the experiment's file.",
+            )
+        return self.evidence.load(name, [int(model) for model in models], self.last_phase, examples)
+
+    def measure(self, key: str, *, role: str = "reference", **options: Any) -> Result:
+        """Run a measure of the catalog on this run's evidence, and keep its table under `results/`.
+
+        `role` chooses the models: "reference" is the ensemble, "full" the models that train on all data.
+
+        Raises:
+            BadInput: no such measure.
+            MissingEvidence: it needs what was not recorded.
+            TooFewModels: the models cannot support it.
+        """
+        entry = find(key)
+        models = self.models(role)
+        if not len(models):
+            raise TooFewModels(f"The run has no models of role {role!r}.")
+        if entry.by_example:
+            result: Result = joined([b for _, b in self._blocks(entry, models, options)])
+        else:
+            result = entry.function(**self._arguments(entry, models, slice(None)), **options)
+        self._keep(entry, role, result)
+        return result
+
+    def _arguments(self, entry: Measure, models: np.ndarray, examples: slice) -> dict[str, np.ndarray]:
+        return {name: self.load(need, models, examples) for name, need in entry.parameters.items()}
+
+    def _blocks(
+        self, entry: Measure, models: np.ndarray, options: Mapping[str, Any]
+    ) -> Iterator[tuple[dict[str, np.ndarray], PerExample]]:
+        checkpoints = len(self.manifest.checkpoints) or 1
+        cells = len(models) * (checkpoints if any(n.startswith("trajectory.") for n in entry.needs) else 1)
+        size = max(1, BLOCK_BYTES // (8 * cells * len(entry.needs)))
+        for start in range(0, len(self.ids), size):
+            arguments = self._arguments(entry, models, slice(start, min(start + size, len(self.ids))))
+            result = entry.function(**arguments, **options)
+            assert isinstance(result, PerExample)
+            yield arguments, result
+
+    def replicates(self, key: str, *, role: str = "reference") -> tuple[PerExample, np.ndarray]:
+        """A by-example measure on all models, and its values with each part of the pairs left out.
+
+        The second array is `[left_out, example]`; computed once a run object.
+        """
+        if (key, role) not in self._replicates:
+            entry = find(key)
+            if not entry.by_example:
+                raise BadInput(f"Pooled figures come from measures by example; {key!r} is none.")
+            models = self.models(role)
+            left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS)
+            whole, values = [], []
+            for arguments, result in self._blocks(entry, models, {}):
+                whole.append(result)
+                block = np.empty((left_out.max() + 1, len(result.values)))
+                for part in range(len(block)):
+                    kept = left_out != part
+                    some = {
+                        name: array[kept] if quantity(need).dims[0] == "model" else array
+                        for (name, need), array in zip(entry.parameters.items(), arguments.values(), strict=True)
+                    }
+                    again = entry.function(**some)
+                    assert isinstance(again, PerExample)
+                    block[part] = again.values
+                values.append(block)
+            self._replicates[key, role] = joined(whole), np.concatenate(values, axis=1)
+        return self._replicates[key, role]
+
+    def pooled(self, key: str, statistic: Pooled, *, examples: int, role: str = "reference") -> Scalar:
+        """A figure over the examples of a measure (a mean, an AUC), with the error that comes from the models.
+
+        `statistic` takes the values `[example]`; `examples` is the number of them that it rests on. The error is
+        the delete-one-pair jackknife's.
+        """
+        whole, values = self.replicates(key, role=role)
+        return from_replicates(
+            statistic(whole.values),
+            np.array([statistic(row) for row in values]),
+            models=whole.models,
+            examples=examples,
+        )
+
+    def share(
+        self,
+        name: str,
+        keep: Callable[[np.ndarray, np.ndarray], float],
+        *,
+        role: str = "reference",
+        examples: int,
+    ) -> Scalar:
+        """A figure that is a mean over models, with its jackknife error over pairs.
+
+        `keep(answers, member)` reduces one model's evidence `[example]` and membership `[example]` to a number.
+        """
+        models = self.models(role)
+        queries = name.startswith("heldout.")
+        each = np.empty(len(models))
+        for row, model in enumerate(models):
+            answers = self.load(name, [model])[0]
+            member = np.empty(0) if queries else self.design.member[model]
+            each[row] = keep(answers, member)
+        left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS) if len(models) > 2 else np.arange(0)
+        if not len(left_out):
+            return from_replicates(float(each.mean()), np.empty(0), models=len(models), examples=examples)
+        replicates = np.array([each[left_out != part].mean() for part in range(left_out.max() + 1)])
+        return from_replicates(float(each.mean()), replicates, models=len(models), examples=examples)
+
+    def votes(self, rows: np.ndarray, role: str = "reference") -> np.ndarray:
+        """`[row, class]`: how many models that did not train on the example predict each class."""
+        models = self.models(role)
+        counts = np.zeros((len(rows), len(self.class_names)), np.int64)
+        for model in models:
+            predicted = self.load("outputs.prediction", [model])[0][rows]
+            outside = self.design.member[model][rows] == 0
+            counts[np.flatnonzero(outside), predicted[outside]] += 1
+        return counts
+
+    def attach(self, dataset: Dataset, recipe: TrainingRecipe, heldout: Dataset | None = None) -> Run:
+        """The run with its data and recipe at hand.
+
+        Raises:
+            BadInput: they are not those that the run was made from.
+        """
+        if dataset.fingerprint() != self.manifest.dataset["fingerprint"]:
+            raise BadInput(
+                f"The dataset {dataset.name!r} is not the one that the run {str(self.folder)!r} was made from.",
+                hint="pass the same examples in the same order, with the same planted controls.",
+            )
+        return replace(self, dataset=dataset, recipe=recipe, heldout=heldout)
+
+    def _keep(self, entry: Measure, role: str, result: Result) -> None:
+        if isinstance(result, Scalar):
+            return
+        name = entry.key if role == "reference" else f"{entry.key}@{role}"
+        sink = pa.BufferOutputStream()
+        pq.write_table(table(result, self.ids), sink)
+        write_bytes(self.folder / "results" / f"{name}.parquet", sink.getvalue().to_pybytes())
+
+
+def joined(blocks: Sequence[PerExample]) -> PerExample:
+    """Results of blocks of examples, one after another, as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    reasons = tuple(dict.fromkeys(reason for block in blocks for reason in block.reasons))
+    codes = [
+        np.array([reasons.index(reason) for reason in block.reasons])[block.reason_code].astype(block.reason_code.dtype)
+        for block in blocks
+    ]
+    return replace(
+        blocks[0],
+        values=np.concatenate([block.values for block in blocks]),
+        stderr=np.concatenate([block.stderr for block in blocks]),
+        low=np.concatenate([block.low for block in blocks]),
+        high=np.concatenate([block.high for block in blocks]),
+        counts={name: np.concatenate([b.counts[name] for b in blocks]) for name in blocks[0].counts},
+        reasons=reasons,
+        reason_code=np.concatenate(codes),
+    )
+
+
+def table(result: PerExample | PerPair | Curve, ids: np.ndarray) -> pa.Table:
+    """A result as a table with `value`, `stderr`, `low`, `high`, counts, and the reason where undefined."""
+    if isinstance(result, PerExample):
+        named = {"example": ids, "value": result.values}
+        bounds = {"stderr": result.stderr, "low": result.low, "high": result.high}
+        reasons = {"reason": np.array(result.reasons)[result.reason_code]}
+        return pa.table({**named, **bounds, **result.counts, **reasons})
+    if isinstance(result, PerPair):
+        named = {"example": ids[result.example], "query": result.query, "value": result.values}
+        return pa.table({**named, "stderr": result.stderr, "low": result.low, "high": result.high})
+    points = len(result.at)
+    return pa.table(
+        {
+            "group": np.repeat(np.array(result.groups), points),
+            result.axis: np.tile(result.at, len(result.groups)),
+            "value": result.values.ravel(),
+            "stderr": result.stderr.ravel(),
+            "low": result.low.ravel(),
+            "high": result.high.ravel(),
+        }
+    )

@@ -1,0 +1,171 @@
+"""Standard errors and 95 % intervals of rates, means and their differences.
+
+An error bar of zero does not exist. Where every observed value is the same, the spread is no estimate: a
+quantity with two finite bounds gets the error of a rate with one success and one failure added, any other
+gets NaN (unknown).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float, Real
+from scipy.special import ndtri, stdtrit
+
+from byrote.stats.moments import Moments
+
+#: Two-sided 95 %.
+UPPER: Final = 0.975
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A standard error and a 95 % interval, entry by entry."""
+
+    stderr: Float[np.ndarray, "*shape"]
+    low: Float[np.ndarray, "*shape"]
+    high: Float[np.ndarray, "*shape"]
+
+
+def adjusted_rate(
+    successes: Real[np.ndarray, "*shape"], trials: Real[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "*shape"]:
+    """A rate with one success and one failure added: never 0 and never 1.
+
+    Example:
+        >>> adjusted_rate(np.array([0, 4]), np.array([2, 4]))
+        array([0.25      , 0.83333333])
+    """
+    rate: np.ndarray = (successes + 1.0) / (trials + 2.0)
+    return rate
+
+
+def agresti_caffo(
+    successes_in: Real[np.ndarray, "*shape"],
+    trials_in: Real[np.ndarray, "*shape"],
+    successes_out: Real[np.ndarray, "*shape"],
+    trials_out: Real[np.ndarray, "*shape"],
+) -> Interval:
+    """Interval of a difference of two rates, after Agresti & Caffo (2000), The American Statistician 54(4).
+
+    One success and one failure are added to each side before the normal interval is formed; it is clipped to
+    [-1, 1] and reaches at least to the raw difference. It holds to .93 or better at the rates .01 to .99 that
+    the tests enumerate, with 16 to 64 trials a side, and with 8 against 8 to 32. Between those rates it dips
+    to .923 at 16 and .906 at 8; with 4 on one side, or 8 against 64, it falls to .88. Both sides are taken as
+    independent.
+
+    Undefined:
+        nan where a side has no trials.
+    """
+    rate_in, rate_out = adjusted_rate(successes_in, trials_in), adjusted_rate(successes_out, trials_out)
+    empty = (trials_in == 0) | (trials_out == 0)
+    known_in, known_out = (np.where(empty, np.nan, trials) for trials in (trials_in, trials_out))
+    raw = successes_in / known_in - successes_out / known_out
+    variance = rate_in * (1 - rate_in) / (trials_in + 2.0) + rate_out * (1 - rate_out) / (trials_out + 2.0)
+    stderr = np.where(empty, np.nan, np.sqrt(variance))
+    return _around(raw, rate_in - rate_out, stderr, ndtri(UPPER), (-1.0, 1.0))
+
+
+def mean_interval(moments: Moments, *, bounds: Bounds) -> Interval:
+    """Student interval of a mean, inside the bounds of the quantity.
+
+    Undefined:
+        nan below two values; nan where all values agree and a bound is infinite.
+    """
+    measured = _student(moments.mean, moments.variance_of_mean, moments.count - 1.0, bounds)
+    return _where(moments.identical & (moments.count > 1), _floor_of_mean(moments, bounds), measured)
+
+
+def paired_mean(
+    differences: Moments,
+    mean_in: Float[np.ndarray, "*shape"],
+    mean_out: Float[np.ndarray, "*shape"],
+    *,
+    bounds: Bounds,
+) -> Interval:
+    """Student interval of a mean of pair differences; `bounds` are those of the quantity on either side.
+
+    Undefined:
+        nan below two pairs; nan where all differences agree and a bound is infinite.
+    """
+    measured = _student(differences.mean, differences.variance_of_mean, differences.count - 1.0, _of_difference(bounds))
+    floor = _floor_of_difference(differences.count, mean_in, mean_out, bounds)
+    return _where(differences.identical & (differences.count > 1), floor, measured)
+
+
+def welch(inside: Moments, outside: Moments, *, bounds: Bounds) -> Interval:
+    """Interval of a difference of two independent means with unequal variances (Welch and Satterthwaite).
+
+    A side whose values all agree brings in the error of its adjusted rate instead of zero.
+
+    Undefined:
+        nan below two values on a side; nan where the values of a side agree and a bound is infinite.
+    """
+    parts = [np.where(m.identical, _floor_variance(m, bounds), m.variance_of_mean) for m in (inside, outside)]
+    parts = [np.where(m.count > 1, v, np.nan) for m, v in zip((inside, outside), parts, strict=True)]
+    variance = parts[0] + parts[1]
+    weights = [v**2 / np.maximum(m.count - 1, 1) for m, v in zip((inside, outside), parts, strict=True)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        degrees = variance**2 / (weights[0] + weights[1])
+    return _student(inside.mean - outside.mean, variance, degrees, _of_difference(bounds))
+
+
+def _student(value: np.ndarray, variance: np.ndarray, degrees: np.ndarray, bounds: Bounds) -> Interval:
+    degrees = np.where(degrees > 0, degrees, np.nan)
+    with np.errstate(invalid="ignore"):
+        return _around(value, value, np.sqrt(variance), stdtrit(degrees, UPPER), bounds)
+
+
+def _around(
+    value: np.ndarray, centre: np.ndarray, stderr: np.ndarray, reach: np.ndarray | float, bounds: Bounds
+) -> Interval:
+    low = np.minimum(np.clip(centre - reach * stderr, *bounds), value)
+    high = np.maximum(np.clip(centre + reach * stderr, *bounds), value)
+    return Interval(stderr, low, high)
+
+
+def _where(condition: np.ndarray, first: Interval, second: Interval) -> Interval:
+    return Interval(
+        np.where(condition, first.stderr, second.stderr),
+        np.where(condition, first.low, second.low),
+        np.where(condition, first.high, second.high),
+    )
+
+
+def _of_difference(bounds: Bounds) -> Bounds:
+    return bounds[0] - bounds[1], bounds[1] - bounds[0]
+
+
+def _unknown(like: np.ndarray) -> Interval:
+    nan = np.full(like.shape, np.nan)
+    return Interval(nan, nan, nan)
+
+
+def _floor_variance(moments: Moments, bounds: Bounds) -> np.ndarray:
+    width = bounds[1] - bounds[0]
+    if not np.isfinite(width):
+        return np.full(moments.mean.shape, np.nan)
+    rate = adjusted_rate((moments.mean - bounds[0]) / width * moments.count, moments.count)
+    variance: np.ndarray = rate * (1 - rate) / (moments.count + 2.0) * width**2
+    return variance
+
+
+def _floor_of_mean(moments: Moments, bounds: Bounds) -> Interval:
+    width = bounds[1] - bounds[0]
+    if not np.isfinite(width):
+        return _unknown(moments.mean)
+    rate = adjusted_rate((moments.mean - bounds[0]) / width * moments.count, moments.count)
+    stderr = np.sqrt(_floor_variance(moments, bounds))
+    return _around(moments.mean, bounds[0] + width * rate, stderr, ndtri(UPPER), bounds)
+
+
+def _floor_of_difference(count: np.ndarray, mean_in: np.ndarray, mean_out: np.ndarray, bounds: Bounds) -> Interval:
+    width = bounds[1] - bounds[0]
+    if not np.isfinite(width):
+        return _unknown(mean_in)
+    successes = [np.clip((mean - bounds[0]) / width, 0.0, 1.0) * count for mean in (mean_in, mean_out)]
+    unit = agresti_caffo(successes[0], count, successes[1], count)
+    return Interval(unit.stderr * width, unit.low * width, unit.high * width)

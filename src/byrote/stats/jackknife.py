@@ -1,0 +1,175 @@
+"""Errors of pooled figures: leave out a pair of models at a time and look how the figure moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.special import stdtrit
+
+from byrote.errors import BadInput, TooFewModels
+from byrote.results import Scalar
+from byrote.stats.intervals import UPPER
+
+
+def units(pair: Int[np.ndarray, " model"]) -> Int[np.ndarray, " model"]:
+    """The independent unit that each model belongs to, from 0: its pair, or itself where the pair is -1.
+
+    Example:
+        >>> units(np.array([7, -1, 7, -1]))
+        array([0, 1, 0, 2])
+    """
+    first_free = pair.max(initial=-1) + 1
+    names = np.where(pair < 0, first_free + np.arange(len(pair)), pair)
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def spread(replicates: Float[np.ndarray, "left_out *rest"]) -> Float[np.ndarray, "*rest"]:
+    """Jackknife standard error of delete-one replicates; NaN (unknown) where they do not differ at all.
+
+    Formula:
+        sqrt((G - 1) / G * sum_g (theta_g - mean)^2)
+    """
+    count = len(replicates)
+    mean = replicates.mean(0)
+    squares = ((replicates - mean) ** 2).sum(0)
+    stderr = np.sqrt((count - 1) / count * squares)
+    unknown = np.sqrt(squares) <= 1e-12 * np.abs(mean)
+    return np.asarray(np.where(unknown, np.nan, stderr))
+
+
+def jackknife(
+    statistic: Callable[[Bool[np.ndarray, " model"]], float],
+    pair: Int[np.ndarray, " model"],
+    *,
+    groups: int = 40,
+    examples: int = 0,
+) -> Scalar:
+    """A figure pooled over examples, with the error that comes from the models.
+
+    `statistic` gets the mask of the models kept. A pair is left out as a whole, a model of pair -1 alone;
+    more than `groups` units are dealt out to `groups` parts, and a part is left out at a time. `examples` is
+    passed on.
+
+    Undefined:
+        the value where the statistic of all models is nan; the error where that of a part is, or where all
+        agree.
+
+    Example:
+        >>> x = np.array([1.0, 2.0, 3.0, 6.0])
+        >>> jackknife(lambda kept: float(x[kept].mean()), np.full(4, -1))
+        Scalar(3 ± 1.1, 95 % [-0.4374, 6.437])
+
+    Raises:
+        TooFewModels: fewer than 3 units.
+    """
+    part = parts(pair, groups=groups)
+    value = float(statistic(np.ones(len(pair), bool)))
+    if np.isnan(value):
+        return _undefined("the statistic is undefined with all models", len(pair), examples)
+    replicates = np.array([statistic(part != g) for g in range(part.max() + 1)], dtype=np.float64)
+    return from_replicates(value, replicates, models=len(pair), examples=examples)
+
+
+def parts(pair: Int[np.ndarray, " model"], *, groups: int = 40) -> Int[np.ndarray, " model"]:
+    """The part that each model is left out with, from 0: its unit, or, of more than `groups`, one of `groups` deals.
+
+    Raises:
+        TooFewModels: fewer than 3 units.
+    """
+    if groups < 3:
+        raise BadInput(f"The 'groups' argument of jackknife must be an integer in [3, inf). Got {groups}.")
+    unit = units(pair)
+    count = int(unit.max(initial=-1)) + 1
+    if count < 3:
+        raise TooFewModels(
+            f"A jackknife needs at least 3 pairs, or 3 models without a mate. Got {count}.",
+            hint="train at least 6 models in pairs.",
+        )
+    return unit % groups
+
+
+def from_replicates(value: float, replicates: Float[np.ndarray, " left_out"], *, models: int, examples: int) -> Scalar:
+    """The figure of all models with the error that its delete-one replicates give.
+
+    Undefined:
+        the value where it is nan; the error where a replicate is, or with fewer than 3, or where all agree.
+    """
+    if np.isnan(value):
+        return _undefined("the statistic is undefined with all models", models, examples)
+    count = len(replicates)
+    stderr = float(spread(replicates)) if count >= 3 else float("nan")
+    reach = float(stdtrit(count - 1, UPPER)) * stderr if count >= 3 else float("nan")
+    return Scalar(
+        value=value,
+        stderr=stderr,
+        low=value - reach,
+        high=value + reach,
+        models=models,
+        examples=examples,
+        note="" if np.isfinite(stderr) else "the error is unknown: leaving models out changes nothing or is undefined",
+        replicates=replicates,
+    )
+
+
+def difference(after: Scalar, before: Scalar, *, paired: bool) -> Scalar:
+    """After minus before. `paired` says that both come from the same units, left out in the same order.
+
+    Formula:
+        paired: the jackknife of the differences of replicates; otherwise sqrt(a^2 + b^2)
+    Undefined:
+        nan where either figure is, with its reason.
+
+    Raises:
+        BadInput: paired, but the numbers of replicates differ.
+    """
+    models, examples = min(after.models, before.models), min(after.examples, before.examples)
+    reasons = [
+        f"{when}: {figure.reason or 'no value'}"
+        for when, figure in (("after", after), ("before", before))
+        if np.isnan(figure.value)
+    ]
+    if reasons:
+        return _undefined("; ".join(reasons), models, examples)
+    replicates = np.empty(0)
+    if paired:
+        if len(after.replicates) != len(before.replicates) or len(after.replicates) < 3:
+            raise BadInput(
+                "A paired difference must have the same 3 or more replicates on both sides. "
+                f"Got {len(after.replicates)} and {len(before.replicates)}.",
+                hint="difference(after, before, paired=False) takes the two as independent.",
+            )
+        replicates = after.replicates - before.replicates
+        stderr, degrees = float(spread(replicates)), len(replicates) - 1.0
+    else:
+        stderr = float(np.hypot(after.stderr, before.stderr))
+        degrees = _satterthwaite(after, before)
+    value = after.value - before.value
+    reach = float(stdtrit(degrees, UPPER)) * stderr
+    return Scalar(
+        value=value,
+        stderr=stderr,
+        low=value - reach,
+        high=value + reach,
+        models=models,
+        examples=examples,
+        replicates=replicates,
+    )
+
+
+def _satterthwaite(after: Scalar, before: Scalar) -> float:
+    total = after.stderr**2 + before.stderr**2
+    if not total > 0:
+        return np.inf
+    shares = [
+        (figure.stderr**2 / total) ** 2 / (len(figure.replicates) - 1)
+        for figure in (after, before)
+        if len(figure.replicates) > 1
+    ]
+    return 1.0 / sum(shares) if sum(shares) > 0 else np.inf
+
+
+def _undefined(reason: str, models: int, examples: int) -> Scalar:
+    nan = float("nan")
+    return Scalar(value=nan, stderr=nan, low=nan, high=nan, models=models, examples=examples, reason=reason)

@@ -1,0 +1,61 @@
+"""Count, mean and squared deviations, gathered one model at a time so that memory stays at a few rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Real
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What a mean and its error need; `squares` sums the squared deviations from the mean."""
+
+    count: Int[np.ndarray, "*shape"]
+    mean: Float[np.ndarray, "*shape"]
+    squares: Float[np.ndarray, "*shape"]
+
+    @property
+    def identical(self) -> Bool[np.ndarray, "*shape"]:
+        """Whether all the values seen were the same, up to rounding: there the spread says nothing."""
+        same: np.ndarray = np.sqrt(self.squares) <= 1e-12 * np.abs(self.mean)
+        return same
+
+    @property
+    def variance_of_mean(self) -> Float[np.ndarray, "*shape"]:
+        """Squared standard error of the mean; NaN below two values."""
+        degrees = np.where(self.count > 1, self.count - 1, np.nan)
+        variance: np.ndarray = self.squares / degrees / np.maximum(self.count, 1)
+        return variance
+
+
+class RunningMoments:
+    """Moments of a stream of rows, each of which counts for some of its entries only.
+
+    Deviations are taken from the running mean (Welford's recurrence), so that a large mean costs no digits.
+
+    Example:
+        >>> running = RunningMoments(2)
+        >>> running.add(np.array([1.0, 5.0]), np.array([True, True]))
+        >>> running.add(np.array([3.0, 9.0]), np.array([True, False]))
+        >>> running.result().mean
+        array([2., 5.])
+    """
+
+    def __init__(self, size: int) -> None:
+        self._count = np.zeros(size, np.int64)
+        self._mean = np.zeros(size)
+        self._squares = np.zeros(size)
+
+    def add(self, values: Real[np.ndarray, " example"], chosen: Bool[np.ndarray, " example"]) -> None:
+        """Take in one row where `chosen`."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._count += chosen
+            before = np.where(chosen, values - self._mean, 0.0)
+            self._mean += before / np.maximum(self._count, 1)
+            self._squares += before * np.where(chosen, values - self._mean, 0.0)
+
+    def result(self) -> Moments:
+        """The moments so far; the mean is NaN where nothing was taken in."""
+        return Moments(self._count.copy(), np.where(self._count > 0, self._mean, np.nan), self._squares.copy())

@@ -1,0 +1,100 @@
+"""How well a score ranks the positives first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.stats import rankdata
+
+from byrote.errors import BadInput
+
+
+@dataclass(frozen=True)
+class PrecisionRecall:
+    """Of the examples picked, the share that is positive; of the positives, the share that was picked."""
+
+    precision: float
+    recall: float
+
+
+def auroc(score: Float[np.ndarray, " example"], positive: Bool[np.ndarray, " example"]) -> float:
+    """Chance that a random positive scores above a random negative, a tie counting half.
+
+    Undefined:
+        nan without a positive or without a negative.
+
+    Example:
+        >>> auroc(np.array([0.9, 0.5, 0.5]), np.array([True, True, False]))
+        0.75
+
+    Raises:
+        BadInput: a score is NaN.
+    """
+    _refuse_nan(score, "auroc")
+    positives = int(positive.sum())
+    negatives = len(positive) - positives
+    if not positives or not negatives:
+        return float("nan")
+    above = rankdata(score)[positive].sum() - positives * (positives + 1) / 2
+    return float(above / positives / negatives)
+
+
+def average_precision(score: Float[np.ndarray, " example"], positive: Bool[np.ndarray, " example"]) -> float:
+    """Precision averaged over the steps of recall, from the highest score down; tied scores are one step.
+
+    Undefined:
+        nan without a positive or without a negative.
+
+    Example:
+        >>> average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True])).__round__(4)
+        0.8333
+
+    Raises:
+        BadInput: a score is NaN.
+    """
+    _refuse_nan(score, "average_precision")
+    positives = int(positive.sum())
+    if not positives or positives == len(positive):
+        return float("nan")
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    found = np.cumsum(positive[order])[ends]
+    return float(np.sum(np.diff(found, prepend=0) * found / (ends + 1)) / positives)
+
+
+def precision_recall_at(
+    score: Float[np.ndarray, " example"], positive: Bool[np.ndarray, " example"], k: int
+) -> PrecisionRecall:
+    """Precision and recall of the k highest scores; of scores tied at the cut, the expected share counts.
+
+    Undefined:
+        nan, both, without a positive or without a negative.
+
+    Example:
+        >>> precision_recall_at(np.array([0.9, 0.5, 0.5]), np.array([True, True, False]), 2)
+        PrecisionRecall(precision=0.75, recall=0.75)
+
+    Raises:
+        BadInput: a score is NaN, or k is not in [1, number of scores].
+    """
+    _refuse_nan(score, "precision_recall_at")
+    if not 1 <= k <= len(score):
+        raise BadInput(f"The 'k' argument of precision_recall_at must be in [1, {len(score)}]. Got {k}.")
+    positives = int(positive.sum())
+    if not positives or positives == len(positive):
+        return PrecisionRecall(float("nan"), float("nan"))
+    cut = np.partition(score, len(score) - k)[len(score) - k]
+    above, tied = score > cut, score == cut
+    found = positive[above].sum() + positive[tied].mean() * (k - above.sum())
+    return PrecisionRecall(float(found / k), float(found / positives))
+
+
+def _refuse_nan(score: np.ndarray, caller: str) -> None:
+    missing = int(np.isnan(score).sum())
+    if missing:
+        raise BadInput(
+            f"The 'score' argument of {caller} must not hold NaN. Got {missing} of {len(score)}.",
+            hint="leave out the examples whose score is undefined, and say how many they were.",
+        )

@@ -1,0 +1,133 @@
+"""Which executor: two models are trained both ways and compared, both ways are timed, and the faster one is taken."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from byrote.recipes.algorithm import Algorithm
+from byrote.recipes.recipe import BoundRecipe
+from byrote.train.block import CLEAN_BATCH, Learner
+from byrote.train.job import Job
+from byrote.train.many import Many
+from byrote.train.one import One
+
+SIZES = (8, 16, 32)
+#: One step's largest relative difference between loop and stack that counts as parity.
+PARITY = 1e-4
+PARITY_STEPS = 2
+WARM_UP, TIMED = 2, 6
+ENOUGH_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """How the models are to be trained, why, and how long one takes in one process, by the probe."""
+
+    stacked: bool
+    size: int
+    compiled: bool
+    reason: str
+    seconds_a_model: float
+
+
+def choose(job: Job, *, per_worker: int, compiled: bool = False) -> Choice:
+    """Probe both ways on the job's own data; `per_worker` models fall to each process."""
+    algorithm = job.algorithm()
+    inputs, targets = job.data.tensors(torch.device(job.device))
+    loop = _seconds(One(algorithm, job.seeds[0]), 1, algorithm, job, inputs, targets)
+    obstacle = algorithm.obstacle() or _disparity(algorithm, job, inputs, targets)
+    if obstacle:
+        return Choice(stacked=False, size=1, compiled=False, reason=f"one at a time: {obstacle}", seconds_a_model=loop)
+    assert isinstance(algorithm, BoundRecipe)
+    timed = {}
+    for size in SIZES:
+        if size <= max(per_worker, SIZES[0]):
+            seeds = list(range(size))
+            learner = Many(algorithm, seeds, compiled=compiled)
+            timed[size] = _seconds(learner, size, algorithm, job, inputs, targets)
+    fastest = min(timed.values())
+    if loop <= fastest:
+        reason = f"one at a time: stacking was {fastest / loop:.1f} times slower"
+        return Choice(stacked=False, size=1, compiled=False, reason=reason, seconds_a_model=loop)
+    size = min(size for size, seconds in timed.items() if seconds <= 1.1 * fastest)
+    reason = f"{size} models at once: {loop / timed[size]:.1f} times as fast as one at a time"
+    return Choice(stacked=True, size=size, compiled=compiled, reason=reason, seconds_a_model=timed[size])
+
+
+def _orders(algorithm: Algorithm, job: Job, models: int, steps: int) -> Tensor:
+    count = job.design.phases[0].count[0]
+    order = np.resize(algorithm.order(0, 0, count), steps * algorithm.batch_size)
+    return torch.from_numpy(np.tile(order, (models, 1))).reshape(models, steps, -1).to(job.device)
+
+
+def _seconds(learner: Learner, models: int, algorithm: Algorithm, job: Job, inputs: Tensor, targets: Tensor) -> float:
+    """Seconds that one of these models takes for the whole first phase, clean passes included."""
+    orders = _orders(algorithm, job, models, WARM_UP + TIMED)
+    learner.begin(WARM_UP + TIMED)
+
+    def step(index: int) -> None:
+        ids = orders[:, index]
+        learner.step(inputs[ids], targets[ids], ids)
+
+    for index in range(WARM_UP):
+        step(index)
+    times = []
+    started = time.perf_counter()
+    for index in range(WARM_UP, WARM_UP + TIMED):
+        before = time.perf_counter()
+        step(index)
+        _wait(job.device)
+        times.append(time.perf_counter() - before)
+        if time.perf_counter() - started > ENOUGH_SECONDS:
+            break
+    some = inputs[:CLEAN_BATCH]
+    before = time.perf_counter()
+    learner.predict(some)
+    _wait(job.device)
+    clean = (time.perf_counter() - before) / len(some) * len(inputs)
+    phase = job.design.phases[0]
+    steps = -(-int(phase.count[0].sum()) // algorithm.batch_size) * (phase.epochs or algorithm.epochs)
+    return (float(np.median(times)) * steps + clean * len(job.checkpoints)) / models
+
+
+def _wait(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def _disparity(algorithm: Algorithm, job: Job, inputs: Tensor, targets: Tensor) -> str:
+    """What differs between two models trained for two steps in the loop and stacked; empty where nothing does.
+
+    Losses, the weights after the steps (and so the gradients) and the buffers are compared.
+    """
+    assert isinstance(algorithm, BoundRecipe)
+    seeds = list(job.seeds[:2])
+    orders = _orders(algorithm, job, len(seeds), PARITY_STEPS)
+    try:
+        many = Many(algorithm, seeds)
+        many.begin(PARITY_STEPS)
+        together = [many.step(inputs[ids], targets[ids], ids).loss for ids in orders.unbind(1)]
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        return f"the network cannot be stacked ({str(error).strip().splitlines()[0][:120]})"
+    for row, (seed, stacked) in enumerate(zip(seeds, many.states(), strict=True)):
+        one = One(algorithm, seed)
+        one.begin(PARITY_STEPS)
+        for losses, ids in zip(together, orders.unbind(1), strict=True):
+            ids = ids[row : row + 1]
+            if _apart(one.step(inputs[ids], targets[ids], ids).loss[0], losses[row]):
+                return "losses differ from those of stacked models"
+        alone = one.state.network.state_dict()
+        for name, tensor in stacked.network.state_dict().items():
+            if _apart(tensor, alone[name]):
+                return f"{name!r} differs from that of stacked models"
+    return ""
+
+
+def _apart(a: Tensor, b: Tensor) -> bool:
+    scale = b.float().abs().amax().clamp_min(1.0) if b.numel() else torch.ones(())
+    return bool(((a.float() - b.float()).abs() > PARITY * scale).any())

@@ -1,0 +1,257 @@
+"""A job: everything that a training process must have to train any block of a run and to write its evidence."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from byrote.designs.design import Design
+from byrote.errors import BadInput
+from byrote.evidence.store import Evidence
+from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
+from byrote.probes.presentation import PresentationProbe
+from byrote.probes.probe import Probe
+from byrote.probes.trajectory import TrajectoryProbe
+from byrote.recipes.algorithm import Algorithm, Shape, State, TrainingRecipe
+from byrote.recipes.recipe import BoundRecipe
+from byrote.train.block import Learner, clean_pass, train_phase
+from byrote.train.many import Many
+from byrote.train.one import One
+
+#: What is done to each trained model before it is asked anything: (algorithm, state, model) -> state.
+Finish = Callable[[Algorithm, State, int], State]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Labelled:
+    """Inputs `[example, ...]` and targets `[example]` of one split."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+
+    def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Both as tensors on the device, without a copy on the CPU; nothing ever writes to them."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            inputs = torch.from_numpy(self.inputs)
+        return inputs.to(device), torch.from_numpy(self.targets.astype(np.int64)).to(device)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Job:
+    """One run's training, the same in every process that takes part."""
+
+    recipe: TrainingRecipe
+    data: Labelled
+    heldout: Labelled | None
+    classes: int
+    design: Design
+    seeds: Sequence[int]
+    checkpoints: tuple[int, ...]
+    folder: Path
+    keep_logits: bool
+    keep_weights: bool
+    device: str
+    finish: Finish | None = None
+
+    def algorithm(self) -> Algorithm:
+        """The recipe bound to this data and device."""
+        shape = Shape(inputs=self.data.inputs.shape[1:], classes=self.classes, examples=len(self.data.inputs))
+        return self.recipe.bind(shape, torch.device(self.device))
+
+    def kinds(self, phase: int) -> tuple[str, ...]:
+        """The evidence that every model has of a phase once it is complete."""
+        kinds = ["presentation", "trajectory", "outputs"]
+        if self.heldout is not None:
+            kinds.append("heldout")
+        if self.keep_weights:
+            kinds.append("weights")
+        return tuple(kinds)
+
+    def missing(self, evidence: Evidence, models: Sequence[int]) -> bool:
+        """Whether any shard of these models is not there."""
+        phases = range(len(self.design.phases))
+        lacks = any(not evidence.has(k, m, p) for m in models for p in phases for k in self.kinds(p))
+        return lacks or (not self.keep_logits and not evidence.has("class_probability", models[0], phases[-1]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Models that are trained by one process in one go: stacked, or one after another."""
+
+    models: tuple[int, ...]
+    stacked: bool
+    compiled: bool = False
+
+
+class _Finished:
+    """Models to which something was done after training; they only answer."""
+
+    def __init__(self, algorithm: Algorithm, states: list[State]) -> None:
+        self.algorithm = algorithm
+        self.finished = states
+
+    def predict(self, inputs: Tensor) -> Tensor:
+        return torch.stack([self.algorithm.predict(state, inputs) for state in self.finished])
+
+    def states(self) -> list[State]:
+        return self.finished
+
+
+def train_block(job: Job, block: Block, progress: Callable[[float], None]) -> list[int]:
+    """Train a block and write what is missing of its evidence; returns the models that diverged."""
+    algorithm = job.algorithm()
+    inputs, targets = job.data.tensors(torch.device(job.device))
+    if block.stacked:
+        assert isinstance(algorithm, BoundRecipe)
+        groups = [block.models]
+    else:
+        groups = [(model,) for model in block.models]
+    diverged: list[int] = []
+    for done, models in enumerate(groups):
+        seeds = [job.seeds[model] for model in models]
+        learner: Learner = (
+            Many(algorithm, seeds, compiled=block.compiled)  # type: ignore[arg-type]
+            if block.stacked
+            else One(algorithm, seeds[0])
+        )
+        phases = len(job.design.phases)
+
+        def told(share: float, done: int = done, phases: int = phases) -> None:
+            progress((done + share / phases) / len(groups))
+
+        diverged += _train_models(job, algorithm, learner, models, seeds, inputs, targets, told)
+    return diverged
+
+
+def _train_models(
+    job: Job,
+    algorithm: Algorithm,
+    learner: Learner,
+    models: tuple[int, ...],
+    seeds: list[int],
+    inputs: Tensor,
+    targets: Tensor,
+    progress: Callable[[float], None],
+) -> list[int]:
+    evidence = Evidence(job.folder)
+    last = len(job.design.phases) - 1
+    member = torch.from_numpy(job.design.member[list(models)] == 1).to(inputs.device)
+    diverged: list[int] = []
+    first_epoch = 0
+    for index, phase in enumerate(job.design.phases):
+        epochs = phase.epochs or algorithm.epochs
+        checkpoints = (*(c for c in job.checkpoints if c < epochs), epochs)
+        size = (len(models), len(inputs))
+        trajectory = TrajectoryProbe(*size, checkpoints)
+        presentation = PresentationProbe(*size, inputs.device)
+        at = len(checkpoints) - 1
+        asked: list[Probe] = [OutputsProbe(*size, job.classes, at=at, keep_logits=job.keep_logits)]
+        if index == last and not job.keep_logits:
+            asked.append(ClassProbabilityProbe(member, job.classes, at=at))
+        finishing = job.finish is not None and index == last
+        labels = targets if phase.labels is None else _relabelled(targets, phase.labels)
+        train_phase(
+            learner,
+            algorithm,
+            phase,
+            models,
+            seeds,
+            inputs,
+            labels,
+            checkpoints=checkpoints,
+            probes=[trajectory, presentation, *([] if finishing else asked)],
+            progress=_from(progress, index),
+            first_epoch=first_epoch,
+        )
+        first_epoch += epochs
+        answering: Learner = learner
+        if finishing and job.finish is not None:
+            states = [job.finish(algorithm, s, m) for s, m in zip(learner.states(), models, strict=True)]
+            answering = _Finished(algorithm, states)  # type: ignore[assignment]
+            clean_pass(answering, inputs, targets, asked, checkpoint=at)
+        if job.heldout is not None:
+            held_inputs, held_targets = job.heldout.tensors(inputs.device)
+            heldout = OutputsProbe(
+                len(models), len(held_inputs), job.classes, at=at, kind="heldout", keep_logits=job.keep_logits
+            )
+            clean_pass(answering, held_inputs, held_targets, [heldout], checkpoint=at)
+            asked.append(heldout)
+        finite = np.isfinite(asked[0].columns()["log_odds"]).all(1)
+        diverged = [model for model, fine in zip(models, finite, strict=True) if not fine]
+        states = answering.states() if job.keep_weights else []
+        for row, model in enumerate(models):
+            header = {"diverged": str(model in diverged).lower(), "seed": str(seeds[row])}
+            for probe in [presentation, trajectory, *asked]:
+                if isinstance(probe, ClassProbabilityProbe):
+                    continue
+                columns = {name: array[row] for name, array in probe.columns().items()}
+                if isinstance(probe, TrajectoryProbe):
+                    columns["epochs"] = probe.epochs
+                evidence.write(probe.kind, model, index, columns, header)
+            if job.keep_weights:
+                network = algorithm.network(states[row])
+                weights = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+                evidence.write("weights", model, index, weights, header)
+        for probe in asked:
+            if isinstance(probe, ClassProbabilityProbe):
+                evidence.write(probe.kind, models[0], index, probe.columns(), {"models": str(list(models))})
+    return diverged
+
+
+def _from(progress: Callable[[float], None], done: int) -> Callable[[float], None]:
+    return lambda share: progress(done + share)
+
+
+def _relabelled(targets: Tensor, labels: np.ndarray) -> Tensor:
+    override = torch.from_numpy(labels).to(targets.device)
+    return torch.where(override >= 0, override, targets)
+
+
+def blocks_of(design: Design, size: int, *, stacked: bool, compiled: bool) -> tuple[Block, ...]:
+    """Divide the models into blocks of up to `size` that show equally many examples in every phase."""
+    shown = np.stack([phase.count.sum(1, dtype=np.int64) for phase in design.phases], axis=1)
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for model, sizes in enumerate(shown.tolist()):
+        alike.setdefault(tuple(sizes), []).append(model)
+    blocks = []
+    for models in alike.values():
+        for start in range(0, len(models), size):
+            chosen = tuple(models[start : start + size])
+            blocks.append(Block(models=chosen, stacked=stacked and len(chosen) > 1, compiled=compiled))
+    return tuple(blocks)
+
+
+Mode = Literal["loop", "stacked"]
+
+
+def check_network(job: Job) -> None:
+    """Send two examples through a fresh network, so that a shape that does not fit is found before training.
+
+    Raises:
+        BadInput: the network does not take the inputs, or does not give one logit a class.
+    """
+    algorithm = job.algorithm()
+    inputs = job.data.inputs[:2]
+    shape = tuple(inputs.shape[1:])
+    try:
+        logits = algorithm.predict(algorithm.init(0), torch.from_numpy(np.array(inputs)).to(job.device))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadInput(
+            f"The recipe's network does not take the dataset's inputs of shape {shape}: {first}",
+            hint="give the network the shape of one example; see `Dataset.inputs.shape`.",
+        ) from error
+    if not isinstance(logits, Tensor) or tuple(logits.shape) != (len(inputs), job.classes):
+        got = tuple(logits.shape[1:]) if isinstance(logits, Tensor) else type(logits).__name__
+        raise BadInput(
+            f"The recipe's network must give {job.classes} logits an example, one a class. Got {got}.",
+            hint=f"end it with nn.Linear(…, {job.classes}).",
+        )

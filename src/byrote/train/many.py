@@ -1,0 +1,114 @@
+"""Many models: a block of one recipe's models, their weights stacked along a leading model axis.
+
+Only the network itself runs under `vmap`: the loss of the block is the sum of its models' losses, so one backward
+pass gives every model its own gradient, and torch's optimizers work on the stacked weights element by element.
+Augmentations and objectives act by example, on the models' batches laid end to end.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from byrote.recipes import noise
+from byrote.recipes.algorithm import Seen
+from byrote.recipes.dropout import salt_all
+from byrote.recipes.recipe import BoundRecipe, OneModel, set_rate
+
+
+class Many:
+    """A block of models that step together."""
+
+    def __init__(self, algorithm: BoundRecipe, seeds: Sequence[int], *, compiled: bool = False) -> None:
+        self.algorithm = algorithm
+        networks = [algorithm.build(seed) for seed in seeds]
+        learned = {name for name, weight in networks[0].named_parameters() if weight.requires_grad}
+        weights, self.buffers = stack_module_state(networks)
+        self.weights = {name: w.detach().requires_grad_(name in learned) for name, w in weights.items()}
+        self.learned = [self.weights[name] for name in sorted(learned)]
+        self.skeleton = networks[0]
+        self.dropouts = salt_all(self.skeleton)
+        self.noisy = algorithm.needs_noise(self.dropouts)
+        memory = algorithm.memory()
+        self.memory = None if memory is None else memory.expand(len(seeds), *memory.shape).clone()
+        self.seeds = torch.tensor(list(seeds), device=algorithm.device)
+        self.optimizer = algorithm.recipe.optimizer.build(self.learned)
+        self.steps, self.step_done, self.total = 1, 0, 0
+        self.each = torch.arange(len(seeds), device=algorithm.device)[:, None]
+        self._train = vmap(self._one, in_dims=(0, 0, 0, 0 if self.dropouts else None))
+        self._answer = vmap(self._one, in_dims=(0, 0, None, None))
+        self._loss = self._loss_of_block
+        if compiled:
+            self._loss = torch.compile(self._loss_of_block)
+
+    def _one(
+        self, weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, keys: Tensor | None
+    ) -> Tensor:
+        for layer in self.dropouts:
+            layer.keys = keys
+        logits: Tensor = functional_call(self.skeleton, (weights, buffers), (inputs,))
+        for layer in self.dropouts:
+            layer.keys = None
+        return logits
+
+    def _loss_of_block(
+        self, inputs: Tensor, targets: Tensor, keys: Tensor | None, memory: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        logits = self._train(self.weights, self.buffers, inputs, keys)
+        flat = None if memory is None else memory.flatten(0, 1)
+        loss, flat = self.algorithm.recipe.objective.loss(logits.flatten(0, 1), targets.flatten(), flat)
+        return logits, loss.reshape(targets.shape), None if flat is None else flat.detach()
+
+    def begin(self, steps: int) -> None:
+        """A phase of so many steps is about to start: a fresh optimizer and schedule."""
+        self.optimizer = self.algorithm.recipe.optimizer.build(self.learned)
+        self.steps, self.step_done = steps, 0
+
+    def step(self, inputs: Tensor, targets: Tensor, ids: Tensor) -> Seen:
+        """`inputs[model, batch, ...]`, `targets[model, batch]`, `ids[model, batch]`."""
+        recipe = self.algorithm.recipe
+        self.skeleton.train()
+        keys = noise.keys(self.seeds, self.total, ids) if self.noisy else None
+        if recipe.augmentation is not None and keys is not None:
+            inputs = self.algorithm.augmented(inputs.flatten(0, 1), keys.flatten()).reshape(inputs.shape)
+        memory = None if self.memory is None else self.memory[self.each, ids]
+        keys = keys if self.dropouts else None
+        if recipe.input_perturbation is not None:
+            inputs = recipe.input_perturbation.apply(inputs, lambda moved: self._loss(moved, targets, keys, memory)[1])
+        logits, loss, flat = self._loss(inputs, targets, keys, memory)
+        self.optimizer.zero_grad()
+        # backward() stores gradients in the layout of their weights; torch's fused optimizers rely on it and read
+        # the transposed gradients that autograd.grad() returns here in the wrong order (torch 2.13, CPU).
+        loss.mean(1).sum().backward()  # type: ignore[no-untyped-call]
+        if recipe.gradient_transform is not None:
+            recipe.gradient_transform.apply([weight.grad for weight in self.learned if weight.grad is not None])
+        set_rate(self.optimizer, recipe, self.step_done / self.steps, 1.0)
+        self.optimizer.step()
+        if flat is not None and self.memory is not None:
+            self.memory[self.each, ids] = flat.reshape(*ids.shape, -1)
+        self.step_done += 1
+        self.total += 1
+        return Seen(logits=logits.detach(), loss=loss.detach())
+
+    def predict(self, inputs: Tensor) -> Tensor:
+        """`inputs[batch, ...]` give `logits[model, batch, class]` in evaluation mode."""
+        self.skeleton.eval()
+        with torch.no_grad():
+            return self._answer(self.weights, self.buffers, inputs, None)
+
+    def states(self) -> list[OneModel]:
+        """The models one by one, as the plain loop would hold them, for whatever is done to them next."""
+        return [self._state(index) for index in range(len(self.seeds))]
+
+    def _state(self, index: int) -> OneModel:
+        network: nn.Module = copy.deepcopy(self.skeleton)
+        tensors = {name: stacked[index].detach() for name, stacked in (self.weights | self.buffers).items()}
+        network.load_state_dict(tensors, strict=False)
+        state = self.algorithm.init(int(self.seeds[index]))
+        state.network, state.dropouts, state.total = network, salt_all(network), self.total
+        state.memory = None if self.memory is None else self.memory[index].clone()
+        return state

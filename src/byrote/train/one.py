@@ -1,0 +1,33 @@
+"""One model: the plain loop's learner, with the model axis of length one that the rest of the engine expects."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from byrote.recipes.algorithm import Algorithm, Batch, Seen, State
+
+
+class One:
+    """A single model of any algorithm."""
+
+    def __init__(self, algorithm: Algorithm, seed: int) -> None:
+        self.algorithm = algorithm
+        self.state: State = algorithm.init(seed)
+
+    def begin(self, steps: int) -> None:
+        """A phase of so many steps is about to start."""
+        self.state = self.algorithm.begin(self.state, steps)
+
+    def step(self, inputs: Tensor, targets: Tensor, ids: Tensor) -> Seen:
+        """`inputs[1, batch, ...]`, `targets[1, batch]`, `ids[1, batch]`; what was seen has the axis too."""
+        batch = Batch(inputs=inputs[0], targets=targets[0], ids=ids[0])
+        self.state, seen = self.algorithm.step(self.state, batch)
+        return Seen(logits=seen.logits[None], loss=seen.loss[None])
+
+    def predict(self, inputs: Tensor) -> Tensor:
+        """`inputs[batch, ...]` give `logits[1, batch, class]` in evaluation mode."""
+        return self.algorithm.predict(self.state, inputs)[None]
+
+    def states(self) -> list[State]:
+        """The state of the one model."""
+        return [self.state]

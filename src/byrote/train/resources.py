@@ -1,0 +1,86 @@
+"""What a run will take of disk and memory, said before anything trains."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from byrote.errors import NotEnoughRoom
+from byrote.train.job import Job
+
+#: Logits are kept while models x examples x classes x 4 bytes stay below this.
+LOGITS_BYTES = 10**9
+_OUTPUTS = 4 * 4 + 4
+_PRESENTATION = 5 * 4
+_PRESENTATION_STATE = 5 * 4 + 1
+_TRAJECTORY = 4 * 4
+
+
+def logits_fit(models: int, examples: int, classes: int) -> bool:
+    """Whether logits of that size are kept."""
+    return models * examples * classes * 4 < LOGITS_BYTES
+
+
+def disk_a_model(job: Job) -> int:
+    """Bytes of evidence that one model leaves, over all its phases."""
+    examples = len(job.data.inputs)
+    heldout = 0 if job.heldout is None else len(job.heldout.inputs)
+    logits = 4 * job.classes * (examples + heldout) if job.keep_logits else 0
+    trajectory = _TRAJECTORY * examples * len(job.checkpoints)
+    return len(job.design.phases) * (_OUTPUTS * (examples + heldout) + logits + trajectory + _PRESENTATION * examples)
+
+
+def memory_a_process(job: Job, size: int, weights: int) -> int:
+    """Bytes that a process needs for blocks of `size` models of so many weights: data, probes, training state."""
+    examples = len(job.data.inputs)
+    data = job.data.inputs.nbytes + (0 if job.heldout is None else job.heldout.inputs.nbytes)
+    probes = size * (disk_a_model(job) + _PRESENTATION_STATE * examples)
+    return data + probes + size * weights * 4 * 4
+
+
+def available_memory() -> int:
+    """Bytes of memory that can be had without swapping, as far as the system tells."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def check_disk(job: Job, models: int) -> None:
+    """Refuse a run whose evidence will not fit.
+
+    Raises:
+        NotEnoughRoom: with the bytes needed and free.
+    """
+    needed = models * disk_a_model(job)
+    free = shutil.disk_usage(job.folder).free
+    if needed > 0.95 * free:
+        raise NotEnoughRoom(
+            f"The evidence of {models} models takes about {_size(needed)} of disk, and {str(job.folder)!r} has "
+            f"{_size(free)} free.",
+            hint="train fewer --models, record fewer --checkpoints, or give a roomier --out.",
+        )
+
+
+def check_memory(job: Job, size: int, weights: int, workers: int) -> None:
+    """Refuse a run whose processes will not fit.
+
+    Raises:
+        NotEnoughRoom: with the bytes needed and available.
+    """
+    needed = workers * memory_a_process(job, size, weights)
+    available = available_memory()
+    if needed > available:
+        raise NotEnoughRoom(
+            f"Training {size} models at once in {workers} processes takes about {_size(needed)} of memory, and "
+            f"{_size(available)} are available.",
+            hint="use fewer --workers, or record fewer --checkpoints.",
+        )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,79 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from byrote.changes.data.asymmetric_label_noise import AsymmetricLabelNoise
+from byrote.changes.data.exact_duplicates import ExactDuplicates
+from byrote.changes.data.near_duplicates import NearDuplicates
+from byrote.changes.data.out_of_distribution import OutOfDistribution
+from byrote.changes.data.rare_subpopulation import RareSubpopulation
+from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
+from byrote.data import KINDS, Controls, from_arrays
+from byrote.errors import BadInput
+
+PLANTINGS = {
+    "label-noise": SymmetricLabelNoise,
+    "asymmetric-label-noise": AsymmetricLabelNoise,
+    "exact-duplicates": ExactDuplicates,
+    "near-duplicates": NearDuplicates,
+    "out-of-distribution": OutOfDistribution,
+    "rare-subpopulation": RareSubpopulation,
+}
+
+
+def plain(**facts):
+    rng = np.random.default_rng(1)
+    return from_arrays(rng.random((120, 6, 6), np.float32), np.arange(120) % 3, name="plain", **facts)
+
+
+def context(seed=0):
+    return SimpleNamespace(rng=np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize(("name", "planting"), PLANTINGS.items())
+def test_every_planting_has_its_name_and_stage(name, planting):
+    assert (planting.name, planting.stage) == (name, "dataset")
+    assert planting(0.1) == planting(amount=0.1)
+    assert hash(planting(0.1)) == hash(planting(0.1))
+
+
+@pytest.mark.parametrize("amount", [0.0, 1.0, -0.1, 1.5, float("nan"), float("inf")])
+@pytest.mark.parametrize(("name", "planting"), PLANTINGS.items())
+def test_a_rate_lies_between_none_and_all(name, planting, amount):
+    with pytest.raises(BadInput) as caught:
+        planting(amount)
+    assert str(caught.value) == f"The 'amount' argument of {name} must be a rate in (0, 1). Got {amount}."
+
+
+@pytest.mark.parametrize(("name", "planting"), PLANTINGS.items())
+def test_a_rate_that_plants_nothing(name, planting):
+    with pytest.raises(BadInput, match=f"{name} plants nothing: 0.001 of the 120 examples of 'plain' is none"):
+        planting(0.001).apply(plain(), context())
+
+
+@pytest.mark.parametrize("planting", PLANTINGS.values())
+def test_the_dataset_before_is_left_alone(planting):
+    before = plain(groups=np.arange(120) // 2)
+    fingerprint = before.fingerprint()
+    planting(0.1).apply(before, context())
+    assert before.replace().fingerprint() == fingerprint
+    assert len(before.controls) == 0
+
+
+@pytest.mark.parametrize("planting", PLANTINGS.values())
+def test_groups_stay_absent_where_there_are_none(planting):
+    assert planting(0.1).apply(plain(), context()).groups is None
+
+
+def test_all_together_remember_all():
+    dataset = plain(groups=np.arange(120) // 2)
+    surroundings = context()
+    for planting in PLANTINGS.values():
+        dataset = planting(0.05).apply(dataset, surroundings)
+    assert dataset.controls.kinds() == KINDS
+    assert len(set(dataset.ids)) == len(dataset) == len(dataset.groups) == len(dataset.inputs)
+    assert len(set(dataset.controls.example)) == len(dataset.controls)
+    assert set(dataset.controls.example) <= set(dataset.ids)
+    again = Controls.from_table(dataset.controls.to_table())
+    assert again.mask(dataset.ids, "near_duplicate").sum() == dataset.controls.mask(dataset.ids, "near_duplicate").sum()

@@ -1,0 +1,16 @@
+"""Checks shapes and types of every call into byrote, and lets tests import helpers from under tests/."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+assert not any(name.partition(".")[0] == "byrote" for name in sys.modules), "byrote came before its hook"
+install_import_hook("byrote", "beartype.beartype")
+sys.path.insert(0, str(Path(__file__).parent))
+
+settings.register_profile("byrote", deadline=None, max_examples=25, derandomize=True, database=None)
+settings.load_profile("byrote")

@@ -1,0 +1,118 @@
+"""Random evidence of one made-up run, by name, whose quantities agree with each other."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, log_softmax, logsumexp
+
+from byrote.evidence.schema import SCHEMA
+
+Evidence = dict[str, np.ndarray]
+
+
+def half_subset_pairs(rng: np.random.Generator, models: int, examples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Membership and pair of complementary halves; of an odd number one example a pair is in neither."""
+    member = np.zeros((models, examples), np.int8)
+    for first in range(0, models, 2):
+        order = rng.permutation(examples)
+        half = examples // 2
+        member[first, order[:half]] = 1
+        member[first + 1, order[half : 2 * half]] = 1
+    return member, np.arange(models, dtype=np.int64) // 2
+
+
+def answers(logits: np.ndarray, label: np.ndarray) -> Evidence:
+    """All quantities of logits[..., example, class] by their names."""
+    chosen = np.broadcast_to(label[:, None], (*logits.shape[:-1], 1))
+    own = np.take_along_axis(logits, chosen, -1)[..., 0]
+    others = logits.copy()
+    np.put_along_axis(others, chosen, -np.inf, -1)
+    log_probability = log_softmax(logits, -1)
+    log_odds = own - logsumexp(others, -1)
+    return {
+        "logits": logits.astype(np.float32),
+        "log_odds": log_odds.astype(np.float32),
+        "logit_margin": (own - others.max(-1)).astype(np.float32),
+        "entropy": (-(np.exp(log_probability) * log_probability).sum(-1)).astype(np.float32),
+        "top_confidence": np.exp(log_probability.max(-1)).astype(np.float32),
+        "prediction": logits.argmax(-1).astype(np.int32),
+        "correct": own > others.max(-1),
+        "probability": expit(log_odds).astype(np.float32),
+        "loss": np.logaddexp(0.0, -log_odds).astype(np.float32),
+    }
+
+
+def make_evidence(
+    *,
+    models: int = 12,
+    examples: int = 31,
+    queries: int = 9,
+    classes: int = 4,
+    epochs: tuple[int, ...] = (0, 1, 2, 4, 8),
+    unknown: float = 0.0,
+    seed: int = 0,
+) -> Evidence:
+    """Evidence by name for that many models (an even number) trained on complementary halves.
+
+    `unknown` is the share of memberships that are hidden (-1). Members are answered better as epochs go by.
+    """
+    rng = np.random.default_rng(seed)
+    member, pair = half_subset_pairs(rng, models, examples)
+    label = rng.integers(classes, size=examples)
+    query_label = rng.integers(classes, size=queries)
+    is_label = np.arange(classes) == label[:, None]
+    progress = np.arange(len(epochs)) / max(len(epochs) - 1, 1)
+    taught = 4.0 * progress[:, None, None] * (member == 1)[:, None, :, None] * is_label
+    path = rng.normal(0, 1.5, (models, len(epochs), examples, classes)) + taught
+    held = rng.normal(0, 1.5, (models, queries, classes))
+    held += (np.arange(classes) == query_label[:, None]) * 1.0
+
+    evidence: Evidence = {}
+    for kind, logits, labels in (
+        ("outputs", path[:, -1], label),
+        ("heldout", held, query_label),
+        ("trajectory", path, label),
+    ):
+        known = {name: a for name, a in answers(logits, labels).items() if name in SCHEMA[kind]}
+        evidence |= {f"{kind}.{name}": array for name, array in known.items()}
+    evidence["trajectory.epochs"] = np.array(epochs, np.int64)
+    evidence |= _presentations(rng, member)
+    evidence["data.label"] = label.astype(np.int64)
+    kinds = "label_noise", "exact_duplicate", "near_duplicate", "out_of_distribution", "rare_subpopulation"
+    planted = rng.integers(12, size=examples)
+    evidence |= {f"controls.{kind}": planted == number for number, kind in enumerate(kinds)}
+    evidence["design.member"] = np.where(rng.random(member.shape) < unknown, -1, member).astype(np.int8)
+    evidence["design.pair"] = pair
+    for array in evidence.values():
+        array.setflags(write=False)
+    return evidence
+
+
+def _presentations(rng: np.random.Generator, member: np.ndarray) -> Evidence:
+    shown = (member == 1) * rng.integers(5, 9, member.shape)
+    first = np.where(shown > 0, rng.integers(0, 5, member.shape), 0)
+    forgotten = np.where(first > 0, rng.integers(0, 3, member.shape), 0)
+    return {
+        "presentation.presentations": shown.astype(np.int32),
+        "presentation.loss_sum": (shown * rng.exponential(1.0, member.shape)).astype(np.float32),
+        "presentation.logit_margin_sum": (shown * rng.normal(0, 2, member.shape)).astype(np.float32),
+        "presentation.forgetting_count": forgotten.astype(np.int32),
+        "presentation.first_learned": first.astype(np.int32),
+    }
+
+
+def slow_member_mean(value_of, member: np.ndarray) -> np.ndarray:
+    """Mean of value_of(model, example) over the models with member 1, in a plain loop; NaN below 2."""
+    models, examples = member.shape
+    result = np.full(examples, np.nan)
+    for i in range(examples):
+        values = [float(value_of(k, i)) for k in range(models) if member[k, i] == 1]
+        if len(values) >= 2:
+            result[i] = sum(values) / len(values)
+    return result
+
+
+def slow_epoch_sum(values: np.ndarray, epochs: np.ndarray) -> float:
+    """Sum over every epoch of the linear interpolation between the recorded ones."""
+    every = np.arange(epochs[0], epochs[-1] + 1)
+    return float(np.interp(every, epochs, values.astype(np.float64)).sum())

@@ -1,0 +1,155 @@
+"""What every measure in the catalog promises."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+from byrote.evidence.schema import SCHEMA, quantity
+from byrote.measures.catalog import Measure, catalog
+from byrote.results import Curve, PerExample, PerPair, Result, Scalar
+from measures.evidence import Evidence, make_evidence
+
+MEASURES = list(catalog().values())
+every_measure = pytest.mark.parametrize("measure", MEASURES, ids=[m.key for m in MEASURES])
+EVIDENCE = {seed: make_evidence(seed=seed, unknown=0.1 * seed) for seed in (0, 1)}
+every_run = pytest.mark.parametrize("evidence", EVIDENCE.values(), ids=["all known", "some unknown"])
+
+
+def run(measure: Measure, evidence: Evidence) -> Result:
+    return measure.function(**{name: evidence[need] for name, need in measure.parameters.items()})
+
+
+def along(evidence: Evidence, axis: str, index: np.ndarray) -> Evidence:
+    """The evidence with that axis reordered or cut."""
+    return {
+        name: np.take(array, index, quantity(name).dims.index(axis)) if axis in quantity(name).dims else array
+        for name, array in evidence.items()
+    }
+
+
+def figures(result: Result) -> dict[str, np.ndarray]:
+    return {name: np.asarray(getattr(result, name)) for name in ("values", "stderr", "low", "high")}
+
+
+def assert_same(one: Result, other: Result, rtol: float = 1e-9) -> None:
+    if isinstance(one, Scalar):
+        assert np.isclose(one.value, other.value, rtol=rtol, equal_nan=True)
+        return
+    for name, array in figures(one).items():
+        np.testing.assert_allclose(figures(other)[name], array, rtol=rtol, atol=1e-12, err_msg=name)
+
+
+@every_measure
+def test_facts_are_complete(measure):
+    facts = (measure.unit, measure.higher, measure.source, measure.section, measure.domain, measure.level)
+    assert all(facts)
+    assert measure.evaluation
+    assert measure.needs
+    assert measure.range[0] < measure.range[1]
+    assert set(measure.parameters.values()) <= {f"{k}.{q}" for k, columns in SCHEMA.items() for q in columns}
+
+
+@every_measure
+def test_parameters_are_the_needs(measure):
+    given = inspect.signature(measure.function).parameters.values()
+    assert [p.name for p in given if p.kind is p.POSITIONAL_OR_KEYWORD] == list(measure.parameters)
+    assert all(p.default is not p.empty for p in given if p.kind is p.KEYWORD_ONLY)
+
+
+@every_measure
+def test_docstring_has_its_sections(measure):
+    text = inspect.getdoc(measure.function)
+    assert measure.title.endswith(".")
+    assert all(f"\n{section}:" in text for section in ("Formula", "Undefined", "Example"))
+
+
+@every_measure
+@every_run
+def test_values_lie_in_the_range_and_inside_their_interval(measure, evidence):
+    result = run(measure, evidence)
+    values, low, high = (np.asarray(getattr(result, name)) for name in ("values", "low", "high"))
+    defined, known = np.isfinite(values), np.isfinite(low)
+    assert defined.any()
+    assert (values[defined] >= measure.range[0]).all()
+    assert (values[defined] <= measure.range[1]).all()
+    assert (low[known] <= values[known]).all()
+    assert (values[known] <= high[known]).all()
+
+
+@every_measure
+@every_run
+def test_result_has_errors_and_counts(measure, evidence):
+    result = run(measure, evidence)
+    errors = np.asarray(result.stderr)
+    assert not (errors == 0).any()
+    assert result.models == len(evidence["design.member"])
+    if isinstance(result, PerExample):
+        assert result.counts
+        assert all(len(count) == len(result.values) for count in result.counts.values())
+    if isinstance(result, PerExample | PerPair | Curve):
+        assert np.isfinite(errors[np.isfinite(result.values)]).mean() > 0.5
+
+
+@every_measure
+@every_run
+def test_permuting_examples_permutes_the_result(measure, evidence):
+    order = np.random.default_rng(3).permutation(len(evidence["data.label"]))
+    before, after = run(measure, evidence), run(measure, along(evidence, "example", order))
+    if isinstance(before, PerExample):
+        for name, array in figures(before).items():
+            np.testing.assert_allclose(figures(after)[name], array[order], rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(after.reason_code, before.reason_code[order])
+    elif isinstance(before, PerPair):
+        np.testing.assert_allclose(after.values, before.values, rtol=1e-9)
+        sure = before.values > np.repeat(before.values.reshape(-1, 10)[:, -1], 10)  # ties at the cut aside
+        named = set(zip(order[after.example], after.query, strict=True))
+        assert set(zip(before.example[sure], before.query[sure], strict=True)) <= named
+    else:
+        assert_same(before, after)
+
+
+@every_measure
+@every_run
+def test_permuting_models_changes_nothing(measure, evidence):
+    order = np.random.default_rng(4).permutation(len(evidence["design.pair"]))
+    assert_same(run(measure, evidence), run(measure, along(evidence, "model", order)))
+
+
+@every_measure
+@every_run
+def test_float32_agrees_with_float64(measure, evidence):
+    wide = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in evidence.items()}
+    assert_same(run(measure, wide), run(measure, evidence))
+
+
+@every_measure
+def test_inputs_are_left_alone(measure):
+    evidence = EVIDENCE[1]
+    assert not any(array.flags.writeable for array in evidence.values())  # a write would raise
+    copies = {name: array.copy() for name, array in evidence.items()}
+    run(measure, copies)
+    for name, array in copies.items():
+        np.testing.assert_array_equal(array, evidence[name])
+
+
+@pytest.mark.parametrize("measure", [m for m in MEASURES if m.by_example], ids=lambda m: m.key)
+@every_run
+def test_blocks_of_examples_give_the_same(measure, evidence):
+    whole = run(measure, evidence)
+    index = np.arange(len(whole.values))
+    blocks = [run(measure, along(evidence, "example", part)) for part in np.array_split(index, 4)]
+    for name, array in figures(whole).items():
+        joined = np.concatenate([figures(block)[name] for block in blocks])
+        np.testing.assert_allclose(joined, array, rtol=1e-9, atol=1e-12)
+    for name, count in whole.counts.items():
+        np.testing.assert_array_equal(np.concatenate([block.counts[name] for block in blocks]), count)
+
+
+@pytest.mark.parametrize("name", [f"{k}.{q}" for k in SCHEMA for q in SCHEMA[k] if k != "class_probability"])
+def test_generated_evidence_is_as_the_schema_says(name):
+    array, entry = EVIDENCE[0][name], quantity(name)
+    assert array.ndim == len(entry.dims)
+    assert array.dtype == entry.dtype

@@ -1,0 +1,43 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from byrote.stats.moments import RunningMoments
+
+
+@given(st.integers(1, 12), st.integers(1, 6), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e8]))
+def test_agrees_with_two_passes(rows, examples, seed, offset):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(rows, examples)) + offset
+    chosen = rng.random((rows, examples)) < 0.6
+    running = RunningMoments(examples)
+    for row, where in zip(values, chosen, strict=True):
+        running.add(row, where)
+    moments = running.result()
+    for i in range(examples):
+        kept = values[chosen[:, i], i]
+        assert moments.count[i] == len(kept)
+        if len(kept):
+            np.testing.assert_allclose(moments.mean[i], kept.mean(), rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(moments.squares[i], ((kept - kept.mean()) ** 2).sum(), atol=1e-6)
+        else:
+            assert np.isnan(moments.mean[i])
+        if len(kept) > 1:
+            variance = kept.var(ddof=1) / len(kept)
+            np.testing.assert_allclose(moments.variance_of_mean[i], variance, atol=1e-6)
+        else:
+            assert np.isnan(moments.variance_of_mean[i])
+
+
+def test_equal_values_are_seen_as_equal():
+    running = RunningMoments(2)
+    for second in (0.1, 0.1, 0.1000001):
+        running.add(np.array([0.1, second]), np.array([True, True]))
+    np.testing.assert_array_equal(running.result().identical, [True, False])
+
+
+def test_values_that_do_not_count_may_be_anything():
+    running = RunningMoments(2)
+    running.add(np.array([np.nan, 1.0]), np.array([False, True]))
+    running.add(np.array([2.0, np.inf]), np.array([True, False]))
+    np.testing.assert_array_equal(running.result().mean, [2.0, 1.0])

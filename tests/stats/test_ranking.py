@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from byrote.errors import BadInput
+from byrote.stats.ranking import auroc, average_precision, precision_recall_at
+
+scored = st.lists(st.tuples(st.integers(-4, 4), st.booleans()), min_size=2, max_size=40)
+
+
+@given(scored)
+def test_agrees_with_scikit_learn(drawn):
+    score = np.array([s for s, _ in drawn], np.float64) / 3
+    positive = np.array([p for _, p in drawn])
+    if positive.all() or not positive.any():
+        assert np.isnan(auroc(score, positive))
+        assert np.isnan(average_precision(score, positive))
+        return
+    assert auroc(score, positive) == pytest.approx(roc_auc_score(positive, score), abs=1e-12)
+    assert average_precision(score, positive) == pytest.approx(average_precision_score(positive, score), abs=1e-12)
+
+
+@given(scored)
+def test_auroc_counts_pairs(drawn):
+    score, positive = np.array([float(s) for s, _ in drawn]), np.array([p for _, p in drawn])
+    wins = [(a > b) + (a == b) / 2 for a in score[positive] for b in score[~positive]]
+    expected = sum(wins) / len(wins) if wins else np.nan
+    assert auroc(score, positive) == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+@given(scored, st.integers(0, 2**32 - 1), st.data())
+def test_precision_at_k_is_the_mean_over_orders_of_ties(drawn, seed, data):
+    score, positive = np.array([float(s) for s, _ in drawn]), np.array([p for _, p in drawn])
+    k = data.draw(st.integers(1, len(score)))
+    found = precision_recall_at(score, positive, k)
+    if positive.all() or not positive.any():
+        assert np.isnan([found.precision, found.recall]).all()
+        return
+    cut = np.sort(score)[-k]
+    expected = sum(
+        p * (1.0 if s > cut else (k - (score > cut).sum()) / (score == cut).sum() if s == cut else 0.0)
+        for s, p in zip(score, positive, strict=True)
+    )
+    assert found.precision == pytest.approx(expected / k)
+    assert found.recall == pytest.approx(expected / positive.sum())
+
+
+@pytest.mark.parametrize("function", [auroc, average_precision, lambda s, p: precision_recall_at(s, p, 1)])
+def test_nan_scores_are_refused(function):
+    with pytest.raises(BadInput, match=r"must not hold NaN\. Got 1 of 2"):
+        function(np.array([np.nan, 1.0]), np.array([True, False]))
+
+
+@pytest.mark.parametrize("k", [0, 3])
+def test_k_outside_the_scores_is_refused(k):
+    with pytest.raises(BadInput, match=rf"in \[1, 2\]. Got {k}"):
+        precision_recall_at(np.array([0.0, 1.0]), np.array([True, False]), k)
