@@ -241,7 +241,7 @@ class Run:
         queries = name.startswith("heldout.")
         each = np.empty(len(models))
         for row, model in enumerate(models):
-            answers = self.load(name, [model])[0]
+            answers = self.load(name, [int(model)])[0]
             member = np.empty(0) if queries else self.design.member[model]
             each[row] = keep(answers, member)
         left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS) if len(models) > 2 else np.arange(0)
@@ -255,7 +255,7 @@ class Run:
         models = self.models(role)
         counts = np.zeros((len(rows), len(self.class_names)), np.int64)
         for model in models:
-            predicted = self.load("outputs.prediction", [model])[0][rows]
+            predicted = self.load("outputs.prediction", [int(model)])[0][rows]
             outside = self.design.member[model][rows] == 0
             counts[np.flatnonzero(outside), predicted[outside]] += 1
         return counts

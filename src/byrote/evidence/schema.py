@@ -30,7 +30,8 @@ def loss_of(log_odds: np.ndarray) -> np.ndarray:
         >>> loss_of(np.array([0.0])).round(4)
         array([0.6931])
     """
-    return np.logaddexp(0.0, -log_odds)
+    loss: np.ndarray = np.logaddexp(0.0, -log_odds)
+    return loss
 
 
 def correct_of(logit_margin: np.ndarray) -> np.ndarray:

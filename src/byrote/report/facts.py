@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.measures.catalog import Measure, catalog
-from byrote.results import PerExample, Scalar
+from byrote.results import Curve, PerExample, Scalar
 from byrote.run import Run
 from byrote.stats.ranking import auroc, average_precision
 
@@ -42,6 +42,7 @@ class Facts:
     memorized: Scalar
     detections: tuple[Detection, ...]
     notes: tuple[str, ...]
+    curves: dict[str, Curve] = field(default_factory=dict)
 
     @property
     def interpolates(self) -> bool:
@@ -76,10 +77,13 @@ def facts(run: Run) -> Facts:
                 detections.append(_detection(run, entry, kind, mask, clean))
         except (MissingEvidence, TooFewModels) as error:
             notes.append(f"{key} was not measured: {error.message}")
+    curves: dict[str, Curve] = {}
     for key, entry in catalog().items():
         if not entry.by_example and (entry.level == "model" or run.manifest.heldout is not None):
             try:
-                run.measure(key)
+                result = run.measure(key)
+                if isinstance(result, Curve):
+                    curves[key] = result
             except (MissingEvidence, TooFewModels) as error:
                 notes.append(f"{key} was not measured: {error.message}")
     diverged = run.diverged()
@@ -102,6 +106,7 @@ def facts(run: Run) -> Facts:
         ),
         detections=tuple(sorted(detections, key=lambda d: (d.kind, -np.nan_to_num(d.average_precision.value)))),
         notes=tuple(notes),
+        curves=curves,
     )
 
 

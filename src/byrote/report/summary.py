@@ -9,10 +9,13 @@ from byrote.report.facts import INTERPOLATES, MEMORIZED, Detection, Facts
 from byrote.results import Scalar
 
 
-def percent(figure: Scalar, digits: int = 1) -> str:
-    """A share with its standard error, in per cent."""
-    error = "" if math.isnan(figure.stderr) else f" ± {100 * figure.stderr:.{digits}f}"
-    return f"{100 * figure.value:.{digits}f}{error} %"
+def percent(figure: Scalar) -> str:
+    """A share with its standard error, in per cent, to the first digit of that error and at least one decimal."""
+    if math.isnan(figure.value):
+        return f"an undefined share ({figure.reason})" if figure.reason else "an undefined share"
+    error = 100 * figure.stderr
+    places = 1 if math.isnan(error) or error <= 0 else min(3, max(1, -math.floor(math.log10(error))))
+    return f"{100 * figure.value:.{places}f}{'' if math.isnan(error) else f' ± {error:.{places}f}'} %"
 
 
 def decimal(figure: Scalar) -> str:

@@ -1,0 +1,190 @@
+"""The examples that the report shows one by one: the most memorized, and typical ones for contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from byrote.data.controls import EXACT_DUPLICATE, LABEL_NOISE, NEAR_DUPLICATE
+from byrote.errors import MissingEvidence, TooFewModels
+from byrote.report.picture import Content, contents
+from byrote.report.text import kind_words, number
+from byrote.results import PerExample
+from byrote.run import Run
+
+MEMORIZED_SHOWN = 24
+TYPICAL_SHOWN = 8
+MOST_VOTES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """How many of the models that were not trained on an example predict a class."""
+
+    name: str
+    models: int
+    share: float
+    given: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """An interval on a line of 100 that stands for scores from -0.5 to 1; what lies beyond is drawn at the end."""
+
+    zero: float
+    low: float
+    high: float
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One example with what there is to say about it."""
+
+    id: str
+    label: str
+    content: Content | None
+    value: str
+    stderr: str
+    interval: str
+    bar: Bar | None
+    trained: tuple[int, int]
+    untrained: tuple[int, int]
+    votes: tuple[Vote, ...] | None
+    other_votes: int
+    planted: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Cards, and what the page must say about their contents."""
+
+    memorized: tuple[Card, ...]
+    typical: tuple[Card, ...]
+    contents: bool
+    stretched: bool
+    votes: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rates:
+    """How many models were right on each example, of those trained on it and of the others."""
+
+    right: Int[np.ndarray, "side example"]
+    models: Int[np.ndarray, "side example"]
+
+
+def gallery(run: Run, result: PerExample) -> Gallery:
+    """The galleries of a run by its label memorization.
+
+    Raises:
+        MissingEvidence: the models' answers are not recorded.
+    """
+    rates = _rates(run)
+    order = _ranked(run, result)
+    top = order[:MEMORIZED_SHOWN]
+    ordinary = _typical(result, rates, order[MEMORIZED_SHOWN:])
+    rows = np.concatenate([top, ordinary])
+    shown, stretched = (None, False) if run.dataset is None else contents(run.dataset, rows)
+    votes = _votes(run, rows)
+    cards = [
+        _card(run, result, rates, int(row), None if shown is None else shown[i], None if votes is None else votes[i])
+        for i, row in enumerate(rows)
+    ]
+    return Gallery(
+        memorized=tuple(cards[: len(top)]),
+        typical=tuple(cards[len(top) :]),
+        contents=shown is not None,
+        stretched=stretched,
+        votes=votes is not None,
+    )
+
+
+def _rates(run: Run) -> Rates:
+    right = np.zeros((2, len(run.ids)), np.int64)
+    models = np.zeros((2, len(run.ids)), np.int64)
+    member = run.design.member
+    for model in run.models():
+        answers = run.load("outputs.correct", [int(model)])[0]
+        for side in (0, 1):
+            chosen = member[model] == side
+            models[side] += chosen
+            right[side] += answers & chosen
+    return Rates(right=right, models=models)
+
+
+def _ranked(run: Run, result: PerExample) -> Int[np.ndarray, " ranked"]:
+    """Defined examples from the most memorized; the many equal scores by their probability form, where there is one."""
+    finer = np.zeros(len(run.ids))
+    try:
+        again = run.measure("label_memorization[probability]")
+        assert isinstance(again, PerExample)
+        finer = np.nan_to_num(again.values)
+    except (MissingEvidence, TooFewModels):
+        pass
+    defined = np.flatnonzero(result.reason_code == 0)
+    return defined[np.lexsort((-finer[defined], -result.values[defined]))]
+
+
+def _typical(result: PerExample, rates: Rates, candidates: np.ndarray) -> Int[np.ndarray, " chosen"]:
+    """Examples that models without them get right as surely as those with them, spread over the data."""
+    outside = rates.right[0, candidates] / np.maximum(rates.models[0, candidates], 1)
+    easy = candidates[(np.abs(result.values[candidates]) < 0.01) & (outside > 0.99)]
+    easy = np.sort(easy)
+    spread = np.linspace(0, max(len(easy) - 1, 0), min(TYPICAL_SHOWN, len(easy))).astype(np.int64)
+    return easy[spread]
+
+
+def _votes(run: Run, rows: np.ndarray) -> Int[np.ndarray, "row class"] | None:
+    try:
+        return run.votes(rows)
+    except MissingEvidence:
+        return None
+
+
+def _card(
+    run: Run, result: PerExample, rates: Rates, row: int, content: Content | None, votes: np.ndarray | None
+) -> Card:
+    names, label = run.class_names, int(run.labels[row])
+    low, high = float(result.low[row]), float(result.high[row])
+    ranked = [] if votes is None else [int(i) for i in np.argsort(-votes, kind="stable")[:MOST_VOTES] if votes[i]]
+    cast = 0 if votes is None else int(votes.sum())
+    return Card(
+        id=str(run.ids[row]),
+        label=names[label],
+        content=content,
+        value=number(float(result.values[row])),
+        stderr=number(float(result.stderr[row])),
+        interval=f"{number(low)} to {number(high)}",
+        bar=None if np.isnan(low + high) else _bar(low, high, float(result.values[row])),
+        trained=(int(rates.right[1, row]), int(rates.models[1, row])),
+        untrained=(int(rates.right[0, row]), int(rates.models[0, row])),
+        votes=None
+        if votes is None
+        else tuple(Vote(name=names[i], models=int(votes[i]), share=votes[i] / cast, given=i == label) for i in ranked),
+        other_votes=0 if votes is None else cast - int(votes[ranked].sum()),
+        planted=tuple(_planted(run, str(run.ids[row]))),
+    )
+
+
+def _bar(low: float, high: float, value: float) -> Bar:
+    def at(score: float) -> float:
+        return round(float(np.clip(score + 0.5, 0.0, 1.5)) / 1.5 * 100.0, 2)
+
+    return Bar(zero=at(0.0), low=at(low), high=at(high), value=at(value))
+
+
+def _planted(run: Run, example: str) -> Sequence[str]:
+    found = np.flatnonzero(run.controls.example == example)
+    return [_sentence(str(run.controls.kind[i]), str(run.controls.original[i])) for i in found]
+
+
+def _sentence(kind: str, original: str) -> str:
+    if kind == LABEL_NOISE:
+        return f"planted label noise; the label was {original}"
+    if kind in (EXACT_DUPLICATE, NEAR_DUPLICATE):
+        return f"planted {kind_words(kind)} of {original}"
+    return f"planted {kind_words(kind)}"

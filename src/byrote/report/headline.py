@@ -1,0 +1,210 @@
+"""The top of the report: what was memorized, how sure that is, and how well the models do, in plain words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from byrote.data.controls import LABEL_NOISE
+from byrote.report.facts import INTERPOLATES, MEMORIZED, Facts
+from byrote.report.summary import percent
+from byrote.report.text import count, kind_words, number
+from byrote.report.trajectories import CLEAN
+from byrote.results import Scalar
+from byrote.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A big figure: a number, its error, and what it counts."""
+
+    label: str
+    value: str
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """Figures that belong together, and a line of explanation."""
+
+    title: str
+    figures: tuple[Figure, ...]
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """What a person reads first."""
+
+    title: str
+    lead: str
+    answers: tuple[tuple[str, str], ...]
+    warning: str
+    tiles: tuple[Tile, ...]
+
+
+def headline(run: Run, facts: Facts) -> Headline:
+    """The headline of a run."""
+    examples = len(run.ids)
+    gap = f"at least {100 * MEMORIZED:.0f} percentage points"
+    return Headline(
+        title=f"{percent(facts.memorized)} of these {examples:,} examples were learned by rote",
+        lead=f"For each of them, models that were trained on the example predict its label more often, by {gap}, "
+        "than models that never saw it: to that extent the label comes from having seen it, not from other examples.",
+        answers=(
+            ("How sure is this?", _certainty(facts)),
+            *([("Does the method find what is known?", _check(facts))] if len(facts.mean_memorization) > 1 else []),
+            ("How well do the models generalise?", _generalisation(facts)),
+            ("Could they memorize at all?", _fit(facts)),
+        ),
+        warning="" if facts.interpolates else _warning(facts),
+        tiles=_tiles(run, facts),
+    )
+
+
+def _certainty(facts: Facts) -> str:
+    result = facts.memorization
+    defined = result.reason_code == 0
+    if not defined.any():
+        return f"No example has a score: {result.reasons[-1]}."
+    found = result.values[defined] >= MEMORIZED
+    clear = int((found & (result.low[defined] > 0)).sum())
+    sides = ""
+    if {"members", "nonmembers"} <= set(result.counts):
+        inside, outside = (float(np.median(result.counts[side][defined])) for side in ("members", "nonmembers"))
+        sides = f": a typical example was in the training data of {inside:.0f} of them and missing from {outside:.0f}"
+    text = (
+        f"It rests on {count(result.models, 'model')}{sides}. The score of one example has a standard error of "
+        f"about {number(float(np.nanmedian(result.stderr[defined])))}. "
+    )
+    if found.any():
+        total = int(found.sum())
+        many, rest = ("all", "") if clear == total else (f"{clear:,}", "; the others may be there by chance")
+        text += (
+            f"Of the {count(total, 'example')} at or above {MEMORIZED}, {many} have a 95 % interval wholly above "
+            f"0{rest}. "
+        )
+    if not defined.all():
+        reasons = sorted({result.reason(int(row)) for row in np.flatnonzero(~defined)})
+        text += f"{count(int((~defined).sum()), 'example has', 'examples have')} no score ({'; '.join(reasons)}). "
+    return text.strip()
+
+
+def _check(facts: Facts) -> str:
+    parts = [
+        f"{figure.examples:,} examples carry planted {kind_words(name)}: mean memorization {_brief(figure)}"
+        for name, figure in facts.mean_memorization.items()
+        if name != CLEAN
+    ]
+    text = "; ".join(parts)
+    if CLEAN in facts.mean_memorization:
+        rest = facts.mean_memorization[CLEAN]
+        text += f". For the {rest.examples:,} examples without a planted control it is {_brief(rest)}"
+    best = max(facts.detections, key=lambda d: (d.kind == LABEL_NOISE, _order(d.average_precision)), default=None)
+    if best is not None and not math.isnan(best.average_precision.value):
+        text += (
+            f". Planted {kind_words(best.kind)} is found best by the score {best.measure.key} "
+            f"(average precision {_brief(best.average_precision)}; 1 is perfect)"
+        )
+    return text + "."
+
+
+def _generalisation(facts: Facts) -> str:
+    text = (
+        f"They are right on {percent(facts.member_accuracy)} of the labels they were trained on and on "
+        f"{percent(facts.nonmember_accuracy)} of the labels they were not"
+    )
+    if facts.heldout_accuracy is not None:
+        text += f". On held-out data, which no model saw, accuracy is {percent(facts.heldout_accuracy)}"
+    if facts.full_accuracy is not None:
+        text += f"; models trained on everything reach {percent(facts.full_accuracy)} there"
+    if LABEL_NOISE in facts.mean_memorization and facts.heldout_accuracy is not None:
+        text += ". Planted wrong labels count against the models in the first two figures and not on held-out data"
+    return text + "."
+
+
+def _fit(facts: Facts) -> str:
+    if math.isnan(facts.member_accuracy.value):
+        return "Unknown: it was not recorded which examples the models were trained on."
+    if facts.interpolates:
+        return (
+            f"Yes. They fit {percent(facts.member_accuracy)} of their own training labels, so that hardly any "
+            "memorization is hidden by labels left unfitted."
+        )
+    return f"Only in part. They fit {percent(facts.member_accuracy)} of their own training labels."
+
+
+def _warning(facts: Facts) -> str:
+    if math.isnan(facts.member_accuracy.value):
+        return "Accuracy on training data is unknown, so that nobody can say whether these models could memorize."
+    return (
+        f"The models did not fit their own training data: accuracy on it is {percent(facts.member_accuracy)}, below "
+        f"{INTERPOLATES:.0%}. What they did not fit they cannot have memorized, so that the figures here may be too "
+        "low. Train longer, or with a larger network."
+    )
+
+
+def _tiles(run: Run, facts: Facts) -> tuple[Tile, ...]:
+    accuracy = {
+        "trained on": facts.member_accuracy,
+        "not trained on": facts.nonmember_accuracy,
+        "held out": facts.heldout_accuracy,
+    }
+    means = sorted(facts.mean_memorization.items(), key=lambda item: item[0] == CLEAN)
+    full = len(run.design.models_of("full"))
+    note = "trained on parts of the data" + (f"; {full:,} more on all of it" if full else "")
+    return (
+        Tile(
+            title="Memorized",
+            figures=(_figure("of the examples", facts.memorized, percents=True),),
+            note=f"label memorization of {MEMORIZED} or more",
+        ),
+        Tile(
+            title="Mean label memorization",
+            figures=tuple(_figure(_words(name, len(means)), figure, percents=False) for name, figure in means),
+            note="0: no effect of having seen the example; 1: all of the label",
+        ),
+        Tile(
+            title="Accuracy",
+            figures=tuple(_figure(name, figure, percents=True) for name, figure in accuracy.items() if figure),
+            note="mean over models",
+        ),
+        Tile(
+            title="Models",
+            figures=(Figure(label="in the ensemble", value=f"{facts.memorization.models:,}", error=""),),
+            note=note,
+        ),
+    )
+
+
+def _words(name: str, groups: int) -> str:
+    if name != CLEAN:
+        return f"planted {kind_words(name)}"
+    return "no planted control" if groups > 1 else "all examples"
+
+
+def _figure(label: str, figure: Scalar, *, percents: bool) -> Figure:
+    if math.isnan(figure.value):
+        return Figure(label=label, value="–", error=figure.reason or "undefined")
+    value, _, error = (percent(figure) if percents else _brief(figure)).partition(" ± ")
+    return Figure(
+        label=label,
+        value=value if not percents or value.endswith("%") else f"{value} %",
+        error=f"± {error}" if error else "error unknown",
+    )
+
+
+def _brief(figure: Scalar) -> str:
+    """A figure to the first digit of its standard error, and at least two decimals."""
+    if math.isnan(figure.value):
+        return f"undefined ({figure.reason})" if figure.reason else "undefined"
+    if math.isnan(figure.stderr) or figure.stderr <= 0:
+        return number(figure.value)
+    places = min(4, max(2, -math.floor(math.log10(figure.stderr))))
+    return f"{number(figure.value, places)} ± {number(figure.stderr, places)}"
+
+
+def _order(figure: Scalar) -> float:
+    return -math.inf if math.isnan(figure.value) else figure.value

@@ -1,0 +1,72 @@
+"""Text from data made harmless to look at, and numbers as a person reads them."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+#: Longer texts are cut: an id or a class name may be as long as its maker liked.
+LONGEST = 300
+_JOINERS = "\u200c\u200d"  # needed to write some scripts and emoji, and they move nothing
+
+
+def plain(text: object, limit: int = LONGEST) -> str:
+    r"""The text with whatever acts on a page instead of standing on it shown as an escape, and cut at `limit`.
+
+    These are control characters, line breaks, bidirectional and other invisible marks, lone surrogates and
+    non-characters. Markup is not touched here: the template escapes it.
+
+    Example:
+        >>> print(plain("a\u202eb\x00c\nd"))
+        a\u202eb\x00c\nd
+        >>> plain("abcdef", limit=3)
+        'abc… (6 characters)'
+    """
+    whole = str(text)
+    shown = "".join(_escaped(letter) if _acts(letter) else letter for letter in whole[:limit])
+    return shown if len(whole) <= limit else f"{shown}… ({len(whole):,} characters)"
+
+
+def _acts(letter: str) -> bool:
+    if letter in _JOINERS:
+        return False
+    code = ord(letter)
+    nothing = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return nothing or unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def number(value: float, places: int = 2) -> str:
+    """A number with a true minus sign; an en dash where there is none.
+
+    Example:
+        >>> number(-0.125), number(float("nan")), number(-0.001)
+        ('−0.12', '–', '0.00')
+    """
+    if math.isnan(value):
+        return "–"
+    text = f"{value:.{places}f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """How many of what.
+
+    Example:
+        >>> count(1, "model"), count(1438, "example")
+        ('1 model', '1,438 examples')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def kind_words(kind: str) -> str:
+    """A kind of control in words.
+
+    Example:
+        >>> kind_words("label_noise")
+        'label noise'
+    """
+    return kind.replace("_", " ")

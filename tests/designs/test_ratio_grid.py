@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+
+from byrote.designs.ratio_grid import TENTHS, ratio_grid
+from byrote.errors import BadInput
+
+
+def test_models_of_a_ratio_stand_together():
+    design = ratio_grid(20, 5, ratios=(0.25, 0.5, 0.75), rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(design.member.sum(1), np.repeat([5, 10, 15], 5))
+    assert design.models == 15
+    assert design.parameters == {"ratios": [0.25, 0.5, 0.75], "models_per_ratio": 5}
+    assert len({row.tobytes() for row in design.member}) == 15
+
+
+def test_tenths_by_default():
+    member = ratio_grid(10, 4, rng=np.random.default_rng(0)).member
+    np.testing.assert_array_equal(member.sum(1), np.repeat(np.arange(1, 10), 4))
+    assert len(TENTHS) == 9
+
+
+def test_refusals():
+    with pytest.raises(BadInput, match=r"'models' argument of ratio_grid must be at least 4"):
+        ratio_grid(10, 3, rng=np.random.default_rng(0))
+    with pytest.raises(BadInput, match=r"'ratio' argument .* Got 0\.01\."):
+        ratio_grid(10, 4, ratios=(0.5, 0.01), rng=np.random.default_rng(0))

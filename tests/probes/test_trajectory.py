@@ -1,0 +1,42 @@
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from byrote.probes.signals import signals
+from byrote.probes.trajectory import TrajectoryProbe, log_spaced
+
+
+@given(st.integers(1, 500), st.integers(3, 40))
+def test_log_spaced(epochs, points):
+    chosen = log_spaced(epochs, points)
+    assert chosen[0] == 0
+    assert chosen[-1] == epochs
+    assert (np.diff(chosen) > 0).all()
+    assert len(chosen) == min(points, epochs + 1)
+    if epochs + 1 <= points:
+        assert chosen == tuple(range(epochs + 1))
+
+
+@given(st.integers(50, 500), st.integers(4, 30))
+def test_dense_at_the_start(epochs, points):
+    gaps = np.diff(log_spaced(epochs, points))
+    assert gaps[0] == 1
+    assert gaps.max() == gaps[-1] or gaps[-1] >= gaps[:-1].max() - 1
+
+
+def test_signals_by_checkpoint():
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(size=(3, 2, 5, 4)).astype(np.float32))
+    targets = torch.from_numpy(rng.integers(0, 4, 5))
+    probe = TrajectoryProbe(2, 5, (0, 2, 7))
+    assert all(probe.wants(checkpoint) for checkpoint in range(3))
+    for checkpoint in (2, 0, 1):
+        for part in (slice(0, 3), slice(3, 5)):
+            probe.observed(checkpoint, part, logits[checkpoint, :, part], targets[part])
+    np.testing.assert_array_equal(probe.epochs, [0, 2, 7])
+    for name, array in probe.columns().items():
+        assert array.shape == (2, 3, 5)
+        for checkpoint in range(3):
+            expected = getattr(signals(logits[checkpoint], targets.expand(2, 5)), name)
+            np.testing.assert_array_equal(array[:, checkpoint], expected.numpy())

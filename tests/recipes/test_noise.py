@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare, kstest, pearsonr
+
+from byrote.recipes import noise
+
+IDS = torch.arange(4000)
+
+
+def slow_mix(x):
+    """lowbias32 in uint32 arithmetic, as published in hash-prospector's README."""
+    with np.errstate(over="ignore"):
+        x = np.uint32(x & 0xFFFFFFFF)
+        x = np.uint32(x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
+        x = np.uint32(x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
+        return int(x ^ (x >> np.uint32(16)))
+
+
+def drawn(*, seed=3, step=5, salt=0, draws=1, ids=IDS):
+    return noise.uniform(noise.keys(torch.tensor([seed]), step, ids[None])[0], draws, salt=salt).double().numpy()
+
+
+def test_mix_agrees_with_32_bit_arithmetic():
+    values = [0, 1, 2**31, 2**32 - 1, *np.random.default_rng(0).integers(0, 2**32, 500).tolist()]
+    assert noise.mix(torch.tensor(values)).tolist() == [slow_mix(value) for value in values]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        drawn(),
+        drawn(draws=50, ids=IDS[:80]),
+        drawn(seed=0, step=0, draws=4000, ids=IDS[:1]),
+        np.concatenate([drawn(step=step, ids=IDS[:1]) for step in range(2000)]),
+        np.concatenate([drawn(seed=seed, ids=IDS[:1]) for seed in range(2000)]),
+        np.concatenate([drawn(salt=salt, ids=IDS[:1]) for salt in range(2000)]),
+    ],
+    ids=["ids", "ids and draws", "draws", "steps", "seeds", "salts"],
+)
+def test_uniform(values):
+    values = values.ravel()
+    assert values.min() >= 0
+    assert values.max() < 1
+    assert kstest(values, "uniform").pvalue > 1e-3
+    assert chisquare(np.histogram(values, 64, (0, 1))[0]).pvalue > 1e-3
+    low_bits = (values * 2.0**16 % 1 * 16).astype(int)
+    assert chisquare(np.bincount(low_bits, minlength=16)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    "other", [{"salt": 1}, {"step": 6}, {"seed": 4}, {"ids": IDS + 1}, {"ids": IDS + 2**20}], ids=str
+)
+def test_streams_are_independent(other):
+    """Neither correlated nor aligned: each pair of values falls into an 8 x 8 grid evenly."""
+    a, b = drawn().ravel(), drawn(**other).ravel()
+    assert pearsonr(a, b).pvalue > 1e-3
+    cells = (a * 8).astype(int) * 8 + (b * 8).astype(int)
+    assert chisquare(np.bincount(cells, minlength=64)).pvalue > 1e-3
+    assert not np.intersect1d(a[:100], b[:100]).size or "ids" in other
+
+
+def test_neighbouring_draws_are_independent():
+    values = drawn(draws=2)
+    cells = (values[:, 0] * 8).astype(int) * 8 + (values[:, 1] * 8).astype(int)
+    assert chisquare(np.bincount(cells, minlength=64)).pvalue > 1e-3
+
+
+def test_an_example_draws_the_same_in_any_batch_and_block():
+    seeds = torch.tensor([9, 4])
+    ids = torch.tensor([[5, 8, 1], [1, 5, 2**31 + 7]])
+    together = noise.uniform(noise.keys(seeds, 12, ids), 6, salt=2)
+    for model, seed in enumerate(seeds):
+        for column, one in enumerate(ids[model]):
+            alone = noise.uniform(noise.keys(seed[None], 12, one[None, None]), 6, salt=2)[0, 0]
+            assert torch.equal(together[model, column], alone)
+    assert torch.equal(noise.uniform(noise.keys(seeds, 12, ids), 3, salt=2), together[..., :3])
+
+
+def test_large_seeds_and_steps():
+    keys = noise.keys(torch.tensor([2**32 - 1]), 10**7, torch.tensor([[2**31]]))
+    assert 0 <= int(keys) < 2**32

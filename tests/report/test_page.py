@@ -1,0 +1,202 @@
+import base64
+import hashlib
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import byrote
+from byrote.data.dataset import Dataset, Display
+from byrote.report.page import write_report
+from byrote.run import Run
+from report.made import HOSTILE, Page, make_run
+
+
+def read(run: Run) -> Page:
+    path, _ = write_report(run)
+    assert path == run.folder / "report.html"
+    return Page(path.read_text("utf-8"))
+
+
+def hostile(kind: str) -> Dataset:
+    rng = np.random.default_rng(1)
+    inputs = rng.random((40, 4, 5) if kind == "image" else (40, len(HOSTILE))).astype(np.float32)
+    return byrote.from_arrays(
+        inputs,
+        np.arange(40) % len(HOSTILE),
+        name=HOSTILE[0] + HOSTILE[1],
+        ids=[f"{HOSTILE[i % len(HOSTILE)]}#{i}" for i in range(40)],
+        class_names=HOSTILE,
+        display=None if kind == "image" else Display("row", (len(HOSTILE),), HOSTILE),
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return read(make_run(tmp_path_factory.mktemp("whole") / "run"))
+
+
+@pytest.fixture(scope="module", params=["image", "row"])
+def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return read(make_run(tmp_path_factory.mktemp("attacked") / "run", dataset=hostile(request.param)))
+
+
+def test_says_what_was_found(whole: Page) -> None:
+    assert "12.5 % of these 40 examples were learned by rote" in whole.text  # 5 of 40 were planted, and all are found
+    for part in (
+        "How sure is this?",
+        "The most memorized examples",
+        "planted label noise; the label was cat",
+        "For contrast: typical examples",
+        "All scores",
+        "During training",
+        "When wrong labels are fitted",
+        "Planted label noise: 5 among 40 examples",
+        "area_under_margin[checkpoint]",
+        "Provenance",
+        "imported from arrays",
+        "measured with models trained on 50% of the examples",
+    ):
+        assert part in whole.text
+    assert "Read these figures with care" not in whole.text
+
+
+def test_policy_allows_the_pages_own_style_and_pictures_and_nothing_else(whole: Page) -> None:
+    (policy,) = [e.attributes["content"] for e in whole.all("meta") if "http-equiv" in e.attributes]
+    style = re.search(r"<style>(.*?)</style>", whole.html, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    assert not [e for e in whole.elements if "style" in e.attributes]
+
+
+def check_inert(page: Page) -> None:
+    allowed = "a abbr article aside bdi body caption code dd details div dl dt footer h1 h2 h3 head header html img li"
+    allowed += " main meta nav ol p section span strong style summary table tbody td th thead time title tr ul"
+    allowed += " svg g defs path use clippath rect text tspan"
+    assert {e.tag for e in page.elements} <= set(allowed.split())
+    for element in page.elements:
+        assert not [name for name in element.attributes if name.startswith("on")]
+        for name in ("src", "href", "xlink:href", "data", "action", "srcset"):
+            assert re.match(r"#|data:image/png;base64,|$", element.attributes.get(name, ""))
+        for value in element.attributes.values():
+            assert "url(" not in value or value.startswith("url(#")
+    assert "@import" not in page.html
+    assert "url(" not in page.html.partition("</style>")[0]
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028]", page.html)
+
+
+def test_hostile_names_are_inert_and_visible(attacked: Page) -> None:
+    check_inert(attacked)
+    assert HOSTILE[0] in attacked.text
+    assert r"\u202egnp.exe\u202c" in attacked.text
+    assert r"a\x00b\x1b[31m\x7f\x85c" in attacked.text
+    assert "{{ 7 * 7 }} {% raw %}" in attacked.text
+    assert "x" * 1_001 not in attacked.html
+    assert len(attacked.all("title")) == 1 + len([e for e in attacked.all("svg") if "role" in e.attributes])
+
+
+def test_pictures_have_words(tmp_path: Path) -> None:
+    page = read(make_run(tmp_path / "run", dataset=hostile("image")))
+    pictures = page.all("img")
+    assert len(pictures) == 32
+    assert all(e.attributes["src"].startswith("data:image/png;base64,") for e in pictures)
+    assert all(e.attributes["alt"].startswith("example ") and ", labelled " in e.attributes["alt"] for e in pictures)
+
+
+def test_is_built_for_keyboard_and_screen_reader(whole: Page) -> None:
+    check_inert(whole)
+    assert whole.all("html")[0].attributes["lang"] == "en"
+    ids = [e.attributes["id"] for e in whole.elements if "id" in e.attributes]
+    assert len(ids) == len(set(ids))
+    for element in whole.elements:
+        for name in ("aria-labelledby", "href"):
+            target = element.attributes.get(name, "").removeprefix("#")
+            assert not target or target in ids
+    levels = [int(e.tag[1]) for e in whole.elements if re.fullmatch("h[1-6]", e.tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(levels[:-1], levels[1:], strict=True))  # noqa: RUF007
+    assert all("scope" in e.attributes for e in whole.all("th"))
+    assert {"header", "main", "nav", "footer"} <= {e.tag for e in whole.elements}
+    assert whole.elements[[e.tag for e in whole.elements].index("body") + 1].attributes == {
+        "class": "skip",
+        "href": "#main",
+    }
+
+
+def test_figures_are_xml_with_a_name_and_a_table(whole: Page) -> None:
+    figures = re.findall(r'<div class="plot".*?>(<svg.*?</svg>)</div>', whole.html, re.DOTALL)
+    assert [ElementTree.fromstring(text).get("aria-labelledby") for text in figures] == [
+        "distribution-title",
+        "training-title",
+        "fitted-title",
+    ]
+    assert len(whole.all("details")) == 3
+    assert "Mean probability of the given label by epoch" in whole.text
+
+
+@pytest.mark.parametrize(
+    ("without", "sentence", "figures"),
+    [
+        ("trajectories", "No trajectories: 'trajectory.probability' is not recorded", ["distribution"]),
+        ("controls", "No controls were planted in this run", ["distribution", "training"]),
+        ("predictions", "What the models predict was not recorded", ["distribution", "training", "fitted"]),
+    ],
+)
+def test_what_is_missing_is_said(tmp_path: Path, without: str, sentence: str, figures: list[str]) -> None:
+    page = read(make_run(tmp_path / "run", **{without: False}))  # type: ignore[arg-type]
+    check_inert(page)
+    assert sentence in page.text
+    assert re.findall(r'aria-labelledby="(\w+)-title"', page.html) == figures
+
+
+def test_without_the_data_ids_are_shown_and_the_reason(whole: Page) -> None:
+    assert "Contents are not in the run folder" in whole.text
+    assert "made-00" in whole.text
+    assert not whole.all("img")
+
+
+def test_models_that_did_not_fit_carry_a_warning(tmp_path: Path) -> None:
+    page = read(make_run(tmp_path / "run", fit=0.05))
+    assert "Read these figures with care. The models did not fit their own training data" in page.text
+
+
+def test_a_report_over_an_old_one_replaces_it(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    first = read(run)
+    assert read(run).html == first.html
+    assert [path.name for path in run.folder.glob("*.html*")] == ["report.html"]
+
+
+def test_stays_small_with_large_pictures(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    inputs = rng.random((40, 3, 256, 256)).astype(np.float32)  # noise, the worst case for PNG
+    dataset = byrote.from_arrays(inputs, np.arange(40) % 3, name="noise", class_names=("a", "b", "c"))
+    path, _ = write_report(make_run(tmp_path / "run", dataset=dataset))
+    assert path.stat().st_size < 10 * 2**20
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_chromium_shows_it_without_a_word_on_the_console(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", dataset=hostile("image"))
+    path, _ = write_report(run)
+    assert CHROMIUM is not None
+    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --dump-dom"
+    flags += " --enable-logging=stderr --disable-dev-shm-usage"
+    command = [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "of these 40 examples were learned by rote" in done.stdout
+    assert "CONSOLE" not in done.stderr
+    shown = Page(done.stdout)
+    assert not shown.all("script")
+    assert len(shown.all("img")) == 32
