@@ -61,7 +61,9 @@ class Bench:
         )
         for _ in range(epochs):
             order = self.member[torch.randperm(len(self.member))]
-            batches = data if loader else ((self.inputs[i], self.targets[i]) for i in order.split(self.recipe.batch_size))
+            batches = (
+                data if loader else ((self.inputs[i], self.targets[i]) for i in order.split(self.recipe.batch_size))
+            )
             for inputs, targets in batches:
                 loss = objective(network(inputs), targets)
                 optimizer.zero_grad()

@@ -46,7 +46,7 @@ def test_logits_give_the_memorization_that_the_arrays_give(tmp_path):
     np.testing.assert_array_equal(found.values, expected.values)
     np.testing.assert_array_equal(found.stderr, expected.stderr)
     expected = label_memorization_probability(direct_probability(), MEMBER.astype(np.int8), PAIR)
-    found = run.measure("label_memorization_probability")
+    found = run.measure("label_memorization[probability]")
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
     np.testing.assert_allclose(found.stderr, expected.stderr, atol=1e-6)
 
@@ -181,7 +181,13 @@ REFUSALS = {
 @pytest.mark.parametrize("name", REFUSALS)
 def test_what_does_not_fit_is_refused_and_nothing_written(tmp_path, name):
     changes, sentence = REFUSALS[name]
-    given = {"labels": LABELS, "member": MEMBER, "evidence": {"outputs.logits": LOGITS}, "pair": PAIR, **changes}
+    given = {
+        "labels": LABELS,
+        "member": MEMBER,
+        "evidence": {"outputs.correct": LOGITS.argmax(2) == LABELS},
+        "pair": PAIR,
+        **changes,
+    }
     with pytest.raises(BadInput, match=rf"^The arrays cannot be imported: {sentence}\.$"):
         inspect.unwrap(import_arrays)(tmp_path / "run", **given)
     assert not (tmp_path / "run").exists()

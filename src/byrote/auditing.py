@@ -61,6 +61,7 @@ def audit(
     source: dict[str, Any] | None = None,
     finish: Finish | None = None,
     parent: dict[str, Any] | None = None,
+    executor: dict[str, Any] | None = None,
 ) -> Run:
     """Train an ensemble of the recipe on subsets of the dataset and record what every model says of every example.
 
@@ -85,6 +86,7 @@ def audit(
         source: how the command line finds dataset and recipe again.
         finish: done to each model before it is asked anything.
         parent: the run that this one is a changed form of.
+        executor: the blocks of another run's manifest, to train the very same networks again.
 
     Raises:
         BadInput, RunMismatch, NotEnoughRoom, WorkerFailed: each in a sentence that says what to do.
@@ -132,20 +134,27 @@ def audit(
         if (folder / FILE).exists():
             manifest = Manifest.read(folder)
             refuse_mismatch(folder, manifest.identity, identity)
-            blocks = [Block(**{**b, "models": tuple(b["models"])}) for b in manifest.executor["blocks"]]
-            seconds = manifest.executor["seconds_a_model"]
+            blocks, seconds = _blocks(manifest.executor), manifest.executor["seconds_a_model"]
         else:
             for note in notes(dataset):
                 listener.say(note)
             check_network(job)
             (folder / "evidence").mkdir(parents=True, exist_ok=True)
             check_disk(job, design.models)
-            choice = choose(job, per_worker=-(-design.models // workers), compiled=compiled)
-            listener.say(choice.reason[0].upper() + choice.reason[1:] + ".")
-            blocks = list(blocks_of(design, choice.size, stacked=choice.stacked, compiled=choice.compiled))
-            seconds = choice.seconds_a_model
+            if executor is None:
+                choice = choose(job, per_worker=-(-design.models // workers), compiled=compiled)
+                listener.say(choice.reason[0].upper() + choice.reason[1:] + ".")
+                planned = blocks_of(design, choice.size, stacked=choice.stacked, compiled=choice.compiled)
+                executor = {
+                    "blocks": [vars(block) for block in planned],
+                    "reason": choice.reason,
+                    "seconds_a_model": choice.seconds_a_model,
+                    "device": job.device,
+                    "threads": 1,
+                }
+            blocks, seconds = _blocks(executor), executor["seconds_a_model"]
             weights = sum(w.numel() for w in job.algorithm().network(job.algorithm().init(0)).parameters())
-            check_memory(job, choice.size, weights, min(workers, len(blocks)))
+            check_memory(job, max(len(block.models) for block in blocks), weights, min(workers, len(blocks)))
             manifest = Manifest(
                 byrote=version("byrote"),
                 created=now(),
@@ -155,13 +164,7 @@ def audit(
                 identity=identity,
                 design=design.describe(),
                 models=model_entries(design, seeds, "trained"),
-                executor={
-                    "blocks": [vars(block) for block in blocks],
-                    "reason": choice.reason,
-                    "seconds_a_model": seconds,
-                    "device": job.device,
-                    "threads": 1,
-                },
+                executor=executor,
                 checkpoints=job.checkpoints,
                 environment=environment(),
                 evidence=job.kinds(0),
@@ -172,6 +175,10 @@ def audit(
             set_up(folder, manifest, design, dataset.ids, dataset.targets, dataset.controls)
         _train(job, blocks, workers, seconds, listener)
     return Run.open(folder).attach(dataset, recipe, heldout)
+
+
+def _blocks(executor: dict[str, Any]) -> list[Block]:
+    return [Block(**{**block, "models": tuple(block["models"])}) for block in executor["blocks"]]
 
 
 def _train(job: Job, blocks: list[Block], workers: int, seconds: float, listener: Progress) -> None:

@@ -76,6 +76,7 @@ def change(
         progress=progress,
         source=run.manifest.source,
         finish=finish,
+        executor=run.manifest.executor if change.stage == "model" else None,
         parent={
             "folder": str(run.folder.resolve()),
             "change": {"name": change.name, "stage": change.stage, **described(change)},

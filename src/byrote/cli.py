@@ -193,12 +193,10 @@ def card(
 
 
 def _print_card(compared: object) -> None:
-    from byrote.report.summary import card_rows
+    from byrote.report.summary import card_sentences
 
-    columns, rows, notes = card_rows(compared)  # type: ignore[arg-type]
-    _print_table(columns, rows)
-    for note in notes:
-        out.print(escape(note), highlight=False)
+    for line in card_sentences(compared):  # type: ignore[arg-type]
+        out.print(escape(line), highlight=False)
 
 
 @app.command()
@@ -209,9 +207,11 @@ def report(run_folder: RunFolder) -> None:
     from byrote.run import Run
 
     run = Run.open(run_folder)
-    if run.manifest.source is not None and run.manifest.parent is None:
+    if run.manifest.source is not None:
         found = rebuild(run.manifest.source)
-        run = run.attach(found.dataset, found.recipe, found.heldout)
+        # a change of the data removed or relabelled examples of what the source builds
+        dataset = found.dataset.subset(found.dataset.index_of(run.ids)).replace(targets=run.labels)
+        run = run.attach(dataset, found.recipe, found.heldout)
     with err.status("Measuring and writing the report…"):
         page, shown = write_report(run)
     _print_summary(shown)

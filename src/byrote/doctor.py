@@ -9,6 +9,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 
 from byrote.train.resources import available_memory
+from byrote.train.threads import one_thread
 
 NEEDED = ("byrote", "torch", "numpy", "scipy", "safetensors", "pyarrow", "matplotlib")
 EXTRAS = {"scikit-learn": "byrote[digits]", "datasets": "byrote[huggingface]"}
@@ -49,13 +50,9 @@ def matmul_gflops(size: int = 1024, repeats: int = 5) -> float:
     """Billions of float32 operations a second of one thread's matrix product; the best of some tries."""
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         a = torch.rand(size, size)
         best = min(_seconds(a) for _ in range(repeats))
-    finally:
-        torch.set_num_threads(threads)
     return 2 * size**3 / best / 1e9
 
 

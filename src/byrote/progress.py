@@ -12,7 +12,6 @@ from rich.progress import (
     SpinnerColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
 )
 from rich.text import Text
 
@@ -64,9 +63,8 @@ class Terminal:
         self.bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f} of {task.total:.0f} models"),
-            TimeElapsedColumn(),
+            BarColumn(bar_width=20),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} models"),
             _TimeLeft(),
             TextColumn("{task.fields[error]}"),
             console=self.console,
@@ -77,7 +75,7 @@ class Terminal:
     def advance(self, models_done: float, error: float | None) -> None:
         """Move the bar; `error` is the median standard error of label memorization so far."""
         if self.bar is not None:
-            words = "" if error is None else f"error of an example ± {error:.2f}"
+            words = "" if error is None else f"± {error:.2f} an example"
             self.bar.update(self.bar.tasks[0].id, completed=models_done, error=words)
 
     def stop(self) -> None:

@@ -34,7 +34,7 @@ MOST_DIVERGED = 0.05
 #: Evidence is read and measured in blocks of examples of about this many bytes.
 BLOCK_BYTES = 256 * 2**20
 #: Pairs are left out of pooled figures in at most this many parts.
-JACKKNIFE_PARTS = 32
+JACKKNIFE_PARTS = 20
 
 Pooled = Callable[[np.ndarray], float]
 
@@ -139,6 +139,7 @@ class Run:
         if kind == "controls":
             return self.controls.mask(self.ids[examples], column)
         if column == "epochs":
+            self.evidence.require(name, int(models[0]), self.last_phase)
             return self.evidence.block(kind, int(models[0]), self.last_phase)["epochs"]
         if kind == "heldout" and self.manifest.heldout is None:
             raise MissingEvidence(
@@ -161,8 +162,10 @@ class Run:
         models = self.models(role)
         if not len(models):
             raise TooFewModels(f"The run has no models of role {role!r}.")
-        if entry.by_example:
-            result: Result = joined([b for _, b in self._blocks(entry, models, options)])
+        if entry.by_example and (key, role) in self._replicates and not options:
+            result: Result = self._replicates[key, role][0]
+        elif entry.by_example:
+            result = joined([b for _, b in self._blocks(entry, models, options)])
         else:
             result = entry.function(**self._arguments(entry, models, slice(None)), **options)
         self._keep(entry, role, result)
@@ -197,7 +200,8 @@ class Run:
             whole, values = [], []
             for arguments, result in self._blocks(entry, models, {}):
                 whole.append(result)
-                block = np.empty((left_out.max() + 1, len(result.values)))
+                count = int(left_out.max()) + 1
+                block = np.empty((count if count > 1 else 0, len(result.values)))
                 for part in range(len(block)):
                     kept = left_out != part
                     some = {
@@ -235,7 +239,8 @@ class Run:
     ) -> Scalar:
         """A figure that is a mean over models, with its jackknife error over pairs.
 
-        `keep(answers, member)` reduces one model's evidence `[example]` and membership `[example]` to a number.
+        `keep(answers, member)` reduces one model's evidence `[example]` and membership `[example]` to a number;
+        models where it is nan do not count.
         """
         models = self.models(role)
         queries = name.startswith("heldout.")
@@ -244,11 +249,13 @@ class Run:
             answers = self.load(name, [int(model)])[0]
             member = np.empty(0) if queries else self.design.member[model]
             each[row] = keep(answers, member)
-        left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS) if len(models) > 2 else np.arange(0)
-        if not len(left_out):
-            return from_replicates(float(each.mean()), np.empty(0), models=len(models), examples=examples)
-        replicates = np.array([each[left_out != part].mean() for part in range(left_out.max() + 1)])
-        return from_replicates(float(each.mean()), replicates, models=len(models), examples=examples)
+        left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS)
+        counted = ~np.isnan(each)
+        if not counted.any():
+            return from_replicates(float("nan"), np.empty(0), models=len(models), examples=examples)
+        kept = [counted & (left_out != part) for part in range(left_out.max() + 1)]
+        replicates = np.array([each[some].mean() for some in kept if some.any()])
+        return from_replicates(float(each[counted].mean()), replicates, models=int(counted.sum()), examples=examples)
 
     def votes(self, rows: np.ndarray, role: str = "reference") -> np.ndarray:
         """`[row, class]`: how many models that did not train on the example predict each class."""

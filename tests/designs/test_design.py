@@ -94,7 +94,9 @@ def test_observed_membership_may_be_unknown():
 
 
 def test_a_member_is_shown_in_any_phase():
-    phases = tuple(Phase(name=name, count=np.array([count], np.uint8)) for name, count in [("a", [2, 0]), ("b", [0, 0])])
+    phases = tuple(
+        Phase(name=name, count=np.array([count], np.uint8)) for name, count in [("a", [2, 0]), ("b", [0, 0])]
+    )
     design = Design(name="x", phases=phases, pair=np.array([-1]), role=np.zeros(1, np.int8))
     np.testing.assert_array_equal(design.member, [[1, 0]])
     assert (design.models, design.examples) == (1, 2)

@@ -44,7 +44,9 @@ def test_what_json_does_not_know_is_not_written(tmp_path):
 
 
 def test_no_manifest(tmp_path):
-    with pytest.raises(BadInput, match=r"is no run: it holds no manifest\.json\. Hint: `byrote audit digits` makes one"):
+    with pytest.raises(
+        BadInput, match=r"is no run: it holds no manifest\.json\. Hint: `byrote audit digits` makes one"
+    ):
         Manifest.read(tmp_path)
     with pytest.raises(BadInput, match="is no run"):
         Manifest.read(tmp_path / "nowhere")
@@ -67,7 +69,8 @@ def test_every_cut_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "found"), [({"schema": "2"}, "'2'"), ({}, "None"), ([1], "'list'"), ("1", "'str'"), (None, "'NoneType'")]
+    ("content", "found"),
+    [({"schema": "2"}, "'2'"), ({}, "None"), ([1], "'list'"), ("1", "'str'"), (None, "'NoneType'")],
 )
 def test_another_schema(tmp_path, content, found):
     (tmp_path / FILE).write_text(json.dumps(content))

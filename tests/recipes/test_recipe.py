@@ -176,7 +176,9 @@ def test_a_network_that_is_no_slot(network):
 
 
 @pytest.mark.parametrize(
-    "layer", [nn.Dropout(), nn.Dropout2d(), nn.AlphaDropout(), nn.LSTM(2, 2), nn.GRU(2, 2)], ids=lambda m: type(m).__name__
+    "layer",
+    [nn.Dropout(), nn.Dropout2d(), nn.AlphaDropout(), nn.LSTM(2, 2), nn.GRU(2, 2)],
+    ids=lambda m: type(m).__name__,
 )
 def test_obstacles_are_named(layer):
     bound = Recipe(network=Network(lambda: nn.Sequential(nn.Linear(2, 2), nn.Sequential(layer)))).bind(SHAPE, CPU)

@@ -163,4 +163,4 @@ def test_a_clean_pass_goes_in_pieces_and_only_to_those_who_want_it(monkeypatch):
     assert not idle.seen
     assert [part[1] for part in eager.seen] == [slice(0, 3), slice(3, 6), slice(6, 7)]
     assert [part[2] for part in eager.seen] == [(2, 3, 3), (2, 3, 3), (2, 1, 3)]
-    assert sum((part[3] for part in eager.seen), []) == TARGETS.tolist()
+    assert [target for part in eager.seen for target in part[3]] == TARGETS.tolist()

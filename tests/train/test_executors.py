@@ -95,7 +95,9 @@ def test_a_killed_worker_is_replaced_and_the_run_completes(tmp_path):
 def test_a_block_that_kills_every_worker_is_named(tmp_path):
     given = job(tmp_path)
     notes = Notes(kills=ATTEMPTS)
-    with pytest.raises(WorkerFailed, match=r"trained models 0-5 ended 3 times without a result, last with exit code -9"):
+    with pytest.raises(
+        WorkerFailed, match=r"trained models 0-5 ended 3 times without a result, last with exit code -9"
+    ):
         run_pool(given, blocks(given, 6), 1, notes)
     assert notes.all("retried") == [((0, 1, 2, 3, 4, 5), -9)] * (ATTEMPTS - 1)
     assert not notes.all("finished")
@@ -122,7 +124,9 @@ def test_what_a_network_raises_arrives_as_a_sentence_and_what_is_done_stays(tmp_
     fine = [bool(given.algorithm().build(seed).start != given.algorithm().build(seed).start) for seed in given.seeds]
     order = sorted(blocks(given, 1), key=lambda block: not fine[block.models[0]])
     notes = Notes()
-    with pytest.raises(WorkerFailed, match=r"Training models \d raised LookupError: no such word\. Hint: it happened at"):
+    with pytest.raises(
+        WorkerFailed, match=r"Training models \d raised LookupError: no such word\. Hint: it happened at"
+    ):
         run_pool(given, order, 1, notes)
     assert [models[0] for models, _ in notes.all("finished")] == [model for model in range(6) if fine[model]] != []
     for model in range(6):
@@ -173,7 +177,12 @@ def test_a_script_without_a_main_guard(tmp_path):
     script.write_text(SCRIPT)
     (tmp_path / "beside.py").write_text("def twice(x):\n    return x + x\n")
     done = subprocess.run(
-        [sys.executable, script, tmp_path / "run"], capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False
+        [sys.executable, script, tmp_path / "run"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:2] == ["the script runs", "4 models"]

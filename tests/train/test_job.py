@@ -46,7 +46,9 @@ def slow_training(given, model):
     epoch, answers = 0, [bound.predict(state, inputs).numpy()]
     for phase in given.design.phases:
         epochs = phase.epochs or bound.epochs
-        labels = targets if phase.labels is None else torch.from_numpy(np.where(phase.labels < 0, targets, phase.labels))
+        labels = (
+            targets if phase.labels is None else torch.from_numpy(np.where(phase.labels < 0, targets, phase.labels))
+        )
         per_epoch = -(-int(phase.count[model].sum()) // bound.batch_size)
         bound.begin(state, epochs * per_epoch)
         for _ in range(epochs):
@@ -74,9 +76,7 @@ def test_evidence_of_one_phase(tmp_path, block):
             z[np.arange(40), given.data.targets] = -np.inf
             np.testing.assert_allclose(margin[model, at], own - z.max(1), atol=2e-4)
     np.testing.assert_array_equal(evidence.block("trajectory", 3, 0)["epochs"], [0, 1, 3])
-    np.testing.assert_array_equal(
-        evidence.load("presentation.presentations", range(6), 0), 3 * given.design.member
-    )
+    np.testing.assert_array_equal(evidence.load("presentation.presentations", range(6), 0), 3 * given.design.member)
     assert evidence.load("heldout.logits", range(6), 0).shape == (6, 9, 3)
     assert not evidence.has("weights", 0, 0)
     assert evidence.header("outputs", 2, 0)["seed"] == "102"
@@ -249,8 +249,14 @@ def test_many_repetitions_do_not_overflow():
     [
         (lambda: nn.Linear(5, 3), r"does not take the dataset's inputs of shape \(6,\): mat1 and mat2"),
         (lambda: nn.Conv2d(1, 2, 3), r"does not take the dataset's inputs of shape \(6,\)"),
-        (lambda: nn.Linear(6, 4), r"must give 3 logits an example, one a class\. Got \(4,\)\. Hint: end it with nn\.Lin"),
-        (lambda: nn.Sequential(nn.Linear(6, 3), nn.Flatten(0)), r"must give 3 logits an example, one a class\. Got \(\)"),
+        (
+            lambda: nn.Linear(6, 4),
+            r"must give 3 logits an example, one a class\. Got \(4,\)\. Hint: end it with nn\.Lin",
+        ),
+        (
+            lambda: nn.Sequential(nn.Linear(6, 3), nn.Flatten(0)),
+            r"must give 3 logits an example, one a class\. Got \(\)",
+        ),
         (lambda: nn.Embedding(3, 3), r"does not take the dataset's inputs of shape \(6,\)"),
     ],
 )

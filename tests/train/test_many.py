@@ -121,15 +121,29 @@ def test_frozen_weights_stay():
 
 
 class Tied(nn.Module):
-    """Input and output share a weight."""
+    """Two layers share a weight, and it is also used outside of them."""
 
     def __init__(self):
         super().__init__()
-        self.first, self.second, self.last = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3)
-        self.second.weight = self.first.weight
+        self.first, self.second, self.last = nn.Linear(6, 40), nn.Linear(40, 40), nn.Linear(40, 3)
+        self.third = nn.Linear(40, 40)
+        self.third.weight = self.second.weight
 
     def forward(self, inputs):
-        return self.last(self.second(self.first(inputs).relu()).relu())
+        hidden = self.third(self.second(self.first(inputs)).relu()).relu()
+        return self.last(nn.functional.linear(hidden, self.second.weight))
+
+
+class Tokens(nn.Module):
+    """Linear layers over more axes than batch and feature."""
+
+    def __init__(self):
+        super().__init__()
+        self.each, self.mix, self.last = nn.Linear(1, 40), nn.Linear(6, 6), nn.Linear(40, 3)
+
+    def forward(self, inputs):
+        tokens = self.each(inputs[:, :, None]).relu()
+        return self.last((tokens + self.mix(tokens.mT).mT).mean(1))
 
 
 class HiddenBuffer(nn.Module):
@@ -144,8 +158,8 @@ class HiddenBuffer(nn.Module):
         return self.last((inputs @ self.random).cos())
 
 
-@pytest.mark.parametrize("kind", [Tied, HiddenBuffer])
-def test_networks_with_shared_weights_and_unsaved_buffers(kind):
+@pytest.mark.parametrize("kind", [Tied, Tokens, HiddenBuffer])
+def test_networks_of_other_makes(kind):
     algorithm = recipe(Network(kind)).bind(Shape(inputs=ROW, classes=3, examples=40), torch.device("cpu"))
     inputs, targets = data().tensors(torch.device("cpu"))
     many = Many(algorithm, SEEDS)

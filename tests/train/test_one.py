@@ -1,10 +1,10 @@
 import torch
 
 from byrote.recipes.algorithm import Batch
-from train.toys import bound, data
 from byrote.train.block import Learner
 from byrote.train.many import Many
 from byrote.train.one import One
+from train.toys import bound, data
 
 
 def test_is_the_algorithm_with_a_model_axis():

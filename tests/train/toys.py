@@ -41,7 +41,8 @@ def recipe(network, **slots) -> Recipe:
     return Recipe(**{"network": network, "epochs": 3, "batch_size": 10, "optimizer": SGD(lr=0.05), **slots})
 
 
-#: Every reference recipe, with layers narrower and wider than `many.THIN`: a name, the shape of its inputs, and the recipe.
+#: Every reference recipe: a name, the shape of its inputs, and the recipe. Some layers are wide and some narrow,
+#: because stacked ones multiply in different orders.
 RECIPES = {
     "mlp": (ROW, recipe(MLP(hidden=(40,)), schedule=Triangle())),
     "mlp with dropout and masks": (

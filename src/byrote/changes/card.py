@@ -30,8 +30,10 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """`better`, `worse`, `no difference shown` or, where no direction is good, `differs`."""
+        """`better`, `worse`, `no difference shown`, `the same` or, where no direction is good, `differs`."""
         low, high = self.difference.low, self.difference.high
+        if len(self.difference.replicates) and not self.difference.value and not self.difference.replicates.any():
+            return "the same"
         if np.isnan(low) or np.isnan(high):
             return "no error known" if not self.difference.reason else ""
         if low <= 0 <= high:
@@ -106,8 +108,8 @@ def card(before: Run, after: Run) -> Card:
     rest = ~(planted | forgotten)
     if rest.any():
         add("label memorization of the rest", _mean_of("label_memorization", rest), "lower")
-    for key in _measured(before) & _measured(after) - {"label_memorization"}:
-        add(f"mean {key}", _mean_of(key, np.ones(len(common), bool)), "", catalog()[key].unit)
+    for key in sorted(_measured(before) & _measured(after) - {"label_memorization"}):
+        add(key, _mean_of(key, np.ones(len(common), bool)), "", catalog()[key].unit)
     notes = [
         "Differences are taken pair by pair: both runs train the same seeds on the same members."
         if paired
@@ -151,7 +153,7 @@ def _mean_of(key: str, chosen: np.ndarray) -> Callable[[Run, np.ndarray], Scalar
 def _member_accuracy(run: Run, rows: np.ndarray) -> Scalar:
     return run.share(
         "outputs.correct",
-        lambda right, member: float(right[rows][member[rows] == 1].mean()),
+        lambda right, member: _share(right[rows][member[rows] == 1]),
         examples=len(rows),
     )
 
@@ -159,9 +161,13 @@ def _member_accuracy(run: Run, rows: np.ndarray) -> Scalar:
 def _nonmember_accuracy(run: Run, rows: np.ndarray) -> Scalar:
     return run.share(
         "outputs.correct",
-        lambda right, member: float(right[rows][member[rows] == 0].mean()),
+        lambda right, member: _share(right[rows][member[rows] == 0]),
         examples=len(rows),
     )
+
+
+def _share(true: np.ndarray) -> float:
+    return float(true.mean()) if len(true) else float("nan")
 
 
 def _heldout_accuracy(run: Run, rows: np.ndarray) -> Scalar:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class Design:
         """How many examples the design is about."""
         return int(self.phases[0].count.shape[1])
 
-    @property
+    @cached_property
     def member(self) -> Int8[np.ndarray, "model example"]:
         """1 where any phase shows the example to the model, 0 where none does, -1 where nobody knows."""
         shown = self.phases[0].count > 0

@@ -48,6 +48,21 @@ class Evidence:
             read_shard(path)
             self._verified.add(path)
 
+    def require(self, name: str, model: int, phase: int) -> None:
+        """Make sure that a quantity's shard is there and whole.
+
+        Raises:
+            MissingEvidence: it is not there.
+            DamagedShard: see `read_shard`.
+        """
+        kind = name.split(".")[0]
+        if not self.has(kind, model, phase):
+            raise MissingEvidence(
+                f"{name!r} is not recorded for model {model}.",
+                hint="run the same `byrote audit` command again: it trains what is missing.",
+            )
+        self.verify(kind, model, phase)
+
     def header(self, kind: str, model: int, phase: int) -> dict[str, str]:
         """The header of a verified shard."""
         self.verify(kind, model, phase)
@@ -83,12 +98,7 @@ class Evidence:
         kind, column = name.split(".")
         stacked: np.ndarray | None = None
         for row, model in enumerate(models):
-            if not self.has(kind, model, phase):
-                raise MissingEvidence(
-                    f"{name!r} is not recorded for model {model}.",
-                    hint="run the same `byrote audit` command again: it trains what is missing.",
-                )
-            self.verify(kind, model, phase)
+            self.require(name, model, phase)
             values = self._column(kind, column, model, phase, examples)
             if stacked is None:
                 stacked = np.empty((len(models), *values.shape), values.dtype)

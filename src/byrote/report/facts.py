@@ -67,16 +67,17 @@ def facts(run: Run) -> Facts:
         if mask.any()
     }
     notes = list(run.manifest.notes)
+    unmeasured: dict[str, list[str]] = {}
     detections: list[Detection] = []
     for key, entry in catalog().items():
         if not entry.by_example:
             continue
         try:
-            run.measure(key)
             for kind, mask in groups.items():
                 detections.append(_detection(run, entry, kind, mask, clean))
+            run.measure(key)
         except (MissingEvidence, TooFewModels) as error:
-            notes.append(f"{key} was not measured: {error.message}")
+            unmeasured.setdefault(error.message, []).append(key)
     curves: dict[str, Curve] = {}
     for key, entry in catalog().items():
         if not entry.by_example and (entry.level == "model" or run.manifest.heldout is not None):
@@ -85,7 +86,8 @@ def facts(run: Run) -> Facts:
                 if isinstance(result, Curve):
                     curves[key] = result
             except (MissingEvidence, TooFewModels) as error:
-                notes.append(f"{key} was not measured: {error.message}")
+                unmeasured.setdefault(error.message, []).append(key)
+    notes += [f"{', '.join(keys)}: not measured, because {message}" for message, keys in unmeasured.items()]
     diverged = run.diverged()
     if diverged:
         notes.append(f"Models {', '.join(map(str, diverged))} diverged; they and their mates are left out.")
@@ -93,16 +95,18 @@ def facts(run: Run) -> Facts:
     return Facts(
         memorization=memorization,
         member_accuracy=run.share(
-            "outputs.correct", lambda right, member: float(right[member == 1].mean()), examples=everything
+            "outputs.correct", lambda right, member: _share(right[member == 1]), examples=everything
         ),
         nonmember_accuracy=run.share(
-            "outputs.correct", lambda right, member: float(right[member == 0].mean()), examples=everything
+            "outputs.correct", lambda right, member: _share(right[member == 0]), examples=everything
         ),
         heldout_accuracy=None if heldout is None else _heldout(run, "reference"),
         full_accuracy=_heldout(run, "full") if heldout is not None and len(run.design.models_of("full")) else None,
         mean_memorization=means,
         memorized=run.pooled(
-            "label_memorization", lambda values: float(np.mean(values >= MEMORIZED)), examples=everything
+            "label_memorization",
+            lambda values: _share(values[~np.isnan(values)] >= MEMORIZED),
+            examples=int((memorization.reason_code == 0).sum()),
         ),
         detections=tuple(sorted(detections, key=lambda d: (d.kind, -np.nan_to_num(d.average_precision.value)))),
         notes=tuple(notes),
@@ -112,7 +116,7 @@ def facts(run: Run) -> Facts:
 
 def _heldout(run: Run, role: str) -> Scalar:
     queries = int((run.manifest.heldout or {})["examples"])
-    return run.share("heldout.correct", lambda right, member: float(right.mean()), role=role, examples=queries)
+    return run.share("heldout.correct", lambda right, member: _share(right), role=role, examples=queries)
 
 
 def _detection(run: Run, entry: Measure, kind: str, planted: np.ndarray, clean: np.ndarray) -> Detection:
@@ -133,6 +137,10 @@ def _detection(run: Run, entry: Measure, kind: str, planted: np.ndarray, clean: 
         auroc=run.pooled(entry.key, lambda score: of(score, "auroc"), examples=count),
         average_precision=run.pooled(entry.key, lambda score: of(score, "average_precision"), examples=count),
     )
+
+
+def _share(true: np.ndarray) -> float:
+    return float(true.mean()) if len(true) else float("nan")
 
 
 def _mean_of(mask: np.ndarray) -> Callable[[np.ndarray], float]:

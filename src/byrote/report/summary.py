@@ -61,18 +61,12 @@ def sentences(facts: Facts) -> list[str]:
     return lines + [note if note.endswith(".") else f"{note}." for note in facts.notes]
 
 
-def card_rows(card: Card) -> tuple[list[str], list[list[object]], tuple[str, ...]]:
-    """Column names, rows and notes of a card."""
-    columns = ["figure", "before", "after", "difference", "95 % interval", "verdict"]
-    rows: list[list[object]] = [
-        [
-            row.name,
-            decimal(row.before),
-            decimal(row.after),
-            decimal(row.difference),
-            "unknown" if math.isnan(row.difference.low) else f"{row.difference.low:+.3f} to {row.difference.high:+.3f}",
-            row.verdict,
-        ]
-        for row in card.rows
-    ]
-    return columns, rows, card.notes
+def card_sentences(card: Card) -> list[str]:
+    """A card, two lines a figure: its name, then before, after, the difference with its interval, and the verdict."""
+    lines = []
+    for row in card.rows:
+        low, high = row.difference.low, row.difference.high
+        interval = "interval unknown" if math.isnan(low) else f"95 % {low:+.3f} to {high:+.3f}"
+        change = f"{row.difference.value:+.3f}" if not math.isnan(row.difference.value) else "undefined"
+        lines += [row.name, f"  {decimal(row.before)} → {decimal(row.after)}, {change} ({interval})  {row.verdict}"]
+    return [*lines, *card.notes]

@@ -64,30 +64,25 @@ def jackknife(
     Raises:
         TooFewModels: fewer than 3 units.
     """
-    part = parts(pair, groups=groups)
-    value = float(statistic(np.ones(len(pair), bool)))
-    if np.isnan(value):
-        return _undefined("the statistic is undefined with all models", len(pair), examples)
-    replicates = np.array([statistic(part != g) for g in range(part.max() + 1)], dtype=np.float64)
-    return from_replicates(value, replicates, models=len(pair), examples=examples)
-
-
-def parts(pair: Int[np.ndarray, " model"], *, groups: int = 40) -> Int[np.ndarray, " model"]:
-    """The part that each model is left out with, from 0: its unit, or, of more than `groups`, one of `groups` deals.
-
-    Raises:
-        TooFewModels: fewer than 3 units.
-    """
     if groups < 3:
         raise BadInput(f"The 'groups' argument of jackknife must be an integer in [3, inf). Got {groups}.")
-    unit = units(pair)
-    count = int(unit.max(initial=-1)) + 1
+    part = parts(pair, groups=groups)
+    count = int(part.max(initial=-1)) + 1
     if count < 3:
         raise TooFewModels(
             f"A jackknife needs at least 3 pairs, or 3 models without a mate. Got {count}.",
             hint="train at least 6 models in pairs.",
         )
-    return unit % groups
+    value = float(statistic(np.ones(len(pair), bool)))
+    if np.isnan(value):
+        return _undefined("the statistic is undefined with all models", len(pair), examples)
+    replicates = np.array([statistic(part != g) for g in range(count)], dtype=np.float64)
+    return from_replicates(value, replicates, models=len(pair), examples=examples)
+
+
+def parts(pair: Int[np.ndarray, " model"], *, groups: int = 40) -> Int[np.ndarray, " model"]:
+    """The part that each model is left out with, from 0: its unit, or, of more than `groups`, one of `groups` deals."""
+    return units(pair) % groups
 
 
 def from_replicates(value: float, replicates: Float[np.ndarray, " left_out"], *, models: int, examples: int) -> Scalar:
@@ -108,9 +103,15 @@ def from_replicates(value: float, replicates: Float[np.ndarray, " left_out"], *,
         high=value + reach,
         models=models,
         examples=examples,
-        note="" if np.isfinite(stderr) else "the error is unknown: leaving models out changes nothing or is undefined",
+        note="" if np.isfinite(stderr) else _why_unknown(count),
         replicates=replicates,
     )
+
+
+def _why_unknown(count: int) -> str:
+    if count < 3:
+        return "the error is unknown: it takes at least 3 pairs, or 3 models without a mate"
+    return "the error is unknown: leaving models out changes nothing or is undefined"
 
 
 def difference(after: Scalar, before: Scalar, *, paired: bool) -> Scalar:

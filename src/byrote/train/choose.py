@@ -15,6 +15,7 @@ from byrote.train.block import CLEAN_BATCH, Learner
 from byrote.train.job import Job
 from byrote.train.many import Many
 from byrote.train.one import One
+from byrote.train.threads import one_thread
 
 SIZES = (8, 16, 32)
 #: One step's largest relative difference between loop and stack that counts as parity.
@@ -37,6 +38,11 @@ class Choice:
 
 def choose(job: Job, *, per_worker: int, compiled: bool = False) -> Choice:
     """Probe both ways on the job's own data; `per_worker` models fall to each process."""
+    with one_thread():
+        return _choice(job, per_worker, compiled)
+
+
+def _choice(job: Job, per_worker: int, compiled: bool) -> Choice:
     algorithm = job.algorithm()
     inputs, targets = job.data.tensors(torch.device(job.device))
     loop = _seconds(One(algorithm, job.seeds[0]), 1, algorithm, job, inputs, targets)
@@ -92,7 +98,7 @@ def _seconds(learner: Learner, models: int, algorithm: Algorithm, job: Job, inpu
     clean = (time.perf_counter() - before) / len(some) * len(inputs)
     phase = job.design.phases[0]
     steps = -(-int(phase.count[0].sum()) // algorithm.batch_size) * (phase.epochs or algorithm.epochs)
-    return (float(np.median(times)) * steps + clean * len(job.checkpoints)) / models
+    return (min(times) * steps + clean * len(job.checkpoints)) / models
 
 
 def _wait(device: str) -> None:

@@ -20,6 +20,7 @@ import torch
 
 from byrote.errors import ByroteError, WorkerFailed
 from byrote.train.job import Block, Job, train_block
+from byrote.train.threads import one_thread
 
 #: A process that dies while it trains a block is replaced, and the block tried again, this often.
 ATTEMPTS = 3
@@ -39,13 +40,9 @@ class Listener(Protocol):
 
 def run_here(job: Job, blocks: Sequence[Block], listener: Listener) -> None:
     """Train the blocks one after another in this process, on one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         for block in blocks:
             listener.finished(block, train_block(job, block, partial(listener.advanced, block)))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def run_pool(job: Job, blocks: Sequence[Block], workers: int, listener: Listener) -> None:

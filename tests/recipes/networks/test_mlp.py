@@ -6,7 +6,9 @@ from byrote.recipes.dropout import Dropout
 from byrote.recipes.networks.mlp import MLP
 
 
-@pytest.mark.parametrize(("hidden", "linear"), [((), [(12, 3)]), ((5,), [(12, 5), (5, 3)]), ((5, 4), [(12, 5), (5, 4), (4, 3)])])
+@pytest.mark.parametrize(
+    ("hidden", "linear"), [((), [(12, 3)]), ((5,), [(12, 5), (5, 3)]), ((5, 4), [(12, 5), (5, 4), (4, 3)])]
+)
 def test_layers(hidden, linear):
     network = MLP(hidden=hidden).build((3, 2, 2), 3)
     assert [(m.in_features, m.out_features) for m in network.modules() if isinstance(m, nn.Linear)] == linear
