@@ -12,5 +12,10 @@ assert not any(name.partition(".")[0] == "byrote" for name in sys.modules), "byr
 install_import_hook("byrote", "beartype.beartype")
 sys.path.insert(0, str(Path(__file__).parent))
 
+# threads that wait for each other on two busy cores make small networks a hundred times slower
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+
 settings.register_profile("byrote", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.load_profile("byrote")

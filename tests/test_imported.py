@@ -98,8 +98,10 @@ def test_what_was_given_comes_before_what_could_be_computed(tmp_path):
     ones = np.ones((MODELS, EXAMPLES), bool)
     run = imported(tmp_path / "run", evidence={"outputs.logits": LOGITS, "outputs.correct": ones})
     assert not run.measure("label_memorization").values.any()
-    run = imported(tmp_path / "other", evidence={"outputs.correct": ones, "outputs.logits": LOGITS})
-    assert not run.measure("label_memorization").values.any()
+    theirs = {"outputs.log_odds": np.full((MODELS, EXAMPLES), 7.0), "outputs.logits": LOGITS}
+    for name, evidence in (("first", theirs), ("last", dict(reversed(theirs.items())))):
+        run = imported(tmp_path / name, evidence=evidence)
+        assert (run.load("outputs.log_odds", range(MODELS)) == 7).all()
 
 
 def test_a_run_as_any_other(tmp_path):
@@ -158,14 +160,43 @@ REFUSALS = {
     "member": ({"member": MEMBER * 2}, "member must be 1, 0 or -1"),
     "labels": ({"labels": LABELS[:-1]}, "labels has 19 entries where member has 20"),
     "ids": ({"ids": ["a"]}, "ids has 1 entries where member has 20"),
-    "pair": ({"pair": PAIR[:-1]}, "pair has 5 entries where member has 6"),
+    "pair": (
+        {"pair": PAIR[:-1]},
+        "pair has 5 entries where member has 6; pair must name each pair twice, and be -1 elsewhere",
+    ),
+    "trios": ({"pair": np.array([0, 0, 0, 1, 1, 1])}, "pair must name each pair twice, and be -1 elsewhere"),
+    "probability": (
+        {"evidence": {"outputs.probability": np.full((MODELS, EXAMPLES), 3.0)}},
+        r"'outputs\.probability' must lie in \[0, 1\]",
+    ),
+    "correct": (
+        {"evidence": {"outputs.correct": np.full((MODELS, EXAMPLES), 0.3)}},
+        r"'outputs\.correct' must be 0 or 1",
+    ),
+    "prediction": (
+        {"evidence": {"outputs.prediction": np.full((MODELS, EXAMPLES), 77)}},
+        r"'outputs\.prediction' must lie in \[0, 3\)",
+    ),
+    "words": (
+        {"evidence": {"outputs.loss": np.full((MODELS, EXAMPLES), "low")}},
+        r"'outputs\.loss' holds <U3 instead of numbers",
+    ),
+    "order": ({"checkpoints": (3, 1)}, r"checkpoints must increase, and are \[3, 1\]"),
+    "queries": (
+        {"evidence": {"heldout.loss": np.zeros((MODELS, 4)), "heldout.correct": np.zeros((MODELS, 5))}},
+        r"held-out arrays differ in their number of queries: \[4, 5\]",
+    ),
+    "design": (
+        {"evidence": {"design.member": MEMBER}},
+        r"'design\.member' is no evidence of a model's; outputs, heldout, trajectory, presentation are",
+    ),
     "twins": ({"ids": ["a"] * EXAMPLES}, "ids must be unique"),
     "negative": ({"labels": LABELS - 1}, r"labels must lie in \[0, 2\), and go from -1 to 1"),
     "classes": ({"class_names": ["a", "b"]}, r"labels must lie in \[0, 2\), and go from 0 to 2"),
     "nothing": ({"evidence": {}}, "there is no evidence"),
     "models": (
         {"evidence": {"outputs.logits": LOGITS[:2]}},
-        r"'outputs\.logits' has shape \(2, 20, 3\) where \(model=6, example=20, class=3\) is wanted",
+        r"'outputs\.logits' has shape \(2, 20, 3\) where \(model=6, example=20, class=3\) is wanted; class_names may name more classes than occur",
     ),
     "axes": (
         {"evidence": {"outputs.correct": LOGITS}},

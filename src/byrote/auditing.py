@@ -17,7 +17,7 @@ from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.errors import BadInput
 from byrote.evidence.manifest import FILE, Manifest, refuse_mismatch
 from byrote.evidence.store import Evidence
-from byrote.folder import dataset_facts, environment, hold, model_entries, now, set_up
+from byrote.folder import dataset_facts, environment, hold, model_entries, now, refuse_remains, set_up
 from byrote.probes.trajectory import log_spaced
 from byrote.progress import Silent, Terminal
 from byrote.recipes.algorithm import TrainingRecipe
@@ -136,6 +136,7 @@ def audit(
             refuse_mismatch(folder, manifest.identity, identity)
             blocks, seconds = _blocks(manifest.executor), manifest.executor["seconds_a_model"]
         else:
+            refuse_remains(folder)
             for note in notes(dataset):
                 listener.say(note)
             check_network(job)

@@ -163,7 +163,8 @@ def _called(module: ModuleType, name: str, path: Path) -> Any:
 
 
 def _raised(path: Path, what: str, error: Exception) -> BadInput:
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
     line = lines[-1] if lines else getattr(error, "lineno", None)
     where = f" (line {line})" if line else ""
     return BadInput(f"{what} {str(path)!r} raised {type(error).__name__}: {error}{where}.")

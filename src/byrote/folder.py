@@ -57,6 +57,19 @@ def hold(folder: Path) -> FileLock:
     return lock
 
 
+def refuse_remains(folder: Path) -> None:
+    """Refuse a folder whose manifest is gone while evidence is left: nobody can tell whose it is.
+
+    Raises:
+        RunMismatch: there is such evidence.
+    """
+    if any((folder / "evidence").rglob("*.safetensors")):
+        raise RunMismatch(
+            f"The folder {str(folder)!r} holds evidence without a manifest.",
+            hint="remove it, or give another folder with --out.",
+        )
+
+
 def dataset_facts(dataset: Dataset) -> dict[str, Any]:
     """What a manifest says of a dataset; contents stay out."""
     return {

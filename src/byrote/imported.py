@@ -16,7 +16,7 @@ from byrote.errors import BadInput
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.schema import quantity
 from byrote.evidence.store import Evidence
-from byrote.folder import environment, hold, model_entries, now, set_up
+from byrote.folder import environment, hold, model_entries, now, refuse_remains, set_up
 from byrote.run import Run
 
 
@@ -59,22 +59,14 @@ def import_arrays(
                 f"The folder {str(folder)!r} already holds a run.",
                 hint="give another folder, or remove this one.",
             )
+        refuse_remains(folder)
         columns = _columns(evidence, labels)
-        store = Evidence(folder / "evidence")
-        for kind, arrays in columns.items():
-            for model in range(models):
-                mine = {column: np.ascontiguousarray(array[model]) for column, array in arrays.items()}
-                if kind == "trajectory":
-                    mine["epochs"] = np.asarray(checkpoints, np.int64)
-                finite = all(np.isfinite(array).all() for array in mine.values() if array.dtype.kind == "f")
-                store.write(kind, model, 0, mine, {"diverged": str(not finite).lower()})
-        facts = {"name": name, "examples": examples, "class_names": list(names), "fingerprint": None}
         manifest = Manifest(
             byrote=version("byrote"),
             created=now(),
             origin="imported",
-            dataset=facts,
-            heldout={"examples": evidence_queries(evidence)} if "heldout" in columns else None,
+            dataset={"name": name, "examples": examples, "class_names": list(names), "fingerprint": None},
+            heldout={"examples": _queries(evidence)[0]} if "heldout" in columns else None,
             identity={},
             design=design.describe(),
             models=model_entries(design, None, "imported"),
@@ -84,12 +76,23 @@ def import_arrays(
             evidence=tuple(columns),
         )
         set_up(folder, manifest, design, ids_array, labels, controls or Controls())
+        store = Evidence(folder / "evidence")
+        for kind, arrays in columns.items():
+            for model in range(models):
+                mine = {column: np.ascontiguousarray(array[model]) for column, array in arrays.items()}
+                if kind == "trajectory":
+                    mine["epochs"] = np.asarray(checkpoints, np.int64)
+                finite = all(np.isfinite(array).all() for array in mine.values() if array.dtype.kind == "f")
+                store.write(kind, model, 0, mine, {"diverged": str(not finite).lower()})
     return Run.open(folder)
 
 
-def evidence_queries(evidence: Mapping[str, np.ndarray]) -> int:
-    """How many held-out queries the arrays are about."""
-    return next(int(array.shape[1]) for key, array in evidence.items() if key.startswith("heldout."))
+#: Kinds of evidence that arrays can bring; the rest follows from the other arguments.
+KINDS = ("outputs", "heldout", "trajectory", "presentation")
+
+
+def _queries(evidence: Mapping[str, np.ndarray]) -> list[int]:
+    return sorted({array.shape[1] for key, array in evidence.items() if key.startswith("heldout.") and array.ndim > 1})
 
 
 def _problems(
@@ -103,28 +106,51 @@ def _problems(
 ) -> list[str]:
     models, examples = member.shape
     found = []
+    if not models or not examples:
+        found.append(f"member is about {models} models and {examples} examples")
     if not np.isin(member, (-1, 0, 1)).all():
         found.append("member must be 1, 0 or -1")
-    for what, length, wanted in (
-        ("labels", len(labels), examples),
-        ("ids", len(ids), examples),
-        ("pair", len(pair), models),
-    ):
+    lengths = (("labels", len(labels), examples), ("ids", len(ids), examples), ("pair", len(pair), models))
+    for what, length, wanted in lengths:
         if length != wanted:
             found.append(f"{what} has {length} entries where member has {wanted}")
     if len(np.unique(ids)) != len(ids):
         found.append("ids must be unique")
     if len(labels) and (labels.min() < 0 or labels.max() >= classes):
         found.append(f"labels must lie in [0, {classes}), and go from {labels.min()} to {labels.max()}")
+    mates = np.unique(pair[pair != NO_PAIR], return_counts=True)[1]
+    if (pair < NO_PAIR).any() or (mates != 2).any():
+        found.append("pair must name each pair twice, and be -1 elsewhere")
+    if np.any(np.diff(np.asarray(checkpoints, np.float64)) <= 0):
+        found.append(f"checkpoints must increase, and are {list(checkpoints)}")
     if not evidence:
         found.append("there is no evidence")
+    if len(_queries(evidence)) > 1:
+        found.append(f"held-out arrays differ in their number of queries: {_queries(evidence)}")
     sizes = {"model": models, "example": examples, "class": classes, "checkpoint": len(checkpoints)}
     for key, array in evidence.items():
-        dims = quantity(key).dims
-        if len(dims) != array.ndim or any(d in sizes and n != sizes[d] for d, n in zip(dims, array.shape, strict=True)):
-            wanted = ", ".join(f"{dim}={sizes[dim]}" if dim in sizes else dim for dim in dims)
-            found.append(f"{key!r} has shape {array.shape} where ({wanted}) is wanted")
+        found += _problems_of(key, array, sizes)
     return found
+
+
+def _problems_of(key: str, array: np.ndarray, sizes: Mapping[str, int]) -> list[str]:
+    expected = quantity(key)
+    if key.split(".")[0] not in KINDS or expected.dims[0] != "model":
+        return [f"{key!r} is no evidence of a model's; {', '.join(KINDS)} are"]
+    pairs = zip(expected.dims, array.shape, strict=False)
+    if len(expected.dims) != array.ndim or any(dim in sizes and size != sizes[dim] for dim, size in pairs):
+        wanted = ", ".join(f"{dim}={sizes[dim]}" if dim in sizes else dim for dim in expected.dims)
+        more = "; class_names may name more classes than occur" if "class" in expected.dims else ""
+        return [f"{key!r} has shape {array.shape} where ({wanted}) is wanted{more}"]
+    if array.dtype.kind not in "biuf":
+        return [f"{key!r} holds {array.dtype} instead of numbers"]
+    if expected.dtype == "bool" and not np.isin(array, (0, 1)).all():
+        return [f"{key!r} must be 0 or 1"]
+    if expected.unit == "probability" and (np.nanmin(array) < 0 or np.nanmax(array) > 1):
+        return [f"{key!r} must lie in [0, 1]"]
+    if expected.unit == "class" and (array.min() < 0 or array.max() >= sizes["class"]):
+        return [f"{key!r} must lie in [0, {sizes['class']})"]
+    return []
 
 
 def _columns(evidence: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, dict[str, np.ndarray]]:

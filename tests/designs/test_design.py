@@ -39,8 +39,15 @@ def test_joined_onto_models_without_pairs():
 
 
 def test_designs_of_different_phases_are_not_joined():
-    with pytest.raises(BadInput, match="Designs of 1 and 2 phases cannot be joined"):
+    with pytest.raises(BadInput, match=r"Designs of phases of \[None\] and \[None, None\] epochs cannot be joined"):
         small().joined(two_splits(9, 4, rng=np.random.default_rng(0)))
+    longer = full_data(9, 1)
+    longer = replace(longer, phases=(replace(longer.phases[0], epochs=7),))
+    with pytest.raises(BadInput, match=r"of \[None\] and \[7\] epochs"):
+        small().joined(longer)
+    relabelled = replace(longer, phases=(replace(longer.phases[0], epochs=None, labels=np.zeros(9, np.int64)),))
+    with pytest.raises(BadInput, match="different label overrides"):
+        small().joined(relabelled)
 
 
 def other_count(design):

@@ -37,3 +37,11 @@ def test_smallest_and_largest_subsets():
 def test_too_few_models():
     with pytest.raises(BadInput, match=r"'models' argument of iid_subsets must be at least 4.*Got 3\."):
         iid_subsets(10, 3, rng=np.random.default_rng(0))
+
+
+def test_the_size_is_the_floor_of_the_product_and_not_of_its_rounding():
+    assert subset_size(0.29, 100) == 29
+    assert subset_size(0.7, 10) == 7
+    for ratio in (float("nan"), float("inf"), 0.0, 1.0):
+        with pytest.raises(BadInput, match="must leave at least one of 100 examples in and one out"):
+            subset_size(ratio, 100)

@@ -24,3 +24,8 @@ def test_refusals():
         ratio_grid(10, 3, rng=np.random.default_rng(0))
     with pytest.raises(BadInput, match=r"'ratio' argument .* Got 0\.01\."):
         ratio_grid(10, 4, ratios=(0.5, 0.01), rng=np.random.default_rng(0))
+
+
+def test_an_empty_grid_is_refused():
+    with pytest.raises(BadInput, match="at least one ratio"):
+        ratio_grid(10, 4, ratios=(), rng=np.random.default_rng(0))

@@ -56,6 +56,12 @@ def test_round_trip(tmp_path, dtype):
     assert len(header["checksum"]) == 64
 
 
+def test_the_same_content_is_the_same_bytes(tmp_path):
+    for name in "abcdefgh":
+        write_shard(tmp_path / name, {"x": sample("float32"), "y": sample("int8")}, HEADER)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 def test_numbers_that_are_none_and_negative_zero(tmp_path):
     column = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-45], np.float32)
     write_shard(tmp_path / "s", {"x": column}, {})
@@ -205,3 +211,10 @@ def test_blocks_of_examples_are_slices_of_the_whole(tmp_path_factory, start, len
     np.testing.assert_array_equal(found["log_odds"], columns["log_odds"][block])
     np.testing.assert_array_equal(found["logits"], columns["logits"][block])
     np.testing.assert_array_equal(found["trajectory"], columns["trajectory"][:, block])
+
+
+def test_scalars_keep_their_shape_and_foreign_byte_orders_their_values(tmp_path):
+    write_shard(tmp_path / "s", {"x": np.array(3), "y": np.arange(3, dtype=">f4")}, {})
+    arrays = read_shard(tmp_path / "s")
+    assert arrays["x"].shape == ()
+    np.testing.assert_array_equal(arrays["y"], [0, 1, 2])

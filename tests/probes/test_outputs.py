@@ -35,13 +35,13 @@ def test_logits_only_where_they_are_kept():
 
 
 def test_wants_its_own_checkpoint_alone():
-    for probe in (OutputsProbe(3, 11, 4, at=2, kind="heldout"), ClassProbabilityProbe(MEMBER, 4, at=2)):
-        assert [probe.wants(checkpoint) for checkpoint in range(4)] == [False, False, True, False]
+    probe = OutputsProbe(3, 11, 4, at=2, kind="heldout")
+    assert [probe.wants(checkpoint) for checkpoint in range(4)] == [False, False, True, False]
     assert OutputsProbe(3, 11, 4, at=2, kind="heldout").kind == "heldout"
 
 
 def test_class_probabilities_against_a_slow_loop():
-    columns = shown(ClassProbabilityProbe(MEMBER, 4, at=2))
+    columns = shown(ClassProbabilityProbe(MEMBER, torch.ones(3, dtype=torch.bool), 4))
     sums = {"sum_in": np.zeros((11, 4)), "sum_out": np.zeros((11, 4))}
     counts = {"count_in": np.zeros(11), "count_out": np.zeros(11)}
     for model in range(3):
@@ -57,8 +57,9 @@ def test_class_probabilities_against_a_slow_loop():
 def test_a_diverged_model_does_not_spoil_the_sums():
     logits = LOGITS.clone()
     logits[1] = torch.nan
-    probe, others = ClassProbabilityProbe(MEMBER, 4, at=0), ClassProbabilityProbe(MEMBER[[0, 2]], 4, at=0)
+    probe = ClassProbabilityProbe(MEMBER, torch.tensor([True, False, True]), 4)
+    others = ClassProbabilityProbe(MEMBER[[0, 2]], torch.ones(2, dtype=torch.bool), 4)
     probe.observed(0, slice(0, 11), logits, TARGETS)
     others.observed(0, slice(0, 11), LOGITS[[0, 2]], TARGETS)
-    for name in ("sum_in", "sum_out"):
+    for name in ("sum_in", "sum_out", "count_in", "count_out"):
         np.testing.assert_allclose(probe.columns()[name], others.columns()[name], rtol=1e-6)

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byrote.errors import BadInput
 from byrote.probes.signals import signals
 from byrote.probes.trajectory import TrajectoryProbe, log_spaced
 
@@ -40,3 +42,9 @@ def test_signals_by_checkpoint():
         for checkpoint in range(3):
             expected = getattr(signals(logits[checkpoint], targets.expand(2, 5)), name)
             np.testing.assert_array_equal(array[:, checkpoint], expected.numpy())
+
+
+def test_few_points_keep_the_ends_and_fewer_are_refused():
+    assert log_spaced(10, 2) == (0, 10)
+    with pytest.raises(BadInput, match=r"must be at least 2, the start and the end\. Got 1"):
+        log_spaced(10, 1)

@@ -80,3 +80,19 @@ def test_an_example_draws_the_same_in_any_batch_and_block():
 def test_large_seeds_and_steps():
     keys = noise.keys(torch.tensor([2**32 - 1]), 10**7, torch.tensor([[2**31]]))
     assert 0 <= int(keys) < 2**32
+
+
+def unmixed(mixed):
+    """The inverse of noise.mix."""
+    size = 2**32
+    mixed ^= mixed >> 16
+    mixed = mixed * pow(0x846CA68B, -1, size) % size
+    mixed ^= (mixed >> 15) ^ (mixed >> 30)
+    mixed = mixed * pow(0x7FEB352D, -1, size) % size
+    return mixed ^ (mixed >> 16)
+
+
+def test_the_largest_draw_stays_below_1():
+    key = unmixed(2**32 - 1) ^ int(noise.mix(torch.tensor([0])))
+    drawn = noise.uniform(torch.tensor([key]), 1, salt=0)
+    assert 0.99 < float(drawn) < 1

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from byrote.recipes.objectives.early_learning_regularization import EarlyLearnin
 from byrote.recipes.optimizers import SGD, AdamW
 from byrote.recipes.recipe import Recipe
 from byrote.recipes.schedules import Constant, Linear
+from byrote.recipes.slots import described
 
 CPU = torch.device("cpu")
 SHAPE = Shape(inputs=(5,), classes=3, examples=12)
@@ -239,3 +241,15 @@ def test_description_changes_with_the_source_of_a_function(tmp_path, monkeypatch
 def test_a_function_without_source_goes_by_its_name():
     make = eval("lambda: None", {"__name__": "typed"})
     assert json.dumps(Recipe(network=Network(make)).describe())
+
+
+def test_descriptions_tell_partials_closures_weights_and_numpy_numbers_apart():
+    def make(width):
+        return lambda: nn.Linear(4, width)
+
+    assert Recipe(network=Network(make(2))).describe() != Recipe(network=Network(make(3))).describe()
+    wide, narrow = (Recipe(network=Network(partial(nn.Linear, 4, width))).describe() for width in (2, 3))
+    assert wide != narrow
+    first, second = nn.Linear(4, 3), nn.Linear(4, 3)
+    assert Recipe(network=Network(lambda: first)).describe() != Recipe(network=Network(lambda: second)).describe()
+    assert json.dumps(described((np.float32(0.5), np.int64(3)))) == "[0.5, 3]"

@@ -67,6 +67,7 @@ def run(phase, *, checkpoints=(0, 1, 4), probes=(), heard=None, first_epoch=0, l
         SEEDS,
         INPUTS,
         TARGETS,
+        TARGETS,
         checkpoints=checkpoints,
         probes=list(probes),
         progress=(heard if heard is not None else []).append,

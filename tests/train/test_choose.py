@@ -6,6 +6,7 @@ from torch import nn
 from byrote.errors import BadInput
 from byrote.recipes.co_teaching import CoTeaching
 from byrote.recipes.networks.network import Network
+from byrote.recipes.optimizers import SGD
 from byrote.train import choose as module
 from byrote.train.choose import choose
 from train.toys import RECIPES, data, job, recipe, spoiled
@@ -57,6 +58,22 @@ def test_a_network_that_is_another_under_vmap_runs_in_the_loop(tmp_path, spoil, 
     assert chosen.reason.startswith("one at a time: ")
     assert words in chosen.reason
     assert chosen.seconds_a_model > 0
+
+
+def test_losses_that_differ_are_said(tmp_path):
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(6, 3)
+            self.own = torch.rand(())
+
+        def forward(self, inputs):
+            return self.linear(inputs) * self.own
+
+    still = recipe(Network(Scaled), optimizer=SGD(lr=1e-12))
+    assert (
+        choose(job(tmp_path, still), per_worker=8).reason == "one at a time: losses differ from those of stacked models"
+    )
 
 
 def test_weights_that_differ_are_named(tmp_path):
@@ -157,3 +174,32 @@ def test_a_refusal_of_the_recipe_arrives(tmp_path):
     slots = RECIPES["small cnn with dropout and shifts"][1]
     with pytest.raises(BadInput, match="takes images"):
         choose(job(tmp_path, slots), per_worker=8)
+
+
+class BranchesInEvaluation(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear, self.own = nn.Linear(6, 3), torch.rand(())
+
+    def forward(self, inputs):
+        if not self.training and self.linear.weight.sum() > -1e9:
+            inputs = inputs * 1
+        return self.linear(inputs)
+
+
+class AnswersByAnUnstackedNumber(BranchesInEvaluation):
+    def forward(self, inputs):
+        return self.linear(inputs) * (1 if self.training else self.own)
+
+
+class Asserts(BranchesInEvaluation):
+    def forward(self, inputs):
+        assert not torch._C._functorch.is_batchedtensor(inputs)
+        return self.linear(inputs)
+
+
+@pytest.mark.parametrize("kind", [BranchesInEvaluation, AnswersByAnUnstackedNumber, Asserts])
+def test_what_goes_wrong_in_evaluation_or_with_other_errors_falls_back_too(tmp_path, kind):
+    choice = choose(job(tmp_path, recipe(Network(kind))), per_worker=8)
+    assert not choice.stacked
+    assert choice.reason.startswith("one at a time: ")

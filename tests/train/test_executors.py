@@ -11,7 +11,7 @@ import torch
 from byrote.errors import BadInput, WorkerFailed
 from byrote.evidence.store import Evidence
 from byrote.train.executors import ATTEMPTS, run_here, run_pool
-from byrote.train.job import blocks_of
+from byrote.train.job import Block, blocks_of
 from train.toys import RECIPES, contents, data, job, recipe, spoiled
 
 
@@ -59,6 +59,8 @@ def test_the_pool_writes_what_this_process_writes(tmp_path):
     expected = contents(tmp_path / "here")
     assert len(expected) == 6 * 5
     assert contents(tmp_path / "pool") == expected
+    for name in expected:
+        assert (tmp_path / "pool" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
     assert not active_children()
 
 
@@ -67,7 +69,7 @@ def test_this_process_gets_its_threads_back(tmp_path):
     torch.set_num_threads(2)
     try:
         given = job(tmp_path, spoiled(lambda _net, _inputs: 1 / 0))
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises((ZeroDivisionError, WorkerFailed)):
             run_here(given, blocks(given, stacked=False), Notes())
         assert torch.get_num_threads() == 2
     finally:
@@ -125,7 +127,8 @@ def test_what_a_network_raises_arrives_as_a_sentence_and_what_is_done_stays(tmp_
     order = sorted(blocks(given, 1), key=lambda block: not fine[block.models[0]])
     notes = Notes()
     with pytest.raises(
-        WorkerFailed, match=r"Training models \d raised LookupError: no such word\. Hint: it happened at"
+        WorkerFailed,
+        match=r"Training models \d raised LookupError: no such word\. Hint: it happened in fails_late, line",
     ):
         run_pool(given, order, 1, notes)
     assert [models[0] for models, _ in notes.all("finished")] == [model for model in range(6) if fine[model]] != []
@@ -189,3 +192,8 @@ def test_a_script_without_a_main_guard(tmp_path):
     assert "Traceback" not in done.stderr
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert [block["models"] for block in manifest["executor"]["blocks"]] == [[0], [1], [2], [3]]
+
+
+def test_what_a_network_raises_in_this_process_is_a_sentence_too(tmp_path):
+    with pytest.raises(WorkerFailed, match=r"Training models 0 raised ZeroDivisionError"):
+        run_here(job(tmp_path, spoiled(lambda _net, _inputs: 1 / 0)), [Block(models=(0,), stacked=False)], Notes())

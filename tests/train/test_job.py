@@ -288,3 +288,16 @@ def test_read_only_inputs_give_no_warning():
     inputs.flags.writeable = False
     tensors = Labelled(inputs=inputs, targets=np.array([0, 1, 2], np.int32)).tensors(torch.device("cpu"))
     assert tensors[1].dtype == torch.int64
+
+
+def test_whatever_a_network_raises_is_a_sentence(tmp_path):
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2)
+
+        def forward(self, inputs):
+            return self.attention(inputs[:, None], inputs[:, None], inputs[:, None])[0][:, 0]
+
+    with pytest.raises(BadInput, match="does not take the dataset's inputs of shape"):
+        check_network(job(tmp_path, recipe(Network(Attention))))

@@ -31,6 +31,10 @@ class Phase:
     epochs: int | None = None
     labels: Int[np.ndarray, " example"] | None = None
 
+    def length(self, otherwise: int) -> int:
+        """How many epochs it lasts."""
+        return otherwise if self.epochs is None else self.epochs
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Design:
@@ -74,11 +78,15 @@ class Design:
 
     def joined(self, other: Design) -> Design:
         """Both designs' models side by side; pairs keep their partners."""
-        if len(self.phases) != len(other.phases):
+        lengths = [[phase.epochs for phase in design.phases] for design in (self, other)]
+        if lengths[0] != lengths[1]:
             raise BadInput(
-                f"Designs of {len(self.phases)} and {len(other.phases)} phases cannot be joined.",
-                hint="join designs with the same number of phases.",
+                f"Designs of phases of {lengths[0]} and {lengths[1]} epochs cannot be joined.",
+                hint="join designs with the same phases.",
             )
+        overrides = [[phase.labels for phase in design.phases] for design in (self, other)]
+        if not all(np.array_equal(mine, theirs) for mine, theirs in zip(*overrides, strict=True)):
+            raise BadInput("Designs with different label overrides cannot be joined.")
         phases = tuple(
             replace(a, count=np.concatenate([a.count, b.count])) for a, b in zip(self.phases, other.phases, strict=True)
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from byrote.designs.design import Design, check_sizes, one_phase
 from byrote.designs.iid_subsets import subset_size
+from byrote.errors import BadInput
 
 TENTHS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -24,6 +25,8 @@ def ratio_grid(
         array([2, 2, 2, 2, 5, 5, 5, 5])
     """
     check_sizes("ratio_grid", examples, models_per_ratio, at_least=4)
+    if not ratios:
+        raise BadInput("The 'ratios' argument of ratio_grid must name at least one ratio.")
     member = np.zeros((len(ratios) * models_per_ratio, examples), np.uint8)
     for index, row in enumerate(member):
         row[rng.choice(examples, subset_size(ratios[index // models_per_ratio], examples), replace=False)] = 1

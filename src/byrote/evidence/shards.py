@@ -16,6 +16,8 @@ from safetensors.numpy import save
 from byrote.errors import DamagedShard
 
 SCHEMA_VERSION = "1"
+#: The entry of a shard's metadata that holds the header's words as JSON.
+HEADER = "byrote"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -43,17 +45,24 @@ def checksum(columns: Mapping[str, np.ndarray], header: Mapping[str, str]) -> st
     """sha256 over names, dtypes, shapes, content and header."""
     digest = hashlib.sha256(json.dumps(sorted(header.items())).encode())
     for name in sorted(columns):
-        array = np.ascontiguousarray(columns[name])
+        array = _plain(columns[name])
         digest.update(f"{name}|{array.dtype}|{array.shape}|".encode())
         digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
+def _plain(array: np.ndarray) -> np.ndarray:
+    """The array in C order and little-endian, of whatever shape."""
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+
+
 def write_shard(path: Path, columns: Mapping[str, np.ndarray], header: Mapping[str, str]) -> None:
     """Write named arrays with a header of words; the schema version and the checksum join the header."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in columns.items()}
+    arrays = {name: _plain(array) for name, array in columns.items()}
     full = {**header, "schema": SCHEMA_VERSION}
-    write_bytes(path, save(arrays, {**full, "checksum": checksum(arrays, full)}))
+    words = json.dumps({**full, "checksum": checksum(arrays, full)}, sort_keys=True)
+    # one entry: safetensors writes several in an order that changes from call to call
+    write_bytes(path, save(arrays, {HEADER: words}))
 
 
 def read_shard(path: Path) -> dict[str, np.ndarray]:
@@ -64,7 +73,7 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         with safe_open(path, framework="numpy") as shard:
-            header = dict(shard.metadata() or {})
+            header = _header(shard.metadata())
             arrays = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise DamagedShard(f"The shard {str(path)!r} cannot be read: {error}.") from error
@@ -76,7 +85,14 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
 def read_header(path: Path) -> dict[str, str]:
     """The words in a shard's header, of a shard that was verified before."""
     with safe_open(path, framework="numpy") as shard:
-        return dict(shard.metadata() or {})
+        return _header(shard.metadata())
+
+
+def _header(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    words = json.loads((metadata or {}).get(HEADER, "{}"))
+    if not isinstance(words, dict):
+        raise ValueError(f"the entry {HEADER!r} of its header is no table")  # noqa: TRY004 - a file's fault
+    return words
 
 
 def read_columns(path: Path, names: Iterable[str], examples: slice) -> dict[str, np.ndarray]:

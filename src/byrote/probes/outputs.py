@@ -49,29 +49,31 @@ class OutputsProbe(Probe):
 
 
 class ClassProbabilityProbe(Probe):
-    """Class probabilities summed over the block's members and non-members, where logits are too many to keep."""
+    """Class probabilities summed over a block's members and non-members, where logits are too many to keep.
+
+    `fine` says which models of the block count: those that did not diverge.
+    """
 
     kind = "class_probability"
 
-    def __init__(self, member: Tensor, classes: int, *, at: int) -> None:
-        self.member = member.bool()
-        self.at = at
+    def __init__(self, member: Tensor, fine: Tensor, classes: int) -> None:
+        self.chosen = {"in": member.bool() & fine[:, None], "out": ~member.bool() & fine[:, None]}
         examples = member.shape[1]
-        self.sums = {name: np.zeros((examples, classes), np.float32) for name in ("sum_in", "sum_out")}
+        self.sums = {side: np.zeros((examples, classes), np.float32) for side in self.chosen}
 
     def wants(self, checkpoint: int) -> bool:
-        """The one checkpoint that it was made for."""
-        return checkpoint == self.at
+        """Whatever it is shown."""
+        return True
 
     def observed(self, checkpoint: int, examples: slice, logits: Tensor, targets: Tensor) -> None:
-        """Add them up; a diverged model's are left out, as its counts are."""
-        finite = logits.isfinite().all(-1).all(-1)
+        """Add them up."""
         probabilities = logits.float().softmax(-1)
-        for name, chosen in (("sum_in", self.member), ("sum_out", ~self.member)):
-            mask = chosen[:, examples] & finite[:, None]
-            self.sums[name][examples] += torch.where(mask[..., None], probabilities, 0.0).sum(0).cpu().numpy()
+        for side, chosen in self.chosen.items():
+            mask = chosen[:, examples, None]
+            self.sums[side][examples] += torch.where(mask, probabilities, 0.0).sum(0).cpu().numpy()
 
     def columns(self) -> dict[str, np.ndarray]:
         """Sums and counts over the block; they have no model axis."""
-        counts = {"count_in": self.member.sum(0), "count_out": (~self.member).sum(0)}
-        return {**self.sums, **{name: count.to(torch.int32).cpu().numpy() for name, count in counts.items()}}
+        counts = {side: chosen.sum(0).to(torch.int32).cpu().numpy() for side, chosen in self.chosen.items()}
+        sums = {f"sum_{side}": total for side, total in self.sums.items()}
+        return sums | {f"count_{side}": count for side, count in counts.items()}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from byrote.errors import BadInput
 from byrote.probes.probe import Probe
 from byrote.probes.signals import Signals, signals
 
@@ -43,8 +44,12 @@ def log_spaced(epochs: int, points: int) -> tuple[int, ...]:
         >>> log_spaced(3, 20)
         (0, 1, 2, 3)
     """
+    if points < 2:
+        raise BadInput(f"The 'checkpoints' argument must be at least 2, the start and the end. Got {points}.")
     if points >= epochs + 1:
         return tuple(range(epochs + 1))
+    if points == 2:
+        return (0, epochs)
     chosen = {0, *np.geomspace(1, epochs, points - 1).round().astype(int).tolist()}
     spare = (epoch for epoch in range(1, epochs) if epoch not in chosen)
     while len(chosen) < points:

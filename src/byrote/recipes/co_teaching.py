@@ -21,7 +21,8 @@ class CoTeaching:
     """Two networks of one recipe; of each batch, each trains on the share that its peer has the smallest loss on.
 
     Formula:
-        share kept at epoch t = 1 - noise_rate * min(t / ramp, 1)
+        share kept at epoch t = 1 - noise_rate * min(t / ramp, 1),
+        where a phase counts as the recipe's number of epochs, however long it is
 
     Differs: the authors' code divides an already averaged loss by the number kept once more; we do not.
 

@@ -35,4 +35,5 @@ def keys(seeds: Tensor, step: int, ids: Tensor) -> Tensor:
 def uniform(keys: Tensor, draws: int, *, salt: int) -> Tensor:
     """Numbers in [0, 1) of shape `[*keys.shape, draws]`; another salt gives another stream."""
     counter = torch.arange(draws, device=keys.device, dtype=torch.int64) + salt * 0x01000193
-    return mix(keys[..., None] ^ mix(counter)).to(torch.float32) * 2.0**-32
+    # 24 bits, which float32 holds exactly: 32 would round up to 1 now and then
+    return (mix(keys[..., None] ^ mix(counter)) >> 8).to(torch.float32) * 2.0**-24

@@ -5,6 +5,10 @@ Arrays have a leading model axis throughout, of length one in the plain loop.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import hashlib
+import inspect
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -89,21 +93,42 @@ class Sampler(Protocol):
 
 
 def described(slot: Any) -> Any:
-    """A slot in JSON's types: its class and settings, functions by name and source."""
-    import dataclasses
-    import hashlib
-    import inspect
+    """A slot in JSON's types: its class and settings; a function by name, source and the values it closes over.
 
+    Whatever is not byrote's own brings a digest of its source, so that an edit makes another recipe.
+    """
     if dataclasses.is_dataclass(slot) and not isinstance(slot, type):
         settings = {field.name: described(getattr(slot, field.name)) for field in dataclasses.fields(slot)}
-        return {"slot": type(slot).__name__, **settings}
+        own = type(slot).__module__.startswith("byrote.")
+        return {"slot": type(slot).__name__, **({} if own else {"source": _source(type(slot))}), **settings}
+    if isinstance(slot, functools.partial):
+        return {"function": described(slot.func), "arguments": described([*slot.args, slot.keywords])}
+    if isinstance(slot, dict):
+        return {str(key): described(value) for key, value in slot.items()}
     if isinstance(slot, tuple | list):
         return [described(item) for item in slot]
+    if isinstance(slot, np.generic):
+        return slot.item()
+    if isinstance(slot, nn.Module):
+        return {"module": type(slot).__name__, "weights": _digest(slot)}
     if callable(slot):
-        try:
-            source = inspect.getsource(slot)
-        except (OSError, TypeError):  # typed into a prompt, or written in C: its name must do
-            source = ""
-        name = f"{getattr(slot, '__module__', '')}.{getattr(slot, '__qualname__', type(slot).__name__)}"
-        return {"function": name, "source": hashlib.sha256(source.encode()).hexdigest()[:16]}
-    return slot
+        module, name = getattr(slot, "__module__", ""), getattr(slot, "__qualname__", type(slot).__name__)
+        cells = [cell.cell_contents for cell in getattr(slot, "__closure__", None) or ()]
+        held = [*cells, *(getattr(slot, "__defaults__", None) or ())]
+        return {"function": f"{module}.{name}", "source": _source(slot), **({"holds": described(held)} if held else {})}
+    return slot if isinstance(slot, str | int | float | bool | type(None)) else repr(slot)
+
+
+def _source(thing: Any) -> str:
+    try:
+        return hashlib.sha256(inspect.getsource(thing).encode()).hexdigest()[:16]
+    except (OSError, TypeError):  # typed into a prompt, or written in C: its name must do
+        return ""
+
+
+def _digest(network: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]

@@ -18,16 +18,21 @@ CLEAN_BATCH = 2048
 
 
 @runtime_checkable
-class Learner(Protocol):
-    """One model, or many: everything has a leading model axis."""
-
-    def begin(self, steps: int) -> None: ...
-
-    def step(self, inputs: Tensor, targets: Tensor, ids: Tensor) -> Seen: ...
+class Answering(Protocol):
+    """Models that can be asked: `inputs[batch, ...]` give `logits[model, batch, class]`."""
 
     def predict(self, inputs: Tensor) -> Tensor: ...
 
     def states(self) -> list[State]: ...
+
+
+@runtime_checkable
+class Learner(Answering, Protocol):
+    """Models that can be trained, one or many: everything has a leading model axis."""
+
+    def begin(self, steps: int) -> None: ...
+
+    def step(self, inputs: Tensor, targets: Tensor, ids: Tensor) -> Seen: ...
 
 
 def train_phase(
@@ -38,6 +43,7 @@ def train_phase(
     seeds: Sequence[int],
     inputs: Tensor,
     targets: Tensor,
+    labels: Tensor,
     *,
     checkpoints: Sequence[int],
     probes: Sequence[Probe],
@@ -46,9 +52,10 @@ def train_phase(
 ) -> None:
     """Train the block through one phase; every model shows equally many examples an epoch.
 
+    Steps learn `labels[example]`, which a phase may have overridden; clean passes are judged by `targets[example]`.
     `checkpoints` are numbers of epochs done; `progress` hears the share of the phase that is behind.
     """
-    epochs = phase.epochs or algorithm.epochs
+    epochs = phase.length(algorithm.epochs)
     each = np.array([int(phase.count[model].sum()) for model in models])
     assert (each == each[0]).all(), "models of a block show equally many examples"
     per_epoch = -(-int(each[0]) // algorithm.batch_size)
@@ -65,13 +72,15 @@ def train_phase(
         order = torch.from_numpy(np.stack(orders)).to(inputs.device)
         for start in range(0, order.shape[1], algorithm.batch_size):
             ids = order[:, start : start + algorithm.batch_size]
-            seen = learner.step(inputs[ids], targets[ids], ids)
+            seen = learner.step(inputs[ids], labels[ids], ids)
             for probe in probes:
-                probe.presented(ids, seen.logits, targets[ids])
+                probe.presented(ids, seen.logits, labels[ids])
         progress((epoch + 1) / epochs)
 
 
-def clean_pass(learner: Learner, inputs: Tensor, targets: Tensor, probes: Sequence[Probe], *, checkpoint: int) -> None:
+def clean_pass(
+    learner: Answering, inputs: Tensor, targets: Tensor, probes: Sequence[Probe], *, checkpoint: int
+) -> None:
     """Show every example in evaluation mode to whichever probe wants to see this checkpoint."""
     eager = [probe for probe in probes if probe.wants(checkpoint)]
     if not eager:

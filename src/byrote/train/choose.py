@@ -97,7 +97,7 @@ def _seconds(learner: Learner, models: int, algorithm: Algorithm, job: Job, inpu
     _wait(job.device)
     clean = (time.perf_counter() - before) / len(some) * len(inputs)
     phase = job.design.phases[0]
-    steps = -(-int(phase.count[0].sum()) // algorithm.batch_size) * (phase.epochs or algorithm.epochs)
+    steps = -(-int(phase.count[0].sum()) // algorithm.batch_size) * phase.length(algorithm.epochs)
     return (min(times) * steps + clean * len(job.checkpoints)) / models
 
 
@@ -111,15 +111,18 @@ def _disparity(algorithm: Algorithm, job: Job, inputs: Tensor, targets: Tensor) 
 
     Losses, the weights after the steps (and so the gradients) and the buffers are compared.
     """
-    assert isinstance(algorithm, BoundRecipe)
+    if not isinstance(algorithm, BoundRecipe):
+        return f"{type(algorithm).__name__} is not a byrote Recipe"
     seeds = list(job.seeds[:2])
     orders = _orders(algorithm, job, len(seeds), PARITY_STEPS)
+    some = inputs[:CLEAN_BATCH]
     try:
         many = Many(algorithm, seeds)
         many.begin(PARITY_STEPS)
         together = [many.step(inputs[ids], targets[ids], ids).loss for ids in orders.unbind(1)]
-    except (RuntimeError, ValueError, NotImplementedError) as error:
-        return f"the network cannot be stacked ({str(error).strip().splitlines()[0][:120]})"
+        answers = many.predict(some)
+    except Exception as error:  # whatever vmap makes of a network that is not ours: the loop trains it all the same
+        return f"the network cannot be stacked ({(str(error).strip() or type(error).__name__).splitlines()[0][:120]})"
     for row, (seed, stacked) in enumerate(zip(seeds, many.states(), strict=True)):
         one = One(algorithm, seed)
         one.begin(PARITY_STEPS)
@@ -127,6 +130,8 @@ def _disparity(algorithm: Algorithm, job: Job, inputs: Tensor, targets: Tensor) 
             ids = ids[row : row + 1]
             if _apart(one.step(inputs[ids], targets[ids], ids).loss[0], losses[row]):
                 return "losses differ from those of stacked models"
+        if _apart(one.predict(some)[0], answers[row]):
+            return "answers in evaluation mode differ from those of stacked models"
         alone = one.state.network.state_dict()
         for name, tensor in stacked.network.state_dict().items():
             if _apart(tensor, alone[name]):

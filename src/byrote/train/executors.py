@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from types import ModuleType
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import cloudpickle
 import torch
@@ -42,7 +42,7 @@ def run_here(job: Job, blocks: Sequence[Block], listener: Listener) -> None:
     """Train the blocks one after another in this process, on one thread."""
     with one_thread():
         for block in blocks:
-            listener.finished(block, train_block(job, block, partial(listener.advanced, block)))
+            listener.finished(block, _trained(job, block, partial(listener.advanced, block)))
 
 
 def run_pool(job: Job, blocks: Sequence[Block], workers: int, listener: Listener) -> None:
@@ -149,35 +149,49 @@ def _work(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     torch.set_num_threads(1)
     keep_memory()
+    last = 0.0
+
+    def progress(share: float) -> None:
+        nonlocal last
+        if time.monotonic() - last > REPORT_SECONDS:
+            last = time.monotonic()
+            pipe.send(("advanced", share))
+
     try:
-        job: Job = cloudpickle.loads(pipe.recv_bytes())  # from our own parent process, never from disk
-        while True:
-            block: Block = pipe.recv()
-            pipe.send(_trained(job, block, pipe))
+        payload = pipe.recv_bytes()
+        try:
+            job = _unpacked(payload)
+            while True:
+                block: Block = pipe.recv()
+                pipe.send(("finished", _trained(job, block, progress)))
+        except ByroteError as error:
+            pipe.send(("raised", error))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent is gone
 
 
-def _trained(job: Job, block: Block, pipe: Connection) -> tuple[str, Any]:
-    last = [0.0]
-
-    def progress(share: float) -> None:
-        if time.monotonic() - last[0] > REPORT_SECONDS:
-            last[0] = time.monotonic()
-            pipe.send(("advanced", share))
-
+def _unpacked(payload: bytes) -> Job:
     try:
-        return "finished", train_block(job, block, progress)
-    except (BrokenPipeError, ConnectionResetError):
+        job: Job = cloudpickle.loads(payload)  # from our own parent process, never from disk
+    except Exception as error:  # a user's module that the worker cannot import, say
+        raise WorkerFailed(
+            f"A training process could not rebuild the recipe and dataset: {type(error).__name__}: {error}.",
+            hint="train in this process with --workers 1, or define them in a module that can be imported.",
+        ) from error
+    return job
+
+
+def _trained(job: Job, block: Block, progress: Callable[[float], None]) -> list[int]:
+    try:
+        return train_block(job, block, progress)
+    except (ByroteError, BrokenPipeError, ConnectionResetError):
         raise
-    except ByroteError as error:
-        return "raised", error
-    except Exception as error:  # whatever a user's network or dataset raises must reach the user, not vanish here
-        told = traceback.format_exc().strip().splitlines()
-        return "raised", WorkerFailed(
+    except Exception as error:  # whatever a user's network or dataset raises must reach the user as a sentence
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise WorkerFailed(
             f"Training models {_span(block)} raised {type(error).__name__}: {error}.",
-            hint=f"it happened at {told[-2].strip() if len(told) > 1 else told[-1]}; what is finished is kept.",
-        )
+            hint=f"it happened in {frame.name}, line {frame.lineno} of {frame.filename}; what is finished is kept.",
+        ) from error
 
 
 def keep_memory() -> None:

@@ -21,7 +21,7 @@ from byrote.probes.probe import Probe
 from byrote.probes.trajectory import TrajectoryProbe
 from byrote.recipes.algorithm import Algorithm, Shape, State, TrainingRecipe
 from byrote.recipes.recipe import BoundRecipe
-from byrote.train.block import Learner, clean_pass, train_phase
+from byrote.train.block import Answering, Learner, clean_pass, train_phase
 from byrote.train.many import Many
 from byrote.train.one import One
 
@@ -147,15 +147,13 @@ def _train_models(
     diverged: list[int] = []
     first_epoch = 0
     for index, phase in enumerate(job.design.phases):
-        epochs = phase.epochs or algorithm.epochs
+        epochs = phase.length(algorithm.epochs)
         checkpoints = (*(c for c in job.checkpoints if c < epochs), epochs)
         size = (len(models), len(inputs))
         trajectory = TrajectoryProbe(*size, checkpoints)
         presentation = PresentationProbe(*size, inputs.device)
         at = len(checkpoints) - 1
         asked: list[Probe] = [OutputsProbe(*size, job.classes, at=at, keep_logits=job.keep_logits)]
-        if index == last and not job.keep_logits:
-            asked.append(ClassProbabilityProbe(member, job.classes, at=at))
         finishing = job.finish is not None and index == last
         labels = targets if phase.labels is None else _relabelled(targets, phase.labels)
         train_phase(
@@ -165,6 +163,7 @@ def _train_models(
             models,
             seeds,
             inputs,
+            targets,
             labels,
             checkpoints=checkpoints,
             probes=[trajectory, presentation, *([] if finishing else asked)],
@@ -172,10 +171,10 @@ def _train_models(
             first_epoch=first_epoch,
         )
         first_epoch += epochs
-        answering: Learner = learner
+        answering: Answering = learner
         if finishing and job.finish is not None:
             states = [job.finish(algorithm, s, m) for s, m in zip(learner.states(), models, strict=True)]
-            answering = _Finished(algorithm, states)  # type: ignore[assignment]
+            answering = _Finished(algorithm, states)
             clean_pass(answering, inputs, targets, asked, checkpoint=at)
         if job.heldout is not None:
             held_inputs, held_targets = job.heldout.tensors(inputs.device)
@@ -190,8 +189,6 @@ def _train_models(
         for row, model in enumerate(models):
             header = {"diverged": str(model in diverged).lower(), "seed": str(seeds[row])}
             for probe in [presentation, trajectory, *asked]:
-                if isinstance(probe, ClassProbabilityProbe):
-                    continue
                 columns = {name: array[row] for name, array in probe.columns().items()}
                 if isinstance(probe, TrajectoryProbe):
                     columns["epochs"] = probe.epochs
@@ -200,9 +197,10 @@ def _train_models(
                 network = algorithm.network(states[row])
                 weights = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
                 evidence.write("weights", model, index, weights, header)
-        for probe in asked:
-            if isinstance(probe, ClassProbabilityProbe):
-                evidence.write(probe.kind, models[0], index, probe.columns(), {"models": str(list(models))})
+        if index == last and not job.keep_logits:
+            sums = ClassProbabilityProbe(member, torch.from_numpy(finite).to(inputs.device), job.classes)
+            clean_pass(answering, inputs, targets, [sums], checkpoint=at)
+            evidence.write(sums.kind, models[0], index, sums.columns(), {"models": str(list(models))})
     return diverged
 
 
@@ -243,7 +241,9 @@ def check_network(job: Job) -> None:
     shape = tuple(inputs.shape[1:])
     try:
         logits = algorithm.predict(algorithm.init(0), torch.from_numpy(np.array(inputs)).to(job.device))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except BadInput:
+        raise
+    except Exception as error:  # whatever a user's network raises must reach the user as a sentence
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BadInput(
             f"The recipe's network does not take the dataset's inputs of shape {shape}: {first}",

@@ -71,3 +71,24 @@ def test_features_must_be_rows():
     slot = Backbone(lambda: nn.Conv2d(1, 4, 3))
     with pytest.raises(BadInput, match=r"features of shape \(batch, width\)\. Got \(1, 4, 6, 6\)\. Hint: end it with"):
         slot.build((1, 8, 8), 2)
+
+
+def test_models_do_not_train_each_others_backbone():
+    shared = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    slot = Backbone(lambda: shared)
+    first = slot.build((4,), 2)
+    with torch.no_grad():
+        next(first.backbone.parameters()).add_(1.0)
+    assert torch.equal(slot.build((4,), 2).backbone[1].weight, shared[1].weight)
+
+
+def test_a_loader_that_seeds_the_generator_does_not_fix_the_head():
+    def load():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+
+    heads = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        heads.append(Backbone(load).build((4,), 2).head.weight)
+    assert not torch.equal(*heads)

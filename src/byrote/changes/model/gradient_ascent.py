@@ -16,8 +16,8 @@ class GradientAscent:
     The rate is a share of the recipe's learning rate: a full one destroys the network within a few steps.
     """
 
-    epochs: int = 5
-    rate: float = 0.05
+    epochs: int = 10
+    rate: float = 0.2
     stage: ClassVar[str] = "model"
     name: ClassVar[str] = "gradient-ascent"
 

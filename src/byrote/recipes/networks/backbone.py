@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,8 +16,8 @@ from byrote.errors import BadInput
 class Backbone:
     """Features of a network that somebody trained before, and a linear head that starts anew in every model.
 
-    `load` returns the pretrained network that maps inputs to features; it is called once a model and must return
-    the same weights each time. `frozen` trains the head alone, and the backbone stays in evaluation mode.
+    `load` returns the pretrained network that maps inputs to features, the same weights each time; every model
+    trains a copy of its own. `frozen` trains the head alone, and the backbone stays in evaluation mode.
 
     Example:
         >>> features = lambda: nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
@@ -29,7 +30,8 @@ class Backbone:
 
     def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module:
         """The backbone with its head; the width of the features is found by a trial pass."""
-        backbone = self.load().eval()
+        with torch.random.fork_rng(devices=[]):  # whatever loading draws, the head starts from the model's own seed
+            backbone = copy.deepcopy(self.load()).eval()
         with torch.no_grad():
             features = backbone(torch.zeros(1, *inputs))
         if features.dim() != 2:

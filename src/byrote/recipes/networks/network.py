@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,5 +19,5 @@ class Network:
     make: Callable[[], nn.Module]
 
     def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module:
-        """Whatever `make` returns; shapes are checked when the first batch goes through."""
-        return self.make()
+        """A copy of whatever `make` returns; shapes are checked when the first batch goes through."""
+        return copy.deepcopy(self.make())

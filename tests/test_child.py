@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import byrote
+from byrote.changes.card import card
+from byrote.changes.data.relabel_most_memorized import RelabelMostMemorized
+from byrote.changes.data.remove_most_memorized import RemoveMostMemorized
+from byrote.changes.model.fine_tune_on_rest import FineTuneOnRest
+from byrote.changes.model.gradient_ascent import GradientAscent
+from byrote.changes.recipe.early_learning import EarlyLearning
+from byrote.changes.recipe.random_shift import RandomShift
+from byrote.changes.recipe.weight_decay import WeightDecay
+from byrote.child import change, most_memorized
+from byrote.errors import BadInput
+from byrote.results import PerExample
+from byrote.run import Run
+from small import blobs, longer, small_audit
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return small_audit(tmp_path_factory.mktemp("parent") / "run", models=12, recipe=longer(60))
+
+
+def row(before: Run, after: Run, name: str):
+    return next(row for row in card(before, after).rows if row.name == name)
+
+
+def test_removal_leaves_the_top_out_and_remembers_which(parent: Run, tmp_path: Path) -> None:
+    child = change(parent, RemoveMostMemorized(0.1), out=tmp_path / "child", workers=1, progress=False)
+    gone = set(parent.ids) - set(child.ids)
+    result = parent.measure("label_memorization")
+    assert isinstance(result, PerExample)
+    values = dict(zip(parent.ids, result.values, strict=True))
+    assert len(gone) == 6
+    assert min(values[i] for i in gone) >= max(values[i] for i in set(parent.ids) - gone)
+    assert child.manifest.parent is not None
+    assert set(child.manifest.parent["forget"]) == gone
+    compared = card(parent, child)
+    assert any("independent runs" in note for note in compared.notes)
+    assert any("6 examples of the first run are not in the second" in note for note in compared.notes)
+
+
+def test_relabelling_follows_the_models_that_did_not_see_the_example(parent: Run, tmp_path: Path) -> None:
+    child = change(parent, RelabelMostMemorized(0.1), out=tmp_path / "child", workers=1, progress=False)
+    rows = most_memorized(parent, 0.1)
+    votes = parent.votes(rows)
+    np.testing.assert_array_equal(votes.sum(1), (parent.design.member[parent.models()][:, rows] == 0).sum(0))
+    np.testing.assert_array_equal(child.labels[rows], votes.argmax(1))
+    rest = np.setdiff1d(np.arange(60), rows)
+    np.testing.assert_array_equal(child.labels[rest], parent.labels[rest])
+    # wrong labels became right ones, so there is less to learn by rote
+    assert row(parent, child, "label memorization of planted label noise").verdict == "better"
+
+
+def test_a_recipe_change_keeps_members_and_seeds(parent: Run, tmp_path: Path) -> None:
+    child = change(parent, WeightDecay(0.05), out=tmp_path / "child", workers=1, progress=False)
+    assert child.design.fingerprint() == parent.design.fingerprint()
+    assert child.manifest.identity["recipe"]["optimizer"]["weight_decay"] == 0.05
+    assert child.manifest.parent is not None
+    assert child.manifest.parent["change"]["amount"] == 0.05
+    figure = row(parent, child, "label memorization of planted label noise")
+    # the same pairs were left out of both, so the difference has replicates of its own
+    assert len(figure.difference.replicates) == 6
+
+
+def test_other_recipe_changes_reach_their_slots() -> None:
+    from byrote.changes.change import Context
+
+    context = Context(dataset=blobs(), rng=np.random.default_rng(0))
+    recipe = longer(3)
+    assert RandomShift(2).apply(recipe, context).augmentation.pixels == 2
+    assert EarlyLearning(1.5).apply(recipe, context).objective.strength == 1.5
+    wrapped = byrote.CoTeaching(recipe=recipe)
+    assert WeightDecay(0.1).apply(wrapped, context).recipe.optimizer.weight_decay == 0.1
+    with pytest.raises(BadInput, match=r"needs a byrote Recipe\. Got object"):
+        WeightDecay(0.1).apply(object(), context)
+
+
+@pytest.mark.parametrize("remedy", [FineTuneOnRest(epochs=30), GradientAscent(epochs=30)])
+def test_unlearning_acts_on_every_model_and_on_nothing_before_it(parent: Run, tmp_path: Path, remedy: object) -> None:
+    child = change(parent, remedy, forget=0.1, out=tmp_path / "child", workers=1, progress=False)
+    models = parent.models()
+    for kind in ("trajectory.log_odds", "presentation.loss_sum"):  # trained the same before the change
+        np.testing.assert_array_equal(parent.load(kind, models), child.load(kind, models))
+    assert row(parent, child, "label memorization of the examples to forget").verdict == "better"
+    assert row(parent, child, "cumulative_sample_loss").verdict == "the same" if _measured(parent, child) else True
+    rows = most_memorized(parent, 0.1)
+    member = parent.design.member[models][:, rows] == 1
+    before = parent.load("outputs.loss", models)[:, rows][member]
+    after = child.load("outputs.loss", models)[:, rows][member]
+    assert after.mean() > before.mean() + 0.1
+
+
+def _measured(*runs: Run) -> bool:
+    for run in runs:
+        run.measure("cumulative_sample_loss")
+    return True
+
+
+def test_a_stronger_change_of_the_same_kind_needs_its_own_folder(parent: Run, tmp_path: Path) -> None:
+    change(parent, WeightDecay(0.05), out=tmp_path / "child", workers=1, progress=False)
+    with pytest.raises(byrote.ByroteError, match=r"change\.amount was 0\.05, now 0\.1"):
+        change(parent, WeightDecay(0.1), out=tmp_path / "child", workers=1, progress=False)
+
+
+def test_a_run_without_data_at_hand_is_refused(parent: Run, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="opened without its data and recipe"):
+        change(Run.open(parent.folder), WeightDecay(0.1), out=tmp_path / "child")
+    with pytest.raises(BadInput, match="is not the one that the run"):
+        Run.open(parent.folder).attach(blobs(seed=9), longer(60))
+    with pytest.raises(BadInput, match=r"must lie in \(0, 1\). Got 1.5"):
+        change(parent, WeightDecay(0.1), forget=1.5, out=tmp_path / "child")
+
+
+def test_null_change_shows_no_difference(parent: Run, tmp_path: Path) -> None:
+    """The same recipe on other seeds differs by chance alone: intervals of independent runs must mostly cover 0."""
+    other = small_audit(tmp_path / "other", models=12, recipe=longer(60), seed=7)
+    compared = card(parent, other)
+    assert sum(figure.verdict in {"better", "worse"} for figure in compared.rows) <= 1
+
+
+def test_cards_of_strangers_are_refused(parent: Run, tmp_path: Path) -> None:
+    stranger = small_audit(
+        tmp_path / "run",
+        dataset=byrote.from_arrays(
+            blobs().inputs, blobs().targets, ids=[f"x{i}" for i in range(60)], class_names=("a", "b", "c")
+        ),
+    )
+    with pytest.raises(BadInput, match="share no examples"):
+        card(parent, stranger)
