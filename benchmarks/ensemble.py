@@ -85,6 +85,7 @@ class Bench:
             list(range(models)),
             self.inputs,
             self.targets,
+            self.targets,
             checkpoints=checkpoints,
             probes=probes,
             progress=lambda share: None,
@@ -101,10 +102,11 @@ def main() -> None:
     rounds, models, epochs = (3, 16, 2) if options.quick else (9, 32, 4)
 
     mlp = Bench(DIGITS, models)
+    stacked = Many(mlp.bound, range(models))
     contestants = {
         "tensor loop": lambda: mlp.plain(epochs),
         "data loader": lambda: mlp.plain(epochs, loader=True),
-        "engine": lambda learner=Many(mlp.bound, range(models)): mlp.engine(epochs, learner, models),
+        "engine": lambda: mlp.engine(epochs, stacked, models),
     }
     if not options.no_compile:
         compiled = Many(mlp.bound, range(models), compiled=True)

@@ -196,7 +196,8 @@ REFUSALS = {
     "nothing": ({"evidence": {}}, "there is no evidence"),
     "models": (
         {"evidence": {"outputs.logits": LOGITS[:2]}},
-        r"'outputs\.logits' has shape \(2, 20, 3\) where \(model=6, example=20, class=3\) is wanted; class_names may name more classes than occur",
+        r"'outputs\.logits' has shape \(2, 20, 3\) where \(model=6, example=20, class=3\) is wanted"
+        "; class_names may name more classes than occur",
     ),
     "axes": (
         {"evidence": {"outputs.correct": LOGITS}},

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +35,7 @@ def slow(shows, models, examples):
 @given(st.integers(1, 4), st.integers(3, 8), st.integers(2, 4), st.integers(0, 99))
 def test_against_a_slow_loop(models, examples, classes, seed):
     rng = np.random.default_rng(seed)
-    probe = PresentationProbe(models, examples, CPU)
+    probe = PresentationProbe(models, examples, CPU, repeats=True)
     shows = []
     for _ in range(9):
         batch = rng.integers(1, examples + 1)
@@ -49,7 +50,7 @@ def test_against_a_slow_loop(models, examples, classes, seed):
 
 def story(answers):
     """What the probe makes of one example's answers, right or wrong, in turn."""
-    probe = PresentationProbe(1, 1, CPU)
+    probe = PresentationProbe(1, 1, CPU, repeats=True)
     for right in answers:
         logits = torch.tensor([[[1.0, 0.0]]]) if right else torch.tensor([[[0.0, 1.0]]])
         probe.presented(torch.tensor([[0]]), logits, torch.tensor([[0]]))
@@ -71,3 +72,22 @@ def test_types_are_those_of_the_schema():
     assert {name: str(array.dtype) for name, array in columns.items()} == {
         name: quantity.dtype for name, quantity in SCHEMA["presentation"].items()
     }
+
+
+@pytest.mark.parametrize("room", [1, 10**9])
+def test_adding_up_an_epoch_at_once_changes_nothing(monkeypatch, room):
+    """`room` makes it add up at every step, or only where an epoch ends."""
+    monkeypatch.setattr("byrote.probes.presentation.WAITING_NUMBERS", room)
+    rng = np.random.default_rng(0)
+    probes = [PresentationProbe(2, 7, CPU, repeats=repeats) for repeats in (False, True)]
+    for _ in range(5):
+        order = np.stack([rng.permutation(7) for _ in range(2)])
+        for start in range(0, 7, 3):
+            ids = torch.from_numpy(order[:, start : start + 3])
+            logits = torch.from_numpy(rng.normal(size=(*ids.shape, 3)).astype(np.float32))
+            for probe in probes:
+                probe.presented(ids, logits, ids % 3)
+        probes[0].epoch_ended()
+    once, stepwise = (probe.columns() for probe in probes)
+    for name, values in stepwise.items():
+        np.testing.assert_allclose(once[name], values, rtol=1e-6, err_msg=name)

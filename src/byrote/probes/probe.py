@@ -21,6 +21,9 @@ class Probe:
     def presented(self, ids: Tensor, logits: Tensor, targets: Tensor) -> None:
         """What a step saw before its update: `ids[model, batch]`, `logits[model, batch, class]`."""
 
+    def epoch_ended(self) -> None:
+        """Every member was shown once more."""
+
     def columns(self) -> dict[str, np.ndarray]:
         """Arrays by name, the model axis first."""
         raise NotImplementedError

@@ -75,6 +75,8 @@ def train_phase(
             seen = learner.step(inputs[ids], labels[ids], ids)
             for probe in probes:
                 probe.presented(ids, seen.logits, labels[ids])
+        for probe in probes:
+            probe.epoch_ended()
         progress((epoch + 1) / epochs)
 
 

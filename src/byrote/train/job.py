@@ -151,7 +151,7 @@ def _train_models(
         checkpoints = (*(c for c in job.checkpoints if c < epochs), epochs)
         size = (len(models), len(inputs))
         trajectory = TrajectoryProbe(*size, checkpoints)
-        presentation = PresentationProbe(*size, inputs.device)
+        presentation = PresentationProbe(*size, inputs.device, repeats=bool(phase.count.max() > 1))
         at = len(checkpoints) - 1
         asked: list[Probe] = [OutputsProbe(*size, job.classes, at=at, keep_logits=job.keep_logits)]
         finishing = job.finish is not None and index == last

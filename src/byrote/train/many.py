@@ -7,13 +7,11 @@ Augmentations and objectives act by example, on the models' batches laid end to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-import torch._functorch.config as functorch_config
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import functional_call, grad, stack_module_state, vmap
 
 from byrote.recipes import noise
 from byrote.recipes.algorithm import Seen
@@ -42,19 +40,12 @@ def weight_first(network: nn.Module) -> None:
             module.__class__ = _WeightFirst
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function compiled, its ReLU masks computed again in the backward pass: storing them costs more than both."""
-    inner = torch.compile(function, dynamic=False)
-
-    def call(*arguments: Any) -> Any:
-        with functorch_config.patch(aggressive_recomputation=True):
-            return inner(*arguments)
-
-    return call
-
-
 class Many:
-    """A block of models that step together."""
+    """A block of models that step together.
+
+    `compiled` lets torch.compile make one program of the forward and backward passes; a network with buffers or
+    dropout changes its modules as it goes and steps as it is.
+    """
 
     def __init__(self, algorithm: BoundRecipe, seeds: Sequence[int], *, compiled: bool = False) -> None:
         self.algorithm = algorithm
@@ -64,7 +55,8 @@ class Many:
         self.skeleton = networks[0]
         weight_first(self.skeleton)
         self.weights = {name: weight.detach().requires_grad_(name in learned) for name, weight in weights.items()}
-        self.learned = [self.weights[name] for name in sorted(learned)]
+        self.names = sorted(learned)
+        self.learned = [self.weights[name] for name in self.names]
         self.dropouts = salt_all(self.skeleton)
         self.noisy = algorithm.needs_noise(self.dropouts)
         memory = algorithm.memory()
@@ -75,7 +67,8 @@ class Many:
         self.each = torch.arange(len(seeds), device=algorithm.device)[:, None]
         self._train = vmap(self._one, in_dims=(0, 0, 0, 0 if self.dropouts else None))
         self._answer = vmap(self._one, in_dims=(0, 0, None, None))
-        self._loss = _compiled(self._loss_of_block) if compiled else self._loss_of_block
+        self.compiled = compiled and not self.buffers and not self.dropouts
+        self._program = torch.compile(grad(self._total, has_aux=True), dynamic=False) if self.compiled else None
 
     def _one(
         self, weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, keys: Tensor | None
@@ -87,13 +80,40 @@ class Many:
             layer.keys = None
         return logits
 
-    def _loss_of_block(
-        self, inputs: Tensor, targets: Tensor, keys: Tensor | None, memory: Tensor | None
+    def _loss(
+        self, inputs: Tensor, targets: Tensor, keys: Tensor | None, memory: Tensor | None, weights: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        logits = self._train(self.weights, self.buffers, inputs, keys)
+        logits = self._train(weights, self.buffers, inputs, keys)
         flat = None if memory is None else memory.flatten(0, 1)
         loss, flat = self.algorithm.recipe.objective.loss(logits.flatten(0, 1), targets.flatten(), flat)
         return logits, loss.reshape(targets.shape), None if flat is None else flat.detach()
+
+    def _total(
+        self, learned: list[Tensor], fixed: dict[str, Tensor], inputs: Tensor, targets: Tensor, memory: Tensor | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        weights = fixed | dict(zip(self.names, learned, strict=True))
+        logits, loss, flat = self._loss(inputs, targets, None, memory, weights)
+        return loss.mean(1).sum(), [logits, loss, *([] if flat is None else [flat])]
+
+    def _gradients(
+        self, inputs: Tensor, targets: Tensor, keys: Tensor | None, memory: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Fill in the gradients of the learned weights; returns logits, loss and new memory rows.
+
+        Gradients take the layout of their weights: torch's fused optimizers rely on it, and read a transposed
+        gradient in the wrong order (torch 2.13, CPU). backward() sees to that by itself.
+        """
+        if self._program is None:
+            self.optimizer.zero_grad()
+            logits, loss, flat = self._loss(inputs, targets, keys, memory, self.weights)
+            loss.mean(1).sum().backward()  # type: ignore[no-untyped-call]
+            return logits.detach(), loss.detach(), flat
+        fixed = {name: weight for name, weight in self.weights.items() if name not in self.names}
+        learned = [weight.detach() for weight in self.learned]
+        gradients, (logits, loss, *rows) = self._program(learned, fixed, inputs, targets, memory)
+        for weight, gradient in zip(self.learned, gradients, strict=True):
+            weight.grad = gradient.contiguous()
+        return logits, loss, rows[0] if rows else None
 
     def begin(self, steps: int) -> None:
         """A phase of so many steps is about to start: a fresh optimizer and schedule."""
@@ -110,12 +130,10 @@ class Many:
         memory = None if self.memory is None else self.memory[self.each, ids]
         keys = keys if self.dropouts else None
         if recipe.input_perturbation is not None:
-            inputs = recipe.input_perturbation.apply(inputs, lambda moved: self._loss(moved, targets, keys, memory)[1])
-        logits, loss, flat = self._loss(inputs, targets, keys, memory)
-        self.optimizer.zero_grad()
-        # backward() stores gradients in the layout of their weights; torch's fused optimizers rely on it and read
-        # the transposed gradients that autograd.grad() returns here in the wrong order (torch 2.13, CPU).
-        loss.mean(1).sum().backward()
+            inputs = recipe.input_perturbation.apply(
+                inputs, lambda moved: self._loss(moved, targets, keys, memory, self.weights)[1]
+            )
+        logits, loss, flat = self._gradients(inputs, targets, keys, memory)
         if recipe.gradient_transform is not None:
             recipe.gradient_transform.apply([weight.grad for weight in self.learned if weight.grad is not None])
         set_rate(self.optimizer, recipe, self.step_done / self.steps, 1.0)
@@ -124,7 +142,7 @@ class Many:
             self.memory[self.each, ids] = flat.reshape(*ids.shape, -1)
         self.step_done += 1
         self.total += 1
-        return Seen(logits=logits.detach(), loss=loss.detach())
+        return Seen(logits=logits, loss=loss)
 
     def predict(self, inputs: Tensor) -> Tensor:
         """`inputs[batch, ...]` give `logits[model, batch, class]` in evaluation mode."""
