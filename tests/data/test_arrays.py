@@ -218,3 +218,10 @@ def test_the_user_s_arrays_are_left_alone():
     assert np.array_equal(inputs, X)
     assert np.array_equal(targets, Y)
     assert inputs.flags.writeable
+
+
+def test_texts_that_no_file_can_hold_are_refused() -> None:
+    with pytest.raises(BadInput, match="1 class name is no valid text"):
+        from_arrays(np.zeros((4, 2)), np.array(["a", "b", "\ud800", "a"]))
+    with pytest.raises(BadInput, match="1 id is no valid text"):
+        from_arrays(np.zeros((2, 2)), np.array([0, 1]), ids=["a", "\udfff"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -61,6 +61,8 @@ def from_arrays(
         bad = counted(int((~finite).sum()), "example has", "examples have")
         problems.add(f"{bad} NaN or infinite inputs ({quoted(chosen_ids[~finite])})")
     read = read_labels(labels, ids=chosen_ids, class_names=class_names, problems=problems)
+    for word, texts in (("id", chosen_ids), ("class name", read.class_names)):
+        _writable(texts, word, problems)
     problems.settle()
     return Dataset(
         name=name,
@@ -126,6 +128,13 @@ def _texts(values: Shaped[np.ndarray, " example"], word: str, problems: Problems
         rows = ", ".join(str(row) for row in np.flatnonzero(missing)[:3])
         problems.add(f"{counted(int(missing.sum()), f'{word} is', f'{word}s are')} missing (rows from 0: {rows})")
     return np.array([str(value) for value in values.tolist()], np.str_)
+
+
+def _writable(texts: Iterable[str], word: str, problems: Problems) -> None:
+    """Refuse halves of characters (lone surrogates), which no file can hold."""
+    broken = [text for text in texts if not str(text).isascii() and any("\ud800" <= c <= "\udfff" for c in str(text))]
+    if broken:
+        problems.add(f"{counted(len(broken), f'{word} is', f'{word}s are')} no valid text ({quoted(broken)})")
 
 
 def _unique(ids: Shaped[np.ndarray, " example"], problems: Problems) -> None:

@@ -105,8 +105,9 @@ def _check(facts: Facts) -> str:
     best = max(facts.detections, key=lambda d: (d.kind == LABEL_NOISE, _order(d.average_precision)), default=None)
     if best is not None and not math.isnan(best.average_precision.value):
         text += (
-            f". Planted {kind_words(best.kind)} is found best by the score {best.measure.key} "
-            f"(average precision {_brief(best.average_precision)}; 1 is perfect)"
+            f". Of {sum(other.kind == best.kind for other in facts.detections)} scores, {best.measure.key} finds planted "
+            f"{kind_words(best.kind)} best (average precision {_brief(best.average_precision)}; 1 is perfect, and the best "
+            "of many looks a little better than it is)"
         )
     return text + "."
 

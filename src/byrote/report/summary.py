@@ -52,8 +52,9 @@ def sentences(facts: Facts) -> list[str]:
     for detection in facts.detections:
         best.setdefault(detection.kind, detection)
     for kind, detection in best.items():
+        scores = sum(other.kind == kind for other in facts.detections)
         lines.append(
-            f"Planted {kind.replace('_', ' ')} is found best by {detection.measure.key}: average precision "
+            f"Of {scores} scores, {detection.measure.key} finds planted {kind.replace('_', ' ')} best: average precision "
             f"{decimal(detection.average_precision)}, AUROC {decimal(detection.auroc)}."
         )
     if facts.memorization.note:
