@@ -106,8 +106,8 @@ def _check(facts: Facts) -> str:
     if best is not None and not math.isnan(best.average_precision.value):
         text += (
             f". Of {sum(other.kind == best.kind for other in facts.detections)} scores, {best.measure.key} finds planted "
-            f"{kind_words(best.kind)} best (average precision {_brief(best.average_precision)}; 1 is perfect, and the best "
-            "of many looks a little better than it is)"
+            f"{kind_words(best.kind)} best (average precision {_brief(best.average_precision)}; 1 is perfect, and the "
+            "best of many looks a little better than it is)"
         )
     return text + "."
 

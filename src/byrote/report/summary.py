@@ -54,8 +54,8 @@ def sentences(facts: Facts) -> list[str]:
     for kind, detection in best.items():
         scores = sum(other.kind == kind for other in facts.detections)
         lines.append(
-            f"Of {scores} scores, {detection.measure.key} finds planted {kind.replace('_', ' ')} best: average precision "
-            f"{decimal(detection.average_precision)}, AUROC {decimal(detection.auroc)}."
+            f"Of {scores} scores, {detection.measure.key} finds planted {kind.replace('_', ' ')} best: "
+            f"average precision {decimal(detection.average_precision)}, AUROC {decimal(detection.auroc)}."
         )
     if facts.memorization.note:
         lines.append(facts.memorization.note[0].upper() + facts.memorization.note[1:].rstrip(".") + ".")
