@@ -104,8 +104,9 @@ def _check(facts: Facts) -> str:
         text += f". For the {rest.examples:,} examples without a planted control it is {_brief(rest)}"
     best = max(facts.detections, key=lambda d: (d.kind == LABEL_NOISE, _order(d.average_precision)), default=None)
     if best is not None and not math.isnan(best.average_precision.value):
+        scores = sum(other.kind == best.kind for other in facts.detections)
         text += (
-            f". Of {sum(other.kind == best.kind for other in facts.detections)} scores, {best.measure.key} finds planted "
+            f". Of {scores} scores, {best.measure.key} finds planted "
             f"{kind_words(best.kind)} best (average precision {_brief(best.average_precision)}; 1 is perfect, and the "
             "best of many looks a little better than it is)"
         )
