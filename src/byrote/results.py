@@ -36,7 +36,8 @@ class PerExample:
     def __repr__(self) -> str:
         defined = self.values[self.reason_code == 0]
         if not len(defined):
-            return f"PerExample({len(self.values)} examples, all undefined: {self.reasons[-1]})"
+            why = self.reason(0) if len(self.values) else "there are none"
+            return f"PerExample({len(self.values)} examples, all undefined: {why})"
         return (
             f"PerExample({len(self.values)} examples, {len(defined)} defined, median {np.median(defined):.3g}, "
             f"largest {defined.max():.3g}, from {self.models} models)"

@@ -104,7 +104,7 @@ def card(before: Run, after: Run) -> Card:
             )
     forgotten = np.isin(common, np.array(told.get("forget", []), np.str_))
     if forgotten.any():
-        add("label memorization of the examples to forget", _mean_of("label_memorization", forgotten), "lower")
+        add("label memorization of the examples to forget", _mean_of("label_memorization", forgotten), "")
     rest = ~(planted | forgotten)
     if rest.any():
         add("label memorization of the rest", _mean_of("label_memorization", rest), "lower")
@@ -116,6 +116,11 @@ def card(before: Run, after: Run) -> Card:
         else "The runs train different models; differences are those of independent runs.",
         f"{len(common)} examples are in both runs.",
     ]
+    if forgotten.any():
+        notes.append(
+            "The examples to forget were chosen for their high scores in the first run, so they score lower in any "
+            "second one: part of that row's difference is chance, and it has no verdict of better or worse."
+        )
     missing = len(before.ids) - len(common)
     if missing:
         notes.append(

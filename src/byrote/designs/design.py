@@ -73,7 +73,13 @@ class Design:
         return member
 
     def models_of(self, role: str) -> Int[np.ndarray, " chosen"]:
-        """Indices of the models in that role."""
+        """Indices of the models in that role.
+
+        Raises:
+            BadInput: there is no such role.
+        """
+        if role not in ROLES:
+            raise BadInput(f"There is no role {role!r}.", hint=f"the roles are {', '.join(sorted(ROLES))}.")
         return np.flatnonzero(self.role == ROLES.index(role))
 
     def joined(self, other: Design) -> Design:

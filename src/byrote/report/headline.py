@@ -50,9 +50,10 @@ def headline(run: Run, facts: Facts) -> Headline:
     examples = len(run.ids)
     gap = f"at least {100 * MEMORIZED:.0f} percentage points"
     return Headline(
-        title=f"{percent(facts.memorized)} of these {examples:,} examples were learned by rote",
+        title=f"{percent(facts.memorized)} of these {examples:,} examples look learned by rote",
         lead=f"For each of them, models that were trained on the example predict its label more often, by {gap}, "
-        "than models that never saw it: to that extent the label comes from having seen it, not from other examples.",
+        "than models that never saw it: to that extent the label comes from having seen it, not from other examples. "
+        "Estimates scatter, which carries some examples over that line by chance: the fewer the models, the more.",
         answers=(
             ("How sure is this?", _certainty(facts)),
             *([("Does the method find what is known?", _check(facts))] if len(facts.mean_memorization) > 1 else []),
@@ -81,7 +82,7 @@ def _certainty(facts: Facts) -> str:
     )
     if found.any():
         total = int(found.sum())
-        many, rest = ("all", "") if clear == total else (f"{clear:,}", "; the others may be there by chance")
+        many, rest = ("all", "") if clear == total else (f"{clear:,}", "; the others may well be there by chance")
         text += (
             f"Of the {count(total, 'example')} at or above {MEMORIZED}, {many} have a 95 % interval wholly above "
             f"0{rest}. "

@@ -31,8 +31,8 @@ def decimal(figure: Scalar) -> str:
 def sentences(facts: Facts) -> list[str]:
     """What was found, most important first, each figure with its standard error."""
     lines = [
-        f"{percent(facts.memorized)} of the examples have label memorization of at least {MEMORIZED} "
-        f"({facts.memorization.models} models)."
+        f"{percent(facts.memorized)} of the examples have an estimated label memorization of at least {MEMORIZED} "
+        f"({facts.memorization.models} models; the fewer, the more of them by chance)."
     ]
     for name, figure in facts.mean_memorization.items():
         words = "examples without a planted control" if name == "clean" else f"planted {name.replace('_', ' ')}"

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from byrote.changes.card import Row, card
+from byrote.results import Scalar
+from byrote.run import Run
+from byrote.stats.jackknife import difference, from_replicates
+from report.made import NOISY, make_run
+from small import small_audit
+
+NAN = float("nan")
+
+
+def figure(value: float, *replicates: float) -> Scalar:
+    return from_replicates(value, np.array(replicates, np.float64), models=2 * len(replicates), examples=10)
+
+
+def row(before: Scalar, after: Scalar, better: str = "lower", *, paired: bool = True) -> Row:
+    return Row(
+        name="figure",
+        before=before,
+        after=after,
+        difference=difference(after, before, paired=paired),
+        better=better,  # type: ignore[arg-type]
+    )
+
+
+HIGH = figure(0.8, 0.79, 0.80, 0.81)
+LOW = figure(0.2, 0.19, 0.20, 0.205)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize(
+    ("before", "after", "good", "verdict"),
+    [
+        (HIGH, LOW, "lower", "better"),
+        (HIGH, LOW, "higher", "worse"),
+        (HIGH, LOW, "", "differs"),
+        (LOW, HIGH, "lower", "worse"),
+        (LOW, HIGH, "higher", "better"),
+        (LOW, HIGH, "", "differs"),
+    ],
+)
+def test_a_clear_difference(before: Scalar, after: Scalar, good: str, verdict: str, paired: bool) -> None:
+    assert row(before, after, good, paired=paired).verdict == verdict
+
+
+@pytest.mark.parametrize("good", ["lower", "higher", ""])
+def test_an_interval_around_zero_shows_nothing(good: str) -> None:
+    wide = figure(0.75, 0.5, 0.8, 0.95)
+    assert row(HIGH, wide, good, paired=False).verdict == "no difference shown"
+    assert row(HIGH, wide, good).verdict == "no difference shown"
+
+
+@pytest.mark.parametrize("good", ["lower", "higher", ""])
+def test_equal_to_the_last_replicate_is_the_same(good: str) -> None:
+    assert row(HIGH, HIGH, good).verdict == "the same"
+
+
+def test_equal_figures_of_other_models_are_not_the_same() -> None:
+    assert row(HIGH, HIGH, paired=False).verdict == "no difference shown"
+    assert row(HIGH, figure(0.8, 0.81, 0.80, 0.79)).verdict == "no difference shown"
+
+
+def test_a_constant_shift_of_every_replicate_has_no_known_error() -> None:
+    assert row(HIGH, figure(0.5, 0.49, 0.50, 0.51)).verdict == "no error known"
+
+
+def test_too_few_replicates_have_no_known_error() -> None:
+    assert row(figure(0.8, 0.7, 0.9), figure(0.2, 0.1, 0.3), paired=False).verdict == "no error known"
+
+
+@pytest.mark.parametrize(("before", "after"), [(HIGH, figure(NAN)), (figure(NAN), HIGH), (figure(NAN), figure(NAN))])
+def test_an_undefined_figure_has_a_reason_and_no_verdict(before: Scalar, after: Scalar) -> None:
+    undefined = row(before, after, paired=False)
+    assert undefined.verdict == ""
+    assert undefined.difference.reason
+    assert np.isnan(undefined.difference.value)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
+    folder = tmp_path_factory.mktemp("made")
+    return make_run(folder / "fitted", fit=3.0), make_run(folder / "idle", fit=-3.0)
+
+
+def test_rows_are_the_means_of_both_runs(made: tuple[Run, Run]) -> None:
+    rows = {figure.name: figure for figure in card(*made).rows}
+    for place, run in zip(("before", "after"), made, strict=True):
+        correct, member = run.load("outputs.correct", run.models()), run.design.member
+        inside = np.mean([correct[k][member[k] == 1].mean() for k in range(8)])
+        outside = np.mean([correct[k][member[k] == 0].mean() for k in range(8)])
+        assert getattr(rows["accuracy on members"], place).value == pytest.approx(inside)
+        assert getattr(rows["accuracy on non-members"], place).value == pytest.approx(outside)
+        values = run.measure("label_memorization").values  # type: ignore[union-attr]
+        planted = rows["label memorization of planted label noise"]
+        assert getattr(planted, place).value == pytest.approx(values[:NOISY].mean())
+        assert getattr(rows["label memorization of the rest"], place).value == pytest.approx(values[NOISY:].mean())
+
+
+def test_a_run_against_itself_is_the_same_throughout(tmp_path_factory: pytest.TempPathFactory) -> None:
+    run = small_audit(tmp_path_factory.mktemp("itself") / "run")
+    run.measure("cumulative_sample_loss")
+    compared = card(run, run)
+    assert "accuracy on held-out data" in {figure.name for figure in compared.rows}
+    assert "cumulative_sample_loss" in {figure.name for figure in compared.rows}
+    assert {figure.verdict for figure in compared.rows} == {"the same"}
+    assert "pair by pair" in compared.notes[0]
+
+
+def test_measures_that_one_run_lacks_are_left_out(made: tuple[Run, Run]) -> None:
+    made[0].measure("learning_events")
+    assert "learning_events" not in {figure.name for figure in card(*made).rows}
+    made[1].measure("learning_events")
+    assert "learning_events" in {figure.name for figure in card(*made).rows}

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from byrote.changes.change import Change
+from byrote.changes.registry import CONTROLS, REMEDIES, changes, parse_change
+from byrote.errors import BadInput
+
+WHOLE = {"fine-tune-on-rest", "gradient-ascent", "random-shift"}
+NAMES = sorted(change.name for change in (*CONTROLS, *REMEDIES))
+
+
+def test_every_change_goes_by_its_own_name() -> None:
+    assert list(changes()) == NAMES
+    assert len(set(NAMES)) == len(CONTROLS) + len(REMEDIES)
+    assert {change.stage for change in changes().values()} == {"dataset", "recipe", "model"}
+    assert {change.stage for change in CONTROLS} == {"dataset"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_amount_lands_in_the_first_field(name: str) -> None:
+    text, amount = ("3", 3) if name in WHOLE else ("0.125", 0.125)
+    made = parse_change(f"{name}={text}")
+    assert isinstance(made, Change)
+    assert type(made) is changes()[name]
+    first = getattr(made, dataclasses.fields(type(made))[0].name)
+    assert first == amount
+    assert type(first) is type(amount)
+
+
+@pytest.mark.parametrize("change", REMEDIES, ids=lambda change: change.name)
+def test_a_remedy_has_an_amount_of_its_own(change: type) -> None:
+    assert parse_change(change.name) == parse_change(f"{change.name}=") == change()
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
+def test_a_control_must_say_how_much(control: type) -> None:
+    with pytest.raises(BadInput, match=f"^The change '{control.name}' needs an amount. Hint: {control.name}=0.05$"):
+        parse_change(control.name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("amount", ["0", "-1"])
+def test_amounts_are_positive(name: str, amount: str) -> None:
+    with pytest.raises(BadInput, match=rf"^The amount of the change '{name}' must be positive.* Got '{amount}'\.$"):
+        parse_change(f"{name}={amount}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("amount", ["much", "0.1.2", "nan", "inf", "1=2"])
+def test_amounts_are_finite_numbers(name: str, amount: str) -> None:
+    with pytest.raises(BadInput, match=rf"^The amount of the change '{name}' must be .* Got '{amount}'\.$"):
+        parse_change(f"{name}={amount}")
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_epochs_and_pixels_are_whole(name: str) -> None:
+    with pytest.raises(BadInput, match=r"must be a whole number\. Got '1\.5'"):
+        parse_change(f"{name}=1.5")
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
+def test_a_rate_stays_below_one(control: type) -> None:
+    with pytest.raises(BadInput, match=rf"argument of {control.name} must be a rate in \(0, 1\)\. Got 1\.0"):
+        parse_change(f"{control.name}=1")
+
+
+@pytest.mark.parametrize("text", ["", "=0.1", "spice=0.1", "Label-Noise=0.1", " label-noise=0.1"])
+def test_a_name_that_is_none_gets_the_valid_ones(text: str) -> None:
+    with pytest.raises(BadInput, match=r"^There is no change '.*'\. Hint: the changes are asymmetric-.*, weight-decay"):
+        parse_change(text)

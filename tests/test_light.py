@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+import types
+
+import pytest
+
+import byrote
+
+HEAVY = ("torch", "matplotlib", "pyarrow", "rich", "numpy")
+
+
+def asked(code: str) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_import_brings_nothing_heavy() -> None:
+    assert asked(f"import sys, byrote; print([name for name in {HEAVY} if name in sys.modules])") == "[]"
+
+
+def test_data_comes_without_torch() -> None:
+    code = "import sys, byrote; byrote.Dataset, byrote.from_arrays, byrote.digits; print('torch' in sys.modules)"
+    assert asked(code) == "False"
+
+
+def test_dir_is_what_can_be_got() -> None:
+    assert dir(byrote) == sorted(byrote.__all__)
+    code = "import byrote; print([name for name in dir(byrote) if getattr(byrote, name) is None])"
+    assert asked(code) == "[]"
+
+
+@pytest.mark.parametrize("name", byrote.__all__)
+def test_every_name_is_the_thing_of_that_name(name: str) -> None:
+    found = getattr(byrote, name)
+    assert not isinstance(found, types.ModuleType)
+    assert found.__name__ == name
+
+
+def test_no_name_is_that_of_a_submodule() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(byrote.__path__)}
+    assert not modules & set(byrote.__all__)
+
+
+def test_a_name_that_is_none() -> None:
+    with pytest.raises(AttributeError, match="module 'byrote' has no attribute 'memorize'"):
+        _ = byrote.memorize

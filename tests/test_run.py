@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import byrote
+import byrote.run
+from byrote.errors import BadInput, MissingEvidence, TooFewModels
+from byrote.measures.catalog import catalog, find
+from byrote.results import PerExample
+from byrote.run import Run
+from small import blobs, small_audit
+
+BY_EXAMPLE = [key for key, entry in catalog().items() if entry.by_example]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return small_audit(tmp_path_factory.mktemp("run") / "run", models=8)
+
+
+def defined_mean(values: np.ndarray) -> float:
+    return float(np.nanmean(values))
+
+
+def test_a_measure_leaves_its_table_by_example(run: Run) -> None:
+    result = run.measure("label_memorization")
+    assert isinstance(result, PerExample)
+    kept = pq.read_table(run.folder / "results" / "label_memorization.parquet")
+    assert kept.column_names == ["example", "value", "stderr", "low", "high", "members", "nonmembers", "reason"]
+    assert kept["example"].to_pylist() == run.ids.tolist()
+    for column, values in (("value", result.values), ("stderr", result.stderr), ("low", result.low)):
+        np.testing.assert_array_equal(kept[column].to_numpy(), values)
+    np.testing.assert_array_equal(kept["members"].to_numpy(), (run.design.member[run.models()] == 1).sum(0))
+    assert set(kept["reason"].to_pylist()) == {""}
+
+
+def test_tables_of_pairs_and_curves(run: Run) -> None:
+    run.measure("influence")
+    kept = pq.read_table(run.folder / "results" / "influence.parquet")
+    assert kept.column_names == ["example", "query", "value", "stderr", "low", "high"]
+    assert set(kept["example"].to_pylist()) <= set(run.ids.tolist())
+    run.measure("noisy_label_memorization")
+    kept = pq.read_table(run.folder / "results" / "noisy_label_memorization.parquet")
+    assert kept.column_names == ["group", "epoch", "value", "stderr", "low", "high"]
+    assert kept["epoch"].to_pylist() == 2 * list(run.manifest.checkpoints)
+
+
+@pytest.mark.parametrize("key", BY_EXAMPLE)
+def test_blocks_of_examples_equal_the_whole(run: Run, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    whole = Run.open(run.folder).measure(key)
+    cells = len(run.models()) * len(find(key).needs)
+    if any(need.startswith("trajectory.") for need in find(key).needs):
+        cells *= len(run.manifest.checkpoints)
+    monkeypatch.setattr(byrote.run, "BLOCK_BYTES", 8 * cells * 7)  # 60 examples are 8 blocks of 7 and one of 4
+    again = Run.open(run.folder)
+    assert [len(r.values) for _, r in again._blocks(find(key), run.models(), {})] == [7] * 8 + [4]
+    blocks = again.measure(key)
+    assert isinstance(whole, PerExample)
+    assert isinstance(blocks, PerExample)
+    for name in ("values", "stderr", "low", "high", "reason_code"):
+        np.testing.assert_allclose(getattr(blocks, name), getattr(whole, name), rtol=1e-12, atol=1e-15, err_msg=name)
+    assert blocks.counts.keys() == whole.counts.keys()
+    for name, counts in whole.counts.items():
+        np.testing.assert_array_equal(blocks.counts[name], counts)
+
+
+def test_reasons_of_blocks_point_to_the_right_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = np.tile(np.array([1, 0], np.int64), (2, 1)).T.repeat(2, 0)[:, [0] * 6].copy()  # 2 models in, 2 out
+    member[:, 1], member[:, 4] = 1, 0
+    member[:, 5] = -1
+    correct = np.ones((4, 6), bool)
+    given = {"labels": np.arange(6) % 2, "member": member, "evidence": {"outputs.correct": correct}}
+    run = byrote.import_arrays(tmp_path / "run", **given)
+    expected = ["", "every model was trained on it", "", "", "no model was trained on it"]
+    expected += ["its membership is known in no model"]
+    for size in (byrote.run.BLOCK_BYTES, 1):
+        monkeypatch.setattr(byrote.run, "BLOCK_BYTES", size)
+        result = run.measure("label_memorization")
+        assert isinstance(result, PerExample)
+        assert [result.reason(i) for i in range(6)] == expected
+        kept = pq.read_table(run.folder / "results" / "label_memorization.parquet")
+        assert kept["reason"].to_pylist() == expected
+
+
+@pytest.mark.parametrize("key", ["label_memorization", "label_memorization[probability]", "cumulative_sample_loss"])
+def test_pooled_is_the_jackknife_over_pairs(run: Run, key: str) -> None:
+    found = run.pooled(key, defined_mean, examples=60)
+    entry, models = find(key), run.models()
+    pairs = run.design.pair[models]
+
+    def of(chosen: np.ndarray) -> float:
+        arguments = {name: run.load(need, chosen) for name, need in entry.parameters.items()}
+        return defined_mean(entry.function(**arguments).values)
+
+    left_out = np.array([of(models[pairs != pair]) for pair in np.unique(pairs)])
+    assert len(left_out) == 4
+    assert found.value == pytest.approx(of(models), rel=1e-12)
+    np.testing.assert_allclose(found.replicates, left_out, rtol=1e-12)
+    # sqrt((G - 1) / G * sum (theta_g - mean)^2), and the 97.5 % point of Student's t with 3 degrees of freedom
+    stderr = np.sqrt(3 / 4 * ((left_out - left_out.mean()) ** 2).sum())
+    assert found.stderr == pytest.approx(stderr, rel=1e-9)
+    assert found.high - found.value == pytest.approx(3.182446 * stderr, rel=1e-6)
+    assert (found.models, found.examples) == (8, 60)
+
+
+def test_replicates_in_blocks_are_those_of_the_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, whole = Run.open(run.folder).replicates("label_memorization")
+    monkeypatch.setattr(byrote.run, "BLOCK_BYTES", 1)
+    _, blocks = Run.open(run.folder).replicates("label_memorization")
+    assert whole.shape == (4, 60)
+    np.testing.assert_array_equal(blocks, whole)
+
+
+def test_many_pairs_are_left_out_in_parts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(byrote.run, "JACKKNIFE_PARTS", 3)
+    _, replicates = Run.open(run.folder).replicates("label_memorization")
+    assert len(replicates) == 3
+
+
+def test_share_is_a_mean_over_models_with_pairs_left_out(run: Run) -> None:
+    def of_members(right: np.ndarray, member: np.ndarray) -> float:
+        return float(right[member == 1].mean())
+
+    found = run.share("outputs.correct", of_members, examples=60)
+    correct, member = run.load("outputs.correct", run.models()), run.design.member[run.models()]
+    each = np.array([correct[k][member[k] == 1].mean() for k in range(8)])
+    pair = run.design.pair[run.models()]
+    assert found.value == pytest.approx(each.mean())
+    np.testing.assert_allclose(found.replicates, [each[pair != p].mean() for p in np.unique(pair)])
+
+
+def test_models_where_a_share_is_undefined_do_not_count(run: Run) -> None:
+    first = run.design.member[0]
+
+    def but_the_first(right: np.ndarray, member: np.ndarray) -> float:
+        return float("nan") if np.array_equal(member, first) else float(right.mean())
+
+    found = run.share("outputs.correct", but_the_first, examples=60)
+    each = run.load("outputs.correct", run.models()[1:]).mean(1)
+    assert found.value == pytest.approx(each.mean())
+    assert found.models == 7
+    none = run.share("outputs.correct", lambda right, member: float("nan"), examples=60)
+    assert np.isnan(none.value)
+    assert none.reason
+
+
+def test_share_of_held_out_answers(run: Run) -> None:
+    found = run.share("heldout.correct", lambda right, member: float(right.mean()), examples=30)
+    assert found.value == pytest.approx(run.load("heldout.correct", run.models()).mean())
+    full = run.share("heldout.correct", lambda right, member: float(right.mean()), examples=30, role="full")
+    assert full.value == pytest.approx(run.load("heldout.correct", run.models("full")).mean())
+
+
+def test_votes_are_those_of_models_without_the_example(run: Run) -> None:
+    rows = np.array([3, 17, 40])
+    expected = np.zeros((3, 3), np.int64)
+    for model in run.models():
+        for number, row in enumerate(rows):
+            if run.design.member[model, row] == 0:
+                expected[number, run.load("outputs.prediction", [int(model)])[0, row]] += 1
+    np.testing.assert_array_equal(run.votes(rows), expected)
+
+
+def test_names_that_are_none_get_a_sentence_with_the_valid_ones(run: Run) -> None:
+    with pytest.raises(BadInput, match=r"^There is no evidence named 'outputs\.lost'\. Hint: the names are .*loss"):
+        run.load("outputs.lost", [0])
+    with pytest.raises(BadInput, match=r"^There is no measure 'loudness'\. Hint: the measures are .*influence"):
+        run.measure("loudness")
+    with pytest.raises(BadInput, match=r"come from measures by example; 'influence' is none"):
+        run.pooled("influence", defined_mean, examples=60)
+
+
+def test_what_was_not_recorded_is_named(tmp_path: Path) -> None:
+    run = small_audit(tmp_path / "run", heldout=None, full=0)
+    with pytest.raises(MissingEvidence, match=r"'heldout\.correct' is not recorded.*held-out.*Hint: pass heldout="):
+        run.measure("influence")
+    with pytest.raises(TooFewModels, match="no models of role 'full'"):
+        run.measure("cumulative_sample_loss", role="full")
+
+
+def test_models_on_all_data_measure_what_needs_no_outsiders(run: Run) -> None:
+    full = run.measure("cumulative_sample_loss", role="full")
+    assert isinstance(full, PerExample)
+    assert full.models == 2
+    entry = find("cumulative_sample_loss")
+    arguments = {name: run.load(need, run.models("full")) for name, need in entry.parameters.items()}
+    np.testing.assert_array_equal(full.values, entry.function(**arguments).values)
+    assert (run.folder / "results" / "cumulative_sample_loss@full.parquet").is_file()
+
+
+def test_models_on_all_data_say_why_they_cannot_compare(run: Run) -> None:
+    full = run.measure("label_memorization", role="full")
+    assert isinstance(full, PerExample)
+    assert np.isnan(full.values).all()
+    assert {full.reason(i) for i in range(60)} == {"every model was trained on it"}
+
+
+def test_a_dataset_that_is_another_is_refused(run: Run) -> None:
+    assert run.recipe is not None
+    opened = Run.open(run.folder)
+    assert opened.attach(blobs(noise=0.1), run.recipe).dataset is not None
+    with pytest.raises(BadInput, match=r"is not the one that the run .* was made from\. Hint: pass the same examples"):
+        opened.attach(blobs(noise=0.1, seed=1), run.recipe)
+    with pytest.raises(BadInput):
+        Run.open(run.folder.parent)
