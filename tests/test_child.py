@@ -136,3 +136,12 @@ def test_cards_of_strangers_are_refused(parent: Run, tmp_path: Path) -> None:
     )
     with pytest.raises(BadInput, match="share no examples"):
         card(parent, stranger)
+
+
+def test_removal_keeps_a_design_that_is_not_halves(tmp_path: Path) -> None:
+    design = byrote.iid_subsets(60, 6, ratio=0.7, rng=np.random.default_rng(0))
+    before = small_audit(tmp_path / "run", design=design)
+    child = change(before, RemoveMostMemorized(0.1), out=tmp_path / "child", workers=1, progress=False)
+    rows = before.dataset.index_of(child.ids)  # type: ignore[union-attr]
+    np.testing.assert_array_equal(child.design.member, before.design.member[:, rows])
+    assert child.manifest.design["name"] == "iid_subsets"

@@ -107,6 +107,14 @@ class Design:
             known=self.known and other.known,
         )
 
+    def restricted_to(self, rows: Int[np.ndarray, " kept"]) -> Design:
+        """The same models on these examples only."""
+        phases = tuple(
+            replace(phase, count=phase.count[:, rows], labels=None if phase.labels is None else phase.labels[rows])
+            for phase in self.phases
+        )
+        return replace(self, phases=phases, parameters={**self.parameters, "restricted": len(rows)})
+
     def describe(self) -> dict[str, Any]:
         """Name, parameters and phases in plain words, for manifests."""
         return {

@@ -88,8 +88,8 @@ def area_under_margin_checkpoint(
         array([0.5])
 
     Differs:
-        The sign is flipped, the average runs over all of training, and margins come from evaluations after
-        epochs instead of from the training steps.
+        The sign is flipped, the average runs over all of training, the untrained network (epoch 0) included where
+        it was recorded, and margins come from evaluations after epochs instead of from the training steps.
     """
     weights = epoch_weights(epochs)
     rows = (-weighted_mean(model, weights) for model in logit_margin)

@@ -17,6 +17,8 @@ from byrote.stats.ranking import auroc, average_precision
 INTERPOLATES = 0.98
 #: Feldman & Zhang 2020 call an example memorized from this score on.
 MEMORIZED = 0.25
+#: The same as a bound for differences of rates, which may miss a true quarter by rounding.
+LEAST_MEMORIZED = MEMORIZED - 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,7 @@ def facts(run: Run) -> Facts:
         mean_memorization=means,
         memorized=run.pooled(
             "label_memorization",
-            lambda values: _share(values[~np.isnan(values)] >= MEMORIZED),
+            lambda values: _share(values[~np.isnan(values)] >= LEAST_MEMORIZED),
             examples=int((memorization.reason_code == 0).sum()),
         ),
         detections=tuple(sorted(detections, key=lambda d: (d.kind, -np.nan_to_num(d.average_precision.value)))),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from byrote.data.controls import LABEL_NOISE
-from byrote.report.facts import INTERPOLATES, MEMORIZED, Facts
+from byrote.report.facts import INTERPOLATES, LEAST_MEMORIZED, MEMORIZED, Facts
 from byrote.report.summary import percent
 from byrote.report.text import count, kind_words, number
 from byrote.report.trajectories import CLEAN
@@ -70,7 +70,7 @@ def _certainty(facts: Facts) -> str:
     defined = result.reason_code == 0
     if not defined.any():
         return f"No example has a score: {result.reasons[-1]}."
-    found = result.values[defined] >= MEMORIZED
+    found = result.values[defined] >= LEAST_MEMORIZED
     clear = int((found & (result.low[defined] > 0)).sum())
     sides = ""
     if {"members", "nonmembers"} <= set(result.counts):
