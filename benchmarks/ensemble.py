@@ -13,6 +13,7 @@ Usage: python benchmarks/ensemble.py [--quick] [--no-compile]
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,7 +32,9 @@ from byrote.recipes.algorithm import Shape
 from byrote.recipes.networks.small_cnn import SmallCNN
 from byrote.recipes.recipe import BoundRecipe, Recipe
 from byrote.train.block import train_phase
+from byrote.train.choose import choose
 from byrote.train.executors import keep_memory
+from byrote.train.job import Job, Labelled
 from byrote.train.many import Many
 from byrote.train.one import One
 
@@ -91,6 +94,23 @@ class Bench:
             progress=lambda share: None,
         )
 
+    def chooses_to_stack(self) -> bool:
+        """What the engine's own probe decides, whatever the timings here say."""
+        job = Job(
+            recipe=self.recipe,
+            data=Labelled(inputs=self.inputs.numpy(), targets=self.targets.numpy()),
+            heldout=None,
+            classes=10,
+            design=self.design,
+            seeds=range(self.models),
+            checkpoints=(0, self.recipe.epochs),
+            folder=Path(),
+            keep_logits=True,
+            keep_weights=False,
+            device="cpu",
+        )
+        return choose(job, per_worker=self.models).stacked
+
 
 def main() -> None:
     parser = argparse.ArgumentParser()
@@ -137,7 +157,8 @@ def main() -> None:
     )
     figures["cnn_one_vs_tensor_loop"] = ratio(seconds, "tensor loop", "one")
     figures["cnn_many_vs_tensor_loop"] = 8 * ratio(seconds, "tensor loop", "many")
-    figures["cnn_chosen_vs_tensor_loop"] = max(figures["cnn_one_vs_tensor_loop"], figures["cnn_many_vs_tensor_loop"])
+    chosen = "cnn_many_vs_tensor_loop" if cnn.chooses_to_stack() else "cnn_one_vs_tensor_loop"
+    figures["cnn_chosen_vs_tensor_loop"] = figures[chosen]
     bars["cnn_chosen_vs_tensor_loop"] = 0.95
 
     block = 8 if options.quick else 16

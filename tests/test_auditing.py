@@ -195,12 +195,10 @@ def test_progress_tells_the_error_and_singletons_are_noted(tmp_path: Path) -> No
 
 
 def test_a_folder_at_work_is_refused(tmp_path: Path) -> None:
-    lock = hold(tmp_path / "run")
-    try:
-        with pytest.raises(RunMismatch, match="Another process is at work"):
-            small_audit(tmp_path / "run")
-    finally:
-        lock.release()
+    with hold(tmp_path / "run"), pytest.raises(RunMismatch, match="Another process is at work"):
+        small_audit(tmp_path / "run")
+    with hold(tmp_path / "run"):  # it was let go
+        pass
 
 
 def test_a_recipe_that_diverges_is_reported_and_refused(tmp_path: Path) -> None:

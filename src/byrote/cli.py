@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from byrote.errors import ByroteError
+
+if TYPE_CHECKING:
+    from byrote.changes.card import Card
+    from byrote.report.facts import Facts
 
 app = typer.Typer(
     add_completion=False,
@@ -71,10 +75,10 @@ def audit(
     out.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
 
 
-def _print_summary(shown: object) -> None:
+def _print_summary(shown: Facts) -> None:
     from byrote.report.summary import sentences
 
-    for sentence in sentences(shown):  # type: ignore[arg-type]
+    for sentence in sentences(shown):
         out.print(escape(sentence), highlight=False)
 
 
@@ -125,14 +129,10 @@ def measures(
     from byrote.measures.catalog import catalog, find
 
     if name is None:
-        columns = ["measure", "section", "domain", "level", "evaluation", "unit", "what it means"]
-        _print_table(
-            columns,
-            [
-                [key, entry.section, entry.domain, entry.level, entry.evaluation, entry.unit, entry.title]
-                for key, entry in catalog().items()
-            ],
-        )
+        for key, entry in catalog().items():
+            out.print(escape(f"{key}: {entry.title}"), highlight=False)
+            taxonomy = f"section {entry.section}, {entry.domain}, {entry.level} level, {entry.evaluation} evaluation"
+            out.print(escape(f"  {taxonomy}; in {entry.unit}"), highlight=False)
         return
     entry = find(name)
     out.print(escape(inspect.getdoc(entry.function) or ""), highlight=False)
@@ -192,10 +192,10 @@ def card(
     _print_card(compare(Run.open(before), Run.open(after)))
 
 
-def _print_card(compared: object) -> None:
+def _print_card(compared: Card) -> None:
     from byrote.report.summary import card_sentences
 
-    for line in card_sentences(compared):  # type: ignore[arg-type]
+    for line in card_sentences(compared):
         out.print(escape(line), highlight=False)
 
 

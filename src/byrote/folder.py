@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -39,8 +41,9 @@ def _parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def hold(folder: Path) -> FileLock:
-    """The folder's lock, taken; it goes with the process that holds it.
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it should the process die.
 
     Raises:
         RunMismatch: another process works in the folder.
@@ -54,7 +57,10 @@ def hold(folder: Path) -> FileLock:
             f"Another process is at work in the run folder {str(folder)!r}.",
             hint="wait for it, stop it, or give another folder with --out.",
         ) from None
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def refuse_remains(folder: Path) -> None:

@@ -257,6 +257,23 @@ class Run:
         replicates = np.array([each[some].mean() for some in kept if some.any()])
         return from_replicates(float(each[counted].mean()), replicates, models=int(counted.sum()), examples=examples)
 
+    def accuracy(self, *, member: int, rows: np.ndarray | None = None) -> Scalar:
+        """Mean accuracy of the ensemble on its members (1) or non-members (0), of all examples or of these rows."""
+        chosen = np.arange(len(self.ids)) if rows is None else rows
+
+        def share(right: np.ndarray, membership: np.ndarray) -> float:
+            judged = right[chosen][membership[chosen] == member]
+            return float(judged.mean()) if len(judged) else float("nan")
+
+        return self.share("outputs.correct", share, examples=len(chosen))
+
+    def heldout_accuracy(self, *, role: str = "reference") -> Scalar | None:
+        """Mean accuracy on the held-out examples; None without any, or without models of the role."""
+        if self.manifest.heldout is None or not len(self.design.models_of(role)):
+            return None
+        queries = int(self.manifest.heldout["examples"])
+        return self.share("heldout.correct", lambda right, _: float(right.mean()), role=role, examples=queries)
+
     def votes(self, rows: np.ndarray, role: str = "reference") -> np.ndarray:
         """`[row, class]`: how many models that did not train on the example predict each class."""
         models = self.models(role)

@@ -87,11 +87,11 @@ def card(before: Run, after: Run) -> Card:
             )
         )
 
-    add("accuracy on members", _member_accuracy, "")
+    add("accuracy on members", lambda run, rows: run.accuracy(member=1, rows=rows), "")
     if before.manifest.heldout is not None and after.manifest.heldout is not None:
         add("accuracy on held-out data", _heldout_accuracy, "higher")
     else:
-        add("accuracy on non-members", _nonmember_accuracy, "higher")
+        add("accuracy on non-members", lambda run, rows: run.accuracy(member=0, rows=rows), "higher")
     planted = np.zeros(len(common), bool)
     for kind in before.controls.kinds():
         mask = before.controls.mask(common, kind)
@@ -155,30 +155,7 @@ def _mean_of(key: str, chosen: np.ndarray) -> Callable[[Run, np.ndarray], Scalar
     return figure
 
 
-def _member_accuracy(run: Run, rows: np.ndarray) -> Scalar:
-    return run.share(
-        "outputs.correct",
-        lambda right, member: _share(right[rows][member[rows] == 1]),
-        examples=len(rows),
-    )
-
-
-def _nonmember_accuracy(run: Run, rows: np.ndarray) -> Scalar:
-    return run.share(
-        "outputs.correct",
-        lambda right, member: _share(right[rows][member[rows] == 0]),
-        examples=len(rows),
-    )
-
-
-def _share(true: np.ndarray) -> float:
-    return float(true.mean()) if len(true) else float("nan")
-
-
 def _heldout_accuracy(run: Run, rows: np.ndarray) -> Scalar:
-    assert run.manifest.heldout is not None
-    return run.share(
-        "heldout.correct",
-        lambda right, member: float(right.mean()),
-        examples=int(run.manifest.heldout["examples"]),
-    )
+    accuracy = run.heldout_accuracy()
+    assert accuracy is not None, "asked only of runs with held-out examples"
+    return accuracy

@@ -207,7 +207,7 @@ def check_sizes(name: str, examples: int, models: int, *, at_least: int) -> None
         raise BadInput(
             f"The 'models' argument of {name} must be at least {at_least}, so that every example has 2 models trained "
             f"with it and 2 without it. Got {models}.",
-            hint="64 models give errors of about .1 an example; `--models 64`.",
+            hint="64 models give errors of at most .12 an example; `--models 64`.",
         )
     if examples < 2:
         raise BadInput(f"The 'examples' argument of {name} must be at least 2. Got {examples}.")

@@ -93,32 +93,22 @@ def facts(run: Run) -> Facts:
     diverged = run.diverged()
     if diverged:
         notes.append(f"Models {', '.join(map(str, diverged))} diverged; they and their mates are left out.")
-    heldout = run.manifest.heldout
     return Facts(
         memorization=memorization,
-        member_accuracy=run.share(
-            "outputs.correct", lambda right, member: _share(right[member == 1]), examples=everything
-        ),
-        nonmember_accuracy=run.share(
-            "outputs.correct", lambda right, member: _share(right[member == 0]), examples=everything
-        ),
-        heldout_accuracy=None if heldout is None else _heldout(run, "reference"),
-        full_accuracy=_heldout(run, "full") if heldout is not None and len(run.design.models_of("full")) else None,
+        member_accuracy=run.accuracy(member=1),
+        nonmember_accuracy=run.accuracy(member=0),
+        heldout_accuracy=run.heldout_accuracy(),
+        full_accuracy=run.heldout_accuracy(role="full"),
         mean_memorization=means,
         memorized=run.pooled(
             "label_memorization",
-            lambda values: _share(values[~np.isnan(values)] >= LEAST_MEMORIZED),
+            _memorized,
             examples=int((memorization.reason_code == 0).sum()),
         ),
         detections=tuple(sorted(detections, key=lambda d: (d.kind, -np.nan_to_num(d.average_precision.value)))),
         notes=tuple(notes),
         curves=curves,
     )
-
-
-def _heldout(run: Run, role: str) -> Scalar:
-    queries = int((run.manifest.heldout or {})["examples"])
-    return run.share("heldout.correct", lambda right, member: _share(right), role=role, examples=queries)
 
 
 def _detection(run: Run, entry: Measure, kind: str, planted: np.ndarray, clean: np.ndarray) -> Detection:
@@ -141,8 +131,9 @@ def _detection(run: Run, entry: Measure, kind: str, planted: np.ndarray, clean: 
     )
 
 
-def _share(true: np.ndarray) -> float:
-    return float(true.mean()) if len(true) else float("nan")
+def _memorized(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.mean(known >= LEAST_MEMORIZED)) if len(known) else float("nan")
 
 
 def _mean_of(mask: np.ndarray) -> Callable[[np.ndarray], float]:

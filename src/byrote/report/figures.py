@@ -95,10 +95,7 @@ def _by_control(found: Trajectories) -> Figure:
             dashes = "-" if line.trained else (0, (5, 3))
             axis.plot(found.epochs, line.values, color=colors[line.group], linestyle=dashes, label=_line_words(line))
             _band(axis, found.epochs, line.values - line.stderr, line.values + line.stderr, colors[line.group])
-        _epoch_axis(axis, found.epochs)
-        _legend(axis)
-        axis.set_ylim(-0.02, 1.02)
-        axis.set_ylabel("mean probability of the given label")
+        _finish(axis, found.epochs, "mean probability of the given label")
         drawn = svg.inline(figure, name="training", title=title)
     rows = [
         (f"{epoch}", *(_with_error(line.values[i], line.stderr[i]) for line in found.lines))
@@ -124,10 +121,7 @@ def _by_quantile(found: Trajectories) -> Figure:
             axis.plot(
                 found.epochs, part.values[2], color=color, linestyle=dashes, label=f"median, {_side(part.trained)}"
             )
-        _epoch_axis(axis, found.epochs)
-        _legend(axis)
-        axis.set_ylim(-0.02, 1.02)
-        axis.set_ylabel("probability of the given label")
+        _finish(axis, found.epochs, "probability of the given label")
         drawn = svg.inline(figure, name="training", title=title)
     columns = ["epoch"] + [f"{q:.0%} of examples below, {_side(p.trained)}" for p in found.quantiles for q in QUANTILES]
     rows = [
@@ -151,10 +145,7 @@ def fitted(curve: Curve) -> Figure:
             value, error = curve.values[row], curve.stderr[row]
             axis.plot(curve.at, value, color=color, label=name, marker="o", markersize=3.5)
             _band(axis, curve.at, value - error, value + error, color)
-        _epoch_axis(axis, curve.at)
-        _legend(axis)
-        axis.set_ylim(-0.02, 1.02)
-        axis.set_ylabel("share of labels fitted")
+        _finish(axis, curve.at, "share of labels fitted")
         drawn = svg.inline(figure, name="fitted", title=title)
     rows = [
         (f"{at:g}", *(_with_error(curve.values[row, i], curve.stderr[row, i]) for _, row in groups))
@@ -196,6 +187,14 @@ def _count_axis(axis: Any, largest: int) -> None:
     else:
         axis.set_ylabel("examples")
         axis.yaxis.get_major_locator().set_params(integer=True)
+
+
+def _finish(axis: Any, epochs: np.ndarray, share: str) -> None:
+    """Epochs across, a share from 0 to 1 upwards, and what the lines are."""
+    _epoch_axis(axis, epochs)
+    _legend(axis)
+    axis.set_ylim(-0.02, 1.02)
+    axis.set_ylabel(share)
 
 
 def _epoch_axis(axis: Any, epochs: np.ndarray) -> None:

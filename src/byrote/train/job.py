@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -225,9 +224,6 @@ def blocks_of(design: Design, size: int, *, stacked: bool, compiled: bool) -> tu
             chosen = tuple(models[start : start + size])
             blocks.append(Block(models=chosen, stacked=stacked and len(chosen) > 1, compiled=compiled))
     return tuple(blocks)
-
-
-Mode = Literal["loop", "stacked"]
 
 
 def check_network(job: Job) -> None:
