@@ -46,8 +46,8 @@ class Bench:
 
     def __init__(self, recipe: Recipe, models: int) -> None:
         dataset, _ = digits()
-        self.inputs = torch.tensor(dataset.inputs)
-        self.targets = torch.tensor(dataset.targets)
+        self.data = Labelled(inputs=dataset.inputs, targets=dataset.targets)
+        self.inputs, self.targets = self.data.tensors(CPU)
         self.design = half_subset_pairs(len(dataset), max(models, 4), rng=np.random.default_rng(0))
         self.recipe = recipe
         self.models = models
@@ -98,7 +98,7 @@ class Bench:
         """What the engine's own probe decides, whatever the timings here say."""
         job = Job(
             recipe=self.recipe,
-            data=Labelled(inputs=self.inputs.numpy(), targets=self.targets.numpy()),
+            data=self.data,
             heldout=None,
             classes=10,
             design=self.design,
@@ -145,13 +145,13 @@ def main() -> None:
     figures["mlp_share_of_matrix_peak"] = operations / min(seconds["engine"]) / 1e9 / matmul_gflops()
     figures["mlp_microseconds_a_model_step"] = min(seconds["engine"]) / models / (each / 32) * 1e6
 
-    cnn = Bench(Recipe(network=SmallCNN(), epochs=1, batch_size=32), 8)
+    cnn = Bench(Recipe(network=SmallCNN(), epochs=20, batch_size=32), 8)
     one, many = One(cnn.bound, 0), Many(cnn.bound, range(8))
     seconds = interleaved(
         {
-            "tensor loop": lambda: cnn.plain(1),
-            "one": lambda: cnn.engine(1, one, 1),
-            "many": lambda: cnn.engine(1, many, 8),
+            "tensor loop": lambda: cnn.plain(epochs),
+            "one": lambda: cnn.engine(epochs, one, 1),
+            "many": lambda: cnn.engine(epochs, many, 8),
         },
         rounds,
     )

@@ -6,9 +6,11 @@ from torch import nn
 from byrote.errors import BadInput
 from byrote.recipes.co_teaching import CoTeaching
 from byrote.recipes.networks.network import Network
+from byrote.recipes.networks.small_cnn import SmallCNN
 from byrote.recipes.optimizers import SGD
 from byrote.train import choose as module
 from byrote.train.choose import choose
+from byrote.train.job import Labelled
 from train.toys import RECIPES, data, job, recipe, spoiled
 
 
@@ -203,3 +205,13 @@ def test_what_goes_wrong_in_evaluation_or_with_other_errors_falls_back_too(tmp_p
     choice = choose(job(tmp_path, recipe(Network(kind))), per_worker=8)
     assert not choice.stacked
     assert choice.reason.startswith("one at a time: ")
+
+
+def test_images_of_one_channel_are_no_obstacle(tmp_path):
+    """Arrays [n, 8, 8] become [n, 1, 8, 8] as a view, whose strides torch could take for channels-last."""
+    images = np.random.default_rng(0).random((40, 8, 8)).astype(np.float32)[:, None]
+    slots = recipe(SmallCNN(width=4))
+    given = job(tmp_path, slots, data=Labelled(inputs=images, targets=np.arange(40) % 3))
+    inputs, targets = given.data.tensors(torch.device("cpu"))
+    assert inputs.stride() == (64, 64, 8, 1)
+    assert module._disparity(given.algorithm(), given, inputs, targets) == ""

@@ -13,8 +13,8 @@ from byrote.designs.design import Phase
 from byrote.probes.probe import Probe
 from byrote.recipes.algorithm import Algorithm, Seen, State
 
-#: Examples of one clean pass that go through a block together.
-CLEAN_BATCH = 2048
+#: Examples of one clean pass that go through a block together; more would leave the caches of a CPU.
+CLEAN_BATCH = 256
 
 
 @runtime_checkable

@@ -37,9 +37,12 @@ class Labelled:
 
     def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Both as tensors on the device, without a copy on the CPU; nothing ever writes to them."""
+        # an axis of length one may have any stride, and torch takes some of them for another memory format: images of
+        # one channel would be computed channels-last, which GroupNorm under vmap refuses
+        plain = self.inputs.reshape(-1).reshape(self.inputs.shape)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            inputs = torch.from_numpy(self.inputs)
+            inputs = torch.from_numpy(plain)
         return inputs.to(device), torch.from_numpy(self.targets.astype(np.int64)).to(device)
 
 
