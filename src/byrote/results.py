@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int8
 
 #: Reasons by code; code 0 is "defined".
 Reasons = tuple[str, ...]
@@ -74,6 +74,59 @@ class PerPair:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class PerModelExample:
+    """One value for each target model and example, higher = more likely a member: the scores of an attack.
+
+    `references` counts the models that an attacker on this target had; `reason_code` is 0 where the value is
+    defined and otherwise points into `reasons`, where the value is NaN.
+    """
+
+    values: Float[np.ndarray, "model example"]
+    references: Int[np.ndarray, " model"]
+    reasons: Reasons = ("",)
+    reason_code: Int8[np.ndarray, "model example"]
+    models: int
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        assert np.array_equal(np.isnan(self.values), self.reason_code != 0), "a NaN needs a reason, and only a NaN"
+
+    def __repr__(self) -> str:
+        models, examples = self.values.shape
+        defined = int((self.reason_code == 0).sum())
+        return (
+            f"PerModelExample({models} target models, {examples} examples, {defined} scores defined, "
+            f"{int(np.median(self.references))} reference models)"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Survival:
+    """Kaplan-Meier curves, one a group: the share of examples to which an event has not happened by each time.
+
+    `censored` counts the examples of a group to which it never happened while they were watched; `median` is NaN
+    where less than half of a group had the event.
+    """
+
+    axis: str
+    at: Float[np.ndarray, " point"]
+    groups: tuple[str, ...]
+    values: Float[np.ndarray, "group point"]
+    stderr: Float[np.ndarray, "group point"]
+    low: Float[np.ndarray, "group point"]
+    high: Float[np.ndarray, "group point"]
+    median: Float[np.ndarray, " group"]
+    counts: Int[np.ndarray, " group"]
+    censored: Int[np.ndarray, " group"]
+    models: int
+    note: str = ""
+
+    def __repr__(self) -> str:
+        medians = ", ".join(f"{g} {m:.3g}" for g, m in zip(self.groups, self.median, strict=True))
+        return f"Survival(over {self.axis}, medians: {medians}, from {self.models} models)"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Curve:
     """Lines over a common axis, one a group; NaN where the group is empty, with the reason in `note`."""
 
@@ -113,4 +166,4 @@ class Scalar:
         return f"Scalar({self.value:.4g} ± {self.stderr:.2g}, 95 % [{self.low:.4g}, {self.high:.4g}])"
 
 
-Result = PerExample | PerPair | Curve | Scalar
+Result = PerExample | PerModelExample | PerPair | Curve | Survival | Scalar

@@ -26,7 +26,7 @@ from byrote.evidence.shards import write_bytes
 from byrote.evidence.store import Evidence
 from byrote.measures.catalog import Measure, find
 from byrote.recipes.algorithm import TrainingRecipe
-from byrote.results import Curve, PerExample, PerPair, Result, Scalar
+from byrote.results import Curve, PerExample, PerModelExample, PerPair, Result, Scalar, Survival
 from byrote.stats.jackknife import from_replicates, parts
 
 #: More diverged models than this share refuse every result: the recipe does not train.
@@ -311,6 +311,7 @@ def joined(blocks: Sequence[PerExample]) -> PerExample:
     if len(blocks) == 1:
         return blocks[0]
     reasons = tuple(dict.fromkeys(reason for block in blocks for reason in block.reasons))
+    notes = dict.fromkeys(block.note for block in blocks if block.note)
     codes = [
         np.array([reasons.index(reason) for reason in block.reasons])[block.reason_code].astype(block.reason_code.dtype)
         for block in blocks
@@ -324,11 +325,17 @@ def joined(blocks: Sequence[PerExample]) -> PerExample:
         counts={name: np.concatenate([b.counts[name] for b in blocks]) for name in blocks[0].counts},
         reasons=reasons,
         reason_code=np.concatenate(codes),
+        note="; ".join(notes),
     )
 
 
-def table(result: PerExample | PerPair | Curve, ids: np.ndarray) -> pa.Table:
-    """A result as a table with `value`, `stderr`, `low`, `high`, counts, and the reason where undefined."""
+def table(result: PerExample | PerModelExample | PerPair | Curve | Survival, ids: np.ndarray) -> pa.Table:
+    """A result as a table with `value`, `stderr`, `low`, `high`, counts, and the reason where undefined.
+
+    The scores of an attack have one column a target model instead, `model_0` and so on.
+    """
+    if isinstance(result, PerModelExample):
+        return pa.table({"example": ids, **{f"model_{row}": values for row, values in enumerate(result.values)}})
     if isinstance(result, PerExample):
         named = {"example": ids, "value": result.values}
         bounds = {"stderr": result.stderr, "low": result.low, "high": result.high}
