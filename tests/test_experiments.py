@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from byrote.data.controls import KINDS
 from byrote.errors import BadInput
 from byrote.experiments import CONTROLS, DEFAULT_PLANTS, Experiment, experiment, planted, rebuild
 from small import blobs
@@ -73,9 +74,7 @@ def test_planting_twice_is_planting_the_same(plants: tuple[str, ...]) -> None:
 
 def test_controls_are_planted_side_by_side() -> None:
     made = planted(blobs(), ALL, 0)
-    assert sorted(made.controls.kinds()) == sorted(
-        {"label_noise", "exact_duplicate", "near_duplicate", "out_of_distribution", "rare_subpopulation"}
-    )
+    assert made.controls.kinds() == KINDS
     assert len(set(made.controls.example)) == len(made.controls.example)
 
 
@@ -86,7 +85,7 @@ def test_an_earlier_plant_does_not_hang_on_a_later_one() -> None:
 
 def test_a_remedy_cannot_be_planted() -> None:
     with pytest.raises(
-        BadInput, match=r"^'weight-decay=0\.1' cannot be planted\. Hint: plant asymmetric-label-noise, "
+        BadInput, match=r"^'weight-decay=0\.1' cannot be planted\. Hint: plant ambiguous-examples, "
     ):
         planted(blobs(), ("weight-decay=0.1",), 0)
 

@@ -10,13 +10,15 @@ def both():
     return planted(RARE_SUBPOPULATION, ["a", "c"], ["a", "c"]).merged(planted(LABEL_NOISE, ["a"], ["cat"]))
 
 
-def test_there_are_five_kinds():
+def test_there_are_seven_kinds():
     assert KINDS == (
         "label_noise",
         "exact_duplicate",
         "near_duplicate",
+        "conflicting_duplicate",
         "out_of_distribution",
         "rare_subpopulation",
+        "ambiguous",
     )
 
 

@@ -78,9 +78,8 @@ def make_evidence(
     evidence["trajectory.epochs"] = np.array(epochs, np.int64)
     evidence |= _presentations(rng, member)
     evidence["data.label"] = label.astype(np.int64)
-    kinds = "label_noise", "exact_duplicate", "near_duplicate", "out_of_distribution", "rare_subpopulation"
     planted = rng.integers(12, size=examples)
-    evidence |= {f"controls.{kind}": planted == number for number, kind in enumerate(kinds)}
+    evidence |= {f"controls.{kind}": planted == number for number, kind in enumerate(SCHEMA["controls"])}
     evidence["design.member"] = np.where(rng.random(member.shape) < unknown, -1, member).astype(np.int8)
     evidence["design.pair"] = pair
     for array in evidence.values():

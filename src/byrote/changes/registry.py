@@ -8,7 +8,9 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from byrote.changes.change import Change
+from byrote.changes.data.ambiguous_examples import AmbiguousExamples
 from byrote.changes.data.asymmetric_label_noise import AsymmetricLabelNoise
+from byrote.changes.data.conflicting_duplicates import ConflictingDuplicates
 from byrote.changes.data.exact_duplicates import ExactDuplicates
 from byrote.changes.data.near_duplicates import NearDuplicates
 from byrote.changes.data.out_of_distribution import OutOfDistribution
@@ -28,8 +30,10 @@ CONTROLS: tuple[type[Any], ...] = (
     AsymmetricLabelNoise,
     ExactDuplicates,
     NearDuplicates,
+    ConflictingDuplicates,
     OutOfDistribution,
     RareSubpopulation,
+    AmbiguousExamples,
 )
 REMEDIES: tuple[type[Any], ...] = (
     RemoveMostMemorized,

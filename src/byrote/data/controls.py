@@ -16,10 +16,22 @@ from byrote.errors import BadInput
 LABEL_NOISE: Final = "label_noise"
 EXACT_DUPLICATE: Final = "exact_duplicate"
 NEAR_DUPLICATE: Final = "near_duplicate"
+CONFLICTING_DUPLICATE: Final = "conflicting_duplicate"
 OUT_OF_DISTRIBUTION: Final = "out_of_distribution"
 RARE_SUBPOPULATION: Final = "rare_subpopulation"
+AMBIGUOUS: Final = "ambiguous"
 
-KINDS: Final = (LABEL_NOISE, EXACT_DUPLICATE, NEAR_DUPLICATE, OUT_OF_DISTRIBUTION, RARE_SUBPOPULATION)
+KINDS: Final = (
+    LABEL_NOISE,
+    EXACT_DUPLICATE,
+    NEAR_DUPLICATE,
+    CONFLICTING_DUPLICATE,
+    OUT_OF_DISTRIBUTION,
+    RARE_SUBPOPULATION,
+    AMBIGUOUS,
+)
+#: Kinds whose `original` is the id of the example that they copy.
+DUPLICATES: Final = (EXACT_DUPLICATE, NEAR_DUPLICATE, CONFLICTING_DUPLICATE)
 COLUMNS: Final = ("example", "kind", "original")
 
 

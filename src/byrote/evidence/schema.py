@@ -105,8 +105,10 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
         "label_noise": Quantity((EXAMPLE,), "bool", "", "a wrong label was planted"),
         "exact_duplicate": Quantity((EXAMPLE,), "bool", "", "an exact copy was planted"),
         "near_duplicate": Quantity((EXAMPLE,), "bool", "", "a disturbed copy was planted"),
+        "conflicting_duplicate": Quantity((EXAMPLE,), "bool", "", "a disturbed copy with another label was planted"),
         "out_of_distribution": Quantity((EXAMPLE,), "bool", "", "an example from elsewhere was planted"),
         "rare_subpopulation": Quantity((EXAMPLE,), "bool", "", "made a member of a rare subpopulation"),
+        "ambiguous": Quantity((EXAMPLE,), "bool", "", "made the mean of two examples of different classes"),
     },
 }
 

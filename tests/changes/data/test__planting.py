@@ -3,7 +3,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from byrote.changes.data.ambiguous_examples import AmbiguousExamples
 from byrote.changes.data.asymmetric_label_noise import AsymmetricLabelNoise
+from byrote.changes.data.conflicting_duplicates import ConflictingDuplicates
 from byrote.changes.data.exact_duplicates import ExactDuplicates
 from byrote.changes.data.near_duplicates import NearDuplicates
 from byrote.changes.data.out_of_distribution import OutOfDistribution
@@ -19,6 +21,8 @@ PLANTINGS = {
     "near-duplicates": NearDuplicates,
     "out-of-distribution": OutOfDistribution,
     "rare-subpopulation": RareSubpopulation,
+    "conflicting-duplicates": ConflictingDuplicates,
+    "ambiguous-examples": AmbiguousExamples,
 }
 
 

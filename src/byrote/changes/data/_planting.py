@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from byrote.data.controls import EXACT_DUPLICATE, NEAR_DUPLICATE, Controls
+from byrote.data.controls import DUPLICATES, Controls
 from byrote.data.dataset import Dataset
 from byrote.errors import BadInput
 
@@ -32,7 +32,7 @@ def planned_count(dataset: Dataset, amount: float, *, caller: str) -> int:
 def untouched(dataset: Dataset) -> Int[np.ndarray, " candidate"]:
     """Positions of the examples that are neither a control nor the original of a planted copy."""
     controls = dataset.controls
-    copied = controls.original[np.isin(controls.kind, (EXACT_DUPLICATE, NEAR_DUPLICATE))]
+    copied = controls.original[np.isin(controls.kind, DUPLICATES)]
     return np.flatnonzero(~np.isin(dataset.ids, np.concatenate([controls.example, copied])))
 
 

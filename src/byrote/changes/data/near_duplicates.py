@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from byrote.changes.data._planting import (
     appended,
@@ -49,24 +49,30 @@ class NearDuplicates:
         """
         count = planned_count(dataset, self.amount, caller=self.name)
         positions = chosen(untouched(dataset), count, caller=self.name, rng=context.rng)
-        copies = dataset.inputs[positions]
-        if is_image(dataset):
-            scale = np.asarray(dataset.inputs.max() - dataset.inputs.min(), np.float64)
-            shifts = context.rng.integers(0, len(SHIFTS), size=count)
-            copies = np.stack([shifted(image, *SHIFTS[shift]) for image, shift in zip(copies, shifts, strict=True)])
-        else:
-            scale = deviation_of_rows(dataset.inputs)
-        copies = copies + NOISE * scale * context.rng.standard_normal(copies.shape)
         originals = dataset.ids[positions]
         ids = fresh_ids([f"near-copy-of-{original}" for original in originals], dataset.ids)
         return appended(
             dataset,
-            inputs=copies,
+            inputs=disturbed(dataset, positions, context.rng),
             targets=dataset.targets[positions],
             ids=ids,
             groups=None if dataset.groups is None else dataset.groups[positions],
             controls=planted(NEAR_DUPLICATE, ids, originals),
         )
+
+
+def disturbed(
+    dataset: Dataset, positions: Int[np.ndarray, " chosen"], rng: np.random.Generator
+) -> Float[np.ndarray, "chosen ..."]:
+    """Copies of these examples: images moved by a pixel and noised, rows noised."""
+    copies = dataset.inputs[positions]
+    if is_image(dataset):
+        scale = np.asarray(dataset.inputs.max() - dataset.inputs.min(), np.float64)
+        shifts = rng.integers(0, len(SHIFTS), size=len(positions))
+        copies = np.stack([shifted(image, *SHIFTS[shift]) for image, shift in zip(copies, shifts, strict=True)])
+    else:
+        scale = deviation_of_rows(dataset.inputs)
+    return np.asarray(copies + NOISE * scale * rng.standard_normal(copies.shape))
 
 
 def shifted(
