@@ -9,12 +9,13 @@ import pytest
 import byrote
 import byrote.run
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
+from byrote.evidence.schema import quantity
 from byrote.measures.catalog import catalog, find
 from byrote.results import PerExample
 from byrote.run import Run
 from small import blobs, small_audit
 
-BY_EXAMPLE = [key for key, entry in catalog().items() if entry.by_example]
+BY_EXAMPLE = [key for key, entry in catalog().items() if entry.by_example and "design.withdrawn" not in entry.needs]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_tables_of_pairs_and_curves(run: Run) -> None:
 def test_blocks_of_examples_equal_the_whole(run: Run, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     whole = Run.open(run.folder).measure(key)
     cells = len(run.models()) * len(find(key).needs)
-    if any(need.startswith("trajectory.") for need in find(key).needs):
+    if any("checkpoint" in quantity(need).dims for need in find(key).needs):
         cells *= len(run.manifest.checkpoints)
     monkeypatch.setattr(byrote.run, "BLOCK_BYTES", 8 * cells * 7)  # 60 examples are 8 blocks of 7 and one of 4
     again = Run.open(run.folder)
@@ -207,3 +208,31 @@ def test_a_dataset_that_is_another_is_refused(run: Run) -> None:
         opened.attach(blobs(noise=0.1, seed=1), run.recipe)
     with pytest.raises(BadInput):
         Run.open(run.folder.parent)
+
+
+def test_bounded_figures_have_bounded_intervals(run: Run) -> None:
+    wide = run.pooled("label_memorization", lambda values: float(values[:3].mean()), examples=3)
+    cut = run.pooled(
+        "label_memorization",
+        lambda values: float(values[:3].mean()),
+        examples=3,
+        bounds=(wide.value, wide.value + 0.01),
+    )
+    assert wide.low < cut.low == wide.value
+    assert cut.high == pytest.approx(min(wide.high, wide.value + 0.01))
+    all_right = run.share("outputs.correct", lambda right, member: float(right[:4].mean()) ** 0.1, examples=4)
+    assert all_right.high <= 1.0
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_tells_what_share_of_a_measure_is_done(run: Run, monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
+    cells = len(run.models()) * len(find("label_memorization").needs)
+    monkeypatch.setattr(byrote.run, "BLOCK_BYTES", 8 * cells * 60 // blocks)
+    heard: list[float] = []
+    again = Run.open(run.folder)
+    again.hear = heard.append
+    again.replicates("label_memorization")
+    assert len(heard) == blocks * (4 + 1)  # 4 pairs are left out, and the block is done
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+    assert heard[0] == pytest.approx(1 / (4 * blocks))

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from byrote.auditing import audit as audit
+    from byrote.calibrating import Calibration as Calibration
+    from byrote.calibrating import calibrate as calibrate
+    from byrote.calibrating import estimate as estimate
     from byrote.changes.card import card as card
     from byrote.changes.registry import parse_change as parse_change
     from byrote.child import change as change
+    from byrote.comparing import compare as compare
     from byrote.data.arrays import from_arrays as from_arrays
     from byrote.data.dataset import Dataset as Dataset
     from byrote.data.digits import digits as digits
@@ -22,10 +26,15 @@ if TYPE_CHECKING:
     from byrote.designs.coins import coins as coins
     from byrote.designs.half_subset_pairs import half_subset_pairs as half_subset_pairs
     from byrote.designs.iid_subsets import iid_subsets as iid_subsets
+    from byrote.designs.injections import inject as inject
+    from byrote.designs.injections import poison as poison
     from byrote.designs.ratio_grid import ratio_grid as ratio_grid
     from byrote.designs.two_splits import two_splits as two_splits
     from byrote.errors import ByroteError as ByroteError
+    from byrote.forgetting import measure_forgetting as measure_forgetting
     from byrote.imported import import_arrays as import_arrays
+    from byrote.membership import membership_attack as membership_attack
+    from byrote.privacy import audit_privacy as audit_privacy
     from byrote.recipes.augmentations import FeatureMask as FeatureMask
     from byrote.recipes.augmentations import HorizontalFlip as HorizontalFlip
     from byrote.recipes.augmentations import RandomShift as RandomShift
@@ -54,9 +63,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "audit": "auditing",
+    "Calibration": "calibrating",
+    "calibrate": "calibrating",
+    "estimate": "calibrating",
     "card": "changes.card",
     "parse_change": "changes.registry",
     "change": "child",
+    "compare": "comparing",
     "from_arrays": "data.arrays",
     "Dataset": "data.dataset",
     "digits": "data.digits",
@@ -66,10 +79,15 @@ _HOMES = {
     "coins": "designs.coins",
     "half_subset_pairs": "designs.half_subset_pairs",
     "iid_subsets": "designs.iid_subsets",
+    "inject": "designs.injections",
+    "poison": "designs.injections",
     "ratio_grid": "designs.ratio_grid",
     "two_splits": "designs.two_splits",
     "ByroteError": "errors",
+    "measure_forgetting": "forgetting",
     "import_arrays": "imported",
+    "membership_attack": "membership",
+    "audit_privacy": "privacy",
     "FeatureMask": "recipes.augmentations",
     "HorizontalFlip": "recipes.augmentations",
     "RandomShift": "recipes.augmentations",
@@ -84,8 +102,8 @@ _HOMES = {
     "SmallCNN": "recipes.networks.small_cnn",
     "CrossEntropy": "recipes.objectives.cross_entropy",
     "EarlyLearningRegularization": "recipes.objectives.early_learning_regularization",
-    "SGD": "recipes.optimizers",
     "AdamW": "recipes.optimizers",
+    "SGD": "recipes.optimizers",
     "Recipe": "recipes.recipe",
     "Constant": "recipes.schedules",
     "Cosine": "recipes.schedules",

@@ -7,8 +7,9 @@ from typing import Final
 MODEL: Final = "model"
 PHASE: Final = "phase"
 CHECKPOINT: Final = "checkpoint"
+AUGMENTATION: Final = "augmentation"
 EXAMPLE: Final = "example"
 QUERY: Final = "query"
 CLASS: Final = "class"
 
-AXES: Final = (MODEL, PHASE, CHECKPOINT, EXAMPLE, QUERY, CLASS)
+AXES: Final = (MODEL, PHASE, CHECKPOINT, AUGMENTATION, EXAMPLE, QUERY, CLASS)

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
+from byrote.axes import CHECKPOINT
 from byrote.data.controls import Controls
 from byrote.data.dataset import Dataset
-from byrote.designs.design import Design
+from byrote.designs.design import UNKNOWN_COUNT, Design
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.manifest import Manifest
 from byrote.evidence.schema import quantity
@@ -27,7 +28,8 @@ from byrote.evidence.store import Evidence
 from byrote.measures.catalog import Measure, find
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.results import Curve, PerExample, PerModelExample, PerPair, Result, Scalar, Survival
-from byrote.stats.jackknife import from_replicates, parts
+from byrote.stats.intervals import Bounds
+from byrote.stats.jackknife import UNBOUNDED, from_replicates, parts
 
 #: More diverged models than this share refuse every result: the recipe does not train.
 MOST_DIVERGED = 0.05
@@ -37,6 +39,11 @@ BLOCK_BYTES = 256 * 2**20
 JACKKNIFE_PARTS = 20
 
 Pooled = Callable[[np.ndarray], float]
+Hear = Callable[[float], None]
+
+
+def deaf(share: float) -> None:
+    """Hear nothing of the share that is done."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -44,7 +51,7 @@ class Run:
     """A run folder that is open for reading.
 
     `dataset`, `heldout` and `recipe` are there where the run was just made or they were attached; a folder holds
-    evidence and ids, not anybody's data.
+    evidence and ids, not anybody's data. `hear` is told what share of a measure by example is done.
     """
 
     folder: Path
@@ -56,6 +63,7 @@ class Run:
     dataset: Dataset | None = None
     heldout: Dataset | None = None
     recipe: TrainingRecipe | None = None
+    hear: Hear = field(default=deaf, repr=False)
     _replicates: dict[tuple[str, str], tuple[PerExample, np.ndarray]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -133,20 +141,50 @@ class Run:
         quantity(name)
         kind, column = name.split(".")
         if kind == "design":
-            return self.design.pair[models] if column == "pair" else self.design.member[models][:, examples]
+            return self._design(column, models, examples)
         if kind == "data":
             return self.labels[examples]
         if kind == "controls":
             return self.controls.mask(self.ids[examples], column)
+        if name == "first_phase.member":
+            return self._first_phase(models, examples)
+        phase = 0 if kind == "first_phase" else self.last_phase
+        kind = "trajectory" if kind == "first_phase" else kind
         if column == "epochs":
-            self.evidence.require(name, int(models[0]), self.last_phase)
-            return self.evidence.block(kind, int(models[0]), self.last_phase)["epochs"]
+            self.evidence.require(f"{kind}.epochs", int(models[0]), phase)
+            return self.evidence.block(kind, int(models[0]), phase)["epochs"]
         if kind == "heldout" and self.manifest.heldout is None:
             raise MissingEvidence(
                 f"{name!r} is not recorded: the audit had no held-out examples.",
                 hint="pass heldout=… to byrote.audit, or define heldout() in the experiment's file.",
             )
-        return self.evidence.load(name, [int(model) for model in models], self.last_phase, examples)
+        return self.evidence.load(f"{kind}.{column}", [int(model) for model in models], phase, examples)
+
+    def _first_phase(self, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
+        count = self.design.phases[0].count[models][:, examples]
+        member = (count > 0).astype(np.int8)
+        if not self.design.known:
+            member[count == UNKNOWN_COUNT] = -1
+        return member
+
+    def _design(self, column: str, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
+        if column == "pair":
+            return self.design.pair[models]
+        if column == "member":
+            return self.design.member[models][:, examples]
+        if column == "ratio":
+            member = self.design.member[models]
+            return np.asarray((member == 1).sum(1) / np.maximum((member >= 0).sum(1), 1))
+        if len(self.design.phases) == 1:
+            raise MissingEvidence(
+                "No example was withdrawn from training: the design of this run has a single phase.",
+                hint="audit with design=byrote.two_splits(…), byrote.inject(…) or byrote.poison(…).",
+            )
+        counts = [phase.count[:, examples] for phase in self.design.phases]
+        if column == "repetitions":
+            return np.asarray(np.max(counts, axis=(0, 1)), np.int64)
+        earlier = np.any([count[models] > 0 for count in counts[:-1]], axis=0)
+        return np.asarray(earlier & (counts[-1][models] == 0))
 
     def measure(self, key: str, *, role: str = "reference", **options: Any) -> Result:
         """Run a measure of the catalog on this run's evidence, and keep its table under `results/`.
@@ -162,14 +200,24 @@ class Run:
         models = self.models(role)
         if not len(models):
             raise TooFewModels(f"The run has no models of role {role!r}.")
-        if entry.by_example and (key, role) in self._replicates and not options:
+        if (key, role) in self._replicates and not options:
             result: Result = self._replicates[key, role][0]
-        elif entry.by_example:
-            result = joined([b for _, b in self._blocks(entry, models, options)])
         else:
-            result = entry.function(**self._arguments(entry, models, slice(None)), **options)
+            result = self.measured_on(key, models, **options)
         self._keep(entry, role, result)
         return result
+
+    def measured_on(self, key: str, models: np.ndarray, **options: Any) -> Result:
+        """A measure on these models only; nothing is kept.
+
+        Raises:
+            BadInput: no such measure.
+            MissingEvidence: it needs what was not recorded.
+        """
+        entry = find(key)
+        if entry.by_example:
+            return joined([block for _, block in self._blocks(entry, models, options)])
+        return entry.function(**self._arguments(entry, models, slice(None)), **options)
 
     def _arguments(self, entry: Measure, models: np.ndarray, examples: slice) -> dict[str, np.ndarray]:
         return {name: self.load(need, models, examples) for name, need in entry.parameters.items()}
@@ -178,26 +226,27 @@ class Run:
         self, entry: Measure, models: np.ndarray, options: Mapping[str, Any]
     ) -> Iterator[tuple[dict[str, np.ndarray], PerExample]]:
         checkpoints = len(self.manifest.checkpoints) or 1
-        cells = len(models) * (checkpoints if any(n.startswith("trajectory.") for n in entry.needs) else 1)
-        size = max(1, BLOCK_BYTES // (8 * cells * len(entry.needs)))
+        cells = len(models) * (checkpoints if any(CHECKPOINT in quantity(n).dims for n in entry.needs) else 1)
+        size = max(1, BLOCK_BYTES // (8 * cells * len(entry.needs))) if entry.by_example else len(self.ids)
         for start in range(0, len(self.ids), size):
             arguments = self._arguments(entry, models, slice(start, min(start + size, len(self.ids))))
             result = entry.function(**arguments, **options)
             assert isinstance(result, PerExample)
             yield arguments, result
+            self.hear(min(1.0, (start + size) / len(self.ids)))
 
     def replicates(self, key: str, *, role: str = "reference") -> tuple[PerExample, np.ndarray]:
-        """A by-example measure on all models, and its values with each part of the pairs left out.
+        """A measure of examples on all models, and its values with each part of the pairs left out.
 
         The second array is `[left_out, example]`; computed once a run object.
         """
         if (key, role) not in self._replicates:
             entry = find(key)
-            if not entry.by_example:
+            if not entry.scores_examples:
                 raise BadInput(f"Pooled figures come from measures by example; {key!r} is none.")
             models = self.models(role)
             left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS)
-            whole, values = [], []
+            whole, values, done = [], [], 0
             for arguments, result in self._blocks(entry, models, {}):
                 whole.append(result)
                 count = int(left_out.max()) + 1
@@ -211,15 +260,19 @@ class Run:
                     again = entry.function(**some)
                     assert isinstance(again, PerExample)
                     block[part] = again.values
+                    self.hear((done + len(result.values) * (part + 1) / len(block)) / len(self.ids))
                 values.append(block)
+                done += len(result.values)
             self._replicates[key, role] = joined(whole), np.concatenate(values, axis=1)
         return self._replicates[key, role]
 
-    def pooled(self, key: str, statistic: Pooled, *, examples: int, role: str = "reference") -> Scalar:
+    def pooled(
+        self, key: str, statistic: Pooled, *, examples: int, role: str = "reference", bounds: Bounds = UNBOUNDED
+    ) -> Scalar:
         """A figure over the examples of a measure (a mean, an AUC), with the error that comes from the models.
 
-        `statistic` takes the values `[example]`; `examples` is the number of them that it rests on. The error is
-        the delete-one-pair jackknife's.
+        `statistic` takes the values `[example]`; `examples` is the number of them that it rests on, `bounds` between
+        what the figure lies. The error is the delete-one-pair jackknife's.
         """
         whole, values = self.replicates(key, role=role)
         return from_replicates(
@@ -227,6 +280,7 @@ class Run:
             np.array([statistic(row) for row in values]),
             models=whole.models,
             examples=examples,
+            bounds=bounds,
         )
 
     def share(
@@ -237,10 +291,10 @@ class Run:
         role: str = "reference",
         examples: int,
     ) -> Scalar:
-        """A figure that is a mean over models, with its jackknife error over pairs.
+        """A share that is a mean over models, with its jackknife error over pairs.
 
-        `keep(answers, member)` reduces one model's evidence `[example]` and membership `[example]` to a number;
-        models where it is nan do not count.
+        `keep(answers, member)` reduces one model's evidence `[example]` and membership `[example]` to a number from
+        0 to 1; models where it is nan do not count.
         """
         models = self.models(role)
         queries = name.startswith("heldout.")
@@ -255,7 +309,13 @@ class Run:
             return from_replicates(float("nan"), np.empty(0), models=len(models), examples=examples)
         kept = [counted & (left_out != part) for part in range(left_out.max() + 1)]
         replicates = np.array([each[some].mean() for some in kept if some.any()])
-        return from_replicates(float(each[counted].mean()), replicates, models=int(counted.sum()), examples=examples)
+        return from_replicates(
+            float(each[counted].mean()),
+            replicates,
+            models=int(counted.sum()),
+            examples=examples,
+            bounds=(0.0, 1.0),
+        )
 
     def accuracy(self, *, member: int, rows: np.ndarray | None = None) -> Scalar:
         """Mean accuracy of the ensemble on its members (1) or non-members (0), of all examples or of these rows."""

@@ -76,15 +76,32 @@ def make_evidence(
         known = {name: a for name, a in answers(logits, labels).items() if name in SCHEMA[kind]}
         evidence |= {f"{kind}.{name}": array for name, array in known.items()}
     evidence["trajectory.epochs"] = np.array(epochs, np.int64)
+    shaken = answers(path[:, -1, None] + rng.normal(0, 0.3, (models, 3, examples, classes)), label)
+    evidence["augmented.log_odds"] = shaken["log_odds"]
     evidence |= _presentations(rng, member)
     evidence["data.label"] = label.astype(np.int64)
     planted = rng.integers(12, size=examples)
     evidence |= {f"controls.{kind}": planted == number for number, kind in enumerate(SCHEMA["controls"])}
     evidence["design.member"] = np.where(rng.random(member.shape) < unknown, -1, member).astype(np.int8)
     evidence["design.pair"] = pair
+    evidence |= _phases(rng, evidence)
     for array in evidence.values():
         array.setflags(write=False)
     return evidence
+
+
+def _phases(rng: np.random.Generator, evidence: Evidence) -> Evidence:
+    """What several phases and ratios add; some examples were withdrawn from the models that had them."""
+    member = evidence["design.member"]
+    canary = rng.random(member.shape[1]) < 0.8
+    return {
+        "first_phase.correct": evidence["trajectory.correct"],
+        "first_phase.epochs": evidence["trajectory.epochs"],
+        "first_phase.member": member,
+        "design.ratio": np.repeat([0.2, 0.5], [len(member) // 2, len(member) - len(member) // 2]),
+        "design.withdrawn": (member == 1) & canary,
+        "design.repetitions": np.where(canary & (rng.random(len(canary)) < 0.5), 4, 1),
+    }
 
 
 def _presentations(rng: np.random.Generator, member: np.ndarray) -> Evidence:
@@ -101,12 +118,12 @@ def _presentations(rng: np.random.Generator, member: np.ndarray) -> Evidence:
 
 
 def slow_member_mean(value_of, member: np.ndarray) -> np.ndarray:
-    """Mean of value_of(model, example) over the models with member 1, in a plain loop; NaN below 2."""
+    """Mean of value_of(model, example) over the models with member 1, in a plain loop; NaN without one."""
     models, examples = member.shape
     result = np.full(examples, np.nan)
     for i in range(examples):
         values = [float(value_of(k, i)) for k in range(models) if member[k, i] == 1]
-        if len(values) >= 2:
+        if values:
             result[i] = sum(values) / len(values)
     return result
 

@@ -40,9 +40,9 @@ def test_by_hand():
     assert found.stderr[0] == pytest.approx(1.25)
 
 
-def test_undefined_below_two_members_or_without_presentations():
-    member = np.array([[1, 1, 1], [0, 1, 1]], np.int8)
-    found = area_under_margin(np.ones((2, 3)), np.array([[5, 5, 5], [5, 5, 0]]), member)
+def test_undefined_without_members_or_presentations():
+    member = np.array([[0, 1, 1], [0, 1, 0]], np.int8)
+    found = area_under_margin(np.ones((2, 3)), np.array([[5, 5, 0], [5, 5, 5]]), member)
     np.testing.assert_array_equal(np.isnan(found.values), [True, False, True])
     found = area_under_margin_checkpoint(np.ones((2, 1, 3)), np.array([1]), member)
     np.testing.assert_array_equal(np.isnan(found.values), [True, False, False])

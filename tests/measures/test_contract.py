@@ -9,7 +9,7 @@ import pytest
 
 from byrote.evidence.schema import SCHEMA, quantity
 from byrote.measures.catalog import Measure, catalog
-from byrote.results import Curve, PerExample, PerPair, Result, Scalar
+from byrote.results import Curve, PerExample, PerModelExample, PerPair, Result, Scalar
 from measures.evidence import Evidence, make_evidence
 
 MEASURES = list(catalog().values())
@@ -31,7 +31,8 @@ def along(evidence: Evidence, axis: str, index: np.ndarray) -> Evidence:
 
 
 def figures(result: Result) -> dict[str, np.ndarray]:
-    return {name: np.asarray(getattr(result, name)) for name in ("values", "stderr", "low", "high")}
+    names = ("values",) if isinstance(result, PerModelExample) else ("values", "stderr", "low", "high")
+    return {name: np.asarray(getattr(result, name)) for name in names}
 
 
 def assert_same(one: Result, other: Result, rtol: float = 1e-9) -> None:
@@ -70,11 +71,15 @@ def test_docstring_has_its_sections(measure):
 @every_run
 def test_values_lie_in_the_range_and_inside_their_interval(measure, evidence):
     result = run(measure, evidence)
-    values, low, high = (np.asarray(getattr(result, name)) for name in ("values", "low", "high"))
-    defined, known = np.isfinite(values), np.isfinite(low)
+    values = figures(result)["values"]
+    defined = np.isfinite(values)
     assert defined.any()
     assert (values[defined] >= measure.range[0]).all()
     assert (values[defined] <= measure.range[1]).all()
+    if isinstance(result, PerModelExample):
+        return
+    low, high = figures(result)["low"], figures(result)["high"]
+    known = np.isfinite(low)
     assert (low[known] <= values[known]).all()
     assert (values[known] <= high[known]).all()
 
@@ -83,9 +88,13 @@ def test_values_lie_in_the_range_and_inside_their_interval(measure, evidence):
 @every_run
 def test_result_has_errors_and_counts(measure, evidence):
     result = run(measure, evidence)
+    assert result.models == len(evidence["design.member"])
+    if isinstance(result, PerModelExample):
+        assert result.values.shape == evidence["design.member"].shape
+        assert set(result.references) <= {0, result.models - 2}  # none, or all but the target and its mate
+        return
     errors = np.asarray(result.stderr)
     assert not (errors == 0).any()
-    assert result.models == len(evidence["design.member"])
     if isinstance(result, PerExample):
         assert result.counts
         assert all(len(count) == len(result.values) for count in result.counts.values())
@@ -102,6 +111,9 @@ def test_permuting_examples_permutes_the_result(measure, evidence):
         for name, array in figures(before).items():
             np.testing.assert_allclose(figures(after)[name], array[order], rtol=1e-9, atol=1e-12)
         np.testing.assert_array_equal(after.reason_code, before.reason_code[order])
+    elif isinstance(before, PerModelExample):
+        np.testing.assert_allclose(after.values, before.values[:, order], rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(after.reason_code, before.reason_code[:, order])
     elif isinstance(before, PerPair):
         np.testing.assert_allclose(after.values, before.values, rtol=1e-9)
         sure = before.values > np.repeat(before.values.reshape(-1, 10)[:, -1], 10)  # ties at the cut aside
@@ -115,7 +127,12 @@ def test_permuting_examples_permutes_the_result(measure, evidence):
 @every_run
 def test_permuting_models_changes_nothing(measure, evidence):
     order = np.random.default_rng(4).permutation(len(evidence["design.pair"]))
-    assert_same(run(measure, evidence), run(measure, along(evidence, "model", order)))
+    before, after = run(measure, evidence), run(measure, along(evidence, "model", order))
+    if isinstance(before, PerModelExample):
+        np.testing.assert_allclose(after.values, before.values[order], rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(after.reason_code, before.reason_code[order])
+    else:
+        assert_same(before, after)
 
 
 @every_measure

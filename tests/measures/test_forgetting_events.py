@@ -71,12 +71,13 @@ def test_never_learned_is_the_far_end_and_never_zero():
     assert np.isnan(found.stderr).all()  # all models agree on a count: its error is unknown
 
 
-def test_undefined_below_two_members_or_without_presentations():
-    member = np.array([[1, 1], [0, 1], [0, 1]], np.int8)
-    shown = np.array([[5, 5], [5, 0], [5, 0]])
-    found = forgetting_events(np.zeros((3, 2), int), np.ones((3, 2), int), shown, member)
-    assert np.isnan(found.values).all()
-    assert found.reason(1) == "a member of fewer than 2 models"
+def test_undefined_without_members_or_presentations():
+    member = np.array([[0, 1, 1], [0, 1, 0]], np.int8)
+    shown = np.array([[5, 0, 5], [5, 0, 5]])
+    found = forgetting_events(np.zeros((2, 3), int), np.ones((2, 3), int), shown, member)
+    np.testing.assert_array_equal(np.isnan(found.values), [True, True, False])
+    assert found.reason(1) == "a member of no model"
+    assert np.isnan(found.stderr[2])  # a single model
 
 
 @pytest.mark.parametrize("epochs", [[0, 4], [4], [0]])
@@ -93,3 +94,14 @@ def test_coin_flips_have_their_closed_form():
     truth = 9 / 4 + 10 / 2**10
     assert abs(found.values.mean() - truth) < 4 * found.values.std() / np.sqrt(3000)
     assert 0.93 <= np.mean((found.low <= truth) & (truth <= found.high)) <= 0.97
+
+
+@pytest.mark.parametrize(("members", "covered"), [(4, 0.2), (16, 0.55), (32, 0.8)])
+def test_rare_models_that_never_learn_are_missed_by_the_interval(members, covered):
+    """One model in twenty stands at 60 presentations, the others at half an event: the docstring names these."""
+    rng = np.random.default_rng(8)
+    never = rng.random((members, 4000)) < 0.05
+    count, first = rng.poisson(0.5, never.shape), np.where(never, 0, 1)
+    found = forgetting_events(count, first, np.full(never.shape, 60), np.ones(never.shape, np.int8))
+    truth = 0.05 * 60 + 0.95 * 0.5
+    assert np.mean((found.low <= truth) & (truth <= found.high)) == pytest.approx(covered, abs=0.03)

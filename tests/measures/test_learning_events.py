@@ -63,12 +63,12 @@ def test_by_hand():
 
 
 @every_form
-def test_fewer_than_two_members_is_undefined(name):
+def test_without_a_member_it_is_undefined_and_with_one_its_error_is(name):
     run = make_evidence(seed=2, models=4, examples=3)
     member = np.array([[1, 0, 1], [0, 0, 1], [0, -1, -1], [0, 0, 0]], np.int8)
     found = FORMS[name][0](run[f"trajectory.{name}"], run["trajectory.epochs"], member)
-    np.testing.assert_array_equal(np.isnan(found.values), [True, True, False])
-    assert found.reason(0) == "a member of fewer than 2 models"
+    np.testing.assert_array_equal(np.isnan(found.values), [False, True, False])
+    assert found.reason(1) == "a member of no model"
     assert np.isnan([found.stderr[0], found.low[0], found.high[0]]).all()
 
 

@@ -154,3 +154,53 @@ def test_difference_of_undefined_is_undefined():
 def test_pairing_of_unequal_replicates_is_refused(count):
     with pytest.raises(BadInput, match="same 3 or more replicates"):
         difference(scalar(2, 1.0, range(count)), scalar(1, 1.0, range(5)), paired=True)
+
+
+def test_intervals_of_bounded_figures_are_cut():
+    x = np.array([0.2, 0.9, 1.0, 1.0, 1.0])
+    single = np.full(5, -1)
+    wide = jackknife(lambda kept: float(x[kept].mean()), single)
+    cut = jackknife(lambda kept: float(x[kept].mean()), single, bounds=(0.0, 1.0))
+    assert wide.high > 1.0
+    assert cut.high == 1.0
+    assert (cut.value, cut.stderr, cut.low) == (wide.value, wide.stderr, wide.low)
+    unknown = jackknife(lambda kept: 0.25, single, bounds=(0.0, 1.0))
+    assert np.isnan([unknown.low, unknown.high]).all()
+
+
+def test_a_difference_of_bounded_figures_is_cut_at_their_distance():
+    before, after = scalar(1.0, 0.4, range(4)), scalar(0.2, 0.4, range(4))
+    assert difference(after, before, paired=False).low < -1.0
+    cut = difference(after, before, paired=False, bounds=(0.0, 1.0))
+    assert cut.low == -1.0
+    assert difference(before, after, paired=False, bounds=(0.0, 1.0)).high == 1.0
+
+
+def test_more_comparisons_make_wider_intervals():
+    before, after = scalar(0.0, 3.0, range(6)), scalar(1.0, 4.0, range(6))
+    one = difference(after, before, paired=False)
+    ten = difference(after, before, paired=False, comparisons=10)
+    degrees = 625 / (81 / 5 + 256 / 5)
+    assert one.high == pytest.approx(1 + 5 * stats.t.ppf(0.975, degrees))
+    assert ten.high == pytest.approx(1 + 5 * stats.t.ppf(0.9975, degrees))
+    assert ten.stderr == one.stderr
+
+
+def test_simultaneous_intervals_hold_all_at_once():
+    """Eight true nulls, 1,500 trials: each interval alone errs somewhere in about 1 - .95^8 = .34 of them."""
+    rng = np.random.default_rng(9)
+    alone = together = 0
+    for _ in range(1500):
+        x = rng.normal(size=(10, 8))
+        replicates = (x.sum(0) - x) / 9
+        figures = [
+            scalar(float(v), 1.0, r)
+            for v, r in zip(x.mean(0), replicates.T, strict=True)
+        ]
+        zero = scalar(0.0, 1.0, np.zeros(10))
+        for comparisons in (1, 8):
+            found = [difference(f, zero, paired=True, comparisons=comparisons) for f in figures]
+            wrong = any(not f.low <= 0 <= f.high for f in found)
+            alone, together = (alone + wrong, together) if comparisons == 1 else (alone, together + wrong)
+    assert alone / 1500 > 0.28
+    assert 0.03 <= together / 1500 <= 0.065

@@ -18,6 +18,9 @@ def ratio_grid(
 ) -> Design:
     """Independent subsets at every ratio, the models of one ratio standing together.
 
+    A share ratio^models_per_ratio of the examples is in every model of a ratio and has no held-out answer there:
+    at .9 it takes 22 models to leave 10 % and 44 to leave 1 %.
+
     Source: Jiang et al. 2021, arXiv:2002.03206 (consistency profiles over training set sizes).
 
     Example:

@@ -11,7 +11,8 @@ from byrote.designs.half_subset_pairs import half_subset_pairs
 def two_splits(examples: int, models: int, *, epochs: int | None = None, rng: np.random.Generator) -> Design:
     """A first phase on half A and a second on half B; the mate of each model goes the other way round.
 
-    `epochs` is the length of the second phase; None takes the recipe's.
+    `epochs` is the length of the second phase; None takes the recipe's. Each phase has its own schedule, and its own
+    checkpoints from 0 on; as many checkpoints as epochs and one more time forgetting to the epoch.
 
     Source: Maini et al. 2022, arXiv:2210.15031 (second-split forgetting).
 

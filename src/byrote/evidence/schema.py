@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from byrote.axes import CHECKPOINT, CLASS, EXAMPLE, MODEL, QUERY
+from byrote.axes import AUGMENTATION, CHECKPOINT, CLASS, EXAMPLE, MODEL, QUERY
 from byrote.errors import BadInput
 
 
@@ -65,7 +65,7 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
     "outputs": _outputs(EXAMPLE),
     # the same on held-out examples
     "heldout": _outputs(QUERY),
-    # answers on the training examples in evaluation mode at the checkpoints
+    # answers on the training examples in evaluation mode at the checkpoints of the last phase
     "trajectory": {
         "log_odds": Quantity(_TRAJECTORY, "float32", "nat", "z_y - logsumexp of the other logits"),
         "logit_margin": Quantity(_TRAJECTORY, "float32", "logit", "z_y - the largest other logit"),
@@ -76,7 +76,19 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
         ),
         "probability": Quantity(_TRAJECTORY, "float32", "probability", "of the label", ("log_odds", expit)),
         "loss": Quantity(_TRAJECTORY, "float32", "nat", "cross-entropy of the label", ("log_odds", loss_of)),
-        "epochs": Quantity((CHECKPOINT,), "int64", "epoch", "epochs done at each checkpoint; 0 is the initial network"),
+        "epochs": Quantity(
+            (CHECKPOINT,), "int64", "epoch", "epochs of the phase done at each checkpoint; 0 is its start"
+        ),
+    },
+    # the same at the checkpoints of the first phase, which in most designs is the only one
+    "first_phase": {
+        "correct": Quantity(_TRAJECTORY, "bool", "", "the label's logit is strictly the largest"),
+        "epochs": Quantity((CHECKPOINT,), "int64", "epoch", "epochs of the phase done at each checkpoint"),
+        "member": Quantity((MODEL, EXAMPLE), "int8", "", "1 shown in the first phase, 0 not, -1 unknown"),
+    },
+    # answers to augmented forms of the training examples, evaluation mode, at the end of a phase
+    "augmented": {
+        "log_odds": Quantity((MODEL, AUGMENTATION, EXAMPLE), "float32", "nat", "z_y - logsumexp of the other logits"),
     },
     # what the training step itself saw, before its update, in training mode, augmented; reduced while it streamed
     "presentation": {
@@ -97,6 +109,9 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
     "design": {
         "member": Quantity((MODEL, EXAMPLE), "int8", "", "1 trained on, 0 not, -1 unknown"),
         "pair": Quantity((MODEL,), "int64", "", "complementary pair that the model belongs to; -1 = none"),
+        "ratio": Quantity((MODEL,), "float64", "share", "share of the examples of known membership trained on"),
+        "withdrawn": Quantity((MODEL, EXAMPLE), "bool", "", "shown in an earlier phase and not in the last one"),
+        "repetitions": Quantity((EXAMPLE,), "int64", "", "the most times that any epoch of any model shows it"),
     },
     "data": {
         "label": Quantity((EXAMPLE,), "int64", "class", "the label trained on"),

@@ -24,7 +24,8 @@ def member_average(
 ) -> PerExample:
     """Mean over the models where `seen`, one row a model, with a t interval over those models.
 
-    They are independent: of a complementary pair only one model has the example.
+    They are independent: of a complementary pair only one model has the example. The error of a single model is
+    unknown.
     """
     running = RunningMoments(seen.shape[1])
     with np.errstate(invalid="ignore", over="ignore"):
@@ -35,7 +36,7 @@ def member_average(
         moments.mean,
         mean_interval(moments, bounds=bounds),
         [
-            ("a member of fewer than 2 models", moments.count < 2),
+            ("a member of no model", moments.count == 0),
             ("a model's record of it is not finite", ~np.isfinite(moments.mean)),
         ],
         counts={"members": moments.count, **counts},

@@ -36,7 +36,7 @@ def area_under_margin(
         mean over members k of -logit_margin_sum[k, i] / presentations[k, i];
         a model that was never shown the example does not count
     Undefined:
-        nan where fewer than 2 models were trained on the example and shown it.
+        nan where no model was trained on the example and shown it; the error is nan below 2.
 
     Example:
         >>> shown = np.full((2, 1), 10, np.int32)
@@ -80,7 +80,7 @@ def area_under_margin_checkpoint(
         mean over members k of -sum_c w_c logit_margin[k, c, i] / sum_c w_c,
         with w_c the share of each recorded epoch in a sum over all of them (epoch_weights)
     Undefined:
-        nan where fewer than 2 models were trained on the example.
+        nan where no model was trained on the example; the error is nan below 2.
 
     Example:
         >>> z = np.array([[[-3.0], [1.0]], [[-2.0], [2.0]]])

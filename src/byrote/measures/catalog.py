@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from typing import Literal, ParamSpec, TypeVar
 
 from byrote.errors import BadInput
-from byrote.results import Result
+from byrote.results import PerExample, Result
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Result)
@@ -53,6 +53,12 @@ class Measure:
     def title(self) -> str:
         """The first line of the docstring: what the number means."""
         return inspect.getdoc(self.function).splitlines()[0]  # type: ignore[union-attr]
+
+    @property
+    def scores_examples(self) -> bool:
+        """Whether the result is one value an example."""
+        stated = inspect.signature(self.function).return_annotation
+        return stated in ("PerExample", PerExample)
 
     @property
     def parameters(self) -> dict[str, str]:

@@ -36,7 +36,7 @@ def cumulative_sample_loss(
         mean over members k of sum_c w_c loss[k, c, i],
         where w turns the recorded epochs into a sum over all from the first to the last (epoch_weights)
     Undefined:
-        nan where fewer than 2 models were trained on the example.
+        nan where no model was trained on the example; the error is nan below 2.
 
     Example:
         >>> l = np.array([[[2.0], [0.5]], [[3.0], [0.5]]])
@@ -44,7 +44,9 @@ def cumulative_sample_loss(
         array([3.])
 
     Differs:
-        Where not every epoch was recorded, the loss is taken as linear between two that were.
+        Where not every epoch was recorded, the loss is taken as linear between two that were. The interval is
+        Student's over members, which is a little too narrow for skewed losses: on digits it holds .91 with 4 members
+        and .93 with 32, for log-normal sums with sigma 1 .81 and .89.
     """
     weights = epoch_weights(epochs)
     return member_average((weights @ model for model in loss), member == 1, bounds=(0.0, np.inf), counts={})
@@ -74,7 +76,7 @@ def cumulative_sample_loss_presentation(
     Formula:
         mean over members k of loss_sum[k, i]; a model that was never shown the example does not count
     Undefined:
-        nan where fewer than 2 models were trained on the example and shown it.
+        nan where no model was trained on the example and shown it; the error is nan below 2.
 
     Example:
         >>> shown = np.full((2, 1), 10, np.int32)
@@ -84,7 +86,7 @@ def cumulative_sample_loss_presentation(
 
     Differs:
         The loss of the training step itself (training mode, augmented, before its update) instead of an
-        evaluation after each epoch.
+        evaluation after each epoch. Its interval is as that of `cumulative_sample_loss`.
     """
     seen = (member == 1) & (presentations > 0)
     return member_average(loss_sum, seen, bounds=(0.0, np.inf), counts={})

@@ -42,7 +42,7 @@ def forgetting_events(
         mean over members k of forgetting_count[k, i] where first_learned[k, i] > 0, else presentations[k, i];
         a model that was never shown the example does not count
     Undefined:
-        nan where fewer than 2 models were trained on the example and shown it; the error alone is nan where
+        nan where no model was trained on the example and shown it; the error alone is nan below 2 or where
         all of them agree.
 
     Example:
@@ -54,7 +54,10 @@ def forgetting_events(
     Differs:
         Definition 8 is silent on examples that are never learned; they stand at the number of presentations,
         as in the authors' code, and the count `never_learned` says in how many models. Models are averaged,
-        not summed.
+        not summed. The interval is Student's over members and knows of such models only where there was one: if
+        one model in twenty never learns an example of otherwise half an event in 60 presentations, it holds .2 with
+        4 members, .55 with 16 and .8 with 32. On digits it holds .94, and .7 for the 3 % of the examples that some
+        model never learned.
     """
     seen = (member == 1) & (presentations > 0)
     rows = (
@@ -90,7 +93,7 @@ def forgetting_events_checkpoint(
         mean over members k of #{c : correct[k, c, i] and not correct[k, c + 1, i]} over the trained
         checkpoints, or their number where correct[k, c, i] holds at none of them
     Undefined:
-        nan where fewer than 2 models were trained on the example; the error alone is nan where all of them
+        nan where no model was trained on the example; the error alone is nan below 2 or where all of them
         agree.
 
     Example:
@@ -100,7 +103,8 @@ def forgetting_events_checkpoint(
 
     Differs:
         Checkpoints miss what happens between them, so that this is at most the count over all epochs. The
-        initial network (epoch 0) is left out.
+        initial network (epoch 0) is left out. The interval misses rare models that never learn an example, as
+        that of `forgetting_events` does.
 
     Raises:
         BadInput: fewer than 2 checkpoints of a trained network.

@@ -98,11 +98,12 @@ class _Answers(NamedTuple):
     def lead(self, sharpness: float) -> Float[np.ndarray, " example"]:
         """How far the label's log-probability is above the mean of the others, weighted by their sharpened share."""
         weights = np.exp(sharpness * self.below)
-        return self.own - self.largest_other - (weights * self.below).sum(-1) / weights.sum(-1)
+        return np.asarray(self.own - self.largest_other - (weights * self.below).sum(-1) / weights.sum(-1))
 
     def certainty(self, sharpness: float) -> Float[np.ndarray, " example"]:
         """Sharpened probability of the label."""
-        return expit(sharpness * (self.own - self.largest_other) - np.log(np.exp(sharpness * self.below).sum(-1)))
+        others = np.log(np.exp(sharpness * self.below).sum(-1))
+        return np.asarray(expit(sharpness * (self.own - self.largest_other) - others))
 
     def likelihoods(self, model: LabelModel) -> tuple[np.ndarray, np.ndarray]:
         """Log-likelihood of each given label as a wrong one and as a right one."""

@@ -36,7 +36,7 @@ def learning_events(
         mean over members k of sum_c w_c (1 - probability[k, c, i]) / sum_c w_c,
         with w_c the share of each recorded epoch in a sum over all of them (epoch_weights)
     Undefined:
-        nan where fewer than 2 models were trained on the example.
+        nan where no model was trained on the example; the error is nan below 2.
 
     Example:
         >>> v = np.array([[[.1], [.9]], [[.3], [.5]]])
@@ -77,7 +77,7 @@ def learning_events_top_confidence(
         mean over members k of sum_c w_c (1 - top_confidence[k, c, i]) / sum_c w_c,
         with w_c the share of each recorded epoch in a sum over all of them (epoch_weights)
     Undefined:
-        nan where fewer than 2 models were trained on the example.
+        nan where no model was trained on the example; the error is nan below 2.
 
     Example:
         >>> v = np.array([[[.5], [.9]], [[.5], [.7]]])
@@ -118,7 +118,7 @@ def learning_events_entropy(
         mean over members k of sum_c w_c entropy[k, c, i] / sum_c w_c,
         with w_c the share of each recorded epoch in a sum over all of them (epoch_weights)
     Undefined:
-        nan where fewer than 2 models were trained on the example.
+        nan where no model was trained on the example; the error is nan below 2.
 
     Example:
         >>> v = np.array([[[.5], [.1]], [[.6], [.4]]])
@@ -160,7 +160,7 @@ def learning_events_accuracy(
         mean over members k of sum_c w_c [correct[k, c, i] = 0] / sum_c w_c,
         with w_c the share of each recorded epoch in a sum over all of them (epoch_weights)
     Undefined:
-        nan where fewer than 2 models were trained on the example.
+        nan where no model was trained on the example; the error is nan below 2.
 
     Example:
         >>> v = np.array([[[False], [True]], [[False], [False]]])
@@ -201,7 +201,7 @@ def learning_events_loss(
         mean over members k of sum_c w_c loss[k, c, i] / sum_c w_c,
         with w_c the share of each recorded epoch in a sum over all of them (epoch_weights)
     Undefined:
-        nan where fewer than 2 models were trained on the example.
+        nan where no model was trained on the example; the error is nan below 2.
 
     Example:
         >>> v = np.array([[[2.], [1.]], [[3.], [0.]]])

@@ -56,7 +56,9 @@ def noisy_label_memorization(
         array([[0., 1.], [1., 1.]])
 
     Differs:
-        The source trains one model; here many are averaged, each over the examples it was trained on.
+        The source trains one model; here many are averaged, each over the examples it was trained on. The share
+        stays that of one model: more models narrow its interval and do not move it, unlike the average precision
+        of a score that is averaged over them.
     """
     shares = _shares(correct, label_noise, member)
     unit = units(pair)

@@ -54,8 +54,8 @@ def agresti_caffo(
     One success and one failure are added to each side before the normal interval is formed; it is clipped to
     [-1, 1] and reaches at least to the raw difference. It holds to .93 or better at the rates .01 to .99 that
     the tests enumerate, with 16 to 64 trials a side, and with 8 against 8 to 32. Between those rates it dips
-    to .923 at 16 and .906 at 8; with 4 on one side, or 8 against 64, it falls to .88. Both sides are taken as
-    independent.
+    to .923 at 16 and .906 at 8; with 4 on one side, or 8 against 64, it falls to .88. With 3 a side it holds .886
+    at those rates and .866 between them. Both sides are taken as independent.
 
     Undefined:
         nan where a side has no trials.

@@ -10,7 +10,9 @@ from scipy.special import stdtrit
 
 from byrote.errors import BadInput, TooFewModels
 from byrote.results import Scalar
-from byrote.stats.intervals import UPPER
+from byrote.stats.intervals import UPPER, Bounds
+
+UNBOUNDED: Bounds = (-np.inf, np.inf)
 
 
 def units(pair: Int[np.ndarray, " model"]) -> Int[np.ndarray, " model"]:
@@ -45,12 +47,13 @@ def jackknife(
     *,
     groups: int = 40,
     examples: int = 0,
+    bounds: Bounds = UNBOUNDED,
 ) -> Scalar:
     """A figure pooled over examples, with the error that comes from the models.
 
     `statistic` gets the mask of the models kept. A pair is left out as a whole, a model of pair -1 alone;
-    more than `groups` units are dealt out to `groups` parts, and a part is left out at a time. `examples` is
-    passed on.
+    more than `groups` units are dealt out to `groups` parts, and a part is left out at a time. The interval is
+    cut at the `bounds` of the figure; `examples` is passed on.
 
     Undefined:
         the value where the statistic of all models is nan; the error where that of a part is, or where all
@@ -77,7 +80,7 @@ def jackknife(
     if np.isnan(value):
         return _undefined("the statistic is undefined with all models", len(pair), examples)
     replicates = np.array([statistic(part != g) for g in range(count)], dtype=np.float64)
-    return from_replicates(value, replicates, models=len(pair), examples=examples)
+    return from_replicates(value, replicates, models=len(pair), examples=examples, bounds=bounds)
 
 
 def parts(pair: Int[np.ndarray, " model"], *, groups: int = 40) -> Int[np.ndarray, " model"]:
@@ -85,8 +88,17 @@ def parts(pair: Int[np.ndarray, " model"], *, groups: int = 40) -> Int[np.ndarra
     return units(pair) % groups
 
 
-def from_replicates(value: float, replicates: Float[np.ndarray, " left_out"], *, models: int, examples: int) -> Scalar:
+def from_replicates(
+    value: float,
+    replicates: Float[np.ndarray, " left_out"],
+    *,
+    models: int,
+    examples: int,
+    bounds: Bounds = UNBOUNDED,
+) -> Scalar:
     """The figure of all models with the error that its delete-one replicates give.
+
+    The interval is cut at the `bounds` of the figure: an AUROC reaches no further than 0 to 1.
 
     Undefined:
         the value where it is nan; the error where a replicate is, or with fewer than 3, or where all agree.
@@ -96,16 +108,21 @@ def from_replicates(value: float, replicates: Float[np.ndarray, " left_out"], *,
     count = len(replicates)
     stderr = float(spread(replicates)) if count >= 3 else float("nan")
     reach = float(stdtrit(count - 1, UPPER)) * stderr if count >= 3 else float("nan")
+    low, high = _within(bounds, value, reach)
     return Scalar(
         value=value,
         stderr=stderr,
-        low=value - reach,
-        high=value + reach,
+        low=low,
+        high=high,
         models=models,
         examples=examples,
         note="" if np.isfinite(stderr) else _why_unknown(count),
         replicates=replicates,
     )
+
+
+def _within(bounds: Bounds, value: float, reach: float) -> tuple[float, float]:
+    return tuple(np.clip([value - reach, value + reach], *bounds).tolist())
 
 
 def _why_unknown(count: int) -> str:
@@ -114,11 +131,17 @@ def _why_unknown(count: int) -> str:
     return "the error is unknown: leaving models out changes nothing or is undefined"
 
 
-def difference(after: Scalar, before: Scalar, *, paired: bool) -> Scalar:
+def difference(
+    after: Scalar, before: Scalar, *, paired: bool, bounds: Bounds = UNBOUNDED, comparisons: int = 1
+) -> Scalar:
     """After minus before. `paired` says that both come from the same units, left out in the same order.
 
+    `bounds` are those of either figure, so that the difference lies within plus and minus their distance. The
+    intervals of that many `comparisons` hold all at once at 95 % (Bonferroni).
+
     Formula:
-        paired: the jackknife of the differences of replicates; otherwise sqrt(a^2 + b^2)
+        paired: the jackknife of the differences of replicates; otherwise sqrt(a^2 + b^2);
+        the interval reaches t(1 - .025 / comparisons) standard errors
     Undefined:
         nan where either figure is, with its reason.
 
@@ -147,12 +170,13 @@ def difference(after: Scalar, before: Scalar, *, paired: bool) -> Scalar:
         stderr = float(np.hypot(after.stderr, before.stderr))
         degrees = _satterthwaite(after, before)
     value = after.value - before.value
-    reach = float(stdtrit(degrees, UPPER)) * stderr
+    reach = float(stdtrit(degrees, 1.0 - (1.0 - UPPER) / comparisons)) * stderr
+    low, high = _within((bounds[0] - bounds[1], bounds[1] - bounds[0]), value, reach)
     return Scalar(
         value=value,
         stderr=stderr,
-        low=value - reach,
-        high=value + reach,
+        low=low,
+        high=high,
         models=models,
         examples=examples,
         replicates=replicates,

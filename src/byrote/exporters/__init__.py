@@ -1,0 +1,1 @@
+"""Exporters: evidence of a run in the form that other programs take."""

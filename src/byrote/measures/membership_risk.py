@@ -1,0 +1,147 @@
+"""Membership risk: how surely an attacker tells, of one example, the models that trained on it from the others."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+from jaxtyping import Float, Int, Int8
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from byrote.measures._assemble import per_example
+from byrote.measures.catalog import measure
+from byrote.results import PerExample
+from byrote.stats.intervals import UPPER, Interval, adjusted_rate
+from byrote.stats.jackknife import units
+
+LEAST_MODELS = 4
+_HALVINGS = 50
+
+
+@measure(
+    needs=("outputs.log_odds", "design.member", "design.pair"),
+    unit="probability",
+    range=(0.0, 1.0),
+    higher="easier to recognise as a member",
+    source="Carlini et al. 2022, arXiv:2112.03570; interval: Newcombe 2006, Stat. Med. 25(4), method 5",
+    section="5.1",
+    domain="security",
+    level="example",
+    evaluation="probabilistic",
+    by_example=True,
+)
+def membership_risk(
+    log_odds: Float[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+    pair: Int[np.ndarray, " model"],
+) -> PerExample:
+    r"""Chance that a model trained on the example is surer of its label than one that was not; .5 is no risk.
+
+    Formula:
+        mean over models k with i and l without it, mates of each other aside, of
+        1[x[k, i] > x[l, i]] + 1/2 1[x[k, i] = x[l, i]], x the log-odds; its interval has the variance that Hanley & McNeil give it at each of its ends, times the ratio,
+        where above 1, of the jackknife's variance over pairs to that over single models
+    Undefined:
+        nan with fewer than 4 models on a side.
+
+    Example:
+        >>> m = np.array([[1], [0], [1], [0], [1], [0], [1], [0]], np.int8)
+        >>> x = np.array([[3.0], [1.0], [2.0], [0.0], [0.5], [-1.0], [4.0], [-2.0]])
+        >>> membership_risk(x, m, np.repeat([0, 1, 2, 3], 2)).values.round(3)
+        array([0.917])
+
+    Differs:
+        Within an example LiRA's score with equal variances rises with the log-odds, the direction being known:
+        training on an example makes a model surer of it. Scores of different targets, each with a direction of its
+        own from its own references, do not compare within one example: their chance is .45 to .46 where
+        membership plays no part, simulated with 8 to 64 models. Mates are not compared: they answer an example less
+        alike than other models do (on digits with a correlation of -.6), as its neighbours are in one or the other.
+    """
+    sides = member == 1, member == 0
+    counts = [side.sum(0) for side in sides]
+    finite = np.isfinite(log_odds)
+    broken = (~finite & (member >= 0)).any(0)
+    unit = units(pair)
+    wins, trials = _comparisons(np.where(finite, log_odds, 0.0), sides, unit)
+    compared = trials.sum(0)
+    risk = wins.sum(0) / np.where(compared, compared, np.nan)
+    few = np.minimum(*counts) < LEAST_MODELS
+    share = np.where(few | broken, 0.5, risk)
+    influence = (wins - share * trials) / np.maximum(compared, 1.0)
+    inflation = _pairs_widen(influence, unit)
+    return per_example(
+        risk,
+        _newcombe(share, compared, counts, inflation),
+        [
+            (f"fewer than {LEAST_MODELS} models were trained on it", counts[0] < LEAST_MODELS),
+            (f"fewer than {LEAST_MODELS} models were not trained on it", counts[1] < LEAST_MODELS),
+            ("a model's log-odds are not finite", broken),
+        ],
+        counts={"members": counts[0], "nonmembers": counts[1]},
+        models=len(member),
+        note="the risk that the models at hand show; an attacker with the logits, or a better attack, may do better",
+    )
+
+
+def _comparisons(
+    values: np.ndarray, sides: tuple[np.ndarray, np.ndarray], unit: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each model the half of its comparisons with the other side that the member won, and their half number.
+
+    A comparison counts half with each of its two models; one of mates counts with neither.
+    """
+    inside, outside = sides
+    below = _ranks(values, inside | outside)
+    below -= np.where(inside, _ranks(values, inside), _ranks(values, outside))
+    trials = np.where(inside, outside.sum(0), np.where(outside, inside.sum(0), 0)).astype(np.float64)
+    wins = np.where(inside, below, np.where(outside, trials - below, 0.0))
+    for mates in (np.flatnonzero(unit == one) for one in range(unit.max(initial=-1) + 1)):
+        for member, other in permutations(mates.tolist(), 2):
+            split = inside[member] & outside[other]
+            won = np.where(values[member] > values[other], 1.0, 0.5 * (values[member] == values[other]))
+            for model in (member, other):
+                wins[model] -= np.where(split, won, 0.0)
+                trials[model] -= split
+    return wins / 2, trials / 2
+
+
+def _ranks(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Rank of each chosen value among those chosen, by example; what is not chosen stands behind."""
+    if not len(values):
+        return values.astype(np.float64)
+    return np.asarray(rankdata(np.where(chosen, values, np.inf), axis=0))
+
+
+def _pairs_widen(influence: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Variance of the risk with models of a unit taken together, over that of independent models; at least 1."""
+    together = np.zeros((unit.max(initial=-1) + 1, influence.shape[1]))
+    for model, row in enumerate(influence):
+        together[unit[model]] += row
+    alone = (influence**2).sum(0)
+    ratio = (together**2).sum(0) / np.where(alone > 0, alone, 1.0)
+    return np.maximum(np.where(alone > 0, ratio, 1.0), 1.0)
+
+
+def _variance(risk: np.ndarray, compared: np.ndarray, counts: list[np.ndarray]) -> np.ndarray:
+    """Hanley & McNeil's, for `compared` pairs of a member and a non-member that share models with each other."""
+    number = np.maximum(compared, 1.0)
+    more = (number / np.maximum(counts[0], 1) + number / np.maximum(counts[1], 1)) / 2 - 1
+    shared = (1 - risk) / (2 - risk) + risk / (1 + risk)
+    return np.asarray(risk * (1 - risk) * (1 + np.maximum(more, 0.0) * shared) / number)
+
+
+def _newcombe(risk: np.ndarray, compared: np.ndarray, counts: list[np.ndarray], inflation: np.ndarray) -> Interval:
+    """Ends at which the observed risk is just as far away as their own variance allows, by halving."""
+    ends = []
+    for outer in (0.0, 1.0):
+        near, far = risk.copy(), np.full(risk.shape, outer)
+        for _ in range(_HALVINGS):
+            middle = (near + far) / 2
+            allowed = ndtri(UPPER) * np.sqrt(inflation * _variance(middle, compared, counts))
+            within = np.abs(risk - middle) <= allowed
+            near, far = np.where(within, middle, near), np.where(within, far, middle)
+        ends.append(far)
+    fewest = np.minimum(*counts)
+    stderr = np.sqrt(inflation * _variance(adjusted_rate(risk * fewest, fewest), compared, counts))
+    return Interval(stderr, *ends)

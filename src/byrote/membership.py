@@ -1,0 +1,179 @@
+"""A membership attack on every model of a run: how well it does, with whom, and how it does where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int8
+from scipy.special import expit
+
+from byrote.errors import BadInput, MissingEvidence
+from byrote.evidence.schema import quantity
+from byrote.measures._references import References
+from byrote.measures.catalog import find
+from byrote.results import Curve, PerModelExample, Scalar
+from byrote.run import Run
+from byrote.stats.attack_figures import Slices, attack_figures, null_auc
+
+#: Groups of at least so many examples have figures of their own; of more than `MOST_GROUPS` the largest do.
+LEAST_IN_GROUP = 10
+MOST_GROUPS = 50
+DECILES = 10
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AttackFigures:
+    """What an attack achieves against the models of a run.
+
+    `figures` are pooled over all targets: `auc`, `balanced_accuracy`, `tpr_at_fpr_…`, `precision_at_fpr_…_prior_…`.
+    `slices` has `auc` and `tpr_at_fpr_0.01` by axis ("class", "group", "control", "memorization") and value; in the
+    last axis 10 is the tenth of the examples that is memorized most. `null` is the AUC where membership was swapped
+    at random, `references` the median number of models that an attacker had.
+    """
+
+    attack: str
+    figures: Mapping[str, Scalar]
+    null: Scalar
+    curve: Curve
+    slices: Mapping[str, Mapping[str, Mapping[str, Scalar]]]
+    references: int
+    models: int
+    examples: int
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"AttackFigures({self.attack}: AUC {self.figures['auc']!r}, null {self.null.value:.3f}, "
+            f"{self.models} targets, {self.references} reference models, {self.examples} examples)"
+        )
+
+
+def membership_attack(
+    run: Run,
+    key: str = "lira",
+    *,
+    options: Mapping[str, Any] | None = None,
+    draws: int = 20,
+    seed: int = 0,
+) -> AttackFigures:
+    """Attack each reference model of a run with the help of the others.
+
+    Args:
+        run: a run of at least 8 models, in pairs unless members were drawn independently.
+        key: the attack: `lira`, `rmia`, `loss_attack`, … or another measure of scores by model and example.
+        options: the attack's own settings, as `{"gamma": 2.0}`.
+        draws: how often membership is swapped at random for the null.
+        seed: fixes these draws.
+
+    Raises:
+        BadInput: the key is no attack.
+        MissingEvidence: the attack needs what was not recorded.
+        TooFewModels: the models cannot support it.
+    """
+    entry, settings, models = find(key), dict(options or {}), run.models()
+    arguments = {name: run.load(need, models) for name, need in entry.parameters.items()}
+    member, pair = run.load("design.member", models), run.load("design.pair", models)
+
+    def scores(kept: np.ndarray, membership: np.ndarray) -> PerModelExample:
+        given = {
+            name: _of_models(need, membership if need == "design.member" else arguments[name], kept)
+            for name, need in entry.parameters.items()
+        }
+        result = entry.function(**given, **settings)
+        if not isinstance(result, PerModelExample):
+            raise BadInput(
+                f"The measure {key!r} is no membership attack: it does not score each model and example.",
+                hint="lira, rmia, loss_attack, entropy_attack and margin_attack do, and their variants.",
+            )
+        return result
+
+    def attack(kept: Bool[np.ndarray, " model"], membership: Int8[np.ndarray, "model example"]) -> np.ndarray:
+        return scores(kept, membership).values
+
+    whole = scores(np.ones(len(models), bool), member)
+    slices, notes = _slices(run, models, member, pair)
+    found = attack_figures(attack, member, pair, slices)
+    undefined = int((whole.reason_code != 0).sum())
+    if undefined:
+        notes.append(f"{undefined:,} of {whole.values.size:,} scores are undefined and left out")
+    by_axis: dict[str, dict[str, Mapping[str, Scalar]]] = {}
+    for name, figures in found.slices.items():
+        axis, _, value = name.partition(":")
+        by_axis.setdefault(axis, {})[value] = figures
+    return AttackFigures(
+        attack=key,
+        figures=found.figures,
+        null=null_auc(attack, member, pair, rng=np.random.default_rng([seed, 4]), draws=draws),
+        curve=found.curve,
+        slices=by_axis,
+        references=int(np.median(whole.references)),
+        models=len(models),
+        examples=len(run.ids),
+        notes=tuple(notes),
+    )
+
+
+def _of_models(need: str, array: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    return array[kept] if quantity(need).dims[0] == "model" else array
+
+
+def _slices(run: Run, models: np.ndarray, member: np.ndarray, pair: np.ndarray) -> tuple[Slices, list[str]]:
+    """The groups of examples of a run that have figures of their own, and what there is to say of them."""
+    masks, notes = _fixed_slices(run)
+    try:
+        probability = expit(run.load("outputs.log_odds", models))
+    except MissingEvidence as error:
+        notes.append(f"no figures by memorization: {error.message}")
+        probability = None
+    else:
+        notes.append(
+            "tenths of memorization go by label_memorization[probability] over each target's reference models, so that "
+            "a target does not choose its own examples"
+        )
+
+    def slices(kept: Bool[np.ndarray, " model"]) -> dict[str, np.ndarray]:
+        if probability is None:
+            return masks
+        tenth = memorization_tenths(probability[kept], member[kept], pair[kept])
+        return masks | {f"memorization:{number}": tenth == number for number in range(1, DECILES + 1)}
+
+    return slices, notes
+
+
+def _fixed_slices(run: Run) -> tuple[dict[str, np.ndarray], list[str]]:
+    masks = {f"class:{name}": run.labels == number for number, name in enumerate(run.class_names)}
+    masks = {name: mask for name, mask in masks.items() if mask.any()}
+    notes = []
+    kinds = {f"control:{kind}": run.controls.mask(run.ids, kind) for kind in run.controls.kinds()}
+    if kinds:
+        masks |= kinds | {"control:clean": ~np.any(list(kinds.values()), axis=0)}
+    if run.dataset is not None and run.dataset.groups is not None:
+        names, counts = np.unique(run.dataset.groups, return_counts=True)
+        large = np.argsort(-counts, kind="stable")[:MOST_GROUPS]
+        chosen = [number for number in large if counts[number] >= LEAST_IN_GROUP]
+        masks |= {f"group:{names[number]}": run.dataset.groups == names[number] for number in chosen}
+        if len(chosen) < len(names):
+            notes.append(
+                f"{len(chosen)} of {len(names)} groups have figures: at most {MOST_GROUPS}, of {LEAST_IN_GROUP} or more"
+            )
+    return masks, notes
+
+
+def memorization_tenths(
+    probability: Float[np.ndarray, "model example"], member: Int8[np.ndarray, "model example"], pair: np.ndarray
+) -> Int8[np.ndarray, "model example"]:
+    """For each target the tenth, 1 to 10, in which an example's label memorization over its references lies.
+
+    0 where it is undefined.
+    """
+    references = References(probability, member, pair)
+    tenths = np.zeros(probability.shape, np.int8)
+    for target, tenth in enumerate(tenths):
+        gap = references.without(target, 1).mean - references.without(target, 0).mean
+        known = np.flatnonzero(np.isfinite(gap))
+        order = known[np.argsort(gap[known], kind="stable")]
+        tenth[order] = 1 + np.arange(len(order)) * DECILES // max(len(order), 1)
+    return tenths

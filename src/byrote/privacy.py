@@ -1,0 +1,231 @@
+"""A privacy audit in one training run: canaries that joined by coins, and the ε that guessing them proves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from byrote.auditing import Progress, audit
+from byrote.changes.change import Context
+from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
+from byrote.data.dataset import Dataset
+from byrote.designs.coins import coins
+from byrote.designs.design import Design, one_phase
+from byrote.errors import BadInput
+from byrote.recipes.algorithm import TrainingRecipe
+from byrote.run import Run
+from byrote.stats.privacy_bounds import EpsilonBound, GaussianBound, ceiling, one_run_epsilon, one_run_gaussian
+
+#: The method "fixed" guesses this share of the canaries on either side unless told otherwise: with a
+#: hundred or more, fair coins hardly ever put so few on one side that a guess must be wrong.
+SHARE = 1 / 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyAudit:
+    """What one training run proves about its privacy.
+
+    `epsilon` is a lower bound at `delta`; `ceiling` is what the same guesses would have shown had all been right, and
+    `limit` the most that so many canaries can ever show. `gaussian` is a sharper claim for mechanisms whose privacy is
+    that of a Gaussian one, as DP-SGD's nearly is. `members` of the `canaries` joined, `measured` of them count (half
+    in a split), and `correct` of so many `guesses` were right. `method` says how the number of guesses was chosen,
+    `notes` what the figures do not say.
+    """
+
+    epsilon: float
+    delta: float
+    confidence: float
+    ceiling: float
+    limit: float
+    canaries: int
+    members: int
+    measured: int
+    guesses: int
+    correct: int
+    method: str
+    gaussian: GaussianBound
+    run: Run
+    notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"PrivacyAudit(ε ≥ {self.epsilon:.3g} at δ = {self.delta:g} with {self.confidence:.0%} confidence; "
+            f"{self.correct} of {self.guesses} guesses right, all right would show {self.ceiling:.3g})"
+        )
+
+
+def audit_privacy(
+    dataset: Dataset,
+    recipe: TrainingRecipe,
+    *,
+    canaries: int = 500,
+    delta: float = 1e-5,
+    confidence: float = 0.95,
+    method: str = "fixed",
+    k: int | None = None,
+    mislabel: bool = True,
+    references: int = 0,
+    heldout: Dataset | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    device: str | None = None,
+    progress: Progress | bool = True,
+) -> PrivacyAudit:
+    """Train once with canaries that join by a fair coin each, and bound from below the ε that the recipe can have.
+
+    A canary's score is its final log-odds, higher = more likely a member. The same call goes on with a run that was
+    stopped, and gives the same audit.
+
+    Args:
+        dataset: what to train on.
+        recipe: how to train.
+        canaries: how many examples may or may not join; the bound's ceiling grows with their logarithm.
+        delta: the δ at which ε is bounded.
+        confidence: one minus the chance that the bound exceeds the truth.
+        method: "fixed", "split" or "bonferroni": how the number of guesses is chosen, as in `one_run_epsilon`.
+        k: for "fixed", guess so many canaries "in" and as many "out"; a third of them each unless given.
+        mislabel: give the canaries a wrong label, which a network can only learn by rote; otherwise they stay as
+            they are, and the bound says less.
+        references: this many models that train without any canary; their mean log-odds are taken off the scores,
+            so that examples which are hard for every model do not look like non-members. It helps canaries that
+            keep their labels; mislabelled ones are told apart better without.
+        heldout: examples that no model trains on, for accuracy.
+        out: the run folder; `runs/<dataset's name>+privacy` unless given.
+        seed: fixes canaries, coins, the order of ties, initial weights, orders and noise.
+        workers: training processes.
+        device: "cpu" or "cuda".
+        progress: False for silence.
+
+    Raises:
+        BadInput: too few canaries to show anything, too few examples for so many, or a method and a k that do not go
+            together; what `byrote.audit` raises.
+    """
+    size = _size(canaries, method, k)
+    _check(canaries, delta, confidence, method, size)
+    dataset, rows = with_canaries(dataset, canaries, mislabel=mislabel, seed=seed)
+    run = audit(
+        dataset,
+        recipe,
+        heldout=heldout,
+        design=privacy_design(len(dataset), rows, references=references, seed=seed),
+        out=Path(out) if out is not None else Path("runs") / f"{dataset.name}+privacy",
+        seed=seed,
+        workers=workers,
+        device=device,
+        checkpoints=2,
+        progress=progress,
+    )
+    scores, joined = canary_scores(run, rows)
+    bound, gaussian = (
+        measure(
+            scores,
+            joined,
+            delta=delta,
+            confidence=confidence,
+            method=method,
+            k_plus=size,
+            k_minus=size,
+            rng=np.random.default_rng([seed, 6]),
+        )
+        for measure in (one_run_epsilon, one_run_gaussian)
+    )
+    assert isinstance(gaussian, GaussianBound)
+    return PrivacyAudit(
+        epsilon=bound.epsilon,
+        delta=delta,
+        confidence=confidence,
+        ceiling=bound.ceiling,
+        limit=ceiling(canaries, delta=delta, confidence=confidence),
+        canaries=canaries,
+        members=int(joined.sum()),
+        measured=bound.canaries,
+        guesses=bound.guesses,
+        correct=bound.correct,
+        method=method,
+        gaussian=gaussian,
+        run=run,
+        notes=_notes(bound, references),
+    )
+
+
+def with_canaries(dataset: Dataset, canaries: int, *, mislabel: bool, seed: int) -> tuple[Dataset, np.ndarray]:
+    """The dataset with its canaries, mislabelled if asked, and their rows; examples that are controls are none.
+
+    Raises:
+        BadInput: there are not so many examples.
+    """
+    rng = np.random.default_rng([seed, 4])
+    if not 0 < canaries < len(dataset):
+        raise BadInput(
+            f"The number of canaries must lie between 1 and {len(dataset) - 1}, for {dataset.name!r} has "
+            f"{len(dataset)} examples. Got {canaries}."
+        )
+    if not mislabel:
+        return dataset, np.sort(rng.choice(len(dataset), canaries, replace=False))
+    planted = SymmetricLabelNoise(canaries / len(dataset)).apply(dataset, Context(dataset=dataset, rng=rng))
+    return planted, np.flatnonzero(planted.targets != dataset.targets)
+
+
+def privacy_design(examples: int, rows: np.ndarray, *, references: int, seed: int) -> Design:
+    """One target that each canary joins by a fair coin, and references without any canary."""
+    design = coins(examples, 1, canaries=rows, rng=np.random.default_rng([seed, 5]))
+    if not references:
+        return design
+    member = np.ones((references, examples), np.uint8)
+    member[:, rows] = 0
+    return design.joined(one_phase("without_canaries", member))
+
+
+def canary_scores(run: Run, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The target's log-odds of the canaries, less the references' mean where there are any; and who joined."""
+    target = run.models("target")
+    scores = run.load("outputs.log_odds", target)[0, rows].astype(np.float64)
+    if len(run.design.models_of("reference")):
+        scores = scores - run.load("outputs.log_odds", run.models("reference"))[:, rows].mean(0)
+    return scores, run.design.member[target[0], rows] == 1
+
+
+def _size(canaries: int, method: str, k: int | None) -> int | None:
+    """How many are guessed on either side; None where the method chooses."""
+    if method != "fixed":
+        if k is not None:
+            raise BadInput(f"The method {method!r} chooses k itself. Got k = {k}.", hint="leave k out.")
+        return None
+    return round(SHARE * canaries) if k is None else k
+
+
+def _check(canaries: int, delta: float, confidence: float, method: str, size: int | None) -> None:
+    """Refuse before anything trains what the bound would refuse after: a rehearsal in which every guess is right."""
+    joined = np.arange(canaries) % 2 == 0
+    one_run_epsilon(
+        joined.astype(np.float64),
+        joined,
+        delta=delta,
+        confidence=confidence,
+        method=method,
+        k_plus=size,
+        k_minus=size,
+        rng=np.random.default_rng(0),
+    )
+
+
+def _notes(bound: EpsilonBound, references: int) -> tuple[str, ...]:
+    chosen = {
+        "fixed": "The number of guesses was fixed before the scores were seen.",
+        "split": f"One half of the canaries chose among {bound.candidates} numbers of guesses, the other measured.",
+        "bonferroni": f"The largest bound of {bound.candidates}, each at a level divided by {bound.candidates}.",
+    }
+    notes = [
+        f"With {bound.confidence:.0%} confidence this training is not (ε, {bound.delta:g})-differentially private for "
+        f"any ε below {bound.epsilon:.3g}; neighbours are data sets with and without one canary.",
+        "A lower bound is no guarantee: a small one, even 0, does not prove privacy. Another attack, other canaries or "
+        "more of them may show more.",
+        chosen[bound.method],
+        "The Gaussian bound presumes that the privacy is that of a Gaussian mechanism; of others it bounds no ε.",
+    ]
+    if references:
+        notes.append(f"Scores are log-odds less their mean over {references} models that no canary was shown to.")
+    return tuple(notes)

@@ -1,0 +1,101 @@
+"""Files that others wrote: plain arrays are read, and nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from jaxtyping import Shaped
+from numpy.lib.npyio import NpzFile
+
+from byrote.errors import BadInput
+
+CONVERT = (
+    "byrote unpickles nothing, because a pickle can run any code; where the file is pickled and you trust it, load it "
+    "yourself and save plain arrays with np.save or np.savez."
+)
+
+
+def read_array(path: Path) -> Shaped[np.ndarray, "..."]:
+    """The array of an `.npy` file.
+
+    Raises:
+        BadInput: the file is missing, pickled, damaged, or holds several arrays.
+    """
+    with _told(path), path.open("rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, NpzFile):
+            raise BadInput(f"The file {str(path)!r} holds several arrays where one is wanted.")
+        array: np.ndarray = loaded
+        return array
+
+
+def names_in(path: Path) -> tuple[str, ...]:
+    """The names of the arrays of an `.npz` file.
+
+    Raises:
+        BadInput: see `read_arrays`.
+    """
+    with _archive(path) as archive:
+        return tuple(archive.files)
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Arrays of an `.npz` file by name.
+
+    Raises:
+        BadInput: the file is missing, pickled, damaged, holds a single array, or lacks one of the names.
+    """
+    with _archive(path) as archive:
+        missing = [name for name in names if name not in archive.files]
+        if missing:
+            raise BadInput(
+                f"The file {str(path)!r} holds no array {', '.join(map(repr, missing))}; it holds "
+                f"{', '.join(map(repr, sorted(archive.files)[:10])) or 'none'}."
+            )
+        return {name: archive[name] for name in names}
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[NpzFile]:
+    with _told(path), path.open("rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if not isinstance(loaded, NpzFile):
+            raise BadInput(f"The file {str(path)!r} holds one array where an .npz with several is wanted.")
+        with loaded:
+            yield loaded
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise BadInput(f"There is no file {str(path)!r}.") from None
+    except OSError as error:
+        raise BadInput(f"The file {str(path)!r} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, EOFError, BadZipFile) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise BadInput(
+            f"The file {str(path)!r} cannot be read as plain NumPy arrays: {reason}.", hint=CONVERT
+        ) from None
+
+
+def natural(path: Path) -> tuple[tuple[int, int | str], ...]:
+    """A sorting key that puts `run-2` before `run-10`.
+
+    Example:
+        >>> sorted([Path("run-10"), Path("run-2")], key=natural)[0].name
+        'run-2'
+    """
+    parts = re.split(r"(\d+)", str(path))
+    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in parts)
+
+
+def text(names: Shaped[np.ndarray, " example"]) -> tuple[str, ...]:
+    """File names, which NumPy may hold as bytes, as text."""
+    return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist())

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from byrote.comparing import compare, rank_correlation, top_recall
+from small import small_audit
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return small_audit(tmp_path_factory.mktemp("runs") / "small", models=12)
+
+
+@pytest.fixture(scope="module")
+def comparison(run):
+    return compare(run)
+
+
+def test_rank_correlation_leaves_out_what_is_undefined():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, 50))
+    one[:5] = np.nan
+    assert rank_correlation(one, other) == pytest.approx(spearmanr(one[5:], other[5:]).statistic)
+    assert np.isnan(rank_correlation(np.ones(9), other[:9]))
+    assert np.isnan(rank_correlation(one[:7], other[:7]))
+
+
+def test_top_recall_counts_ties_by_their_chance():
+    assert top_recall(np.zeros(10), np.arange(10.0), 0.2) == pytest.approx(0.2)
+    assert top_recall(np.arange(10.0), np.arange(10.0), 0.2) == 1.0
+    assert top_recall(-np.arange(10.0), np.arange(10.0), 0.5) == 0.0
+
+
+def test_top_recall_is_the_mean_of_random_tie_breaks():
+    rng = np.random.default_rng(0)
+    score, yardstick = rng.integers(0, 4, (2, 40)).astype(float)
+    broken = []
+    for _ in range(4_000):
+        tops = [set(np.argsort(-(x + rng.random(40) * 1e-6))[:8]) for x in (score, yardstick)]
+        broken.append(len(tops[0] & tops[1]) / 8)
+    assert top_recall(score, yardstick, 0.2) == pytest.approx(np.mean(broken), abs=0.01)
+
+
+def test_every_score_stands_beside_label_memorization(run, comparison):
+    named = {proxy.measure.key: proxy for proxy in comparison.proxies}
+    assert "label_memorization" not in named
+    assert {"cumulative_sample_loss", "area_under_margin", "label_memorization[probability]"} <= set(named)
+    loss = named["cumulative_sample_loss"]
+    whole = run.measure("cumulative_sample_loss").values, run.measure("label_memorization").values
+    assert loss.rank_correlation.value == pytest.approx(rank_correlation(*whole))
+    assert loss.rank_correlation.low < loss.rank_correlation.value < loss.rank_correlation.high
+    assert set(loss.average_precision) == {"label_noise"}
+    assert loss.average_precision["label_noise"].value > 0.5
+
+
+def test_best_agreement_comes_first(comparison):
+    values = [proxy.rank_correlation.value for proxy in comparison.proxies]
+    known = [value for value in values if not np.isnan(value)]
+    assert known == sorted(known, reverse=True)
+    assert values[: len(known)] == known
+
+
+def test_one_training_is_that_of_single_networks(run, comparison):
+    named = {proxy.measure.key: proxy for proxy in comparison.proxies}
+    assert named["label_memorization[probability]"].one_training is None  # it takes an ensemble
+    yardstick = run.measure("label_memorization").values
+    each = [
+        rank_correlation(run.measured_on("cumulative_sample_loss", np.array([m])).values, yardstick)
+        for m in run.models("full")
+    ]
+    assert named["cumulative_sample_loss"].one_training.value == pytest.approx(np.mean(each))
+
+
+def test_a_run_without_full_models_has_no_single_training(tmp_path):
+    found = compare(small_audit(tmp_path / "run", full=0))
+    assert all(proxy.one_training is None for proxy in found.proxies)
+
+
+def test_reliability_is_below_one_and_said(comparison):
+    assert 0 < comparison.reliability < 1
+    assert any(f"reliability of {comparison.reliability:.2f}" in note for note in comparison.notes)
