@@ -62,8 +62,9 @@ class Calibration:
             BadInput: the file is no calibration.
         """
         try:
-            plain = json.loads(Path(path).read_text(encoding="utf-8"))
-            return cls(**{name: np.array(v, np.float64) if isinstance(v, list) else v for name, v in plain.items()})
+            plain: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            arrays: Any = {name: np.array(v, np.float64) if isinstance(v, list) else v for name, v in plain.items()}
+            return cls(**arrays)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise BadInput(
                 f"The file {str(path)!r} is no calibration ({type(error).__name__}).",

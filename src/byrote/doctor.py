@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from byrote.train.resources import available_memory
 from byrote.train.threads import one_thread
 
-NEEDED = ("byrote", "torch", "numpy", "scipy", "safetensors", "pyarrow", "matplotlib")
-EXTRAS = {"scikit-learn": "byrote[digits]", "datasets": "byrote[huggingface]"}
+NEEDED = ("byrote", "torch", "numpy", "scipy", "safetensors", "pyarrow", "matplotlib", "scikit-learn")
+EXTRAS = {"datasets": "byrote[huggingface]"}
 
 
 def examine() -> list[tuple[str, str, str]]:

@@ -1,10 +1,6 @@
-import sys
-
 import numpy as np
-import pytest
 
 from byrote.data import Display, digits
-from byrote.errors import BadInput
 
 
 def test_the_digits():
@@ -39,9 +35,3 @@ def test_ids_are_positions_in_scikit_learn():
         positions = [int(one.removeprefix("digits-")) for one in part.ids]
         assert np.array_equal(part.targets, bunch.target[positions])
         assert np.array_equal(part.inputs[:, 0] * 16, bunch.images[positions])
-
-
-def test_without_scikit_learn_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(BadInput, match=r"not installed\. Hint: pip install 'byrote\[digits\]'"):
-        digits()

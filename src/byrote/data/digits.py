@@ -7,24 +7,15 @@ from jaxtyping import Bool, Int
 
 from byrote.data.arrays import from_arrays
 from byrote.data.dataset import Dataset
-from byrote.errors import BadInput
 
 HELD_OUT = 0.2
 _SPLIT_SEED = 20_250_101
 
 
 def digits() -> tuple[Dataset, Dataset]:
-    """The training and the held-out digits; the split is fixed, by class, a fifth held out.
+    """The training and the held-out digits; the split is fixed, by class, a fifth held out."""
+    from sklearn.datasets import load_digits
 
-    Raises:
-        BadInput: scikit-learn is not installed.
-    """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise BadInput(
-            "The digits come with scikit-learn, which is not installed.", hint="pip install 'byrote[digits]'"
-        ) from None
     bunch = load_digits()
     whole = from_arrays(
         (bunch.images / 16).astype(np.float32),
