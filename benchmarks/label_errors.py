@@ -2,8 +2,9 @@
 
 Medians over 10 plantings, seeds 10 to 19. The scores are named beforehand: examples are ranked by cumulative sample
 loss and flagged where the label error probability is above one half. Cleanlab gets out-of-sample probabilities of five
-networks of the same recipe, each trained on four fifths, as its documentation advises, and its own defaults. Bars: average precision
-.98, precision and recall of the flags .93. `--quick` takes 2 plantings and 16 models under the same bars.
+networks of the same recipe, each trained on four fifths, as its documentation advises, and its own defaults. Bars:
+average precision .98, precision and recall of the flags .93. `--quick` takes 2 plantings and 16 models under the same
+bars.
 
 Usage: python benchmarks/label_errors.py [--quick]
 """

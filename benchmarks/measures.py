@@ -24,7 +24,9 @@ from byrote.measures.catalog import Measure, catalog
 from byrote.measures.influence import influence
 from byrote.run import BLOCK_BYTES
 
-MODELS, EXAMPLES, CHECKPOINTS = 1000, 60_000, 20
+MODELS, EXAMPLES, CHECKPOINTS, CLASSES = 1000, 60_000, 20, 10
+#: Logits are kept while they fit into a gigabyte.
+LOGIT_MODELS = 256
 
 
 def evidence(need: str, sizes: dict[str, int], rng: np.random.Generator) -> np.ndarray:
@@ -34,7 +36,9 @@ def evidence(need: str, sizes: dict[str, int], rng: np.random.Generator) -> np.n
     if need == "design.member":
         first = rng.integers(0, 2, (sizes["model"] // 2, sizes["example"]), dtype=np.int8)
         return np.stack([first, 1 - first], axis=1).reshape(sizes["model"], sizes["example"])
-    if need == "trajectory.epochs":
+    if need == "design.ratio":
+        return np.full(sizes["model"], 0.5)
+    if need in ("trajectory.epochs", "first_phase.epochs"):
         return np.arange(sizes["checkpoint"])
     expected = quantity(need)
     shape = tuple(sizes[dim] for dim in expected.dims)
@@ -63,13 +67,13 @@ def gigabytes_of(function: Callable[[], object]) -> float:
     return peak / 1e9
 
 
-def over_blocks(entry: Measure, examples: int, rng: np.random.Generator) -> tuple[float, float]:
+def over_blocks(entry: Measure, models: int, examples: int, rng: np.random.Generator) -> tuple[float, float]:
     """Seconds and GB of one measure over all examples; one that is not by example takes them as one block."""
-    checkpoints = CHECKPOINTS if any(need.startswith("trajectory.") for need in entry.needs) else 1
-    size = max(1, BLOCK_BYTES // (8 * MODELS * checkpoints * len(entry.needs))) if entry.by_example else examples
+    checkpoints = CHECKPOINTS if any("checkpoint" in quantity(need).dims for need in entry.needs) else 1
+    size = max(1, BLOCK_BYTES // (8 * models * checkpoints * len(entry.needs))) if entry.by_example else examples
     seconds = gigabytes = 0.0
     for start in range(0, examples, size):
-        sizes = {"model": MODELS, "example": min(size, examples - start), "checkpoint": CHECKPOINTS}
+        sizes = {"model": models, "example": min(size, examples - start), "checkpoint": CHECKPOINTS, "class": CLASSES}
         arguments = {name: evidence(need, sizes, rng) for name, need in entry.parameters.items()}
         call = partial(entry.function, **arguments)
         if not start:
@@ -87,9 +91,10 @@ def main() -> None:
     figures: dict[str, float] = {"examples": examples}
     bars: dict[str, float] = {}
     for key, entry in catalog().items():
-        if key == "influence":
+        if key == "influence" or entry.attacks:  # attacks have a benchmark of their own
             continue
-        figures[f"{key} seconds"], figures[f"{key} GB"] = over_blocks(entry, examples, rng)
+        models = LOGIT_MODELS if "outputs.logits" in entry.needs else MODELS
+        figures[f"{key} seconds"], figures[f"{key} GB"] = over_blocks(entry, models, examples, rng)
         bars |= {f"{key} seconds": 60.0, f"{key} GB": 2.0}
     models, trained, queries = (500, 20_000, 2_000) if options.quick else (2_000, 50_000, 10_000)
     sizes = {"model": models, "example": trained, "query": queries}

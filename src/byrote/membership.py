@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int8
 from scipy.special import expit
 
-from byrote.errors import BadInput, MissingEvidence
+from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.schema import quantity
-from byrote.measures._references import References
+from byrote.measures._references import References, refuse_leaks
 from byrote.measures.catalog import find
 from byrote.results import Curve, PerModelExample, Scalar
 from byrote.run import Run
@@ -124,8 +124,9 @@ def _slices(run: Run, models: np.ndarray, member: np.ndarray, pair: np.ndarray) 
     """The groups of examples of a run that have figures of their own, and what there is to say of them."""
     masks, notes = _fixed_slices(run)
     try:
+        refuse_leaks(member, pair)
         probability = expit(run.load("outputs.log_odds", models))
-    except MissingEvidence as error:
+    except (MissingEvidence, TooFewModels) as error:
         notes.append(f"no figures by memorization: {error.message}")
         probability = None
     else:

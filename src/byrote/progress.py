@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -11,6 +13,7 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
+    TaskProgressColumn,
     TextColumn,
 )
 from rich.text import Text
@@ -33,13 +36,15 @@ class Silent:
 
 
 class _TimeLeft(ProgressColumn):
-    """Time left, by the probe's estimate at first and by what is done later."""
+    """Time left, by an estimate at first, where there is one, and by what is done later."""
 
     def render(self, task: Task) -> Text:
         estimate, elapsed = task.fields["estimate"], task.elapsed or 0.0
         share = (task.completed - task.fields["first"]) / max(task.total - task.fields["first"], 1e-9)
         if share > 0.05:
             estimate = elapsed / share
+        if estimate is None:
+            return Text("")
         left = max(0, round(estimate - elapsed))
         return Text(f"{left // 60}:{left % 60:02d} left", style="progress.remaining")
 
@@ -83,3 +88,20 @@ class Terminal:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+@contextmanager
+def measuring(console: Console | None = None) -> Iterator[Callable[[float], None]]:
+    """A bar on standard error, with time left, for as long as the block runs; what it yields takes the share done."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TaskProgressColumn(),
+        _TimeLeft(),
+        console=console or Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task("measuring and writing the report", total=1.0, estimate=None, first=0.0)
+    with bar:
+        yield lambda share: bar.update(task, completed=share)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from byrote.changes.card import Row, card
 from byrote.results import Scalar
@@ -17,13 +20,14 @@ def figure(value: float, *replicates: float) -> Scalar:
     return from_replicates(value, np.array(replicates, np.float64), models=2 * len(replicates), examples=10)
 
 
-def row(before: Scalar, after: Scalar, better: str = "lower", *, paired: bool = True) -> Row:
+def row(before: Scalar, after: Scalar, better: str = "lower", *, paired: bool = True, judged: bool = True) -> Row:
     return Row(
         name="figure",
         before=before,
         after=after,
         difference=difference(after, before, paired=paired),
         better=better,  # type: ignore[arg-type]
+        judged=judged,
     )
 
 
@@ -115,3 +119,73 @@ def test_measures_that_one_run_lacks_are_left_out(made: tuple[Run, Run]) -> None
     assert "learning_events" not in {figure.name for figure in card(*made).rows}
     made[1].measure("learning_events")
     assert "learning_events" in {figure.name for figure in card(*made).rows}
+
+
+def child_of(before: Run, after: Run, forget: list[str]) -> Run:
+    """The second run as a changed form of the first, about these examples."""
+    told = {"folder": str(before.folder), "change": {"name": "made"}, "forget": forget}
+    return dataclasses.replace(after, manifest=dataclasses.replace(after.manifest, parent=told))
+
+
+def test_a_row_that_is_not_judged_has_no_verdict() -> None:
+    assert row(HIGH, LOW, judged=False).verdict == "no verdict"
+    assert row(HIGH, HIGH, judged=False).verdict == "the same"
+
+
+def test_intervals_of_all_rows_with_a_verdict_hold_at_once(made: tuple[Run, Run]) -> None:
+    for run in made:
+        run.measure("learning_events")
+        run.measure("cumulative_sample_loss")
+    compared = card(*made)
+    verdicts = [found for found in compared.rows if found.judged and not np.isnan(found.difference.low)]
+    assert len(verdicts) >= 2
+    # 4 pairs: the 97.5 % point of Student's t with 3 degrees of freedom, and that at 1 - .025 / rows
+    reach = stats.t.ppf(1 - 0.025 / len(verdicts), 3) / 3.182446
+    for found in verdicts:
+        alone = difference(found.after, found.before, paired=True)
+        assert found.difference.high - found.difference.value == pytest.approx(
+            reach * (alone.high - alone.value), rel=1e-5
+        )
+    assert any(f"those of all {len(verdicts)} rows with a verdict hold at once" in note for note in compared.notes)
+
+
+def test_imported_models_share_members_and_pairs_and_no_known_seeds(made: tuple[Run, Run]) -> None:
+    assert "the models of both runs have the same members and pairs" in card(*made).notes[0]
+    assert not any("seeds" in note for note in card(*made).notes)
+
+
+def test_differences_of_shares_stay_within_one(made: tuple[Run, Run]) -> None:
+    for found in card(*made).rows:
+        if found.name.startswith(("accuracy", "label memorization")):
+            reach = 1.0 if found.name.startswith("accuracy") else 2.0
+            assert not found.difference.low < -reach
+            assert not found.difference.high > reach
+
+
+def test_examples_to_forget_are_measured_by_the_half_that_did_not_choose_them(made: tuple[Run, Run]) -> None:
+    before, after = made
+    values = before.measure("label_memorization").values  # type: ignore[union-attr]
+    top = np.argsort(-values, kind="stable")[:4]
+    compared = card(before, child_of(before, after, before.ids[top].tolist()))
+    rows = {found.name: found for found in compared.rows}
+    found = rows["label memorization of the examples to forget"]
+    assert found.judged
+    assert found.before.examples == 4
+    assert {"label memorization of the rest"} < rows.keys()
+    (note,) = [note for note in compared.notes if "examples to forget" in note]
+    assert "half of the pairs choose the 4 most memorized examples" in note
+    assert "are among the examples to forget" in note
+
+
+def test_what_the_first_run_took_out_by_its_own_scores_leaves_no_verdict(
+    made: tuple[Run, Run], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    before = made[0]
+    smaller = make_run(tmp_path_factory.mktemp("smaller") / "run", examples=36)
+    gone = sorted(set(before.ids) - set(smaller.ids))
+    chosen = card(before, child_of(before, smaller, gone))
+    assert {found.verdict for found in chosen.rows} <= {"no verdict", "no error known", ""}
+    assert any("4 examples of the first run are not in the second" in note for note in chosen.notes)
+    other = card(before, smaller)
+    assert all(found.judged for found in other.rows)
+    assert not any("own scores" in note for note in other.notes)

@@ -8,7 +8,9 @@ from byrote.stats.ranking import auroc
 from measures.evidence import half_subset_pairs
 
 
-def gaussian(rng: np.random.Generator, models: int, examples: int, *, gap: float, shift: float = 0.0, spread: float = 0.0):
+def gaussian(
+    rng: np.random.Generator, models: int, examples: int, *, gap: float, shift: float = 0.0, spread: float = 0.0
+):
     """Log-odds of complementary pairs: members `gap` standard deviations higher, models and examples scattered."""
     member, pair = half_subset_pairs(rng, models, examples)
     size = np.exp(spread * rng.normal(size=examples))

@@ -85,6 +85,7 @@ def make_evidence(
     evidence["design.member"] = np.where(rng.random(member.shape) < unknown, -1, member).astype(np.int8)
     evidence["design.pair"] = pair
     evidence |= _phases(rng, evidence)
+    evidence |= _read_off_networks(rng, member)
     for array in evidence.values():
         array.setflags(write=False)
     return evidence
@@ -102,6 +103,14 @@ def _phases(rng: np.random.Generator, evidence: Evidence) -> Evidence:
         "design.withdrawn": (member == 1) & canary,
         "design.repetitions": np.where(canary & (rng.random(len(canary)) < 0.5), 4, 1),
     }
+
+
+def _read_off_networks(rng: np.random.Generator, member: np.ndarray) -> Evidence:
+    pull = rng.exponential(1.0, (2, *member.shape)) * np.where(member == 1, 0.4, 1.0)
+    moved = rng.normal(0, 1.0, (2, *member.shape)) + (member == 1)
+    names = ("gradients.gradient_norm", "last_layer.gradient_norm")
+    shifts = ("last_layer.displacement", "last_layer.log_odds_displacement")
+    return dict(zip((*names, *shifts), (*pull.astype(np.float32), *moved.astype(np.float32)), strict=True))
 
 
 def _presentations(rng: np.random.Generator, member: np.ndarray) -> Evidence:

@@ -23,7 +23,7 @@ def test_agrees_with_the_slow_loop(pairs, examples, seed):
             assert np.isnan(found.values[i])
             assert found.reason(i).startswith("fewer than 4 models were")
             continue
-        compared = [(x[k, i], x[l, i]) for k in inside for l in outside if pair[k] != pair[l]]
+        compared = [(x[k, i], x[j, i]) for k in inside for j in outside if pair[k] != pair[j]]
         won = [(a > b) + (a == b) / 2 for a, b in compared]
         assert found.values[i] == pytest.approx(np.mean(won))
 
@@ -61,7 +61,6 @@ def test_closed_form_and_coverage(pairs, likeness, gap):
     truth = stats.norm.cdf(gap / np.sqrt(2))
     assert found.values.mean() == pytest.approx(truth, abs=4 * found.values.std() / np.sqrt(4000))
     covered = np.mean((found.low <= truth) & (truth <= found.high))
-    print(pairs, likeness, gap, covered)
     assert covered >= (0.9 if pairs <= 8 else 0.935)
     assert covered <= 0.99 or likeness > 0 or pairs < 8
 

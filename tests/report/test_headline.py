@@ -2,11 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from byrote.report.facts import Facts, facts
 from byrote.report.headline import headline
-from byrote.results import Scalar
+from byrote.results import PerExample, Scalar
 from byrote.run import Run
+from byrote.stats.intervals import agresti_caffo
 from report.made import make_run
 
 
@@ -64,3 +66,46 @@ def test_what_is_undefined_is_said_with_its_reason(run: Run, found: Facts) -> No
     assert answers["Could they memorize at all?"].startswith("Unknown")
     assert shown.tiles[2].figures[0].error == "nobody knows"
     assert shown.warning
+
+
+def test_clear_cases_lie_above_the_line_that_is_in_use(run: Run, found: Facts) -> None:
+    values = np.array([0.9, 0.6, 0.3, 0.0])
+    memorization = PerExample(
+        values=values,
+        stderr=np.full(4, 0.1),
+        low=values - 0.35,
+        high=np.minimum(values + 0.35, 1.0),
+        reason_code=np.zeros(4, np.int64),
+        models=16,
+    )
+    answer = dict(headline(run, replace(found, memorization=memorization)).answers)["How sure is this?"]
+    # three reach 0.25; the intervals of two lie above 0, that of one above 0.25
+    assert "Of the 3 examples at or above 0.25, 1 have a 95 % interval wholly above 0.25" in answer
+    assert "chance puts about one in forty there at most" in answer
+
+
+@pytest.mark.parametrize("trials", [4, 8, 16, 32, 64])
+def test_an_example_below_the_line_is_clear_by_chance_once_in_forty(trials: int) -> None:
+    """All outcomes at the largest difference that is not above 0.25, by rates of 0, .01, .02 …"""
+    right_in, right_out = np.meshgrid(np.arange(trials + 1), np.arange(trials + 1), indexing="ij")
+    every = np.full(right_in.shape, trials)
+    clear = agresti_caffo(right_in, every, right_out, every).low > 0.25
+    rates = np.linspace(0.25, 1.0, 76)
+    chance = [stats.binom.pmf(np.arange(trials + 1), trials, rate) for rate in (rates[:, None], rates[:, None] - 0.25)]
+    assert np.einsum("ri,ij,rj->r", chance[0], clear, chance[1]).max() < 0.027
+
+
+def test_the_corrected_share_comes_first(run: Run, found: Facts) -> None:
+    changed = replace(found, memorized=figure(0.14, 0.007), memorized_corrected=figure(0.119, 0.006))
+    shown = headline(run, changed)
+    assert shown.title.startswith("11.9 ± 0.6 % of these 40 examples")
+    assert "14.0 ± 0.7 % of them are there" in shown.lead
+    assert [f.value for f in shown.tiles[0].figures] == ["11.9 %", "14.0 %"]
+
+
+def test_the_score_named_beforehand_comes_before_the_best_of_many(run: Run, found: Facts) -> None:
+    answer = dict(headline(run, found).answers)["Does the method find what is known?"]
+    named, best = answer.index("cumulative_sample_loss, the score named beforehand"), answer.index("Best of")
+    assert named < best
+    assert "(8 models; both rise with more models)" in answer
+    assert answer.endswith("the best of many looks better than it is.")

@@ -65,6 +65,20 @@ def test_says_what_was_found(whole: Page) -> None:
     assert "Read these figures with care" not in whole.text
 
 
+def test_the_ranking_says_how_many_models_its_figures_rest_on(whole: Page) -> None:
+    assert "best first, by 8 models" in whole.text
+    assert "more models scatter less, and put planted examples further up" in whole.text
+    assert "Only cumulative_sample_loss was named before anything was measured" in whole.text
+
+
+def test_tells_what_share_is_done(tmp_path: Path) -> None:
+    heard: list[float] = []
+    write_report(make_run(tmp_path / "run"), heard.append)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+    assert 0.85 < heard[-2] < 0.95  # the page itself takes a part as well
+
+
 def test_policy_allows_the_pages_own_style_and_pictures_and_nothing_else(whole: Page) -> None:
     (policy,) = [e.attributes["content"] for e in whole.all("meta") if "http-equiv" in e.attributes]
     style = re.search(r"<style>(.*?)</style>", whole.html, re.DOTALL)

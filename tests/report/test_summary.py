@@ -1,7 +1,12 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from byrote.report.summary import percent
+from byrote.report.facts import NAMED, Facts, facts
+from byrote.report.summary import percent, sentences
 from byrote.results import Scalar
+from report.made import make_run
 
 
 @pytest.mark.parametrize(
@@ -21,3 +26,54 @@ def test_an_undefined_share_says_why() -> None:
     nan = float("nan")
     undefined = Scalar(value=nan, stderr=nan, low=nan, high=nan, models=4, examples=9, reason="no members")
     assert percent(undefined) == "an undefined share (no members)"
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    return facts(make_run(tmp_path_factory.mktemp("summary") / "run"))
+
+
+def of(value: float) -> Scalar:
+    return Scalar(value=value, stderr=0.01, low=0.0, high=1.0, models=8, examples=40)
+
+
+def with_precision(found: Facts, named: float, others: float) -> Facts:
+    changed = [
+        replace(d, average_precision=of(named if d.measure.key == NAMED else others), auroc=of(0.9))
+        for d in found.detections
+    ]
+    return replace(found, detections=tuple(sorted(changed, key=lambda d: -d.average_precision.value)))
+
+
+def test_the_score_named_beforehand_is_quoted_first(found: Facts) -> None:
+    lines = sentences(with_precision(found, 0.8, 0.9))
+    (first,) = [
+        i for i, line in enumerate(lines) if line.startswith("cumulative_sample_loss, the score named beforehand")
+    ]
+    assert (
+        "average precision 0.800 ± 0.010, AUROC 0.900 ± 0.010 (8 models; both rise with more models)." in lines[first]
+    )
+    assert lines[first + 1].startswith(f"Best of {len(found.detections)} scores is ")
+    assert lines[first + 1].endswith("the best of many looks better than it is.")
+
+
+def test_where_the_named_score_is_the_best_it_is_quoted_once(found: Facts) -> None:
+    lines = sentences(with_precision(found, 0.95, 0.9))
+    assert f"It is also the best of {len(found.detections)} scores." in lines
+    assert sum("average precision" in line for line in lines) == 1
+
+
+def test_where_it_was_not_measured_the_best_keeps_its_caveat(tmp_path: Path) -> None:
+    lines = sentences(facts(make_run(tmp_path / "run", trajectories=False)))
+    assert not any("named beforehand" in line for line in lines)
+    assert any(line.endswith("the best of many looks better than it is.") for line in lines)
+
+
+def test_the_corrected_share_is_told_with_the_plain_one(found: Facts) -> None:
+    assert (
+        "12.5 % of the examples have an estimated label memorization of at least 0.25 (8 models" in sentences(found)[0]
+    )
+    first = sentences(replace(found, memorized=of(0.14), memorized_corrected=of(0.12)))[0]
+    assert first.startswith(
+        "12.0 ± 1.0 % of the examples have a label memorization of at least 0.25 (8 models; 14.0 ± 1.0 %"
+    )

@@ -193,10 +193,7 @@ def test_simultaneous_intervals_hold_all_at_once():
     for _ in range(1500):
         x = rng.normal(size=(10, 8))
         replicates = (x.sum(0) - x) / 9
-        figures = [
-            scalar(float(v), 1.0, r)
-            for v, r in zip(x.mean(0), replicates.T, strict=True)
-        ]
+        figures = [scalar(float(v), 1.0, r) for v, r in zip(x.mean(0), replicates.T, strict=True)]
         zero = scalar(0.0, 1.0, np.zeros(10))
         for comparisons in (1, 8):
             found = [difference(f, zero, paired=True, comparisons=comparisons) for f in figures]

@@ -97,7 +97,7 @@ def bayes(moments: Moments, floor: Float[np.ndarray, " example"]) -> Predictive:
 def usual_variance(moments: Moments, floor: Float[np.ndarray, " example"]) -> tuple[float, float]:
     """Degrees nu0 and size s0^2 of the scaled inverse chi-square that the examples' variances come from.
 
-    Matches mean and variance of log sample variances, after Smyth (2004), Stat. Appl. Genet. Mol. Biol. 3(1), eq. 9-10;
+    Matches mean and variance of log sample variances, after Smyth (2004), Stat. Appl. Genet. Mol. Biol. 3(1);
     nu0 is infinite where they scatter no more than equal variances would, and s0^2 NaN without two examples of 2
     models.
     """

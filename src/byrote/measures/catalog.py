@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from typing import Literal, ParamSpec, TypeVar
 
 from byrote.errors import BadInput
-from byrote.results import PerExample, Result
+from byrote.results import PerExample, PerModelExample, Result
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Result)
@@ -57,8 +57,12 @@ class Measure:
     @property
     def scores_examples(self) -> bool:
         """Whether the result is one value an example."""
-        stated = inspect.signature(self.function).return_annotation
-        return stated in ("PerExample", PerExample)
+        return inspect.signature(self.function).return_annotation in ("PerExample", PerExample)
+
+    @property
+    def attacks(self) -> bool:
+        """Whether the result is one value a target model and example: the scores of a membership attack."""
+        return inspect.signature(self.function).return_annotation in ("PerModelExample", PerModelExample)
 
     @property
     def parameters(self) -> dict[str, str]:

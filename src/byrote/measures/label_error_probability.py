@@ -71,7 +71,8 @@ def label_error_probability(
     Differs:
         Confident learning counts labels past per-class thresholds in one cross-validation; here the noise rate
         comes from the likelihood, the noise is taken as the same between all classes, and the answers are
-        averaged over an ensemble. The noise rate is held below one half. Where the noise prefers some classes, the value ranks well but is too low.
+        averaged over an ensemble. The noise rate is held below one half. Where the noise prefers some classes, the
+        value ranks well but is too low.
     """
     part = parts(pair, groups=GROUPS)
     sums, counts = _sums_by_part(logits, member == 0, part)

@@ -21,7 +21,7 @@ TINIEST = 5e-324
     unit="nat",
     range=(-np.inf, 0.0),
     higher="more likely a member",
-    source="Yeom et al. 2018, arXiv:1709.01604, adversary 1",
+    source="Yeom et al. 2018, arXiv:1709.01604",
     section="3.3",
     domain="security",
     level="example",
@@ -41,7 +41,7 @@ def loss_attack(loss: Float[np.ndarray, "model example"]) -> PerModelExample:
         array([[-0.1, -2. ]])
 
     Differs:
-        The source guesses members below the mean loss on training data; here any threshold may be set.
+        The attack is often run at a single threshold, the mean loss on training data; here any may be set.
     """
     return _without_references(-loss.astype(np.float64))
 
@@ -51,7 +51,7 @@ def loss_attack(loss: Float[np.ndarray, "model example"]) -> PerModelExample:
     unit="nat",
     range=(-np.inf, 0.0),
     higher="more likely a member",
-    source="Salem et al. 2019, arXiv:1806.01246, adversary 3",
+    source="Salem et al. 2019, arXiv:1806.01246",
     section="3.3",
     domain="security",
     level="example",

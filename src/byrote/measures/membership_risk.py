@@ -40,8 +40,9 @@ def membership_risk(
 
     Formula:
         mean over models k with i and l without it, mates of each other aside, of
-        1[x[k, i] > x[l, i]] + 1/2 1[x[k, i] = x[l, i]], x the log-odds; its interval has the variance that Hanley & McNeil give it at each of its ends, times the ratio,
-        where above 1, of the jackknife's variance over pairs to that over single models
+        1[x[k, i] > x[l, i]] + 1/2 1[x[k, i] = x[l, i]], x the log-odds; its interval has the variance that Hanley
+        & McNeil give it at each of its ends, times the ratio, where above 1, of the variance that its models' shares
+        in it show with mates taken together to what they show each alone
     Undefined:
         nan with fewer than 4 models on a side.
 
@@ -57,6 +58,8 @@ def membership_risk(
         own from its own references, do not compare within one example: their chance is .45 to .46 where
         membership plays no part, simulated with 8 to 64 models. Mates are not compared: they answer an example less
         alike than other models do (on digits with a correlation of -.6), as its neighbours are in one or the other.
+        The interval's coverage in simulations with that correlation between -.6 and .4: .90 to .99 with 4 pairs, .92 to
+        .99 with 8, .94 to .99 with 32.
     """
     sides = member == 1, member == 0
     counts = [side.sum(0) for side in sides]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from byrote.axes import CHECKPOINT
+from byrote.changes.cross_fit import ensemble_rates
 from byrote.errors import MissingEvidence, TooFewModels
+from byrote.evidence.schema import quantity
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import Curve, PerExample, Scalar
-from byrote.run import Run
+from byrote.run import JACKKNIFE_PARTS, Hear, Run, deaf
+from byrote.stats.extrapolated_share import extrapolated_share
+from byrote.stats.jackknife import from_replicates
 from byrote.stats.ranking import auroc, average_precision
 
 #: Below this mean accuracy on members a recipe does not interpolate, and memorization cannot show.
@@ -19,6 +25,10 @@ INTERPOLATES = 0.98
 MEMORIZED = 0.25
 #: The same as a bound for differences of rates, which may miss a true quarter by rounding.
 LEAST_MEMORIZED = MEMORIZED - 1e-9
+#: With fewer models on a side the share of memorized examples cannot be freed of chance.
+FEWEST_ON_A_SIDE = 8
+#: The score that is judged against planted controls as itself; any other is the best of many.
+NAMED = "cumulative_sample_loss"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +43,11 @@ class Detection:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Facts:
-    """What a run shows at first sight."""
+    """What a run shows at first sight.
+
+    `memorized` is the share of the estimates that reach `MEMORIZED`; `memorized_corrected` is freed of what chance
+    carries over that line, and None where there are too few models for it.
+    """
 
     memorization: PerExample
     member_accuracy: Scalar
@@ -42,9 +56,21 @@ class Facts:
     full_accuracy: Scalar | None
     mean_memorization: dict[str, Scalar]
     memorized: Scalar
+    memorized_corrected: Scalar | None
     detections: tuple[Detection, ...]
     notes: tuple[str, ...]
     curves: dict[str, Curve] = field(default_factory=dict)
+
+    @property
+    def share_memorized(self) -> Scalar:
+        """The share of the examples that are memorized, freed of chance where there are models enough for it."""
+        return self.memorized if self.memorized_corrected is None else self.memorized_corrected
+
+    def judged(self, kind: str) -> tuple[Detection | None, Detection | None, int]:
+        """Of one kind of control: what the score named beforehand finds, what the best one does, and of how many."""
+        known = [d for d in self.detections if d.kind == kind and not np.isnan(d.average_precision.value)]
+        named = next((detection for detection in known if detection.measure.key == NAMED), None)
+        return named, next(iter(known), None), len(known)
 
     @property
     def interpolates(self) -> bool:
@@ -52,8 +78,8 @@ class Facts:
         return self.member_accuracy.value >= INTERPOLATES
 
 
-def facts(run: Run) -> Facts:
-    """Measure a run with every measure by example that its evidence carries.
+def facts(run: Run, hear: Hear = deaf) -> Facts:
+    """Measure a run with every measure by example that its evidence carries; `hear` is told what share is done.
 
     Raises:
         MissingEvidence, TooFewModels: not even label memorization can be measured.
@@ -64,31 +90,24 @@ def facts(run: Run) -> Facts:
     groups = {kind: run.controls.mask(run.ids, kind) for kind in run.controls.kinds()}
     clean = ~np.any([np.zeros(everything, bool), *groups.values()], axis=0)
     means = {
-        name: run.pooled("label_memorization", _mean_of(mask), examples=int(mask.sum()))
+        name: run.pooled("label_memorization", _mean_of(mask), examples=int(mask.sum()), bounds=(-1.0, 1.0))
         for name, mask in {**groups, "clean": clean}.items()
         if mask.any()
     }
     notes = list(run.manifest.notes)
     unmeasured: dict[str, list[str]] = {}
     detections: list[Detection] = []
-    for key, entry in catalog().items():
-        if not entry.by_example:
-            continue
-        try:
-            for kind, mask in groups.items():
-                detections.append(_detection(run, entry, kind, mask, clean))
-            run.measure(key)
-        except (MissingEvidence, TooFewModels) as error:
-            unmeasured.setdefault(error.message, []).append(key)
     curves: dict[str, Curve] = {}
-    for key, entry in catalog().items():
-        if not entry.by_example and (entry.level == "model" or run.manifest.heldout is not None):
-            try:
-                result = run.measure(key)
-                if isinstance(result, Curve):
-                    curves[key] = result
-            except (MissingEvidence, TooFewModels) as error:
-                unmeasured.setdefault(error.message, []).append(key)
+    wanted = [entry for entry in catalog().values() if _belongs(run, entry)]
+    for entry in _in_turn(run, wanted, hear):
+        try:
+            if entry.scores_examples:
+                detections += [_detection(run, entry, kind, mask, clean) for kind, mask in groups.items()]
+            result = run.measure(entry.key)
+            if isinstance(result, Curve):
+                curves[entry.key] = result
+        except (MissingEvidence, TooFewModels) as error:
+            unmeasured.setdefault(error.message, []).append(entry.key)
     notes += [f"{', '.join(keys)}: not measured, because {message}" for message, keys in unmeasured.items()]
     diverged = run.diverged()
     if diverged:
@@ -104,10 +123,65 @@ def facts(run: Run) -> Facts:
             "label_memorization",
             _memorized,
             examples=int((memorization.reason_code == 0).sum()),
+            bounds=(0.0, 1.0),
         ),
+        memorized_corrected=_corrected(run, memorization),
         detections=tuple(sorted(detections, key=lambda d: (d.kind, -np.nan_to_num(d.average_precision.value)))),
         notes=tuple(notes),
         curves=curves,
+    )
+
+
+def _belongs(run: Run, entry: Measure) -> bool:
+    """Attacks have figures of their own; some measures are of other designs, or of held-out data."""
+    if entry.attacks or ("design.withdrawn" in entry.needs and len(run.design.phases) == 1):
+        return False
+    return run.manifest.heldout is not None or not any(need.startswith("heldout.") for need in entry.needs)
+
+
+def _in_turn(run: Run, entries: Sequence[Measure], hear: Hear) -> Iterator[Measure]:
+    """The measures one after another, while `hear` is told what share of all their evidence was gone through."""
+    work = [_work(run, entry) for entry in entries]
+    done = 0.0
+    try:
+        for entry, mine in zip(entries, work, strict=True):
+            before = done
+
+            def told(share: float, before: float = before, mine: float = mine) -> None:
+                hear((before + mine * share) / sum(work))
+
+            run.hear = told
+            yield entry
+            done += mine
+            told(1.0)
+    finally:
+        run.hear = deaf
+
+
+def _work(run: Run, entry: Measure) -> int:
+    """Evidence that a measure goes through, in arrays by model and example; once more a part that is left out."""
+    times = JACKKNIFE_PARTS if entry.scores_examples and run.controls.kinds() else 1
+    return times * sum(len(run.manifest.checkpoints) if CHECKPOINT in quantity(n).dims else 1 for n in entry.needs)
+
+
+def _corrected(run: Run, memorization: PerExample) -> Scalar | None:
+    defined = memorization.reason_code == 0
+    sides = [memorization.counts[side][defined] for side in ("members", "nonmembers")]
+    if not defined.any() or np.median(np.minimum(*sides)) < FEWEST_ON_A_SIDE:
+        return None
+    rates = ensemble_rates(run)
+    everyone = np.arange(len(rates.right))
+
+    def share(kept: np.ndarray) -> float:
+        found = rates.of(kept)
+        return extrapolated_share(found.right[0], found.models[0], MEMORIZED)
+
+    return from_replicates(
+        share(everyone >= 0),
+        np.array([share(everyone != part) for part in everyone]),
+        models=memorization.models,
+        examples=int(defined.sum()),
+        bounds=(0.0, 1.0),
     )
 
 
@@ -122,13 +196,11 @@ def _detection(run: Run, entry: Measure, kind: str, planted: np.ndarray, clean: 
         function = auroc if statistic == "auroc" else average_precision
         return function(values[known], positive[known])
 
-    count = int(judged.sum())
-    return Detection(
-        measure=entry,
-        kind=kind,
-        auroc=run.pooled(entry.key, lambda score: of(score, "auroc"), examples=count),
-        average_precision=run.pooled(entry.key, lambda score: of(score, "average_precision"), examples=count),
-    )
+    def pooled(statistic: str) -> Scalar:
+        figure = functools.partial(of, statistic=statistic)
+        return run.pooled(entry.key, figure, examples=int(judged.sum()), bounds=(0.0, 1.0))
+
+    return Detection(measure=entry, kind=kind, auroc=pooled("auroc"), average_precision=pooled("average_precision"))
 
 
 def _memorized(values: np.ndarray) -> float:

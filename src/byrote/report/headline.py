@@ -9,7 +9,7 @@ import numpy as np
 
 from byrote.data.controls import LABEL_NOISE
 from byrote.report.facts import INTERPOLATES, LEAST_MEMORIZED, MEMORIZED, Facts
-from byrote.report.summary import percent
+from byrote.report.summary import found_words, percent
 from byrote.report.text import count, kind_words, number
 from byrote.report.trajectories import CLEAN
 from byrote.results import Scalar
@@ -50,10 +50,10 @@ def headline(run: Run, facts: Facts) -> Headline:
     examples = len(run.ids)
     gap = f"at least {100 * MEMORIZED:.0f} percentage points"
     return Headline(
-        title=f"{percent(facts.memorized)} of these {examples:,} examples look learned by rote",
+        title=f"{percent(facts.share_memorized)} of these {examples:,} examples look learned by rote",
         lead=f"For each of them, models that were trained on the example predict its label more often, by {gap}, "
         "than models that never saw it: to that extent the label comes from having seen it, not from other examples. "
-        "Estimates scatter, which carries some examples over that line by chance: the fewer the models, the more.",
+        f"{_scatter(facts)}",
         answers=(
             ("How sure is this?", _certainty(facts)),
             *([("Does the method find what is known?", _check(facts))] if len(facts.mean_memorization) > 1 else []),
@@ -65,13 +65,24 @@ def headline(run: Run, facts: Facts) -> Headline:
     )
 
 
+def _scatter(facts: Facts) -> str:
+    if facts.memorized_corrected is None:
+        return (
+            "Estimates scatter, which carries some examples over that line by chance: the fewer the models, the more."
+        )
+    return (
+        f"Estimates scatter, which carries some over that line by chance: {percent(facts.memorized)} of them are "
+        "there. The share above is corrected for it."
+    )
+
+
 def _certainty(facts: Facts) -> str:
     result = facts.memorization
     defined = result.reason_code == 0
     if not defined.any():
         return f"No example has a score: {result.reasons[-1]}."
     found = result.values[defined] >= LEAST_MEMORIZED
-    clear = int((found & (result.low[defined] > 0)).sum())
+    clear = int((result.low[defined] > MEMORIZED).sum())
     sides = ""
     if {"members", "nonmembers"} <= set(result.counts):
         inside, outside = (float(np.median(result.counts[side][defined])) for side in ("members", "nonmembers"))
@@ -82,10 +93,10 @@ def _certainty(facts: Facts) -> str:
     )
     if found.any():
         total = int(found.sum())
-        many, rest = ("all", "") if clear == total else (f"{clear:,}", "; the others may well be there by chance")
+        many = "all" if clear == total else f"{clear:,}"
         text += (
             f"Of the {count(total, 'example')} at or above {MEMORIZED}, {many} have a 95 % interval wholly above "
-            f"0{rest}. "
+            f"{MEMORIZED}; of the examples that are truly below, chance puts about one in forty there at most. "
         )
     if not defined.all():
         reasons = sorted({result.reason(int(row)) for row in np.flatnonzero(~defined)})
@@ -103,15 +114,9 @@ def _check(facts: Facts) -> str:
     if CLEAN in facts.mean_memorization:
         rest = facts.mean_memorization[CLEAN]
         text += f". For the {rest.examples:,} examples without a planted control it is {_brief(rest)}"
-    best = max(facts.detections, key=lambda d: (d.kind == LABEL_NOISE, _order(d.average_precision)), default=None)
-    if best is not None and not math.isnan(best.average_precision.value):
-        scores = sum(other.kind == best.kind for other in facts.detections)
-        text += (
-            f". Of {scores} scores, {best.measure.key} finds planted "
-            f"{kind_words(best.kind)} best (average precision {_brief(best.average_precision)}; 1 is perfect, and the "
-            "best of many looks a little better than it is)"
-        )
-    return text + "."
+    kinds = [name for name in facts.mean_memorization if name != CLEAN]
+    shown = LABEL_NOISE if LABEL_NOISE in kinds else kinds[0]
+    return " ".join([f"{text}.", *found_words(facts, shown, _brief)])
 
 
 def _generalisation(facts: Facts) -> str:
@@ -161,7 +166,7 @@ def _tiles(run: Run, facts: Facts) -> tuple[Tile, ...]:
     return (
         Tile(
             title="Memorized",
-            figures=(_figure("of the examples", facts.memorized, percents=True),),
+            figures=_memorized(facts),
             note=f"label memorization of {MEMORIZED} or more",
         ),
         Tile(
@@ -179,6 +184,15 @@ def _tiles(run: Run, facts: Facts) -> tuple[Tile, ...]:
             figures=(Figure(label="in the ensemble", value=f"{facts.memorization.models:,}", error=""),),
             note=note,
         ),
+    )
+
+
+def _memorized(facts: Facts) -> tuple[Figure, ...]:
+    if facts.memorized_corrected is None:
+        return (_figure("of the examples", facts.memorized, percents=True),)
+    return (
+        _figure("of the examples, corrected for chance", facts.memorized_corrected, percents=True),
+        _figure("of the estimates", facts.memorized, percents=True),
     )
 
 
@@ -207,7 +221,3 @@ def _brief(figure: Scalar) -> str:
         return number(figure.value)
     places = min(4, max(2, -math.floor(math.log10(figure.stderr))))
     return f"{number(figure.value, places)} ± {number(figure.stderr, places)}"
-
-
-def _order(figure: Scalar) -> float:
-    return -math.inf if math.isnan(figure.value) else figure.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from byrote.changes.card import Card
 from byrote.report.facts import INTERPOLATES, MEMORIZED, Detection, Facts
@@ -30,10 +31,7 @@ def decimal(figure: Scalar) -> str:
 
 def sentences(facts: Facts) -> list[str]:
     """What was found, most important first, each figure with its standard error."""
-    lines = [
-        f"{percent(facts.memorized)} of the examples have an estimated label memorization of at least {MEMORIZED} "
-        f"({facts.memorization.models} models; the fewer, the more of them by chance)."
-    ]
+    lines = [_memorized(facts)]
     for name, figure in facts.mean_memorization.items():
         words = "examples without a planted control" if name == "clean" else f"planted {name.replace('_', ' ')}"
         lines.append(f"Mean label memorization of {figure.examples} {words}: {decimal(figure)}.")
@@ -48,18 +46,47 @@ def sentences(facts: Facts) -> list[str]:
             f"The models did not converge on their own training data (below {INTERPOLATES:.0%}): what they did not fit "
             "they cannot have memorized. Train longer, or with a larger network."
         )
-    best: dict[str, Detection] = {}
-    for detection in facts.detections:
-        best.setdefault(detection.kind, detection)
-    for kind, detection in best.items():
-        scores = sum(other.kind == kind for other in facts.detections)
-        lines.append(
-            f"Of {scores} scores, {detection.measure.key} finds planted {kind.replace('_', ' ')} best: "
-            f"average precision {decimal(detection.average_precision)}, AUROC {decimal(detection.auroc)}."
-        )
+    for kind in dict.fromkeys(detection.kind for detection in facts.detections):
+        lines += found_words(facts, kind, decimal)
     if facts.memorization.note:
         lines.append(facts.memorization.note[0].upper() + facts.memorization.note[1:].rstrip(".") + ".")
     return lines + [note if note.endswith(".") else f"{note}." for note in facts.notes]
+
+
+def _memorized(facts: Facts) -> str:
+    models = facts.memorization.models
+    if facts.memorized_corrected is None:
+        return (
+            f"{percent(facts.memorized)} of the examples have an estimated label memorization of at least {MEMORIZED} "
+            f"({models} models; the fewer, the more of them by chance)."
+        )
+    return (
+        f"{percent(facts.memorized_corrected)} of the examples have a label memorization of at least {MEMORIZED} "
+        f"({models} models; {percent(facts.memorized)} of the estimates, some of them by chance, which is taken off)."
+    )
+
+
+def found_words(facts: Facts, kind: str, figure: Callable[[Scalar], str]) -> list[str]:
+    """How planted controls of a kind are found: by the score named beforehand, and by the best of all."""
+    named, best, scores = facts.judged(kind)
+    planted = f"planted {kind.replace('_', ' ')}"
+
+    def of(detection: Detection) -> str:
+        return f"average precision {figure(detection.average_precision)}, AUROC {figure(detection.auroc)}"
+
+    lines = []
+    if named is not None:
+        lines.append(
+            f"{named.measure.key}, the score named beforehand, finds {planted} with {of(named)} "
+            f"({facts.memorization.models} models; both rise with more models)."
+        )
+    if best is not None and (named is None or best.measure.key != named.measure.key):
+        lines.append(
+            f"Best of {scores} scores is {best.measure.key} ({of(best)}); the best of many looks better than it is."
+        )
+    elif best is not None:
+        lines.append(f"It is also the best of {scores} scores.")
+    return lines
 
 
 def card_sentences(card: Card) -> list[str]:

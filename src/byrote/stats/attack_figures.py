@@ -33,7 +33,7 @@ PARTS: Final = 20
 LEAST_REFERENCES: Final = 4
 #: Thresholds of balanced accuracy are chosen among so many quantiles of the scores.
 _QUANTILES = 1000
-_CURVE_POINTS = 41
+_CURVE_POINTS = 40
 
 #: An attack on the models kept, given what each was trained on: a score for each of them and each example.
 Attack = Callable[[Bool[np.ndarray, " model"], Int8[np.ndarray, "model example"]], Float[np.ndarray, "kept example"]]
@@ -114,7 +114,8 @@ def balanced_accuracy(
     others_false, others_true = false.sum(0) - false, true.sum(0) - true
     if len(true) < 2 or not others_false[:, 0].all() or not others_true[:, 0].all():
         return math.nan
-    best = (others_true / others_true[:, :1] - others_false / others_false[:, :1]).argmax(1)
+    # whole numbers, so that equally good thresholds are equal: the lowest of them is taken
+    best = (others_true * others_false[:, :1] - others_false * others_true[:, :1]).argmax(1)
     own = np.arange(len(true)), best
     return float(true[own].sum() / true[:, 0].sum() + 1 - false[own].sum() / false[:, 0].sum()) / 2
 
@@ -136,13 +137,13 @@ def refusal(nonmembers: int, rate: float, examples: int) -> str:
     if nonmembers * rate >= LEAST_FALSE_POSITIVES * (1 - 1e-9):
         return ""
     needed = math.ceil(LEAST_FALSE_POSITIVES / rate * (1 - 1e-9))
-    beyond = f", that is about {math.ceil(examples * needed / nonmembers):,} examples with these models" * bool(
-        nonmembers
-    )
-    return (
+    text = (
         f"a false-positive rate of {100 * rate:g} % takes {needed:,} scores of non-members, so that "
-        f"{LEAST_FALSE_POSITIVES} false positives are to be expected; there are {nonmembers:,}{beyond}"
+        f"{LEAST_FALSE_POSITIVES} false positives are to be expected; there are {nonmembers:,}"
     )
+    if nonmembers:
+        text += f", and it would take about {math.ceil(examples * needed / nonmembers):,} examples with these models"
+    return text
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -310,7 +311,7 @@ def _scalars(whole: _Reading, again: list[_Reading], name: str, models: int) -> 
 def _scalar(value: float, replicates: np.ndarray, models: int, examples: int) -> Scalar:
     """The figure with its interval in [0, 1]; that of a rate where leaving pairs out changes nothing."""
     found = from_replicates(value, replicates, models=models, examples=examples, bounds=(0.0, 1.0))
-    if math.isnan(value) or len(replicates) < 3 or np.ptp(replicates) > 0 or np.isnan(replicates).any():
+    if math.isnan(value) or math.isfinite(found.stderr) or len(replicates) < 3 or np.isnan(replicates).any():
         return found
     same = Moments(np.array([len(replicates)]), np.array([value]), np.zeros(1))
     floor = mean_interval(same, bounds=(0.0, 1.0))
@@ -326,7 +327,7 @@ def _scalar(value: float, replicates: np.ndarray, models: int, examples: int) ->
 def _curve(whole: _Reading, again: list[_Reading], models: int) -> Curve:
     examples = whole.examples[""]
     least = min(LEAST_FALSE_POSITIVES / max(whole.nonmembers[""], 1), 1.0)
-    rates = np.geomspace(least, 1.0, _CURVE_POINTS)
+    rates = np.geomspace(least, 1.0, _CURVE_POINTS, endpoint=False)
     values, *replicates = (
         np.full(len(rates), math.nan) if one.curve is None else one.curve.at(rates) for one in (whole, *again)
     )
