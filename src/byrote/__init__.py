@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from byrote.forgetting import measure_forgetting as measure_forgetting
     from byrote.imported import import_arrays as import_arrays
     from byrote.membership import membership_attack as membership_attack
+    from byrote.onion import privacy_onion as privacy_onion
     from byrote.privacy import audit_privacy as audit_privacy
     from byrote.recipes.augmentations import FeatureMask as FeatureMask
     from byrote.recipes.augmentations import HorizontalFlip as HorizontalFlip
@@ -60,6 +61,9 @@ if TYPE_CHECKING:
     from byrote.recipes.schedules import Triangle as Triangle
     from byrote.report.page import write_report as write_report
     from byrote.run import Run as Run
+    from byrote.targeting import attack_target as attack_target
+    from byrote.targeting import audit_target as audit_target
+    from byrote.triaging import triage as triage
 
 _HOMES = {
     "audit": "auditing",
@@ -87,6 +91,7 @@ _HOMES = {
     "measure_forgetting": "forgetting",
     "import_arrays": "imported",
     "membership_attack": "membership",
+    "privacy_onion": "onion",
     "audit_privacy": "privacy",
     "FeatureMask": "recipes.augmentations",
     "HorizontalFlip": "recipes.augmentations",
@@ -111,6 +116,9 @@ _HOMES = {
     "Triangle": "recipes.schedules",
     "write_report": "report.page",
     "Run": "run",
+    "attack_target": "targeting",
+    "audit_target": "targeting",
+    "triage": "triaging",
 }
 __all__ = sorted(_HOMES)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,19 +17,25 @@ from byrote.data.dataset import Dataset, notes
 from byrote.designs.design import Design
 from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import half_subset_pairs
-from byrote.errors import BadInput
+from byrote.errors import BadInput, TooFewModels
 from byrote.evidence.manifest import FILE, Manifest, refuse_mismatch
+from byrote.evidence.shards import write_shard
 from byrote.evidence.store import Evidence
 from byrote.folder import dataset_facts, environment, hold, model_entries, now, refuse_remains, set_up
 from byrote.probes.trajectory import log_spaced
 from byrote.progress import Silent, Terminal
 from byrote.recipes.algorithm import TrainingRecipe
-from byrote.run import Run
+from byrote.results import PerExample
+from byrote.run import MOST_DIVERGED, Run
 from byrote.stats.intervals import agresti_caffo
-from byrote.train.choose import choose
+from byrote.stopping import Goal, percentile_error
+from byrote.train.choose import Choice, choose, makespan
 from byrote.train.executors import run_here, run_pool
-from byrote.train.job import Block, Finish, Job, Labelled, blocks_of, check_network
-from byrote.train.resources import check_disk, check_memory, logits_fit
+from byrote.train.job import PROBES, Block, Finish, Job, Labelled, blocks_of, check_network
+from byrote.train.resources import check_disk, check_memory, logits_fit, weights_of
+
+#: Size of the ensemble unless another is asked for.
+MODELS = 64
 
 
 @runtime_checkable
@@ -47,8 +56,10 @@ def audit(
     recipe: TrainingRecipe,
     *,
     heldout: Dataset | None = None,
-    models: int = 64,
+    models: int | None = None,
     full: int = 2,
+    stderr: float | None = None,
+    budget: float | int | str | None = None,
     design: Design | None = None,
     out: str | Path | None = None,
     seed: int = 0,
@@ -57,6 +68,7 @@ def audit(
     compiled: bool = False,
     checkpoints: int = 20,
     keep_weights: bool = False,
+    probes: Sequence[str] = (),
     progress: Progress | bool = True,
     source: dict[str, Any] | None = None,
     finish: Finish | None = None,
@@ -72,8 +84,12 @@ def audit(
         dataset: what to train on.
         recipe: how to train: a `Recipe`, or anything with its `bind` and `describe`.
         heldout: examples that no model trains on; needed for influence and held-out accuracy.
-        models: size of the ensemble; an example's error falls with its square root.
+        models: size of the ensemble, 64 unless given; an example's error falls with its square root. With `stderr`
+            or `budget` it is the most that are trained: unless given, as many as the error takes at worst.
         full: models beside it that train on all data.
+        stderr: stop once 9 of 10 examples have an error of label memorization of at most this.
+        budget: train no longer than this, in seconds or as "90s", "10m", "1.5h"; what was stopped in between two
+            looks counts from the last one. Looks are planned beforehand, see `byrote.stopping`.
         design: who trains on what, instead of the default.
         out: the run folder; `runs/<dataset's name>` unless given.
         seed: fixes subsets, initial weights, orders and noise.
@@ -82,6 +98,8 @@ def audit(
         compiled: let `torch.compile` work on stacked models; it pays for long trainings.
         checkpoints: at most this many clean passes over the data as training goes on, dense at the start.
         keep_weights: also keep every model's weights.
+        probes: what else to read off every trained network: "gradient_norm", for the attack of that name, and
+            "last_layer", for `stolen_memories`; on digits the two take longer than training does.
         progress: False for silence.
         source: how the command line finds dataset and recipe again.
         finish: done to each model before it is asked anything.
@@ -98,25 +116,34 @@ def audit(
             f"The held-out dataset has the classes {heldout.class_names}, the training data {dataset.class_names}.",
             hint="give both the same class_names.",
         )
+    _refuse_unknown(probes)
+    started = time.monotonic()
+    goal = Goal.of(stderr=stderr, budget=budget, models=models)
+    if goal is not None and (design is not None or executor is not None):
+        raise BadInput(
+            "An audit that stops by itself trains on complementary halves and takes no design or executor.",
+            hint="leave out stderr and budget, or the design.",
+        )
     if design is None:
-        design = half_subset_pairs(len(dataset), models, rng=np.random.default_rng([seed, 1]))
-        if full:
-            design = design.joined(full_data(len(dataset), full))
+        ensemble = goal.looks[0] if goal else MODELS if models is None else models
+        design = halves(len(dataset), ensemble, 0 if goal else full, seed)
     if design.examples != len(dataset):
         raise BadInput(f"The design is about {design.examples} examples, the dataset has {len(dataset)}.")
-    seeds = [int(np.random.SeedSequence([seed, model]).generate_state(1)[0]) for model in range(design.models)]
+    most = goal.looks[-1] + full if goal else design.models
+    stopping = None if goal is None else {**goal.describe(), "full": full}
     job = Job(
         recipe=recipe,
         data=Labelled(inputs=dataset.inputs, targets=dataset.targets),
         heldout=None if heldout is None else Labelled(inputs=heldout.inputs, targets=heldout.targets),
         classes=dataset.classes,
         design=design,
-        seeds=seeds,
+        seeds=seeds_of(seed, design.models),
         checkpoints=log_spaced(recipe.epochs, checkpoints),
         folder=folder / "evidence",
-        keep_logits=logits_fit(design.models, len(dataset), dataset.classes),
+        keep_logits=logits_fit(most, len(dataset), dataset.classes),
         keep_weights=keep_weights,
-        device=device or _default_device(),
+        probes=tuple(sorted(probes)),
+        device=device or default_device(),
         finish=finish,
     )
     identity = {
@@ -127,9 +154,11 @@ def audit(
         "seed": seed,
         "checkpoints": job.checkpoints,
         "keep_weights": keep_weights,
+        "probes": sorted(probes) or None,
         "change": None if parent is None else parent["change"],
+        "stopping": stopping,
     }
-    workers = workers or _default_workers(job.device)
+    workers = workers or default_workers(job.device)
     with hold(folder):
         if (folder / FILE).exists():
             manifest = Manifest.read(folder)
@@ -143,19 +172,21 @@ def audit(
             (folder / "evidence").mkdir(parents=True, exist_ok=True)
             check_disk(job, design.models)
             if executor is None:
-                choice = choose(job, per_worker=-(-design.models // workers), compiled=compiled)
+                choice = choose(job, per_worker=per_worker(goal, design.models, workers), compiled=compiled)
                 listener.say(choice.reason[0].upper() + choice.reason[1:] + ".")
-                planned = blocks_of(design, choice.size, stacked=choice.stacked, compiled=choice.compiled)
                 executor = {
-                    "blocks": [vars(block) for block in planned],
+                    "blocks": [vars(block) for block in blocks_by(choice, design, goal, workers)],
                     "reason": choice.reason,
                     "seconds_a_model": choice.seconds_a_model,
                     "device": job.device,
                     "threads": 1,
                 }
+                if goal is not None:
+                    executor["size"], executor["workers"] = choice.size, workers
+                    executor["seconds_full"] = seconds_of_full(choice, full, workers)
+                    refuse_budget(goal, choice.seconds_a_model * goal.looks[0] / workers + executor["seconds_full"])
             blocks, seconds = _blocks(executor), executor["seconds_a_model"]
-            weights = sum(w.numel() for w in job.algorithm().network(job.algorithm().init(0)).parameters())
-            check_memory(job, max(len(block.models) for block in blocks), weights, min(workers, len(blocks)))
+            check_memory(job, max(len(block.models) for block in blocks), weights_of(job), min(workers, len(blocks)))
             manifest = Manifest(
                 byrote=version("byrote"),
                 created=now(),
@@ -164,26 +195,165 @@ def audit(
                 heldout=None if heldout is None else dataset_facts(heldout),
                 identity=identity,
                 design=design.describe(),
-                models=model_entries(design, seeds, "trained"),
+                models=model_entries(design, list(job.seeds), "trained"),
                 executor=executor,
                 checkpoints=job.checkpoints,
                 environment=environment(),
-                evidence=job.kinds(0),
+                evidence=job.kinds(len(design.phases) - 1),
                 source=source,
                 parent=parent,
+                stopping=None if stopping is None else {**stopping, "reached": [], "stopped": None},
                 notes=notes(dataset),
             )
-            set_up(folder, manifest, design, dataset.ids, dataset.targets, dataset.controls)
-        _train(job, blocks, workers, seconds, listener)
+            set_up(
+                folder, manifest, design, dataset.ids, dataset.targets, dataset.controls, contents=dataset.contents()
+            )
+        if goal is None:
+            _train(job, Evidence(job.folder), blocks, workers, seconds, listener)
+        else:
+            _train_to_goal(folder, job, goal, full, seed, manifest, workers, listener, started)
     return Run.open(folder).attach(dataset, recipe, heldout)
+
+
+def halves(examples: int, models: int, full: int, seed: int) -> Design:
+    """Complementary halves and, beside them, models on all data; the halves of few models are the first of many."""
+    design = half_subset_pairs(examples, models, rng=np.random.default_rng([seed, 1]))
+    return design.joined(full_data(examples, full)) if full else design
+
+
+def seeds_of(seed: int, models: int) -> list[int]:
+    """What fixes each model, by its number."""
+    return [int(np.random.SeedSequence([seed, model]).generate_state(1)[0]) for model in range(models)]
+
+
+def per_worker(goal: Goal | None, models: int, workers: int) -> int:
+    """The most models that fall to one process at a time."""
+    stages = [models] if goal is None else [b - a for a, b in pairwise((0, *goal.looks))]
+    return -(-max(stages) // workers)
+
+
+def blocks_by(choice: Choice, design: Design, goal: Goal | None, workers: int) -> list[Block]:
+    """The division into blocks that is trained first: of all models, or of those until the first look."""
+    if goal is None:
+        return list(blocks_of(design, choice.size, stacked=choice.stacked, compiled=choice.compiled))
+    return blocks_between(0, design.models, choice.size, workers, compiled=choice.compiled)
+
+
+def blocks_between(start: int, stop: int, size: int, workers: int, *, compiled: bool) -> list[Block]:
+    """Models that show equally many examples, in blocks that leave no process without work."""
+    size = max(1, min(size, -(-(stop - start) // workers)))
+    chunks = [tuple(range(first, min(first + size, stop))) for first in range(start, stop, size)]
+    return [Block(models=models, stacked=len(models) > 1, compiled=compiled) for models in chunks]
+
+
+def seconds_of_full(choice: Choice, full: int, workers: int) -> float:
+    """What the models on all data take, twice as long each as one on half."""
+    blocks = blocks_between(0, full, choice.size, workers, compiled=False)
+    return makespan([2 * choice.seconds(len(block.models)) for block in blocks], workers)
+
+
+def refuse_budget(goal: Goal, seconds: float) -> None:
+    """Refuse a budget below the seconds that it takes until the first look.
+
+    Raises:
+        BadInput: it is below them.
+    """
+    if goal.budget is not None and seconds > goal.budget:
+        raise BadInput(
+            f"A budget of {goal.budget:g} seconds does not last until the first look, after {goal.looks[0]} models, "
+            f"which takes about {seconds:.0f} seconds.",
+            hint=f"--budget {1 + 2 * seconds // 60:.0f}m, or fewer --models.",
+        )
+
+
+def _train_to_goal(
+    folder: Path,
+    job: Job,
+    goal: Goal,
+    full: int,
+    seed: int,
+    manifest: Manifest,
+    workers: int,
+    listener: Progress,
+    started: float,
+) -> None:
+    """Train from look to look; design and manifest grow with the models, and end as if no more had been planned."""
+    evidence, stopping = Evidence(job.folder), dict(manifest.stopping or {})
+    before = stopping["reached"][-1]["seconds"] if stopping["reached"] else 0.0
+    seconds_a_model = manifest.executor["seconds_a_model"]
+    while stopping["stopped"] is None:
+        models = goal.looks[len(stopping["reached"])]
+        job = _resized(job, models, 0, seed)
+        manifest = _extended(folder, manifest, job)
+        _train(job, evidence, _blocks(manifest.executor), workers, seconds_a_model, listener)
+        error, hopeless = _error_at_look(folder, goal)
+        seconds = before + time.monotonic() - started
+        to_come = [look for look in goal.looks if look > models]
+        ahead = (to_come[0] - models) * seconds / models if to_come else 0.0
+        why = hopeless or goal.verdict(models, error, seconds, ahead + manifest.executor["seconds_full"])
+        look = {"models": models, "stderr": None if np.isnan(error) else error, "seconds": seconds}
+        said = _said(models, error, why)
+        listener.say(said)
+        stopping["reached"] = [*stopping["reached"], look]
+        if why:
+            stopping["stopped"] = {"models": models, "why": why}
+            manifest = replace(manifest, notes=(*manifest.notes, said))
+        manifest = replace(manifest, stopping=stopping)
+        manifest.write(folder)
+    job = _resized(job, stopping["stopped"]["models"], full, seed)
+    manifest = _extended(folder, manifest, job)
+    _train(job, evidence, _blocks(manifest.executor), workers, seconds_a_model, listener)
+
+
+def _said(models: int, error: float, why: str) -> str:
+    known = "" if np.isnan(error) else f"9 of 10 examples have an error of label memorization of at most {error:.3f}"
+    return f"After {models} models {known or 'no error is known'}{'; training stops here: ' if why else ''}{why}."
+
+
+def _resized(job: Job, models: int, full: int, seed: int) -> Job:
+    design = halves(job.design.examples, models, full, seed)
+    return replace(job, design=design, seeds=seeds_of(seed, design.models))
+
+
+def _extended(folder: Path, manifest: Manifest, job: Job) -> Manifest:
+    """The manifest of a design to which models were added; the design stands in the folder before it does."""
+    described = job.design.describe()
+    if manifest.design["fingerprint"] == described["fingerprint"]:
+        return manifest
+    known, executor = int(manifest.design["models"]), manifest.executor
+    check_disk(job, job.design.models - known)
+    compiled = any(block["compiled"] for block in executor["blocks"])
+    added = blocks_between(known, job.design.models, executor["size"], executor["workers"], compiled=compiled)
+    write_shard(folder / "design.safetensors", job.design.tensors(), {"kind": "design"})
+    manifest = replace(
+        manifest,
+        design=described,
+        models=model_entries(job.design, list(job.seeds), "trained"),
+        executor={**executor, "blocks": [*executor["blocks"], *(vars(block) for block in added)]},
+    )
+    manifest.write(folder)
+    return manifest
+
+
+def _error_at_look(folder: Path, goal: Goal) -> tuple[float, str]:
+    """The percentile error, and why no more models can mend the run; nan where so many diverged that none is known."""
+    run = Run.open(folder)
+    if len(run.diverged()) > MOST_DIVERGED * goal.looks[-1]:
+        return float("nan"), "too many models diverged"
+    try:
+        models = run.models()
+    except TooFewModels:  # a few more models may bring the share below what refuses a result
+        return float("nan"), ""
+    result = run.measured_on("label_memorization", models)
+    assert isinstance(result, PerExample)
+    return percentile_error(result.stderr), ""
 
 
 def _blocks(executor: dict[str, Any]) -> list[Block]:
     return [Block(**{**block, "models": tuple(block["models"])}) for block in executor["blocks"]]
 
 
-def _train(job: Job, blocks: list[Block], workers: int, seconds: float, listener: Progress) -> None:
-    evidence = Evidence(job.folder)
+def _train(job: Job, evidence: Evidence, blocks: list[Block], workers: int, seconds: float, listener: Progress) -> None:
     for part in job.folder.rglob("*.part"):
         part.unlink()
     for model in range(job.design.models):
@@ -197,9 +367,9 @@ def _train(job: Job, blocks: list[Block], workers: int, seconds: float, listener
         return
     models = sum(len(block.models) for block in blocks)
     todo = sum(len(block.models) for block in missing)
+    watch = _Watch(job, missing, [m for block in blocks if block not in missing for m in block.models], listener)
     listener.start(models, models - todo, seconds * todo / min(workers, len(missing)))
     try:
-        watch = _Watch(job, missing, models - todo, listener)
         if workers == 1 or len(missing) == 1 or job.device != "cpu":
             run_here(job, missing, watch)
         else:
@@ -211,13 +381,14 @@ def _train(job: Job, blocks: list[Block], workers: int, seconds: float, listener
 class _Watch:
     """Adds up shares of blocks, and the error of label memorization that the finished models give."""
 
-    def __init__(self, job: Job, blocks: list[Block], done: int, progress: Progress) -> None:
+    def __init__(self, job: Job, blocks: list[Block], done: list[int], progress: Progress) -> None:
         self.job = job
         self.progress = progress
-        self.done = done
+        self.done = len(done)
         self.shares = {block.models: 0.0 for block in blocks}
         self.tallies = np.zeros((4, len(job.data.inputs)))
         self.error: float | None = None
+        self._count([model for model in done if not self._diverged(model)])
 
     def advanced(self, block: Block, share: float) -> None:
         self.shares[block.models] = share
@@ -226,7 +397,15 @@ class _Watch:
     def finished(self, block: Block, diverged: list[int]) -> None:
         for model in diverged:
             self.progress.say(f"Model {model} diverged: it and its mate are left out of all results.")
-        models = [m for m in block.models if m not in diverged and self.job.design.role[m] == 0]
+        self._count([model for model in block.models if model not in diverged])
+        self.advanced(block, 1.0)
+
+    def _diverged(self, model: int) -> bool:
+        header = Evidence(self.job.folder).header("outputs", model, len(self.job.design.phases) - 1)
+        return header["diverged"] == "true"
+
+    def _count(self, trained: Sequence[int]) -> None:
+        models = [model for model in trained if self.job.design.role[model] == 0]
         if models:
             last = len(self.job.design.phases) - 1
             correct = Evidence(self.job.folder).load("outputs.correct", models, last)
@@ -241,20 +420,30 @@ class _Watch:
             if enough.any():
                 right_in, seen_in, right_out, seen_out = self.tallies[:, enough].astype(np.int64)
                 self.error = float(np.median(agresti_caffo(right_in, seen_in, right_out, seen_out).stderr))
-        self.advanced(block, 1.0)
 
     def retried(self, block: Block, exit_code: int | None) -> None:
         first, last = block.models[0], block.models[-1]
         self.progress.say(f"The process training models {first}-{last} ended with code {exit_code}; trying again.")
 
 
-def _default_device() -> str:
+def _refuse_unknown(probes: Sequence[str]) -> None:
+    unknown = sorted({*probes} - {*PROBES})
+    if isinstance(probes, str) or unknown or len({*probes}) < len(probes):
+        raise BadInput(
+            f"The 'probes' argument of audit must be different names of probes. Got {probes!r}.",
+            hint=f'they are {", ".join(sorted(PROBES))}, as in probes=("last_layer",).',
+        )
+
+
+def default_device() -> str:
+    """A GPU where there is one."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _default_workers(device: str) -> int:
+def default_workers(device: str) -> int:
+    """As many processes as there are cores; one on a GPU."""
     if device != "cpu":
         return 1
     affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)

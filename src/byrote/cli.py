@@ -51,6 +51,7 @@ def audit(
     """Train an ensemble, find what it memorized, and write a report. The same command resumes a stopped audit."""
     from byrote import audit as run_audit
     from byrote.experiments import experiment
+    from byrote.progress import measuring
     from byrote.report.page import write_report
 
     plants = None if plant is None else [text for text in plant if text != "none"]
@@ -69,8 +70,8 @@ def audit(
         keep_weights=keep_weights,
         source=found.source,
     )
-    with err.status("Measuring and writing the report…"):
-        page, shown = write_report(run)
+    with measuring(err) as hear:
+        page, shown = write_report(run, hear)
     _print_summary(shown)
     out.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
 
@@ -165,6 +166,7 @@ def change(
     from byrote import change as make_child
     from byrote import parse_change
     from byrote.experiments import rebuild
+    from byrote.progress import measuring
     from byrote.report.page import write_report
     from byrote.run import Run
 
@@ -173,8 +175,9 @@ def change(
     found = rebuild(run.manifest.source)
     run = run.attach(found.dataset, found.recipe, found.heldout)
     child = make_child(run, chosen, forget=forget, out=out_folder, workers=workers)
-    with err.status("Measuring and writing the report…"):
-        page, _ = write_report(child)
+    with measuring(err) as hear:
+        page, _ = write_report(child, hear)
+    with err.status("Comparing the two runs…"):
         compared = compare(run, child)
     _print_card(compared)
     out.print(f"\nReport of the changed run: {page}", highlight=False, soft_wrap=True)
@@ -203,6 +206,7 @@ def _print_card(compared: Card) -> None:
 def report(run_folder: RunFolder) -> None:
     """Write RUN/report.html again."""
     from byrote.experiments import rebuild
+    from byrote.progress import measuring
     from byrote.report.page import write_report
     from byrote.run import Run
 
@@ -212,8 +216,8 @@ def report(run_folder: RunFolder) -> None:
         # a change of the data removed or relabelled examples of what the source builds
         dataset = found.dataset.subset(found.dataset.index_of(run.ids)).replace(targets=run.labels)
         run = run.attach(dataset, found.recipe, found.heldout)
-    with err.status("Measuring and writing the report…"):
-        page, shown = write_report(run)
+    with measuring(err) as hear:
+        page, shown = write_report(run, hear)
     _print_summary(shown)
     out.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
 

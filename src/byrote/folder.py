@@ -26,10 +26,23 @@ from byrote.evidence.shards import write_bytes, write_shard
 
 
 def set_up(
-    folder: Path, manifest: Manifest, design: Design, ids: np.ndarray, labels: np.ndarray, controls: Controls
+    folder: Path,
+    manifest: Manifest,
+    design: Design,
+    ids: np.ndarray,
+    labels: np.ndarray,
+    controls: Controls,
+    *,
+    contents: np.ndarray | None = None,
 ) -> None:
-    """Write the tables, the design, and then the manifest: where it stands, the rest does."""
-    write_bytes(folder / "examples.parquet", _parquet(pa.table({"example": ids.astype(object), "label": labels})))
+    """Write the tables, the design, and then the manifest: where it stands, the rest does.
+
+    `contents` are digests of the inputs, where there are inputs to digest.
+    """
+    columns = {"example": ids.astype(object), "label": labels}
+    if contents is not None:
+        columns["content"] = contents.astype(object)
+    write_bytes(folder / "examples.parquet", _parquet(pa.table(columns)))
     write_bytes(folder / "controls.parquet", _parquet(controls.to_table()))
     write_shard(folder / "design.safetensors", design.tensors(), {"kind": "design"})
     manifest.write(folder)

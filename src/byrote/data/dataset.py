@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from byrote.data.blocks import row_blocks
+from byrote.data.contents import contents
 from byrote.data.controls import Controls
 from byrote.data.problems import counted, quoted
 from byrote.errors import BadInput
@@ -93,6 +94,14 @@ class Dataset:
                 encoded = str(text).encode("utf-8", "surrogatepass")
                 digest.update(f"{len(encoded)}:".encode() + encoded)
         return digest.hexdigest()
+
+    def contents(self) -> Shaped[np.ndarray, " example"]:
+        """A digest of each example's input, whatever its id and label."""
+        return self._contents
+
+    @cached_property
+    def _contents(self) -> Shaped[np.ndarray, " example"]:
+        return contents(self.inputs)
 
     @cached_property
     def _order_of_ids(self) -> Int[np.ndarray, " example"]:

@@ -30,7 +30,8 @@ class Manifest:
 
     `identity` holds whatever makes two audits the same audit; `executor` how the models were divided into blocks,
     which a resume reuses; `source` how the command line builds the dataset and recipe again; `parent` the run that
-    this one is a changed form of.
+    this one is a changed form of; `stopping` the looks that were planned, those that were reached, and where and why
+    the audit stopped, where it was to stop by itself.
     """
 
     byrote: str
@@ -47,6 +48,7 @@ class Manifest:
     evidence: tuple[str, ...]
     source: dict[str, Any] | None = None
     parent: dict[str, Any] | None = None
+    stopping: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
     schema: str = field(default=SCHEMA_VERSION)
 

@@ -98,6 +98,16 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
         "forgetting_count": Quantity(_PRESENTED, "int32", "", "times wrong right after being correct"),
         "first_learned": Quantity(_PRESENTED, "int32", "presentation", "first correct presentation, from 1; 0 = never"),
     },
+    # what the weights at the end of training tell of each training example, evaluation mode; recorded where asked for
+    "gradients": {
+        "gradient_norm": Quantity(_PRESENTED, "float32", "nat", "norm of the loss's gradient over all trained weights"),
+    },
+    # the same of the last layer, against layers fitted to the same network's features of other examples
+    "last_layer": {
+        "displacement": Quantity(_PRESENTED, "float32", "logit", "z_y - mean of all z, less what such a layer gives"),
+        "log_odds_displacement": Quantity(_PRESENTED, "float32", "nat", "log-odds, less what such a layer gives"),
+        "gradient_norm": Quantity(_PRESENTED, "float32", "nat", "norm of the loss's gradient over the last layer"),
+    },
     # class probabilities summed over a block of models, where logits are too many to keep
     "class_probability": {
         "sum_in": Quantity((EXAMPLE, CLASS), "float32", "probability", "summed over the block's members"),

@@ -9,7 +9,7 @@ from byrote.measures._references import scores_of
 from byrote.measures.catalog import measure
 from byrote.results import PerModelExample
 
-_SOURCE = "Nasr et al. 2019, arXiv:1812.00910, sec. III"
+_SOURCE = "Nasr et al. 2019, arXiv:1812.00910"
 Norms = Float[np.ndarray, "model example"]
 
 

@@ -44,13 +44,15 @@ def stolen_memories(displacement: Float[np.ndarray, "model example"]) -> PerMode
         array([[ 0.5 , -0.25]])
 
     Differs:
-        Softmax determines weights up to a vector common to all classes, so the mean over classes is taken off; of
-        weights known up to that vector nothing better can be made. The authors linearise the network at any layer
-        and combine layers; with a bias that makes the linear form exact at x, weights times input plus bias is the
-        logit again, whatever the layer, and a comparison with networks that share no features is that of their logits
-        ("linear"). Only proxies that share the target's features see its weights, and we fit them to its last
-        layer. Their data are examples of unknown membership where the authors' attacker has non-members.
-        No attack model is learned from networks of the attacker's own (general-wb), and thresholds are not chosen.
+        Softmax determines weights up to a vector common to all classes, so the mean over classes is taken off; with
+        classes of one size nothing better can be made of weights known up to that vector. The authors linearise the
+        network at any layer and combine layers. With a bias that makes the linear form exact at x, weights times
+        input plus bias is the logit again, whatever the layer, and a comparison with networks that share no features
+        is that of their logits ("linear"). Only proxies that share the target's features see its weights, and we
+        fit them to its last layer. Their data are examples of unknown membership where the authors' attacker has
+        non-members. No attack model is learned from networks of the attacker's own (general-wb), and thresholds are
+        not chosen.
+        We found no public implementation to compare with.
     """
     return _as_recorded(displacement)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,13 +29,37 @@ ENOUGH_SECONDS = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """How the models are to be trained, why, and how long one takes in one process, by the probe."""
+    """How the models are to be trained, why, and how long one takes in one process, by the probe.
+
+    `seconds_alone` is what it takes in the plain loop, where that is not the way chosen.
+    """
 
     stacked: bool
     size: int
     compiled: bool
     reason: str
     seconds_a_model: float
+    seconds_alone: float
+
+    def seconds(self, models: int) -> float:
+        """What a block of so many models takes: a straight line from one model to a whole block."""
+        if not self.stacked or models == 1:
+            return models * self.seconds_alone
+        each = (self.size * self.seconds_a_model - self.seconds_alone) / (self.size - 1)
+        return self.seconds_alone + max(each, 0.0) * (models - 1)
+
+
+def makespan(seconds: Sequence[float], workers: int) -> float:
+    """Seconds until the last of these blocks is trained, each by the first process that is free.
+
+    Example:
+        >>> makespan([3.0, 2.0, 2.0], workers=2)
+        4.0
+    """
+    free = [0.0] * workers
+    for each in seconds:
+        heapq.heappush(free, heapq.heappop(free) + each)
+    return max(free)
 
 
 def choose(job: Job, *, per_worker: int, compiled: bool = False) -> Choice:
@@ -48,7 +74,7 @@ def _choice(job: Job, per_worker: int, compiled: bool) -> Choice:
     loop = _seconds(One(algorithm, job.seeds[0]), 1, algorithm, job, inputs, targets)
     obstacle = algorithm.obstacle() or _disparity(algorithm, job, inputs, targets)
     if obstacle:
-        return Choice(stacked=False, size=1, compiled=False, reason=f"one at a time: {obstacle}", seconds_a_model=loop)
+        return _alone(f"one at a time: {obstacle}", loop)
     assert isinstance(algorithm, BoundRecipe)
     timed = {}
     for size in SIZES:
@@ -58,11 +84,21 @@ def _choice(job: Job, per_worker: int, compiled: bool) -> Choice:
             timed[size] = _seconds(learner, size, algorithm, job, inputs, targets)
     fastest = min(timed.values())
     if loop <= fastest:
-        reason = f"one at a time: stacking was {fastest / loop:.1f} times slower"
-        return Choice(stacked=False, size=1, compiled=False, reason=reason, seconds_a_model=loop)
+        return _alone(f"one at a time: stacking was {fastest / loop:.1f} times slower", loop)
     size = min(size for size, seconds in timed.items() if seconds <= 1.1 * fastest)
     reason = f"{size} models at once: {loop / timed[size]:.1f} times as fast as one at a time"
-    return Choice(stacked=True, size=size, compiled=compiled, reason=reason, seconds_a_model=timed[size])
+    return Choice(
+        stacked=True,
+        size=size,
+        compiled=compiled,
+        reason=reason,
+        seconds_a_model=timed[size],
+        seconds_alone=loop,
+    )
+
+
+def _alone(reason: str, seconds: float) -> Choice:
+    return Choice(stacked=False, size=1, compiled=False, reason=reason, seconds_a_model=seconds, seconds_alone=seconds)
 
 
 def _orders(algorithm: Algorithm, job: Job, models: int, steps: int) -> Tensor:

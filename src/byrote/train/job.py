@@ -14,6 +14,9 @@ from torch import Tensor
 from byrote.designs.design import Design
 from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
+from byrote.probes.gradient_norm import GradientNormProbe
+from byrote.probes.last_layer import LastLayerProbe
+from byrote.probes.network_probe import NetworkProbe
 from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
 from byrote.probes.presentation import PresentationProbe
 from byrote.probes.probe import Probe
@@ -24,6 +27,8 @@ from byrote.train.block import Answering, Learner, clean_pass, train_phase
 from byrote.train.many import Many
 from byrote.train.one import One
 
+#: Probes that are asked for by name, beside those that every run has.
+PROBES: dict[str, NetworkProbe] = {probe.name: probe for probe in (GradientNormProbe(), LastLayerProbe())}
 #: What is done to each trained model before it is asked anything: (algorithm, state, model) -> state.
 Finish = Callable[[Algorithm, State, int], State]
 
@@ -62,6 +67,7 @@ class Job:
     keep_weights: bool
     device: str
     finish: Finish | None = None
+    probes: tuple[str, ...] = ()
 
     def algorithm(self) -> Algorithm:
         """The recipe bound to this data and device."""
@@ -75,6 +81,8 @@ class Job:
             kinds.append("heldout")
         if self.keep_weights:
             kinds.append("weights")
+        if phase == len(self.design.phases) - 1:
+            kinds += [PROBES[name].kind for name in self.probes]
         return tuple(kinds)
 
     def missing(self, evidence: Evidence, models: Sequence[int]) -> bool:
@@ -187,7 +195,8 @@ def _train_models(
             asked.append(heldout)
         finite = np.isfinite(asked[0].columns()["log_odds"]).all(1)
         diverged = [model for model, fine in zip(models, finite, strict=True) if not fine]
-        states = answering.states() if job.keep_weights else []
+        extra = [PROBES[name] for name in job.probes] if index == last else []
+        states = answering.states() if job.keep_weights or extra else []
         for row, model in enumerate(models):
             header = {"diverged": str(model in diverged).lower(), "seed": str(seeds[row])}
             for probe in [presentation, trajectory, *asked]:
@@ -199,6 +208,9 @@ def _train_models(
                 network = algorithm.network(states[row])
                 weights = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
                 evidence.write("weights", model, index, weights, header)
+            for reader in extra:
+                network = algorithm.network(states[row]).eval()
+                evidence.write(reader.kind, model, index, reader.read(network, inputs, targets, seeds[row]), header)
         if index == last and not job.keep_logits:
             sums = ClassProbabilityProbe(member, torch.from_numpy(finite).to(inputs.device), job.classes)
             clean_pass(answering, inputs, targets, [sums], checkpoint=at)
@@ -233,7 +245,7 @@ def check_network(job: Job) -> None:
     """Send two examples through a fresh network, so that a shape that does not fit is found before training.
 
     Raises:
-        BadInput: the network does not take the inputs, or does not give one logit a class.
+        BadInput: the network does not take the inputs, does not give one logit a class, or a probe cannot read it.
     """
     algorithm = job.algorithm()
     inputs = job.data.inputs[:2]
@@ -254,3 +266,6 @@ def check_network(job: Job) -> None:
             f"The recipe's network must give {job.classes} logits an example, one a class. Got {got}.",
             hint=f"end it with nn.Linear(…, {job.classes}).",
         )
+    few = Labelled(inputs=inputs, targets=job.data.targets[:2]).tensors(torch.device(job.device))
+    for name in job.probes:
+        PROBES[name].check(algorithm.network(algorithm.init(0)), *few)

@@ -15,6 +15,10 @@ _OUTPUTS = 4 * 4 + 4
 _PRESENTATION = 5 * 4
 _PRESENTATION_STATE = 5 * 4 + 1
 _TRAJECTORY = 4 * 4
+_CLASS_PROBABILITY = 2 * 4
+_COUNTS = 2 * 4
+#: Names, shapes and checksum of one shard.
+_HEADER = 1000
 
 
 def logits_fit(models: int, examples: int, classes: int) -> bool:
@@ -22,20 +26,30 @@ def logits_fit(models: int, examples: int, classes: int) -> bool:
     return models * examples * classes * 4 < LOGITS_BYTES
 
 
-def disk_a_model(job: Job) -> int:
-    """Bytes of evidence that one model leaves, over all its phases."""
+def disk_a_model(job: Job, size: int = 1) -> int:
+    """Bytes of evidence that one model of a block of `size` leaves, over all its phases."""
     examples = len(job.data.inputs)
     heldout = 0 if job.heldout is None else len(job.heldout.inputs)
     logits = 4 * job.classes * (examples + heldout) if job.keep_logits else 0
     trajectory = _TRAJECTORY * examples * len(job.checkpoints)
-    return len(job.design.phases) * (_OUTPUTS * (examples + heldout) + logits + trajectory + _PRESENTATION * examples)
+    phases = len(job.design.phases)
+    weights = 4 * weights_of(job) if job.keep_weights else 0
+    sums = 0 if job.keep_logits else (_CLASS_PROBABILITY * job.classes + _COUNTS) * examples // size
+    signals = _OUTPUTS * (examples + heldout) + logits + trajectory + _PRESENTATION * examples
+    return phases * (signals + weights + _HEADER * len(job.kinds(0))) + sums
+
+
+def weights_of(job: Job) -> int:
+    """How many weights one model has."""
+    algorithm = job.algorithm()
+    return sum(weight.numel() for weight in algorithm.network(algorithm.init(0)).parameters())
 
 
 def memory_a_process(job: Job, size: int, weights: int) -> int:
     """Bytes that a process needs for blocks of `size` models of so many weights: data, probes, training state."""
     examples = len(job.data.inputs)
     data = job.data.inputs.nbytes + (0 if job.heldout is None else job.heldout.inputs.nbytes)
-    probes = size * (disk_a_model(job) + _PRESENTATION_STATE * examples)
+    probes = size * (disk_a_model(job, size) + _PRESENTATION_STATE * examples)
     return data + probes + size * weights * 4 * 4
 
 
@@ -60,8 +74,8 @@ def check_disk(job: Job, models: int) -> None:
     free = shutil.disk_usage(job.folder).free
     if needed > 0.95 * free:
         raise NotEnoughRoom(
-            f"The evidence of {models} models takes about {_size(needed)} of disk, and {str(job.folder)!r} has "
-            f"{_size(free)} free.",
+            f"The evidence of {models} models takes about {size_words(needed)} of disk, and {str(job.folder)!r} has "
+            f"{size_words(free)} free.",
             hint="train fewer --models, record fewer --checkpoints, or give a roomier --out.",
         )
 
@@ -76,11 +90,12 @@ def check_memory(job: Job, size: int, weights: int, workers: int) -> None:
     available = available_memory()
     if needed > available:
         raise NotEnoughRoom(
-            f"Training {size} models at once in {workers} processes takes about {_size(needed)} of memory, and "
-            f"{_size(available)} are available.",
+            f"Training {size} models at once in {workers} processes takes about {size_words(needed)} of memory, and "
+            f"{size_words(available)} are available.",
             hint="use fewer --workers, or record fewer --checkpoints.",
         )
 
 
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+def size_words(count: int) -> str:
+    """Bytes as a person reads them."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
