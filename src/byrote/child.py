@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,20 @@ import numpy as np
 
 from byrote.auditing import Progress, audit
 from byrote.changes.change import Change, Context, TrainedModel
+from byrote.changes.registry import CONTROLS
+from byrote.data.dataset import Dataset
 from byrote.designs.design import Design
-from byrote.errors import BadInput
-from byrote.recipes.algorithm import Algorithm, State
+from byrote.errors import BadInput, RunMismatch
+from byrote.evidence.manifest import differences
+from byrote.folder import dataset_facts
+from byrote.recipes.algorithm import Algorithm, State, TrainingRecipe
 from byrote.recipes.slots import described
 from byrote.results import PerExample
 from byrote.run import Run
 
 FORGET_SHARE = 0.05
+#: Halves of fewer examples are no training data.
+FEWEST_EXAMPLES = 4
 
 
 def change(
@@ -38,14 +45,16 @@ def change(
 
     Raises:
         BadInput: the run has no data or recipe at hand, or the change does not fit.
+        RunMismatch: data or recipe are not those that the run was made from.
     """
     if run.dataset is None or run.recipe is None:
         raise BadInput(
             f"The run {str(run.folder)!r} was opened without its data and recipe.",
             hint="run.attach(dataset, recipe, heldout), or use `byrote change` on a run of the command line.",
         )
+    refuse_others(run, run.dataset, run.recipe, run.heldout)
     seed = int(run.manifest.identity["seed"])
-    rows = most_memorized(run, getattr(change, "share", forget))
+    rows = _rows_to_forget(run, change, forget)
     context = Context(
         dataset=run.dataset,
         rng=np.random.default_rng([seed, 2]),
@@ -56,6 +65,7 @@ def change(
     dataset, recipe, finish = run.dataset, run.recipe, None
     if change.stage == "dataset":
         dataset = change.apply(dataset, context)
+        _refuse_too_few(dataset, change)
     elif change.stage == "recipe":
         recipe = change.apply(recipe, context)
     else:
@@ -72,7 +82,7 @@ def change(
         models=len(run.design.models_of("reference")),
         full=len(run.design.models_of("full")),
         design=design,
-        out=Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}+{change.name}"),
+        out=Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}+{_label(change, forget)}"),
         seed=seed,
         workers=workers,
         device=run.manifest.executor["device"],
@@ -83,10 +93,84 @@ def change(
         executor=run.manifest.executor if change.stage == "model" else None,
         parent={
             "folder": str(run.folder.resolve()),
-            "change": {"name": change.name, "stage": change.stage, **described(change)},
+            "change": {
+                "name": change.name,
+                "stage": change.stage,
+                **described(change),
+                **({"forget": forget} if _takes_forget(change) else {}),
+            },
             "forget": run.ids[rows].tolist(),
         },
     )
+
+
+def refuse_others(run: Run, dataset: Dataset, recipe: TrainingRecipe, heldout: Dataset | None) -> None:
+    """Refuse a dataset, held-out data or a recipe that a run was not made from.
+
+    Raises:
+        RunMismatch: they differ, and in what.
+    """
+    found = {
+        "dataset": _nameless(run.manifest.dataset),
+        "heldout": _nameless(run.manifest.heldout),
+        "recipe": run.manifest.identity.get("recipe"),
+    }
+    asked = {
+        "dataset": _nameless(dataset_facts(dataset)),
+        "heldout": None if heldout is None else _nameless(dataset_facts(heldout)),
+        "recipe": recipe.describe(),
+    }
+    changed = differences(found, json.loads(json.dumps(asked)))
+    if changed:
+        raise RunMismatch(
+            f"The run {str(run.folder)!r} was made from something else: {'; '.join(changed)}.",
+            hint="take the edit back, or audit again with --out and go on with that run; a changed run goes on from "
+            "Python, with byrote.change(run, …)."
+            if run.manifest.parent
+            else "take the edit back, or audit again with --out and go on with that run.",
+        )
+
+
+def _nameless(facts: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if facts is None else {key: value for key, value in facts.items() if key != "name"}
+
+
+def _is_about_memorized(change: Change) -> bool:
+    """Whether a change looks at the examples to forget: those of recipes and plantings do not."""
+    return change.stage != "recipe" and not isinstance(change, CONTROLS)
+
+
+def _takes_forget(change: Change) -> bool:
+    """Whether the share to forget is that of the caller, and not the change's own."""
+    return _is_about_memorized(change) and not hasattr(change, "share")
+
+
+def _rows_to_forget(run: Run, change: Change, forget: float) -> np.ndarray:
+    if not _is_about_memorized(change):
+        return np.empty(0, np.int64)
+    share = getattr(change, "share", forget)
+    if hasattr(change, "share") and not 0 < share < 1:
+        raise BadInput(
+            f"The amount of {change.name!r} must be a share of the examples in (0, 1). Got {share}.",
+            hint=f"{change.name}=0.05 is about the 5 % that are most memorized.",
+        )
+    return most_memorized(run, share)
+
+
+def _refuse_too_few(dataset: Dataset, change: Change) -> None:
+    present = len(np.unique(dataset.targets))
+    if len(dataset) < FEWEST_EXAMPLES or present < 2:
+        raise BadInput(
+            f"The change {change.name!r} leaves {len(dataset)} examples of {present} classes, too few to audit.",
+            hint="change less of the data.",
+        )
+
+
+def _label(change: Change, forget: float) -> str:
+    """A change as a folder's name tells it: by name and amount, and the share to forget where it is not the usual."""
+    amount = getattr(change, dataclasses.fields(change)[0].name)  # type: ignore[arg-type]
+    name = f"{change.name}={amount:g}" if isinstance(amount, int | float) else change.name
+    return f"{name},forget={forget:g}" if _takes_forget(change) and forget != FORGET_SHARE else name
 
 
 def most_memorized(run: Run, share: float) -> np.ndarray:

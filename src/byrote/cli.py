@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from byrote.errors import ByroteError
+from byrote.commands.files import export, read
+from byrote.commands.risks import attack, attack_weights, bound_epsilon, forgetting, onion
+from byrote.commands.scores import calibrate, compare, triage
+from byrote.commands.terminal import RunFolder, Workers, err, out, print_table
+from byrote.errors import BadInput, ByroteError
 
 if TYPE_CHECKING:
     from byrote.changes.card import Card
@@ -24,11 +26,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Find what a neural network learned by rote, change something, and measure whether it helped.",
 )
-out = Console()
-err = Console(stderr=True)
-
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Training processes; as many as cores unless given.")]
 
 
 @app.command()
@@ -47,6 +44,19 @@ def audit(
     checkpoints: Annotated[int, typer.Option(min=2, help="Clean passes over the data during training, at most.")] = 20,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; pays for long trainings.")] = False,
     keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep every model's weights.")] = False,
+    probe: Annotated[
+        list[str] | None, typer.Option(help="What else to read off each network: last_layer, gradient_norm.")
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option(help="Weights (.safetensors) of a trained model to attack; needs --members.")
+    ] = None,
+    members: Annotated[Path | None, typer.Option(help="CSV with the columns example and member (1, 0).")] = None,
+    attack_with: Annotated[str, typer.Option("--attack", help="The attack on the target.")] = "lira",
+    epsilon: Annotated[
+        bool, typer.Option("--epsilon", help="Audit differential privacy: train once, with canaries chosen by coins.")
+    ] = False,
+    canaries: Annotated[int, typer.Option(help="Canaries of --epsilon.")] = 500,
+    delta: Annotated[float, typer.Option(help="The delta at which epsilon is bounded.")] = 1e-5,
 ) -> None:
     """Train an ensemble, find what it memorized, and write a report. The same command resumes a stopped audit."""
     from byrote import audit as run_audit
@@ -56,18 +66,42 @@ def audit(
 
     plants = None if plant is None else [text for text in plant if text != "none"]
     found = experiment(source, data_dir=data_dir, plants=plants, seed=seed)
+    folder = out_folder or Path("runs") / Path(source).stem
+    if epsilon:
+        where = out_folder or folder.with_name(f"{folder.name}-epsilon")
+        bound_epsilon(found, canaries=canaries, delta=delta, out=where, seed=seed, workers=workers, device=device)
+        return
+    if target is not None or members is not None:
+        if target is None or members is None:
+            raise BadInput(
+                "--target and --members go together.", hint="--target weights.safetensors --members members.csv"
+            )
+        where = out_folder or folder.with_name(f"{folder.name}-target")
+        attack_weights(
+            found,
+            weights=target,
+            members=members,
+            attack=attack_with,
+            models=models,
+            out=where,
+            seed=seed,
+            workers=workers,
+            device=device,
+        )
+        return
     run = run_audit(
         found.dataset,
         found.recipe,
         heldout=found.heldout,
         models=models,
-        out=out_folder or Path("runs") / Path(source).stem,
+        out=folder,
         seed=seed,
         workers=workers,
         device=device,
         compiled=compiled,
         checkpoints=checkpoints,
         keep_weights=keep_weights,
+        probes=tuple(probe or ()),
         source=found.source,
     )
     with measuring(err) as hear:
@@ -103,21 +137,9 @@ def measure(
         rows = table(result, run.ids).to_pylist()
         rows.sort(key=lambda row: (row["value"] != row["value"], -row["value"]))
         columns = [column for column in rows[0] if column != "reason" or any(row["reason"] for row in rows[:top])]
-        _print_table(columns, [[row[column] for column in columns] for row in rows[:top]])
+        print_table(columns, [[row[column] for column in columns] for row in rows[:top]])
         if result.note:
             out.print(escape(result.note), highlight=False)
-
-
-def _print_table(columns: list[str], rows: list[list[object]]) -> None:
-    grid = Table(box=None, pad_edge=False)
-    for column in columns:
-        grid.add_column(
-            column,
-            justify="right" if rows and isinstance(rows[0][columns.index(column)], int | float) else "left",
-        )
-    for row in rows:
-        grid.add_row(*[escape(f"{cell:.3g}" if isinstance(cell, float) else str(cell)) for cell in row])
-    out.print(grid)
 
 
 @app.command()
@@ -165,15 +187,14 @@ def change(
     from byrote import card as compare
     from byrote import change as make_child
     from byrote import parse_change
-    from byrote.experiments import rebuild
+    from byrote.experiments import with_source
     from byrote.progress import measuring
     from byrote.report.page import write_report
     from byrote.run import Run
 
     run = Run.open(run_folder)
     chosen = parse_change(with_)
-    found = rebuild(run.manifest.source)
-    run = run.attach(found.dataset, found.recipe, found.heldout)
+    run = with_source(run)
     child = make_child(run, chosen, forget=forget, out=out_folder, workers=workers)
     with measuring(err) as hear:
         page, _ = write_report(child, hear)
@@ -205,17 +226,12 @@ def _print_card(compared: Card) -> None:
 @app.command()
 def report(run_folder: RunFolder) -> None:
     """Write RUN/report.html again."""
-    from byrote.experiments import rebuild
+    from byrote.experiments import with_contents
     from byrote.progress import measuring
     from byrote.report.page import write_report
     from byrote.run import Run
 
-    run = Run.open(run_folder)
-    if run.manifest.source is not None:
-        found = rebuild(run.manifest.source)
-        # a change of the data removed or relabelled examples of what the source builds
-        dataset = found.dataset.subset(found.dataset.index_of(run.ids)).replace(targets=run.labels)
-        run = run.attach(dataset, found.recipe, found.heldout)
+    run = with_contents(Run.open(run_folder))
     with measuring(err) as hear:
         page, shown = write_report(run, hear)
     _print_summary(shown)
@@ -227,7 +243,11 @@ def doctor() -> None:
     """Tell what is installed, what is missing, and how fast this machine is."""
     from byrote.doctor import examine
 
-    _print_table(["what", "found", "note"], [list(line) for line in examine()])
+    print_table(["what", "found", "note"], [list(line) for line in examine()])
+
+
+for command in (compare, calibrate, triage, attack, onion, forgetting, read, export):
+    app.command()(command)
 
 
 def main() -> None:

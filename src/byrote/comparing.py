@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from scipy.stats import spearmanr
 
 from byrote.errors import MissingEvidence, TooFewModels
+from byrote.evidence.shards import write_bytes
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import PerExample, Scalar
 from byrote.run import Run
@@ -88,6 +92,34 @@ def compare(run: Run) -> Comparison:
         models=len(run.models()),
         notes=tuple(notes),
     )
+
+
+def keep(run: Run, found: Comparison) -> Path:
+    """Write `results/comparison.parquet`: a row for each score and figure, with its error."""
+    rows = []
+    for proxy in found.proxies:
+        figures = {"rank_correlation": proxy.rank_correlation, "top_recall": proxy.top_recall}
+        if proxy.one_training is not None:
+            figures["rank_correlation_of_one_training"] = proxy.one_training
+        for kind in found.kinds:
+            figures[f"auroc.{kind}"] = proxy.auroc[kind]
+            figures[f"average_precision.{kind}"] = proxy.average_precision[kind]
+        rows += [
+            {
+                "score": proxy.measure.key,
+                "figure": name,
+                "value": v.value,
+                "stderr": v.stderr,
+                "low": v.low,
+                "high": v.high,
+            }
+            for name, v in figures.items()
+        ]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows), sink)
+    path = run.folder / "results" / "comparison.parquet"
+    write_bytes(path, sink.getvalue().to_pybytes())
+    return path
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:

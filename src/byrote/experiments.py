@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
+import json
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ import numpy as np
 
 from byrote.changes.change import Context
 from byrote.changes.registry import CONTROLS, parse_change
+from byrote.child import refuse_others
 from byrote.data.dataset import Dataset
 from byrote.data.digits import digits
 from byrote.data.fashion_mnist import fashion_mnist
@@ -25,9 +26,18 @@ from byrote.recipes.algorithm import TrainingRecipe
 from byrote.recipes.networks.mlp import MLP
 from byrote.recipes.optimizers import SGD
 from byrote.recipes.recipe import Recipe
+from byrote.run import Run
 
+LIKE = "label-noise=0.05"
 NAMES = ("digits", "fashion-mnist")
 DEFAULT_PLANTS = {"digits": ("label-noise=0.05",), "fashion-mnist": ("label-noise=0.05",)}
+#: What `--plant triage` stands for: some of every kind that triage tells apart, in eight classes rare ones.
+TRIAGE = (
+    "label-noise=0.03",
+    "conflicting-duplicates=0.03",
+    "ambiguous-examples=0.04",
+    *("rare-subpopulation=0.006",) * 8,
+)
 DIGITS = Recipe(network=MLP(hidden=(256,)), epochs=100, batch_size=32, optimizer=SGD(lr=0.05, momentum=0.9))
 FASHION_MNIST = Recipe(network=MLP(hidden=(512,)), epochs=30, batch_size=128, optimizer=SGD(lr=0.05, momentum=0.9))
 
@@ -67,7 +77,8 @@ def experiment(name: str, *, data_dir: str | None, plants: Sequence[str] | None,
             f"There is no source {name!r}.",
             hint=f"name one of {', '.join(NAMES)}, or a Python file that defines dataset() and recipe().",
         )
-    chosen = tuple(DEFAULT_PLANTS.get(name, ()) if plants is None else plants)
+    asked = DEFAULT_PLANTS.get(name, ()) if plants is None else plants
+    chosen = tuple(plant for text in asked for plant in (TRIAGE if text == "triage" else (text,)))
     return replace(
         built,
         dataset=planted(built.dataset, chosen, seed),
@@ -86,7 +97,68 @@ def rebuild(source: dict[str, Any] | None) -> Experiment:
             "This run was made from Python, so the command line cannot build its data and recipe again.",
             hint="use byrote.change(run, …) from Python.",
         )
-    return experiment(source["name"], data_dir=source["data_dir"], plants=source["plants"], seed=source["seed"])
+    name = source["name"]
+    if name.endswith(".py") and not Path(name).is_file() and Path(Path(name).name).is_file():
+        name = Path(name).name  # the project moved; whether this is the same file the caller sees by what it makes
+    return experiment(name, data_dir=source["data_dir"], plants=source["plants"], seed=source["seed"])
+
+
+def with_source(run: Run) -> Run:
+    """The run with the dataset and recipe that its source builds again.
+
+    Raises:
+        BadInput: the run was made from Python, or its source is gone.
+        RunMismatch: the source builds something else now.
+    """
+    found = rebuild(run.manifest.source)
+    refuse_others(run, found.dataset, found.recipe, found.heldout)
+    return run.attach(found.dataset, found.recipe, found.heldout)
+
+
+def with_contents(run: Run) -> Run:
+    """The run with the data and recipe that its source builds, as far as they can be built again.
+
+    A change of the data removed or relabelled examples of what the source builds; where it added or replaced some, and
+    for a run made from Python, the run is handed back as it is. The recipe of a changed run is at hand where the
+    change left it alone.
+
+    Raises:
+        BadInput: the source is gone.
+        RunMismatch: the source builds something else now.
+    """
+    if run.manifest.source is None:
+        return run
+    if run.manifest.parent is None:
+        return with_source(run)
+    found = rebuild(run.manifest.source)
+    if not np.isin(run.ids, found.dataset.ids).all():
+        return run
+    dataset = found.dataset.subset(found.dataset.index_of(run.ids)).replace(targets=run.labels)
+    if dataset.fingerprint() != run.manifest.dataset["fingerprint"]:
+        return run
+    same = json.loads(json.dumps(found.recipe.describe())) == run.manifest.identity["recipe"]
+    whole = run.attach(dataset, found.recipe, found.heldout)
+    return whole if same else replace(whole, recipe=None)
+
+
+def with_contents(run: Run) -> Run:
+    """The run with what its source has of its examples to show; of a changed run where the change left them alone.
+
+    Raises:
+        BadInput: the source is gone.
+        RunMismatch: the source builds another dataset now.
+    """
+    if run.manifest.source is None:
+        return run
+    if run.manifest.parent is None:
+        return with_source(run)
+    found = rebuild(run.manifest.source)
+    if not np.isin(run.ids, found.dataset.ids).all():
+        return run  # the change added examples
+    dataset = found.dataset.subset(found.dataset.index_of(run.ids)).replace(targets=run.labels)
+    if dataset.fingerprint() != run.manifest.dataset["fingerprint"]:
+        return run  # the change replaced inputs
+    return run.attach(dataset, found.recipe, found.heldout)
 
 
 def planted(dataset: Dataset, plants: Sequence[str], seed: int) -> Dataset:
@@ -98,7 +170,7 @@ def planted(dataset: Dataset, plants: Sequence[str], seed: int) -> Dataset:
     known = {control.name for control in CONTROLS}
     for index, text in enumerate(plants):
         if text.partition("=")[0] not in known:
-            raise BadInput(f"{text!r} cannot be planted.", hint=f"plant {', '.join(sorted(known))}.")
+            raise BadInput(f"{text!r} cannot be planted.", hint=f"plant {', '.join(sorted(known))}, as {LIKE}.")
         context = Context(dataset=dataset, rng=np.random.default_rng([seed, 3, index]))
         dataset = parse_change(text).apply(dataset, context)
     return dataset
@@ -135,8 +207,13 @@ def from_file(path: Path) -> Experiment:
 
 def _imported(path: Path) -> ModuleType:
     if not path.is_file():
-        raise BadInput(f"There is no file {str(path)!r}.")
-    name = f"byrote_experiment_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+        here = sorted(str(other) for other in Path().glob("*.py"))
+        raise BadInput(
+            f"There is no file {str(path)!r}.",
+            hint=f"work in the folder that holds {path.name!r}"
+            + (f"; this one holds {', '.join(here[:5])}." if here else "."),
+        )
+    name = f"byrote_experiment_{path.stem}"  # it enters the recipe's identity, where the path must not
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,9 @@ from scipy.special import expit
 
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.schema import quantity
+from byrote.evidence.shards import write_bytes
 from byrote.measures._references import References, refuse_leaks
-from byrote.measures.catalog import find
+from byrote.measures.catalog import catalog, find
 from byrote.results import Curve, PerModelExample, Scalar
 from byrote.run import Run
 from byrote.stats.attack_figures import Slices, attack_figures, null_auc
@@ -86,7 +89,7 @@ def membership_attack(
         if not isinstance(result, PerModelExample):
             raise BadInput(
                 f"The measure {key!r} is no membership attack: it does not score each model and example.",
-                hint="lira, rmia, loss_attack, entropy_attack and margin_attack do, and their variants.",
+                hint=f"the attacks are {', '.join(known for known, each in catalog().items() if each.attacks)}.",
             )
         return result
 
@@ -114,6 +117,38 @@ def membership_attack(
         examples=len(run.ids),
         notes=tuple(notes),
     )
+
+
+def keep(run: Run, found: AttackFigures) -> Path:
+    """Write `results/attack-<key>.json`: all figures with their errors, or why one was refused."""
+    plain = {
+        "attack": found.attack,
+        "models": found.models,
+        "references": found.references,
+        "examples": found.examples,
+        "figures": {name: _plain(figure) for name, figure in found.figures.items()},
+        "null": _plain(found.null),
+        "slices": {
+            axis: {
+                value: {name: _plain(figure) for name, figure in figures.items()} for value, figures in slices.items()
+            }
+            for axis, slices in found.slices.items()
+        },
+        "curve": {
+            "false_positive_rate": found.curve.at.tolist(),
+            **{name: getattr(found.curve, name)[0].tolist() for name in ("values", "low", "high")},
+        },
+        "notes": list(found.notes),
+    }
+    path = run.folder / "results" / f"attack-{found.attack}.json"
+    write_bytes(path, json.dumps(plain, indent=1).replace("NaN", "null").encode())
+    return path
+
+
+def _plain(figure: Scalar) -> dict[str, Any]:
+    if figure.reason:
+        return {"reason": figure.reason}
+    return {name: getattr(figure, name) for name in ("value", "stderr", "low", "high")}
 
 
 def _of_models(need: str, array: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from byrote.changes.cross_fit import CrossFit, cross_fit, ensemble_rates
-from byrote.errors import BadInput
-from byrote.measures.catalog import catalog
+from byrote.errors import BadInput, TooFewModels
+from byrote.measures.catalog import Measure, catalog
 from byrote.results import Scalar
 from byrote.run import Run
 from byrote.stats.intervals import Bounds
@@ -20,13 +23,25 @@ Better = Literal["lower", "higher", ""]
 Of = Callable[[Run, np.ndarray], Scalar]
 SHARE: Bounds = (0.0, 1.0)
 MEMORIZATION: Bounds = (-1.0, 1.0)
+#: Evidence that is taken while models train, before a change of the models acts.
+IN_TRAINING = ("trajectory", "presentation", "first_phase")
+
+
+def decimal(figure: Scalar) -> str:
+    """A figure with its standard error, to two or three digits of that error."""
+    if math.isnan(figure.value):
+        return f"undefined ({figure.reason})" if figure.reason else "undefined"
+    if math.isnan(figure.stderr):
+        return f"{figure.value:.3g}"
+    places = min(4, max(2, 1 - math.floor(math.log10(figure.stderr)) if figure.stderr > 0 else 2))
+    return f"{figure.value:.{places}f} ± {figure.stderr:.{places}f}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One figure, before and after. `better` says in which direction a change helps; empty where it depends.
 
-    A row that is not `judged` rests on examples chosen by the first run's own scores.
+    A row that is not `judged` rests on examples chosen by the first run's own scores, or holds by construction.
     """
 
     name: str
@@ -36,6 +51,15 @@ class Row:
     better: Better
     unit: str = ""
     judged: bool = True
+    remark: str = ""
+
+    def __str__(self) -> str:
+        """Two lines: the name, then before, after, the difference with its interval, and the verdict."""
+        low, high = self.difference.low, self.difference.high
+        interval = "interval unknown" if math.isnan(low) else f"95 % {low:+.3f} to {high:+.3f}"
+        change = f"{self.difference.value:+.3f}" if not math.isnan(self.difference.value) else "undefined"
+        said = f"{self.verdict} ({self.remark})" if self.remark else self.verdict
+        return f"{self.name}\n  {decimal(self.before)} → {decimal(self.after)}, {change} ({interval})  {said}"
 
     @property
     def verdict(self) -> str:
@@ -54,14 +78,21 @@ class Row:
         return "better" if (high < 0) == (self.better == "lower") else "worse"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Card:
-    """What a change did."""
+    """What a change did; print it to see all of it."""
 
     change: str
     stage: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.rows), *self.notes])
+
+    def __repr__(self) -> str:
+        counts = Counter(row.verdict or "undefined" for row in self.rows)
+        return f"Card({self.change}: {', '.join(f'{count} {verdict}' for verdict, count in counts.items())})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +106,7 @@ class _Figure:
     bounds: Bounds
     unit: str = ""
     judged: bool = True
+    remark: str = ""
 
     def row(self, *, paired: bool, comparisons: int) -> Row:
         same = paired and len(self.before.replicates) == len(self.after.replicates) >= 3
@@ -87,24 +119,28 @@ class _Figure:
             better=self.better,
             unit=self.unit,
             judged=self.judged,
+            remark=self.remark,
         )
 
 
 def card(before: Run, after: Run) -> Card:
-    """Compare two runs on the examples that both have.
+    """Compare two runs on the examples that both have: those of the same id, input and label.
 
     Differences are taken pair by pair where both runs train the same seeds on the same members, and otherwise as
     those of independent runs. Intervals hold for all rows with a verdict at once.
 
     Raises:
-        BadInput: the runs share no examples.
+        BadInput: the runs share no examples, or are of different classes or shapes of inputs.
+        TooFewModels: too many models of one of them diverged.
     """
+    _refuse_diverged(before, "before the change")
+    _refuse_diverged(after, "after the change")
     two = _Two.of(before, after)
     cross_fitted = two.cross_fitted()
     figures = [*two.accuracies(), *two.memorization(cross_fitted), *two.other_measures()]
     alone = [figure.row(paired=two.paired, comparisons=1) for figure in figures]
     verdicts = sum(row.judged and not np.isnan(row.difference.low) for row in alone)
-    change = (after.manifest.parent or {}).get("change", {})
+    change = _change(after)
     return Card(
         change=change.get("name", "none"),
         stage=change.get("stage", ""),
@@ -113,51 +149,93 @@ def card(before: Run, after: Run) -> Card:
             _pairing(before, two.paired),
             f"Intervals are so wide that those of all {verdicts} rows with a verdict hold at once at 95 % "
             "(Bonferroni): the chance that any of these verdicts comes from chance alone is at most 5 %.",
-            f"{len(two.common)} examples are in both runs.",
+            *_examples(two),
             *_choice(cross_fitted, forgotten=int(two.forgotten.sum())),
-            *_absence(two.removed, two.selected),
+            *_absence(two.removed, two.removed_by_score),
+            *_relabelling(len(two.relabelled[0]), two.relabelled_by_score),
         ),
     )
 
 
+def _change(run: Run) -> dict[str, Any]:
+    change: dict[str, Any] = (run.manifest.parent or {}).get("change", {})
+    return change
+
+
+def _refuse_diverged(run: Run, when: str) -> None:
+    try:
+        run.models()
+    except TooFewModels as error:
+        raise TooFewModels(
+            f"The run {when}, {str(run.folder)!r}, cannot be compared, because training broke down in it: "
+            f"{error.message}",
+            hint=error.hint,
+        ) from error
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Two:
-    """Two runs and the examples that both have; `selected` says that the first run's scores decided which these are."""
+    """Two runs and their common examples, `common` by id and `rows` in either run.
+
+    `relabelled` are the rows of examples with another label in the second run, which are not common; `replaced` counts
+    ids that stand for other inputs there, and is None where inputs were not recorded.
+    """
 
     before: Run
     after: Run
     common: np.ndarray
     rows: tuple[np.ndarray, np.ndarray]
+    relabelled: tuple[np.ndarray, np.ndarray]
+    replaced: int | None
     planted: np.ndarray
     forgotten: np.ndarray
     to_forget: int
     removed: int
-    selected: bool
+    removed_by_score: bool
+    relabelled_by_score: bool
     paired: bool
 
     @classmethod
     def of(cls, before: Run, after: Run) -> _Two:
-        common, rows_before, rows_after = np.intersect1d(before.ids, after.ids, return_indices=True)
-        if not len(common):
+        _refuse_other_data(before, after)
+        ids, rows_before, rows_after = np.intersect1d(before.ids, after.ids, return_indices=True)
+        inputs = [_contents(run) for run in (before, after)]
+        known = inputs[0] is not None and inputs[1] is not None
+        alike = np.ones(len(ids), bool)
+        if inputs[0] is not None and inputs[1] is not None:
+            alike = inputs[0][rows_before] == inputs[1][rows_after]
+        agree = before.labels[rows_before] == after.labels[rows_after]
+        kept, turned = alike & agree, alike & ~agree
+        if not kept.any():
+            why = "" if not len(ids) else ": the same ids stand for other " + ("labels" if alike.any() else "inputs")
             raise BadInput(
-                f"The runs {str(before.folder)!r} and {str(after.folder)!r} share no examples.",
+                f"The runs {str(before.folder)!r} and {str(after.folder)!r} share no examples{why}.",
                 hint="a card compares a run with what `byrote change` made of it.",
             )
+        common = ids[kept]
         forget = np.array((after.manifest.parent or {}).get("forget", []), np.str_)
-        removed = np.setdiff1d(before.ids, common)
+        removed = np.setdiff1d(before.ids, ids)
         kinds = [before.controls.mask(common, kind) for kind in before.controls.kinds()]
         return cls(
             before=before,
             after=after,
             common=common,
-            rows=(rows_before, rows_after),
+            rows=(rows_before[kept], rows_after[kept]),
+            relabelled=(rows_before[turned], rows_after[turned]),
+            replaced=int((~alike).sum()) if known else None,
             planted=np.any([np.zeros(len(common), bool), *kinds], axis=0),
             forgotten=np.isin(common, forget),
             to_forget=len(forget),
             removed=len(removed),
-            selected=bool(np.isin(removed, forget).any()),
+            removed_by_score=bool(np.isin(removed, forget).any()),
+            relabelled_by_score=bool(np.isin(ids[turned], forget).any()),
             paired=_same_models(before, after),
         )
+
+    @property
+    def selected(self) -> bool:
+        """Whether the first run's scores decided which examples are common."""
+        return self.removed_by_score or self.relabelled_by_score
 
     def figure(
         self, name: str, of: Of, better: Better, bounds: Bounds, unit: str = "", *, judged: bool | None = None
@@ -199,9 +277,12 @@ class _Two:
             for kind in self.before.controls.kinds()
         }
         figures = [self._memorization_of(name, mask) for name, mask in groups.items() if mask.any()]
+        figures += self._memorization_of_relabelled()
         if cross_fitted is not None:
             return figures + _cross_fitted(cross_fitted)
-        groups = {"the examples to forget": self.forgotten, "the rest": ~(self.planted | self.forgotten)}
+        others = self.planted | self.forgotten
+        rest = "the rest" if others.any() else "all examples"
+        groups = {"the examples to forget": self.forgotten, rest: ~others}
         judged = not self.to_forget
         return figures + [self._memorization_of(name, mask, judged) for name, mask in groups.items() if mask.any()]
 
@@ -209,14 +290,37 @@ class _Two:
         of = _mean_of("label_memorization", mask, MEMORIZATION)
         return self.figure(f"label memorization of {group}", of, "lower", MEMORIZATION, judged=judged)
 
+    def _memorization_of_relabelled(self) -> list[_Figure]:
+        where = self.relabelled
+        if not len(where[0]):
+            return []
+        of = _mean_of("label_memorization", np.ones(len(where[0]), bool), MEMORIZATION)
+        return [
+            _Figure(
+                name="label memorization of the examples with another label",
+                before=of(self.before, where[0]),
+                after=of(self.after, where[1]),
+                better="lower",
+                bounds=MEMORIZATION,
+                judged=False,
+            )
+        ]
+
     def other_measures(self) -> list[_Figure]:
         """Means over the common examples of every measure that was taken on both runs."""
         everything = np.ones(len(self.common), bool)
         figures = []
         for key in sorted(_measured(self.before) & _measured(self.after) - {"label_memorization"}):
             entry = catalog()[key]
-            figures.append(self.figure(key, _mean_of(key, everything, entry.range), "", entry.range, entry.unit))
+            figure = self.figure(key, _mean_of(key, everything, entry.range), "", entry.range, entry.unit)
+            figures.append(replace(figure, remark=self._remark(entry)))
         return figures
+
+    def _remark(self, entry: Measure) -> str:
+        """Of a measure that watches training, where the change came after it."""
+        watches = any(need.startswith(IN_TRAINING) for need in entry.needs)
+        after_training = _change(self.after).get("stage") == "model"
+        return "it watches training, which ended before the change" if watches and after_training else ""
 
 
 def _cross_fitted(found: CrossFit) -> list[_Figure]:
@@ -233,6 +337,15 @@ def _pairing(before: Run, paired: bool) -> str:
     if any(entry.seed is None for entry in before.manifest.models):
         return "Differences are taken pair by pair: the models of both runs have the same members and pairs."
     return "Differences are taken pair by pair: both runs train the same seeds on the same members."
+
+
+def _examples(two: _Two) -> list[str]:
+    notes = [f"{len(two.common)} examples are in both runs with the same label."]
+    if two.replaced is None:
+        return [*notes, "They are matched by their ids alone: the inputs of one of the runs were not recorded."]
+    if two.replaced:
+        notes.append(f"{two.replaced} ids stand for other inputs in the second run and count in neither column.")
+    return notes
 
 
 def _choice(found: CrossFit | None, *, forgotten: int) -> list[str]:
@@ -253,16 +366,49 @@ def _choice(found: CrossFit | None, *, forgotten: int) -> list[str]:
     return []
 
 
-def _absence(removed: int, selected: bool) -> list[str]:
+def _absence(removed: int, by_score: bool) -> list[str]:
     if not removed:
         return []
     text = f"{removed} examples of the first run are not in the second and count in neither column"
-    if not selected:
+    if not by_score:
         return [f"{text}."]
     return [
         f"{text}; they were chosen by the first run's own scores, so that what remains looks less memorized there by "
         "chance as well. Rows that rest on it have no verdict; held-out data are free of that."
     ]
+
+
+def _relabelling(relabelled: int, by_score: bool) -> list[str]:
+    if not relabelled:
+        return []
+    text = (
+        f"{relabelled} examples have another label in the second run. What models say of their labels differs by "
+        "construction: their row has no verdict, and they count in no other"
+    )
+    if not by_score:
+        return [f"{text}."]
+    return [
+        f"{text}; they were chosen by the first run's own scores, so that what remains looks less memorized there by "
+        "chance as well. Rows that rest on it have no verdict; held-out data are free of that."
+    ]
+
+
+def _refuse_other_data(before: Run, after: Run) -> None:
+    known = {"input_shape": "inputs of shape", "class_names": "the classes"}
+    for name, words in known.items():
+        was, now = (run.manifest.dataset.get(name) for run in (before, after))
+        if was is not None and now is not None and list(was) != list(now):
+            raise BadInput(
+                f"The runs {str(before.folder)!r} and {str(after.folder)!r} are of different data: "
+                f"{words} {tuple(was)} and {tuple(now)}.",
+                hint="a card compares a run with what `byrote change` made of it.",
+            )
+
+
+def _contents(run: Run) -> np.ndarray | None:
+    """Digests of the inputs; None where they were not recorded."""
+    table = pq.read_table(run.folder / "examples.parquet")
+    return np.array(table["content"].to_pylist(), np.str_) if "content" in table.column_names else None
 
 
 def _same_models(before: Run, after: Run) -> bool:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from byrote.changes.card import Card
+from byrote.changes.card import decimal as decimal
 from byrote.report.facts import INTERPOLATES, MEMORIZED, Detection, Facts
 from byrote.results import Scalar
 
@@ -17,16 +18,6 @@ def percent(figure: Scalar) -> str:
     error = 100 * figure.stderr
     places = 1 if math.isnan(error) or error <= 0 else min(3, max(1, -math.floor(math.log10(error))))
     return f"{100 * figure.value:.{places}f}{'' if math.isnan(error) else f' ± {error:.{places}f}'} %"
-
-
-def decimal(figure: Scalar) -> str:
-    """A figure with its standard error, to two or three digits of that error."""
-    if math.isnan(figure.value):
-        return f"undefined ({figure.reason})" if figure.reason else "undefined"
-    if math.isnan(figure.stderr):
-        return f"{figure.value:.3g}"
-    places = min(4, max(2, 1 - math.floor(math.log10(figure.stderr)) if figure.stderr > 0 else 2))
-    return f"{figure.value:.{places}f} ± {figure.stderr:.{places}f}"
 
 
 def sentences(facts: Facts) -> list[str]:
@@ -90,11 +81,5 @@ def found_words(facts: Facts, kind: str, figure: Callable[[Scalar], str]) -> lis
 
 
 def card_sentences(card: Card) -> list[str]:
-    """A card, two lines a figure: its name, then before, after, the difference with its interval, and the verdict."""
-    lines = []
-    for row in card.rows:
-        low, high = row.difference.low, row.difference.high
-        interval = "interval unknown" if math.isnan(low) else f"95 % {low:+.3f} to {high:+.3f}"
-        change = f"{row.difference.value:+.3f}" if not math.isnan(row.difference.value) else "undefined"
-        lines += [row.name, f"  {decimal(row.before)} → {decimal(row.after)}, {change} ({interval})  {row.verdict}"]
-    return [*lines, *card.notes]
+    """A card, two lines a figure, and then its notes."""
+    return str(card).splitlines()

@@ -1,0 +1,37 @@
+"""Commands that bring in what others computed, and hand out what they take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from byrote.commands.terminal import RunFolder, say
+
+
+def read(
+    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="mi_lira_2021, privacy_meter, leakpro, c_score, …")],
+    path: Annotated[Path, typer.Argument(help="The file or folder.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="The run folder to make.")],
+) -> None:
+    """Make a run of what others computed, its order checked; nothing is ever unpickled."""
+    from byrote import readers
+
+    say(repr(readers.read(format_, path, out_folder)))
+
+
+def export(
+    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="cleanlab.")],
+    run_folder: RunFolder,
+    path: Annotated[Path, typer.Argument(help="The .npz file to write.")],
+) -> None:
+    """Write out-of-sample class probabilities for cleanlab."""
+    from byrote.errors import BadInput
+    from byrote.exporters.cleanlab import write
+    from byrote.run import Run
+
+    if format_ != "cleanlab":
+        raise BadInput(f"There is no exporter for {format_!r}.", hint="cleanlab is one.")
+    say(f"{write(Run.open(run_folder), path)!r}")
+    say(f"File: {path}")

@@ -1,0 +1,211 @@
+"""Commands about what memorization puts at risk: membership, layers of it, forgetting, and privacy bounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from byrote.commands.terminal import RunFolder, Workers, err, print_table, say
+
+if TYPE_CHECKING:
+    from byrote.experiments import Experiment
+
+WORST_SLICES = 5
+
+
+def attack(
+    run_folder: RunFolder,
+    with_: Annotated[str, typer.Option("--with", help="lira, rmia, loss_attack or another attack.")] = "lira",
+) -> None:
+    """Attack each model of a run with the help of the others: who can be told to have been trained on?"""
+    from byrote.changes.card import decimal
+    from byrote.membership import keep, membership_attack
+    from byrote.run import Run
+
+    run = Run.open(run_folder)
+    with err.status(f"Attacking every model with {with_}…"):
+        found = membership_attack(run, with_)
+        path = keep(run, found)
+    say(
+        f"{found.attack} on {found.models} models, each with {found.references} reference models, over "
+        f"{found.examples} examples."
+    )
+    print_table(["figure", "value"], [[name.replace("_", " "), decimal(v)] for name, v in found.figures.items()])
+    say(f"Where membership was swapped at random the AUC is {decimal(found.null)}.")
+    for axis, slices in found.slices.items():
+        ranked = sorted(slices.items(), key=lambda item: -item[1]["auc"].value)[:WORST_SLICES]
+        words = ", ".join(f"{value} {decimal(figures['auc'])}" for value, figures in ranked)
+        say(f"AUC by {axis}, highest first: {words}.")
+    for note in found.notes:
+        say(f"{note[0].upper()}{note[1:].rstrip('.')}.")
+    say(f"Figures: {path}")
+
+
+def onion(
+    run_folder: RunFolder,
+    share: Annotated[float, typer.Option(help="Share of the examples that is peeled off.")] = 0.05,
+    seed: Annotated[int, typer.Option(min=0, help="Of the new models and of the random set.")] = 1,
+    workers: Workers = None,
+) -> None:
+    """Remove the examples at highest membership risk, train again, and see whether the next ones are at risk now."""
+    from byrote.changes.card import decimal
+    from byrote.experiments import with_contents
+    from byrote.onion import privacy_onion
+    from byrote.run import Run
+
+    found = privacy_onion(with_contents(Run.open(run_folder)), share=share, seed=seed, workers=workers)
+    for layer in found.layers:
+        arms = ("before", "plain", "random", "riskiest", "over_plain", "over_random")
+        say(f"{layer.name[0].upper()}{layer.name[1:]}:")
+        print_table(
+            ["before", "trained anew", "random set removed", "riskiest removed", "excess over anew", "over random"],
+            [[decimal(getattr(layer, arm)) for arm in arms]],
+        )
+    verdict = "is more at risk than with either control" if found.shown else "is not shown to be more at risk"
+    say(f"Without the riskiest layer the one below {verdict}.")
+    for note in found.notes:
+        say(note)
+
+
+def forgetting(
+    source: Annotated[str, typer.Argument(help="digits, fashion-mnist, or a Python file.")],
+    regime: Annotated[str, typer.Option(help="inject: canaries shown amid training; poison: in a prefix.")] = "inject",
+    canaries: Annotated[int, typer.Option(min=4, help="How many examples are canaries, drawn at random.")] = 200,
+    repetitions: Annotated[str, typer.Option(help="How often an epoch shows a canary, as 1,4,16.")] = "1",
+    models: Annotated[int, typer.Option(min=6, help="An even number.")] = 16,
+    alpha: Annotated[float, typer.Option(help="The success rate of an attack at which something is forgotten.")] = 0.55,
+    with_: Annotated[str, typer.Option("--with", help="loss_attack or lira.")] = "loss_attack",
+    out_folder: Annotated[Path | None, typer.Option("--out", help="The run folder.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where fashion-mnist's four idx .gz files are.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")] = 0,
+    workers: Workers = None,
+) -> None:
+    """Train with canaries, go on without them, and attack as time goes by: when are they forgotten?"""
+    import numpy as np
+
+    from byrote.changes.card import decimal
+    from byrote.errors import BadInput
+    from byrote.experiments import experiment
+    from byrote.forgetting import measure_forgetting
+    from byrote.measures.lira import lira
+    from byrote.measures.rate_of_forgetting import log_odds_attack
+
+    attacks: dict[str, Any] = {"loss_attack": log_odds_attack, "lira": lira}
+    if with_ not in attacks:
+        raise BadInput(f"Forgetting is not measured with {with_!r}.", hint="--with loss_attack or --with lira.")
+    try:
+        times = tuple(int(number) for number in repetitions.split(","))
+    except ValueError:
+        raise BadInput(
+            f"Repetitions must be whole numbers. Got {repetitions!r}.", hint="--repetitions 1,4,16"
+        ) from None
+    found = experiment(source, data_dir=data_dir, plants=None, seed=seed)
+    size = len(found.dataset)
+    if canaries > size // 2:
+        raise BadInput(f"At most half of the {size} examples can be canaries. Got {canaries}.")
+    measured = measure_forgetting(
+        found.dataset,
+        found.recipe,
+        regime=regime,
+        canaries=np.sort(np.random.default_rng([seed, 7]).choice(size, canaries, replace=False)),
+        repetitions=times,
+        models=models,
+        alpha=alpha,
+        attack=attacks[with_],
+        out=out_folder or Path("runs") / f"{Path(source).stem}-{regime}",
+        seed=seed,
+        workers=workers,
+    )
+    curve = measured.success
+    print_table(
+        ["epochs since", *curve.groups],
+        [
+            [float(at), *(f"{v:.3f} ± {e:.3f}" for v, e in zip(values, errors, strict=True))]
+            for at, values, errors in zip(curve.at, curve.values.T, curve.stderr.T, strict=True)
+        ],
+    )
+    for group, after in measured.after.items():
+        say(f"{group}: {after.reason or f'forgotten after {decimal(after)} epochs, success at most {alpha}'}")
+    if curve.note:
+        say(curve.note)
+
+
+def bound_epsilon(
+    found: Experiment, *, canaries: int, delta: float, out: Path, seed: int, workers: int | None, device: str | None
+) -> None:
+    """Train once with canaries chosen by coins, and print the lower bound on epsilon that guessing them shows."""
+    from byrote.privacy import audit_privacy
+
+    result = audit_privacy(
+        found.dataset,
+        found.recipe,
+        canaries=canaries,
+        delta=delta,
+        heldout=found.heldout,
+        out=out,
+        seed=seed,
+        workers=workers,
+        device=device,
+    )
+    say(
+        f"Epsilon is at least {result.epsilon:.2f} at delta {result.delta:g}, with {result.confidence:.0%} confidence: "
+        f"{result.correct} of {result.guesses} guesses about {result.canaries} canaries were right."
+    )
+    say(f"These guesses could show {result.ceiling:.2f} at most, {result.canaries} canaries {result.limit:.2f}.")
+    for note in result.notes:
+        say(note)
+
+
+def attack_weights(
+    found: Experiment,
+    *,
+    weights: Path,
+    members: Path,
+    attack: str,
+    models: int,
+    out: Path,
+    seed: int,
+    workers: int | None,
+    device: str | None,
+) -> None:
+    """Train reference models beside a trained one, attack it, and print figures and warnings."""
+    from byrote.changes.card import decimal
+    from byrote.targeting import audit_target
+
+    result = audit_target(
+        found.dataset,
+        found.recipe,
+        weights,
+        members,
+        heldout=found.heldout,
+        attack=attack,
+        models=models,
+        out=out,
+        seed=seed,
+        workers=workers,
+        device=device,
+        source=found.source,
+    )
+    for warning in result.warnings:
+        say(f"Warning: {warning}")
+    say(f"{result.attack} on the target with {result.references} reference models:")
+    print_table(["figure", "value"], [[name.replace("_", " "), decimal(v)] for name, v in result.figures.items()])
+    rows = sorted(
+        result.table().to_pylist(), key=lambda row: (row["score"] != row["score"], row["false_positive_rate"])
+    )
+    print_table(
+        ["example", "member", "score", "false-positive rate", "risk"],
+        [
+            [
+                r["example"],
+                {1: "yes", 0: "no"}.get(r["member"], "unknown"),
+                r["score"],
+                r["false_positive_rate"],
+                r["risk"],
+            ]
+            for r in rows[:10]
+        ],
+    )
+    say(f"Table: {out / 'results' / f'target-{attack}.parquet'}")

@@ -1,0 +1,130 @@
+"""Commands about scores: which to trust, how to read a cheap one, and what an example's trouble is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from byrote.commands.terminal import RunFolder, err, print_table, say
+
+
+def compare(run_folder: RunFolder) -> None:
+    """Set all scores of a run beside label memorization and the planted controls: which cheap one to trust here?"""
+    from byrote.changes.card import decimal
+    from byrote.comparing import TOP, YARDSTICK, compare, keep
+    from byrote.run import Run
+
+    run = Run.open(run_folder)
+    with err.status("Comparing every score…"):
+        found = compare(run)
+        path = keep(run, found)
+    single = any(proxy.one_training for proxy in found.proxies)
+    columns = ["score", "rank correlation", f"recall in the top {TOP:.0%}", *(["one training"] if single else [])]
+    kinds = [kind.replace("_", " ") for kind in found.kinds]
+    rows = []
+    for proxy in found.proxies:
+        row = [proxy.measure.key, decimal(proxy.rank_correlation), decimal(proxy.top_recall)]
+        if single:
+            row.append(decimal(proxy.one_training) if proxy.one_training else "–")
+        rows.append([*row, *(decimal(proxy.average_precision[kind]) for kind in found.kinds)])
+    say(f"Rank correlation with {YARDSTICK}, ± standard error; average precision on each kind of control.")
+    print_table([*columns, *kinds], rows)
+    for note in found.notes:
+        say(note)
+    say(f"Table: {path}")
+
+
+def calibrate(
+    run_folder: RunFolder,
+    proxy: Annotated[str, typer.Option(help="A score that a single training gives.")] = "cumulative_sample_loss",
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="Where the calibration goes; RUN/calibration.json unless given.")
+    ] = None,
+    apply: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A run of one training to estimate label memorization for.")
+    ] = None,
+) -> None:
+    """Learn label memorization from a score of one training, and estimate it for a run that has a single model."""
+    import pyarrow.parquet as pq
+
+    from byrote.calibrating import calibrate, estimate
+    from byrote.run import Run, table
+
+    calibration = calibrate(Run.open(run_folder), proxy)
+    path = out_file or run_folder / "calibration.json"
+    calibration.save(path)
+    say(
+        f"{proxy} was set against label memorization on {calibration.examples} examples and "
+        f"{calibration.models} models."
+    )
+    bounds = zip(calibration.edges, calibration.edges[1:], strict=False)
+    print_table(
+        ["stratum of the score", "band below", "band above", "held-out coverage"],
+        [
+            [f"{low:.3g} to {high:.3g}", float(below), float(above), float(covered)]
+            for (low, high), below, above, covered in zip(
+                bounds, calibration.below, calibration.above, calibration.coverage, strict=True
+            )
+        ],
+    )
+    say(f"Calibration: {path}")
+    if apply is None:
+        return
+    single = Run.open(apply)
+    found = estimate(single, calibration)
+    rows = table(found, single.ids)
+    where = apply / "results" / "estimated_label_memorization.parquet"
+    where.parent.mkdir(exist_ok=True)
+    pq.write_table(rows, where)
+    ranked = sorted(rows.to_pylist(), key=lambda row: (row["value"] != row["value"], -row["value"]))[:10]
+    print_table(
+        ["example", "value", "low", "high"], [[row[c] for c in ("example", "value", "low", "high")] for row in ranked]
+    )
+    say(f"{found.note[0].upper()}{found.note[1:]}.")
+    say(f"Table: {where}")
+
+
+def triage(
+    run_folder: RunFolder,
+    taught_by: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A run over the same data with other plantings to learn from.")
+    ] = None,
+    forgetting: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A run of the two-split design over the same examples.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many examples to show.")] = 10,
+) -> None:
+    """Tell whether strongly memorized examples are mislabelled, copied under another label, rare, or ambiguous."""
+    from byrote.experiments import with_contents
+    from byrote.run import Run
+    from byrote.triaging import keep, triage
+
+    if forgetting is not None and taught_by is not None:
+        raise typer.BadParameter("--forgetting goes with a run that teaches itself; leave out --taught-by.")
+    run = with_contents(Run.open(run_folder))
+    teacher = None if taught_by is None else with_contents(Run.open(taught_by))
+    with err.status("Reading the signals of every example…"):
+        found = triage(run, taught_by=teacher, forgetting=() if forgetting is None else (Run.open(forgetting),))
+    keep(run, found)
+    rows = found.table().to_pylist()
+    natural = [row for row in rows if not row["planted"]]
+    natural.sort(key=lambda row: -row["label_memorization"])
+    words = [kind.replace("_", " ") for kind in found.kinds]
+    say(f"The {min(top, len(natural))} most memorized of {len(natural)} examples without a planted control:")
+    print_table(
+        ["example", "memorization", *words],
+        [[row["example"], row["label_memorization"], *(row[kind] for kind in found.kinds)] for row in natural[:top]],
+    )
+    say(
+        f"Planted examples: accuracy {found.accuracy:.2f} at a mean confidence of {found.confidence:.2f}. "
+        "Rows are what was planted, columns what it was taken for:"
+    )
+    print_table(
+        ["planted", *words],
+        [[word, *map(int, line)] for word, line in zip(words, found.confusion, strict=True)],
+    )
+    for note in found.notes:
+        say(note)
+    say(f"Table: {run.folder / 'results' / 'triage.parquet'}")
