@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +9,26 @@ from torch import nn
 import byrote
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.evidence.schema import SCHEMA
+from byrote.probes.network_probe import NetworkProbe
+from byrote.recipes.algorithm import Shape
 from byrote.train.job import PROBES
 from small import RECIPE, longer, shards, small_audit
 from train.toys import job
 
 
+def bound() -> list[NetworkProbe]:
+    """Every probe, for a recipe that has what each goes by."""
+    recipe = dataclasses.replace(RECIPE, augmentation=byrote.FeatureMask(0.2))
+    algorithm = recipe.bind(Shape(inputs=(2,), classes=3, examples=60), torch.device("cpu"))
+    return [probe.bound(algorithm) for probe in PROBES.values()]
+
+
 def test_the_schema_has_what_probes_write():
-    for probe in PROBES.values():
+    for probe in bound():
         network = nn.Linear(4, 3).eval()
         columns = probe.read(network, torch.randn(12, 4), torch.arange(12) % 3, 0)
         assert set(columns) == set(SCHEMA[probe.kind])
-        assert all(array.shape == (12,) and array.dtype == np.float32 for array in columns.values())
+        assert all(array.shape[-1] == 12 and array.dtype == np.float32 for array in columns.values())
 
 
 def test_probes_read_each_trained_network(tmp_path: Path) -> None:
@@ -30,7 +40,7 @@ def test_probes_read_each_trained_network(tmp_path: Path) -> None:
         network = RECIPE.network.build((2,), 3).eval()
         network.load_state_dict({n: torch.from_numpy(a) for n, a in run.evidence.block("weights", model, 0).items()})
         seed = int(run.evidence.header("last_layer", model, 0)["seed"])
-        for probe in PROBES.values():
+        for probe in (PROBES[name] for name in ("last_layer", "gradient_norm")):
             for name, expected in probe.read(network, inputs, targets, seed).items():
                 found = run.load(f"{probe.kind}.{name}", [model])[0]
                 np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)

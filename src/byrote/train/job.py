@@ -14,6 +14,7 @@ from torch import Tensor
 from byrote.designs.design import Design
 from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
+from byrote.probes.augmented_queries import AugmentedQueriesProbe
 from byrote.probes.gradient_norm import GradientNormProbe
 from byrote.probes.last_layer import LastLayerProbe
 from byrote.probes.network_probe import NetworkProbe
@@ -28,7 +29,9 @@ from byrote.train.many import Many
 from byrote.train.one import One
 
 #: Probes that are asked for by name, beside those that every run has.
-PROBES: dict[str, NetworkProbe] = {probe.name: probe for probe in (GradientNormProbe(), LastLayerProbe())}
+PROBES: dict[str, NetworkProbe] = {
+    probe.name: probe for probe in (AugmentedQueriesProbe(), GradientNormProbe(), LastLayerProbe())
+}
 #: What is done to each trained model before it is asked anything: (algorithm, state, model) -> state.
 Finish = Callable[[Algorithm, State, int], State]
 
@@ -195,7 +198,7 @@ def _train_models(
             asked.append(heldout)
         finite = np.isfinite(asked[0].columns()["log_odds"]).all(1)
         diverged = [model for model, fine in zip(models, finite, strict=True) if not fine]
-        extra = [PROBES[name] for name in job.probes] if index == last else []
+        extra = [PROBES[name].bound(algorithm) for name in job.probes] if index == last else []
         states = answering.states() if job.keep_weights or extra else []
         for row, model in enumerate(models):
             header = {"diverged": str(model in diverged).lower(), "seed": str(seeds[row])}
@@ -268,4 +271,4 @@ def check_network(job: Job) -> None:
         )
     few = Labelled(inputs=inputs, targets=job.data.targets[:2]).tensors(torch.device(job.device))
     for name in job.probes:
-        PROBES[name].check(algorithm.network(algorithm.init(0)), *few)
+        PROBES[name].bound(algorithm).check(algorithm.network(algorithm.init(0)), *few)

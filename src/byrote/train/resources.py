@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from byrote.errors import NotEnoughRoom
-from byrote.train.job import Job
+from byrote.evidence.schema import SCHEMA
+from byrote.train.job import PROBES, Job
 
 #: Logits are kept while models x examples x classes x 4 bytes stay below this.
 LOGITS_BYTES = 10**9
@@ -36,7 +37,8 @@ def disk_a_model(job: Job, size: int = 1) -> int:
     weights = 4 * weights_of(job) if job.keep_weights else 0
     sums = 0 if job.keep_logits else (_CLASS_PROBABILITY * job.classes + _COUNTS) * examples // size
     signals = _OUTPUTS * (examples + heldout) + logits + trajectory + _PRESENTATION * examples
-    return phases * (signals + weights + _HEADER * len(job.kinds(0))) + sums
+    probes = sum(4 * len(SCHEMA[PROBES[name].kind]) * examples + _HEADER for name in job.probes)
+    return phases * (signals + weights + _HEADER * len(job.kinds(0))) + sums + probes
 
 
 def weights_of(job: Job) -> int:

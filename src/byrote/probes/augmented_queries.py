@@ -1,0 +1,66 @@
+"""What a trained network says of augmented forms of each example, as an attacker would ask it more than once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from byrote.errors import BadInput
+from byrote.probes.network_probe import NetworkProbe
+from byrote.probes.signals import signals
+from byrote.recipes import noise
+from byrote.recipes.algorithm import Algorithm
+from byrote.recipes.recipe import BoundRecipe
+from byrote.recipes.slots import Augmentation
+
+#: The example as it is, and so many forms less one that the recipe's own augmentation makes of it.
+QUERIES = 8
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class AugmentedQueriesProbe(NetworkProbe):
+    """Log-odds of each example and of seven augmented forms of it, the same forms for every model."""
+
+    augmentation: Augmentation | None = None
+
+    name = "augmented"
+    kind = "augmented"
+
+    def bound(self, algorithm: Algorithm) -> AugmentedQueriesProbe:
+        """With the recipe's own augmentation.
+
+        Raises:
+            BadInput: it has none.
+        """
+        augmentation = algorithm.recipe.augmentation if isinstance(algorithm, BoundRecipe) else None
+        if augmentation is None:
+            raise BadInput(
+                "The probe 'augmented' asks with the recipe's augmentation, and the recipe has none.",
+                hint="Recipe(augmentation=byrote.RandomShift()), or audit without this probe.",
+            )
+        return replace(self, augmentation=augmentation)
+
+    def check(self, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
+        """Whatever answers at all can be asked again."""
+
+    def read(self, network: nn.Module, inputs: Tensor, targets: Tensor, seed: int) -> dict[str, np.ndarray]:
+        """`log_odds[augmentation, example]`, the example as it is first."""
+        found = np.empty((QUERIES, len(inputs)), np.float32)
+        with torch.no_grad():
+            for start in range(0, len(inputs), BATCH):
+                rows = torch.arange(start, min(start + BATCH, len(inputs)), device=inputs.device)
+                for query in range(QUERIES):
+                    logits = network(self._form(inputs[rows], query, rows))
+                    found[query, start : start + len(rows)] = signals(logits, targets[rows]).log_odds.cpu().numpy()
+        return {"log_odds": found}
+
+    def _form(self, inputs: Tensor, query: int, rows: Tensor) -> Tensor:
+        if not query:
+            return inputs
+        assert self.augmentation is not None, "read only once bound"
+        keys = noise.keys(torch.zeros(1, dtype=torch.int64, device=inputs.device), query, rows[None])[0]
+        return self.augmentation.apply(inputs, noise.uniform(keys, self.augmentation.draws, salt=0))
