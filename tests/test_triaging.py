@@ -9,7 +9,7 @@ import pytest
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION, planted
 from byrote.errors import BadInput
 from byrote.imported import import_arrays
-from byrote.triaging import KINDS, STRONGLY, keep, signals, triage
+from byrote.triaging import KINDS, STRONGLY, _coarse, keep, signals, triage
 from measures.evidence import half_subset_pairs
 
 EXAMPLES, CLASSES, EACH = 400, 4, 40
@@ -132,8 +132,19 @@ def test_distances_count_where_the_data_is_at_hand(run):
         far[i] = np.inf
         nearest = far[run.labels == run.labels[i]].min()
         assert column["distance_to_the_same_label"][i] == pytest.approx(np.log(nearest), rel=1e-3, abs=1e-3)
+        tenth = np.sort(far)[9]
+        assert column["nearness_of_the_same_label"][i] == pytest.approx(np.log(tenth / nearest), rel=1e-3, abs=1e-3)
         alike = (run.labels[np.argsort(far)[:10]] == run.labels[i]).mean()
         assert column["share_of_neighbours_alike"][i] == pytest.approx(alike)
+
+
+def test_large_images_are_compared_in_cells():
+    images = np.arange(2 * 33 * 40, dtype=float).reshape(2, 1, 33, 40)
+    coarse = _coarse(images)
+    assert coarse.shape == (2, 1, 8, 10)
+    np.testing.assert_allclose(coarse[1, 0, 2, 3], images[1, 0, 8:12, 12:16].mean())
+    small = np.zeros((2, 1, 8, 8))
+    assert _coarse(small) is small
 
 
 def test_the_table_is_kept(run):

@@ -27,6 +27,8 @@ LEAST_CONTROLS = 10
 FOLDS = 5
 #: Scores of single examples, by measure, that serve as signals.
 MEASURES = ("cumulative_sample_loss", "area_under_margin", "forgetting_events", "learning_events[entropy]")
+#: Neighbours whose labels count, and cells a side in which large images are compared.
+NEIGHBOURS, CELLS = 10, 8
 #: Distances are computed for blocks of so many examples.
 BLOCK = 512
 
@@ -221,12 +223,16 @@ def _answers(run: Run) -> dict[str, np.ndarray]:
 
 
 def _distances(inputs: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Logarithms of the distances to the nearest example of the same and of another label; labels of ten neighbours."""
-    flat = np.asarray(inputs, np.float32).reshape(len(inputs), -1)
+    """Distances to neighbours of the same and of another label, as logarithms and against those a little farther off.
+
+    A copy lies much nearer than the tenth neighbour does. Images are compared in about eight by eight cells, so that a
+    copy that moved by a pixel of many stays near.
+    """
+    flat = np.asarray(_coarse(inputs), np.float32).reshape(len(inputs), -1)
     flat = (flat - flat.mean(0)) / np.maximum(flat.std(), 1e-12)
     squares = (flat**2).sum(1)
-    same, other, alike = (np.empty(len(flat)) for _ in range(3))
-    neighbours = min(10, len(flat) - 1)
+    near = min(NEIGHBOURS, len(flat) - 1)
+    same, other, tenth, alike = (np.empty(len(flat)) for _ in range(4))
     for start in range(0, len(flat), BLOCK):
         block = slice(start, start + BLOCK)
         distance = np.maximum(squares[block, None] + squares - 2 * flat[block] @ flat.T, 0)
@@ -234,16 +240,29 @@ def _distances(inputs: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
         agrees = labels[block, None] == labels
         same[block] = np.where(agrees, distance, np.inf).min(1)
         other[block] = np.where(agrees, np.inf, distance).min(1)
-        nearest = np.argpartition(distance, neighbours - 1, axis=1)[:, :neighbours]
+        nearest = np.argpartition(distance, near - 1, axis=1)[:, :near]
         alike[block] = np.take_along_axis(agrees, nearest, 1).mean(1)
+        tenth[block] = np.take_along_axis(distance, nearest, 1).max(1)
     least = 1e-6 * float(np.median(same))
-    near_same, near_other = (0.5 * np.log(np.maximum(d, least)) for d in (same, other))
+    near_same, near_other, farther = (0.5 * np.log(np.maximum(d, least)) for d in (same, other, tenth))
     return {
         "distance_to_the_same_label": near_same,
         "distance_to_another_label": near_other,
         "ratio_of_distances": near_other - near_same,
+        "nearness_of_the_same_label": farther - near_same,
+        "nearness_of_another_label": farther - near_other,
         "share_of_neighbours_alike": alike,
     }
+
+
+def _coarse(inputs: np.ndarray) -> np.ndarray:
+    """Images `[example, channel, height, width]` averaged over square cells, eight or more a side; others as they are."""
+    if inputs.ndim != 4 or min(inputs.shape[2:]) < 2 * CELLS:
+        return inputs
+    size = min(inputs.shape[2:]) // CELLS
+    height, width = (length // size for length in inputs.shape[2:])
+    cut = inputs[:, :, : height * size, : width * size]
+    return np.asarray(cut.reshape(*inputs.shape[:2], height, size, width, size).mean((3, 5)))
 
 
 def _filled(column: np.ndarray) -> np.ndarray:
