@@ -256,7 +256,7 @@ def _distances(inputs: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _coarse(inputs: np.ndarray) -> np.ndarray:
-    """Images `[example, channel, height, width]` averaged over square cells, eight or more a side; others as they are."""
+    """Images `[example, channel, height, width]` averaged over square cells, eight or more a side; others unchanged."""
     if inputs.ndim != 4 or min(inputs.shape[2:]) < 2 * CELLS:
         return inputs
     size = min(inputs.shape[2:]) // CELLS
