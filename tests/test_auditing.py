@@ -19,6 +19,7 @@ from byrote.evidence.manifest import Manifest
 from byrote.folder import hold
 from byrote.results import PerExample
 from byrote.run import Run
+from byrote.stopping import percentile_error
 from small import RECIPE, blobs, longer, shards, small_audit
 
 
@@ -236,7 +237,7 @@ def test_one_diverged_model_of_many_leaves_with_its_mate(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"models": 2}, "must be at least 4"),
+        ({"models": 2}, "even number of at least 4"),
         ({"models": 7}, "even number"),
         ({"heldout": "other classes"}, "held-out dataset has the classes"),
         ({"recipe": "cnn"}, "SmallCNN takes images"),
@@ -367,3 +368,209 @@ def test_the_demo_small_finds_the_planted_labels(tmp_path: Path) -> None:
     planted = run.controls.mask(run.ids, "label_noise")
     assert planted.sum() == 72
     assert average_precision(result.values, planted) >= 0.95
+
+
+def loops() -> byrote.Recipe:
+    """Trains in the plain loop, whatever the probe finds, so that two runs have the same blocks."""
+    from torch import nn
+
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 3))
+
+    return byrote.Recipe(network=byrote.Network(build), epochs=6, batch_size=8, optimizer=byrote.SGD(lr=0.1))
+
+
+def known(run: Run) -> float:
+    result = run.measure("label_memorization")
+    assert isinstance(result, PerExample)
+    return percentile_error(result.stderr)
+
+
+def test_an_audit_stops_at_the_first_look_that_reaches_the_goal(tmp_path: Path) -> None:
+    heard = Heard()
+    run = small_audit(tmp_path / "run", models=64, recipe=loops(), stderr=0.14, progress=heard)
+    stopping = run.manifest.stopping
+    assert stopping is not None
+    assert (stopping["stderr"], stopping["looks"], stopping["full"]) == (0.14, [16, 32, 48, 64], 2)
+    reached = stopping["reached"]
+    assert [look["models"] for look in reached] == stopping["looks"][: len(reached)]
+    assert all(look["stderr"] > 0.14 for look in reached[:-1])
+    assert reached[-1]["stderr"] <= 0.14
+    assert 1 < len(reached) < 4
+    assert stopping["stopped"] == {"models": reached[-1]["models"], "why": "the goal for the error is reached"}
+    assert len(run.models()) == reached[-1]["models"]
+    assert len(run.models("full")) == 2
+    assert known(run) == reached[-1]["stderr"]
+    assert any("training stops here" in sentence for sentence in heard.sentences)
+    assert any("training stops here" in note for note in run.manifest.notes)
+    assert Manifest.read(run.folder).stopping == stopping
+
+
+def test_a_stopped_run_is_the_run_of_that_many_models(tmp_path: Path) -> None:
+    stopped = small_audit(tmp_path / "stopped", models=64, recipe=loops(), stderr=0.14)
+    models = len(stopped.models())
+    whole = small_audit(tmp_path / "whole", models=models, recipe=loops())
+    assert shards(stopped.folder) == shards(whole.folder)
+    assert stopped.design.fingerprint() == whole.design.fingerprint()
+    assert stopped.manifest.design == whole.manifest.design
+    assert stopped.manifest.models == whole.manifest.models
+    blocks = [model for block in stopped.manifest.executor["blocks"] for model in block["models"]]
+    assert sorted(blocks) == list(range(models + 2))
+
+
+def test_the_same_command_finds_a_stopped_run_complete_and_another_one_is_refused(tmp_path: Path) -> None:
+    first = small_audit(tmp_path / "run", models=64, stderr=0.14)
+    before, manifest = shards(first.folder), (first.folder / "manifest.json").read_bytes()
+    heard = Heard()
+    small_audit(tmp_path / "run", models=64, stderr=0.14, progress=heard)
+    assert (shards(first.folder), (first.folder / "manifest.json").read_bytes()) == (before, manifest)
+    assert heard.started is None
+    with pytest.raises(RunMismatch, match=r"stopping\.stderr was 0\.14, now 0\.2"):
+        small_audit(tmp_path / "run", models=64, stderr=0.2)
+    with pytest.raises(RunMismatch, match=r"stopping was .*, now null"):
+        small_audit(tmp_path / "run", models=len(first.models()))
+
+
+def test_a_damaged_shard_of_a_stopped_run_is_written_again(tmp_path: Path) -> None:
+    run = small_audit(tmp_path / "run", models=64, stderr=0.14)
+    whole = shards(run.folder)
+    for victim in ("outputs/m00003.p0", "presentation/m00020.p0"):
+        (run.folder / f"evidence/{victim}.safetensors").write_bytes(b"nothing of the kind")
+    small_audit(tmp_path / "run", models=64, stderr=0.14)
+    assert shards(run.folder) == whole
+
+
+class Interrupting(Heard):
+    """Ends the audit once so many models are there, as Ctrl-C does."""
+
+    def __init__(self, after: float) -> None:
+        super().__init__()
+        self.after = after
+
+    def advance(self, models_done: float, error: float | None) -> None:
+        if models_done >= self.after:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("after", [3, 16, 20, 32.5])
+def test_interrupted_between_looks_and_resumed_decides_as_if_undisturbed(tmp_path: Path, after: float) -> None:
+    settings = {"models": 64, "recipe": loops(), "stderr": 0.14}
+    whole = small_audit(tmp_path / "whole", **settings)
+    with pytest.raises(KeyboardInterrupt):
+        small_audit(tmp_path / "run", progress=Interrupting(after), **settings)
+    assert Run.open(tmp_path / "run").manifest.stopping["stopped"] is None or after > 32  # type: ignore[index]
+    run = small_audit(tmp_path / "run", **settings)
+    assert shards(run.folder) == shards(whole.folder)
+    assert run.manifest.design == whole.manifest.design
+    assert run.manifest.stopping is not None
+    assert whole.manifest.stopping is not None
+    assert run.manifest.stopping["stopped"] == whole.manifest.stopping["stopped"]
+    decided = [[look["stderr"] for look in r.manifest.stopping["reached"]] for r in (run, whole)]  # type: ignore[index]
+    assert decided[0] == decided[1]
+
+
+def test_stopped_between_the_design_and_the_manifest_of_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder still opens, and the same call goes on."""
+    settings = {"models": 64, "recipe": loops(), "stderr": 0.14}
+    write = Manifest.write
+
+    def interrupted(manifest: Manifest, folder: Path) -> None:
+        if manifest.design["models"] == 32:
+            raise KeyboardInterrupt
+        write(manifest, folder)
+
+    monkeypatch.setattr(Manifest, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        small_audit(tmp_path / "run", **settings)
+    monkeypatch.undo()
+    early = Run.open(tmp_path / "run")
+    assert (early.design.models, len(early.manifest.models)) == (32, 16)
+    run = small_audit(tmp_path / "run", **settings)
+    assert run.design.models == len(run.manifest.models) == len(run.models()) + 2
+    assert shards(run.folder) == shards(small_audit(tmp_path / "whole", **settings).folder)
+
+
+def test_a_goal_out_of_reach_trains_the_most_models(tmp_path: Path) -> None:
+    run = small_audit(tmp_path / "run", models=20, stderr=0.01, full=0)
+    assert run.manifest.stopping is not None
+    assert run.manifest.stopping["stopped"] == {"models": 20, "why": "no more models were to be trained"}
+    assert run.design.models == 20
+    assert run.design.name == "half_subset_pairs"
+
+
+def test_a_budget_stops_at_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock on which every model takes a second: 16 and 32 models fit into 40 seconds, 48 do not."""
+    clock = {"now": 0.0}
+
+    class Ticking(Heard):
+        def start(self, models: int, done: int, seconds: float | None) -> None:
+            clock["now"] += models - done
+
+    monkeypatch.setattr("byrote.auditing.time.monotonic", lambda: clock["now"])
+    monkeypatch.setattr("byrote.auditing.seconds_of_full", lambda *_: 4.0)
+    run = small_audit(tmp_path / "run", models=64, budget=40, progress=Ticking())
+    stopping = run.manifest.stopping
+    assert stopping is not None
+    assert stopping["stopped"] == {"models": 32, "why": "the budget does not last until the next look"}
+    assert [look["seconds"] for look in stopping["reached"]] == [16.0, 32.0]
+    assert (run.design.models, stopping["budget"]) == (34, 40.0)
+
+
+def test_time_before_an_interruption_counts_from_look_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = {"now": 100.0}
+
+    class Ticking(Interrupting):
+        def start(self, models: int, done: int, seconds: float | None) -> None:
+            clock["now"] += models - done
+
+    monkeypatch.setattr("byrote.auditing.time.monotonic", lambda: clock["now"])
+    monkeypatch.setattr("byrote.auditing.seconds_of_full", lambda *_: 4.0)
+    with pytest.raises(KeyboardInterrupt):
+        small_audit(tmp_path / "run", models=64, budget="40s", progress=Ticking(20))
+    clock["now"] = 5.0
+    run = small_audit(tmp_path / "run", models=64, budget="40s", progress=Ticking(1000))
+    assert run.manifest.stopping is not None
+    assert run.manifest.stopping["stopped"]["models"] == 32
+    assert run.manifest.stopping["reached"][0]["seconds"] == 16.0
+
+
+def test_a_recipe_that_diverges_does_not_train_the_most_models(tmp_path: Path) -> None:
+    wild = byrote.Recipe(network=byrote.MLP((16,)), epochs=6, batch_size=8, optimizer=byrote.SGD(lr=1e12))
+    run = small_audit(tmp_path / "run", models=64, recipe=wild, stderr=0.05)
+    assert run.manifest.stopping is not None
+    assert run.manifest.stopping["stopped"] == {"models": 16, "why": "too many models diverged"}
+    with pytest.raises(TooFewModels, match=r"reference models diverged, more than 5 %"):
+        run.measure("label_memorization")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"stderr": 0.5}, r"must lie in (0, .5). Got 0.5."),
+        ({"budget": "ten"}, r"must be a length of time. Got 'ten'."),
+        ({"budget": 1e-6}, r"does not last until the first look, after 6 models"),
+        ({"stderr": 0.1, "models": 9}, r"an even number of at least 4. Got 9."),
+        ({"stderr": 0.1, "design": "own"}, r"takes no design or executor"),
+    ],
+)
+def test_goals_that_cannot_be_are_refused_before_training(
+    tmp_path: Path, changes: dict[str, object], sentence: str
+) -> None:
+    if "design" in changes:
+        changes = {**changes, "design": byrote.half_subset_pairs(60, 4, rng=np.random.default_rng(0))}
+    with pytest.raises(BadInput) as caught:
+        small_audit(tmp_path / "run", **changes)
+    assert sentence in caught.value.message
+    assert caught.value.hint
+    assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+def test_the_error_that_progress_shows_counts_what_was_there_already(tmp_path: Path) -> None:
+    heard = Heard()
+    with pytest.raises(KeyboardInterrupt):
+        small_audit(tmp_path / "run", recipe=loops(), full=0, progress=Interrupting(4.1))
+    run = small_audit(tmp_path / "run", recipe=loops(), full=0, progress=heard)
+    assert heard.started == (6, 4)
+    result = run.measure("label_memorization")
+    assert isinstance(result, PerExample)
+    assert heard.errors[-1] == pytest.approx(np.median(result.stderr))

@@ -84,9 +84,7 @@ def test_an_earlier_plant_does_not_hang_on_a_later_one() -> None:
 
 
 def test_a_remedy_cannot_be_planted() -> None:
-    with pytest.raises(
-        BadInput, match=r"^'weight-decay=0\.1' cannot be planted\. Hint: plant ambiguous-examples, "
-    ):
+    with pytest.raises(BadInput, match=r"^'weight-decay=0\.1' cannot be planted\. Hint: plant ambiguous-examples, "):
         planted(blobs(), ("weight-decay=0.1",), 0)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from byrote.data.dataset import Dataset, notes
+from byrote.data.heldout import refuse_unfit, shared_with
 from byrote.designs.design import Design
 from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import half_subset_pairs
@@ -31,11 +32,13 @@ from byrote.stats.intervals import agresti_caffo
 from byrote.stopping import Goal, percentile_error
 from byrote.train.choose import Choice, choose, makespan
 from byrote.train.executors import run_here, run_pool
-from byrote.train.job import PROBES, Block, Finish, Job, Labelled, blocks_of, check_network
+from byrote.train.job import PROBES, Block, Finish, Job, Labelled, blocks_of, check_device, check_network
 from byrote.train.resources import check_disk, check_memory, logits_fit, weights_of
 
 #: Size of the ensemble unless another is asked for.
 MODELS = 64
+#: The smallest ensemble.
+FEWEST_MODELS = 4
 
 
 @runtime_checkable
@@ -109,15 +112,14 @@ def audit(
     Raises:
         BadInput, RunMismatch, NotEnoughRoom, WorkerFailed: each in a sentence that says what to do.
     """
+    refuse_uncalled(dataset, recipe, heldout)
+    device = device or default_device()
+    check_device(device)
     folder = Path(out) if out is not None else Path("runs") / dataset.name
     listener: Progress = Terminal() if progress is True else Silent() if progress is False else progress
-    if heldout is not None and heldout.class_names != dataset.class_names:
-        raise BadInput(
-            f"The held-out dataset has the classes {heldout.class_names}, the training data {dataset.class_names}.",
-            hint="give both the same class_names.",
-        )
-    _refuse_unknown(probes)
     started = time.monotonic()
+    refuse_other_classes(dataset, heldout)
+    refuse_unknown(probes)
     goal = Goal.of(stderr=stderr, budget=budget, models=models)
     if goal is not None and (design is not None or executor is not None):
         raise BadInput(
@@ -143,7 +145,7 @@ def audit(
         keep_logits=logits_fit(most, len(dataset), dataset.classes),
         keep_weights=keep_weights,
         probes=tuple(sorted(probes)),
-        device=device or default_device(),
+        device=device,
         finish=finish,
     )
     identity = {
@@ -166,7 +168,8 @@ def audit(
             blocks, seconds = _blocks(manifest.executor), manifest.executor["seconds_a_model"]
         else:
             refuse_remains(folder)
-            for note in notes(dataset):
+            told = (*notes(dataset), *(shared_with(heldout, dataset) if heldout is not None else ()))
+            for note in told:
                 listener.say(note)
             check_network(job)
             (folder / "evidence").mkdir(parents=True, exist_ok=True)
@@ -203,7 +206,7 @@ def audit(
                 source=source,
                 parent=parent,
                 stopping=None if stopping is None else {**stopping, "reached": [], "stopped": None},
-                notes=notes(dataset),
+                notes=told,
             )
             set_up(
                 folder, manifest, design, dataset.ids, dataset.targets, dataset.controls, contents=dataset.contents()
@@ -216,7 +219,19 @@ def audit(
 
 
 def halves(examples: int, models: int, full: int, seed: int) -> Design:
-    """Complementary halves and, beside them, models on all data; the halves of few models are the first of many."""
+    """Complementary halves and, beside them, models on all data; the halves of few models are the first of many.
+
+    Raises:
+        BadInput: the models are odd or too few.
+    """
+    if models < FEWEST_MODELS or models % 2:
+        raise BadInput(
+            f"The 'models' argument of an audit must be an even number of at least {FEWEST_MODELS}, so that every "
+            f"example has 2 models trained with it and 2 without it. Got {models}.",
+            hint=f"--models {models + 1}."
+            if models > FEWEST_MODELS
+            else "64 models give errors of at most .12 an example; --models 64.",
+        )
     design = half_subset_pairs(examples, models, rng=np.random.default_rng([seed, 1]))
     return design.joined(full_data(examples, full)) if full else design
 
@@ -426,12 +441,50 @@ class _Watch:
         self.progress.say(f"The process training models {first}-{last} ended with code {exit_code}; trying again.")
 
 
-def _refuse_unknown(probes: Sequence[str]) -> None:
+def refuse_other_classes(dataset: Dataset, heldout: Dataset | None) -> None:
+    """Refuse held-out examples of other classes than those of the training data.
+
+    Raises:
+        BadInput: with both.
+    """
+    if heldout is not None:
+        refuse_unfit(heldout, dataset)
+
+
+def refuse_unknown(probes: Sequence[str]) -> None:
+    """Refuse names that are not those of different probes.
+
+    Raises:
+        BadInput: with the names that are.
+    """
     unknown = sorted({*probes} - {*PROBES})
     if isinstance(probes, str) or unknown or len({*probes}) < len(probes):
         raise BadInput(
             f"The 'probes' argument of audit must be different names of probes. Got {probes!r}.",
             hint=f'they are {", ".join(sorted(PROBES))}, as in probes=("last_layer",).',
+        )
+
+
+def refuse_uncalled(dataset: object, recipe: object, heldout: object) -> None:
+    """Refuse whatever is no dataset and no recipe: the functions that make them, most often.
+
+    Raises:
+        BadInput: one of them is something else.
+    """
+    wanted = (
+        ("dataset", dataset, "byrote.Dataset"),
+        ("heldout", heldout, "byrote.Dataset"),
+        ("recipe", recipe, "recipe"),
+    )
+    for name, given, kind in wanted:
+        fits = hasattr(given, "bind") if name == "recipe" else isinstance(given, Dataset)
+        if fits or (name == "heldout" and given is None):
+            continue
+        raise BadInput(
+            f"The {name!r} argument of audit must be a {kind}. Got {given!r}.",
+            hint=f"call it: {name}()."
+            if callable(given)
+            else "byrote.from_arrays(…) makes a dataset, byrote.Recipe(…) is a recipe.",
         )
 
 

@@ -11,5 +11,12 @@ AUGMENTATION: Final = "augmentation"
 EXAMPLE: Final = "example"
 QUERY: Final = "query"
 CLASS: Final = "class"
+#: The tokens of all documents end to end, in the order of the examples.
+TOKEN: Final = "token"
+#: Where each document starts in the tokens, and where the last one ends: one more than there are examples.
+BOUNDARY: Final = "boundary"
+CANARY: Final = "canary"
+#: Secrets drawn from the space that a canary's secret came from.
+REFERENCE: Final = "reference"
 
-AXES: Final = (MODEL, PHASE, CHECKPOINT, AUGMENTATION, EXAMPLE, QUERY, CLASS)
+AXES: Final = (MODEL, PHASE, CHECKPOINT, AUGMENTATION, EXAMPLE, QUERY, CLASS, TOKEN, BOUNDARY, CANARY, REFERENCE)

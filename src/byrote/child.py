@@ -146,15 +146,17 @@ def _takes_forget(change: Change) -> bool:
 
 
 def _rows_to_forget(run: Run, change: Change, forget: float) -> np.ndarray:
+    _refuse_share("The share of examples to forget", forget)
     if not _is_about_memorized(change):
         return np.empty(0, np.int64)
     share = getattr(change, "share", forget)
-    if hasattr(change, "share") and not 0 < share < 1:
-        raise BadInput(
-            f"The amount of {change.name!r} must be a share of the examples in (0, 1). Got {share}.",
-            hint=f"{change.name}=0.05 is about the 5 % that are most memorized.",
-        )
+    _refuse_share(f"The amount of {change.name!r}, a share of the examples,", share)
     return most_memorized(run, share)
+
+
+def _refuse_share(what: str, share: float) -> None:
+    if not 0 < share < 1:
+        raise BadInput(f"{what} must lie in (0, 1). Got {share}.", hint="0.05 is the 5 % that are most memorized.")
 
 
 def _refuse_too_few(dataset: Dataset, change: Change) -> None:
@@ -174,13 +176,7 @@ def _label(change: Change, forget: float) -> str:
 
 
 def most_memorized(run: Run, share: float) -> np.ndarray:
-    """Rows of the share of the examples with the highest label memorization.
-
-    Raises:
-        BadInput: the share is not in (0, 1).
-    """
-    if not 0 < share < 1:
-        raise BadInput(f"The share of examples to forget must lie in (0, 1). Got {share}.")
+    """Rows of the share of the examples with the highest label memorization."""
     result = run.measure("label_memorization")
     assert isinstance(result, PerExample)
     ranked = np.argsort(-np.nan_to_num(result.values, nan=-np.inf), kind="stable")

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from byrote.commands.files import export, read
+from byrote.commands.plan import Budget, Models, Stderr, plan
 from byrote.commands.risks import attack, attack_weights, bound_epsilon, forgetting, onion
 from byrote.commands.scores import calibrate, compare, triage
 from byrote.commands.terminal import RunFolder, Workers, err, out, print_table
@@ -28,10 +29,16 @@ app = typer.Typer(
 )
 
 
+#: The status of a command that Ctrl-C ended, as Typer and the shell have it.
+INTERRUPTED = 130
+
+
 @app.command()
 def audit(
     source: Annotated[str, typer.Argument(help="digits, fashion-mnist, or a Python file with dataset() and recipe().")],
-    models: Annotated[int, typer.Option(help="Models of the ensemble, an even number of at least 4.")] = 64,
+    models: Models = None,
+    stderr: Stderr = None,
+    budget: Budget = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="The run folder; runs/SOURCE unless given.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")] = 0,
     workers: Workers = None,
@@ -67,6 +74,11 @@ def audit(
     plants = None if plant is None else [text for text in plant if text != "none"]
     found = experiment(source, data_dir=data_dir, plants=plants, seed=seed)
     folder = out_folder or Path("runs") / Path(source).stem
+    if (epsilon or target is not None) and (stderr is not None or budget is not None):
+        raise BadInput(
+            "--stderr and --budget stop the audit of an ensemble, not that of a target or of --epsilon.",
+            hint="leave them out, and give --models.",
+        )
     if epsilon:
         where = out_folder or folder.with_name(f"{folder.name}-epsilon")
         bound_epsilon(found, canaries=canaries, delta=delta, out=where, seed=seed, workers=workers, device=device)
@@ -82,7 +94,7 @@ def audit(
             weights=target,
             members=members,
             attack=attack_with,
-            models=models,
+            models=64 if models is None else models,
             out=where,
             seed=seed,
             workers=workers,
@@ -94,6 +106,8 @@ def audit(
         found.recipe,
         heldout=found.heldout,
         models=models,
+        stderr=stderr,
+        budget=budget,
         out=folder,
         seed=seed,
         workers=workers,
@@ -246,7 +260,7 @@ def doctor() -> None:
     print_table(["what", "found", "note"], [list(line) for line in examine()])
 
 
-for command in (compare, calibrate, triage, attack, onion, forgetting, read, export):
+for command in (plan, compare, calibrate, triage, attack, onion, forgetting, read, export):
     app.command()(command)
 
 
@@ -259,9 +273,10 @@ def main() -> None:
         if error.hint:
             err.print(f"[bold]Hint:[/] {escape(_wrapped(error.hint))}", highlight=False)
         sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("Stopped. What is finished is kept; the same command goes on from there.")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            err.print("Stopped. What is finished is kept; the same command goes on from there.")
+        raise
 
 
 def _wrapped(text: str) -> str:

@@ -141,26 +141,6 @@ def with_contents(run: Run) -> Run:
     return whole if same else replace(whole, recipe=None)
 
 
-def with_contents(run: Run) -> Run:
-    """The run with what its source has of its examples to show; of a changed run where the change left them alone.
-
-    Raises:
-        BadInput: the source is gone.
-        RunMismatch: the source builds another dataset now.
-    """
-    if run.manifest.source is None:
-        return run
-    if run.manifest.parent is None:
-        return with_source(run)
-    found = rebuild(run.manifest.source)
-    if not np.isin(run.ids, found.dataset.ids).all():
-        return run  # the change added examples
-    dataset = found.dataset.subset(found.dataset.index_of(run.ids)).replace(targets=run.labels)
-    if dataset.fingerprint() != run.manifest.dataset["fingerprint"]:
-        return run  # the change replaced inputs
-    return run.attach(dataset, found.recipe, found.heldout)
-
-
 def planted(dataset: Dataset, plants: Sequence[str], seed: int) -> Dataset:
     """The dataset with controls, planted in this order.
 

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from byrote.data.controls import Controls
 from byrote.data.dataset import Dataset
 from byrote.designs.design import ROLES, Design
-from byrote.errors import RunMismatch
+from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.manifest import Manifest, ModelEntry
 from byrote.evidence.shards import write_bytes, write_shard
 
@@ -56,24 +56,43 @@ def _parquet(table: pa.Table) -> bytes:
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system lets go of it should the process die.
+    """Hold the folder's lock; the system lets go of it should the process die. A folder left empty is taken back.
 
     Raises:
+        BadInput: no folder can be made there.
         RunMismatch: another process works in the folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
         lock.acquire(timeout=0)
     except Timeout:
         raise RunMismatch(
             f"Another process is at work in the run folder {str(folder)!r}.",
             hint="wait for it, stop it, or give another folder with --out.",
         ) from None
+    except OSError as error:
+        raise BadInput(
+            f"The run folder {str(folder)!r} cannot be made: {error.strerror or error}.",
+            hint="give another folder with --out.",
+        ) from error
     try:
         yield
     finally:
+        if made:
+            _take_back(made)
         lock.release()
+
+
+def _take_back(made: list[Path]) -> None:
+    """Remove folders that were made in vain, the innermost first, up to the first that holds something."""
+    folder = made[0]
+    if {path.name for path in folder.rglob("*")} <= {".lock", "evidence"}:
+        (folder / ".lock").unlink(missing_ok=True)
+        for place in (folder / "evidence", *made):
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
 
 
 def refuse_remains(folder: Path) -> None:

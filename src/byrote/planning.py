@@ -9,13 +9,24 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from byrote.auditing import MODELS, default_device, default_workers, halves, per_worker, refuse_budget, seeds_of
+from byrote.auditing import (
+    MODELS,
+    default_device,
+    default_workers,
+    halves,
+    per_worker,
+    refuse_budget,
+    refuse_other_classes,
+    refuse_unknown,
+    seeds_of,
+)
 from byrote.data.dataset import Dataset
 from byrote.evidence.store import Evidence
 from byrote.probes.trajectory import log_spaced
@@ -25,7 +36,7 @@ from byrote.stopping import Counts, Goal, expected_error, worst_error
 from byrote.train.choose import Choice, choose, makespan
 from byrote.train.executors import run_here, run_pool
 from byrote.train.job import Block, Job, Labelled, blocks_of, check_network
-from byrote.train.resources import disk_a_model, logits_fit, memory_a_process, weights_of
+from byrote.train.resources import disk_a_model, logits_fit, memory_a_process, size_words, weights_of
 
 #: A pilot takes about so long where the epochs of the recipe allow it.
 PILOT_SECONDS = 3.0
@@ -35,6 +46,19 @@ PILOT_EPOCHS = 4
 PILOT_MODELS = 4
 #: Sizes that a plan tells of besides the one asked for.
 OTHER_SIZES = (16, 32, 64, 128, 256)
+
+
+def time_words(seconds: float | int) -> str:
+    """A length of time as a person says it.
+
+    Example:
+        >>> time_words(42.3), time_words(600), time_words(9000)
+        ('42 seconds', '10 minutes', '2.5 hours')
+    """
+    units = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
+    name = next((name for name, length in units.items() if seconds >= 2 * length), "seconds")
+    count = seconds / units[name]
+    return f"{count:.0f} {name}" if count >= 10 else f"{count:.2g} {name}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +94,25 @@ class Plan:
     stops: str
     others: tuple[Expected, ...]
 
+    def sentences(self) -> list[str]:
+        """What a person wants to know, in order."""
+        found = self.expected
+        beside = f" and {self.full} on all data" if self.full else ""
+        processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
+        lines = [
+            f"{found.models} models{beside} should take {time_words(found.seconds)} of training in {processes}, "
+            f"{size_words(found.disk)} of disk, and {size_words(self.memory)} of memory besides torch's own.",
+            f"9 of 10 examples should get an error of label memorization of at most {found.error:.3f}, and none can "
+            f"get more than {found.worst_error:.3f}; by {self.pilot}.",
+            f"How: {self.how}.",
+        ]
+        if self.stops:
+            lines.insert(
+                0,
+                f"The audit should stop after {found.models} of at most {self.others[-1].models} models: {self.stops}.",
+            )
+        return lines
+
 
 def plan(
     dataset: Dataset,
@@ -86,6 +129,7 @@ def plan(
     compiled: bool = False,
     checkpoints: int = 20,
     keep_weights: bool = False,
+    probes: Sequence[str] = (),
 ) -> Plan:
     """What `byrote.audit` of the same arguments should take and give; a pilot is trained and thrown away.
 
@@ -97,6 +141,8 @@ def plan(
     most = goal.looks[-1] if goal else MODELS if models is None else models
     device = device or default_device()
     workers = workers or default_workers(device)
+    refuse_other_classes(dataset, heldout)
+    refuse_unknown(probes)
     design = halves(len(dataset), goal.looks[0] if goal else most, full, seed)
     job = Job(
         recipe=recipe,
@@ -109,12 +155,14 @@ def plan(
         folder=Path(),
         keep_logits=logits_fit(most + full, len(dataset), dataset.classes),
         keep_weights=keep_weights,
+        probes=tuple(sorted(probes)),
         device=device,
     )
     check_network(job)
     choice = choose(job, per_worker=per_worker(goal, design.models, workers), compiled=compiled)
     probed = time.perf_counter() - started
-    pilot = _pilot(job, choice, min(workers, -(-design.models // choice.size)), seed)
+    processes = min(workers, -(-design.models // choice.size))
+    pilot = _pilot(job, choice, processes, seed)
     forecast = _Forecast(job=job, choice=choice, pilot=pilot, workers=workers, full=full, probed=probed, seed=seed)
     sizes = goal.looks if goal else sorted({*OTHER_SIZES, most})
     others = [forecast.expected(size, goal) for size in sizes]
@@ -122,8 +170,8 @@ def plan(
     return Plan(
         expected=next(each for each in others if each.models == stop),
         full=full,
-        workers=workers,
-        memory=workers * memory_a_process(job, choice.size, weights_of(job)),
+        workers=processes,
+        memory=processes * memory_a_process(job, choice.size, weights_of(job)),
         how=choice.reason,
         pilot=pilot.words,
         stops=why,
@@ -239,7 +287,7 @@ def _pilot(job: Job, choice: Choice, workers: int, seed: int) -> _Pilot:
     if counts is None:
         words += f" on {examples:,} of {len(job.data.inputs):,} examples"
     return _Pilot(
-        start=max(one.start for one in timed),
+        start=min(one.start for one in timed),
         slower=float(np.mean(whole)) / choice.seconds(choice.size),
         counts=counts,
         words=words,

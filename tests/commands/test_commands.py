@@ -59,7 +59,9 @@ def audited(tmp_path_factory):
         patch.chdir(folder)
         words = ["audit", "mine.py", "--models", "24", "--workers", "1", "--plant", "triage"]
         patch.setattr(sys, "argv", ["byrote", *words])
-        main()
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert not end.value.code
     return folder
 
 

@@ -86,6 +86,8 @@ def make_evidence(
     evidence["design.pair"] = pair
     evidence |= _phases(rng, evidence)
     evidence |= _read_off_networks(rng, member)
+    evidence |= _documents(rng, member)
+    evidence |= _secrets(rng, models)
     for array in evidence.values():
         array.setflags(write=False)
     return evidence
@@ -102,6 +104,58 @@ def _phases(rng: np.random.Generator, evidence: Evidence) -> Evidence:
         "design.ratio": np.repeat([0.2, 0.5], [len(member) // 2, len(member) - len(member) // 2]),
         "design.withdrawn": (member == 1) & canary,
         "design.repetitions": np.where(canary & (rng.random(len(canary)) < 0.5), 4, 1),
+    }
+
+
+def _documents(rng: np.random.Generator, member: np.ndarray, vocabulary: int = 7) -> Evidence:
+    """Documents of 1 to 9 tokens, the first of each not scored, and what the models say of their tokens."""
+    lengths = rng.integers(1, 10, member.shape[1])
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    token = rng.integers(vocabulary, size=offsets[-1])
+    scored = np.ones(len(token), bool)
+    scored[offsets[:-1]] = False
+    logits = rng.normal(0, 1.5, (len(member), len(token), vocabulary))
+    logits += 2.0 * np.repeat(member == 1, lengths, axis=1)[..., None] * (np.arange(vocabulary) == token[:, None])
+    return {
+        "corpus.token": token.astype(np.int32),
+        "corpus.offsets": offsets,
+        "corpus.scored": scored,
+        **{f"tokens.{name}": array for name, array in token_answers(logits, token, scored).items()},
+    }
+
+
+def token_answers(logits: np.ndarray, token: np.ndarray, scored: np.ndarray) -> Evidence:
+    """All quantities of logits[model, token, vocabulary], those that predict each token, by their names."""
+    log_p = log_softmax(logits, -1)
+    p = np.exp(log_p)
+    chosen = np.broadcast_to(token[:, None], (*logits.shape[:-1], 1))
+    own = np.take_along_axis(logits, chosen, -1)
+    others = logits.copy()
+    np.put_along_axis(others, chosen, -np.inf, -1)
+    margin = own[..., 0] - others.max(-1)
+    mean = (p * log_p).sum(-1)
+    signals = {
+        "log_probability": np.take_along_axis(log_p, chosen, -1)[..., 0],
+        "mean": mean,
+        "variance": (p * log_p**2).sum(-1) - mean**2,
+        "entropy": -mean,
+        "margin": margin,
+    }
+    floats = {name: np.where(scored, array, np.nan).astype(np.float32) for name, array in signals.items()}
+    rank = np.where(scored, 1 + (logits > own).sum(-1), 0).astype(np.int32)
+    return {**floats, "rank": rank, "hit": (margin > 0) & scored}
+
+
+def _secrets(rng: np.random.Generator, models: int, canaries: int = 11, references: int = 40) -> Evidence:
+    """Six-digit secrets; the more often a canary stands in the corpus, the less perplexing it is."""
+    repetitions = rng.permutation(np.resize([0, 1, 4, 16], canaries)).astype(np.int64)
+    surprise = 20 + rng.normal(0, 2, (models, canaries, references + 1))
+    planted = surprise[..., 0] - 2 * np.log2(1 + repetitions)
+    return {
+        "canaries.log_perplexity": planted.astype(np.float32),
+        "canaries.reference_log_perplexity": surprise[..., 1:].astype(np.float32),
+        "canaries.repetitions": repetitions,
+        "canaries.space_bits": np.full(canaries, np.log2(10.0**6)),
     }
 
 

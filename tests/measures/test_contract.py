@@ -23,11 +23,19 @@ def run(measure: Measure, evidence: Evidence) -> Result:
 
 
 def along(evidence: Evidence, axis: str, index: np.ndarray) -> Evidence:
-    """The evidence with that axis reordered or cut."""
-    return {
-        name: np.take(array, index, quantity(name).dims.index(axis)) if axis in quantity(name).dims else array
-        for name, array in evidence.items()
-    }
+    """The evidence with that axis reordered or cut; the tokens of documents go with them."""
+    offsets = evidence["corpus.offsets"]
+    taken = {axis: index}
+    moved = {}
+    if axis == "example":
+        spans = [np.arange(offsets[row], offsets[row + 1]) for row in index]
+        taken["token"] = np.concatenate(spans)
+        moved["corpus.offsets"] = np.cumsum([0, *map(len, spans)], dtype=np.int64)
+    for name, array in evidence.items():
+        for word, chosen in taken.items():
+            if word in quantity(name).dims:
+                moved[name] = np.take(array, chosen, quantity(name).dims.index(word))
+    return {**evidence, **moved}
 
 
 def figures(result: Result) -> dict[str, np.ndarray]:

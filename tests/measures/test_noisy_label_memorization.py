@@ -1,3 +1,4 @@
+import math
 from functools import partial
 
 import numpy as np
@@ -20,6 +21,13 @@ def slow_share(correct, noisy, member, models, c):
     return sum(shares) / len(shares) if shares else np.nan
 
 
+def slow_rate(value, cells):
+    """Error and bounds of a rate with one success and one failure added, reaching the rate itself."""
+    rate = (value * cells + 1) / (cells + 2)
+    error = math.sqrt(rate * (1 - rate) / (cells + 2))
+    return error, min(max(rate - 1.959964 * error, 0), value), max(min(rate + 1.959964 * error, 1), value)
+
+
 @given(st.integers(1, 5), st.integers(1, 12), st.integers(0, 99), st.booleans())
 def test_agrees_with_the_slow_loop(pairs, examples, seed, paired):
     run = make_evidence(models=2 * pairs, examples=examples, seed=seed, unknown=0.2)
@@ -40,12 +48,11 @@ def test_agrees_with_the_slow_loop(pairs, examples, seed, paired):
             models = np.flatnonzero(having)
             share = partial(slow_share, correct, group, member, c=c)
             error = jackknife(lambda kept, share=share, m=models: share(models=m[kept]), pair[having])
-            if np.isfinite(error.stderr):
-                assert found.stderr[g, c] == pytest.approx(error.stderr)
-                assert found.low[g, c] == pytest.approx(max(error.low, 0))
-                assert found.high[g, c] == pytest.approx(min(error.high, 1))
-            else:
-                assert found.stderr[g, c] > 0
+            rate = slow_rate(expected, int(((member == 1) & group).sum()))
+            jack = error.stderr if np.isfinite(error.stderr) else 0.0
+            assert found.stderr[g, c] == pytest.approx(max(jack, rate[0]))
+            assert found.low[g, c] == pytest.approx(np.fmin(np.clip(error.low, 0, 1), rate[1]))
+            assert found.high[g, c] == pytest.approx(np.fmax(np.clip(error.high, 0, 1), rate[2]))
 
 
 def test_a_group_without_members_is_undefined_and_named():
@@ -71,14 +78,28 @@ def test_two_pairs_give_values_without_errors():
 
 
 def test_a_lookup_learner_fits_all_and_a_constant_learner_nothing():
-    """Errors are those of 6 of 6 with a success and a failure added: rate 7/8 over 8."""
+    """Errors are those of all answers right with a success and a failure added: 6 pairs see each example once."""
     member, pair = half_subset_pairs(np.random.default_rng(0), 12, 20)
     noisy, epochs = np.arange(20) < 6, np.array([0, 1])
     correct = np.zeros((12, 2, 20), bool)
     correct[:, 1] = member == 1
     found = noisy_label_memorization(correct, epochs, noisy, member, pair)
     np.testing.assert_array_equal(found.values, [[0.0, 1.0], [0.0, 1.0]])
-    np.testing.assert_allclose(found.stderr, np.sqrt(7 / 8 * 1 / 8 / 8))
+    for row, cells in enumerate((36, 84)):
+        np.testing.assert_allclose(found.stderr[row], np.sqrt(cells + 1) / (cells + 2) ** 1.5)
+
+
+@pytest.mark.parametrize("rate", [0.9, 0.99, 0.999, 0.9999])
+def test_covers_where_nearly_all_labels_are_fitted(rate):
+    """Single answers fail, 1600 of them in all: 160, 16, 1.6 or .16 are expected to. 300 trials."""
+    rng = np.random.default_rng(3)
+    member, pair = half_subset_pairs(rng, 16, 200)
+    covered = 0
+    for _ in range(300):
+        correct = rng.random((16, 1, 200)) < rate
+        found = noisy_label_memorization(correct, np.array([5]), np.ones(200, bool), member, pair)
+        covered += found.low[0, 0] <= rate <= found.high[0, 0]
+    assert covered / 300 >= 0.93
 
 
 def test_covers_with_effects_of_pairs():

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from byrote.axes import AUGMENTATION, CHECKPOINT, CLASS, EXAMPLE, MODEL, QUERY
+from byrote.axes import (
+    AUGMENTATION,
+    BOUNDARY,
+    CANARY,
+    CHECKPOINT,
+    CLASS,
+    EXAMPLE,
+    MODEL,
+    QUERY,
+    REFERENCE,
+    TOKEN,
+)
 from byrote.errors import BadInput
 
 
@@ -59,6 +70,7 @@ def _outputs(example: str) -> dict[str, Quantity]:
 
 _TRAJECTORY = (MODEL, CHECKPOINT, EXAMPLE)
 _PRESENTED = (MODEL, EXAMPLE)
+_TOKENS = (MODEL, TOKEN)
 
 SCHEMA: dict[str, dict[str, Quantity]] = {
     # the network's answers on the training examples (members or not), evaluation mode, at the end of a phase
@@ -107,6 +119,33 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
         "displacement": Quantity(_PRESENTED, "float32", "logit", "z_y - mean of all z, less what such a layer gives"),
         "log_odds_displacement": Quantity(_PRESENTED, "float32", "nat", "log-odds, less what such a layer gives"),
         "gradient_norm": Quantity(_PRESENTED, "float32", "nat", "norm of the loss's gradient over the last layer"),
+    },
+    # what a language model says of each token of the corpus, given those before it; undefined where not `corpus.scored`
+    "tokens": {
+        "log_probability": Quantity(_TOKENS, "float32", "nat", "log-probability of the true token; nan if not scored"),
+        "rank": Quantity(_TOKENS, "int32", "", "rank of the true token's logit, 1 = the largest; 0 if not scored"),
+        "mean": Quantity(_TOKENS, "float32", "nat", "mean of the log-probability under the model's own distribution"),
+        "variance": Quantity(_TOKENS, "float32", "nat^2", "variance of the log-probability under that distribution"),
+        "entropy": Quantity(_TOKENS, "float32", "nat", "entropy of the predicted distribution"),
+        "hit": Quantity(_TOKENS, "bool", "", "the true token's logit is strictly the largest"),
+        "margin": Quantity(_TOKENS, "float32", "logit", "the true token's logit - the largest other logit"),
+    },
+    # the documents themselves, as the model's tokenizer cut them, end to end in the order of the examples
+    "corpus": {
+        "token": Quantity((TOKEN,), "int32", "", "number of the token in the tokenizer's vocabulary"),
+        "offsets": Quantity((BOUNDARY,), "int64", "token", "where each document starts, and where the last one ends"),
+        "scored": Quantity(
+            (TOKEN,), "bool", "", "a model predicts the token; False for a document's first, without BOS"
+        ),
+    },
+    # planted secrets, judged over the tokens of the secret only
+    "canaries": {
+        "log_perplexity": Quantity((MODEL, CANARY), "float32", "bit", "sum of -log2 p over the secret's tokens"),
+        "reference_log_perplexity": Quantity(
+            (MODEL, CANARY, REFERENCE), "float32", "bit", "the same of secrets drawn from the canary's space"
+        ),
+        "repetitions": Quantity((CANARY,), "int64", "", "how often the canary stands in the corpus; 0 = a control"),
+        "space_bits": Quantity((CANARY,), "float64", "bit", "log2 of the number of secrets in the space it came from"),
     },
     # class probabilities summed over a block of models, where logits are too many to keep
     "class_probability": {

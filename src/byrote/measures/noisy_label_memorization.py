@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Int, Int8
-from scipy.special import stdtrit
 
 from byrote.measures.catalog import measure
 from byrote.results import Curve
-from byrote.stats.intervals import UPPER, Interval, mean_interval
-from byrote.stats.jackknife import spread, units
-from byrote.stats.moments import Moments
+from byrote.stats.curves import curve_interval
+from byrote.stats.intervals import Interval
+from byrote.stats.jackknife import units
 
 _GROUPS = ("planted label noise", "clean")
 
@@ -44,7 +43,8 @@ def noisy_label_memorization(
 
     Formula:
         mean over models k of mean(correct[k, c, i] : member[k, i] = 1, label_noise[i] = group),
-        models without a member of the group left out; errors by leaving out a pair of models at a time
+        models without a member of the group left out; errors by leaving out a pair of models at a time, and never
+        below that of a rate among all members of the group in all models (see `stats.curves`)
     Undefined:
         nan on the whole line of a group that no model was trained on; the error is nan below 3 pairs of
         models.
@@ -62,7 +62,10 @@ def noisy_label_memorization(
     """
     shares = _shares(correct, label_noise, member)
     unit = units(pair)
-    lines = [_line(share[np.isfinite(share[:, 0])], unit[np.isfinite(share[:, 0])]) for share in shares]
+    lines = []
+    for share, group in zip(shares, (label_noise, ~label_noise), strict=True):
+        having = np.isfinite(share[:, 0])
+        lines.append(_line(share[having], unit[having], int(((member == 1) & group).sum())))
     notes = [
         f"{name}: {why}" for name, (value, error) in zip(_GROUPS, lines, strict=True) if (why := _why(value, error))
     ]
@@ -97,25 +100,16 @@ def _shares(correct: np.ndarray, label_noise: np.ndarray, member: np.ndarray) ->
     return shares
 
 
-def _line(share: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, Interval]:
-    """Mean over models with its jackknife over units; a share that never varies has the error of a rate."""
+def _line(share: np.ndarray, unit: np.ndarray, cells: int) -> tuple[np.ndarray, Interval]:
+    """Mean over models and its error over units, of shares among so many answers together."""
     names, index = np.unique(unit, return_inverse=True)
     count, points = len(names), share.shape[1]
-    unknown = np.full(points, np.nan)
-    if not count:
+    if not len(share):
+        unknown = np.full(points, np.nan)
         return unknown, Interval(unknown, unknown, unknown)
     value = share.mean(0)
-    if count < 3:
-        return value, Interval(unknown, unknown, unknown)
     sums = np.zeros((count, points))
     np.add.at(sums, index, share)
-    without = (sums.sum(0) - sums) / (len(share) - np.bincount(index))[:, None]
-    stderr = spread(without)
-    floor = mean_interval(Moments(np.full(points, count), value, np.zeros(points)), bounds=(0.0, 1.0))
-    reach = stdtrit(count - 1.0, UPPER) * stderr
-    constant = np.isnan(stderr)
-    return value, Interval(
-        np.where(constant, floor.stderr, stderr),
-        np.where(constant, floor.low, np.clip(value - reach, 0.0, 1.0)),
-        np.where(constant, floor.high, np.clip(value + reach, 0.0, 1.0)),
-    )
+    others = (len(share) - np.bincount(index))[:, None]
+    without = (sums.sum(0) - sums) / np.where(others, others, np.nan)
+    return value, curve_interval(value, without, cells=cells)

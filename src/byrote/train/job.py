@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from byrote.designs.design import Design
 from byrote.errors import BadInput
@@ -23,7 +23,7 @@ from byrote.probes.presentation import PresentationProbe
 from byrote.probes.probe import Probe
 from byrote.probes.trajectory import TrajectoryProbe
 from byrote.recipes.algorithm import Algorithm, Shape, State, TrainingRecipe
-from byrote.recipes.recipe import BoundRecipe
+from byrote.recipes.recipe import BoundRecipe, Recipe
 from byrote.train.block import Answering, Learner, clean_pass, train_phase
 from byrote.train.many import Many
 from byrote.train.one import One
@@ -250,17 +250,27 @@ def check_network(job: Job) -> None:
     Raises:
         BadInput: the network does not take the inputs, does not give one logit a class, or a probe cannot read it.
     """
+    check_device(job.device)
+    _check_slots(job.recipe)
     algorithm = job.algorithm()
     inputs = job.data.inputs[:2]
     shape = tuple(inputs.shape[1:])
     try:
-        logits = algorithm.predict(algorithm.init(0), torch.from_numpy(np.array(inputs)).to(job.device))
+        state = algorithm.init(0)
     except BadInput:
         raise
     except Exception as error:  # whatever a user's network raises must reach the user as a sentence
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BadInput(
-            f"The recipe's network does not take the dataset's inputs of shape {shape}: {first}",
+            f"The recipe's network cannot be built: {_first_line(error)}",
+            hint="byrote.Network(MyNet) calls MyNet() without arguments.",
+        ) from error
+    try:
+        logits = algorithm.predict(state, torch.from_numpy(np.array(inputs)).to(job.device))
+    except BadInput:
+        raise
+    except Exception as error:
+        raise BadInput(
+            f"The recipe's network does not take the dataset's inputs of shape {shape}: {_first_line(error)}",
             hint="give the network the shape of one example; see `Dataset.inputs.shape`.",
         ) from error
     if not isinstance(logits, Tensor) or tuple(logits.shape) != (len(inputs), job.classes):
@@ -272,3 +282,59 @@ def check_network(job: Job) -> None:
     few = Labelled(inputs=inputs, targets=job.data.targets[:2]).tensors(torch.device(job.device))
     for name in job.probes:
         PROBES[name].bound(algorithm).check(algorithm.network(algorithm.init(0)), *few)
+
+
+#: What a recipe's slots must be able to do, and what fits.
+_SLOTS = {
+    "optimizer": ("build", "byrote.AdamW(lr=0.001) or byrote.SGD(lr=0.05), as a call; not torch's own."),
+    "schedule": ("factor", "byrote.Cosine() or byrote.Constant(), as a call."),
+    "objective": ("loss", "byrote.CrossEntropy(), as a call; not torch's own."),
+    "augmentation": ("apply", "byrote.RandomShift(2) or byrote.HorizontalFlip(), as a call."),
+    "gradient_transform": ("apply", "byrote.ClipNorm(1.0), as a call."),
+    "input_perturbation": ("apply", "byrote.ProjectedGradient(…), as a call."),
+    "sampler": ("order", "leave it out: every epoch shuffles."),
+}
+
+
+def _check_slots(recipe: TrainingRecipe) -> None:
+    """Refuse a recipe, or one that is wrapped, in which a slot holds something else than a slot's object."""
+    inner = recipe if isinstance(recipe, Recipe) else getattr(recipe, "recipe", None)
+    if not isinstance(inner, Recipe):
+        return
+    make = getattr(inner.network, "make", None)
+    if isinstance(make, nn.Module):
+        kind = type(make).__name__
+        raise BadInput(
+            f"byrote.Network takes what makes a network, and got a {kind} that is made already.",
+            hint=f"byrote.Network({kind}), without a call: every model starts from a network of its own.",
+        )
+    for name, (method, hint) in _SLOTS.items():
+        slot = getattr(inner, name)
+        if slot is not None and (isinstance(slot, type) or not hasattr(slot, method)):
+            raise BadInput(f"The {name!r} argument of Recipe must have a method {method}. Got {slot!r}.", hint=hint)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that does not exist.
+
+    Raises:
+        BadInput: it does not.
+    """
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
+        raise BadInput(
+            f"There is no device {device!r}.", hint="the devices are cpu and cuda, or cuda:1 for a second GPU."
+        )
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise BadInput(
+            f"The device {device!r} is not there: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs.",
+            hint="leave it out, or take cpu.",
+        )
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong, as short as it can be said; torch's complaints about shapes are plain RuntimeErrors."""
+    kind, lines = type(error).__name__, str(error).strip().splitlines()
+    if not lines:
+        return kind
+    return lines[0] if isinstance(error, RuntimeError) else f"{kind}: {lines[0]}"

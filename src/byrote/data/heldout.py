@@ -1,0 +1,47 @@
+"""Held-out data: whether they fit the training data, and whether they are really held out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from byrote.data.dataset import Dataset
+from byrote.errors import BadInput
+
+
+def refuse_unfit(heldout: Dataset, dataset: Dataset) -> None:
+    """Refuse held-out data of other classes or another shape, or all of which are training data.
+
+    Raises:
+        BadInput: they are.
+    """
+    if heldout.class_names != dataset.class_names:
+        raise BadInput(
+            f"The held-out dataset has the classes {heldout.class_names}, the training data {dataset.class_names}.",
+            hint="give both the same class_names.",
+        )
+    shapes = [data.inputs.shape[1:] for data in (heldout, dataset)]
+    if shapes[0] != shapes[1]:
+        raise BadInput(
+            f"The held-out dataset has inputs of shape {shapes[0]}, the training data of shape {shapes[1]}.",
+            hint="prepare both alike.",
+        )
+    if _shared(heldout, dataset) == len(heldout):
+        raise BadInput(
+            f"All {len(heldout)} examples of the held-out dataset are also training data.",
+            hint="hold out examples that are in no training set, or leave out heldout.",
+        )
+
+
+def shared_with(heldout: Dataset, dataset: Dataset) -> tuple[str, ...]:
+    """A note where some held-out examples are also training data."""
+    shared = _shared(heldout, dataset)
+    if not shared:
+        return ()
+    return (
+        f"{shared} of the {len(heldout)} held-out examples are also training data, so that held-out accuracy is "
+        "too high.",
+    )
+
+
+def _shared(heldout: Dataset, dataset: Dataset) -> int:
+    return int(np.isin(heldout.contents(), dataset.contents()).sum())

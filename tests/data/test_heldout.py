@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from byrote.data.heldout import refuse_unfit, shared_with
+from byrote.errors import BadInput
+from small import blobs
+
+
+def test_what_does_not_fit_is_named():
+    dataset = blobs()
+    with pytest.raises(BadInput, match=r"held-out dataset has the classes \('x', 'y', 'z'\)"):
+        refuse_unfit(blobs(30, seed=1).replace(class_names=("x", "y", "z")), dataset)
+    wide = blobs(30, seed=1).replace(inputs=np.zeros((30, 5), np.float32))
+    with pytest.raises(
+        BadInput, match=r"held-out dataset has inputs of shape \(5,\), the training data of shape \(2,\)"
+    ):
+        refuse_unfit(wide, dataset)
+    refuse_unfit(blobs(30, seed=1), dataset)
+
+
+def test_training_data_are_not_held_out_under_whatever_ids_and_labels():
+    dataset = blobs(noise=0.2)
+    same = blobs().replace(ids=np.array([f"h{i}" for i in range(60)]))
+    with pytest.raises(BadInput, match="All 60 examples of the held-out dataset are also training data"):
+        refuse_unfit(same, dataset)
+
+
+def test_some_shared_examples_are_noted():
+    dataset, heldout = blobs(), blobs(30, seed=1)
+    assert shared_with(heldout, dataset) == ()
+    inputs = np.array(heldout.inputs)
+    inputs[:4] = dataset.inputs[10:14]
+    (note,) = shared_with(heldout.replace(inputs=inputs), dataset)
+    assert note.startswith("4 of the 30 held-out examples are also training data")
