@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from byrote.commands.checks import check, verify
 from byrote.commands.files import export, read
+from byrote.commands.own_data import Group, Heldout, Id, Size, Source, Text
 from byrote.commands.plan import Budget, Models, Stderr, plan
 from byrote.commands.risks import attack, attack_weights, bound_epsilon, forgetting, onion
 from byrote.commands.scores import calibrate, compare, triage
@@ -35,7 +37,7 @@ INTERRUPTED = 130
 
 @app.command()
 def audit(
-    source: Annotated[str, typer.Argument(help="digits, fashion-mnist, or a Python file with dataset() and recipe().")],
+    source: Source,
     models: Models = None,
     stderr: Stderr = None,
     budget: Budget = None,
@@ -55,6 +57,15 @@ def audit(
         list[str] | None, typer.Option(help="What else to read off each network: last_layer, gradient_norm.")
     ] = None,
     target: Annotated[
+        str | None,
+        typer.Option(help="Of a table: the column of the class. Of other sources a .safetensors file, as --weights."),
+    ] = None,
+    group: Group = None,
+    id_: Id = None,
+    text: Text = None,
+    size: Size = None,
+    heldout: Heldout = 0.2,
+    weights: Annotated[
         Path | None, typer.Option(help="Weights (.safetensors) of a trained model to attack; needs --members.")
     ] = None,
     members: Annotated[Path | None, typer.Option(help="CSV with the columns example and member (1, 0).")] = None,
@@ -67,14 +78,18 @@ def audit(
 ) -> None:
     """Train an ensemble, find what it memorized, and write a report. The same command resumes a stopped audit."""
     from byrote import audit as run_audit
-    from byrote.experiments import experiment
+    from byrote.data.source import Reading, kind_of
+    from byrote.experiments import experiment, run_name
     from byrote.progress import measuring
     from byrote.report.page import write_report
 
     plants = None if plant is None else [text for text in plant if text != "none"]
-    found = experiment(source, data_dir=data_dir, plants=plants, seed=seed)
-    folder = out_folder or Path("runs") / Path(source).stem
-    if (epsilon or target is not None) and (stderr is not None or budget is not None):
+    if target is not None and weights is None and kind_of(source) != "table" and target.endswith(".safetensors"):
+        weights, target = Path(target), None
+    reading = Reading(target=target, group=group, id=id_, text=text, size=size, heldout=heldout)
+    found = experiment(source, data_dir=data_dir, plants=plants, seed=seed, reading=reading)
+    folder = out_folder or Path("runs") / run_name(source)
+    if (epsilon or weights is not None) and (stderr is not None or budget is not None):
         raise BadInput(
             "--stderr and --budget stop the audit of an ensemble, not that of a target or of --epsilon.",
             hint="leave them out, and give --models.",
@@ -83,15 +98,15 @@ def audit(
         where = out_folder or folder.with_name(f"{folder.name}-epsilon")
         bound_epsilon(found, canaries=canaries, delta=delta, out=where, seed=seed, workers=workers, device=device)
         return
-    if target is not None or members is not None:
-        if target is None or members is None:
+    if weights is not None or members is not None:
+        if weights is None or members is None:
             raise BadInput(
-                "--target and --members go together.", hint="--target weights.safetensors --members members.csv"
+                "--weights and --members go together.", hint="--weights weights.safetensors --members members.csv"
             )
         where = out_folder or folder.with_name(f"{folder.name}-target")
         attack_weights(
             found,
-            weights=target,
+            weights=weights,
             members=members,
             attack=attack_with,
             models=64 if models is None else models,
@@ -117,6 +132,7 @@ def audit(
         keep_weights=keep_weights,
         probes=tuple(probe or ()),
         source=found.source,
+        remarks=found.notes,
     )
     with measuring(err) as hear:
         page, shown = write_report(run, hear)
@@ -260,7 +276,7 @@ def doctor() -> None:
     print_table(["what", "found", "note"], [list(line) for line in examine()])
 
 
-for command in (plan, compare, calibrate, triage, attack, onion, forgetting, read, export):
+for command in (plan, compare, calibrate, triage, attack, onion, forgetting, check, verify, read, export):
     app.command()(command)
 
 

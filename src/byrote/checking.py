@@ -1,0 +1,228 @@
+"""Conditions on a run for somebody's CI: `label_memorization.top1% > .5`, judged with the figure's error."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from xml.etree import ElementTree
+
+import numpy as np
+
+from byrote.errors import BadInput, MissingEvidence, TooFewModels
+from byrote.measures.catalog import find
+from byrote.membership import membership_attack
+from byrote.results import Scalar
+from byrote.run import Run
+
+_OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+_CONDITION: Final = re.compile(
+    r"\s*(?P<what>[\w\[\]]+)\.(?P<figure>[\w.%]+)(?:\s+of\s+(?P<kind>[\w-]+))?\s*(?P<operator>[<>]=?)\s*(?P<bound>\S+)\s*"
+)
+_TOP: Final = re.compile(r"top(?P<percent>\d+(?:\.\d+)?)%")
+_PLAIN: Final[dict[str, Callable[[np.ndarray], float]]] = {
+    "mean": lambda values: float(np.mean(values)),
+    "median": lambda values: float(np.median(values)),
+    "max": lambda values: float(np.max(values)),
+}
+_ACCURACIES: Final = ("members", "nonmembers", "heldout")
+_GRAMMAR: Final = (
+    "MEASURE.FIGURE [of CONTROL] > NUMBER, as in 'label_memorization.top1% > .5': FIGURE is mean, median, max or "
+    "topP% (the mean of the highest P percent); 'members.accuracy', 'nonmembers.accuracy', 'heldout.accuracy'; of an "
+    "attack, 'lira.auc'."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """What a run must not be: a figure above or below a bound."""
+
+    text: str
+    what: str
+    figure: str
+    kind: str | None
+    operator: str
+    bound: float
+
+    @classmethod
+    def parse(cls, text: str) -> Condition:
+        """A condition as a person writes it.
+
+        Raises:
+            BadInput: it cannot be read.
+
+        Example:
+            >>> Condition.parse("label_memorization.top1% > .5").bound
+            0.5
+        """
+        match = _CONDITION.fullmatch(text)
+        if match is None:
+            raise BadInput(f"The condition {text!r} cannot be read.", hint=f"write {_GRAMMAR}")
+        try:
+            bound = float(match["bound"])
+        except ValueError:
+            bound = math.nan
+        if not math.isfinite(bound):
+            raise BadInput(f"The bound {match['bound']!r} of the condition {text!r} is no number.", hint=_GRAMMAR)
+        kind = match["kind"] and match["kind"].replace("-", "_")
+        return cls(
+            text=text.strip(),
+            what=match["what"],
+            figure=match["figure"],
+            kind=kind,
+            operator=match["operator"],
+            bound=bound,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether a condition holds of a run; where it holds, the check fails.
+
+    `unsure` says that the interval reaches over the bound, so that other models could have said otherwise; `problem`
+    why the figure is not known, which fails as well.
+    """
+
+    condition: Condition
+    figure: Scalar | None
+    problem: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the figure itself lies on the refused side."""
+        return self.figure is not None and self._refused(self.figure.value)
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the interval lies on both sides of the bound, or there is none."""
+        if self.figure is None:
+            return False
+        return math.isnan(self.figure.low) or self._refused(self.figure.low) != self._refused(self.figure.high)
+
+    def failed(self, *, strict: bool) -> bool:
+        """Whether the check fails; `strict` fails what is unsure, too."""
+        return bool(self.problem) or self.holds or (strict and self.unsure)
+
+    def sentence(self) -> str:
+        """What was found."""
+        if self.figure is None:
+            return f"{self.condition.text}: not known, because {self.problem}"
+        found = f"{self.figure.value:.3g} [{self.figure.low:.3g}, {self.figure.high:.3g}]"
+        doubt = "; its interval reaches over the bound" if self.unsure else ""
+        return f"{self.condition.text}: {'it is' if self.holds else 'it is not'}, {found}{doubt}"
+
+    def _refused(self, value: float) -> bool:
+        return _OPERATORS[self.condition.operator](value, self.condition.bound)
+
+
+def check(run: Run, conditions: Sequence[str]) -> list[Verdict]:
+    """Judge conditions that a run must not meet.
+
+    Raises:
+        BadInput: a condition cannot be read, or names what does not exist.
+    """
+    return [_judged(run, condition) for condition in [Condition.parse(text) for text in conditions]]
+
+
+def junit(verdicts: Sequence[Verdict], name: str, *, strict: bool) -> bytes:
+    """The verdicts as a JUnit file: a case a condition, `failure` where it fails, `error` where it is not known."""
+    failures = sum(not verdict.problem and verdict.failed(strict=strict) for verdict in verdicts)
+    errors = sum(bool(verdict.problem) for verdict in verdicts)
+    suite = ElementTree.Element(
+        "testsuite", name=_legal(name), tests=str(len(verdicts)), failures=str(failures), errors=str(errors)
+    )
+    for verdict in verdicts:
+        case = ElementTree.SubElement(suite, "testcase", classname="byrote", name=_legal(verdict.condition.text))
+        if verdict.failed(strict=strict):
+            tag = "error" if verdict.problem else "failure"
+            ElementTree.SubElement(case, tag, message=_legal(verdict.sentence()))
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    content: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return content
+
+
+def _legal(text: str) -> str:
+    """The text without characters that no XML file may hold."""
+    return "".join(c for c in text if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff" and c < "\ufffe"))
+
+
+def _judged(run: Run, condition: Condition) -> Verdict:
+    try:
+        figure = _figure(run, condition)
+    except (MissingEvidence, TooFewModels) as error:
+        return Verdict(condition=condition, figure=None, problem=error.message)
+    if math.isnan(figure.value):
+        return Verdict(condition=condition, figure=None, problem=figure.reason or "the figure is undefined")
+    return Verdict(condition=condition, figure=figure)
+
+
+def _figure(run: Run, condition: Condition) -> Scalar:
+    if condition.what in _ACCURACIES:
+        return _accuracy(run, condition)
+    entry = find(condition.what)
+    if entry.attacks:
+        figures = membership_attack(run, condition.what).figures
+        if condition.figure not in figures or condition.kind:
+            raise BadInput(
+                f"The attack {condition.what!r} has no figure {condition.figure!r} in {condition.text!r}.",
+                hint=f"its figures are {', '.join(figures)}; none is by control.",
+            )
+        return figures[condition.figure]
+    if not entry.scores_examples:
+        raise BadInput(
+            f"The measure {condition.what!r} gives no score by example, so {condition.text!r} cannot be judged."
+        )
+    statistic = _statistic(condition)
+    rows = np.ones(len(run.ids), bool) if condition.kind is None else _control(run, condition.kind)
+    values, _ = run.replicates(condition.what)
+    rows &= values.reason_code == 0
+    if not rows.any():
+        raise TooFewModels(f"no example of {condition.text!r} has a score.")
+    return run.pooled(
+        condition.what,
+        lambda scores: statistic(scores[rows & ~np.isnan(scores)]),
+        examples=int(rows.sum()),
+        bounds=entry.range,
+    )
+
+
+def _statistic(condition: Condition) -> Callable[[np.ndarray], float]:
+    if condition.figure in _PLAIN:
+        return _PLAIN[condition.figure]
+    top = _TOP.fullmatch(condition.figure)
+    if top is None or not 0 < float(top["percent"]) <= 100:
+        raise BadInput(f"There is no figure {condition.figure!r} of a measure.", hint=f"write {_GRAMMAR}")
+    share = float(top["percent"]) / 100
+
+    def mean_of_top(values: np.ndarray) -> float:
+        count = max(1, round(share * len(values)))
+        return float(np.mean(np.partition(values, len(values) - count)[len(values) - count :]))
+
+    return mean_of_top
+
+
+def _control(run: Run, kind: str) -> np.ndarray:
+    if kind not in run.controls.kinds():
+        known = ", ".join(run.controls.kinds()) or "none"
+        raise BadInput(f"The run has no controls of the kind {kind!r}.", hint=f"those that it has: {known}.")
+    return run.controls.mask(run.ids, kind)
+
+
+def _accuracy(run: Run, condition: Condition) -> Scalar:
+    if condition.figure != "accuracy" or condition.kind:
+        raise BadInput(f"There is no figure {condition.figure!r} of {condition.what!r}.", hint=f"write {_GRAMMAR}")
+    if condition.what == "heldout":
+        found = run.heldout_accuracy()
+        if found is None:
+            raise MissingEvidence("The run has no held-out data.")
+        return found
+    return run.accuracy(member=1 if condition.what == "members" else 0)

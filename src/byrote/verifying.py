@@ -1,0 +1,157 @@
+"""Verification of a run folder: every checksum, and whether tables and report follow from the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from byrote.errors import BadInput, ByroteError, DamagedShard
+from byrote.evidence.manifest import ModelEntry
+from byrote.evidence.shards import read_header, read_shard
+from byrote.measures.catalog import find
+from byrote.report.facts import facts
+from byrote.report.page import FILE as REPORT
+from byrote.report.page import page
+from byrote.results import Scalar
+from byrote.run import Hear, Run, deaf, table
+
+#: Numbers that were computed again may differ by so much of themselves, on another processor.
+TOLERANCE = 1e-6
+#: About this share of the time goes into reading shards.
+READING = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A file of a run that is not what it should be."""
+
+    where: str
+    problem: str
+
+
+def verify(run: Run, hear: Hear = deaf) -> list[Fault]:
+    """What is wrong with a run folder; an empty list where nothing is.
+
+    Every shard is read whole against its checksum and must be where its header says; every model must have its shards;
+    every table under `results/` of a measure of the catalog, and the report, must come out of the evidence again.
+    """
+    faults: list[Fault] = []
+    shards = sorted((run.folder / "evidence").glob("*/*"))
+    for number, path in enumerate(shards, start=1):
+        faults += _shard_faults(run, path)
+        hear(READING * number / len(shards))
+    faults += _missing(run)
+    if faults:
+        return faults  # what is computed from damaged evidence says nothing
+    tables = sorted((run.folder / "results").glob("*.parquet"))
+    for number, path in enumerate(tables, start=1):
+        faults += _table_faults(run, path)
+        hear(READING + (1 - READING) * number / (len(tables) + 1))
+    faults += _report_faults(run)
+    hear(1.0)
+    return faults
+
+
+def _shard_faults(run: Run, path: Path) -> Iterator[Fault]:
+    where = path.relative_to(run.folder).as_posix()
+    if path.suffix != ".safetensors":
+        yield Fault(where=where, problem="it is no shard; a killed process may have left it")
+        return
+    try:
+        columns = read_shard(path)
+        header = read_header(path)
+    except DamagedShard as error:
+        yield Fault(where=where, problem=error.message)
+        return
+    named = run.evidence.path(header.get("kind", ""), _number(header, "model"), _number(header, "phase"))
+    if named != path:
+        yield Fault(where=where, problem=f"its header says that it is {named.relative_to(run.folder).as_posix()!r}")
+        return
+    if set(columns) != set(header.get("columns", "").split(",")):
+        yield Fault(where=where, problem=f"its header names other columns than {', '.join(sorted(columns))}")
+    entries: dict[int, ModelEntry] = {entry.index: entry for entry in run.manifest.models}
+    entry = entries.get(_number(header, "model"))
+    if entry is None and header["kind"] != "corpus":
+        yield Fault(where=where, problem="the manifest has no such model")
+    elif entry is not None and "seed" in header and entry.seed is not None and header["seed"] != str(entry.seed):
+        yield Fault(
+            where=where,
+            problem=f"it was trained with seed {header['seed']}, and the manifest says {entry.seed}",
+        )
+
+
+def _number(header: dict[str, str], name: str) -> int:
+    text = header.get(name, "")
+    return int(text) if text.isdecimal() else -1
+
+
+def _missing(run: Run) -> Iterator[Fault]:
+    """Kinds of which some models have a shard and some have none."""
+    indices = {entry.index for entry in run.manifest.models}
+    for folder in sorted(path for path in (run.folder / "evidence").glob("*") if path.is_dir()):
+        if folder.name in ("corpus", "class_probability"):
+            continue
+        there = {model for model in indices if run.evidence.has(folder.name, model, run.last_phase)}
+        if there and there != indices:
+            lacking = sorted(indices - there)
+            yield Fault(
+                where=f"evidence/{folder.name}",
+                problem=f"{len(lacking)} of {len(indices)} models have no shard, the first of them model {lacking[0]}",
+            )
+
+
+def _table_faults(run: Run, path: Path) -> Iterator[Fault]:
+    where = path.relative_to(run.folder).as_posix()
+    key, _, role = path.stem.partition("@")
+    try:
+        find(key)
+    except BadInput:
+        return  # a table of a command, not of a measure
+    try:
+        kept = pq.read_table(path)
+        result = run.measured_on(key, run.models(role or "reference"))
+    except (pa.ArrowException, OSError) as error:
+        yield Fault(where=where, problem=f"it cannot be read: {error}")
+        return
+    except ByroteError as error:
+        yield Fault(where=where, problem=f"it cannot be computed again: {error.message}")
+        return
+    if isinstance(result, Scalar):
+        return
+    different = _different(kept, table(result, run.ids))
+    if different:
+        yield Fault(
+            where=where,
+            problem=f"its {', '.join(different)} {'does' if len(different) == 1 else 'do'} not follow from the "
+            "evidence, unless it was made with options of its own",
+        )
+
+
+def _different(kept: pa.Table, again: pa.Table) -> Sequence[str]:
+    """The columns that differ by more than rounding."""
+    if kept.column_names != again.column_names or len(kept) != len(again):
+        return ["shape"]
+    return [name for name in again.column_names if not _alike(kept[name], again[name])]
+
+
+def _alike(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
+    if pa.types.is_floating(one.type) and pa.types.is_floating(other.type):
+        a, b = one.to_numpy(), other.to_numpy()
+        return bool(np.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True))
+    return bool(one.equals(other))
+
+
+def _report_faults(run: Run) -> Iterator[Fault]:
+    path = run.folder / REPORT
+    if not path.is_file():
+        return
+    if path.read_bytes() != page(run, facts(run)).encode():
+        yield Fault(
+            where=REPORT,
+            problem="it is not what this version of byrote makes of the evidence; `byrote report` writes it again",
+        )

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from byrote.checking import Condition, check, junit
+from byrote.errors import BadInput
+from byrote.results import PerExample
+from byrote.run import Run
+from small import longer, small_audit
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return small_audit(tmp_path_factory.mktemp("runs") / "run", models=16, recipe=longer(60))
+
+
+def test_a_figure_is_that_of_the_measure(run: Run) -> None:
+    result = run.measure("label_memorization")
+    assert isinstance(result, PerExample)
+    values = np.sort(result.values)
+    noise = run.controls.mask(run.ids, "label_noise")
+    for text, expected in {
+        "label_memorization.mean > 0": values.mean(),
+        "label_memorization.median > 0": np.median(values),
+        "label_memorization.max > 0": values[-1],
+        "label_memorization.top10% > 0": values[-6:].mean(),
+        "label_memorization.top1% > 0": values[-1],
+        "label_memorization.mean of label-noise > 0": result.values[noise].mean(),
+        "members.accuracy > 0": run.accuracy(member=1).value,
+        "heldout.accuracy > 0": run.heldout_accuracy().value,  # type: ignore[union-attr]
+    }.items():
+        (verdict,) = check(run, [text])
+        assert verdict.figure is not None
+        assert verdict.figure.value == pytest.approx(expected), text
+        assert not verdict.figure.low > expected  # undefined where no part of the models moves a median
+        assert not verdict.figure.high < expected
+
+
+def test_what_holds_fails_and_what_does_not_passes(run: Run) -> None:
+    above, below = check(run, ["label_memorization.top1% > .5", "label_memorization.top1% < .5"])
+    assert (above.failed(strict=False), below.failed(strict=False)) == (True, False)
+    assert "it is, " in above.sentence()
+    assert "it is not, " in below.sentence()
+
+
+def test_an_interval_over_the_bound_is_told_and_fails_when_strict(run: Run) -> None:
+    figure = check(run, ["label_memorization.mean > 9"])[0].figure
+    assert figure is not None
+    (verdict,) = check(run, [f"label_memorization.mean > {(figure.value + figure.high) / 2}"])
+    assert verdict.unsure
+    assert not verdict.failed(strict=False)
+    assert verdict.failed(strict=True)
+    assert verdict.sentence().endswith("reaches over the bound")
+
+
+def test_what_is_not_known_fails(run: Run) -> None:
+    (verdict,) = check(run, ["lira[augmented].auc > .6"])
+    assert verdict.failed(strict=False)
+    assert "not known, because" in verdict.sentence()
+
+
+def test_an_attack_has_its_own_figures(run: Run) -> None:
+    (verdict,) = check(run, ["loss_attack.auc > .5"])
+    assert verdict.figure is not None
+    assert 0 < verdict.figure.value < 1
+
+
+def test_junit_tells_failures_from_errors(run: Run) -> None:
+    verdicts = check(run, ["label_memorization.max > .5", "lira[augmented].auc > .6", "label_memorization.max > 5"])
+    root = ElementTree.fromstring(junit(verdicts, "a<b\x00", strict=False))
+    suite = root[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")
+    assert [[child.tag for child in case] for case in suite] == [["failure"], ["error"], []]
+    assert suite.get("name") == "a<b"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("label_memorization > .5", "cannot be read"),
+        ("label_memorization.mean > much", "'much'"),
+        ("label_memorization.mean > nan", "'nan'"),
+        ("label_memorization.top0% > .5", "no figure 'top0%'"),
+        ("label_memorization.mode > .5", "no figure 'mode'"),
+        ("lable_memorization.mean > .5", "lable_memorization"),
+        ("label_memorization.mean of ghosts > .5", "no controls of the kind 'ghosts'"),
+        ("loss_attack.accuracy > .5", "no figure 'accuracy'"),
+        ("members.mean > .5", "no figure 'mean'"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_with_a_hint(run: Run, text: str, sentence: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        check(run, [text])
+    assert sentence in caught.value.message
+    assert caught.value.hint or "measure" in caught.value.message
+
+
+def test_conditions_are_read_whole() -> None:
+    found = Condition.parse("  lira[offline].auc>=1e-1 ")
+    assert (found.what, found.figure, found.operator, found.bound) == ("lira[offline]", "auc", ">=", 0.1)
