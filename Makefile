@@ -39,6 +39,7 @@ docs: setup
 bench: setup
 	$(THREADS) $(BIN)/python benchmarks/ensemble.py
 	$(THREADS) $(BIN)/python benchmarks/measures.py
+	$(THREADS) $(BIN)/python benchmarks/recorder.py
 	$(THREADS) $(BIN)/python benchmarks/attacks.py
 	$(THREADS) $(BIN)/python benchmarks/label_errors.py
 	$(THREADS) $(BIN)/python benchmarks/triage.py

@@ -71,6 +71,14 @@ def test_a_recipe_change_keeps_members_and_seeds(parent: Run, tmp_path: Path) ->
     assert len(figure.difference.replicates) == 6
 
 
+def test_a_child_records_what_its_parent_recorded(tmp_path: Path) -> None:
+    run = small_audit(tmp_path / "run", probes=("gradient_norm",))
+    child = change(run, WeightDecay(0.05), out=tmp_path / "child", workers=1, progress=False)
+    assert child.manifest.evidence == run.manifest.evidence
+    assert "gradients" in child.manifest.evidence
+    child.measure("gradient_norm_attack")
+
+
 def test_other_recipe_changes_reach_their_slots() -> None:
     from byrote.changes.change import Context
 

@@ -188,7 +188,7 @@ REFUSALS = {
     ),
     "design": (
         {"evidence": {"design.member": MEMBER}},
-        r"'design\.member' is no evidence of a model's; outputs, heldout, trajectory, presentation are",
+        r"'design\.member' is no evidence of a model's; outputs, heldout, trajectory, presentation, augmented are",
     ),
     "twins": ({"ids": ["a"] * EXAMPLES}, "ids must be unique"),
     "negative": ({"labels": LABELS - 1}, r"labels must lie in \[0, 2\), and go from -1 to 1"),
@@ -234,3 +234,17 @@ def test_a_name_that_is_none(tmp_path):
     with pytest.raises(BadInput, match=r"no evidence named 'outputs\.lost'. Hint: the names are .*outputs\.loss"):
         imported(tmp_path / "run", evidence={"outputs.lost": np.zeros((MODELS, EXAMPLES))})
     assert not (tmp_path / "run").exists()
+
+
+def test_notes_go_with_the_run(tmp_path):
+    run = imported(tmp_path / "run", notes=("as told by their authors",))
+    assert run.manifest.notes == Run.open(run.folder).manifest.notes == ("as told by their authors",)
+
+
+def test_answers_to_augmented_forms(tmp_path):
+    log_odds = RNG.normal(size=(MODELS, 4, EXAMPLES)).astype(np.float32)
+    run = imported(tmp_path / "run", evidence={"outputs.logits": LOGITS, "augmented.log_odds": log_odds})
+    np.testing.assert_array_equal(run.load("augmented.log_odds", range(MODELS)), log_odds)
+    assert run.measure("lira[augmented]").values.shape == (MODELS, EXAMPLES)
+    with pytest.raises(BadInput, match="augmented arrays hold no augmentation"):
+        imported(tmp_path / "none", evidence={"augmented.log_odds": log_odds[:, :0]})

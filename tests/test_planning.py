@@ -20,7 +20,15 @@ from byrote.train.job import Block
 from small import RECIPE, blobs, longer, small_audit
 from train.toys import job
 
-CHOICE = Choice(stacked=True, size=8, compiled=False, reason="8 models at once", seconds_a_model=1.0, seconds_alone=2.0)
+CHOICE = Choice(
+    stacked=True,
+    size=8,
+    compiled=False,
+    reason="8 models at once",
+    seconds_a_model=1.0,
+    seconds_alone=2.0,
+    seconds_pair=3.0,
+)
 PILOT = _Pilot(start=3.0, slower=2.0, counts=None, words="a pilot")
 
 
@@ -124,11 +132,19 @@ def forecast(tmp_path: Path, **changes: Any) -> _Forecast:
 
 
 def test_seconds_of_an_audit_at_once(tmp_path: Path) -> None:
-    # blocks of 8, 8 and 2: 8, 8 and, on twice the data, 2 · (2 + 6/7) seconds by the probe, in two processes
-    last = 2 * (2 + 6 / 7)
+    # blocks of 8, 8 and 2: 8, 8 and, on twice the data, 2 · 3 seconds by the probe, in two processes
+    last = 2 * 3
     assert forecast(tmp_path).seconds(16, None) == pytest.approx(1 + 3 + 2 * (8 + last))
     alone = forecast(tmp_path, workers=1, pilot=_Pilot(start=0.0, slower=2.0, counts=None, words=""))
     assert alone.seconds(16, None) == pytest.approx(1 + 2 * (16 + last))
+
+
+def test_processes_are_those_of_the_largest_stage() -> None:
+    assert module._processes(None, 64, 16, 2) == 2
+    assert module._processes(None, 16, 32, 2) == 1
+    # the first look's 16 models are divided among the processes, whatever a block could hold
+    assert module._processes(Goal(looks=(16, 32), stderr=0.1), 16, 32, 2) == 2
+    assert module._processes(Goal(looks=(4,), stderr=0.1), 4, 1, 8) == 4
 
 
 def test_seconds_from_look_to_look(tmp_path: Path) -> None:
@@ -214,8 +230,14 @@ def test_what_the_audit_would_refuse_is_refused(changes: dict[str, Any], sentenc
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("workers", "changes"),
-    [(1, {"models": 48}), (2, {"models": 96}), (1, {"models": 96, "stderr": 0.11}), (1, {"models": 16, "epochs": 200})],
-    ids=["one process", "two", "looks", "few epochs seen"],
+    [
+        (1, {"models": 48}),
+        (2, {"models": 96}),
+        (1, {"models": 96, "stderr": 0.11}),
+        (2, {"models": 96, "stderr": 0.11}),
+        (1, {"models": 16, "epochs": 200}),
+    ],
+    ids=["one process", "two", "looks", "looks of two", "few epochs seen"],
 )
 def test_time_is_within_30_percent_of_what_then_passes(tmp_path: Path, workers: int, changes: dict[str, Any]) -> None:
     """Plans and audits take turns; one noisy turn of three is forgiven."""

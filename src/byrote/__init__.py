@@ -18,10 +18,17 @@ if TYPE_CHECKING:
     from byrote.child import change as change
     from byrote.comparing import compare as compare
     from byrote.data.arrays import from_arrays as from_arrays
+    from byrote.data.corpus import Corpus as Corpus
+    from byrote.data.corpus import corpus_from_texts as corpus_from_texts
+    from byrote.data.corpus import read_corpus as read_corpus
     from byrote.data.dataset import Dataset as Dataset
     from byrote.data.digits import digits as digits
     from byrote.data.fashion_mnist import fashion_mnist as fashion_mnist
     from byrote.data.hugging_face import from_hugging_face as from_hugging_face
+    from byrote.data.image_folder import from_image_folder as from_image_folder
+    from byrote.data.npz import from_npz as from_npz
+    from byrote.data.table import from_table as from_table
+    from byrote.data.text_table import from_text_table as from_text_table
     from byrote.data.torch_dataset import from_torch as from_torch
     from byrote.designs.coins import coins as coins
     from byrote.designs.half_subset_pairs import half_subset_pairs as half_subset_pairs
@@ -33,6 +40,9 @@ if TYPE_CHECKING:
     from byrote.errors import ByroteError as ByroteError
     from byrote.forgetting import measure_forgetting as measure_forgetting
     from byrote.imported import import_arrays as import_arrays
+    from byrote.language import audit_forgetting as audit_forgetting
+    from byrote.language import audit_language as audit_language
+    from byrote.language import audit_model as audit_model
     from byrote.membership import membership_attack as membership_attack
     from byrote.onion import privacy_onion as privacy_onion
     from byrote.privacy import audit_privacy as audit_privacy
@@ -40,18 +50,22 @@ if TYPE_CHECKING:
     from byrote.recipes.augmentations import HorizontalFlip as HorizontalFlip
     from byrote.recipes.augmentations import RandomShift as RandomShift
     from byrote.recipes.co_teaching import CoTeaching as CoTeaching
+    from byrote.recipes.defaults import recipe_for as recipe_for
     from byrote.recipes.dropout import Dropout as Dropout
     from byrote.recipes.gradient_transforms import ClipNorm as ClipNorm
     from byrote.recipes.input_perturbations import ProjectedGradient as ProjectedGradient
     from byrote.recipes.networks.backbone import Backbone as Backbone
+    from byrote.recipes.networks.bag_of_embeddings import BagOfEmbeddings as BagOfEmbeddings
     from byrote.recipes.networks.mlp import MLP as MLP
     from byrote.recipes.networks.network import Network as Network
     from byrote.recipes.networks.resnet import ResNet as ResNet
     from byrote.recipes.networks.small_cnn import SmallCNN as SmallCNN
+    from byrote.recipes.networks.tiny_gpt import TinyGPT as TinyGPT
     from byrote.recipes.objectives.cross_entropy import CrossEntropy as CrossEntropy
     from byrote.recipes.objectives.early_learning_regularization import (
         EarlyLearningRegularization as EarlyLearningRegularization,
     )
+    from byrote.recipes.objectives.next_token import NextToken as NextToken
     from byrote.recipes.optimizers import SGD as SGD
     from byrote.recipes.optimizers import AdamW as AdamW
     from byrote.recipes.recipe import Recipe as Recipe
@@ -59,6 +73,9 @@ if TYPE_CHECKING:
     from byrote.recipes.schedules import Cosine as Cosine
     from byrote.recipes.schedules import Linear as Linear
     from byrote.recipes.schedules import Triangle as Triangle
+    from byrote.recording.recorder import Recorder as Recorder
+    from byrote.recording.recorder import recover as recover
+    from byrote.recording.with_ids import WithIds as WithIds
     from byrote.report.page import write_report as write_report
     from byrote.run import Run as Run
     from byrote.targeting import attack_target as attack_target
@@ -79,6 +96,10 @@ _HOMES = {
     "digits": "data.digits",
     "fashion_mnist": "data.fashion_mnist",
     "from_hugging_face": "data.hugging_face",
+    "from_image_folder": "data.image_folder",
+    "from_npz": "data.npz",
+    "from_table": "data.table",
+    "from_text_table": "data.text_table",
     "from_torch": "data.torch_dataset",
     "coins": "designs.coins",
     "half_subset_pairs": "designs.half_subset_pairs",
@@ -101,6 +122,7 @@ _HOMES = {
     "ClipNorm": "recipes.gradient_transforms",
     "ProjectedGradient": "recipes.input_perturbations",
     "Backbone": "recipes.networks.backbone",
+    "BagOfEmbeddings": "recipes.networks.bag_of_embeddings",
     "MLP": "recipes.networks.mlp",
     "Network": "recipes.networks.network",
     "ResNet": "recipes.networks.resnet",
@@ -109,12 +131,24 @@ _HOMES = {
     "EarlyLearningRegularization": "recipes.objectives.early_learning_regularization",
     "AdamW": "recipes.optimizers",
     "SGD": "recipes.optimizers",
+    "recipe_for": "recipes.defaults",
     "Recipe": "recipes.recipe",
     "Constant": "recipes.schedules",
     "Cosine": "recipes.schedules",
     "Linear": "recipes.schedules",
     "Triangle": "recipes.schedules",
+    "Recorder": "recording.recorder",
+    "recover": "recording.recorder",
+    "WithIds": "recording.with_ids",
     "write_report": "report.page",
+    "audit_language": "language",
+    "audit_model": "language",
+    "audit_forgetting": "language",
+    "read_corpus": "data.corpus",
+    "corpus_from_texts": "data.corpus",
+    "Corpus": "data.corpus",
+    "TinyGPT": "recipes.networks.tiny_gpt",
+    "NextToken": "recipes.objectives.next_token",
     "Run": "run",
     "attack_target": "targeting",
     "audit_target": "targeting",

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Int, Shaped
 
 from byrote.data.dataset import Dataset, notes
 from byrote.data.heldout import refuse_unfit, shared_with
+from byrote.data.split import balance, few_groups
 from byrote.designs.design import Design
 from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import half_subset_pairs
@@ -74,6 +76,7 @@ def audit(
     probes: Sequence[str] = (),
     progress: Progress | bool = True,
     source: dict[str, Any] | None = None,
+    remarks: Sequence[str] = (),
     finish: Finish | None = None,
     parent: dict[str, Any] | None = None,
     executor: dict[str, Any] | None = None,
@@ -105,6 +108,7 @@ def audit(
             "last_layer", for `stolen_memories`; on digits the two take longer than training does.
         progress: False for silence.
         source: how the command line finds dataset and recipe again.
+        remarks: what a person should know of how the data was read; said first and kept with the run.
         finish: done to each model before it is asked anything.
         parent: the run that this one is a changed form of.
         executor: the blocks of another run's manifest, to train the very same networks again.
@@ -128,7 +132,7 @@ def audit(
         )
     if design is None:
         ensemble = goal.looks[0] if goal else MODELS if models is None else models
-        design = halves(len(dataset), ensemble, 0 if goal else full, seed)
+        design = halves(len(dataset), ensemble, 0 if goal else full, seed, dataset.groups)
     if design.examples != len(dataset):
         raise BadInput(f"The design is about {design.examples} examples, the dataset has {len(dataset)}.")
     most = goal.looks[-1] + full if goal else design.models
@@ -168,7 +172,13 @@ def audit(
             blocks, seconds = _blocks(manifest.executor), manifest.executor["seconds_a_model"]
         else:
             refuse_remains(folder)
-            told = (*notes(dataset), *(shared_with(heldout, dataset) if heldout is not None else ()))
+            told = (
+                *remarks,
+                *notes(dataset),
+                *balance(dataset),
+                *few_groups(dataset),
+                *(shared_with(heldout, dataset) if heldout is not None else ()),
+            )
             for note in told:
                 listener.say(note)
             check_network(job)
@@ -214,12 +224,16 @@ def audit(
         if goal is None:
             _train(job, Evidence(job.folder), blocks, workers, seconds, listener)
         else:
-            _train_to_goal(folder, job, goal, full, seed, manifest, workers, listener, started)
+            _train_to_goal(folder, job, goal, full, seed, dataset.groups, manifest, workers, listener, started)
     return Run.open(folder).attach(dataset, recipe, heldout)
 
 
-def halves(examples: int, models: int, full: int, seed: int) -> Design:
+def halves(
+    examples: int, models: int, full: int, seed: int, groups: Shaped[np.ndarray, " example"] | None = None
+) -> Design:
     """Complementary halves and, beside them, models on all data; the halves of few models are the first of many.
+
+    Where the examples have groups the halves are of whole groups.
 
     Raises:
         BadInput: the models are odd or too few.
@@ -232,7 +246,7 @@ def halves(examples: int, models: int, full: int, seed: int) -> Design:
             if models > FEWEST_MODELS
             else "64 models give errors of at most .12 an example; --models 64.",
         )
-    design = half_subset_pairs(examples, models, rng=np.random.default_rng([seed, 1]))
+    design = half_subset_pairs(examples, models, rng=np.random.default_rng([seed, 1]), groups=groups)
     return design.joined(full_data(examples, full)) if full else design
 
 
@@ -251,14 +265,32 @@ def blocks_by(choice: Choice, design: Design, goal: Goal | None, workers: int) -
     """The division into blocks that is trained first: of all models, or of those until the first look."""
     if goal is None:
         return list(blocks_of(design, choice.size, stacked=choice.stacked, compiled=choice.compiled))
-    return blocks_between(0, design.models, choice.size, workers, compiled=choice.compiled)
+    return blocks_between(0, design.models, choice.size, workers, compiled=choice.compiled, shown=shown_by(design))
 
 
-def blocks_between(start: int, stop: int, size: int, workers: int, *, compiled: bool) -> list[Block]:
-    """Models that show equally many examples, in blocks that leave no process without work."""
+def blocks_between(
+    start: int,
+    stop: int,
+    size: int,
+    workers: int,
+    *,
+    compiled: bool,
+    shown: Int[np.ndarray, " model"] | None = None,
+) -> list[Block]:
+    """Blocks of models that show equally many examples, which leave no process without work.
+
+    `shown[model]` says how many; None where they are equal.
+    """
     size = max(1, min(size, -(-(stop - start) // workers)))
-    chunks = [tuple(range(first, min(first + size, stop))) for first in range(start, stop, size)]
-    return [Block(models=models, stacked=len(models) > 1, compiled=compiled) for models in chunks]
+    models = np.arange(start, stop)
+    alike = [models] if shown is None else [models[shown[start:stop] == many] for many in np.unique(shown[start:stop])]
+    chunks = [tuple(one[first : first + size].tolist()) for one in alike for first in range(0, len(one), size)]
+    return [Block(models=chunk, stacked=len(chunk) > 1, compiled=compiled) for chunk in chunks]
+
+
+def shown_by(design: Design) -> Int[np.ndarray, " model"]:
+    """How many examples each model shows an epoch of the first phase."""
+    return np.asarray(design.phases[0].count.sum(1, dtype=np.int64))
 
 
 def seconds_of_full(choice: Choice, full: int, workers: int) -> float:
@@ -287,6 +319,7 @@ def _train_to_goal(
     goal: Goal,
     full: int,
     seed: int,
+    groups: Shaped[np.ndarray, " example"] | None,
     manifest: Manifest,
     workers: int,
     listener: Progress,
@@ -298,7 +331,7 @@ def _train_to_goal(
     seconds_a_model = manifest.executor["seconds_a_model"]
     while stopping["stopped"] is None:
         models = goal.looks[len(stopping["reached"])]
-        job = _resized(job, models, 0, seed)
+        job = _resized(job, models, 0, seed, groups)
         manifest = _extended(folder, manifest, job)
         _train(job, evidence, _blocks(manifest.executor), workers, seconds_a_model, listener)
         error, hopeless = _error_at_look(folder, goal)
@@ -315,7 +348,7 @@ def _train_to_goal(
             manifest = replace(manifest, notes=(*manifest.notes, said))
         manifest = replace(manifest, stopping=stopping)
         manifest.write(folder)
-    job = _resized(job, stopping["stopped"]["models"], full, seed)
+    job = _resized(job, stopping["stopped"]["models"], full, seed, groups)
     manifest = _extended(folder, manifest, job)
     _train(job, evidence, _blocks(manifest.executor), workers, seconds_a_model, listener)
 
@@ -325,8 +358,8 @@ def _said(models: int, error: float, why: str) -> str:
     return f"After {models} models {known or 'no error is known'}{'; training stops here: ' if why else ''}{why}."
 
 
-def _resized(job: Job, models: int, full: int, seed: int) -> Job:
-    design = halves(job.design.examples, models, full, seed)
+def _resized(job: Job, models: int, full: int, seed: int, groups: Shaped[np.ndarray, " example"] | None) -> Job:
+    design = halves(job.design.examples, models, full, seed, groups)
     return replace(job, design=design, seeds=seeds_of(seed, design.models))
 
 
@@ -338,7 +371,14 @@ def _extended(folder: Path, manifest: Manifest, job: Job) -> Manifest:
     known, executor = int(manifest.design["models"]), manifest.executor
     check_disk(job, job.design.models - known)
     compiled = any(block["compiled"] for block in executor["blocks"])
-    added = blocks_between(known, job.design.models, executor["size"], executor["workers"], compiled=compiled)
+    added = blocks_between(
+        known,
+        job.design.models,
+        executor["size"],
+        executor["workers"],
+        compiled=compiled,
+        shown=shown_by(job.design),
+    )
     write_shard(folder / "design.safetensors", job.design.tensors(), {"kind": "design"})
     manifest = replace(
         manifest,

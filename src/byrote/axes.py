@@ -18,5 +18,20 @@ BOUNDARY: Final = "boundary"
 CANARY: Final = "canary"
 #: Secrets drawn from the space that a canary's secret came from.
 REFERENCE: Final = "reference"
+#: The tokens of a continuation, counted from where it begins.
+POSITION: Final = "position"
 
-AXES: Final = (MODEL, PHASE, CHECKPOINT, AUGMENTATION, EXAMPLE, QUERY, CLASS, TOKEN, BOUNDARY, CANARY, REFERENCE)
+AXES: Final = (
+    MODEL,
+    PHASE,
+    CHECKPOINT,
+    AUGMENTATION,
+    EXAMPLE,
+    QUERY,
+    CLASS,
+    TOKEN,
+    BOUNDARY,
+    CANARY,
+    REFERENCE,
+    POSITION,
+)

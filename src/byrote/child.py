@@ -90,6 +90,7 @@ def change(
         progress=progress,
         source=run.manifest.source,
         finish=finish,
+        probes=tuple(run.manifest.identity.get("probes") or ()),
         executor=run.manifest.executor if change.stage == "model" else None,
         parent={
             "folder": str(run.folder.resolve()),

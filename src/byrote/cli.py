@@ -12,7 +12,18 @@ from rich.markup import escape
 
 from byrote.commands.checks import check, verify
 from byrote.commands.files import export, read
-from byrote.commands.own_data import Group, Heldout, Id, Size, Source, Text
+from byrote.commands.language import (
+    Column,
+    Context,
+    CorpusFile,
+    Model,
+    audit_documents,
+    is_language,
+    number,
+    plant,
+    whole_number,
+)
+from byrote.commands.own_data import SOURCE, Group, Id, Size, Text
 from byrote.commands.plan import Budget, Models, Stderr, plan
 from byrote.commands.risks import attack, attack_weights, bound_epsilon, forgetting, onion
 from byrote.commands.scores import calibrate, compare, triage
@@ -37,10 +48,16 @@ INTERRUPTED = 130
 
 @app.command()
 def audit(
-    source: Source,
+    source: Annotated[str | None, typer.Argument(help=f"{SOURCE} Or docs: a tiny language model.")] = None,
     models: Models = None,
     stderr: Stderr = None,
     budget: Budget = None,
+    design: Annotated[
+        str | None,
+        typer.Option(
+            help="half-subset-pairs unless given; iid-subsets, ratio-grid, two-splits, or full-data for a single model."
+        ),
+    ] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="The run folder; runs/SOURCE unless given.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")] = 0,
     workers: Workers = None,
@@ -64,7 +81,13 @@ def audit(
     id_: Id = None,
     text: Text = None,
     size: Size = None,
-    heldout: Heldout = 0.2,
+    heldout: Annotated[
+        str,
+        typer.Option(
+            help="Share of data of your own that no model trains on, of whole groups; with --corpus a file of "
+            "documents that the model was not trained on."
+        ),
+    ] = "0.2",
     weights: Annotated[
         Path | None, typer.Option(help="Weights (.safetensors) of a trained model to attack; needs --members.")
     ] = None,
@@ -73,20 +96,45 @@ def audit(
     epsilon: Annotated[
         bool, typer.Option("--epsilon", help="Audit differential privacy: train once, with canaries chosen by coins.")
     ] = False,
-    canaries: Annotated[int, typer.Option(help="Canaries of --epsilon.")] = 500,
+    canaries: Annotated[
+        str, typer.Option(help="Canaries of --epsilon, as a number; with --corpus what `byrote plant` wrote beside it.")
+    ] = "500",
     delta: Annotated[float, typer.Option(help="The delta at which epsilon is bounded.")] = 1e-5,
+    model: Model = None,
+    corpus: CorpusFile = None,
+    column: Column = "text",
+    context: Context = None,
 ) -> None:
     """Train an ensemble, find what it memorized, and write a report. The same command resumes a stopped audit."""
     from byrote import audit as run_audit
     from byrote.data.source import Reading, kind_of
+    from byrote.designs.named import named_design
     from byrote.experiments import experiment, run_name
     from byrote.progress import measuring
     from byrote.report.page import write_report
 
+    if is_language(source, model, corpus):
+        audit_documents(
+            source,
+            model=model,
+            corpus=corpus,
+            heldout=heldout,
+            column=column,
+            canaries=canaries,
+            context=context,
+            models=models,
+            out=out_folder,
+            seed=seed,
+            workers=workers,
+            device=device,
+        )
+        return
+    if source is None:
+        raise BadInput("An audit needs a source.", hint="byrote audit digits, or byrote audit docs.")
     plants = None if plant is None else [text for text in plant if text != "none"]
     if target is not None and weights is None and kind_of(source) != "table" and target.endswith(".safetensors"):
         weights, target = Path(target), None
-    reading = Reading(target=target, group=group, id=id_, text=text, size=size, heldout=heldout)
+    reading = Reading(target=target, group=group, id=id_, text=text, size=size, heldout=number("--heldout", heldout))
     found = experiment(source, data_dir=data_dir, plants=plants, seed=seed, reading=reading)
     folder = out_folder or Path("runs") / run_name(source)
     if (epsilon or weights is not None) and (stderr is not None or budget is not None):
@@ -96,7 +144,15 @@ def audit(
         )
     if epsilon:
         where = out_folder or folder.with_name(f"{folder.name}-epsilon")
-        bound_epsilon(found, canaries=canaries, delta=delta, out=where, seed=seed, workers=workers, device=device)
+        bound_epsilon(
+            found,
+            canaries=whole_number("--canaries", canaries),
+            delta=delta,
+            out=where,
+            seed=seed,
+            workers=workers,
+            device=device,
+        )
         return
     if weights is not None or members is not None:
         if weights is None or members is None:
@@ -123,6 +179,7 @@ def audit(
         models=models,
         stderr=stderr,
         budget=budget,
+        design=None if design is None else named_design(design, found.dataset, models=models, seed=seed),
         out=folder,
         seed=seed,
         workers=workers,
@@ -134,6 +191,14 @@ def audit(
         source=found.source,
         remarks=found.notes,
     )
+    if design == "full-data":
+        out.print(escape(f"{run!r}"), highlight=False)
+        out.print(
+            "Of models that all train on the same data no label memorization can be measured; `byrote calibrate RUN "
+            f"--apply {escape(str(folder))}` estimates it from RUN, an audit of an ensemble.",
+            highlight=False,
+        )
+        return
     with measuring(err) as hear:
         page, shown = write_report(run, hear)
     _print_summary(shown)
@@ -168,6 +233,8 @@ def measure(
         rows.sort(key=lambda row: (row["value"] != row["value"], -row["value"]))
         columns = [column for column in rows[0] if column != "reason" or any(row["reason"] for row in rows[:top])]
         print_table(columns, [[row[column] for column in columns] for row in rows[:top]])
+        if result.undefined:
+            out.print(escape(f"{name}: {result.undefined}"), highlight=False)
         if result.note:
             out.print(escape(result.note), highlight=False)
 
@@ -276,7 +343,7 @@ def doctor() -> None:
     print_table(["what", "found", "note"], [list(line) for line in examine()])
 
 
-for command in (plan, compare, calibrate, triage, attack, onion, forgetting, check, verify, read, export):
+for command in (plan, plant, compare, calibrate, triage, attack, onion, forgetting, check, verify, read, export):
     app.command()(command)
 
 

@@ -21,10 +21,14 @@ from byrote.child import refuse_others
 from byrote.data.dataset import Dataset
 from byrote.data.digits import digits
 from byrote.data.fashion_mnist import fashion_mnist
+from byrote.data.inert import inert
+from byrote.data.source import Reading, kind_of, read_source, refuse_unfit_options
+from byrote.data.table import SUFFIXES
 from byrote.errors import BadInput
 from byrote.recipes.algorithm import TrainingRecipe
+from byrote.recipes.defaults import recipe_for
 from byrote.recipes.networks.mlp import MLP
-from byrote.recipes.optimizers import SGD
+from byrote.recipes.optimizers import SGD, AdamW
 from byrote.recipes.recipe import Recipe
 from byrote.run import Run
 
@@ -39,25 +43,39 @@ TRIAGE = (
     *("rare-subpopulation=0.006",) * 8,
 )
 DIGITS = Recipe(network=MLP(hidden=(256,)), epochs=100, batch_size=32, optimizer=SGD(lr=0.05, momentum=0.9))
-FASHION_MNIST = Recipe(network=MLP(hidden=(512,)), epochs=30, batch_size=128, optimizer=SGD(lr=0.05, momentum=0.9))
+FASHION_MNIST = Recipe(
+    network=MLP(hidden=(512, 256)), epochs=60, batch_size=64, optimizer=AdamW(lr=0.001, weight_decay=0.0)
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Experiment:
-    """What an audit needs, and `source`, from which `rebuild` makes it again."""
+    """What an audit needs, `source`, from which `rebuild` makes it again, and what to know of how it was read."""
 
     dataset: Dataset
     heldout: Dataset | None
     recipe: TrainingRecipe
     source: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
-def experiment(name: str, *, data_dir: str | None, plants: Sequence[str] | None, seed: int) -> Experiment:
+def experiment(
+    name: str,
+    *,
+    data_dir: str | None,
+    plants: Sequence[str] | None,
+    seed: int,
+    reading: Reading | None = None,
+) -> Experiment:
     """The experiment that a word of the command line stands for, with its controls planted.
 
     Raises:
         BadInput: nothing goes by that name, or its data cannot be used.
     """
+    reading = reading or Reading()
+    kind = None if name in NAMES or name.endswith(".py") else kind_of(name)
+    refuse_unfit_options(reading, kind, name)
+    said = {}
     if name == "digits":
         dataset, heldout = digits()
         built = Experiment(dataset=dataset, heldout=heldout, recipe=DIGITS, source={})
@@ -72,17 +90,28 @@ def experiment(name: str, *, data_dir: str | None, plants: Sequence[str] | None,
     elif name.endswith(".py"):
         built = from_file(Path(name))
         name = str(Path(name).resolve())
+    elif kind is not None:
+        read = read_source(name, reading, seed=seed)
+        built = Experiment(
+            dataset=read.training,
+            heldout=read.heldout,
+            recipe=recipe_for(read.training),
+            source={},
+            notes=read.notes,
+        )
+        name, said = str(Path(name).resolve()), {"reading": reading.describe()}
     else:
         raise BadInput(
             f"There is no source {name!r}.",
-            hint=f"name one of {', '.join(NAMES)}, or a Python file that defines dataset() and recipe().",
+            hint=f"name one of {', '.join(NAMES)}, a table ({', '.join(SUFFIXES)}), an .npz file, a folder of images, "
+            "or a Python file that defines dataset() and recipe().",
         )
     asked = DEFAULT_PLANTS.get(name, ()) if plants is None else plants
     chosen = tuple(plant for text in asked for plant in (TRIAGE if text == "triage" else (text,)))
     return replace(
         built,
         dataset=planted(built.dataset, chosen, seed),
-        source={"name": name, "data_dir": data_dir, "plants": list(chosen), "seed": seed},
+        source={"name": name, "data_dir": data_dir, "plants": list(chosen), "seed": seed, **said},
     )
 
 
@@ -98,9 +127,24 @@ def rebuild(source: dict[str, Any] | None) -> Experiment:
             hint="use byrote.change(run, …) from Python.",
         )
     name = source["name"]
-    if name.endswith(".py") and not Path(name).is_file() and Path(Path(name).name).is_file():
+    if name not in NAMES and not Path(name).exists() and Path(Path(name).name).exists():
         name = Path(name).name  # the project moved; whether this is the same file the caller sees by what it makes
-    return experiment(name, data_dir=source["data_dir"], plants=source["plants"], seed=source["seed"])
+    if "reading" in source and not Path(name).exists():
+        raise BadInput(f"The data of this run are gone: there is no {name!r}.", hint="work in the folder they are in.")
+    reading = Reading(**source.get("reading", {}))
+    return experiment(name, data_dir=source["data_dir"], plants=source["plants"], seed=source["seed"], reading=reading)
+
+
+def run_name(source: str) -> str:
+    """What the run folder of a source is called.
+
+    Example:
+        >>> run_name("data/wine.csv.gz"), run_name("digits"), run_name("pets/")
+        ('wine', 'digits', 'pets')
+    """
+    name = Path(source).resolve().name
+    ending = next((one for one in SUFFIXES if name.lower().endswith(one)), "")
+    return inert(name.removesuffix(ending) if ending and name.endswith(ending) else Path(name).stem) or "data"
 
 
 def with_source(run: Run) -> Run:

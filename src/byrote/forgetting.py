@@ -64,7 +64,7 @@ def measure_forgetting(
         repetitions: how often an epoch shows a canary; of several numbers every canary gets one.
         models: how many, an even number.
         used: epochs before the injection, or of the prefix; the recipe's unless given.
-        after: epochs without canaries; the recipe's unless given, and few checkpoints fall beyond that.
+        after: epochs without canaries; the recipe's unless given.
         alpha: the success rate at which something counts as forgotten.
         attack: scores from log-odds, members and pairs; the loss attack, or `byrote.measures.lira.lira`.
         success: the attack's success rate from scores and membership.

@@ -32,13 +32,14 @@ def import_arrays(
     checkpoints: Sequence[int] = (),
     controls: Controls | None = None,
     name: str = "imported",
+    notes: Sequence[str] = (),
 ) -> Run:
     """A run from arrays: who was trained on what, and what the models said.
 
     `member` is 1, 0, or -1 where nobody knows. `evidence` names arrays as the schema does (`"outputs.correct"`,
     `"outputs.logits"`, `"trajectory.log_odds"`, …); logits also give the signals that follow from them.
     `checkpoints` are the epochs of trajectories. `pair` names complementary pairs, where the models were
-    trained in such (-1 = none).
+    trained in such (-1 = none). `notes` are sentences that go with the run into every report.
 
     Raises:
         BadInput: names, shapes or values that do not fit; all of them in one sentence.
@@ -74,6 +75,7 @@ def import_arrays(
             checkpoints=tuple(int(epoch) for epoch in checkpoints),
             environment=environment(),
             evidence=tuple(columns),
+            notes=tuple(notes),
         )
         set_up(folder, manifest, design, ids_array, labels, controls or Controls())
         store = Evidence(folder / "evidence")
@@ -88,7 +90,7 @@ def import_arrays(
 
 
 #: Kinds of evidence that arrays can bring; the rest follows from the other arguments.
-KINDS = ("outputs", "heldout", "trajectory", "presentation")
+KINDS = ("outputs", "heldout", "trajectory", "presentation", "augmented")
 
 
 def _queries(evidence: Mapping[str, np.ndarray]) -> list[int]:
@@ -127,6 +129,8 @@ def _problems(
         found.append("there is no evidence")
     if len(_queries(evidence)) > 1:
         found.append(f"held-out arrays differ in their number of queries: {_queries(evidence)}")
+    if any(array.ndim == 3 and not array.shape[1] for key, array in evidence.items() if key.startswith("augmented.")):
+        found.append("augmented arrays hold no augmentation")
     sizes = {"model": models, "example": examples, "class": classes, "checkpoint": len(checkpoints)}
     for key, array in evidence.items():
         found += _problems_of(key, array, sizes)

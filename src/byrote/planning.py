@@ -18,6 +18,7 @@ import numpy as np
 
 from byrote.auditing import (
     MODELS,
+    blocks_between,
     default_device,
     default_workers,
     halves,
@@ -143,7 +144,7 @@ def plan(
     workers = workers or default_workers(device)
     refuse_other_classes(dataset, heldout)
     refuse_unknown(probes)
-    design = halves(len(dataset), goal.looks[0] if goal else most, full, seed)
+    design = halves(len(dataset), goal.looks[0] if goal else most, full, seed, dataset.groups)
     job = Job(
         recipe=recipe,
         data=Labelled(inputs=dataset.inputs, targets=dataset.targets),
@@ -161,7 +162,7 @@ def plan(
     check_network(job)
     choice = choose(job, per_worker=per_worker(goal, design.models, workers), compiled=compiled)
     probed = time.perf_counter() - started
-    processes = min(workers, -(-design.models // choice.size))
+    processes = _processes(goal, design.models, choice.size, workers)
     pilot = _pilot(job, choice, processes, seed)
     forecast = _Forecast(job=job, choice=choice, pilot=pilot, workers=workers, full=full, probed=probed, seed=seed)
     sizes = goal.looks if goal else sorted({*OTHER_SIZES, most})
@@ -177,6 +178,14 @@ def plan(
         stops=why,
         others=tuple(others),
     )
+
+
+def _processes(goal: Goal | None, models: int, size: int, workers: int) -> int:
+    """How many processes work at once: on all models, or on those of the largest stage."""
+    if goal is None:
+        return min(workers, -(-models // size))
+    stages = [b - a for a, b in pairwise((0, *goal.looks))]
+    return max(min(workers, len(blocks_between(0, stage, size, workers, compiled=False))) for stage in stages)
 
 
 @dataclass(frozen=True, kw_only=True)

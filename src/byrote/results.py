@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, Int, Int8
+from jaxtyping import Bool, Float, Int, Int8
 
 #: Reasons by code; code 0 is "defined".
 Reasons = tuple[str, ...]
@@ -54,6 +54,15 @@ class PerExample:
         """Why the value of this example is undefined; empty where it is defined."""
         return self.reasons[int(self.reason_code[example])]
 
+    @property
+    def undefined(self) -> str:
+        """Which share of the examples has no value, and for most of them why; empty where all have one."""
+        count = np.bincount(self.reason_code, minlength=2)[1:]
+        if not count.any():
+            return ""
+        why = self.reasons[1 + int(count.argmax())]
+        return f"undefined for {count.sum() / len(self.values):.1%} of the examples, most often because: {why}"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PerPair:
@@ -98,6 +107,46 @@ class PerModelExample:
             f"PerModelExample({models} target models, {examples} examples, {defined} scores defined, "
             f"{int(np.median(self.references))} reference models)"
         )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PerCanary:
+    """One value a canary, higher = more memorized, with the chance of one as high for a secret that was never seen.
+
+    `at_least` says where the evidence ends before the value does; the value is then a bound. `p_value` is NaN where
+    `values` is. `repetitions` says how often each canary was planted, 0 being a control.
+    """
+
+    values: Float[np.ndarray, " canary"]
+    stderr: Float[np.ndarray, " canary"]
+    low: Float[np.ndarray, " canary"]
+    high: Float[np.ndarray, " canary"]
+    at_least: Bool[np.ndarray, " canary"]
+    p_value: Float[np.ndarray, " canary"]
+    repetitions: Int[np.ndarray, " canary"]
+    reasons: Reasons = ("",)
+    reason_code: Int[np.ndarray, " canary"]
+    models: int
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        assert np.array_equal(np.isnan(self.values), self.reason_code != 0), "a NaN needs a reason, and only a NaN"
+
+    def __repr__(self) -> str:
+        defined = self.reason_code == 0
+        if not defined.any():
+            why = self.reason(0) if len(self.values) else "there are none"
+            return f"PerCanary({len(self.values)} canaries, all undefined: {why})"
+        top = int(np.nanargmax(self.values))
+        return (
+            f"PerCanary({len(self.values)} canaries, {int(defined.sum())} defined, median "
+            f"{np.nanmedian(self.values):.3g}, largest {'≥ ' * bool(self.at_least[top])}{self.values[top]:.3g}, "
+            f"from {self.models} models)"
+        )
+
+    def reason(self, canary: int) -> str:
+        """Why the value of this canary is undefined; empty where it is defined."""
+        return self.reasons[int(self.reason_code[canary])]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -166,4 +215,4 @@ class Scalar:
         return f"Scalar({self.value:.4g} ± {self.stderr:.2g}, 95 % [{self.low:.4g}, {self.high:.4g}])"
 
 
-Result = PerExample | PerModelExample | PerPair | Curve | Survival | Scalar
+Result = PerExample | PerModelExample | PerPair | PerCanary | Curve | Survival | Scalar

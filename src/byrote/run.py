@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
-from byrote.axes import CHECKPOINT
+from byrote.axes import CANARY, CHECKPOINT, MODEL, TOKEN
 from byrote.data.controls import Controls
+from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
 from byrote.designs.design import UNKNOWN_COUNT, Design
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
@@ -27,7 +28,7 @@ from byrote.evidence.shards import write_bytes
 from byrote.evidence.store import Evidence
 from byrote.measures.catalog import Measure, find
 from byrote.recipes.algorithm import TrainingRecipe
-from byrote.results import Curve, PerExample, PerModelExample, PerPair, Result, Scalar, Survival
+from byrote.results import Curve, PerCanary, PerExample, PerModelExample, PerPair, Result, Scalar, Survival
 from byrote.stats.intervals import Bounds
 from byrote.stats.jackknife import UNBOUNDED, from_replicates, parts
 
@@ -40,6 +41,15 @@ JACKKNIFE_PARTS = 20
 
 Pooled = Callable[[np.ndarray], float]
 Hear = Callable[[float], None]
+
+
+#: The kind of evidence that holds the documents, and all kinds that are about documents.
+CORPUS = "corpus"
+DOCUMENTS = (CORPUS, "tokens", "decoding", "generations", "canaries")
+
+
+def _stop(examples: slice, size: int) -> int:
+    return size if examples.stop is None else min(int(examples.stop), size)
 
 
 def deaf(share: float) -> None:
@@ -61,6 +71,7 @@ class Run:
     labels: np.ndarray
     controls: Controls
     dataset: Dataset | None = None
+    corpus: Corpus | None = None
     heldout: Dataset | None = None
     recipe: TrainingRecipe | None = None
     hear: Hear = field(default=deaf, repr=False)
@@ -115,16 +126,25 @@ class Run:
         return tuple(
             model
             for model in range(self.design.models)
-            if self.evidence.has("outputs", model, self.last_phase)
-            and self.evidence.header("outputs", model, self.last_phase).get("diverged") == "true"
+            for kind in ("outputs", "tokens")
+            if self.evidence.has(kind, model, self.last_phase)
+            and self.evidence.header(kind, model, self.last_phase).get("diverged") == "true"
         )
 
     def models(self, role: str = "reference") -> np.ndarray:
         """The usable models of a role: a diverged model leaves with its mate.
 
         Raises:
-            TooFewModels: more than 5 % of them diverged.
+            TooFewModels: more than 5 % of them diverged, or the run is one of released values.
         """
+        if not self.design.models:
+            held = sorted(path.stem for path in (self.folder / "results").glob("*.parquet"))
+            raise TooFewModels(
+                f"The run {str(self.folder)!r} holds released values ({', '.join(held)}) and no models: there is "
+                "nothing to measure.",
+                hint="read its tables under results/, or put the values beside a run of your own with "
+                "byrote.readers.add(format, path, run).",
+            )
         chosen = self.design.models_of(role)
         failed = np.intersect1d(chosen, np.array(self.diverged(), np.int64))
         if len(failed) > MOST_DIVERGED * len(chosen):
@@ -148,6 +168,11 @@ class Run:
             return self.controls.mask(self.ids[examples], column)
         if name == "first_phase.member":
             return self._first_phase(models, examples)
+        if kind in DOCUMENTS:
+            return self._documents(name, models, examples)
+        if name == "first_document_phase.hits_before":
+            hits = self.evidence.load("document_trajectory.hits", [int(model) for model in models], 0, examples)
+            return hits[:, -1]
         phase = 0 if kind == "first_phase" else self.last_phase
         kind = "trajectory" if kind == "first_phase" else kind
         if column == "epochs":
@@ -159,6 +184,34 @@ class Run:
                 hint="pass heldout=… to byrote.audit, or define heldout() in the experiment's file.",
             )
         return self.evidence.load(f"{kind}.{column}", [int(model) for model in models], phase, examples)
+
+    def _documents(self, name: str, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
+        """Evidence of a language model; a block of documents brings the tokens of those."""
+        kind, column = name.split(".")
+        dims = quantity(name).dims
+        if dims[0] != MODEL:
+            where = (0, 0) if kind == CORPUS else (int(models[0]), self.last_phase)
+            self.evidence.require(name, *where)
+        if dims[-1] == TOKEN:
+            examples = slice(*self.offsets[[examples.start or 0, _stop(examples, len(self.ids))]].tolist())
+        if dims[0] == MODEL:
+            chosen = slice(None) if CANARY in dims else examples
+            return self.evidence.load(name, [int(model) for model in models], self.last_phase, chosen)
+        if column == "offsets":
+            offsets = self.offsets[examples.start or 0 : _stop(examples, len(self.ids)) + 1]
+            return np.asarray(offsets - offsets[0])
+        values = self.evidence.block(kind, *where)[column]
+        return values if dims[0] == CANARY else values[examples]
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """Where each document starts in the tokens of a language model's corpus, and where the last one ends.
+
+        Raises:
+            MissingEvidence: the run is about no documents.
+        """
+        self.evidence.require("corpus.offsets", 0, 0)
+        return self.evidence.block(CORPUS, 0, 0)["offsets"]
 
     def _first_phase(self, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
         count = self.design.phases[0].count[models][:, examples]
@@ -227,6 +280,8 @@ class Run:
     ) -> Iterator[tuple[dict[str, np.ndarray], PerExample]]:
         checkpoints = len(self.manifest.checkpoints) or 1
         cells = len(models) * (checkpoints if any(CHECKPOINT in quantity(n).dims for n in entry.needs) else 1)
+        if any(TOKEN in quantity(n).dims for n in entry.needs):
+            cells *= 1 + int(self.offsets[-1]) // max(1, len(self.ids))
         size = max(1, BLOCK_BYTES // (8 * cells * len(entry.needs))) if entry.by_example else len(self.ids)
         for start in range(0, len(self.ids), size):
             arguments = self._arguments(entry, models, slice(start, min(start + size, len(self.ids))))
@@ -389,7 +444,7 @@ def joined(blocks: Sequence[PerExample]) -> PerExample:
     )
 
 
-def table(result: PerExample | PerModelExample | PerPair | Curve | Survival, ids: np.ndarray) -> pa.Table:
+def table(result: PerExample | PerModelExample | PerPair | PerCanary | Curve | Survival, ids: np.ndarray) -> pa.Table:
     """A result as a table with `value`, `stderr`, `low`, `high`, counts, and the reason where undefined.
 
     The scores of an attack have one column a target model instead, `model_0` and so on.
@@ -401,6 +456,11 @@ def table(result: PerExample | PerModelExample | PerPair | Curve | Survival, ids
         bounds = {"stderr": result.stderr, "low": result.low, "high": result.high}
         reasons = {"reason": np.array(result.reasons)[result.reason_code]}
         return pa.table({**named, **bounds, **result.counts, **reasons})
+    if isinstance(result, PerCanary):
+        named = {"canary": np.arange(len(result.values)), "repetitions": result.repetitions, "value": result.values}
+        bounds = {"stderr": result.stderr, "low": result.low, "high": result.high}
+        chance = {"at_least": result.at_least, "p_value": result.p_value}
+        return pa.table({**named, **bounds, **chance, "reason": np.array(result.reasons)[result.reason_code]})
     if isinstance(result, PerPair):
         named = {"example": ids[result.example], "query": result.query, "value": result.values}
         return pa.table({**named, "stderr": result.stderr, "low": result.low, "high": result.high})

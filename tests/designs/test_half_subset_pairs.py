@@ -58,3 +58,46 @@ def test_odd_number_of_models():
 def test_too_few_examples():
     with pytest.raises(BadInput, match=r"'examples' argument of half_subset_pairs must be at least 2\. Got 1\."):
         half_subset_pairs(1, 4, rng=np.random.default_rng(0))
+
+
+@given(st.lists(st.integers(1, 6), min_size=4, max_size=25), st.integers(2, 6), st.integers(0, 999))
+def test_whole_groups_are_in_or_out(sizes, pairs, seed):
+    groups = np.repeat(np.arange(len(sizes)).astype(str), sizes)
+    np.random.default_rng(seed).shuffle(groups)
+    if 2 * max(sizes) > len(groups):
+        return
+    design = half_subset_pairs(len(groups), 2 * pairs, rng=np.random.default_rng(seed), groups=groups)
+    member = design.member
+    for name in np.unique(groups):
+        assert (member[:, groups == name] == member[:, groups == name][:, :1]).all()
+    np.testing.assert_array_equal(member[0::2] + member[1::2], 1)
+    assert np.abs(member.sum(1) - len(groups) / 2).max() <= max(sizes) / 2
+    assert design.parameters == {"groups": len(sizes)}
+
+
+def test_halves_of_groups_are_even_where_sizes_allow_it():
+    sizes = np.random.default_rng(0).integers(1, 9, 60)
+    groups = np.repeat(np.arange(60).astype(str), sizes)
+    member = half_subset_pairs(len(groups), 40, rng=np.random.default_rng(1), groups=groups).member
+    assert set(member.sum(1)) <= {len(groups) // 2, -(-len(groups) // 2)}
+
+
+def test_every_group_is_in_with_the_same_probability():
+    """The sum of 2,000 fair coins has a standard deviation of .011 a share; 4.5 of them for 12 groups = .05."""
+    sizes = [1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 9]
+    groups = np.repeat(np.arange(12).astype(str), sizes)
+    member = half_subset_pairs(len(groups), 4000, rng=np.random.default_rng(3), groups=groups).member
+    np.testing.assert_allclose(member[0::2].mean(0), 0.5, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (["a"] * 3 + ["b"] * 3 + ["c"] * 4, r"at least 4 groups, so that halves differ\. Got 3\."),
+        (["a"] * 7 + ["b", "c", "d"], r"The group 'a' holds 7 of 10 examples"),
+        (["a", "b", "c", "d"], r"must have 10 entries\. Got 4\."),
+    ],
+)
+def test_groups_that_do_not_fit(groups, said):
+    with pytest.raises(BadInput, match=said):
+        half_subset_pairs(10, 4, rng=np.random.default_rng(0), groups=np.array(groups))

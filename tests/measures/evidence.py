@@ -87,7 +87,8 @@ def make_evidence(
     evidence |= _phases(rng, evidence)
     evidence |= _read_off_networks(rng, member)
     evidence |= _documents(rng, member)
-    evidence |= _secrets(rng, models)
+    evidence |= _readings(rng, evidence)
+    evidence |= _secrets(rng, models, evidence["design.member"])
     for array in evidence.values():
         array.setflags(write=False)
     return evidence
@@ -108,20 +109,61 @@ def _phases(rng: np.random.Generator, evidence: Evidence) -> Evidence:
 
 
 def _documents(rng: np.random.Generator, member: np.ndarray, vocabulary: int = 7) -> Evidence:
-    """Documents of 1 to 9 tokens, the first of each not scored, and what the models say of their tokens."""
-    lengths = rng.integers(1, 10, member.shape[1])
+    """Documents of 1 to 9 or of 100 to 104 tokens, the first of each not scored, and what the models say of them.
+
+    Some documents are copies of each other; half of them are known by heart to the models trained on them.
+    """
+    examples = member.shape[1]
+    lengths = np.where(rng.random(examples) < 0.25, rng.integers(1, 10, examples), rng.integers(100, 105, examples))
+    original = np.where(rng.random(examples) < 0.5, np.arange(examples), np.arange(examples) // 8 * 8)
+    texts = [rng.integers(vocabulary, size=length) for length in lengths]
+    lengths = lengths[original]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    token = rng.integers(vocabulary, size=offsets[-1])
+    token = np.concatenate([texts[row] for row in original])
     scored = np.ones(len(token), bool)
     scored[offsets[:-1]] = False
     logits = rng.normal(0, 1.5, (len(member), len(token), vocabulary))
-    logits += 2.0 * np.repeat(member == 1, lengths, axis=1)[..., None] * (np.arange(vocabulary) == token[:, None])
+    pull = np.repeat((member == 1) * np.where(rng.random(examples) < 0.5, 16.0, 2.0), lengths, axis=1)
+    logits += pull[..., None] * (np.arange(vocabulary) == token[:, None])
     return {
         "corpus.token": token.astype(np.int32),
         "corpus.offsets": offsets,
         "corpus.scored": scored,
         **{f"tokens.{name}": array for name, array in token_answers(logits, token, scored).items()},
+        "decoding.log_probability": token_answers(logits / 0.7, token, scored)["log_probability"],
+        **_continuations(rng, member, token, offsets),
     }
+
+
+def _readings(rng: np.random.Generator, evidence: Evidence) -> Evidence:
+    """Hits by document at five checkpoints: members are learned, what was withdrawn is forgotten again."""
+    withdrawn, member = evidence["design.withdrawn"], evidence["design.member"]
+    before = np.concatenate([[0], np.cumsum(evidence["corpus.scored"])])
+    sizes = np.diff(before[evidence["corpus.offsets"]])
+    epochs = evidence["trajectory.epochs"]
+    learned = np.where(member == 1, 0.2 + 0.8 * np.minimum(epochs[:, None, None] / 4, 1.0), 0.2)
+    forgotten = 0.92 + 0.08 * np.exp(-epochs[:, None, None])
+    share = np.where(withdrawn, forgotten, learned).transpose(1, 0, 2)
+    return {
+        "document_trajectory.hits": rng.binomial(sizes, share).astype(np.int32),
+        "document_trajectory.log_probability": (-sizes * (1.1 - share)).astype(np.float32),
+        "document_trajectory.epochs": epochs,
+        "first_document_phase.hits_before": rng.binomial(sizes, 0.2, member.shape).astype(np.int32),
+    }
+
+
+def _continuations(
+    rng: np.random.Generator, member: np.ndarray, token: np.ndarray, offsets: np.ndarray, size: int = 50
+) -> Evidence:
+    """50 tokens after the first 50 of a document; a model trained on it gets most of them right."""
+    long = np.diff(offsets) >= 2 * size
+    truth = np.full((len(long), size), -1, np.int32)
+    truth[long] = token[offsets[:-1][long, None] + np.arange(size, 2 * size)]
+    wrong = (
+        rng.random((*member.shape, size)) < np.where(member == 1, rng.choice([0.0, 0.1], member.shape), 0.8)[..., None]
+    )
+    said = np.where(wrong, (truth + rng.integers(1, 5, wrong.shape)) % 7, truth)
+    return {"generations.token": np.where(long[:, None], said, -1).astype(np.int32), "generations.truth": truth}
 
 
 def token_answers(logits: np.ndarray, token: np.ndarray, scored: np.ndarray) -> Evidence:
@@ -146,16 +188,28 @@ def token_answers(logits: np.ndarray, token: np.ndarray, scored: np.ndarray) -> 
     return {**floats, "rank": rank, "hit": (margin > 0) & scored}
 
 
-def _secrets(rng: np.random.Generator, models: int, canaries: int = 11, references: int = 40) -> Evidence:
-    """Six-digit secrets; the more often a canary stands in the corpus, the less perplexing it is."""
+def _secrets(
+    rng: np.random.Generator, models: int, member: np.ndarray, canaries: int = 11, references: int = 40
+) -> Evidence:
+    """Six-digit secrets; the more often a canary stands in the corpus, the less perplexing it is.
+
+    Models 2 and 4 are trained on none of the few documents that hold canaries.
+    """
     repetitions = rng.permutation(np.resize([0, 1, 4, 16], canaries)).astype(np.int64)
+    document = np.full(member.shape[1], -1, np.int32)
+    unseen = np.flatnonzero((member[[2, 4]] == 0).all(0))
+    document[unseen] = rng.permutation(np.flatnonzero(repetitions))[np.arange(len(unseen)) % 3]
     surprise = 20 + rng.normal(0, 2, (models, canaries, references + 1))
     planted = surprise[..., 0] - 2 * np.log2(1 + repetitions)
+    rank = np.clip(np.floor(10.0**6 * np.exp2(planted - surprise.max())), 1, 10.0**6)
     return {
         "canaries.log_perplexity": planted.astype(np.float32),
         "canaries.reference_log_perplexity": surprise[..., 1:].astype(np.float32),
         "canaries.repetitions": repetitions,
         "canaries.space_bits": np.full(canaries, np.log2(10.0**6)),
+        "canaries.rank_least": rank,
+        "canaries.rank_most": np.minimum(2 * rank, 10.0**6),
+        "canaries.document": document,
     }
 
 

@@ -39,6 +39,8 @@ def along(evidence: Evidence, axis: str, index: np.ndarray) -> Evidence:
 
 
 def figures(result: Result) -> dict[str, np.ndarray]:
+    if isinstance(result, Scalar):
+        return {"values": np.array([result.value]), "low": np.array([result.low]), "high": np.array([result.high])}
     names = ("values",) if isinstance(result, PerModelExample) else ("values", "stderr", "low", "high")
     return {name: np.asarray(getattr(result, name)) for name in names}
 

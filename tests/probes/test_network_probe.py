@@ -8,7 +8,7 @@ from torch import nn
 
 import byrote
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
-from byrote.evidence.schema import SCHEMA
+from byrote.evidence.schema import PROBE_OF, SCHEMA
 from byrote.probes.network_probe import NetworkProbe
 from byrote.recipes.algorithm import Shape
 from byrote.train.job import PROBES
@@ -69,8 +69,17 @@ def test_a_resume_must_ask_for_the_same(tmp_path: Path) -> None:
     assert shards(again.folder) == before
     with pytest.raises(RunMismatch, match="probes"):
         small_audit(tmp_path / "run")
-    with pytest.raises(MissingEvidence, match=r"'last_layer\.displacement' is not recorded"):
+    with pytest.raises(MissingEvidence, match=r"'last_layer\.displacement' is not recorded") as caught:
         run.measure("stolen_memories")
+    assert caught.value.hint == "audit into another folder with --probe last_layer."
+    (run.folder / "evidence" / "gradients" / "m00003.p0.safetensors").unlink()
+    with pytest.raises(MissingEvidence, match=r"'gradients\.gradient_norm' is not recorded for model 3") as caught:
+        run.measure("gradient_norm_attack")
+    assert "run the same `byrote audit` command again" in str(caught.value.hint)
+
+
+def test_each_probe_is_named_by_the_evidence_that_it_records() -> None:
+    assert {probe.kind: name for name, probe in PROBES.items()} == PROBE_OF
 
 
 def test_only_the_last_phase_is_read(tmp_path: Path) -> None:

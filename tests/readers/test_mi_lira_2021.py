@@ -37,6 +37,13 @@ def test_another_query(tmp_path):
         read_lira(tmp_path / "exp", tmp_path / "other", query=2)
 
 
+def test_all_queries_are_evidence_of_attacks_that_ask_more_than_once(tmp_path):
+    expected = np.stack([log_odds(LOGITS["balanced"]), log_odds(MIRRORED)], 1)
+    for kinds in (("logits",), ("scores",)):
+        run = read_lira(mi_lira(tmp_path / kinds[0], kinds=kinds), tmp_path / f"{kinds[0]}-run")
+        np.testing.assert_allclose(run.load("augmented.log_odds", ALL), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_scores_where_there_are_no_logits(tmp_path):
     run = read_lira(mi_lira(tmp_path / "exp", kinds=("scores",)), tmp_path / "run", query=1)
     np.testing.assert_allclose(run.load("outputs.log_odds", ALL), log_odds(MIRRORED), rtol=1e-5, atol=1e-6)
@@ -96,7 +103,7 @@ FAULTS = {
     ),
     "fewer examples": (
         lambda f: np.save(_last(f) / "logits" / "0000000100.npy", np.zeros((40, 1, 2, 3))),
-        r"answers in '.*exp' differ in shape: \(40, 3\), \(60, 3\)",
+        r"answers in '.*exp' differ in shape: \(2, 40, 3\), \(2, 60, 3\)",
     ),
     "no membership": (lambda f: (_last(f) / "keep.npy").unlink(), r"There is no file '.*experiment-5_6/keep\.npy'"),
     "short membership": (

@@ -152,19 +152,24 @@ def test_reference_recipes_have_no_disparity(tmp_path, name):
     ],
 )
 def test_the_faster_way_and_the_smallest_block_that_is_about_as_fast(tmp_path, monkeypatch, loop, stack, size, words):
-    monkeypatch.setattr(module, "_seconds", lambda _l, models, *_: {1: loop, **stack}[models])
+    monkeypatch.setattr(module, "_seconds", lambda _l, models, *_: {1: loop, 2: 0.75, **stack}[models])
     chosen = choose(job(tmp_path), per_worker=32)
     assert chosen.size == size
     assert chosen.stacked == (size > 1)
     assert words in chosen.reason
     assert chosen.seconds_a_model == (stack[size] if size > 1 else loop)
+    whole = size * chosen.seconds_a_model
+    assert [chosen.seconds(n) for n in (1, size)] == pytest.approx([loop, whole])
+    if size > 1:
+        assert chosen.seconds(2) == pytest.approx(1.5)
+        assert chosen.seconds(5) == pytest.approx(1.5 + 3 * (whole - 1.5) / (size - 2))
 
 
 def test_blocks_are_no_larger_than_a_workers_share(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(module, "_seconds", lambda _l, models, *_: asked.append(models) or 1 / models)
     choose(job(tmp_path), per_worker=20)
-    assert asked == [1, 8, 16]
+    assert asked == [1, 8, 16, 2]
 
 
 def test_the_probe_leaves_no_evidence(tmp_path):

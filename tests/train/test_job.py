@@ -112,6 +112,13 @@ def test_the_second_phase_goes_on_from_the_first(tmp_path, block):
         np.testing.assert_array_equal(shown, times * given.design.phases[phase].count)
 
 
+def test_a_long_phase_has_its_checkpoints_spread_over_it(tmp_path):
+    given = job(tmp_path, design=two_splits(40, 6, epochs=12, rng=np.random.default_rng(0)), checkpoints=(0, 1, 2, 3))
+    evidence, _ = trained(given, STACKED)
+    np.testing.assert_array_equal(evidence.block("trajectory", 0, 0)["epochs"], [0, 1, 2, 3])
+    np.testing.assert_array_equal(evidence.block("trajectory", 0, 1)["epochs"], [0, 1, 3, 12])
+
+
 def test_a_phase_may_override_labels(tmp_path):
     labels = np.full(40, -1)
     labels[:7] = 2

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from byrote.commands.own_data import Group, Heldout, Id, Size, Source, Target, Text
 from byrote.commands.terminal import Workers, err, print_table, say
 
 Models = Annotated[
@@ -23,7 +24,7 @@ Budget = Annotated[str | None, typer.Option(help="Stop at the last look before t
 
 
 def plan(
-    source: Annotated[str, typer.Argument(help="digits, fashion-mnist, or a Python file with dataset() and recipe().")],
+    source: Source,
     models: Models = None,
     stderr: Stderr = None,
     budget: Budget = None,
@@ -36,14 +37,24 @@ def plan(
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; pays for long trainings.")] = False,
     keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep every model's weights.")] = False,
     probe: Annotated[list[str] | None, typer.Option(help="What else to read off each network.")] = None,
+    target: Target = None,
+    group: Group = None,
+    id_: Id = None,
+    text: Text = None,
+    size: Size = None,
+    heldout: Heldout = 0.2,
 ) -> None:
     """Tell how many models, how much time, disk and memory an audit takes, and which error to expect of it."""
+    from byrote.data.source import Reading
     from byrote.experiments import experiment
     from byrote.planning import plan, time_words
     from byrote.train.resources import size_words
 
     plants = None if plant is None else [text for text in plant if text != "none"]
-    found = experiment(source, data_dir=data_dir, plants=plants, seed=seed)
+    reading = Reading(target=target, group=group, id=id_, text=text, size=size, heldout=heldout)
+    found = experiment(source, data_dir=data_dir, plants=plants, seed=seed, reading=reading)
+    for note in found.notes:
+        say(note)
     with err.status("Training a few models to see how long they take and how certain they leave you…"):
         planned = plan(
             found.dataset,

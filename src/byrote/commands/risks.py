@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from byrote.commands.own_data import Id, Size, Source, Target, Text
 from byrote.commands.terminal import RunFolder, Workers, err, print_table, say
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def onion(
 
 
 def forgetting(
-    source: Annotated[str, typer.Argument(help="digits, fashion-mnist, or a Python file.")],
+    source: Source,
     regime: Annotated[str, typer.Option(help="inject: canaries shown amid training; poison: in a prefix.")] = "inject",
     canaries: Annotated[int, typer.Option(min=4, help="How many examples are canaries, drawn at random.")] = 200,
     repetitions: Annotated[str, typer.Option(help="How often an epoch shows a canary, as 1,4,16.")] = "1",
@@ -79,6 +80,10 @@ def forgetting(
     with_: Annotated[str, typer.Option("--with", help="loss_attack or lira.")] = "loss_attack",
     out_folder: Annotated[Path | None, typer.Option("--out", help="The run folder.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where fashion-mnist's four idx .gz files are.")] = None,
+    target: Target = None,
+    id_: Id = None,
+    text: Text = None,
+    size: Size = None,
     seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")] = 0,
     workers: Workers = None,
 ) -> None:
@@ -86,8 +91,9 @@ def forgetting(
     import numpy as np
 
     from byrote.changes.card import decimal
+    from byrote.data.source import Reading
     from byrote.errors import BadInput
-    from byrote.experiments import experiment
+    from byrote.experiments import experiment, run_name
     from byrote.forgetting import measure_forgetting
     from byrote.measures.lira import lira
     from byrote.measures.rate_of_forgetting import log_odds_attack
@@ -101,7 +107,8 @@ def forgetting(
         raise BadInput(
             f"Repetitions must be whole numbers. Got {repetitions!r}.", hint="--repetitions 1,4,16"
         ) from None
-    found = experiment(source, data_dir=data_dir, plants=None, seed=seed)
+    reading = Reading(target=target, id=id_, text=text, size=size)
+    found = experiment(source, data_dir=data_dir, plants=None, seed=seed, reading=reading)
     size = len(found.dataset)
     if canaries > size // 2:
         raise BadInput(f"At most half of the {size} examples can be canaries. Got {canaries}.")
@@ -114,7 +121,7 @@ def forgetting(
         models=models,
         alpha=alpha,
         attack=attacks[with_],
-        out=out_folder or Path("runs") / f"{Path(source).stem}-{regime}",
+        out=out_folder or Path("runs") / f"{run_name(source)}-{regime}",
         seed=seed,
         workers=workers,
     )

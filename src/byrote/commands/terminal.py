@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from byrote.data.inert import inert
+
 out = Console()
 err = Console(stderr=True)
 
@@ -30,5 +32,5 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         numeric = bool(rows) and isinstance(rows[0][number], int | float)
         grid.add_column(column, justify="right" if numeric else "left", no_wrap=not number)
     for row in rows:
-        grid.add_row(*[escape(f"{cell:.3g}" if isinstance(cell, float) else str(cell)) for cell in row])
+        grid.add_row(*[escape(f"{cell:.3g}" if isinstance(cell, float) else inert(str(cell))) for cell in row])
     out.print(grid)

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Bool, Int, Shaped
 
 from byrote.designs.design import Design, check_sizes, one_phase
 from byrote.errors import BadInput
 
+#: Fewer groups than these make hardly any different halves.
+LEAST_GROUPS = 4
 
-def half_subset_pairs(examples: int, models: int, *, rng: np.random.Generator) -> Design:
+
+def half_subset_pairs(
+    examples: int,
+    models: int,
+    *,
+    rng: np.random.Generator,
+    groups: Shaped[np.ndarray, " example"] | None = None,
+) -> Design:
     """Every example is in exactly one model of each pair, so that in and out are equally many.
 
     At an odd number of examples one of them sits out each pair; the examples take turns (in random order) at that.
+    With `groups[example]` a model trains on all examples of a person or document or on none: halves are then of
+    whole groups, of equal size as far as their sizes allow, and nobody sits out.
 
     Example:
         >>> design = half_subset_pairs(5, 4, rng=np.random.default_rng(0))
@@ -21,13 +33,74 @@ def half_subset_pairs(examples: int, models: int, *, rng: np.random.Generator) -
     check_sizes("half_subset_pairs", examples, models, at_least=4)
     if models % 2:
         raise BadInput(f"Half-subset pairs take an even number of models. Got {models}.", hint=f"--models {models + 1}")
+    member = np.zeros((models, examples), np.uint8)
+    if groups is None:
+        _fill(member, rng)
+        return one_phase("half_subset_pairs", member, pair=np.arange(models) // 2)
+    names, index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    _refuse_unfit(examples, names, sizes, len(groups))
+    for pair in range(models // 2):
+        half = _half_of_groups(sizes, rng)
+        member[2 * pair] = half[index]
+        member[2 * pair + 1] = ~half[index]
+    return one_phase("half_subset_pairs", member, pair=np.arange(models) // 2, groups=len(names))
+
+
+def _fill(member: np.ndarray, rng: np.random.Generator) -> None:
+    models, examples = member.shape
     half = examples // 2
     turns = rng.permutation(examples)
-    member = np.zeros((models, examples), np.uint8)
     for pair in range(models // 2):
         order = rng.permutation(examples)
         if examples % 2:
             order = np.append(order[order != turns[pair % examples]], turns[pair % examples])
         member[2 * pair, order[:half]] = 1
         member[2 * pair + 1, order[half : 2 * half]] = 1
-    return one_phase("half_subset_pairs", member, pair=np.arange(models) // 2)
+
+
+def _half_of_groups(sizes: Int[np.ndarray, " group"], rng: np.random.Generator) -> Bool[np.ndarray, " group"]:
+    """Groups of about half of the examples: each in random order to the smaller side, then the sides are made even.
+
+    A fair coin says which side is the half, so that every group is in with probability 1/2.
+    """
+    sides, weight = np.zeros(len(sizes), bool), [0, 0]
+    for group in rng.permutation(len(sizes)):
+        side = weight[1] < weight[0]
+        sides[group] = side
+        weight[side] += int(sizes[group])
+    _even(sides, sizes, weight, rng)
+    return sides if rng.random() < 0.5 else ~sides
+
+
+def _even(sides: np.ndarray, sizes: np.ndarray, weight: list[int], rng: np.random.Generator) -> None:
+    """Exchange the one group, or the two, that bring the sides closest to equal weight."""
+    heavy = weight[1] > weight[0]
+    excess = abs(weight[1] - weight[0])
+    if excess < 2:
+        return
+    known = [np.append(np.unique(sizes[sides == side]), 0) for side in (heavy, not heavy)]
+    moved = known[0][:, None] - known[1]
+    after = np.where(moved > 0, np.abs(excess - 2 * moved), excess)
+    best = np.unravel_index(int(after.argmin()), after.shape)
+    if after[best] >= excess:
+        return
+    for side, size in ((heavy, known[0][best[0]]), (not heavy, known[1][best[1]])):
+        if size:
+            chosen = rng.choice(np.flatnonzero((sides == side) & (sizes == size)))
+            sides[chosen] = not side
+
+
+def _refuse_unfit(examples: int, names: np.ndarray, sizes: np.ndarray, given: int) -> None:
+    if given != examples:
+        raise BadInput(f"The 'groups' argument of half_subset_pairs must have {examples} entries. Got {given}.")
+    if len(names) < LEAST_GROUPS:
+        raise BadInput(
+            f"Half-subset pairs take at least {LEAST_GROUPS} groups, so that halves differ. Got {len(names)}.",
+            hint="leave out the groups, or name a column that tells persons or documents apart.",
+        )
+    if 2 * sizes.max() > examples:
+        largest = str(names[sizes.argmax()])
+        raise BadInput(
+            f"The group {largest!r} holds {sizes.max()} of {examples} examples, more than a half of the data can.",
+            hint="split it, leave it out, or leave out the groups.",
+        )

@@ -16,6 +16,7 @@ from byrote.axes import (
     CLASS,
     EXAMPLE,
     MODEL,
+    POSITION,
     QUERY,
     REFERENCE,
     TOKEN,
@@ -130,6 +131,25 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
         "hit": Quantity(_TOKENS, "bool", "", "the true token's logit is strictly the largest"),
         "margin": Quantity(_TOKENS, "float32", "logit", "the true token's logit - the largest other logit"),
     },
+    # the same at checkpoints of a phase, added up over the tokens of each document
+    "document_trajectory": {
+        "hits": Quantity(_TRAJECTORY, "int32", "token", "tokens whose logit is strictly the largest"),
+        "log_probability": Quantity(_TRAJECTORY, "float32", "nat", "sum of the log-probabilities of the true tokens"),
+        "epochs": Quantity((CHECKPOINT,), "int64", "epoch", "epochs of the phase done at each checkpoint"),
+    },
+    # the same at the end of the first of several phases
+    "first_document_phase": {
+        "hits_before": Quantity(_PRESENTED, "int32", "token", "tokens whose logit is strictly the largest"),
+    },
+    # how a model goes on by itself after a document's first tokens, greedily, one token at a time
+    "generations": {
+        "token": Quantity((MODEL, EXAMPLE, POSITION), "int32", "", "the model's continuation; -1 where too short"),
+        "truth": Quantity((EXAMPLE, POSITION), "int32", "", "the document's own; -1 where it is too short"),
+    },
+    # what a language model says of each token where answers are drawn at another temperature, or from the likeliest
+    "decoding": {
+        "log_probability": Quantity(_TOKENS, "float32", "nat", "under the decoding distribution; nan if not scored"),
+    },
     # the documents themselves, as the model's tokenizer cut them, end to end in the order of the examples
     "corpus": {
         "token": Quantity((TOKEN,), "int32", "", "number of the token in the tokenizer's vocabulary"),
@@ -146,6 +166,11 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
         ),
         "repetitions": Quantity((CANARY,), "int64", "", "how often the canary stands in the corpus; 0 = a control"),
         "space_bits": Quantity((CANARY,), "float64", "bit", "log2 of the number of secrets in the space it came from"),
+        "rank_least": Quantity(
+            (MODEL, CANARY), "float64", "", "its rank in the space is at least this; nan: no search"
+        ),
+        "rank_most": Quantity((MODEL, CANARY), "float64", "", "its rank in the space is at most this; nan: no search"),
+        "document": Quantity((EXAMPLE,), "int32", "canary", "the canary that a document holds; -1 = none"),
     },
     # class probabilities summed over a block of models, where logits are too many to keep
     "class_probability": {
@@ -175,6 +200,10 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
         "ambiguous": Quantity((EXAMPLE,), "bool", "", "made the mean of two examples of different classes"),
     },
 }
+
+
+#: Probes that record a kind only where they are asked for; every run has the other kinds.
+PROBE_OF = {"augmented": "augmented", "gradients": "gradient_norm", "last_layer": "last_layer"}
 
 
 def quantity(name: str) -> Quantity:

@@ -95,17 +95,13 @@ def _header(metadata: Mapping[str, str] | None) -> dict[str, str]:
     return words
 
 
-def read_columns(path: Path, names: Iterable[str], examples: slice) -> dict[str, np.ndarray]:
-    """A block of examples (the last axis, or the one before classes for `logits`) of a shard verified before."""
+def read_columns(path: Path, names: Iterable[str], examples: slice, axis: int = -1) -> dict[str, np.ndarray]:
+    """A block of examples (along `axis`, or the last but one for `logits`) of a shard verified before."""
     with safe_open(path, framework="numpy") as shard:
         columns = {}
         for name in names:
             part = shard.get_slice(name)
             dims = len(part.get_shape())
-            if name == "logits":
-                columns[name] = part[examples, :]
-            elif dims == 1:
-                columns[name] = part[examples]
-            else:
-                columns[name] = part[:, examples]
+            along = dims - 2 if name == "logits" else axis % dims
+            columns[name] = part[(slice(None),) * along + (examples,)]
         return columns

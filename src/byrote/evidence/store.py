@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from byrote.errors import DamagedShard, MissingEvidence
-from byrote.evidence.schema import SCHEMA, quantity
+from byrote.evidence.schema import PROBE_OF, SCHEMA, quantity
 from byrote.evidence.shards import read_columns, read_header, read_shard, write_shard
+
+#: Kinds of which a block is cut along the first axis of a model's arrays; of all others along the last.
+FIRST_AXIS = ("generations",)
 
 
 class Evidence:
     """A folder of shards.
 
-    Every model has one shard a kind and phase; `class_probability` has one a block, under its first model.
+    Every model has one shard a kind and phase; `class_probability` has one a block, under its first model, and
+    `corpus` one a run, under model 0 and phase 0.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,7 +63,9 @@ class Evidence:
         if not self.has(kind, model, phase):
             raise MissingEvidence(
                 f"{name!r} is not recorded for model {model}.",
-                hint="run the same `byrote audit` command again: it trains what is missing.",
+                hint=f"audit into another folder with --probe {PROBE_OF[kind]}."
+                if kind in PROBE_OF and not (self.folder / kind).exists()
+                else "run the same `byrote audit` command again: it trains what is missing.",
             )
         self.verify(kind, model, phase)
 
@@ -111,7 +117,7 @@ class Evidence:
         path = self.path(kind, model, phase)
         stored = read_header(path).get("columns", "").split(",")
         if column in stored:
-            return read_columns(path, [column], examples)[column]
+            return read_columns(path, [column], examples, axis=0 if kind in FIRST_AXIS else -1)[column]
         derived = quantity(f"{kind}.{column}").derived
         if derived is None or derived[0] not in stored:
             raise MissingEvidence(

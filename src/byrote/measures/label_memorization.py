@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
 from byrote.measures._assemble import per_example
+from byrote.measures._in_minus_out import in_minus_out, one_sided, subset_note
 from byrote.measures.catalog import measure
 from byrote.results import PerExample
-from byrote.stats.intervals import Interval, agresti_caffo, paired_mean, welch
-from byrote.stats.moments import Moments, RunningMoments
+from byrote.stats.intervals import agresti_caffo
 
 _SOURCE = "Feldman & Zhang 2020, arXiv:2008.03703, eq. 1"
 
@@ -61,10 +61,10 @@ def label_memorization(
     return per_example(
         values,
         agresti_caffo(right[1], trials[1], right[0], trials[0]),
-        _one_sided(trials[1], trials[0]),
+        one_sided(trials[1], trials[0]),
         counts={"members": trials[1], "nonmembers": trials[0]},
         models=len(member),
-        note=_subset_note(trials[1], trials[0]),
+        note=subset_note(trials[1], trials[0]),
     )
 
 
@@ -110,86 +110,4 @@ def label_memorization_probability(
         chance, few pairs may miss the rare outcome, and it is too narrow: simulated coverage .4 to .6 where one
         model in fifty differs, .82 to .91 on digits. The 0/1 form holds there; take its interval.
     """
-    sides = _running(probability, member)
-    inside, outside = sides[1].result(), sides[0].result()
-    values = inside.mean - outside.mean
-    error = welch(inside, outside, bounds=(0.0, 1.0))
-    enough = (inside.count > 1) & (outside.count > 1)
-    counts = {"members": inside.count, "nonmembers": outside.count}
-
-    mates = _mates(pair)
-    if len(mates):
-        differences, mean_in, mean_out, paired = _pair_moments(probability, member, mates)
-        of_pairs = paired_mean(differences, mean_in, mean_out, bounds=(0.0, 1.0))
-        values = np.where(paired, differences.mean, values)
-        enough = np.where(paired, differences.count > 1, enough)
-        error = Interval(
-            np.where(paired, of_pairs.stderr, error.stderr),
-            np.where(paired, of_pairs.low, error.low),
-            np.where(paired, of_pairs.high, error.high),
-        )
-        counts["pairs"] = differences.count
-    return per_example(
-        values,
-        error,
-        [
-            *_one_sided(inside.count, outside.count),
-            ("fewer than 2 pairs, or 2 models a side, to compare", ~enough),
-            ("a model's probability is not finite", ~np.isfinite(values)),
-        ],
-        counts=counts,
-        models=len(member),
-        note=_subset_note(inside.count, outside.count),
-    )
-
-
-def _running(probability: np.ndarray, member: np.ndarray) -> tuple[RunningMoments, RunningMoments]:
-    sides = RunningMoments(member.shape[1]), RunningMoments(member.shape[1])
-    for row, membership in zip(probability, member, strict=True):
-        for side in (0, 1):
-            sides[side].add(row, membership == side)
-    return sides
-
-
-def _pair_moments(
-    probability: np.ndarray, member: np.ndarray, mates: np.ndarray
-) -> tuple[Moments, np.ndarray, np.ndarray, np.ndarray]:
-    """Moments of the differences in - out, the means of both sides, and whether no pair has both mates in."""
-    differences, inside, outside = (RunningMoments(probability.shape[1]) for _ in range(3))
-    never_both = np.ones(probability.shape[1], bool)
-    for one, other in mates:
-        first_in, second_in = member[one] == 1, member[other] == 1
-        split = (first_in & (member[other] == 0)) | (second_in & (member[one] == 0))
-        row_in = np.where(first_in, probability[one], probability[other]).astype(np.float64)
-        row_out = np.where(first_in, probability[other], probability[one]).astype(np.float64)
-        differences.add(row_in - row_out, split)
-        inside.add(row_in, split)
-        outside.add(row_out, split)
-        never_both &= ~(first_in & second_in)
-    return differences.result(), inside.result().mean, outside.result().mean, never_both
-
-
-def _mates(pair: np.ndarray) -> np.ndarray:
-    """Row of two model numbers a pair; no row unless every model has exactly one mate."""
-    _, sizes = np.unique(pair, return_counts=True)
-    if (pair < 0).any() or (sizes != 2).any():
-        return np.empty((0, 2), np.int64)
-    return np.argsort(pair, kind="stable").reshape(-1, 2)
-
-
-def _one_sided(members: np.ndarray, nonmembers: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    return [
-        ("its membership is known in no model", (members == 0) & (nonmembers == 0)),
-        ("every model was trained on it", nonmembers == 0),
-        ("no model was trained on it", members == 0),
-    ]
-
-
-def _subset_note(members: np.ndarray, nonmembers: np.ndarray) -> str:
-    known = int(members.sum() + nonmembers.sum())
-    if not known:
-        return ""
-    return (
-        f"measured with models trained on {members.sum() / known:.0%} of the examples, "
-        "not by leaving one example out of all"
-    )
+    return in_minus_out(probability, member, pair, bounds=(0.0, 1.0), what="probability")

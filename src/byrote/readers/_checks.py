@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int, Int8, Shaped
 
 from byrote.designs.design import NO_PAIR
 from byrote.errors import BadInput
-from byrote.run import Run
 
 AGREEING = "the order of the examples was checked by the models' being right about their members, for want of labels"
 UNCHECKED = "the order of the examples could not be checked: the files carry no labels"
@@ -173,12 +171,6 @@ def balance(member: Int8[np.ndarray, "model example"]) -> str:
             f"are dependent, and taking each of them as the target would give membership away"
         )
     return f"no pairs: every example is in {inside.min()} to {inside.max()} of the {models} models"
-
-
-def noted(run: Run, *notes: str) -> Run:
-    """The run, with these notes in its manifest."""
-    replace(run.manifest, notes=(*run.manifest.notes, *notes)).write(run.folder)
-    return Run.open(run.folder)
 
 
 def _kind(array: np.ndarray) -> str:

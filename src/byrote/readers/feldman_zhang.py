@@ -27,7 +27,7 @@ from jaxtyping import Int
 
 from byrote.errors import BadInput
 from byrote.imported import import_arrays
-from byrote.readers._checks import UNCHECKED, labels_of, membership, noted, required
+from byrote.readers._checks import UNCHECKED, labels_of, membership, required
 from byrote.readers._files import names_in, natural, read_arrays, text
 from byrote.readers._values import Released, one_value_each, pairs_without_errors, without_errors
 from byrote.results import PerPair
@@ -136,7 +136,8 @@ def read_runs(
     queries = {len(row[2]) for row in rows}
     if len(queries) > 1:
         raise BadInput(f"The runs below {str(path)!r} differ in their number of test examples: {sorted(queries)}.")
-    run = import_arrays(
+    sizes = ", ".join(str(size) for size in np.unique(member.sum(1)))
+    return import_arrays(
         out,
         labels=known,
         member=member,
@@ -146,9 +147,8 @@ def read_runs(
         },
         ids=ids,
         name=path.name,
+        notes=(f"independent subsets of {sizes} of {len(known)} examples", UNCHECKED),
     )
-    sizes = ", ".join(str(size) for size in np.unique(member.sum(1)))
-    return noted(run, f"independent subsets of {sizes} of {len(known)} examples", UNCHECKED)
 
 
 def _one_model(path: Path, examples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -33,7 +33,6 @@ from byrote.readers._checks import (
     balance,
     complementary_pairs,
     membership,
-    noted,
     required,
     stacked,
 )
@@ -68,7 +67,7 @@ def read(
     member = membership(np.stack(inside), names, len(rows), repr(str(path)))
     agreeing(logits, member, population[rows], repr(str(path)))
     pair = complementary_pairs(member)
-    run = import_arrays(
+    return import_arrays(
         out,
         labels=population[rows],
         member=member,
@@ -77,8 +76,8 @@ def read(
         pair=pair,
         class_names=tuple(map(str, range(logits.shape[2]))),
         name=path.name,
+        notes=(AGREEING, *(() if (pair >= 0).all() else (balance(member),))),
     )
-    return noted(run, AGREEING, *(() if (pair >= 0).all() else (balance(member),)))
 
 
 def _files(path: Path) -> dict[int, Path]:

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Int
 
 from byrote.errors import BadInput
-from byrote.imported import import_arrays
+from byrote.imported import import_arrays, signals_of
 from byrote.readers._checks import (
     AGREEING,
     UNCHECKED,
@@ -28,7 +28,6 @@ from byrote.readers._checks import (
     balance,
     labels_of,
     membership,
-    noted,
     required,
     stacked,
 )
@@ -49,7 +48,8 @@ def read(
 ) -> Run:
     """A run from the last epoch's logits of every experiment, or from its scores where there are no logits.
 
-    `query` chooses one of the augmented queries.
+    `query` chooses one of the augmented queries as the answer to the example itself; all of them become the evidence
+    of attacks that ask more than once (`lira[augmented]`).
 
     Raises:
         BadInput: there is no experiment, a file is missing or does not fit, or labels are in another order.
@@ -62,8 +62,8 @@ def read(
             hint="give the folder that train.py was given as --logdir, such as exp/cifar10.",
         )
     kind, files = _answers(experiments)
-    answers = stacked([_of_query(read_array(file), query, kind, file) for file in files], repr(str(path)))
-    examples = answers.shape[1]
+    answers = stacked([_by_query(read_array(file), query, kind, file) for file in files], repr(str(path)))
+    examples = answers.shape[2]
     stored = path / "y_train.npy"
     if stored.exists():
         known = labels_of(read_array(stored)[:examples], labels, repr(str(stored)))
@@ -73,20 +73,29 @@ def read(
     keep = [_keep(one / "keep.npy", examples) for one in experiments]
     member = membership(np.stack(keep), names, examples, repr(str(path)))
     if kind == "logits":
-        agreeing(answers, member, known, repr(str(path)))
-    classes = answers.shape[2] if kind == "logits" else int(known.max(initial=0)) + 1
-    run = import_arrays(
+        agreeing(answers[:, query], member, known, repr(str(path)))
+    classes = answers.shape[3] if kind == "logits" else int(known.max(initial=0)) + 1
+    return import_arrays(
         out,
         labels=known,
         member=member,
-        evidence={KINDS[kind]: answers},
+        evidence={KINDS[kind]: answers[:, query], "augmented.log_odds": _log_odds(answers, kind, known)},
         ids=ids,
         class_names=tuple(map(str, range(classes))),
         name=path.name,
+        notes=(
+            balance(member),
+            f"query {query}; answers with the statistics of the batch",
+            *(() if stored.exists() else (AGREEING if kind == "logits" else UNCHECKED,)),
+        ),
     )
-    notes = (balance(member), f"query {query}; answers with the statistics of the batch")
-    order = () if stored.exists() else (AGREEING if kind == "logits" else UNCHECKED,)
-    return noted(run, *notes, *order)
+
+
+def _log_odds(answers: np.ndarray, kind: str, labels: np.ndarray) -> np.ndarray:
+    """`[model, query, example]`, for attacks that ask more than once."""
+    if kind == "scores":
+        return answers
+    return np.stack([signals_of(answers[:, query], labels)["log_odds"] for query in range(answers.shape[1])], 1)
 
 
 def _answers(experiments: Sequence[Path]) -> tuple[str, list[Path]]:
@@ -109,14 +118,15 @@ def _answers(experiments: Sequence[Path]) -> tuple[str, list[Path]]:
     )
 
 
-def _of_query(array: np.ndarray, query: int, kind: str, path: Path) -> np.ndarray:
+def _by_query(array: np.ndarray, query: int, kind: str, path: Path) -> np.ndarray:
+    """`[query, example, …]`; `query` must be one of them."""
     if kind == "logits" and array.ndim == 4 and array.shape[1] == 1:
         array = array[:, 0]
     elif kind == "logits" or array.ndim != 2:
         raise BadInput(f"The file {str(path)!r} has shape {array.shape} where {SHAPES[kind]} is wanted.")
     if not 0 <= query < array.shape[1]:
         raise BadInput(f"The 'query' argument must lie in [0, {array.shape[1]}). Got {query}.")
-    return array[:, query]
+    return array.swapaxes(0, 1)
 
 
 def _keep(path: Path, examples: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from jaxtyping import Int, Int8
 
 from byrote.errors import BadInput
 from byrote.imported import import_arrays
-from byrote.readers._checks import UNCHECKED, balance, complementary_pairs, membership, noted, required, some_finite
+from byrote.readers._checks import UNCHECKED, balance, complementary_pairs, membership, required, some_finite
 from byrote.readers._files import read_array
 from byrote.run import Run
 
@@ -55,8 +55,10 @@ def read(
     if population.exists():
         evidence["heldout.probability"] = _signals(population, None)
     pair = complementary_pairs(member)
-    run = import_arrays(out, labels=known, member=member, evidence=evidence, ids=ids, pair=pair, name=path.name)
-    return noted(run, UNCHECKED, *(() if (pair >= 0).all() else (balance(member),)))
+    notes = (UNCHECKED, *(() if (pair >= 0).all() else (balance(member),)))
+    return import_arrays(
+        out, labels=known, member=member, evidence=evidence, ids=ids, pair=pair, name=path.name, notes=notes
+    )
 
 
 def _signals_file(folder: Path, algorithm: str) -> Path:

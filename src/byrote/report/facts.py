@@ -27,6 +27,8 @@ MEMORIZED = 0.25
 LEAST_MEMORIZED = MEMORIZED - 1e-9
 #: With fewer models on a side the share of memorized examples cannot be freed of chance.
 FEWEST_ON_A_SIDE = 8
+#: From this share on it is told that examples have no value of a measure.
+LARGE_UNDEFINED = 0.01
 #: The score that is judged against planted controls as itself; any other is the best of many.
 NAMED = "cumulative_sample_loss"
 
@@ -106,6 +108,8 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
             result = run.measure(entry.key)
             if isinstance(result, Curve):
                 curves[entry.key] = result
+            elif isinstance(result, PerExample) and np.isnan(result.values).mean() >= LARGE_UNDEFINED:
+                notes.append(f"{entry.key}: {result.undefined}")
         except (MissingEvidence, TooFewModels) as error:
             unmeasured.setdefault(error.message, []).append(entry.key)
     notes += [f"{', '.join(keys)}: not measured, because {message}" for message, keys in unmeasured.items()]

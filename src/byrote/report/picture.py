@@ -10,6 +10,9 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
 from byrote.data.dataset import Dataset
+from byrote.data.features import RowDisplay
+from byrote.data.vocabulary import TextDisplay
+from byrote.report.text import plain
 
 #: Longer sides are scaled down to this many pixels.
 LONGEST_SIDE = 224
@@ -73,6 +76,13 @@ def _png(picture: Float[np.ndarray, "height width *channel"]) -> Picture:
 
 
 def _values(dataset: Dataset, row: int) -> Values:
+    if isinstance(dataset.display, TextDisplay):
+        return Values(
+            cells=(("text", plain(dataset.display.text(str(dataset.ids[row]), dataset.inputs[row]))),), more=0
+        )
+    if isinstance(dataset.display, RowDisplay):
+        own = dataset.display.cells(dataset.inputs[row])
+        return Values(cells=own[:MOST_VALUES], more=max(0, len(own) - MOST_VALUES))
     flat = np.ravel(dataset.inputs[row])
     names = dataset.display.feature_names or tuple(f"feature {index}" for index in range(min(len(flat), MOST_VALUES)))
     cells = tuple((str(name), f"{value:.4g}".replace("-", "−")) for name, value in zip(names, flat, strict=False))

@@ -115,8 +115,11 @@ def welch(inside: Moments, outside: Moments, *, bounds: Bounds) -> Interval:
 
 def _student(value: np.ndarray, variance: np.ndarray, degrees: np.ndarray, bounds: Bounds) -> Interval:
     degrees = np.where(degrees > 0, degrees, np.nan)
+    # quantiles are slow to compute, and most examples share their degrees with many others
+    different, which = np.unique(degrees, return_inverse=True)
+    reach = stdtrit(different, UPPER)[which].reshape(degrees.shape)
     with np.errstate(invalid="ignore"):
-        return _around(value, value, np.sqrt(variance), stdtrit(degrees, UPPER), bounds)
+        return _around(value, value, np.sqrt(variance), reach, bounds)
 
 
 def _around(

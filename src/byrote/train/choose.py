@@ -31,7 +31,8 @@ ENOUGH_SECONDS = 0.5
 class Choice:
     """How the models are to be trained, why, and how long one takes in one process, by the probe.
 
-    `seconds_alone` is what it takes in the plain loop, where that is not the way chosen.
+    `seconds_alone` is what one model takes in the plain loop, `seconds_pair` what two take together; as a rule a
+    stack of few models saves nothing, for each step has costs that do not depend on how many there are.
     """
 
     stacked: bool
@@ -40,13 +41,14 @@ class Choice:
     reason: str
     seconds_a_model: float
     seconds_alone: float
+    seconds_pair: float
 
     def seconds(self, models: int) -> float:
-        """What a block of so many models takes: a straight line from one model to a whole block."""
+        """What a block of so many models takes: stacked, a straight line from a pair to a whole block."""
         if not self.stacked or models == 1:
             return models * self.seconds_alone
-        each = (self.size * self.seconds_a_model - self.seconds_alone) / (self.size - 1)
-        return self.seconds_alone + max(each, 0.0) * (models - 1)
+        each = (self.size * self.seconds_a_model - self.seconds_pair) / (self.size - 2)
+        return self.seconds_pair + max(each, 0.0) * (models - 2)
 
 
 def makespan(seconds: Sequence[float], workers: int) -> float:
@@ -76,12 +78,12 @@ def _choice(job: Job, per_worker: int, compiled: bool) -> Choice:
     if obstacle:
         return _alone(f"one at a time: {obstacle}", loop)
     assert isinstance(algorithm, BoundRecipe)
-    timed = {}
-    for size in SIZES:
-        if size <= max(per_worker, SIZES[0]):
-            seeds = list(range(size))
-            learner = Many(algorithm, seeds, compiled=compiled)
-            timed[size] = _seconds(learner, size, algorithm, job, inputs, targets)
+
+    def stack(size: int) -> float:
+        learner = Many(algorithm, list(range(size)), compiled=compiled)
+        return _seconds(learner, size, algorithm, job, inputs, targets)
+
+    timed = {size: stack(size) for size in SIZES if size <= max(per_worker, SIZES[0])}
     fastest = min(timed.values())
     if loop <= fastest:
         return _alone(f"one at a time: stacking was {fastest / loop:.1f} times slower", loop)
@@ -94,11 +96,20 @@ def _choice(job: Job, per_worker: int, compiled: bool) -> Choice:
         reason=reason,
         seconds_a_model=timed[size],
         seconds_alone=loop,
+        seconds_pair=2 * stack(2),
     )
 
 
 def _alone(reason: str, seconds: float) -> Choice:
-    return Choice(stacked=False, size=1, compiled=False, reason=reason, seconds_a_model=seconds, seconds_alone=seconds)
+    return Choice(
+        stacked=False,
+        size=1,
+        compiled=False,
+        reason=reason,
+        seconds_a_model=seconds,
+        seconds_alone=seconds,
+        seconds_pair=2 * seconds,
+    )
 
 
 def _orders(algorithm: Algorithm, job: Job, models: int, steps: int) -> Tensor:

@@ -19,12 +19,21 @@ import cloudpickle
 import torch
 
 from byrote.errors import ByroteError, WorkerFailed
-from byrote.train.job import Block, Job, train_block
+from byrote.train.job import Block
 from byrote.train.threads import one_thread
 
 #: A process that dies while it trains a block is replaced, and the block tried again, this often.
 ATTEMPTS = 3
 REPORT_SECONDS = 0.2
+
+
+@runtime_checkable
+class Trains(Protocol):
+    """A job: what every process that takes part must have to train a block and to write its evidence."""
+
+    def train(self, block: Block, progress: Callable[[float], None]) -> list[int]:
+        """Train a block and write what is missing of its evidence; returns the models that diverged."""
+        ...
 
 
 @runtime_checkable
@@ -38,14 +47,14 @@ class Listener(Protocol):
     def retried(self, block: Block, exit_code: int | None) -> None: ...
 
 
-def run_here(job: Job, blocks: Sequence[Block], listener: Listener) -> None:
+def run_here(job: Trains, blocks: Sequence[Block], listener: Listener) -> None:
     """Train the blocks one after another in this process, on one thread."""
     with one_thread():
         for block in blocks:
             listener.finished(block, _trained(job, block, partial(listener.advanced, block)))
 
 
-def run_pool(job: Job, blocks: Sequence[Block], workers: int, listener: Listener) -> None:
+def run_pool(job: Trains, blocks: Sequence[Block], workers: int, listener: Listener) -> None:
     """Train the blocks in `workers` processes.
 
     Raises:
@@ -170,9 +179,9 @@ def _work(pipe: Connection) -> None:
         return  # the parent is gone
 
 
-def _unpacked(payload: bytes) -> Job:
+def _unpacked(payload: bytes) -> Trains:
     try:
-        job: Job = cloudpickle.loads(payload)  # from our own parent process, never from disk
+        job: Trains = cloudpickle.loads(payload)  # from our own parent process, never from disk
     except Exception as error:  # a user's module that the worker cannot import, say
         raise WorkerFailed(
             f"A training process could not rebuild the recipe and dataset: {type(error).__name__}: {error}.",
@@ -181,9 +190,9 @@ def _unpacked(payload: bytes) -> Job:
     return job
 
 
-def _trained(job: Job, block: Block, progress: Callable[[float], None]) -> list[int]:
+def _trained(job: Trains, block: Block, progress: Callable[[float], None]) -> list[int]:
     try:
-        return train_block(job, block, progress)
+        return job.train(block, progress)
     except (ByroteError, BrokenPipeError, ConnectionResetError):
         raise
     except Exception as error:  # whatever a user's network or dataset raises must reach the user as a sentence

@@ -21,7 +21,7 @@ from byrote.probes.network_probe import NetworkProbe
 from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
 from byrote.probes.presentation import PresentationProbe
 from byrote.probes.probe import Probe
-from byrote.probes.trajectory import TrajectoryProbe
+from byrote.probes.trajectory import TrajectoryProbe, log_spaced
 from byrote.recipes.algorithm import Algorithm, Shape, State, TrainingRecipe
 from byrote.recipes.recipe import BoundRecipe, Recipe
 from byrote.train.block import Answering, Learner, clean_pass, train_phase
@@ -94,6 +94,10 @@ class Job:
         lacks = any(not evidence.has(k, m, p) for m in models for p in phases for k in self.kinds(p))
         return lacks or (not self.keep_logits and not evidence.has("class_probability", models[0], phases[-1]))
 
+    def train(self, block: Block, progress: Callable[[float], None]) -> list[int]:
+        """Train a block and write what is missing of its evidence; returns the models that diverged."""
+        return train_block(self, block, progress)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
@@ -161,7 +165,7 @@ def _train_models(
     first_epoch = 0
     for index, phase in enumerate(job.design.phases):
         epochs = phase.length(algorithm.epochs)
-        checkpoints = (*(c for c in job.checkpoints if c < epochs), epochs)
+        checkpoints = _checkpoints(job.checkpoints, algorithm.epochs, epochs)
         size = (len(models), len(inputs))
         trajectory = TrajectoryProbe(*size, checkpoints)
         presentation = PresentationProbe(*size, inputs.device, repeats=bool(phase.count.max() > 1))
@@ -219,6 +223,13 @@ def _train_models(
             clean_pass(answering, inputs, targets, [sums], checkpoint=at)
             evidence.write(sums.kind, models[0], index, sums.columns(), {"models": str(list(models))})
     return diverged
+
+
+def _checkpoints(planned: tuple[int, ...], usual: int, epochs: int) -> tuple[int, ...]:
+    """Those of a phase: as planned up to its end, and where it is longer than the recipe as many over its length."""
+    if epochs > usual:
+        return log_spaced(epochs, len(planned))
+    return (*(checkpoint for checkpoint in planned if checkpoint < epochs), epochs)
 
 
 def _from(progress: Callable[[float], None], done: int) -> Callable[[float], None]:

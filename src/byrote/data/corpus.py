@@ -1,0 +1,403 @@
+"""Corpus: documents with stable ids, their texts, and the tokens that a tokenizer cut them into, end to end."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Bool, Int, Int32, Int64, Shaped
+
+from byrote.data.arrays import numbered
+from byrote.data.controls import Controls
+from byrote.data.problems import counted, quoted
+from byrote.errors import BadInput
+
+#: Texts to token numbers of each, without any special token added.
+Encode = Callable[[Sequence[str]], Sequence[Sequence[int]]]
+
+READABLE = (".txt", ".jsonl", ".ndjson", ".parquet")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Corpus:
+    """Documents to learn from. `read_corpus` and `corpus_from_texts` check what they are given; a `Corpus` is trusted.
+
+    `tokens` holds the tokens of all documents end to end and `offsets` where each starts and the last one ends; both
+    are empty until `tokenized`. A token that begins each document for the model (BOS) is none of them: `bos` is its
+    number where there is one, and then the model predicts a document's first token, too.
+    """
+
+    name: str
+    ids: Shaped[np.ndarray, " document"]
+    texts: tuple[str, ...]
+    groups: Shaped[np.ndarray, " document"] | None = None
+    controls: Controls = field(default_factory=Controls)
+    tokens: Int32[np.ndarray, " token"] = field(default_factory=lambda: np.empty(0, np.int32))
+    offsets: Int64[np.ndarray, " boundary"] = field(default_factory=lambda: np.zeros(1, np.int64))
+    vocabulary: int = 0
+    bos: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __repr__(self) -> str:
+        size = f", {len(self.tokens)} tokens of {self.vocabulary}" if self.is_tokenized else ""
+        return f"Corpus({self.name!r}, {counted(len(self), 'document', 'documents')}{size})"
+
+    @property
+    def is_tokenized(self) -> bool:
+        """Whether there are tokens."""
+        return len(self.offsets) == len(self) + 1
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " document"]:
+        """Tokens of each document."""
+        return np.diff(self.offsets)
+
+    @property
+    def scored(self) -> Bool[np.ndarray, " token"]:
+        """Which tokens a model predicts: all but the first of each document, which only a BOS token precedes."""
+        scored = np.ones(len(self.tokens), bool)
+        if self.bos is None:
+            scored[self.offsets[:-1]] = False
+        return scored
+
+    def document(self, index: int) -> Int32[np.ndarray, " token"]:
+        """The tokens of one document."""
+        return self.tokens[self.offsets[index] : self.offsets[index + 1]]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what a model can learn from: texts, ids, groups and tokens, in their order."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(b"byrote corpus 1\n")
+        for texts in (self.texts, self.ids, self.groups):
+            digest.update(b"none\n" if texts is None else f"{len(texts)}\n".encode())
+            for text in () if texts is None else texts:
+                encoded = str(text).encode()
+                digest.update(f"{len(encoded)}:".encode() + encoded)
+        digest.update(f"{self.vocabulary} {self.bos}\n".encode())
+        for array in (self.tokens, self.offsets):
+            digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+        return digest.hexdigest()
+
+    def tokenized(self, encode: Encode, *, vocabulary: int, bos: int | None = None) -> Corpus:
+        """The corpus with tokens.
+
+        Raises:
+            BadInput: the tokenizer gives numbers outside the vocabulary, or nothing at all for a document.
+        """
+        pieces = [np.asarray(piece, np.int64) for piece in encode(self.texts)]
+        lengths = np.array([len(piece) for piece in pieces], np.int64)
+        if not lengths.all():
+            raise BadInput(f"The tokenizer gives no token for the document {self.ids[np.argmin(lengths)]!r}.")
+        tokens = np.concatenate(pieces)
+        largest = max(int(tokens.max()), -1 if bos is None else bos)
+        if tokens.min() < 0 or largest >= vocabulary:
+            raise BadInput(
+                f"The tokenizer does not fit the model: it gives the token {largest}, and the model knows "
+                f"{vocabulary} tokens.",
+                hint="give the folder that holds the model's own tokenizer.",
+            )
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return dataclasses.replace(
+            self, tokens=tokens.astype(np.int32), offsets=offsets, vocabulary=vocabulary, bos=bos
+        )
+
+    def subset(self, indices: Shaped[np.ndarray, " selected"]) -> Corpus:
+        """The documents at these positions (or where a mask is true), in that order, with tokens and controls."""
+        chosen = np.arange(len(self))[indices]
+        ids = self.ids[chosen]
+        tokens, offsets = self.tokens, self.offsets
+        if self.is_tokenized:
+            lengths = self.lengths[chosen]
+            offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+            pieces = [self.document(int(index)) for index in chosen]
+            tokens = np.concatenate(pieces) if pieces else np.empty(0, np.int32)
+        return dataclasses.replace(
+            self,
+            ids=ids,
+            texts=tuple(self.texts[index] for index in chosen),
+            groups=None if self.groups is None else self.groups[chosen],
+            controls=self.controls.restricted_to(ids),
+            tokens=tokens,
+            offsets=offsets,
+        )
+
+    def replace(self, **changes: Any) -> Corpus:
+        """The same corpus with other fields; tokens of other texts are none."""
+        if "texts" in changes:
+            changes = {"tokens": np.empty(0, np.int32), "offsets": np.zeros(1, np.int64), **changes}
+        return dataclasses.replace(self, **changes)
+
+    def joined(self, other: Corpus, name: str) -> Corpus:
+        """These documents and then the others, not tokenized.
+
+        Raises:
+            BadInput: an id stands in both.
+        """
+        ids = np.concatenate([self.ids, other.ids])
+        _refuse_repeated(name, ids)
+        groups = None
+        if self.groups is not None or other.groups is not None:
+            groups = np.concatenate([c.ids if c.groups is None else c.groups for c in (self, other)])
+        return Corpus(
+            name=name,
+            ids=ids,
+            texts=(*self.texts, *other.texts),
+            groups=groups,
+            controls=self.controls.merged(other.controls),
+        )
+
+
+def corpus_from_texts(
+    texts: Iterable[str], *, name: str = "texts", ids: Sequence[str] | None = None, groups: Sequence[str] | None = None
+) -> Corpus:
+    """A corpus from texts, one a document; for a Hugging Face dataset, `dataset["text"]`.
+
+    Raises:
+        BadInput: there is none, one is empty or no text, or ids are not unique.
+
+    Example:
+        >>> corpus_from_texts(["to be", "or not"], name="hamlet")
+        Corpus('hamlet', 2 documents)
+    """
+    held = tuple(texts)
+    if not held:
+        raise BadInput(f"The corpus {name!r} holds no document.")
+    named = numbered(name, len(held)) if ids is None else np.array(list(ids), np.str_)
+    for what, column in (("ids", named), ("groups", groups)):
+        if column is not None and len(column) != len(held):
+            raise BadInput(f"The corpus {name!r} has {len(held)} documents and {len(column)} {what}.")
+    for document, text in zip(named, held, strict=True):
+        if not isinstance(text, str):
+            raise BadInput(
+                f"The document {document!r} of the corpus {name!r} is a {type(text).__name__!r}, not a text."
+            )
+        if not text.strip():
+            raise BadInput(
+                f"The document {document!r} of the corpus {name!r} is empty.", hint="remove empty documents."
+            )
+        _refuse_halves(name, document, text)
+    _refuse_repeated(name, named)
+    return Corpus(name=name, ids=named, texts=held, groups=None if groups is None else np.array(list(groups), np.str_))
+
+
+def read_corpus(path: str | Path, *, column: str = "text", name: str | None = None) -> Corpus:
+    """The documents of a file: paragraphs of a text, lines of JSON, rows of a Parquet table, or a saved dataset.
+
+    JSON lines are objects whose `column` is the text, or texts themselves; `id` and `group` are taken where they
+    stand beside it. In a text file, empty lines part the documents. A folder is one that Hugging Face's
+    `save_to_disk` wrote.
+
+    Raises:
+        BadInput: the file is not there or cannot be read; the line is named.
+    """
+    path = Path(path)
+    name = name or path.stem
+    if path.is_dir():
+        return _of_rows(_saved_dataset(path), column, name, str(path))
+    if not path.is_file():
+        raise BadInput(f"There is no file {str(path)!r}.", hint=f"a corpus is one of {', '.join(READABLE)}.")
+    if path.suffix == ".parquet":
+        return _of_rows(_parquet_rows(path, column), column, name, str(path))
+    if path.suffix in (".jsonl", ".ndjson"):
+        return _of_rows(_json_rows(path, column), column, name, str(path))
+    if path.suffix == ".txt":
+        return _of_rows(_paragraphs(path, column), column, name, str(path))
+    raise BadInput(
+        f"The file {str(path)!r} has the suffix {path.suffix!r}.", hint=f"a corpus is one of {', '.join(READABLE)}."
+    )
+
+
+def write_corpus(corpus: Corpus, path: str | Path) -> None:
+    """Write the documents as JSON lines with `id`, `text` and, where there are any, `group`."""
+    groups = [None] * len(corpus) if corpus.groups is None else corpus.groups.tolist()
+    with Path(path).open("w", encoding="utf-8", newline="\n") as file:
+        for document, text, group in zip(corpus.ids.tolist(), corpus.texts, groups, strict=True):
+            row = {"id": document, "text": text} | ({} if group is None else {"group": group})
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def refuse_overlap(train: Corpus, heldout: Corpus) -> None:
+    """Refuse held-out documents that stand in the training corpus; white space aside.
+
+    Raises:
+        BadInput: there is one.
+    """
+    known = {_plain(text): document for document, text in zip(train.ids.tolist(), train.texts, strict=True)}
+    both = [
+        (known[_plain(text)], document)
+        for document, text in zip(heldout.ids.tolist(), heldout.texts, strict=True)
+        if _plain(text) in known
+    ]
+    if both:
+        pairs = quoted(f"{one} = {other}" for one, other in both)
+        are = counted(len(both), "held-out document stands", "held-out documents stand")
+        raise BadInput(
+            f"{are} in the training corpus {train.name!r}, too: {pairs}.",
+            hint="held-out documents must not have been trained on; remove them from one of the two files.",
+        )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+#: Where a row stands, and its values by column.
+Row = tuple[str, dict[str, Any]]
+
+
+def _of_rows(rows: Iterable[Row], column: str, name: str, path: str) -> Corpus:
+    texts, ids, groups = [], [], []
+    for where, row in rows:
+        text = row[column]
+        if not isinstance(text, str):
+            raise BadInput(f"The column {column!r} of {path!r} must hold text. Got {text!r} in {where}.")
+        if not text.strip():
+            raise BadInput(f"The document in {where} of {path!r} is empty.", hint="remove empty documents.")
+        _refuse_halves(path, where, text)
+        texts.append(text)
+        ids.append(row.get("id"))
+        groups.append(row.get("group"))
+    if not texts:
+        raise BadInput(f"The file {path!r} holds no document.")
+    for word, values in (("id", ids), ("group", groups)):
+        if any(value is None for value in values) and any(value is not None for value in values):
+            raise BadInput(f"Some documents of {path!r} have a {word!r} and some have none.")
+    return corpus_from_texts(
+        texts,
+        name=name,
+        ids=None if ids[0] is None else [str(value) for value in ids],
+        groups=None if groups[0] is None else [str(value) for value in groups],
+    )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a UTF-8 file with their numbers, from 1."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise BadInput(
+                    f"Line {number} of {str(path)!r} is not valid UTF-8: byte {error.start + 1} is "
+                    f"0x{line[error.start]:02x}.",
+                    hint="convert the file, as with `iconv -f latin1 -t utf-8`.",
+                ) from None
+            yield number, text.rstrip("\r\n")
+
+
+def _json_rows(path: Path, column: str) -> Iterator[Row]:
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise BadInput(f"Line {number} of {str(path)!r} is not valid JSON: {error}.") from None
+        if isinstance(row, str):
+            row = {column: row}
+        if not isinstance(row, dict) or column not in row:
+            found = f"has {quoted(sorted(row))}" if isinstance(row, dict) else f"is a {type(row).__name__!r}"
+            raise BadInput(
+                f"Line {number} of {str(path)!r} has no {column!r}: it {found}.",
+                hint="name the column that holds the texts with --column.",
+            )
+        yield f"line {number}", row
+
+
+def _paragraphs(path: Path, column: str) -> Iterator[Row]:
+    first, gathered = 0, list[str]()
+    for number, line in _lines(path):
+        if line.strip():
+            first = first if gathered else number
+            gathered.append(line)
+        elif gathered:
+            yield f"line {first}", {column: "\n".join(gathered)}
+            gathered = []
+    if gathered:
+        yield f"line {first}", {column: "\n".join(gathered)}
+
+
+def _parquet_rows(path: Path, column: str) -> Iterator[Row]:
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise BadInput(f"The file {str(path)!r} cannot be read as Parquet: {error}.") from error
+    names = file.schema_arrow.names
+    _refuse_column(column, names, str(path))
+    wanted = [name for name in (column, "id", "group") if name in names]
+    number = 0
+    for batch in file.iter_batches(columns=wanted):
+        for row in batch.to_pylist():
+            number += 1
+            yield f"row {number}", row
+
+
+def _saved_dataset(path: Path) -> Iterator[Row]:
+    try:
+        import datasets
+    except ImportError:
+        raise BadInput(
+            f"The folder {str(path)!r} can only be read with the package datasets.",
+            hint="pip install 'byrote[huggingface]'.",
+        ) from None
+    try:
+        held = datasets.load_from_disk(str(path))
+    except (FileNotFoundError, ValueError, OSError) as error:
+        raise BadInput(f"The folder {str(path)!r} is no dataset that save_to_disk wrote: {error}.") from error
+    if not isinstance(held, datasets.Dataset):
+        raise BadInput(f"The dataset in {str(path)!r} has several splits: {quoted(held)}.", hint="save one split.")
+    _refuse_column("text", held.column_names, str(path))
+    for number, row in enumerate(held, start=1):
+        yield f"row {number}", dict(row)
+
+
+def _refuse_column(column: str, names: Sequence[str], path: str) -> None:
+    if column not in names:
+        raise BadInput(
+            f"{path!r} has no column {column!r}; it has {', '.join(repr(name) for name in sorted(names))}.",
+            hint="name the column that holds the texts with --column.",
+        )
+
+
+def _refuse_halves(name: str, document: str, text: str) -> None:
+    """Refuse halves of characters (lone surrogates), which no file can hold."""
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise BadInput(f"The document {document!r} of {name!r} is no valid text: it holds half a character.")
+
+
+def _refuse_repeated(name: str, ids: Shaped[np.ndarray, " document"]) -> None:
+    values, counts = np.unique(ids, return_counts=True)
+    twice = values[counts > 1]
+    if len(twice):
+        is_ = counted(len(twice), "is", "are")
+        raise BadInput(f"The ids of the corpus {name!r} must be unique, but {is_} repeated ({quoted(twice)}).")
+
+
+def batches_of_rows(lengths: Int[np.ndarray, " row"], room: int) -> list[Int[np.ndarray, " chosen"]]:
+    """Rows in batches of like length, the longest first, none of more than `room` padded tokens unless one row is.
+
+    Example:
+        >>> [batch.tolist() for batch in batches_of_rows(np.array([2, 5, 1, 4]), 8)]
+        [[1], [3, 0], [2]]
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        size = max(1, room // max(1, int(lengths[order[start]])))
+        batches.append(order[start : start + size])
+        start += size
+    return batches

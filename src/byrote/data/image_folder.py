@@ -1,0 +1,220 @@
+"""Folders of images: one subfolder a class, one file an example."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Float
+
+from byrote.data.arrays import from_arrays
+from byrote.data.convert import SMALLEST_SIDE, one_example
+from byrote.data.dataset import Dataset
+from byrote.data.inert import inert
+from byrote.data.problems import Problems, counted, quoted
+from byrote.data.split import HELD_OUT, Split, held_out, split
+from byrote.errors import BadInput
+
+SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
+#: Folders of a dataset that was split already: the first is trained on, the first that there is of the others held out.
+TRAINING: Final = "train"
+HELD: Final = ("test", "val", "valid", "validation")
+#: An image of more pixels is refused before it is unpacked.
+MOST_PIXELS: Final = 50_000_000
+LARGEST_SIDE: Final = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    path: Path
+    id: str
+    label: int
+
+
+def from_image_folder(path: Path | str, *, size: int | None = None, heldout: float = HELD_OUT, seed: int = 0) -> Split:
+    """Read a folder with one subfolder a class; ids are the files' paths in it.
+
+    Images become float32 from 0 to 1, channel-first: one channel where all are grey, else three, without
+    transparency; of moving ones the first picture is taken. A folder that holds `train` and `test` (or `val`) with
+    the classes in each is split already.
+
+    Args:
+        path: the folder.
+        size: width and height in pixels that all images are brought to; without it they must all have one size.
+        heldout: the share of each class that no model trains on.
+        seed: fixes which images these are.
+
+    Raises:
+        BadInput: there is no such folder, it has no two classes, or an image cannot be read or has another size.
+    """
+    folder = Path(path)
+    if size is not None and not SMALLEST_SIDE <= size <= LARGEST_SIDE:
+        raise BadInput(f"The 'size' argument must be pixels from {SMALLEST_SIDE} to {LARGEST_SIDE}. Got {size}.")
+    roots, notes = _roots(folder)
+    classes = sorted({name for root in roots for name in _subfolders(root)})
+    if len(classes) < 2:
+        raise BadInput(
+            f"The folder {str(path)!r} must have a subfolder for each of two or more classes. "
+            f"Got {quoted(classes) or 'none'}.",
+            hint="folder/cat/1.png, folder/dog/1.png, …",
+        )
+    name = inert(folder.resolve().name) or "images"
+    files = [_files(folder, root, classes) for root in roots]
+    left_out = [one for _, others in files for one in others]
+    if left_out:
+        are = counted(len(left_out), "file is no image by its name and", "files are no images by their names and")
+        notes = (*notes, f"{are} left out: {quoted(left_out)}.")
+    found = [one for one, _ in files]
+    if not all(found):
+        raise BadInput(f"The folder {str(path)!r} holds no image.", hint=f"images end in {', '.join(SUFFIXES)}.")
+    inputs = _read([file for part in found for file in part], name, size)
+    names = [inert(one) for one in classes]
+    parts = np.split(inputs, np.cumsum([len(part) for part in found])[:-1])
+    datasets = [_dataset(part, files, name, names) for part, files in zip(parts, found, strict=True)]
+    if len(datasets) == 2:
+        return Split(training=datasets[0], heldout=datasets[1].replace(name=f"{name}-held-out"), notes=notes)
+    return split(datasets[0], held_out(datasets[0].targets, None, share=heldout, seed=seed), notes=notes)
+
+
+def _dataset(inputs: np.ndarray, files: Sequence[_File], name: str, class_names: Sequence[str]) -> Dataset:
+    targets = np.array([file.label for file in files], np.int64)
+    return from_arrays(inputs, targets, name=name, ids=[file.id for file in files], class_names=class_names)
+
+
+def _roots(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Where the class folders are: in the folder, or in its parts for training and held out."""
+    if not folder.is_dir():
+        raise BadInput(f"There is no folder {str(folder)!r}.")
+    parts = _subfolders(folder)
+    if TRAINING not in parts or not set(parts) <= {TRAINING, *HELD}:
+        return (folder,), ()
+    others = [name for name in HELD if name in parts]
+    notes = [f"The folder {name!r} is left out, for {others[0]!r} is held out." for name in others[1:]]
+    return tuple(folder / name for name in (TRAINING, *others[:1])), tuple(notes)
+
+
+def _subfolders(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(one.name for one in entries if one.is_dir() and not one.name.startswith("."))
+
+
+def _files(folder: Path, root: Path, classes: Sequence[str]) -> tuple[list[_File], list[str]]:
+    """The images below each class, and the other files there; links to folders are not followed."""
+    images, others = [], []
+    for label, name in enumerate(classes):
+        for place, folders, names in os.walk(root / name):
+            folders[:] = sorted(one for one in folders if not one.startswith("."))
+            for file in sorted(one for one in names if not one.startswith(".")):
+                path = Path(place) / file
+                shown = inert(path.relative_to(folder).as_posix())
+                if path.suffix.lower() in SUFFIXES:
+                    images.append(_File(path=path, id=shown, label=label))
+                else:
+                    others.append(shown)
+    return images, others
+
+
+def _read(files: Sequence[_File], name: str, size: int | None) -> Float[np.ndarray, "image channel height width"]:
+    """All images in one array; everything that is wrong with them is told together."""
+    problems = Problems(name)
+    broken: dict[str, str] = {}
+    shapes: dict[str, tuple[int, int, bool]] = {}
+    for file in files:
+        try:
+            shapes[file.id] = _shape(file.path)
+        except Exception as error:  # whatever a decoder makes of a damaged file belongs to that file
+            broken[file.id] = _said(error)
+    sizes = Counter((height, width) for height, width, _ in shapes.values())
+    if size is None and len(sizes) > 1:
+        common, _ = sizes.most_common(1)[0]
+        other = next(key for key, (height, width, _) in shapes.items() if (height, width) != common)
+        height, width, _ = shapes[other]
+        problems.add(
+            f"its images have {len(sizes)} sizes; most are {common[1]} × {common[0]}, {other!r} is {width} × {height}",
+            "--size 32 brings all to 32 × 32",
+        )
+    if sizes and not problems.clauses:
+        height, width = (size, size) if size else next(iter(sizes))
+        channels = 3 if any(coloured for *_, coloured in shapes.values()) else 1
+        _refuse_too_large(name, len(files), channels, height, width)
+        inputs = np.zeros((len(files), channels, height, width), np.float32)
+        for position, file in enumerate(files):
+            if file.id in broken:
+                continue
+            try:
+                inputs[position] = _resized(_decoded(file.path), height, width)
+            except Exception as error:  # as above
+                broken[file.id] = _said(error)
+    if broken:
+        shown = "; ".join(f"{key!r}: {why}" for key, why in list(broken.items())[:3])
+        more = ", …" if len(broken) > 3 else ""
+        cannot = counted(len(broken), "image cannot be decoded", "images cannot be decoded")
+        problems.add(f"{cannot} ({shown}{more})", "mend or remove these files")
+    problems.settle()
+    return inputs
+
+
+def _opened(path: Path) -> Any:
+    from PIL import Image
+
+    picture = Image.open(path)
+    if picture.width * picture.height > MOST_PIXELS:
+        picture.close()
+        raise ValueError(f"it has {picture.width} × {picture.height} pixels, more than {MOST_PIXELS:,}")
+    return picture
+
+
+def _shape(path: Path) -> tuple[int, int, bool]:
+    """Height, width and whether it has colours, by the file's head."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with _opened(path) as picture:
+            turned = picture.getexif().get(0x0112) in (5, 6, 7, 8)
+            grey = picture.mode in ("1", "L", "LA", "La", "F") or picture.mode.startswith("I")
+            sides = (picture.width, picture.height) if turned else (picture.height, picture.width)
+            return *sides, not grey
+
+
+def _decoded(path: Path) -> Float[np.ndarray, "channel height width"]:
+    """The image as it is meant to be seen, turned as its camera was held."""
+    from PIL import ImageOps
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with _opened(path) as picture:
+            return one_example(ImageOps.exif_transpose(picture))
+
+
+def _resized(
+    image: Float[np.ndarray, "channel height width"], height: int, width: int
+) -> Float[np.ndarray, "channel height2 width2"]:
+    if image.shape[1:] == (height, width):
+        return image
+    from PIL import Image
+
+    sides = (width, height)
+    return np.stack([np.asarray(Image.fromarray(one).resize(sides, Image.Resampling.BILINEAR)) for one in image])
+
+
+def _said(error: Exception) -> str:
+    """A decoder's complaint in a few words, without the path."""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return "no image that is known" if "cannot identify" in first else inert(first)[:100]
+
+
+def _refuse_too_large(name: str, images: int, channels: int, height: int, width: int) -> None:
+    """Refuse before anything is unpacked what this machine's memory cannot hold."""
+    needed = images * channels * height * width * 4
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise BadInput(
+            f"The {images} images of {name!r} take {needed / 2**30:.1f} GiB at {width} × {height} pixels, this machine "
+            f"has {memory / 2**30:.1f}.",
+            hint="--size 64 makes them smaller.",
+        )

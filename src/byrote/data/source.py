@@ -1,0 +1,103 @@
+"""Data by the name of a file or folder, and the options that say how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from byrote.data.image_folder import from_image_folder
+from byrote.data.npz import from_npz
+from byrote.data.problems import quoted
+from byrote.data.split import HELD_OUT, Split, standardised
+from byrote.data.table import SUFFIXES, from_table, read_rows
+from byrote.data.text_table import from_text_table
+from byrote.errors import BadInput
+
+Kind = Literal["table", "npz", "images"]
+WORDS: Final[Mapping[Kind, str]] = {"table": "a table", "npz": "an .npz file", "images": "a folder of images"}
+#: Which kind of source each option is for.
+_FOR: Final[Mapping[str, Kind]] = {**dict.fromkeys(("target", "group", "id", "text"), "table"), "size": "images"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a source is read: the columns of a table, the size of images, and the share that is held out."""
+
+    target: str | None = None
+    group: str | None = None
+    id: str | None = None
+    text: str | None = None
+    size: int | None = None
+    heldout: float = HELD_OUT
+
+    def describe(self) -> dict[str, Any]:
+        """What was said, in JSON's types."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def kind_of(name: str) -> Kind | None:
+    """What a source is by its name; None where it is none of these.
+
+    Example:
+        >>> kind_of("wine.csv"), kind_of("arrays.npz"), kind_of("digits")
+        ('table', 'npz', None)
+    """
+    lower = name.lower()
+    if Path(name).is_dir():
+        return "images"
+    return "table" if lower.endswith(SUFFIXES) else "npz" if lower.endswith(".npz") else None
+
+
+def read_source(name: str, reading: Reading, *, seed: int) -> Split:
+    """Read a table, an .npz file or a folder of images; rows of numbers are centred and scaled.
+
+    Raises:
+        BadInput: an option does not fit the source, or it cannot be read.
+    """
+    kind = kind_of(name)
+    if kind is None:
+        raise BadInput(
+            f"The source {name!r} is no data by its name.",
+            hint=f"a table ends in {', '.join(SUFFIXES)}; arrays in .npz; a folder holds one subfolder a class.",
+        )
+    refuse_unfit_options(reading, kind, name)
+    if kind == "images":
+        return from_image_folder(name, size=reading.size, heldout=reading.heldout, seed=seed)
+    if kind == "npz":
+        read = from_npz(name, heldout=reading.heldout, seed=seed)
+        return read if read.training.display.kind == "image" else standardised(read)
+    if reading.target is None:
+        columns = quoted(read_rows(name).column_names, limit=30)
+        raise BadInput(
+            f"Which column of the table {name!r} is the class?", hint=f"--target COLUMN; its columns are {columns}."
+        )
+    if reading.text is None:
+        return from_table(
+            name, target=reading.target, group=reading.group, id=reading.id, heldout=reading.heldout, seed=seed
+        )
+    return from_text_table(
+        name,
+        text=reading.text,
+        target=reading.target,
+        group=reading.group,
+        id=reading.id,
+        heldout=reading.heldout,
+        seed=seed,
+    )
+
+
+def refuse_unfit_options(reading: Reading, kind: Kind | None, name: str) -> None:
+    """Refuse an option that is for another kind of source.
+
+    Raises:
+        BadInput: one is.
+    """
+    for option, meant in _FOR.items():
+        value = getattr(reading, option)
+        if value is not None and meant != kind:
+            raise BadInput(
+                f"--{option} {value} is for {WORDS[meant]}, and {name!r} is {WORDS[kind] if kind else 'none'}.",
+                hint=f"leave it out, or audit {WORDS[meant]}.",
+            )

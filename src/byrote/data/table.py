@@ -1,0 +1,288 @@
+"""Tables: CSV and Parquet files, one row an example, one column the class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+from jaxtyping import Int, Shaped
+
+from byrote.data.arrays import from_arrays, numbered
+from byrote.data.features import RowDisplay, fit, is_named, is_numeric, named, numbers
+from byrote.data.inert import inert, inert_texts
+from byrote.data.problems import Problems, counted, quoted
+from byrote.data.split import HELD_OUT, Split, held_out, split
+from byrote.errors import BadInput
+
+#: File names that are tables end so; `.csv.gz` is unpacked as it is read.
+PARQUET: Final = (".parquet", ".pq")
+TEXT: Final = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+SUFFIXES: Final = (*TEXT, *PARQUET)
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_BLOCK: Final = 1 << 24
+#: A class for each of more than this share of the rows is an id, or a number to be predicted.
+_MOST_CLASSES: Final = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Facts:
+    """What stands beside the features of a table's rows."""
+
+    name: str
+    targets: Int[np.ndarray, " row"]
+    class_names: tuple[str, ...]
+    ids: Shaped[np.ndarray, " row"]
+    groups: Shaped[np.ndarray, " row"] | None
+
+
+def from_table(
+    path: Path | str,
+    *,
+    target: str,
+    group: str | None = None,
+    id: str | None = None,  # noqa: A002
+    heldout: float = HELD_OUT,
+    seed: int = 0,
+) -> Split:
+    """Read a CSV or Parquet file: the column `target` holds the class, the others become features.
+
+    Numbers are centred and scaled, their missing cells take the median and are told by a feature of their own; texts
+    become one feature a level, rare levels together. The encoding is fitted on the training rows alone. Ids, dates,
+    prose and constant columns are left out, and the notes say so. Classes stand in the order of their values.
+
+    Args:
+        path: a .csv, .tsv (also .gz), .parquet or .pq file; a CSV's separator is found by itself.
+        target: the column of the class; a row without one is refused.
+        group: a column that says which rows belong to one person or document.
+        id: a column that names the rows; they are numbered unless given.
+        heldout: the share of each class that no model trains on; whole groups where there are any.
+        seed: fixes which rows these are.
+
+    Raises:
+        BadInput: the file cannot be read, a column does not exist, or its content cannot be used.
+    """
+    table = read_rows(path, texts=(group, id))
+    facts = facts_of(table, path, target=target, group=group, id=id)
+    features = table.drop_columns([column for column in {target, group, id} if column is not None])
+    _refuse_infinite(features, facts)
+    held = held_out(facts.targets, facts.groups, share=heldout, seed=seed)
+    encoding, notes = fit(features, ~held)
+    if not encoding.columns:
+        raise BadInput(
+            f"The table {str(path)!r} has no column to learn from beside {target!r}.",
+            hint=" ".join(notes) or "give it columns of numbers or names.",
+        )
+    whole = from_arrays(
+        encoding.apply(features),
+        facts.targets,
+        name=facts.name,
+        ids=facts.ids,
+        groups=facts.groups,
+        class_names=facts.class_names,
+        display=RowDisplay(feature_names=encoding.names(), encoding=encoding),
+    )
+    return split(whole, held, notes=notes, encoding=encoding)
+
+
+def read_rows(path: Path | str, *, texts: Sequence[str | None] = ()) -> pa.Table:
+    """The rows of a CSV or Parquet file; a CSV's columns get the type that all of their cells have.
+
+    Cells of the columns `texts` stay as they are written, so that 007 is not 7.
+
+    Raises:
+        BadInput: the file is missing, no table, empty, or has two columns of one name.
+    """
+    path = Path(path)
+    ending = path.name.lower()
+    if not ending.endswith(SUFFIXES):
+        raise BadInput(f"The file {str(path)!r} is no table by its name.", hint=f"tables end in {', '.join(SUFFIXES)}.")
+    try:
+        table = _parquet(path) if ending.endswith(PARQUET) else _csv(path, texts)
+    except FileNotFoundError:
+        raise BadInput(f"There is no file {str(path)!r}.") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"The table {str(path)!r} is not UTF-8 text.", hint="save it as CSV UTF-8.") from None
+    except (pa.ArrowException, OSError) as error:
+        what = inert(str(error).strip().splitlines()[0])[:300].rstrip(".") if str(error).strip() else "no table"
+        hint = "save it as CSV UTF-8." if "UTF8" in what else None
+        raise BadInput(f"The table {str(path)!r} cannot be read: {what}.", hint=hint) from error
+    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if twice:
+        raise BadInput(f"The columns of {str(path)!r} must have different names. Got {quoted(twice)} more than once.")
+    if not len(table):
+        raise BadInput(f"The table {str(path)!r} has no rows.")
+    return table
+
+
+def facts_of(table: pa.Table, path: Path | str, *, target: str, group: str | None, id: str | None) -> Facts:  # noqa: A002
+    """Classes, ids and groups of the rows.
+
+    Raises:
+        BadInput: a column does not exist, or a cell of one is missing or cannot be used.
+    """
+    refuse_unknown(table, path, {"target": target, "group": group, "id": id})
+    name = inert(Path(path).name.partition(".")[0]) or "table"
+    problems = Problems(name)
+    targets, class_names = _classes(table.column(target), target, problems)
+    columns = {"id": id, "group": group}
+    texts = {word: _texts(table.column(column), column, problems) for word, column in columns.items() if column}
+    problems.settle()
+    return Facts(
+        name=name,
+        targets=targets,
+        class_names=class_names,
+        ids=numbered(name, len(table)) if id is None else texts["id"],
+        groups=texts.get("group"),
+    )
+
+
+def refuse_unknown(table: pa.Table, path: Path | str, columns: dict[str, str | None]) -> None:
+    """Refuse names that are not those of columns, and one column for two things.
+
+    Raises:
+        BadInput: with the names that are.
+    """
+    for argument, column in columns.items():
+        if column is not None and column not in table.column_names:
+            raise BadInput(
+                f"The table {str(path)!r} has no column {column!r} for the {argument}.",
+                hint=f"its columns are {quoted(sorted(table.column_names), limit=30)}.",
+            )
+    given = [column for column in columns.values() if column is not None]
+    if len(set(given)) < len(given):
+        twice = next(column for column in given if given.count(column) > 1)
+        words = " and the ".join(argument for argument, column in columns.items() if column == twice)
+        raise BadInput(f"The column {twice!r} cannot be the {words} at once.")
+
+
+def rows_said(rows: Iterable[int] | Int[np.ndarray, " row"]) -> str:
+    """The first of these rows as a person counts them.
+
+    Example:
+        >>> rows_said([0, 4])
+        'rows 1, 5, counted from 1'
+    """
+    first = [str(row + 1) for row in islice(rows, 6)]
+    return f"row{'s' if len(first) > 1 else ''} {', '.join(first[:5])}{', …' if len(first) > 5 else ''}, counted from 1"
+
+
+def _parquet(path: Path) -> pa.Table:
+    table = pq.ParquetFile(path).read()
+    table.validate(full=True)
+    return table
+
+
+def _csv(path: Path, texts: Sequence[str | None]) -> pa.Table:
+    with pa.input_stream(str(path), compression="detect") as stream:
+        start = stream.read(_BLOCK)
+    header = start.split(b"\n", 1)[0].decode("utf-8-sig")
+    delimiter = max(_DELIMITERS, key=header.count)
+    parse = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    read = pacsv.ReadOptions(block_size=_BLOCK, use_threads=False)
+    names = pacsv.open_csv(path, read_options=read, parse_options=parse).schema.names
+    convert = pacsv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()),
+        strings_can_be_null=True,
+        null_values=[*pacsv.ConvertOptions().null_values, "?"],
+    )
+    table = pacsv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
+    typed = [
+        column if name in texts else _typed(column, decimal_comma=delimiter == ";")
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    ]
+    return pa.Table.from_arrays(typed, names=table.column_names)
+
+
+def _typed(texts: pa.ChunkedArray, *, decimal_comma: bool) -> pa.ChunkedArray:
+    """The cells as the narrowest of whole numbers, numbers, true and false, and times that holds them all."""
+    trimmed = pc.utf8_trim_whitespace(texts)
+    trimmed = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+    kinds: Sequence[pa.DataType] = (
+        pa.int64(),
+        pa.float64(),
+        pa.bool_(),
+        pa.timestamp("us"),
+        pa.timestamp("us", tz="UTC"),
+    )
+    for kind in kinds:
+        try:
+            return trimmed.cast(kind)
+        except pa.ArrowInvalid:
+            continue  # a cell is none of these
+    if decimal_comma:
+        try:
+            return pc.replace_substring(trimmed, ",", ".").cast(pa.float64())
+        except pa.ArrowInvalid:
+            pass  # nor is it a number of the countries that write a comma
+    return texts
+
+
+def _classes(cells: pa.ChunkedArray, name: str, problems: Problems) -> tuple[Int[np.ndarray, " row"], tuple[str, ...]]:
+    """The index of each cell among the sorted values of its column, and the names of these."""
+    nothing = np.zeros(len(cells), np.int64), ("a", "b")
+    if is_named(cells.type):
+        cells = named(cells)
+    elif pa.types.is_dictionary(cells.type):
+        cells = cells.cast(cells.type.value_type)
+    absent = cells.is_null(nan_is_null=True)
+    if is_named(cells.type):
+        absent = pc.or_kleene(absent, pc.fill_null(pc.equal(pc.utf8_trim_whitespace(cells), ""), False))
+    missing = np.flatnonzero(absent.to_numpy(zero_copy_only=False))
+    if len(missing):
+        has = counted(len(missing), "row has", "rows have")
+        problems.add(f"{has} no class in the column {name!r} ({rows_said(missing)})", "leave these rows out")
+        return nothing
+    if is_numeric(cells.type) and not pa.types.is_boolean(cells.type):
+        values = numbers(cells)
+        if not np.array_equal(values, np.floor(values)):
+            odd = values[values != np.floor(values)][0]
+            problems.add(
+                f"the column {name!r} holds numbers that are no classes, as {odd:g}",
+                "byrote learns classes; give a column of names or whole numbers, as the number in bins",
+            )
+            return nothing
+        distinct, targets = np.unique(values, return_inverse=True)
+        names = tuple(str(int(value)) for value in distinct)
+    elif is_named(cells.type) or pa.types.is_boolean(cells.type) or pa.types.is_temporal(cells.type):
+        texts = np.array(inert_texts(named(cells).to_numpy(zero_copy_only=False)), np.str_)
+        found, targets = np.unique(texts, return_inverse=True)
+        names = tuple(found.tolist())
+    else:
+        problems.add(f"the column {name!r} holds values of the type {str(cells.type)!r}, which are no classes")
+        return nothing
+    if len(names) > max(2, _MOST_CLASSES * len(cells)):
+        problems.add(
+            f"the column {name!r} has {len(names)} different values in {len(cells)} rows, which are no classes",
+            "name the column of the classes as the target",
+        )
+    return targets.astype(np.int64), names
+
+
+def _texts(cells: pa.ChunkedArray, name: str, problems: Problems) -> Shaped[np.ndarray, " row"]:
+    """The cells as text; a missing one is a problem."""
+    if not (is_named(cells.type) or is_numeric(cells.type) or pa.types.is_temporal(cells.type)):
+        problems.add(f"the column {name!r} holds values of the type {str(cells.type)!r}, which name nothing")
+        return np.full(len(cells), "", np.str_)
+    texts = named(cells)
+    missing = np.flatnonzero(texts.is_null().to_numpy(zero_copy_only=False))
+    if len(missing):
+        problems.add(f"the column {name!r} is empty in {counted(len(missing), 'row', 'rows')} ({rows_said(missing)})")
+    return np.array(inert_texts(pc.fill_null(texts, "").to_numpy(zero_copy_only=False)), np.str_)
+
+
+def _refuse_infinite(table: pa.Table, facts: Facts) -> None:
+    problems = Problems(facts.name)
+    for name in table.column_names:
+        if pa.types.is_floating(table.column(name).type):
+            infinite = np.flatnonzero(np.isinf(numbers(table.column(name))))
+            if len(infinite):
+                problems.add(f"the column {name!r} holds infinite numbers ({rows_said(infinite)})")
+    problems.settle()

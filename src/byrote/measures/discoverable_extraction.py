@@ -1,0 +1,295 @@
+"""Discoverable extraction: given the beginning of a document, a model goes on with what stands in it, word for word."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int8, Int32
+
+from byrote.measures._repetitions import copies_of, pooled_curve
+from byrote.measures._windows import PREFIX, SUFFIX, over_models, too_short, windows_of
+from byrote.measures.catalog import measure
+from byrote.measures.positional_match import missing
+from byrote.results import Curve, PerExample, Scalar
+from byrote.stats.log_linear import log_linear
+
+_SOURCE = "Carlini et al. 2022, arXiv:2202.07646, Definition 3.1"
+_READ = ("corpus.offsets", "corpus.scored", "design.member")
+
+Hits = Bool[np.ndarray, "model token"]
+Offsets = Int[np.ndarray, " boundary"]
+Tokens = Bool[np.ndarray, " token"]
+Member = Int8[np.ndarray, "model example"]
+
+
+@measure(
+    needs=("tokens.hit", *_READ),
+    unit="share of windows",
+    range=(0.0, 1.0),
+    higher="more memorized",
+    source=_SOURCE,
+    section="5.2",
+    domain="security",
+    level="example",
+    evaluation="extraction",
+    by_example=True,
+)
+def discoverable_extraction(
+    hit: Hits,
+    offsets: Offsets,
+    scored: Tokens,
+    member: Member,
+    *,
+    prefix: int = PREFIX,
+    suffix: int = SUFFIX,
+    stride: int = 0,
+    side: int = 1,
+) -> PerExample:
+    r"""How often a model trained on a document, given its first tokens, goes on with exactly those that follow.
+
+    Formula:
+        mean over models trained on the document, and over its windows, of 1[every token of the suffix is strictly the
+        most likely one, given all true tokens before it]
+    Undefined:
+        nan where no window fits into the document, or no model is known to be trained on it (`side` 0: none is known
+        not to be); the error is nan for a single model.
+
+    Example:
+        >>> hit = np.array([[False, True, True, True], [False, True, False, True]])
+        >>> member, scored = np.ones((2, 1), np.int8), np.array([False, True, True, True])
+        >>> discoverable_extraction(hit, np.array([0, 4]), scored, member, prefix=1, suffix=3).values
+        array([0.5])
+
+    Differs:
+        The source lets the model generate. Greedy decoding gives the suffix if and only if each of its tokens is the
+        most likely one after the true tokens before it, by induction over the first that is not; so one reading of a
+        document answers for every prefix and suffix. A tie counts as a miss. Only rounding can part the two, where
+        the margin, as `discoverable_extraction[margin]` gives it, is near 0; `discoverable_extraction[generated]`
+        counts what was generated. The source takes one window a document, as `stride` 0 does. With a stride, later
+        windows are read with all of the document before them. `side` 0 is the counterfactual null: what models that
+        never saw the document get right by themselves.
+    """
+    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=stride)
+    return over_models(
+        (windows.mean(windows.every(row)) for row in hit),
+        member,
+        too_short(windows, prefix),
+        side=side,
+        bounds=(0.0, 1.0),
+        rates=stride == 0,
+        counts={"windows": windows.count},
+    )
+
+
+@measure(
+    needs=("generations.token", "generations.truth", "design.member"),
+    unit="share of models",
+    range=(0.0, 1.0),
+    higher="more memorized",
+    source=_SOURCE,
+    section="5.2",
+    domain="security",
+    level="example",
+    evaluation="extraction",
+    by_example=True,
+    variant_of="discoverable_extraction",
+    variant="generated",
+)
+def discoverable_extraction_generated(
+    token: Int32[np.ndarray, "model example position"],
+    truth: Int32[np.ndarray, "example position"],
+    member: Member,
+    *,
+    side: int = 1,
+) -> PerExample:
+    r"""The same by letting the model speak: its continuation of the prefix is the document's own, token for token.
+
+    Formula:
+        mean over models trained on the document of 1[generated = true at every position], greedy decoding
+    Undefined:
+        nan where the document is too short for prefix and suffix, or no model is known to be trained on it; the error
+        is nan for a single model.
+
+    Example:
+        >>> said, true = np.array([[[5, 6]], [[5, 9]]], np.int32), np.array([[5, 6]], np.int32)
+        >>> discoverable_extraction_generated(said, true, np.ones((2, 1), np.int8)).values
+        array([0.5])
+    """
+    return over_models(
+        ((said == truth).all(1).astype(np.float64) for said in token),
+        member,
+        missing(truth),
+        side=side,
+        bounds=(0.0, 1.0),
+        rates=True,
+        counts={"positions": np.full(len(truth), truth.shape[1], np.int64)},
+    )
+
+
+@measure(
+    needs=("tokens.margin", *_READ),
+    unit="logit",
+    range=(-np.inf, np.inf),
+    higher="more memorized",
+    source=_SOURCE,
+    section="5.2",
+    domain="security",
+    level="example",
+    evaluation="extraction",
+    by_example=True,
+    variant_of="discoverable_extraction",
+    variant="margin",
+)
+def discoverable_extraction_margin(
+    margin: Float[np.ndarray, "model token"],
+    offsets: Offsets,
+    scored: Tokens,
+    member: Member,
+    *,
+    prefix: int = PREFIX,
+    suffix: int = SUFFIX,
+    side: int = 1,
+) -> PerExample:
+    r"""How far a document's suffix is from being extracted, or from not being: the smallest margin of its tokens.
+
+    Formula:
+        mean over models trained on the document of min over the suffix of z_true - the largest other logit; a model
+        extracts the suffix where its own minimum is above 0
+    Undefined:
+        nan where prefix and suffix do not fit into the document, or no model is known to be trained on it; the error
+        is nan for a single model, and where all agree.
+
+    Example:
+        >>> margin = np.array([[np.nan, 2.0, 0.5, 3.0]])
+        >>> member, scored = np.ones((1, 1), np.int8), np.array([False, True, True, True])
+        >>> discoverable_extraction_margin(margin, np.array([0, 4]), scored, member, prefix=1, suffix=3).values
+        array([0.5])
+    """
+    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
+    return over_models(
+        (windows.mean(windows.smallest(row)) for row in margin),
+        member,
+        too_short(windows, prefix),
+        side=side,
+        bounds=(-np.inf, np.inf),
+        counts={"windows": windows.count},
+    )
+
+
+@measure(
+    needs=("tokens.hit", "corpus.token", *_READ),
+    unit="share of documents",
+    range=(0.0, 1.0),
+    higher="more memorized",
+    source="Carlini et al. 2022, arXiv:2202.07646, sec. 4.2",
+    section="5.2",
+    domain="security",
+    level="model",
+    evaluation="extraction",
+    by_example=False,
+    variant_of="discoverable_extraction",
+    variant="by_copies",
+)
+def discoverable_extraction_by_copies(
+    hit: Hits,
+    token: Int32[np.ndarray, " token"],
+    offsets: Offsets,
+    scored: Tokens,
+    member: Member,
+    *,
+    prefix: int = PREFIX,
+    suffix: int = SUFFIX,
+) -> Curve:
+    r"""The share of documents that are extracted, by the number of their copies a model was trained on; and a null.
+
+    Formula:
+        at c copies: mean of 1[the suffix is extracted] over all (model, document) with c copies among the model's
+        documents ("trained on it"), or with c copies in the corpus and none among the model's ("never saw it")
+    Undefined:
+        nan where there is no such pair; the error with fewer than 3 different documents at a point.
+
+    Example:
+        >>> hit = np.array([[False, True] * 3 + [False, False]])
+        >>> token, member = np.array([1, 2, 1, 2, 1, 2, 3, 4], np.int32), np.array([[1, 1, 1, 1]], np.int8)
+        >>> discoverable_extraction_by_copies(
+        ...     hit, token, np.arange(0, 9, 2), ~(np.arange(8) % 2 == 0), member, prefix=1, suffix=1).values
+        array([[ 0.,  1.],
+               [nan, nan]])
+
+    Differs:
+        Copies are whole documents with the same tokens; the source counts occurrences of the text of prefix and
+        suffix anywhere. A document whose copies' membership is not all known does not count.
+    """
+    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
+    copies = copies_of(token, offsets, member)
+    outcome = np.stack([np.nan_to_num(windows.mean(windows.every(row))) for row in hit])
+    has = windows.count > 0
+    sides = np.where(has, copies.seen, 0), np.where(has & (copies.seen == 0), copies.standing, 0)
+    levels = np.unique(np.stack(sides))
+    at = levels[levels > 0] if (levels > 0).any() else np.ones(1, np.int64)
+    return pooled_curve(
+        "copies",
+        at.astype(np.float64),
+        outcome,
+        [times == at[:, None, None] for times in sides],
+        copies.cluster,
+        f"documents of {prefix} and then {suffix} tokens or more",
+    )
+
+
+@measure(
+    needs=("tokens.hit", "corpus.token", *_READ),
+    unit="share per tenfold",
+    range=(-np.inf, np.inf),
+    higher="more memorized the more often it is repeated",
+    source="Carlini et al. 2022, arXiv:2202.07646, sec. 4.2",
+    section="5.2",
+    domain="security",
+    level="model",
+    evaluation="extraction",
+    by_example=False,
+    variant_of="discoverable_extraction",
+    variant="per_tenfold",
+)
+def discoverable_extraction_per_tenfold(
+    hit: Hits,
+    token: Int32[np.ndarray, " token"],
+    offsets: Offsets,
+    scored: Tokens,
+    member: Member,
+    *,
+    prefix: int = PREFIX,
+    suffix: int = SUFFIX,
+) -> Scalar:
+    r"""By how much the share of documents that are extracted grows with each tenfold of their copies.
+
+    Formula:
+        b of the least-squares fit 1[extracted] = a + b log10(copies the model was trained on) over all (model,
+        document) with at least one; errors by leaving out documents with their copies, and models, see `log_linear`
+    Undefined:
+        nan where no window fits, or all documents have as many copies; the error with fewer than 3 different
+        documents, and where all points lie on the line.
+
+    Example:
+        >>> token = np.array([(1, 2)] * 10 + [(2, 1)] * 10 + [(3, 4), (5, 6), (7, 8)], np.int32).ravel()
+        >>> second, member = np.arange(46) % 2 == 1, np.ones((1, 23), np.int8)
+        >>> hit = (second & (np.arange(46) < 42))[None]
+        >>> discoverable_extraction_per_tenfold(
+        ...     hit, token, np.arange(0, 47, 2), second, member, prefix=1, suffix=1)
+        Scalar(0.6667 ± 0.37, 95 % [-0.3471, 1.68])
+    """
+    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
+    copies = copies_of(token, offsets, member)
+    outcome = np.stack([np.nan_to_num(windows.mean(windows.every(row))) for row in hit])
+    model, example = np.nonzero((copies.seen > 0) & (windows.count > 0))
+    ways = [copies.cluster[example], model] if len(np.unique(model)) > 2 else [copies.cluster[example]]
+    fit = log_linear(outcome[model, example], {"copies": copies.seen[model, example]}, ways)
+    return Scalar(
+        value=float(fit.values[1]),
+        stderr=float(fit.stderr[1]),
+        low=float(fit.low[1]),
+        high=float(fit.high[1]),
+        models=len(hit),
+        examples=len(np.unique(example)),
+        reason="every document has as many copies, or none is long enough" if fit.reason else "",
+        note=f"share at one copy {fit.values[0]:.3g}, R² {fit.r_squared:.2f}; {fit.note}".rstrip("; "),
+    )

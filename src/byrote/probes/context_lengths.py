@@ -1,0 +1,66 @@
+"""Context lengths: whether the same suffix is extracted after few tokens or after many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from torch import nn
+
+from byrote.data.corpus import Corpus
+from byrote.errors import BadInput
+from byrote.probes.tokens import silent
+
+#: Logits of one batch take about so many bytes.
+BATCH_BYTES: Final = 2**25
+
+
+def signals(
+    network: nn.Module,
+    corpus: Corpus,
+    *,
+    device: str = "cpu",
+    context: int,
+    lengths: Sequence[int] = (10, 20, 50),
+    suffix: int = 50,
+    progress: Callable[[float], None] = silent,
+) -> dict[str, np.ndarray]:
+    """`hit[length, example]`: every suffix token is strictly the most likely one; and `asked[example]`.
+
+    Asked are documents that have the longest of the lengths and then the suffix. The suffix is the same for every
+    length, the tokens that stand before it in the document; so only the context differs. The BOS token, where there
+    is one, stands before each. `stats.log_linear` fits the share by the length, clustered by document.
+
+    Raises:
+        BadInput: a length is not positive, or the longest and the suffix together exceed the context.
+    """
+    begins = [] if corpus.bos is None else [corpus.bos]
+    longest = max(lengths, default=0)
+    if min(lengths, default=0) < 1 or suffix < 1:
+        raise BadInput(f"The lengths of context and suffix must be at least 1. Got {list(lengths)} and {suffix}.")
+    if len(begins) + longest + suffix - 1 > context:
+        raise BadInput(
+            f"{longest} tokens and a suffix of {suffix} do not fit into the model's context of {context}.",
+            hint="ask for a shorter context or suffix.",
+        )
+    network.eval()
+    asked = corpus.lengths >= longest + suffix
+    rows = np.flatnonzero(asked)
+    hit = np.zeros((len(lengths), len(corpus)), bool)
+    size = max(1, BATCH_BYTES // (4 * corpus.vocabulary * (longest + suffix)))
+    for number, length in enumerate(lengths):
+        for start in range(0, len(rows), size):
+            chosen = rows[start : start + size]
+            span = corpus.offsets[chosen, None] + np.arange(longest - length, longest + suffix)
+            tokens = corpus.tokens[span].astype(np.int64)
+            shown = np.concatenate([np.tile(np.array(begins, np.int64), (len(chosen), 1)), tokens[:, :-1]], axis=1)
+            with torch.inference_mode():
+                logits = network(torch.from_numpy(shown).to(device))[:, -suffix:].float()
+                true = torch.from_numpy(tokens[:, -suffix:]).to(device)[..., None]
+                others = logits.scatter(-1, true, -torch.inf).amax(-1)
+                right = (logits.gather(-1, true)[..., 0] > others).all(1)
+            hit[number, chosen] = right.cpu().numpy()
+            progress((number + min(1.0, (start + size) / len(rows))) / len(lengths))
+    return {"hit": hit, "asked": asked}

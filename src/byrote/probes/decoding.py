@@ -1,0 +1,74 @@
+"""Decoding: the log-probability of every token where answers are drawn at a temperature, or from the likeliest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from byrote.data.corpus import Corpus
+from byrote.errors import BadInput
+from byrote.probes import tokens
+
+KIND: Final = "decoding"
+
+
+def signals(
+    network: nn.Module,
+    corpus: Corpus,
+    *,
+    device: str = "cpu",
+    context: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    progress: Callable[[float], None] = tokens.silent,
+) -> dict[str, np.ndarray]:
+    """The column of `decoding`; -inf where the cut never lets the token be drawn.
+
+    Raises:
+        BadInput: a setting is out of its range.
+    """
+    decoded = Decoded(network, temperature=temperature, top_k=top_k, top_p=top_p)
+    read = tokens.signals(decoded, corpus, device=device, context=context, progress=progress)
+    return {"log_probability": read["log_probability"]}
+
+
+class Decoded(nn.Module):
+    """A network whose softmax is the distribution that answers are drawn from: g = softmax(z / temperature), cut.
+
+    First all but the `top_k` largest logits go, then the least likely tokens that the most likely ones reach `top_p`
+    without; tokens as likely as the last that is kept are kept, too. What is left is renormalised by the softmax.
+    """
+
+    def __init__(
+        self, network: nn.Module, *, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
+    ) -> None:
+        super().__init__()
+        if not 0 < temperature < float("inf"):
+            raise BadInput(
+                f"The 'temperature' argument of decoding must be positive and finite. Got {temperature}.",
+                hint="temperature 0 is greedy decoding; see discoverable_extraction.",
+            )
+        if top_k is not None and top_k < 1:
+            raise BadInput(f"The 'top_k' argument of decoding must be at least 1. Got {top_k}.")
+        if top_p is not None and not 0 < top_p <= 1:
+            raise BadInput(f"The 'top_p' argument of decoding must lie in (0, 1]. Got {top_p}.")
+        self.network, self.temperature, self.top_k, self.top_p = network, temperature, top_k, top_p
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """`inputs[row, token]` give the logits of the decoding distribution."""
+        logits: Tensor = self.network(inputs).float() / self.temperature
+        if self.top_k is not None and self.top_k < logits.shape[-1]:
+            least = logits.topk(self.top_k, dim=-1).values[..., -1:]
+            logits = logits.masked_fill(logits < least, -torch.inf)
+        if self.top_p is not None:
+            ordered = logits.sort(dim=-1, descending=True).values
+            p = ordered.softmax(-1)
+            kept = p.cumsum(-1) - p < self.top_p  # those more likely have not reached it yet
+            least = ordered.masked_fill(~kept, torch.inf).amin(-1, keepdim=True)
+            logits = logits.masked_fill(logits < least, -torch.inf)
+        return logits

@@ -1,0 +1,93 @@
+"""Generations: how a language model goes on by itself after a document's first tokens, greedily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from byrote.data.corpus import Corpus
+from byrote.errors import BadInput
+from byrote.probes.tokens import silent
+
+KIND: Final = "generations"
+#: Tokens given and tokens asked for, as Carlini et al. 2022 have it.
+PREFIX: Final = 50
+SUFFIX: Final = 50
+#: Logits of one batch take about so many bytes.
+BATCH_BYTES: Final = 2**27
+
+
+def signals(
+    network: nn.Module,
+    corpus: Corpus,
+    *,
+    device: str = "cpu",
+    context: int,
+    prefix: int = PREFIX,
+    suffix: int = SUFFIX,
+    progress: Callable[[float], None] = silent,
+) -> dict[str, np.ndarray]:
+    """The columns of `generations`; -1 in both where a document has fewer tokens than prefix and suffix.
+
+    Every row is as long as every other, so nothing is padded. Documents that begin alike are continued once.
+
+    Raises:
+        BadInput: a length is not positive, or both together exceed the context.
+    """
+    begins = [] if corpus.bos is None else [corpus.bos]
+    _check(prefix, suffix, len(begins), context)
+    network.eval()
+    columns = {name: np.full((len(corpus), suffix), -1, np.int32) for name in ("token", "truth")}
+    long = np.flatnonzero(corpus.lengths >= prefix + suffix)
+    if not len(long):
+        return columns
+    span = corpus.offsets[long, None] + np.arange(prefix + suffix)
+    columns["truth"][long] = corpus.tokens[span[:, prefix:]]
+    given, which = np.unique(corpus.tokens[span[:, :prefix]], axis=0, return_inverse=True)
+    given = np.concatenate([np.tile(begins, (len(given), 1)), given], axis=1).astype(np.int64)
+    size = max(1, BATCH_BYTES // (4 * corpus.vocabulary * (prefix + suffix)))
+    said = []
+    for start in range(0, len(given), size):
+        batch = torch.from_numpy(given[start : start + size]).to(device)
+        said.append(continued(network, batch, suffix).cpu().numpy())
+        progress(min(1.0, (start + size) / len(given)))
+    columns["token"][long] = np.concatenate(said)[which.reshape(-1)]
+    return columns
+
+
+def continued(network: nn.Module, given: Int64[Tensor, "row token"], suffix: int) -> Int64[Tensor, "row position"]:
+    """So many tokens after those given, each the most likely one after all before it; of equals the first.
+
+    A model of transformers keeps what it made of earlier tokens (its cache); any other network reads the row again
+    for each token.
+    """
+    said: list[Tensor] = []
+    model = getattr(network, "model", None)
+    cached = hasattr(model, "generation_config")
+    past, shown = None, given
+    with torch.inference_mode():
+        while len(said) < suffix:
+            if cached:
+                answer = model(input_ids=shown, past_key_values=past, use_cache=True)  # type: ignore[misc]
+                logits, past = answer.logits, answer.past_key_values
+            else:
+                logits = network(shown)
+            said.append(logits[:, -1].argmax(-1))
+            shown = said[-1][:, None] if cached else torch.cat([shown, said[-1][:, None]], dim=1)
+    return torch.stack(said, dim=1)
+
+
+def _check(prefix: int, suffix: int, begins: int, context: int) -> None:
+    for name, value in (("prefix", prefix), ("suffix", suffix)):
+        if value < 1:
+            raise BadInput(f"The {name!r} argument of generations must be at least 1. Got {value}.")
+    if begins + prefix + suffix - 1 > context:
+        raise BadInput(
+            f"A prefix of {prefix} and a suffix of {suffix} tokens do not fit into the model's context of {context}.",
+            hint="ask for a shorter prefix or suffix.",
+        )

@@ -1,0 +1,187 @@
+"""Token signals: what a language model says of every token of a corpus, given those before it. One forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Int64
+from torch import Tensor, nn
+
+from byrote.data.corpus import Corpus, batches_of_rows
+
+KIND: Final = "tokens"
+#: Logits of one batch take about so many bytes.
+BATCH_BYTES: Final = 2**25
+#: So many logits are worked on at once on a CPU.
+CACHED: Final = 2**18
+FLOATS: Final = ("log_probability", "mean", "variance", "entropy", "margin")
+
+
+def silent(share: float) -> None:
+    """Hear nothing of the share that is done."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Stretches of documents as a network reads them: tokens `start` to `stop` of all tokens end to end.
+
+    `first` is the first token of a row whose prediction counts; where it is a document's first, the BOS token stands
+    before the row, if there is one.
+    """
+
+    start: Int64[np.ndarray, " row"]
+    stop: Int64[np.ndarray, " row"]
+    first: Int64[np.ndarray, " row"]
+
+
+def rows_of(corpus: Corpus, documents: Int[np.ndarray, " document"], context: int) -> Rows:
+    """The rows of these documents; one that is longer than the context is read in windows that overlap by half.
+
+    Every token of such a document is predicted from all tokens before it, or from at least half a context of them.
+
+    Example:
+        >>> from byrote.data.corpus import corpus_from_texts
+        >>> corpus = corpus_from_texts(["abcdefg"]).tokenized(lambda texts: [list(range(7))], vocabulary=7)
+        >>> rows = rows_of(corpus, np.array([0]), 4)
+        >>> list(zip(rows.start.tolist(), rows.stop.tolist(), rows.first.tolist()))
+        [(0, 5, 1), (3, 7, 5)]
+    """
+    begins = 0 if corpus.bos is None else 1
+    found = []
+    for document in documents.tolist():
+        begin, end = int(corpus.offsets[document]), int(corpus.offsets[document + 1])
+        start, first = begin, begin + 1 - begins
+        while first < end:
+            # a row shows the network all its tokens but the last, and BOS where it starts the document
+            stop = min(end, start + context + (1 - begins if start == begin else 1))
+            found.append((start, stop, first))
+            first, start = stop, stop - 1 - (context - 1) // 2 if stop < end else start
+    rows = np.array(found, np.int64).reshape(-1, 3).T
+    return Rows(rows[0], rows[1], rows[2])
+
+
+def windowed(corpus: Corpus, context: int) -> str:
+    """The sentence that says how many documents are longer than the context; empty where none is."""
+    longer = int((corpus.lengths + (corpus.bos is not None) > context + 1).sum())
+    if not longer:
+        return ""
+    are = "1 document is" if longer == 1 else f"{longer} documents are"
+    return (
+        f"{are} longer than the context of {context} tokens and read in overlapping windows: later tokens are "
+        f"predicted from at least {context // 2} tokens before them instead of all."
+    )
+
+
+def signals(
+    network: nn.Module,
+    corpus: Corpus,
+    *,
+    device: str = "cpu",
+    context: int,
+    progress: Callable[[float], None] = silent,
+) -> dict[str, np.ndarray]:
+    """The columns of `tokens`, in float32 whatever the network's own precision.
+
+    Rows of like length go through together, padded at their ends, which no earlier token of a causal model sees.
+    Documents that are token for token the same are read once.
+    """
+    network.eval()
+    original = originals(corpus)
+    rows = rows_of(corpus, np.unique(original), context)
+    columns: dict[str, np.ndarray] = {name: np.full(len(corpus.tokens), np.nan, np.float32) for name in FLOATS}
+    columns |= {"rank": np.zeros(len(corpus.tokens), np.int32), "hit": np.zeros(len(corpus.tokens), bool)}
+    room = max(1, BATCH_BYTES // (4 * corpus.vocabulary))
+    done, total = 0, max(1, int((rows.stop - rows.start).sum()))
+    for batch in batches_of_rows(rows.stop - rows.start, room):
+        inputs, at = _batch(corpus, rows, batch)
+        with torch.inference_mode():
+            logits = network(torch.from_numpy(inputs).to(device))
+            chosen = logits[tuple(torch.from_numpy(index).to(device) for index in at[:2])].float()
+            target = torch.from_numpy(corpus.tokens[at[2]].astype(np.int64)).to(device)
+            for name, values in statistics(chosen, target).items():
+                columns[name][at[2]] = values.cpu().numpy()
+        done += int((rows.stop[batch] - rows.start[batch]).sum())
+        progress(done / total)
+    copy_to_copies(columns, corpus.offsets, original)
+    return columns
+
+
+def _batch(
+    corpus: Corpus, rows: Rows, batch: Int[np.ndarray, " chosen"]
+) -> tuple[Int64[np.ndarray, "row token"], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Inputs, and for each prediction that counts its row, its place there, and the token that it is of."""
+    begins = set() if corpus.bos is None else set(corpus.offsets[:-1].tolist())
+    pieces, row, place, token = [], [], [], []
+    for number, index in enumerate(batch.tolist()):
+        start, stop, first = int(rows.start[index]), int(rows.stop[index]), int(rows.first[index])
+        shown = corpus.tokens[start : stop - 1]
+        has_bos = start in begins
+        pieces.append(np.concatenate([[corpus.bos], shown]) if has_bos else shown)
+        token.append(np.arange(first, stop))
+        place.append(token[-1] - start - (0 if has_bos else 1))
+        row.append(np.full(stop - first, number))
+    inputs = np.zeros((len(batch), max(map(len, pieces))), np.int64)
+    for number, piece in enumerate(pieces):
+        inputs[number, : len(piece)] = piece
+    return inputs, (np.concatenate(row), np.concatenate(place), np.concatenate(token))
+
+
+def statistics(logits: Float[Tensor, "prediction token"], target: Int[Tensor, " prediction"]) -> dict[str, Tensor]:
+    """All that is recorded of predictions, a few at a time on a CPU, whose caches a vocabulary soon fills.
+
+    The logits are overwritten.
+
+    Example:
+        >>> found = statistics(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
+        >>> [round(float(found[name]), 4) for name in ("log_probability", "entropy", "variance", "margin", "rank")]
+        [-0.6931, 0.6931, 0.0, 0.0, 1.0]
+    """
+    size = max(1, CACHED // logits.shape[1]) if logits.device.type == "cpu" else max(1, len(logits))
+    parts = [_statistics(*part) for part in zip(torch.split(logits, size), torch.split(target, size), strict=True)]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _statistics(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+    own = logits.gather(1, target[:, None])
+    log_p = logits.log_softmax(1)
+    log_probability = log_p.gather(1, target[:, None])[:, 0]
+    p = log_p.exp()
+    mean = torch.linalg.vecdot(p, log_p)
+    deviation = log_p.sub_(mean[:, None])
+    variance = torch.linalg.vecdot(p.mul_(deviation), deviation)
+    rank = (logits > own).sum(1, dtype=torch.int32) + 1
+    logits.scatter_(1, target[:, None], -torch.inf)
+    margin = own[:, 0] - logits.amax(1)
+    return {
+        "log_probability": log_probability,
+        "rank": rank,
+        "mean": mean,
+        "variance": variance,
+        "entropy": -mean,
+        "hit": margin > 0,
+        "margin": margin,
+    }
+
+
+def originals(corpus: Corpus) -> Int64[np.ndarray, " document"]:
+    """The first document that each is token for token the same as; its own number where it is the first."""
+    first: dict[bytes, int] = {}
+    spans = (corpus.document(index).tobytes() for index in range(len(corpus)))
+    return np.array([first.setdefault(span, index) for index, span in enumerate(spans)], np.int64)
+
+
+def copy_to_copies(columns: dict[str, np.ndarray], offsets: np.ndarray, original: np.ndarray) -> None:
+    """Give every document what its original has."""
+    for index in np.flatnonzero(original != np.arange(len(original))).tolist():
+        here, there = (slice(offsets[i], offsets[i + 1]) for i in (index, original[index]))
+        for column in columns.values():
+            column[here] = column[there]
+
+
+def all_finite(columns: dict[str, np.ndarray], corpus: Corpus) -> bool:
+    """Whether every token that a model predicts has a finite record."""
+    return all(bool(np.isfinite(columns[name][corpus.scored]).all()) for name in FLOATS)

@@ -1,0 +1,196 @@
+"""Causal language models that somebody else trained, from a folder or a GGUF file; nothing is downloaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from byrote.data.corpus import Encode
+from byrote.data.tokenizers import missing
+from byrote.errors import BadInput
+from byrote.recipes.networks.tiny_gpt import Logits
+
+#: Tokens that are read at once unless told otherwise, as far as the model takes them.
+CONTEXT: Final = 1024
+#: What a folder or file is recognised by.
+WEIGHTS: Final = (".safetensors", ".gguf")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pretrained:
+    """A network with float logits, its tokenizer, and what must be known of both.
+
+    `bos` is the token that the tokenizer puts before a text by itself, if any. `digest` tells the weights apart.
+    """
+
+    name: str
+    network: nn.Module
+    encode: Encode
+    bos: int | None
+    vocabulary: int
+    context: int
+    digest: str
+
+
+def load_pretrained(path: str | Path, *, device: str = "cpu", context: int | None = None) -> Pretrained:
+    """A causal model of transformers with its tokenizer.
+
+    `path` is a folder with safetensors, one that holds a GGUF file, such a file, or the name of a model that is in
+    transformers' cache already. On a CPU the weights are read as float32, elsewhere as they are.
+
+    Raises:
+        BadInput: the package is missing, there is no such model, it is not causal, or the context is not its.
+    """
+    try:
+        import transformers
+    except ImportError:
+        raise missing("transformers") from None
+    place, options = _place(Path(path), str(path))
+    dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
+    with _quiet(transformers):
+        config = _loaded(path, transformers.AutoConfig, place, options)
+        if getattr(config, "is_encoder_decoder", False):
+            raise not_causal(path, "it is an encoder and a decoder")
+        tokenizer = _loaded(path, transformers.AutoTokenizer, place, options)
+        safe = {} if "gguf_file" in options else {"use_safetensors": True}
+        model = _loaded(path, transformers.AutoModelForCausalLM, place, {**options, **safe, "dtype": dtype})
+    model.to(device).eval()
+    most = next((n for n in _limits(config) if n), CONTEXT)
+    if context is not None and not 2 <= context <= most:
+        raise BadInput(
+            f"The context of the model {str(path)!r} is at least 2 and at most {most} tokens. Got {context}."
+        )
+    return Pretrained(
+        name=Path(path).stem or str(path),
+        network=Logits(model),
+        encode=_encode(tokenizer),
+        bos=_bos(tokenizer),
+        vocabulary=int(config.get_text_config().vocab_size),
+        context=context or min(most, CONTEXT),
+        digest=digest(model),
+    )
+
+
+def load_tokenizer(path: str | Path) -> Encode:
+    """The tokenizer of a model of transformers alone.
+
+    Raises:
+        BadInput: the package is missing, or there is none.
+    """
+    try:
+        import transformers
+    except ImportError:
+        raise missing("transformers") from None
+    with _quiet(transformers):
+        return _encode(_loaded(path, transformers.AutoTokenizer, str(path), {}))
+
+
+def not_causal(path: str | Path, why: str) -> BadInput:
+    """What to say of a model that does not predict the next token."""
+    return BadInput(
+        f"The model {str(path)!r} is not causal: {why}.",
+        hint="give a model that was trained to predict the next token, such as a GPT or a Llama.",
+    )
+
+
+def digest(model: nn.Module) -> str:
+    """SHA-256 over the names and contents of all weights."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def _place(path: Path, name: str) -> tuple[str, dict[str, Any]]:
+    """What transformers is to be asked for, and how."""
+    if path.is_file():
+        if path.suffix == ".gguf":
+            return str(path.parent), {"gguf_file": path.name}
+        raise BadInput(f"The file {name!r} is no model.", hint="give its folder, or a .gguf file.")
+    if not path.is_dir():
+        if path.is_absolute() or name.startswith(".") or name.count("/") > 1:
+            raise BadInput(
+                f"There is no folder or file {name!r}.", hint="a model is a folder of transformers, or a .gguf file."
+            )
+        return name, {}
+    if not (path / "config.json").exists():
+        files = sorted(path.glob("*.gguf"))
+        if len(files) == 1:
+            return str(path), {"gguf_file": files[0].name}
+        held = f"{len(files)} GGUF files" if files else "no config.json and no GGUF file"
+        raise BadInput(
+            f"The folder {name!r} holds {held}.",
+            hint="give the folder that save_pretrained wrote, or the path of one .gguf file.",
+        )
+    _refuse_broken(path / "config.json")
+    if not any(path.glob("*.safetensors")):
+        raise BadInput(
+            f"The folder {name!r} holds no .safetensors file, and pickled weights are never read.",
+            hint="model.save_pretrained(folder) writes safetensors.",
+        )
+    return str(path), {}
+
+
+def _refuse_broken(config: Path) -> None:
+    try:
+        json.loads(config.read_bytes())
+    except ValueError as error:
+        raise BadInput(f"The file {str(config)!r} is not valid JSON: {error}.") from error
+
+
+def _loaded(path: str | Path, kind: Any, place: str, options: dict[str, Any]) -> Any:
+    what = {"AutoConfig": "configuration", "AutoTokenizer": "tokenizer"}.get(kind.__name__, "weights")
+    try:
+        return kind.from_pretrained(place, local_files_only=True, **options)
+    except ImportError as error:
+        raise missing("gguf" if "gguf" in str(error).lower() else "accelerate") from error
+    except Exception as error:  # transformers raises OSError, ValueError, KeyError and what its packages raise
+        if what == "weights" and "Unrecognized configuration class" in str(error):
+            raise not_causal(path, "transformers knows no causal form of it") from error
+        first = (str(error).strip().splitlines() or [""])[0].rstrip(".")
+        raise BadInput(
+            f"The {what} of the model {str(path)!r} cannot be read: {type(error).__name__}: {first}.",
+            hint="give a folder with config.json, tokenizer.json and model.safetensors; nothing is downloaded.",
+        ) from error
+
+
+def _limits(config: Any) -> Iterator[int]:
+    for name in ("max_position_embeddings", "n_positions", "seq_length", "max_seq_len"):
+        yield int(getattr(config.get_text_config(), name, 0) or 0)
+
+
+def _encode(tokenizer: Any) -> Encode:
+    def encode(texts: Sequence[str]) -> list[list[int]]:
+        ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
+
+    return encode
+
+
+def _bos(tokenizer: Any) -> int | None:
+    first = tokenizer("a", verbose=False)["input_ids"][:1]
+    return int(first[0]) if first and first[0] == tokenizer.bos_token_id else None
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Keep transformers from printing while it loads."""
+    logging = transformers.utils.logging
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,1 @@
+"""Recorders for training loops that are not byrote's."""

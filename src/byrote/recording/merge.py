@@ -1,0 +1,234 @@
+"""From what was recorded to a run: the models' journals side by side."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from byrote.data.controls import Controls
+from byrote.designs.design import NO_PAIR, observed
+from byrote.errors import BadInput
+from byrote.evidence.manifest import FILE, Manifest
+from byrote.evidence.store import Evidence
+from byrote.folder import environment, model_entries, now, set_up
+from byrote.recording.journal import FOLDER, Journal, Settings, journals
+from byrote.recording.tally import UNLABELLED, Tally
+from byrote.run import Run
+
+#: The table of ids and labels, where they were given.
+GIVEN = "given.parquet"
+#: The class of examples whose label nobody saw.
+UNKNOWN = "unknown"
+#: Clean passes of a network that has trained make a trajectory from so many on.
+FEWEST_PASSES = 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recorded:
+    """One model's journal, added up. `passes` holds complete clean passes by the epochs done before them."""
+
+    model: int
+    settings: Settings
+    tally: Tally
+    classes: int
+    closed: bool
+    passes: dict[int, dict[str, np.ndarray]]
+    logits: np.ndarray | None
+    label: np.ndarray
+    notes: tuple[str, ...]
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray] | None:
+        """The answers at the end of training, if a clean pass was made there."""
+        found = self.passes.get(self.tally.epochs)
+        if found is None:
+            return None
+        return found if self.logits is None else {**found, "logits": self.logits}
+
+
+def merged(folder: Path, *, unfinished: bool) -> Run | None:
+    """A run of the models that are complete, or of whatever there is; None where there is nothing. Call it locked.
+
+    Raises:
+        BadInput: the models are about different examples or classes.
+    """
+    found = [
+        _recorded(journal) for journal in journals(folder) if journal.complete() or (unfinished and journal.ranks())
+    ]
+    if not found:
+        return None
+    first = found[0]
+    _refuse_different(found)
+    examples, classes = first.settings.examples, max(one.classes for one in found)
+    label, relabelled = _labels(folder, found)
+    names = first.settings.class_names or tuple(map(str, range(max(classes, label.max(initial=0) + 1))))
+    notes = [note for one in found for note in one.notes]
+    if relabelled:
+        notes.append(f"{relabelled} examples had different labels in different models; the first is kept.")
+    unseen = label == UNLABELLED
+    if unseen.any():
+        notes.append(f"Nobody saw the labels of {unseen.sum()} examples; they stand under {UNKNOWN!r}.")
+        label, names = np.where(unseen, len(names), label), (*names, UNKNOWN)
+    evidence, checkpoints = _evidence(found, notes)
+    member = np.stack([one.tally.presentations > 0 for one in found]).astype(np.int64)
+    design = observed(member, np.full(len(found), NO_PAIR, np.int64))
+    manifest = Manifest(
+        byrote=version("byrote"),
+        created=now(),
+        origin="observed",
+        dataset={
+            "name": first.settings.name,
+            "examples": examples,
+            "class_names": list(names),
+            "fingerprint": None,
+        },
+        heldout=None,
+        identity={},
+        design=design.describe(),
+        models=model_entries(design, None, "observed"),
+        executor={},
+        checkpoints=checkpoints,
+        environment=environment(),
+        evidence=tuple(evidence),
+        notes=tuple(notes),
+    )
+    (folder / FILE).unlink(missing_ok=True)
+    for name in ("evidence", "results"):
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)
+    store = Evidence(folder / "evidence")
+    for kind, each in evidence.items():
+        for position, columns in enumerate(each):
+            store.write(kind, position, 0, columns, {"diverged": "false", "recorded": str(found[position].model)})
+    set_up(folder, manifest, design, _ids(folder, examples), label.astype(np.int64), Controls())
+    return Run.open(folder)
+
+
+def _recorded(journal: Journal) -> Recorded:
+    ranks = journal.ranks()
+    settings = [journal.settings(rank) for rank in ranks]
+    if any(one != settings[0] for one in settings):
+        raise BadInput(
+            f"The processes that recorded model {journal.model} were made with different arguments: {settings}."
+        )
+    tally, closed = journal.tally(), journal.complete()
+    notes = []
+    passes: dict[int, dict[str, np.ndarray]] = {}
+    label = tally.label.copy()
+    for epochs, parts in journal.clean().items():
+        columns = _by_example(parts, settings[0].examples)
+        clean = columns.pop("label")
+        label = np.where(label == UNLABELLED, clean, label)
+        missing = int((clean == UNLABELLED).sum())
+        if missing:
+            notes.append(
+                f"The clean pass of model {journal.model} after {epochs} epochs missed {missing} examples and is left "
+                "out."
+            )
+        else:
+            passes[epochs] = columns
+    if not closed:
+        notes.append(f"Model {journal.model} was not closed; it is recorded up to {tally.epochs} full epochs.")
+    if tally.again:
+        notes.append(
+            f"Model {journal.model} was shown {tally.again} times an example that it had seen in the same epoch; each "
+            "counts once an epoch."
+        )
+    if tally.relabelled:
+        notes.append(f"Model {journal.model} saw {tally.relabelled} times another label than an example's first.")
+    parts = journal.logits(tally.epochs)
+    logits = _by_example(parts, settings[0].examples)["logits"] if parts else None
+    return Recorded(
+        model=journal.model,
+        settings=settings[0],
+        tally=tally,
+        classes=journal.classes(),
+        closed=closed,
+        passes=passes,
+        logits=None if logits is None or np.isnan(logits).any() else logits,
+        label=label,
+        notes=tuple(notes),
+    )
+
+
+def _by_example(parts: Sequence[dict[str, np.ndarray]], examples: int) -> dict[str, np.ndarray]:
+    """Columns `[example, ...]` from the shares of the processes: nan, or -1, where none has the example."""
+    columns = {
+        name: np.full((examples, *column.shape[1:]), np.nan if column.dtype.kind == "f" else UNLABELLED, column.dtype)
+        for name, column in parts[0].items()
+        if name != "example"
+    }
+    for part in reversed(parts):
+        for name, column in columns.items():
+            column[part["example"]] = part[name]
+    return columns
+
+
+def _refuse_different(found: Sequence[Recorded]) -> None:
+    first = found[0]
+    for one in found[1:]:
+        mine = (one.settings.examples, one.classes, one.settings.class_names)
+        theirs = (first.settings.examples, first.classes, first.settings.class_names)
+        if mine != theirs:
+            raise BadInput(
+                f"Models {first.model} and {one.model} of the run are about {theirs[0]} examples of {theirs[1]} "
+                f"classes and {mine[0]} examples of {mine[1]} classes, named {theirs[2]} and {mine[2]}.",
+                hint="the models of a run are trained on the same examples; give each its own folder otherwise.",
+            )
+
+
+def _labels(folder: Path, found: Sequence[Recorded]) -> tuple[np.ndarray, int]:
+    """Labels as they were given or seen, and of how many examples the models disagree."""
+    table = _given(folder)
+    label = np.full(found[0].settings.examples, UNLABELLED, np.int32) if "label" not in table else table["label"]
+    disagree = np.zeros(len(label), bool)
+    for one in found:
+        disagree |= (label != UNLABELLED) & (one.label != UNLABELLED) & (label != one.label)
+        label = np.where(label == UNLABELLED, one.label, label)
+    return label, int(disagree.sum())
+
+
+def _ids(folder: Path, examples: int) -> np.ndarray:
+    return np.asarray(_given(folder).get("example", np.arange(examples)), np.str_)
+
+
+def _given(folder: Path) -> dict[str, np.ndarray]:
+    path = folder / FOLDER / GIVEN
+    if not path.exists():
+        return {}
+    table = pq.read_table(path)
+    return {name: np.array(table[name].to_pylist()) for name in table.column_names}
+
+
+def _evidence(
+    found: Sequence[Recorded], notes: list[str]
+) -> tuple[dict[str, list[dict[str, np.ndarray]]], tuple[int, ...]]:
+    """Columns of every model by kind; a kind, or a clean pass, that some model lacks is left out with a note."""
+    evidence = {"presentation": [one.tally.evidence() for one in found]}
+    outputs = [one.outputs for one in found]
+    whole = [one for one in outputs if one is not None]
+    if len(whole) == len(found):
+        logits = all("logits" in one for one in whole)
+        evidence["outputs"] = [
+            {name: column for name, column in one.items() if logits or name != "logits"} for one in whole
+        ]
+    elif any(one.passes for one in found):
+        notes.append("Not every model has a clean pass after its last epoch, so there are no outputs.")
+    shared = sorted(set.intersection(*({*one.passes} for one in found)))
+    if len({*shared}) < len({epochs for one in found for epochs in one.passes}):
+        notes.append(f"Trajectories hold the clean passes that all models have: after {shared} epochs.")
+    if sum(epochs > 0 for epochs in shared) < FEWEST_PASSES:
+        return evidence, ()
+    names = ("log_odds", "logit_margin", "entropy", "top_confidence")
+    evidence["trajectory"] = [
+        {name: np.stack([one.passes[epochs][name] for epochs in shared]) for name in names}
+        | {"epochs": np.array(shared, np.int64)}
+        for one in found
+    ]
+    return evidence, tuple(shared)

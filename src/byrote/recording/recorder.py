@@ -1,0 +1,496 @@
+"""Recorder: byrote looks on while you train in a loop of your own."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from byrote.errors import BadInput
+from byrote.evidence.manifest import FILE
+from byrote.evidence.shards import write_bytes
+from byrote.folder import refuse_remains
+from byrote.probes.signals import signals
+from byrote.recording.journal import FOLDER, LARGE, Journal, Settings, locked
+from byrote.recording.merge import GIVEN, merged
+from byrote.recording.tally import UNLABELLED, Shown
+from byrote.run import Run
+from byrote.train.resources import logits_fit
+
+#: Logits of steps wait to be reduced together until they are so many numbers, or so many steps.
+WAITING_NUMBERS = 2**22
+WAITING_STEPS = 1024
+#: Presentations stay on the device until the epoch ends, or until they are so many.
+WAITING_PRESENTATIONS = 2**24
+
+#: `forward(model, batch)` gives ids, logits and targets of a batch of a clean pass.
+Forward = Callable[[nn.Module, Any], tuple[Any, Tensor, Any]]
+
+
+class Recorder:
+    """Takes note of every example that a training loop shows to its model, and makes a run of it.
+
+    The run has the measures and the report of any other. What a step saw (`observe`: in training mode, augmented,
+    before its update) and what a clean pass saw are different evidence and are never mixed. Several trainings on the
+    same examples make one run of several models: `model=0`, `model=1`, and so on. The processes of a distributed
+    training each have a recorder of the same arguments and the same folder; nothing is sent between them.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> recorder = Recorder(f"{folder}/mine", examples=3, epochs=1)
+        >>> recorder.observe([0, 2], torch.tensor([[2.0, 0.0], [0.0, 1.0]]), [0, 0])
+        >>> run = recorder.epoch_end()
+        >>> run.design.member
+        array([[1, 0, 1]], dtype=int8)
+        >>> run.measure("area_under_margin").values
+        array([-2., nan,  1.])
+
+    Args:
+        out: the run folder.
+        examples: how many training examples there are; ids are 0 to one below.
+        epochs: close by itself once so many epochs are over.
+        model: the number of this training among those of the run.
+        repeats: count every presentation. Otherwise an example counts once an epoch, by its first presentation, so
+            that what a distributed sampler shows twice to fill up counts once; pass it with samplers that draw with
+            replacement.
+        ids: the examples' names, in their order.
+        labels: the examples' labels; else those that come with `observe`.
+        class_names: in the order of the logits.
+        name: what to call the data.
+        resume_at: go on with a recording at the start of this epoch, counted from 0; what it holds of it and of later
+            ones is forgotten.
+        flush_seconds: an `epoch_end` so long after the last writes to disk.
+        rank, world: which process of how many; torch.distributed or its launcher knows them otherwise.
+
+    Raises:
+        BadInput: arguments that do not fit, or a folder that holds something else.
+    """
+
+    def __init__(
+        self,
+        out: str | Path,
+        *,
+        examples: int,
+        epochs: int | None = None,
+        model: int = 0,
+        repeats: bool = False,
+        ids: Sequence[str] | None = None,
+        labels: Sequence[int] | np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
+        name: str = "recorded",
+        resume_at: int | None = None,
+        flush_seconds: float | int = 60,
+        rank: int | None = None,
+        world: int | None = None,
+    ) -> None:
+        self.folder = Path(out)
+        self.rank, self.world = _process(rank, world)
+        for argument, value, least in (("examples", examples, 1), ("model", model, 0), ("epochs", epochs, 1)):
+            if value is not None and value < least:
+                raise BadInput(f"The {argument!r} argument of Recorder must be at least {least}. Got {value}.")
+        self.examples = examples
+        self.epochs_done = 0 if resume_at is None else resume_at
+        self.run: Run | None = None
+        self._last_epoch = epochs
+        self._classes = 0 if class_names is None else len(class_names)
+        self._labels = _labels(labels, examples)
+        if self._classes and self._labels.max() >= self._classes:
+            raise _beyond("label", int(self._labels.max()), self._classes)
+        self._flush_seconds = float(flush_seconds)
+        self._settings = Settings(
+            examples=examples,
+            world=self.world,
+            repeats=repeats,
+            name=name,
+            class_names=None if class_names is None else tuple(map(str, class_names)),
+        )
+        self._journal = Journal(self.folder, model)
+        self._begin(ids, labels, resume_at)
+        self._step = self._steps_before()
+        self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._reduced: list[tuple[Tensor, Tensor, Tensor, Tensor, np.ndarray]] = []
+        self._numbers = self._presentations = 0
+        self._shown: list[Shown] = []
+        self._closed = False
+        self._in_epoch = 0
+        self._flushed = time.monotonic()
+
+    def __repr__(self) -> str:
+        return (
+            f"Recorder({str(self.folder)!r}: model {self._journal.model}, {self.examples} examples, "
+            f"{self.epochs_done} epochs done)"
+        )
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close, or keep what there is where the training failed."""
+        if kind is None:
+            self.close()
+        elif not self._closed:
+            self.flush()
+
+    @property
+    def open(self) -> bool:
+        """Whether it still takes note."""
+        return not self._closed
+
+    def observe(self, ids: Any, logits: Tensor, targets: Any) -> None:
+        """Take note of a forward pass of the training: `ids[batch]`, `logits[batch, class]`, `targets[batch]`.
+
+        Call it for every batch that the loss is taken of, with gradient accumulation too. Nothing waits for a GPU:
+        logits are copied there and reduced to losses and margins in float32 later on. Labels and values that only the
+        device knows are checked when they come to the host, at the latest at `epoch_end`.
+
+        Raises:
+            BadInput: shapes, ids or targets that do not fit; values that are not finite.
+        """
+        self._refuse_closed("observe")
+        ids, targets = _indices("ids", ids), _indices("targets", targets)
+        self._check_shapes(ids, logits, targets)
+        if ids.device.type == "cpu":
+            self._check_range("id", ids, self.examples)
+        if targets.device.type == "cpu":
+            self._check_range("target", targets, self._classes)
+        device = logits.device
+        self._waiting.append((_copied(ids, device), logits.detach().clone(), _copied(targets, device)))
+        self._step += 1
+        self._in_epoch += 1
+        self._numbers += logits.numel()
+        if self._numbers > WAITING_NUMBERS or len(self._waiting) >= WAITING_STEPS:
+            self._reduce()
+            if self._presentations > WAITING_PRESENTATIONS:
+                self._drain()
+
+    def epoch_end(self) -> Run | None:
+        """An epoch is over; the run, where it was the last one of `epochs` and every process is done.
+
+        Raises:
+            BadInput: see `observe`.
+        """
+        self._refuse_closed("epoch_end")
+        self._drain()
+        self._in_epoch = 0
+        self.epochs_done += 1
+        if self.epochs_done == self._last_epoch:
+            return self.close()
+        if time.monotonic() - self._flushed >= self._flush_seconds:
+            self.flush()
+        return None
+
+    def flush(self) -> None:
+        """Write what was seen to disk; a process that is killed loses what came after. Call it with own checkpoints.
+
+        Raises:
+            BadInput: see `observe`.
+        """
+        self._refuse_closed("flush")
+        self._drain()
+        shown, self._shown = Shown.joined([Shown.none(), *self._shown]), []
+        self._journal.write_shown(self.rank, shown, epochs=self.epochs_done, classes=self._classes)
+        self._flushed = time.monotonic()
+        if self.rank == 0 and self._journal.bytes() > LARGE:
+            with locked(self.folder):
+                self._journal.add_up(finished=False)
+
+    def close(self) -> Run | None:
+        """The training is over. The last process to say so makes the run and gets it; the others get None.
+
+        Raises:
+            BadInput: see `observe`; another model of the run is about other examples or classes.
+        """
+        if self._closed:
+            return self.run
+        self._drain()
+        if self._in_epoch:
+            self._in_epoch = 0
+            self.epochs_done += 1
+        self.flush()
+        with locked(self.folder):
+            self._journal.close(self.rank)
+            self._closed = True
+            if self._journal.complete():
+                self._journal.add_up(finished=True)
+                self.run = merged(self.folder, unfinished=False)
+        return self.run
+
+    @torch.no_grad()
+    def clean_pass(self, model: nn.Module, batches: Iterable[Any], *, forward: Forward | None = None) -> None:
+        """Ask the model about every example in evaluation mode, as it stands now, between two epochs.
+
+        A batch is (inputs, targets, ids), as a loader over `byrote.WithIds` gives it; for any other, `forward(model,
+        batch)` gives (ids, logits, targets). Leave out augmentation. Together the processes must show every example;
+        each may show all of them or its share, and copies count once. Which modules train, and the random states, are
+        afterwards as they were. Two passes or more after epochs make `trajectory`, one after the last `outputs`.
+
+        Raises:
+            BadInput: it is called within an epoch, or see `observe`.
+        """
+        self._refuse_closed("clean_pass")
+        if self._in_epoch:
+            raise BadInput(
+                f"clean_pass was called after {self._in_epoch} steps of epoch {self.epochs_done}.",
+                hint="call epoch_end() first.",
+            )
+        forward = forward or _forward
+        network = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
+        parts: list[dict[str, np.ndarray]] = []
+        with _evaluating(network):
+            for batch in batches:
+                given, logits, wanted = forward(network, batch)
+                ids, targets = _indices("ids", given), _indices("targets", wanted)
+                self._check_shapes(ids, logits, targets)
+                self._check_range("id", ids, self.examples)
+                self._check_range("target", targets, self._classes)
+                parts.append(self._answers(ids, logits, targets.to(logits.device, torch.int64)))
+        if not parts:
+            raise BadInput("The clean pass went over no batch.")
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        self._know(columns["example"], columns["label"])
+        first = np.unique(columns["example"], return_index=True)[1]
+        columns = {name: column[first] for name, column in columns.items()}
+        self._journal.write_clean(self.rank, columns, epochs=self.epochs_done, classes=self._classes)
+
+    def _answers(self, ids: Tensor, logits: Tensor, targets: Tensor) -> dict[str, np.ndarray]:
+        read = signals(logits, targets)._asdict()
+        answers = {name: values.cpu().numpy() for name, values in read.items()}
+        example, label = (values.cpu().numpy().astype(np.int32) for values in (ids, targets))
+        wrong = np.flatnonzero(~np.isfinite(answers["log_odds"]))
+        if len(wrong):
+            raise BadInput(f"The logits of example {example[wrong[0]]} in the clean pass are not finite.")
+        kept = {"logits": logits.float().cpu().numpy()} if logits_fit(1, self.examples, self._classes) else {}
+        prediction = logits.argmax(1).to(torch.int32).cpu().numpy()
+        return {"example": example, "label": label, **answers, "prediction": prediction, **kept}
+
+    @torch.no_grad()
+    def _reduce(self) -> None:
+        """Losses and margins of the steps that wait, on their device."""
+        if not self._waiting:
+            return
+        sizes = [len(ids) for ids, _, _ in self._waiting]
+        ids, logits, targets = (torch.cat([step[column] for step in self._waiting]) for column in range(3))
+        logits = logits.float()
+        label = targets.clamp(0, self._classes - 1)[:, None]  # a device would not survive a target out of range
+        margin = logits.gather(1, label).squeeze(1) - logits.scatter(1, label, -torch.inf).amax(1)
+        loss = F.cross_entropy(logits, label.squeeze(1), reduction="none")
+        steps = np.repeat(np.arange(self._step - len(sizes), self._step) + 1, sizes)
+        self._reduced.append((ids, targets, loss, margin, steps))
+        self._presentations += len(ids)
+        self._waiting, self._numbers = [], 0
+
+    def _drain(self) -> None:
+        """Bring what was reduced to the host, check it, and keep it for the next flush."""
+        self._reduce()
+        parts, self._reduced, self._presentations = self._reduced, [], 0
+        for ids, targets, loss, margin, steps in parts:
+            example, label = (values.cpu().numpy().astype(np.int64) for values in (ids, targets))
+            shown = Shown(
+                epoch=np.full(len(steps), self.epochs_done, np.int32),
+                step=steps.astype(np.int32),
+                example=example.astype(np.int32),
+                label=label.astype(np.int32),
+                loss=loss.cpu().numpy(),
+                logit_margin=margin.cpu().numpy(),
+            )
+            for what, values, size in (("id", example, self.examples), ("target", label, self._classes)):
+                beyond = np.flatnonzero((values < 0) | (values >= size))
+                if len(beyond):
+                    raise _beyond(what, int(values[beyond[0]]), size)
+            wrong = np.flatnonzero(~(np.isfinite(shown.loss) & np.isfinite(shown.logit_margin)))
+            if len(wrong):
+                raise BadInput(
+                    f"The logits of example {example[wrong[0]]} at step {steps[wrong[0]]} are not finite.",
+                    hint="the training diverged; a lower learning rate or clipped gradients may help.",
+                )
+            self._know(shown.example, shown.label)
+            self._shown.append(shown)
+
+    def _know(self, example: np.ndarray, label: np.ndarray) -> None:
+        """Hold labels against those that are known, and learn new ones."""
+        new = np.flatnonzero(self._labels[example] == UNLABELLED)[::-1]  # of several labels the first stays
+        self._labels[example[new]] = label[new]
+        other = np.flatnonzero(self._labels[example] != label)
+        if len(other):
+            one = example[other[0]]
+            raise BadInput(
+                f"Example {one} came with label {label[other[0]]}, and with label {self._labels[one]} before.",
+                hint="ids are positions in the dataset, not in the batch; byrote.WithIds(dataset) adds them to its "
+                "items.",
+            )
+
+    def _check_shapes(self, ids: Tensor, logits: Tensor, targets: Tensor) -> None:
+        batch = (len(ids),) if ids.ndim == 1 else None
+        if logits.ndim != 2 or targets.ndim != 1 or batch != (len(logits),) or batch != (len(targets),):
+            raise BadInput(
+                f"A recorder takes ids[batch], logits[batch, class] and targets[batch]. Got shapes {tuple(ids.shape)}, "
+                f"{tuple(logits.shape)} and {tuple(targets.shape)}.",
+                hint="for one logit of two classes, torch.stack([torch.zeros_like(logit), logit], 1); targets are "
+                "numbers of classes.",
+            )
+        if not logits.is_floating_point() or logits.shape[1] < 2:
+            raise BadInput(f"Logits must be floats for 2 classes or more. Got {logits.dtype} for {logits.shape[1]}.")
+        self._classes = self._classes or logits.shape[1]
+        if logits.shape[1] != self._classes:
+            raise BadInput(f"Logits must be for {self._classes} classes as before. Got {logits.shape[1]}.")
+
+    def _check_range(self, what: str, values: Tensor, size: int) -> None:
+        if len(values):
+            low, high = (int(end) for end in torch.aminmax(values))
+            if low < 0 or high >= size:
+                raise _beyond(what, low if low < 0 else high, size)
+
+    def _refuse_closed(self, what: str) -> None:
+        if self._closed:
+            raise BadInput(f"{what} was called on a recorder that is closed.")
+
+    def _begin(self, ids: Sequence[str] | None, labels: Any, resume_at: int | None) -> None:
+        """Take the place of this process in the folder."""
+        if ids is not None and (len(ids) != self.examples or len({*map(str, ids)}) < len(ids)):
+            raise BadInput(f"The 'ids' argument of Recorder must name {self.examples} different examples.")
+        if not (self.folder / FOLDER).exists():
+            if (self.folder / FILE).exists():
+                raise BadInput(
+                    f"The folder {str(self.folder)!r} already holds a run.", hint="give another folder, or remove it."
+                )
+            refuse_remains(self.folder)
+        model = self._journal.model
+        try:
+            if resume_at is not None:
+                self._journal.cut(resume_at, self.rank, self.world)
+            elif self._journal.settings_path(self.rank).exists():
+                raise BadInput(
+                    f"The folder {str(self.folder)!r} already holds a recording of model {model}.",
+                    hint=f"model={model + 1} for a further training, resume_at=… to go on with this one, or another "
+                    "folder.",
+                )
+            self._journal.begin(self.rank, self._settings)
+            if self.rank == 0 and (ids is not None or labels is not None):
+                columns: dict[str, Any] = {} if ids is None else {"example": list(map(str, ids))}
+                columns |= {} if labels is None else {"label": self._labels}
+                sink = pa.BufferOutputStream()
+                pq.write_table(pa.table(columns), sink)
+                write_bytes(self.folder / FOLDER / GIVEN, sink.getvalue().to_pybytes())
+        except OSError as error:
+            raise BadInput(
+                f"The run folder {str(self.folder)!r} cannot be made: {error.strerror or error}.",
+                hint="give another folder.",
+            ) from error
+
+    def _steps_before(self) -> int:
+        """The last step that an earlier process of this rank wrote; labels that it saw are known again."""
+        last = 0
+        added = self._journal.added()
+        if added is not None:
+            seen = np.flatnonzero(added.label != UNLABELLED)
+            self._know(seen, added.label[seen])
+        for path in self._journal.shown_paths(self.rank):
+            shown, _ = self._journal.shown(path)
+            self._know(shown.example, shown.label)
+            last = max([last, *shown.step[-1:].tolist()])
+        return last
+
+
+def recover(folder: str | Path) -> Run:
+    """A run of what was on disk when a training was killed, models that were not closed included.
+
+    Its notes say how far they came.
+
+    Raises:
+        BadInput: nothing was recorded there.
+    """
+    with locked(Path(folder)):
+        run = merged(Path(folder), unfinished=True)
+    if run is None:
+        raise BadInput(f"The folder {str(folder)!r} holds no recording.")
+    return run
+
+
+def _process(rank: int | None, world: int | None) -> tuple[int, int]:
+    """Which process this is of how many: as told, as torch.distributed knows, or as its launcher said."""
+    if rank is None and world is None:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return torch.distributed.get_rank(), torch.distributed.get_world_size()
+        if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
+            return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        return 0, 1
+    if rank is None or world is None or not 0 <= rank < world:
+        raise BadInput(
+            f"The 'rank' and 'world' arguments of Recorder must name a process of so many. Got {rank} and {world}."
+        )
+    return rank, world
+
+
+def _labels(labels: Sequence[int] | np.ndarray | None, examples: int) -> np.ndarray:
+    if labels is None:
+        return np.full(examples, UNLABELLED, np.int32)
+    given = np.asarray(labels)
+    if given.shape != (examples,) or given.dtype.kind not in "iu" or given.min(initial=0) < 0:
+        raise BadInput(
+            f"The 'labels' argument of Recorder must be {examples} numbers of classes. Got {given.dtype}{given.shape}."
+        )
+    return given.astype(np.int32)
+
+
+def _indices(name: str, values: Any) -> Tensor:
+    try:
+        found = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BadInput(
+            f"The {name!r} of a batch must be whole numbers. Got {values!r:.80}.",
+            hint="byrote.WithIds(dataset) adds positions to its items; names go into Recorder(ids=…).",
+        ) from error
+    if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
+        raise BadInput(f"The {name!r} of a batch must be whole numbers. Got {found.dtype}.")
+    return found.detach()
+
+
+def _copied(values: Tensor, device: torch.device) -> Tensor:
+    """A copy that no later write reaches; without waiting, where it goes to a GPU."""
+    return values.to(device, torch.int64, copy=True, non_blocking=device.type == "cuda")
+
+
+def _beyond(what: str, value: int, size: int) -> BadInput:
+    hint = "examples=len(dataset)." if what == "id" else "targets are numbers of classes, and none may be left out."
+    return BadInput(f"Every {what} must lie in [0, {size}). Got {value}.", hint=hint)
+
+
+def _forward(model: nn.Module, batch: Any) -> tuple[Any, Tensor, Any]:
+    if not isinstance(batch, (tuple, list)) or len(batch) != 3:
+        raise BadInput(
+            f"A batch of a clean pass must be (inputs, targets, ids). Got a {type(batch).__name__!r}.",
+            hint="load byrote.WithIds(dataset), or pass forward=….",
+        )
+    inputs, targets, ids = batch
+    place = next(model.parameters(), None)
+    return ids, model(inputs if place is None else inputs.to(place.device)), targets
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside; outside, modules and random states are as if nothing had been."""
+    training = [(module, module.training) for module in model.modules()]
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's own
+    used = sorted({weight.device.index or 0 for weight in model.parameters() if weight.device.type == "cuda"})
+    with torch.random.fork_rng(devices=used):
+        model.eval()
+        try:
+            yield
+        finally:
+            for module, was in training:
+                module.training = was
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002

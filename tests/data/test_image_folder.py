@@ -1,0 +1,157 @@
+import io
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from byrote.data.image_folder import from_image_folder
+from byrote.errors import BadInput, ByroteError
+
+
+def picture(seed=0, sides=(5, 6), mode="L"):
+    rng = np.random.default_rng(seed)
+    shape = sides if mode == "L" else (*sides, 3)
+    image = Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8))
+    return image if mode in ("L", "RGB") else image.convert(mode)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "pets"
+    for seed in range(20):
+        place = root / ("cat", "dog")[seed % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        picture(seed).save(place / f"{seed}.png")
+    return root
+
+
+def refusal(folder, **options):
+    with pytest.raises(BadInput) as caught:
+        from_image_folder(folder, **options)
+    return str(caught.value)
+
+
+def test_what_a_folder_becomes(folder):
+    made = from_image_folder(str(folder))
+    data = made.training
+    assert (data.name, data.class_names, data.inputs.shape[1:]) == ("pets", ("cat", "dog"), (1, 5, 6))
+    assert (len(data), len(made.heldout)) == (16, 4)
+    assert data.display.kind == "image"
+    kind, file = data.ids[0].split("/")
+    assert data.class_names[data.targets[0]] == kind
+    np.testing.assert_allclose(data.inputs[0, 0] * 255, np.asarray(picture(int(file.removesuffix(".png")))), atol=1e-4)
+    assert made.notes == ()
+
+
+def test_subfolders_hidden_and_other_files(folder):
+    (folder / "cat" / "more").mkdir()
+    picture(50).save(folder / "cat" / "more" / "50.JPG")
+    (folder / "cat" / ".DS_Store").write_text("x")
+    (folder / ".hidden").mkdir()
+    (folder / "dog" / "readme.txt").write_text("x")
+    made = from_image_folder(folder, heldout=0.0)
+    assert "cat/more/50.JPG" in made.training.ids
+    assert made.notes[0] == "1 file is no image by its name and left out: 'dog/readme.txt'."
+
+
+def test_links_to_folders_are_not_followed(folder, tmp_path):
+    os.symlink(tmp_path, folder / "cat" / "loop")
+    assert len(from_image_folder(folder, heldout=0.0).training) == 20
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "RGBA", "CMYK"])
+def test_one_coloured_image_gives_all_three_channels(folder, mode):
+    picture(99, mode=mode).save(folder / "cat" / "99.tif")
+    data = from_image_folder(folder, heldout=0.0).training
+    assert data.inputs.shape[1:] == (3, 5, 6)
+    grey = data.inputs[list(data.ids).index("dog/1.png")]
+    np.testing.assert_array_equal(grey[0], grey[2])
+
+
+def test_turned_cameras(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(7, (6, 5)).save(folder / "dog" / "7.png", exif=exif)
+    data = from_image_folder(folder, heldout=0.0).training
+    row = list(data.ids).index("dog/7.png")
+    np.testing.assert_allclose(data.inputs[row, 0] * 255, np.rot90(np.asarray(picture(7, (6, 5))), -1), atol=1e-4)
+
+
+def test_sizes_that_differ(folder):
+    picture(3, (8, 9), "RGB").save(folder / "dog" / "3.png")
+    said = refusal(folder)
+    assert "its images have 2 sizes; most are 6 × 5, 'dog/3.png' is 9 × 8" in said
+    assert "--size 32" in said
+    data = from_image_folder(folder, size=7, heldout=0.0).training
+    assert data.inputs.shape == (20, 3, 7, 7)
+    assert 0 <= data.inputs.min() < data.inputs.max() <= 1
+
+
+def test_damaged_files_are_named_together(folder):
+    (folder / "cat" / "0.png").write_bytes(b"no image")
+    whole = (folder / "dog" / "1.png").read_bytes()
+    (folder / "dog" / "1.png").write_bytes(whole[: len(whole) - 30])
+    said = refusal(folder)
+    assert "2 images cannot be decoded" in said
+    assert "'cat/0.png': no image that is known" in said
+    assert "'dog/1.png': " in said
+
+
+def test_an_image_that_promises_too_much_is_not_unpacked(folder):
+    stream = io.BytesIO()
+    Image.new("1", (40_000, 40_000)).save(stream, "PNG")
+    (folder / "cat" / "0.png").write_bytes(stream.getvalue())
+    assert "'cat/0.png': " in refusal(folder)
+
+
+def test_what_is_refused(folder, tmp_path):
+    assert "There is no folder" in refusal(tmp_path / "none")
+    assert "two or more classes. Got 'pets'" in refusal(tmp_path)
+    assert "'size' argument must be pixels from 4" in refusal(folder, size=3)
+    for name in ("a", "b"):
+        (tmp_path / "empty" / name).mkdir(parents=True)
+    assert "holds no image" in refusal(tmp_path / "empty")
+
+
+def test_a_folder_that_is_split_already(folder, tmp_path):
+    root = tmp_path / "split"
+    for part in ("train", "test", "val"):
+        for name in ("cat", "dog"):
+            (root / part / name).mkdir(parents=True)
+            for seed in range(3):
+                picture(seed).save(root / part / name / f"{seed}.png")
+    made = from_image_folder(root)
+    assert (len(made.training), len(made.heldout)) == (6, 6)
+    assert made.training.ids[0] == "train/cat/0.png"
+    assert made.heldout.class_names == made.training.class_names
+    assert made.notes == ("The folder 'val' is left out, for 'test' is held out.",)
+
+
+def test_names_cannot_act(folder):
+    name = "\x1b[2J\u202e<img src=x>"
+    (folder / "dog").rename(folder / name)
+    (folder / name / "1.png").rename(folder / name / "=cmd()\n.png")
+    data = from_image_folder(folder, heldout=0.0).training
+    for text in (*data.ids, *data.class_names):
+        assert str(text).isprintable()
+    (folder / name / "3.png").write_bytes(b"x")
+    assert "\x1b" not in refusal(folder)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"]), st.data())
+def test_any_damage_gives_our_own_error(folder, kind, data):
+    stream = io.BytesIO()
+    picture(1, mode="RGB").save(stream, kind)
+    content = bytearray(stream.getvalue())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    (folder / "dog" / "1.png").write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        made = from_image_folder(folder)
+    except ByroteError:
+        return
+    assert np.isfinite(made.training.inputs).all()

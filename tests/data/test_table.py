@@ -1,0 +1,207 @@
+import contextlib
+import gzip
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from byrote.data.table import from_table, read_rows, rows_said
+from byrote.errors import BadInput, ByroteError
+
+ROWS = 40
+
+
+@pytest.fixture
+def frame():
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 2, ROWS)
+    return {
+        "key": [f"{i:03d}" for i in range(ROWS)],
+        "person": [f"p{i % 10}" for i in range(ROWS)],
+        "length": [None if i == 3 else float(x) for i, x in enumerate(rng.normal(size=ROWS) + kind)],
+        "colour": [["red", "green, dark", None][i % 3] for i in range(ROWS)],
+        "kind": [["cat", "dog"][k] for k in kind],
+    }
+
+
+def written(path, frame, delimiter=","):
+    def cell(value):
+        return "" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
+
+    lines = [delimiter.join(frame), *(delimiter.join(map(cell, row)) for row in zip(*frame.values(), strict=True))]
+    text = "\n".join(lines) + "\n"
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def refusal(path, **columns):
+    with pytest.raises(BadInput) as caught:
+        from_table(path, **({"target": "kind"} | columns))
+    return str(caught.value)
+
+
+def table_of(tmp_path, text):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("t.csv", ","), ("t.csv", ";"), ("t.tsv", "\t"), ("T.CSV.gz", ",")])
+def test_text_and_parquet_give_the_same_data(tmp_path, frame, name, delimiter):
+    pq.write_table(pa.table(frame), tmp_path / "t.parquet")
+    columns = {"target": "kind", "group": "person", "id": "key"}
+    one = from_table(written(tmp_path / name, frame, delimiter), **columns)
+    other = from_table(tmp_path / "t.parquet", **columns)
+    assert one.training.fingerprint() == other.training.fingerprint()
+    assert one.heldout.fingerprint() == other.heldout.fingerprint()
+    assert one.encoding == other.encoding
+
+
+def test_what_a_table_becomes(tmp_path, frame):
+    made = from_table(written(tmp_path / "animals.csv", frame), target="kind", group="person", id="key")
+    names = ("length", "length is missing", "colour = green, dark", "colour = red", "colour = (missing)")
+    assert made.training.display.feature_names == names
+    assert made.training.class_names == ("cat", "dog")
+    assert made.training.name == "animals"
+    assert made.heldout.name == "animals-held-out"
+    assert len(made.training) + len(made.heldout) == ROWS
+    assert not set(made.training.groups) & set(made.heldout.groups)
+    assert set(made.training.ids) | set(made.heldout.ids) == set(frame["key"])  # 007 stays 007
+    row = int(made.training.ids[0])
+    assert made.training.class_names[made.training.targets[0]] == frame["kind"][row]
+
+
+def test_rows_are_numbered_and_classes_in_the_order_of_their_values(tmp_path):
+    path = table_of(tmp_path, "x,y\n" + "".join(f"{i % 7},{[10, 9, 2][i % 3]}\n" for i in range(30)))
+    made = from_table(path, target="y", heldout=0.0)
+    assert made.training.class_names == ("2", "9", "10")
+    assert made.training.ids[1] == "t-0001"
+    assert made.heldout is None
+
+
+def test_truth_values_dates_decimal_commas_and_question_marks(tmp_path):
+    lines = [
+        f"{1 + i % 5},5;{'?' if i % 5 == 2 else i % 4};{i % 2 == 0};2024-01-0{1 + i % 9};{'ab'[i % 2]}"
+        for i in range(30)
+    ]
+    path = table_of(tmp_path, "size;count;is;day;y\n" + "\n".join(lines))
+    made = from_table(path, target="y")
+    assert made.training.display.feature_names == ("size", "count", "count is missing", "is")
+    assert any("'day' is left out: it holds dates" in note for note in made.notes)
+
+
+def test_line_breaks_in_cells_and_a_byte_order_mark(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"\xef\xbb\xbfx,y\r\n" + b'1,"a\nb"\r\n2,c\r\n' * 6)
+    assert from_table(path, target="y", heldout=0.0).training.class_names == ("a\\nb", "c")
+
+
+def test_what_is_refused(tmp_path, frame):
+    path = written(tmp_path / "t.csv", frame)
+    assert "no column 'sort' for the target. Hint: its columns are 'colour', 'key'" in refusal(path, target="sort")
+    assert "cannot be the target and the group at once" in refusal(path, group="kind")
+    assert "ids must be unique, but 10 are repeated" in refusal(path, id="person")
+    assert "the column 'colour' is empty in 13 rows (rows 3, 6, 9, 12, 15, …, counted from 1)" in refusal(
+        path, id="colour"
+    )
+    assert "holds numbers that are no classes" in refusal(table_of(tmp_path, "x,y\n1,.5\n2,.25\n"), target="y")
+    assert "13 rows have no class in the column 'colour'" in refusal(written(path, frame), target="colour")
+    assert "There is no file" in refusal(tmp_path / "none.csv")
+    assert "is no table by its name" in refusal(tmp_path / "t.xlsx")
+    assert "different names. Got 'x' more than once" in refusal(table_of(tmp_path, "x,x\n1,2\n"))
+    assert "has no rows" in refusal(table_of(tmp_path, "x,kind\n"))
+    assert "Row #3: Expected 2 columns" in refusal(table_of(tmp_path, "x,kind\n1,a\n1\n"))
+    assert "no column to learn from beside 'kind'" in refusal(table_of(tmp_path, "x,kind\n" + "1,a\n1,b\n" * 5))
+    assert "infinite numbers (row 1, counted" in refusal(table_of(tmp_path, "x,kind\n" + "inf,a\n2,b\n3,b\n4,a\n"))
+
+
+def test_latin_letters_are_told_how_to_mend(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("x,kind\n1,süß\n".encode("latin-1"))
+    assert "save it as CSV UTF-8" in refusal(path)
+
+
+def test_names_and_texts_cannot_act(tmp_path):
+    hostile = "\x1b[2J\u202egnp"
+    rows = "".join(f'{i},"{hostile}{i}",{"=cmd()" if i % 2 else hostile}\n' for i in range(20))
+    path = table_of(tmp_path, f"{hostile},../../etc,y\n{rows}")
+    made = from_table(path, target="y", id="../../etc")
+    data = made.training
+    for text in (*data.ids, *data.class_names, *data.display.feature_names, *made.notes, repr(data)):
+        assert str(text).isprintable()
+    for name, cell in data.display.cells(data.inputs[0]):
+        assert name.isprintable()
+        assert cell.isprintable()
+
+
+def test_rows_said():
+    assert rows_said([2]) == "row 3, counted from 1"
+    assert rows_said(range(9)) == "rows 1, 2, 3, 4, 5, …, counted from 1"
+
+
+FUZZ = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BITS = st.sampled_from(
+    [b",", b"\n", b'"', b"a", b"b", b"1", b"-1e400", b"\x00", b"\xff", b";", b"\r", "ü".encode(), b"nan"]
+)
+
+
+@FUZZ
+@given(st.lists(BITS, max_size=60).map(b"".join) | st.binary(max_size=80))
+def test_any_text_gives_a_dataset_or_our_own_error(tmp_path, content):
+    path = tmp_path / "fuzz.csv"
+    path.write_bytes(content)
+    try:
+        names = read_rows(path).column_names
+        made = from_table(path, target=names[-1], id=names[0] if len(names) > 2 else None)
+    except ByroteError:
+        return
+    assert np.isfinite(made.training.inputs).all()
+
+
+@FUZZ
+@given(st.data())
+def test_any_damage_to_parquet_gives_our_own_error(tmp_path, frame, data):
+    path = tmp_path / "fuzz.parquet"
+    pq.write_table(pa.table(frame), path)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(len(content) // 2, len(content)))])
+    with contextlib.suppress(ByroteError):
+        from_table(path, target="kind", group="person", id="key")
+
+
+VALUES = st.sampled_from(
+    [
+        pa.array([1, 2, None, 4] * 3, pa.uint64()),
+        pa.array([[1], None, [2, 3], []] * 3),
+        pa.array([{"a": 1}, None, {"a": 2}, {"a": 3}] * 3),
+        pa.array([b"a", b"\xff", None, b""] * 3),
+        pa.array(["a", "", None, " "] * 3, pa.string_view()),
+        pa.array(["a", "b", None, "c"] * 3).dictionary_encode(),
+        pa.nulls(12),
+        pa.array([0, 1, None, 2**40] * 3, pa.duration("s")),
+        pa.array([0, 1, None, 86399] * 3, pa.time32("s")),
+        pa.array([True, None, False, True] * 3),
+        pa.array([1.5, float("nan"), None, 1e300] * 3),
+        pa.array(["x", "y", "x", "y"] * 3),
+        pa.array([0, 1, 1, 2] * 3, pa.int8()),
+    ]
+)
+
+
+@FUZZ
+@given(st.lists(VALUES, min_size=2, max_size=4), st.booleans(), st.booleans())
+def test_columns_of_every_type_in_every_part(tmp_path, columns, group, named):
+    path = tmp_path / "types.parquet"
+    names = [f"c{i}" for i in range(len(columns))]
+    pq.write_table(pa.table(dict(zip(names, columns, strict=True))), path)
+    parts = {"group": "c1" if group else None, "id": "c1" if named and not group else None}
+    try:
+        made = from_table(path, target="c0", **parts)
+    except ByroteError:
+        return
+    assert np.isfinite(made.training.inputs).all()

@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from byrote.errors import BadInput
+from byrote.measures.discoverable_extraction import (
+    discoverable_extraction,
+    discoverable_extraction_by_copies,
+    discoverable_extraction_generated,
+    discoverable_extraction_margin,
+    discoverable_extraction_per_tenfold,
+)
+from measures.documents import random_documents, spans
+from measures.evidence import slow_member_mean
+
+
+def slow(hit: np.ndarray, span: slice, prefix: int, suffix: int, stride: int, scored: np.ndarray) -> float:
+    """The share of a document's windows of which every suffix token is hit, in a loop; NaN without one."""
+    found = []
+    start = span.start + prefix
+    while start + suffix <= span.stop:
+        if all(scored[t] for t in range(start, start + suffix)):
+            found.append(all(hit[t] for t in range(start, start + suffix)))
+        if not stride:
+            break
+        start += stride
+    return sum(found) / len(found) if found else float("nan")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 4), st.integers(1, 4), st.integers(0, 3))
+def test_equals_a_slow_loop(seed, prefix, suffix, stride):
+    hit, offsets, scored, member = random_documents(seed)
+    found = discoverable_extraction(hit, offsets, scored, member, prefix=prefix, suffix=suffix, stride=stride)
+    expected = slow_member_mean(lambda k, i: slow(hit[k], spans(offsets)[i], prefix, suffix, stride, scored), member)
+    np.testing.assert_allclose(found.values, expected)
+
+
+def test_the_other_side_is_what_models_that_never_saw_it_extract():
+    hit = np.array([[False, True], [False, False], [False, True]])
+    member, scored = np.array([[1], [0], [0]], np.int8), np.array([False, True])
+    null = discoverable_extraction(hit, np.array([0, 2]), scored, member, prefix=1, suffix=1, side=0)
+    assert null.values == [0.5]
+    assert null.counts["nonmembers"] == [2]
+    with pytest.raises(BadInput, match="Got 2"):
+        discoverable_extraction(hit, np.array([0, 2]), scored, member, side=2)
+
+
+def test_a_table_of_known_hits_is_extracted_at_the_rate_of_all_right():
+    """Each of 3 tokens is right with probability .8, independently: .8^3 of the suffixes."""
+    rng = np.random.default_rng(0)
+    hit, examples = rng.random((20, 5 * 2000)) < 0.8, 2000
+    offsets, member = np.arange(0, 5 * examples + 1, 5), np.ones((20, examples), np.int8)
+    found = discoverable_extraction(hit, offsets, np.ones(5 * examples, bool), member, prefix=2, suffix=3)
+    assert found.values.mean() == pytest.approx(0.8**3, abs=0.01)
+    covered = (found.low <= 0.8**3) & (found.high >= 0.8**3)
+    assert covered.mean() > 0.93
+
+
+def test_too_short_and_unseen_documents_are_undefined_with_their_reasons():
+    hit, scored = np.array([[False, True, True, False, True]]), np.array([False, True, True, False, True])
+    found = discoverable_extraction(hit, np.array([0, 3, 5]), scored, np.array([[0, 1]], np.int8), prefix=1, suffix=2)
+    assert [found.reason(row) for row in (0, 1)] == [
+        "a member of no model",
+        "it has no 1 and then 2 tokens with predictions",
+    ]
+    assert np.isnan(discoverable_extraction(hit, np.array([0, 3, 5]), scored, np.ones((1, 2), np.int8), prefix=0,
+                                            suffix=2).values).all()  # fmt: skip
+
+
+def test_the_error_of_a_single_model_is_unknown():
+    found = discoverable_extraction(
+        np.array([[False, True]]), np.array([0, 2]), np.array([False, True]), np.ones((1, 1), np.int8), prefix=1,
+        suffix=1,
+    )  # fmt: skip
+    assert found.values == [1.0]
+    assert np.isnan(found.stderr).all()
+
+
+@pytest.mark.parametrize(("name", "value"), [("prefix", -1), ("suffix", 0), ("stride", -2)])
+def test_impossible_lengths_are_refused(name, value):
+    hit, offsets, scored, member = random_documents(1)
+    with pytest.raises(BadInput, match=f"{name!r}.*Got {value}"):
+        discoverable_extraction(hit, offsets, scored, member, **{name: value})
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_margin_is_positive_where_all_is_hit(seed):
+    _, offsets, scored, member = random_documents(seed, models=1)
+    margin = np.where(scored, np.random.default_rng(seed).normal(0.7, 1, len(scored)), np.nan)[None]
+    sizes = {"prefix": 1, "suffix": 2}
+    least = discoverable_extraction_margin(margin, offsets, scored, member, **sizes).values
+    hits = discoverable_extraction(margin > 0, offsets, scored, member, **sizes).values
+    np.testing.assert_array_equal(np.isnan(least), np.isnan(hits))
+    np.testing.assert_array_equal(least[~np.isnan(least)] > 0, hits[~np.isnan(hits)] == 1)
+
+
+def test_generated_continuations_count_where_every_token_is_right():
+    said = np.array([[[1, 2], [3, 4]], [[1, 9], [3, 4]]], np.int32)
+    found = discoverable_extraction_generated(said, np.array([[1, 2], [-1, -1]], np.int32), np.ones((2, 2), np.int8))
+    np.testing.assert_array_equal(found.values, [0.5, np.nan])
+    assert found.reason(1) == "it is shorter than prefix and suffix"
+
+
+def repeated(rng: np.random.Generator, *, chance, models: int = 6, different: int = 40):
+    """Documents with 1, 2, 4 and 8 copies; each model extracts a text with the chance of its number of copies."""
+    times = np.resize([1, 2, 4, 8], different)
+    text = np.repeat(np.arange(different), times)
+    token = np.stack([text, text + different], axis=1).ravel().astype(np.int32)
+    right = rng.random((models, different)) < chance(times)
+    hit = np.stack([np.zeros((models, len(text)), bool), right[:, text]], axis=2).reshape(models, -1)
+    return hit, token, np.arange(0, len(token) + 1, 2), np.arange(len(token)) % 2 == 1, times, text
+
+
+def test_shares_by_copies_are_those_of_the_documents():
+    hit, token, offsets, scored, times, text = repeated(np.random.default_rng(0), chance=lambda c: c / 10)
+    member = np.ones((6, len(text)), np.int8)
+    member[3:] = 0
+    curve = discoverable_extraction_by_copies(hit, token, offsets, scored, member, prefix=1, suffix=1)
+    np.testing.assert_array_equal(curve.at, [1, 2, 4, 8])
+    for line, models in enumerate((slice(0, 3), slice(3, 6))):
+        slow_shares = [hit[models, 1::2][:, times[text] == c].mean() for c in (1, 2, 4, 8)]
+        np.testing.assert_allclose(curve.values[line], slow_shares)
+    assert ((curve.low <= curve.values) & (curve.values <= curve.high)).all()
+
+
+def test_documents_with_copies_of_unknown_membership_do_not_count():
+    hit, token = np.array([[False, True, False, True]]), np.array([1, 2, 1, 2], np.int32)
+    curve = discoverable_extraction_by_copies(
+        hit, token, np.array([0, 2, 4]), ~(np.arange(4) % 2 == 0), np.array([[1, -1]], np.int8), prefix=1, suffix=1
+    )
+    assert np.isnan(curve.values).all()
+
+
+def test_growth_per_tenfold_is_covered_by_its_interval():
+    """Chance .1 + .4 log10 copies, one answer a text and model: the slope is .4; copies answer alike."""
+    covered = []
+    for seed in range(60):
+        hit, token, offsets, scored, _, text = repeated(
+            np.random.default_rng(seed), chance=lambda c: 0.1 + 0.4 * np.log10(c)
+        )
+        member = np.ones((6, len(text)), np.int8)
+        fit = discoverable_extraction_per_tenfold(hit, token, offsets, scored, member, prefix=1, suffix=1)
+        covered.append(fit.low <= 0.4 <= fit.high)
+    assert np.mean(covered) >= 0.9
+
+
+def test_growth_needs_different_numbers_of_copies():
+    hit, offsets, scored, member = random_documents(1)
+    token = np.arange(len(scored), dtype=np.int32)
+    found = discoverable_extraction_per_tenfold(hit, token, offsets, scored, member, prefix=1, suffix=1)
+    assert np.isnan(found.value)
+    assert "as many copies" in found.reason

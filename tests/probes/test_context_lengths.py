@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+import torch
+from trained import trained
+
+from byrote.errors import BadInput
+from byrote.probes import context_lengths, tokens
+from byrote.stats.log_linear import log_linear
+from documents import Bigrams, Summing, letters, numbers
+
+
+@pytest.mark.parametrize("bos", [None, 0])
+def test_equals_a_slow_loop(bos):
+    rng = np.random.default_rng(1)
+    corpus = letters(["".join(rng.choice(list("ab"), int(n))) for n in rng.integers(4, 12, 40)]).replace(bos=bos)
+    torch.manual_seed(2)
+    network = Summing(27)
+    with torch.no_grad():
+        network.head.bias[1:3] += 4  # a and b are in question, nothing else
+    read = context_lengths.signals(network, corpus, context=16, lengths=(1, 2, 5), suffix=2)
+    np.testing.assert_array_equal(read["asked"], corpus.lengths >= 7)
+    for row, length in enumerate((1, 2, 5)):
+        for index in range(40):
+            document, right = corpus.document(index).tolist(), bool(read["asked"][index])
+            for place in (5, 6) if right else ():
+                before = ([] if bos is None else [bos]) + document[5 - length : place]
+                right &= network(torch.tensor([before]))[0, -1].argmax().item() == document[place]
+            assert read["hit"][row, index] == right
+    assert 0 < read["hit"].mean() < 1
+
+
+def test_a_table_needs_no_more_than_one_token():
+    table = Bigrams(5)
+    with torch.no_grad():
+        table.table.copy_(torch.eye(5).roll(1, 1))
+    hit = context_lengths.signals(
+        table, numbers([[0, 1, 2, 3, 4], [0, 2, 2, 3, 1]], 5), context=9, lengths=(1, 3), suffix=2
+    )["hit"]
+    np.testing.assert_array_equal(hit, [[True, False], [True, False]])
+
+
+def test_a_trained_gpt_needs_context_and_the_fit_says_how_much():
+    network, corpus, member = trained()
+    lengths = (1, 2, 4, 8, 16)
+    hit = context_lengths.signals(network, corpus, context=64, lengths=lengths, suffix=8)["hit"][:, member[0] == 1]
+    whole = tokens.signals(network, corpus, context=64)["hit"].reshape(32, 24)[:16, 16:].all(1)
+    np.testing.assert_array_equal(hit[-1], whole)
+    documents = np.tile(np.arange(16), len(lengths))
+    fit = log_linear(hit.ravel(), {"context": np.repeat(lengths, 16)}, [documents])
+    assert fit.low[1] > 0.1
+
+
+@pytest.mark.parametrize(("lengths", "suffix", "said"), [((0,), 2, "at least 1"), ((4,), 9, "context of 8")])
+def test_impossible_lengths_are_refused(lengths, suffix, said):
+    with pytest.raises(BadInput, match=said):
+        context_lengths.signals(Bigrams(5), numbers([[1]], 5), context=8, lengths=lengths, suffix=suffix)

@@ -1,0 +1,176 @@
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader
+
+import byrote
+from byrote.errors import BadInput
+from two_processes import two_processes
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    transformers = pytest.importorskip("transformers", reason="needs the extra transformers")
+    pytest.importorskip("accelerate", reason="needs the extra transformers")
+    from byrote.recording.transformers import RecorderCallback
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' and its callers'
+EXAMPLES = 14
+
+
+class Net(torch.nn.Module):
+    """Takes what a model of transformers takes, and nothing else."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(2, 3)
+        self.config = transformers.PretrainedConfig()
+        self.seen = []
+
+    def forward(self, x, labels=None):
+        logits = self.net(x)
+        if self.training:
+            self.seen.append((x.clone(), logits.detach().float()))
+        return {"loss": None if labels is None else F.cross_entropy(logits, labels), "logits": logits}
+
+
+def data():
+    generator = torch.Generator().manual_seed(0)
+    return byrote.WithIds([{"x": torch.randn(2, generator=generator), "labels": n % 3} for n in range(EXAMPLES)])
+
+
+def trainer(folder, model, *callbacks, dataset=None, eval_dataset=None, **options):
+    settings = {
+        "output_dir": str(folder / "out"),
+        "num_train_epochs": 3,
+        "per_device_train_batch_size": 4,
+        "remove_unused_columns": False,
+        "report_to": [],
+        "save_strategy": "no",
+        "disable_tqdm": True,
+        "use_cpu": True,
+        "dataloader_pin_memory": False,
+        **options,
+    }
+    return transformers.Trainer(
+        model=model,
+        args=transformers.TrainingArguments(**settings),
+        train_dataset=dataset or data(),
+        eval_dataset=eval_dataset,
+        callbacks=list(callbacks),
+    )
+
+
+def agrees(run, seen):
+    """Who was shown is told by the inputs themselves."""
+    inputs, loss = torch.stack([item["x"] for item in data()]), np.zeros(EXAMPLES)
+    for x, logits in seen:
+        for row, z in zip(x, logits, strict=True):
+            example = int((inputs - row).abs().sum(1).argmin())
+            loss[example] += F.cross_entropy(z, torch.tensor(example % 3)).item()
+    np.testing.assert_allclose(run.load("presentation.loss_sum", [0])[0], loss, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"gradient_accumulation_steps": 2}, {"label_smoothing_factor": 0.1}, {"bf16": True}],
+    ids=["plain", "accumulated", "smoothed", "bf16"],
+)
+def test_what_trainer_showed(tmp_path, options):
+    callback = RecorderCallback(tmp_path / "run", examples=EXAMPLES, labels=np.arange(EXAMPLES) % 3)
+    model = Net()
+    trainer(tmp_path, model, callback, **options).train()
+    run = callback.recorder.run
+    assert (run.load("presentation.presentations", [0]) == 3).all()
+    assert (run.labels == np.arange(EXAMPLES) % 3).all()
+    agrees(run, model.seen)
+
+
+def test_clean_passes(tmp_path):
+    callback = RecorderCallback(tmp_path / "run", examples=EXAMPLES, clean=DataLoader(data(), batch_size=5))
+    model = Net()
+    trainer(tmp_path, model, callback).train()
+    run = callback.recorder.run
+    assert run.manifest.checkpoints == (1, 2, 3)
+    with torch.no_grad():
+        exact = model.net.cpu()(torch.stack([item["x"] for item in data()]))
+    np.testing.assert_allclose(run.load("outputs.logits", [0])[0], exact, atol=1e-5)
+    assert len(model.seen) == 12
+
+
+def test_a_training_that_goes_on(tmp_path):
+    first, model = RecorderCallback(tmp_path / "run", examples=EXAMPLES), Net()
+    trainer(tmp_path, model, first, save_strategy="epoch", num_train_epochs=2).train()
+    second, more = RecorderCallback(tmp_path / "run", examples=EXAMPLES), Net()
+    trainer(tmp_path, more, second, num_train_epochs=3).train(
+        resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-8")
+    )
+    run = second.recorder.run
+    assert (run.load("presentation.presentations", [0]) == 3).all()
+    agrees(run, model.seen + more.seen)
+
+
+def test_a_column_of_a_hugging_face_dataset(tmp_path):
+    datasets = pytest.importorskip("datasets", reason="needs the extra huggingface")
+    items = [data()[n] for n in range(EXAMPLES)]
+    columns = {name: [item[name] for item in items] for name in items[0]}
+    columns["x"] = [row.tolist() for row in columns["x"]]
+    rows = datasets.Dataset.from_dict(columns).with_format("torch")
+    callback, model = RecorderCallback(tmp_path / "run", examples=EXAMPLES), Net()
+    trainer(tmp_path, model, callback, dataset=rows).train()
+    agrees(callback.recorder.run, model.seen)
+
+
+def test_what_cannot_be_recorded(tmp_path):
+    def refused(said, *, dataset=None, **options):
+        callback = RecorderCallback(tmp_path / said[:8], examples=EXAMPLES)
+        with pytest.raises(BadInput, match=said):
+            trainer(tmp_path, Net(), callback, dataset=dataset, **options).train()
+
+    refused("Trainer takes ids out", remove_unused_columns=True)
+    refused("A batch came without 'example_id'", dataset=data().dataset)
+    refused("Trainer keeps the labels from the model", label_smoothing_factor=0.1)
+
+
+def test_ids_are_taken_out_in_evaluation_too(tmp_path):
+    callback, model = RecorderCallback(tmp_path / "run", examples=EXAMPLES), Net()
+    trainer(tmp_path, model, callback, eval_dataset=data(), eval_strategy="epoch").train()
+    assert (callback.recorder.run.load("presentation.presentations", [0]) == 3).all()
+
+
+TRAINER = """
+import sys
+import warnings
+warnings.filterwarnings("ignore")
+import torch, transformers
+import byrote
+from byrote.recording.transformers import RecorderCallback
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(2, 3)
+        self.config = transformers.PretrainedConfig()
+
+    def forward(self, x, labels=None):
+        logits = self.net(x)
+        return {"loss": torch.nn.functional.cross_entropy(logits, labels), "logits": logits}
+
+dataset = byrote.WithIds([{"x": torch.ones(2) * n, "labels": n % 3} for n in range(13)])
+arguments = transformers.TrainingArguments(
+    sys.argv[1] + ".out", num_train_epochs=3, per_device_train_batch_size=4, remove_unused_columns=False, report_to=[],
+    save_strategy="no", disable_tqdm=True, use_cpu=True, dataloader_pin_memory=False,
+)
+callback = RecorderCallback(sys.argv[1], examples=13)
+transformers.Trainer(model=Net(), args=arguments, train_dataset=dataset, callbacks=[callback]).train()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_of_trainer(tmp_path):
+    two_processes(TRAINER, tmp_path / "run")
+    run = byrote.Run.open(tmp_path / "run")
+    assert (run.load("presentation.presentations", [0]) == 3).all()
+    assert "in the same epoch" in run.manifest.notes[0]
