@@ -43,6 +43,7 @@ bench: setup
 	$(THREADS) $(BIN)/python benchmarks/attacks.py
 	$(THREADS) $(BIN)/python benchmarks/label_errors.py
 	$(THREADS) $(BIN)/python benchmarks/triage.py
+	$(THREADS) $(BIN)/python benchmarks/corpus_index.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

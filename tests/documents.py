@@ -38,6 +38,16 @@ class LookUp:
         return Bigrams(classes)
 
 
+@dataclass(frozen=True)
+class Spoiled:
+    """The slot of a network that cannot be trained."""
+
+    def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module:
+        made = Bigrams(classes)
+        nn.init.constant_(made.table, torch.nan)
+        return made
+
+
 class Summing(nn.Module):
     """A causal network without attention: the logits of a token follow from the mean of those up to it."""
 

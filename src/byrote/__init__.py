@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from byrote.run import Run as Run
     from byrote.targeting import attack_target as attack_target
     from byrote.targeting import audit_target as audit_target
+    from byrote.tracing import trace as trace
     from byrote.triaging import triage as triage
 
 _HOMES = {
@@ -152,6 +153,7 @@ _HOMES = {
     "Run": "run",
     "attack_target": "targeting",
     "audit_target": "targeting",
+    "trace": "tracing",
     "triage": "triaging",
 }
 __all__ = sorted(_HOMES)

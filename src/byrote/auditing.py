@@ -24,7 +24,7 @@ from byrote.errors import BadInput, TooFewModels
 from byrote.evidence.manifest import FILE, Manifest, refuse_mismatch
 from byrote.evidence.shards import write_shard
 from byrote.evidence.store import Evidence
-from byrote.folder import dataset_facts, environment, hold, model_entries, now, refuse_remains, set_up
+from byrote.folder import dataset_facts, environment, hold, model_entries, now, refuse_remains, restore, set_up
 from byrote.probes.trajectory import log_spaced
 from byrote.progress import Silent, Terminal
 from byrote.recipes.algorithm import TrainingRecipe
@@ -169,6 +169,8 @@ def audit(
         if (folder / FILE).exists():
             manifest = Manifest.read(folder)
             refuse_mismatch(folder, manifest.identity, identity)
+            for name in restore(folder, design_so_far(manifest, design, goal, seed), dataset):
+                listener.say(f"{name} was missing or damaged; it is written again.")
             blocks, seconds = _blocks(manifest.executor), manifest.executor["seconds_a_model"]
         else:
             refuse_remains(folder)
@@ -248,6 +250,14 @@ def halves(
         )
     design = half_subset_pairs(examples, models, rng=np.random.default_rng([seed, 1]), groups=groups)
     return design.joined(full_data(examples, full)) if full else design
+
+
+def design_so_far(manifest: Manifest, design: Design, goal: Goal | None, seed: int) -> Design:
+    """The design of a run that is gone on with: until its goal it has the models that its manifest names."""
+    if goal is None:
+        return design
+    roles = [entry.role for entry in manifest.models]
+    return halves(design.examples, roles.count("reference"), roles.count("full"), seed)
 
 
 def seeds_of(seed: int, models: int) -> list[int]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from byrote.auditing import Progress, audit
 from byrote.changes.change import Change, Context, TrainedModel
-from byrote.changes.registry import CONTROLS
+from byrote.changes.registry import UNAIMED
 from byrote.data.dataset import Dataset
 from byrote.designs.design import Design
 from byrote.errors import BadInput, RunMismatch
@@ -137,8 +137,8 @@ def _nameless(facts: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _is_about_memorized(change: Change) -> bool:
-    """Whether a change looks at the examples to forget: those of recipes and plantings do not."""
-    return change.stage != "recipe" and not isinstance(change, CONTROLS)
+    """Whether a change looks at the examples to forget: those of recipes, plantings and deduplication do not."""
+    return change.stage != "recipe" and not isinstance(change, UNAIMED)
 
 
 def _takes_forget(change: Change) -> bool:

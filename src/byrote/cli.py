@@ -28,6 +28,7 @@ from byrote.commands.plan import Budget, Models, Stderr, plan
 from byrote.commands.risks import attack, attack_weights, bound_epsilon, forgetting, onion
 from byrote.commands.scores import calibrate, compare, triage
 from byrote.commands.terminal import RunFolder, Workers, err, out, print_table
+from byrote.commands.trace import trace
 from byrote.errors import BadInput, ByroteError
 
 if TYPE_CHECKING:
@@ -343,7 +344,7 @@ def doctor() -> None:
     print_table(["what", "found", "note"], [list(line) for line in examine()])
 
 
-for command in (plan, plant, compare, calibrate, triage, attack, onion, forgetting, check, verify, read, export):
+for command in (plan, plant, compare, calibrate, triage, attack, onion, forgetting, trace, check, verify, read, export):
     app.command()(command)
 
 

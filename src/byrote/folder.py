@@ -23,6 +23,7 @@ from byrote.designs.design import ROLES, Design
 from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.manifest import Manifest, ModelEntry
 from byrote.evidence.shards import write_bytes, write_shard
+from byrote.evidence.tables import CONTROLS, DESIGN, EXAMPLES, read_controls, read_design, read_examples
 
 
 def set_up(
@@ -39,13 +40,45 @@ def set_up(
 
     `contents` are digests of the inputs, where there are inputs to digest.
     """
+    _write_examples(folder, ids, labels, contents)
+    _write_controls(folder, controls)
+    _write_design(folder, design)
+    manifest.write(folder)
+
+
+def restore(folder: Path, design: Design, dataset: Dataset) -> tuple[str, ...]:
+    """Write those tables of a known run again that are missing or damaged, and name them."""
+
+    def examples() -> None:
+        _write_examples(folder, dataset.ids, dataset.targets, dataset.contents())
+
+    written = []
+    for name, read, write in (
+        (EXAMPLES, read_examples, examples),
+        (CONTROLS, read_controls, lambda: _write_controls(folder, dataset.controls)),
+        (DESIGN, read_design, lambda: _write_design(folder, design)),
+    ):
+        try:
+            read(folder)
+        except BadInput:
+            write()
+            written.append(name)
+    return tuple(written)
+
+
+def _write_examples(folder: Path, ids: np.ndarray, labels: np.ndarray, contents: np.ndarray | None) -> None:
     columns = {"example": ids.astype(object), "label": labels}
     if contents is not None:
         columns["content"] = contents.astype(object)
-    write_bytes(folder / "examples.parquet", _parquet(pa.table(columns)))
-    write_bytes(folder / "controls.parquet", _parquet(controls.to_table()))
-    write_shard(folder / "design.safetensors", design.tensors(), {"kind": "design"})
-    manifest.write(folder)
+    write_bytes(folder / EXAMPLES, _parquet(pa.table(columns)))
+
+
+def _write_controls(folder: Path, controls: Controls) -> None:
+    write_bytes(folder / CONTROLS, _parquet(controls.to_table()))
+
+
+def _write_design(folder: Path, design: Design) -> None:
+    write_shard(folder / DESIGN, design.tensors(), {"kind": "design"})
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -387,6 +387,11 @@ def _tokenized(
     whole = corpus if heldout is None else corpus.joined(heldout, corpus.name)
     if whole.is_tokenized:
         return whole, tokenizer
+    if corpus.is_tokenized or (heldout is not None and heldout.is_tokenized):
+        raise BadInput(
+            "Training and held-out documents must both be with tokens, by the same tokenizer, or both without.",
+            hint="leave the tokens out: corpus.replace(texts=corpus.texts).",
+        )
     if tokenizer is None:
         kept = folder / TOKENIZER
         tokenizer = read_tokenizer(kept) if kept.exists() else byte_pairs(corpus.texts)

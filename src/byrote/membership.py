@@ -77,6 +77,11 @@ def membership_attack(
         TooFewModels: the models cannot support it.
     """
     entry, settings, models = find(key), dict(options or {}), run.models()
+    if not len(models):
+        raise TooFewModels(
+            f"The run {str(run.folder)!r} has no ensemble to attack: all of its models train on all data.",
+            hint="attack an audit of halves, as of --models 64; byrote.audit_target attacks a single model.",
+        )
     arguments = {name: run.load(need, models) for name, need in entry.parameters.items()}
     member, pair = run.load("design.member", models), run.load("design.pair", models)
 

@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors.numpy import load_file
 
 from byrote.axes import CANARY, CHECKPOINT, MODEL, TOKEN
 from byrote.data.controls import Controls
 from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
-from byrote.designs.design import UNKNOWN_COUNT, Design
+from byrote.designs.design import ROLES, UNKNOWN_COUNT, Design
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.manifest import Manifest
 from byrote.evidence.schema import quantity
 from byrote.evidence.shards import write_bytes
 from byrote.evidence.store import Evidence
+from byrote.evidence.tables import read_controls, read_design, read_examples
 from byrote.measures.catalog import Measure, find
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.results import Curve, PerCanary, PerExample, PerModelExample, PerPair, Result, Scalar, Survival
@@ -82,18 +82,18 @@ class Run:
         """The run in that folder.
 
         Raises:
-            BadInput: the folder is no run.
+            BadInput: the folder is no run, or a table of it is missing or damaged.
         """
         folder = Path(folder)
         manifest = Manifest.read(folder)
-        table = pq.read_table(folder / "examples.parquet")
+        table = read_examples(folder)
         return cls(
             folder=folder,
             manifest=manifest,
-            design=Design.from_tensors(load_file(folder / "design.safetensors"), manifest.design),
+            design=Design.from_tensors(read_design(folder), manifest.design),
             ids=np.array(table["example"].to_pylist(), np.str_),
             labels=table["label"].to_numpy(),
-            controls=Controls.from_table(pq.read_table(folder / "controls.parquet")),
+            controls=Controls.from_table(read_controls(folder)),
         )
 
     def __repr__(self) -> str:
@@ -252,7 +252,12 @@ class Run:
         entry = find(key)
         models = self.models(role)
         if not len(models):
-            raise TooFewModels(f"The run has no models of role {role!r}.")
+            others = [other for other in ROLES if len(self.design.models_of(other))]
+            raise TooFewModels(
+                f"The run has no models of role {role!r}.",
+                hint=f"it has some of role {' and '.join(map(repr, others))}"
+                + ("; --models 64 audits an ensemble." if role == "reference" else "."),
+            )
         if (key, role) in self._replicates and not options:
             result: Result = self._replicates[key, role][0]
         else:

@@ -197,7 +197,10 @@ def read_members(path: str | Path, dataset: Dataset) -> Int8[np.ndarray, " examp
         text = pa.csv.ConvertOptions(column_types={"example": pa.string(), "member": pa.string()})
         table = pa.csv.read_csv(path, convert_options=text)
     except (OSError, pa.ArrowInvalid) as error:
-        raise BadInput(f"The file {str(path)!r} cannot be read as CSV: {str(error).splitlines()[0]}.") from None
+        raise BadInput(
+            f"The file {str(path)!r} cannot be read as CSV: {str(error).splitlines()[0]}.",
+            hint="its first line is example,member, and each other an id and 1 or 0.",
+        ) from None
     if not {"example", "member"} <= set(table.column_names):
         raise BadInput(
             f"The file {str(path)!r} has the columns {', '.join(table.column_names)}.",
@@ -206,7 +209,10 @@ def read_members(path: str | Path, dataset: Dataset) -> Int8[np.ndarray, " examp
     ids, values = (np.array(table[name].to_pylist(), np.str_) for name in ("example", "member"))
     names, count = np.unique(ids, return_counts=True)
     if (count > 1).any():
-        raise BadInput(f"The id {str(names[count > 1][0])!r} stands in {str(path)!r} {count.max()} times.")
+        raise BadInput(
+            f"The id {str(names[count > 1][0])!r} stands in {str(path)!r} {count[count > 1][0]} times.",
+            hint="name every example once; the order of the rows does not matter.",
+        )
     unknown = np.setdiff1d(ids, dataset.ids)
     if len(unknown):
         raise BadInput(
@@ -216,7 +222,8 @@ def read_members(path: str | Path, dataset: Dataset) -> Int8[np.ndarray, " examp
     wrong = np.flatnonzero(~np.isin(values, ("0", "1")))
     if len(wrong):
         raise BadInput(
-            f"Membership must be 1 or 0. Got {str(values[wrong[0]])!r} in row {wrong[0] + 2} of {str(path)!r}."
+            f"Membership must be 1 or 0. Got {str(values[wrong[0]])!r} in row {wrong[0] + 2} of {str(path)!r}.",
+            hint="leave out the examples of which you do not know it.",
         )
     member = np.full(len(dataset), -1, np.int8)
     member[dataset.index_of(ids)] = values.astype(np.int8)

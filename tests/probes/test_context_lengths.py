@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from trained import trained
 
 from byrote.errors import BadInput
+from byrote.measures.discoverable_extraction import discoverable_extraction
 from byrote.probes import context_lengths, tokens
 from byrote.stats.log_linear import log_linear
 from documents import Bigrams, Summing, letters, numbers
+from probes.trained import trained
 
 
 @pytest.mark.parametrize("bos", [None, 0])
@@ -39,14 +40,27 @@ def test_a_table_needs_no_more_than_one_token():
     np.testing.assert_array_equal(hit, [[True, False], [True, False]])
 
 
-def test_a_trained_gpt_needs_context_and_the_fit_says_how_much():
+def test_the_longest_context_of_whole_documents_is_that_of_the_token_record():
+    network, corpus, _ = trained()
+    hit = context_lengths.signals(network, corpus, context=64, lengths=(2, 16), suffix=8)["hit"]
+    whole = tokens.signals(network, corpus, context=64)["hit"].reshape(32, 24)[:, 16:].all(1)
+    np.testing.assert_array_equal(hit[1], whole)
+    assert hit[1].sum() > 8
+    assert hit[0].sum() == 0  # it met its documents only whole
+
+
+def test_a_fit_says_how_much_more_context_brings_out():
+    """What a trained GPT extracts after the first 1, 2, 4 or 8 tokens of a document."""
     network, corpus, member = trained()
-    lengths = (1, 2, 4, 8, 16)
-    hit = context_lengths.signals(network, corpus, context=64, lengths=lengths, suffix=8)["hit"][:, member[0] == 1]
-    whole = tokens.signals(network, corpus, context=64)["hit"].reshape(32, 24)[:16, 16:].all(1)
-    np.testing.assert_array_equal(hit[-1], whole)
-    documents = np.tile(np.arange(16), len(lengths))
-    fit = log_linear(hit.ravel(), {"context": np.repeat(lengths, 16)}, [documents])
+    hit = tokens.signals(network, corpus, context=64)["hit"][None]
+    lengths = (1, 2, 4, 8)
+    found = np.stack(
+        [
+            discoverable_extraction(hit, corpus.offsets, corpus.scored, member, prefix=length, suffix=8).values[:16]
+            for length in lengths
+        ]
+    )
+    fit = log_linear(found.ravel(), {"prefix": np.repeat(lengths, 16)}, [np.tile(np.arange(16), 4)])
     assert fit.low[1] > 0.1
 
 

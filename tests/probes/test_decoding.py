@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ def slow(temperature: float, top_k: int, top_p: float) -> np.ndarray:
     for index in range(len(CORPUS)):
         document = CORPUS.document(index).tolist()
         found.append(np.nan)
-        for before, token in zip(document, document[1:], strict=False):
+        for before, token in itertools.pairwise(document):
             logits = table().table[before].detach().numpy() / temperature
             order = np.argsort(-logits)[:top_k]
             p = np.exp(log_softmax(logits[order]))

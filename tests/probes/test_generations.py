@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from trained import trained
 
 from byrote.errors import BadInput
 from byrote.measures.discoverable_extraction import discoverable_extraction, discoverable_extraction_generated
 from byrote.measures.positional_match import positional_match
 from byrote.probes import generations, tokens
 from documents import Bigrams, Summing, letters, numbers
+from probes.trained import trained
 
 ONE = np.ones((1, 1), np.int8)
 

@@ -15,18 +15,21 @@ from byrote.recipes.networks.tiny_gpt import TinyGPT
 from byrote.recipes.objectives.next_token import NextToken
 from byrote.recipes.optimizers import AdamW
 from byrote.recipes.recipe import Recipe
+from byrote.recipes.slots import Objective
 from byrote.train.language import batch_of, packed
 from documents import letters
 
+PLAIN = NextToken()
+
 
 @cache
-def trained(steps: int = 150) -> tuple[nn.Module, Corpus, np.ndarray]:
+def trained(steps: int = 220, objective: Objective = PLAIN) -> tuple[nn.Module, Corpus, np.ndarray]:
     """The network, 32 documents of 24 letters, and membership: it was trained on the first 16."""
     pytest.importorskip("transformers", reason="transformers is not installed")
     rng = np.random.default_rng(5)
     corpus = letters(["".join(rng.choice(list("abcdefghij"), 24)) for _ in range(32)])
     recipe = Recipe(
-        network=TinyGPT(layers=1, width=64, heads=2, hidden=128), objective=NextToken(), optimizer=AdamW(lr=0.01)
+        network=TinyGPT(layers=2, width=64, heads=2, hidden=128), objective=objective, optimizer=AdamW(lr=0.005)
     )
     algorithm = recipe.bind(Shape(inputs=(64,), classes=27, examples=32), torch.device("cpu"))
     state = algorithm.begin(algorithm.init(0), steps)

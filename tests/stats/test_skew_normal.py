@@ -45,7 +45,7 @@ def test_fit_is_as_likely_as_that_of_scipy(shape):
 def test_fit_finds_the_distribution():
     x = skewnorm.rvs(3, loc=30, scale=4, size=(1, 20_000), random_state=np.random.default_rng(0))
     found = fit(x)
-    np.testing.assert_allclose([found.shape[0], found.location[0], found.scale[0]], [3, 30, 4], rtol=0.05)
+    np.testing.assert_allclose([found.shape[0], found.location[0], found.scale[0]], [3, 30, 4], rtol=0.08)
 
 
 def test_what_is_not_finite_is_left_out_and_too_little_is_undefined():
@@ -63,8 +63,8 @@ def test_what_is_not_finite_is_left_out_and_too_little_is_undefined():
 @pytest.mark.parametrize("count", [64, 256])
 @pytest.mark.parametrize("shape", [0.0, 1.5])
 def test_the_critical_misfit_rejects_one_in_twenty(count, shape):
-    x = skewnorm.rvs(shape, size=(600, count), random_state=np.random.default_rng(2))
-    assert 0.02 < (misfit(x, fit(x)) > CRITICAL).mean() < 0.09  # .05 expected, error .009
+    x = skewnorm.rvs(shape, size=(300, count), random_state=np.random.default_rng(2))
+    assert 0.012 < (misfit(x, fit(x)) > CRITICAL).mean() < 0.1  # .05 expected, error .013
 
 
 def test_two_humps_do_not_fit():

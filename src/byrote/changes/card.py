@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from byrote.changes.cross_fit import CrossFit, cross_fit, ensemble_rates
 from byrote.errors import BadInput, TooFewModels
+from byrote.evidence.tables import read_examples
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import Scalar
 from byrote.run import Run
@@ -409,7 +409,7 @@ def _refuse_other_data(before: Run, after: Run) -> None:
 
 def _contents(run: Run) -> np.ndarray | None:
     """Digests of the inputs; None where they were not recorded."""
-    table = pq.read_table(run.folder / "examples.parquet")
+    table = read_examples(run.folder)
     return np.array(table["content"].to_pylist(), np.str_) if "content" in table.column_names else None
 
 

@@ -11,6 +11,7 @@ from byrote.changes.change import Change
 from byrote.changes.data.ambiguous_examples import AmbiguousExamples
 from byrote.changes.data.asymmetric_label_noise import AsymmetricLabelNoise
 from byrote.changes.data.conflicting_duplicates import ConflictingDuplicates
+from byrote.changes.data.deduplicate import RemoveExactDuplicates, RemoveNearDuplicates
 from byrote.changes.data.exact_duplicates import ExactDuplicates
 from byrote.changes.data.near_duplicates import NearDuplicates
 from byrote.changes.data.out_of_distribution import OutOfDistribution
@@ -21,6 +22,7 @@ from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
 from byrote.changes.model.fine_tune_on_rest import FineTuneOnRest
 from byrote.changes.model.gradient_ascent import GradientAscent
 from byrote.changes.recipe.early_learning import EarlyLearning
+from byrote.changes.recipe.goldfish import GoldfishLoss
 from byrote.changes.recipe.random_shift import RandomShift
 from byrote.changes.recipe.weight_decay import WeightDecay
 from byrote.errors import BadInput
@@ -38,12 +40,17 @@ CONTROLS: tuple[type[Any], ...] = (
 REMEDIES: tuple[type[Any], ...] = (
     RemoveMostMemorized,
     RelabelMostMemorized,
+    RemoveExactDuplicates,
+    RemoveNearDuplicates,
     WeightDecay,
     RandomShift,
     EarlyLearning,
+    GoldfishLoss,
     FineTuneOnRest,
     GradientAscent,
 )
+#: Changes of data that look at nothing a run has measured.
+UNAIMED: tuple[type[Any], ...] = (*CONTROLS, RemoveExactDuplicates, RemoveNearDuplicates)
 
 
 @cache

@@ -14,11 +14,17 @@ def read(
     format_: Annotated[str, typer.Argument(metavar="FORMAT", help="mi_lira_2021, privacy_meter, leakpro, c_score, …")],
     path: Annotated[Path, typer.Argument(help="The file or folder.")],
     out_folder: Annotated[Path, typer.Option("--out", help="The run folder to make.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="An .npy file of your dataset's labels, which the order is checked against.")
+    ] = None,
 ) -> None:
     """Make a run of what others computed, its order checked; nothing is ever unpickled."""
     from byrote import readers
 
-    say(repr(readers.read(format_, path, out_folder)))
+    run = readers.read(format_, path, out_folder, labels=None if labels is None else readers.labels_in(labels))
+    say(repr(run))
+    for note in run.manifest.notes:
+        say(f"{note[0].upper()}{note[1:].rstrip('.')}.")
 
 
 def export(

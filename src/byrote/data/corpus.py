@@ -101,7 +101,7 @@ class Corpus:
         pieces = [np.asarray(piece, np.int64) for piece in encode(self.texts)]
         lengths = np.array([len(piece) for piece in pieces], np.int64)
         if not lengths.all():
-            raise BadInput(f"The tokenizer gives no token for the document {self.ids[np.argmin(lengths)]!r}.")
+            raise BadInput(f"The tokenizer gives no token for the document {str(self.ids[np.argmin(lengths)])!r}.")
         tokens = np.concatenate(pieces)
         largest = max(int(tokens.max()), -1 if bos is None else bos)
         if tokens.min() < 0 or largest >= vocabulary:
@@ -142,7 +142,7 @@ class Corpus:
         return dataclasses.replace(self, **changes)
 
     def joined(self, other: Corpus, name: str) -> Corpus:
-        """These documents and then the others, not tokenized.
+        """These documents and then the others; with tokens where both have them, of one vocabulary.
 
         Raises:
             BadInput: an id stands in both.
@@ -152,12 +152,22 @@ class Corpus:
         groups = None
         if self.groups is not None or other.groups is not None:
             groups = np.concatenate([c.ids if c.groups is None else c.groups for c in (self, other)])
-        return Corpus(
+        both = Corpus(
             name=name,
             ids=ids,
             texts=(*self.texts, *other.texts),
             groups=groups,
             controls=self.controls.merged(other.controls),
+        )
+        alike = (self.vocabulary, self.bos) == (other.vocabulary, other.bos)
+        if not (self.is_tokenized and other.is_tokenized and alike):
+            return both
+        return dataclasses.replace(
+            both,
+            tokens=np.concatenate([self.tokens, other.tokens]),
+            offsets=np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]]),
+            vocabulary=self.vocabulary,
+            bos=self.bos,
         )
 
 

@@ -124,7 +124,9 @@ def shingles(text: str, words: int = WORDS) -> frozenset[str]:
     found = _WORD.findall(text.casefold())
     if not found:
         return frozenset()
-    return frozenset(" ".join(found[at : at + words]) for at in range(max(1, len(found) - words + 1)))
+    if len(found) <= words:
+        return frozenset((" ".join(found),))
+    return frozenset(map(" ".join, zip(*(found[at:] for at in range(words)), strict=False)))
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -42,7 +43,7 @@ def copies_of(
                [1, 1, 1]])
     """
     names: dict[bytes, int] = {}
-    spans = zip(offsets[:-1], offsets[1:], strict=True)
+    spans = pairwise(offsets.tolist())
     cluster = np.array([names.setdefault(token[a:b].tobytes(), len(names)) for a, b in spans], np.int64)
     standing = np.bincount(cluster, minlength=len(names))
     seen = np.empty(member.shape, np.int64)

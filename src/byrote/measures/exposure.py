@@ -131,7 +131,7 @@ def exposure_search(
         counted,
         np.isfinite(rank_least) & np.isfinite(rank_most),
         repetitions,
-        at_least=(counted <= (rank_most > 2 * rank_least)).all(0),
+        at_least=np.asarray((counted <= (rank_most > 2 * rank_least)).all(0)),
         p_value=searched_p_value(rank_most, space_bits, counted),
         bounds=(np.maximum(low, 0.0), high),
         note=_NULL,
@@ -237,8 +237,9 @@ def exposure_by_repetitions(
     r"""Mean exposure of the canaries that stand in the corpus so many times; 0 times are the controls.
 
     Formula:
-        at each number of repetitions: mean over its canaries of `exposure[search]`, where all canaries were searched
-        for, and otherwise of `exposure`; Student's interval over canaries
+        at each number of repetitions: mean over its canaries of `exposure[search]`, where that knows the rank up to a
+        factor of 2, and otherwise of `exposure`, or of the search's lower end where that is more; Student's interval
+        over canaries
     Undefined:
         nan where no canary of the number has an exposure; the error is nan for a single canary, and where all agree.
 
@@ -251,8 +252,8 @@ def exposure_by_repetitions(
     """
     searched = exposure_search(rank_least, rank_most, space_bits, repetitions, document, member)
     sampled = exposure(log_perplexity, reference_log_perplexity, repetitions, document, member)
-    whole = bool(np.isfinite(rank_most).all())
-    values = searched.values if whole else sampled.values
+    exact = np.isfinite(searched.values) & ~searched.at_least
+    values = np.where(exact, searched.values, np.fmax(sampled.values, searched.low))
     at = np.unique(repetitions)
     running = RunningMoments(len(at))
     for value, times in zip(values, repetitions, strict=True):
@@ -269,7 +270,7 @@ def exposure_by_repetitions(
         high=interval.high[None],
         counts=np.array([moments.count.sum()], np.int64),
         models=len(log_perplexity),
-        note=f"{'by exact search' if whole else 'by rank among references'}; {_NULL}",
+        note=f"{int(exact.sum())} of {len(exact)} canaries by exact search, the others by references; {_NULL}",
     )
 
 

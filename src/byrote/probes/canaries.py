@@ -93,7 +93,9 @@ def _searched(reader: _Reader, canary: TokenizedCanary, log_perplexity: float, n
     def ask(beginnings: Sequence[Sequence[int]]) -> np.ndarray:
         return reader.following([[*before, *tokens] for tokens in beginnings])
 
-    return search_rank(canary.tree, canary.span, log_perplexity, ask, size=2.0**canary.space_bits, budget=nodes)
+    return search_rank(
+        canary.tree, canary.span, log_perplexity, ask, size=float(round(2.0**canary.space_bits)), budget=nodes
+    )
 
 
 class _Reader:

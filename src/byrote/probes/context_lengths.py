@@ -33,6 +33,9 @@ def signals(
     length, the tokens that stand before it in the document; so only the context differs. The BOS token, where there
     is one, stands before each. `stats.log_linear` fits the share by the length, clustered by document.
 
+    This is for models that met their documents in pieces, as large ones do. One that met a document only whole, after
+    its BOS token, is at a loss in its middle; there, vary the `prefix` of `discoverable_extraction`.
+
     Raises:
         BadInput: a length is not positive, or the longest and the suffix together exceed the context.
     """

@@ -77,7 +77,7 @@ def search_rank(
                     below += total < log_perplexity - SAME
     left = sum(_hanging(tree, ceiling - cost, piece, node) for cost, _, piece, node in frontier)
     most = min(size, below + max(1.0, tied + left))
-    return RankBounds(least=min(1.0 + below, most), most=most, nodes=nodes, complete=not frontier)
+    return RankBounds(least=float(min(1 + below, most)), most=float(most), nodes=nodes, complete=not frontier)
 
 
 def _hanging(tree: SecretTree, room: float, piece: int, node: Node) -> float:

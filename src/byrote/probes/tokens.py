@@ -12,12 +12,13 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor, nn
 
 from byrote.data.corpus import Corpus, batches_of_rows
+from byrote.errors import BadInput
 
 KIND: Final = "tokens"
 #: Logits of one batch take about so many bytes.
 BATCH_BYTES: Final = 2**25
-#: So many logits are worked on at once on a CPU.
-CACHED: Final = 2**18
+#: So many logits are worked on at once on a CPU, whose caches they soon fill.
+CACHED: Final = 2**16
 FLOATS: Final = ("log_probability", "mean", "variance", "entropy", "margin")
 
 
@@ -49,7 +50,12 @@ def rows_of(corpus: Corpus, documents: Int[np.ndarray, " document"], context: in
         >>> rows = rows_of(corpus, np.array([0]), 4)
         >>> list(zip(rows.start.tolist(), rows.stop.tolist(), rows.first.tolist()))
         [(0, 5, 1), (3, 7, 5)]
+
+    Raises:
+        BadInput: the context is shorter than 2 tokens.
     """
+    if context < 2:
+        raise BadInput(f"A context must be of at least 2 tokens. Got {context}.")
     begins = 0 if corpus.bos is None else 1
     found = []
     for document in documents.tolist():
@@ -99,11 +105,16 @@ def signals(
     for batch in batches_of_rows(rows.stop - rows.start, room):
         inputs, at = _batch(corpus, rows, batch)
         with torch.inference_mode():
-            logits = network(torch.from_numpy(inputs).to(device))
-            chosen = logits[tuple(torch.from_numpy(index).to(device) for index in at[:2])].float()
+            logits = network(torch.from_numpy(inputs).to(device)).flatten(0, 1)
+            flat = torch.from_numpy(at[0] * inputs.shape[1] + at[1]).to(device)
             target = torch.from_numpy(corpus.tokens[at[2]].astype(np.int64)).to(device)
-            for name, values in statistics(chosen, target).items():
-                columns[name][at[2]] = values.cpu().numpy()
+            size = max(1, CACHED // corpus.vocabulary) if logits.device.type == "cpu" else len(flat)
+            parts = [
+                statistics(logits[some].float(), true)
+                for some, true in zip(torch.split(flat, size), torch.split(target, size), strict=True)
+            ]
+            for name in columns:
+                columns[name][at[2]] = torch.cat([part[name] for part in parts]).cpu().numpy()
         done += int((rows.stop[batch] - rows.start[batch]).sum())
         progress(done / total)
     copy_to_copies(columns, corpus.offsets, original)
@@ -131,21 +142,13 @@ def _batch(
 
 
 def statistics(logits: Float[Tensor, "prediction token"], target: Int[Tensor, " prediction"]) -> dict[str, Tensor]:
-    """All that is recorded of predictions, a few at a time on a CPU, whose caches a vocabulary soon fills.
-
-    The logits are overwritten.
+    """All that is recorded of predictions; the logits are overwritten.
 
     Example:
         >>> found = statistics(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
         >>> [round(float(found[name]), 4) for name in ("log_probability", "entropy", "variance", "margin", "rank")]
         [-0.6931, 0.6931, 0.0, 0.0, 1.0]
     """
-    size = max(1, CACHED // logits.shape[1]) if logits.device.type == "cpu" else max(1, len(logits))
-    parts = [_statistics(*part) for part in zip(torch.split(logits, size), torch.split(target, size), strict=True)]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-
-def _statistics(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
     own = logits.gather(1, target[:, None])
     log_p = logits.log_softmax(1)
     log_probability = log_p.gather(1, target[:, None])[:, 0]

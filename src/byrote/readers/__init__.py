@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from byrote.errors import BadInput
 from byrote.readers import _values, c_score, carlini_2019, feldman_zhang, leakpro, mi_lira_2021, privacy_meter
+from byrote.readers._files import read_array
 from byrote.readers._values import Released
 from byrote.run import Run
 
@@ -60,6 +61,22 @@ def add(format: str, path: str | Path, run: Run) -> Released:
     released = _released(format, path, run.labels)
     _values.add(run, released)
     return released
+
+
+def labels_in(path: str | Path) -> Int[np.ndarray, " example"]:
+    """Labels from an `.npy` file.
+
+    Raises:
+        BadInput: it holds anything else.
+    """
+    labels = read_array(Path(path))
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise BadInput(
+            f"The file {str(path)!r} must hold whole numbers along one axis; it holds {labels.dtype} of shape "
+            f"{labels.shape}.",
+            hint="np.save('labels.npy', labels), class numbers in the order of your dataset.",
+        )
+    return labels
 
 
 def _released(format: str, path: str | Path, labels: Int[np.ndarray, " example"] | None) -> Released:

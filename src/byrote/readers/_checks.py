@@ -23,7 +23,8 @@ def required(labels: Int[np.ndarray, " example"] | None, what: str) -> Int[np.nd
     if labels is None:
         raise BadInput(
             f"{what} carry no labels, and none were given.",
-            hint="pass labels=…, the labels of the dataset in the order that its arrays were computed in.",
+            hint="pass labels=…, or --labels labels.npy: those of the dataset in the order that its arrays were "
+            "computed in.",
         )
     return labels.astype(np.int64)
 

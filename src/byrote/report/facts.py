@@ -27,6 +27,10 @@ MEMORIZED = 0.25
 LEAST_MEMORIZED = MEMORIZED - 1e-9
 #: With fewer models on a side the share of memorized examples cannot be freed of chance.
 FEWEST_ON_A_SIDE = 8
+#: Evidence of language models and their documents.
+OF_TEXT = frozenset(
+    ("tokens", "document_trajectory", "first_document_phase", "generations", "decoding", "corpus", "canaries")
+)
 #: From this share on it is told that examples have no value of a measure.
 LARGE_UNDEFINED = 0.01
 #: The score that is judged against planted controls as itself; any other is the best of many.
@@ -137,10 +141,13 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
 
 
 def _belongs(run: Run, entry: Measure) -> bool:
-    """Attacks have figures of their own; some measures are of other designs, or of held-out data."""
+    """Attacks have figures of their own; some measures are of other designs, of held-out data, or of text."""
     if entry.attacks or ("design.withdrawn" in entry.needs and len(run.design.phases) == 1):
         return False
-    return run.manifest.heldout is not None or not any(need.startswith("heldout.") for need in entry.needs)
+    kinds = {need.split(".")[0] for need in entry.needs}
+    if kinds & OF_TEXT and not kinds & OF_TEXT & set(run.manifest.evidence):
+        return False
+    return run.manifest.heldout is not None or "heldout" not in kinds
 
 
 def _in_turn(run: Run, entries: Sequence[Measure], hear: Hear) -> Iterator[Measure]:

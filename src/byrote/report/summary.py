@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from byrote.changes.card import Card
 from byrote.changes.card import decimal as decimal
 from byrote.report.facts import INTERPOLATES, MEMORIZED, Detection, Facts
@@ -24,6 +26,8 @@ def sentences(facts: Facts) -> list[str]:
     """What was found, most important first, each figure with its standard error."""
     lines = [_memorized(facts)]
     for name, figure in facts.mean_memorization.items():
+        if math.isnan(figure.value):
+            continue
         words = "examples without a planted control" if name == "clean" else f"planted {name.replace('_', ' ')}"
         lines.append(f"Mean label memorization of {figure.examples} {words}: {decimal(figure)}.")
     accuracy = (
@@ -46,6 +50,8 @@ def sentences(facts: Facts) -> list[str]:
 
 def _memorized(facts: Facts) -> str:
     models = facts.memorization.models
+    if np.isnan(facts.memorization.values).all():
+        return f"Label memorization is {facts.memorization.undefined or 'undefined: there is no example'}."
     if facts.memorized_corrected is None:
         return (
             f"{percent(facts.memorized)} of the examples have an estimated label memorization of at least {MEMORIZED} "

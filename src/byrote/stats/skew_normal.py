@@ -16,7 +16,7 @@ STEPS: Final = 300
 LEAST: Final = 16
 #: The largest skewness that the fit starts from; a skew-normal's is below .9953.
 STEEPEST: Final = 0.95
-#: 1 in 20 skew-normal samples of shape 0 to 1.5 has a misfit above this, and up to 1 in 5 of steeper ones; simulated
+#: At most about 1 in 20 skew-normal samples of shape 0 to 1.5 lie above this, up to 1 in 4 of steeper ones; simulated
 #: for 40 to 1000 values.
 CRITICAL: Final = 0.82
 #: Below this the distribution function is found by integration, not as a difference.
@@ -137,7 +137,8 @@ def _tail(z: np.ndarray, shape: np.ndarray) -> np.ndarray:
     exponent = -0.5 * t**2 + log_ndtr(shape[:, None] * t)
     top = exponent.max(1)
     total: np.ndarray = (w * np.exp(exponent - top[:, None])).sum(1) / fall
-    return np.log(2.0) - _LOG_2PI / 2 + top + np.log(total)
+    logarithm: np.ndarray = np.log(2.0) - _LOG_2PI / 2 + top + np.log(total)
+    return logarithm
 
 
 def misfit(samples: Float[np.ndarray, "entry sample"], fitted: SkewNormal) -> Float[np.ndarray, " entry"]:

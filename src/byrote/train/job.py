@@ -27,6 +27,7 @@ from byrote.recipes.recipe import BoundRecipe, Recipe
 from byrote.train.block import Answering, Learner, clean_pass, train_phase
 from byrote.train.many import Many
 from byrote.train.one import One
+from byrote.train.unfit import first_line, unfit
 
 #: Probes that are asked for by name, beside those that every run has.
 PROBES: dict[str, NetworkProbe] = {
@@ -272,7 +273,7 @@ def check_network(job: Job) -> None:
         raise
     except Exception as error:  # whatever a user's network raises must reach the user as a sentence
         raise BadInput(
-            f"The recipe's network cannot be built: {_first_line(error)}",
+            f"The recipe's network cannot be built: {first_line(error)}",
             hint="byrote.Network(MyNet) calls MyNet() without arguments.",
         ) from error
     try:
@@ -280,10 +281,7 @@ def check_network(job: Job) -> None:
     except BadInput:
         raise
     except Exception as error:
-        raise BadInput(
-            f"The recipe's network does not take the dataset's inputs of shape {shape}: {_first_line(error)}",
-            hint="give the network the shape of one example; see `Dataset.inputs.shape`.",
-        ) from error
+        raise unfit(error, shape) from error
     if not isinstance(logits, Tensor) or tuple(logits.shape) != (len(inputs), job.classes):
         got = tuple(logits.shape[1:]) if isinstance(logits, Tensor) else type(logits).__name__
         raise BadInput(
@@ -341,11 +339,3 @@ def check_device(device: str) -> None:
             f"The device {device!r} is not there: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs.",
             hint="leave it out, or take cpu.",
         )
-
-
-def _first_line(error: Exception) -> str:
-    """What went wrong, as short as it can be said; torch's complaints about shapes are plain RuntimeErrors."""
-    kind, lines = type(error).__name__, str(error).strip().splitlines()
-    if not lines:
-        return kind
-    return lines[0] if isinstance(error, RuntimeError) else f"{kind}: {lines[0]}"

@@ -1,0 +1,65 @@
+"""Why a network gave no answer to a batch of inputs: its arguments, types of numbers, shapes, or its own code."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from pathlib import Path
+
+import torch
+
+import byrote
+from byrote.errors import BadInput
+
+#: How torch words a complaint about numbers of another type than the weights', and one about shapes.
+_TYPE = re.compile(r"dtype|scalar type|data ?type|expected \w+ but (found|got) \w+", re.IGNORECASE)
+_SHAPE = re.compile(r"shape|size|dimension|\bdims?\b|channel|broadcast|out of range|[1-4]D\b", re.IGNORECASE)
+#: Errors of these kinds may come from what goes into a layer; any other is one of the code itself.
+_OF_INPUTS = (RuntimeError, ValueError, IndexError, AssertionError)
+_PACKAGES = tuple(Path(str(package.__file__)).parent for package in (torch, byrote))
+
+
+def unfit(error: Exception, shape: tuple[int, ...]) -> BadInput:
+    """What a person reads whose network raised `error` when it was given inputs of that shape.
+
+    Example:
+        >>> unfit(NameError("name 'y' is not defined"), (20,)).message
+        "The recipe's network failed on inputs of shape (20,): NameError: name 'y' is not defined."
+    """
+    said = first_line(error).rstrip(".")
+    if isinstance(error, TypeError) and "forward()" in said and "argument" in said:
+        return BadInput(
+            f"The recipe's network must take one batch of inputs and nothing else: {said}.",
+            hint="forward(self, x); whatever else it needs belongs into __init__.",
+        )
+    if isinstance(error, _OF_INPUTS) and _TYPE.search(said):
+        return BadInput(
+            f"The recipe's network computes with numbers of another type than inputs and weights, float32: {said}.",
+            hint="leave weights and inputs float32, or turn x into what a layer wants inside forward, as x.long().",
+        )
+    if isinstance(error, _OF_INPUTS) and _SHAPE.search(said):
+        return BadInput(
+            f"The recipe's network does not take the dataset's inputs of shape {shape}: {said}.",
+            hint="give the network the shape of one example; see `Dataset.inputs.shape`.",
+        )
+    return BadInput(
+        f"The recipe's network failed on inputs of shape {shape}: {said}{_where(error)}.",
+        hint="mend its forward; it is given float32 inputs [batch, …] and returns logits [batch, class].",
+    )
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, as short as it can be said; torch's complaints about shapes are plain RuntimeErrors."""
+    kind, lines = type(error).__name__, str(error).strip().splitlines()
+    if not lines:
+        return kind
+    return lines[0] if type(error) is RuntimeError else f"{kind}: {lines[0]}"
+
+
+def _where(error: Exception) -> str:
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(Path(frame.filename).is_relative_to(package) for package in _PACKAGES)
+    ]
+    return f" (line {frames[-1].lineno} of {Path(frames[-1].filename).name})" if frames else ""

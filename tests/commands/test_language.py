@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from byrote.cli import app, main
+from byrote.commands.language import docs_recipe
+from byrote.data.python_docs import planted_docs, python_docs, split
+from byrote.data.tokenizers import byte_pairs, encoder
+from byrote.language import audit_language
+from byrote.recipes.networks.tiny_gpt import TinyGPT
+from byrote.report.language_summary import language_sentences
+from documents import small_language_audit
+
+pytest.importorskip("transformers", reason="the package transformers is not installed")
+RUNNER = CliRunner()
+
+
+def test_a_small_audit_of_the_docs_finds_what_was_repeated_and_no_controls(tmp_path):
+    corpus = python_docs().subset(np.arange(40))
+    tokenizer = byte_pairs(split(corpus)[0].texts, vocabulary=400)
+    docs = planted_docs(corpus, encode=encoder(tokenizer), repeat=(64,), level=2, paragraphs=1)
+    recipe = dataclasses.replace(docs_recipe(5), network=TinyGPT(layers=2, width=64, heads=2, hidden=128))
+    run = audit_language(
+        docs.training, recipe, heldout=docs.heldout, canaries=docs.canaries, tokenizer=tokenizer, out=tmp_path,
+        length=128, checkpoints=2, workers=1, progress=False, device="cpu", notes=docs.notes,
+    )  # fmt: skip
+    exposure = run.measure("exposure")
+    assert (exposure.values[exposure.repetitions == 64] > 7).all()
+    assert (exposure.values[exposure.repetitions == 0] < 7).all()
+    lines = language_sentences(run)
+    assert lines[0].startswith("The model predicts")
+    assert any(line.startswith("Exposure of planted canaries") for line in lines)
+    text = "\n".join(lines)
+    assert docs.canaries is not None
+    assert not any(canary.secret in text for canary in docs.canaries)
+
+
+def test_a_summary_without_anything_held_out(tmp_path):
+    lines = language_sentences(small_language_audit(tmp_path, heldout=None))
+    assert lines[0].endswith("no document is known to be new to it.")
+    assert "No document is long enough" in "\n".join(lines)
+
+
+def test_a_summary_of_pairs(tmp_path):
+    lines = language_sentences(small_language_audit(tmp_path, models=4, checkpoints=0))
+    assert lines[0].startswith("4 models predict")
+    assert any(line.startswith("Counterfactual memorization, from 4 models") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["audit"], "An audit needs a source."),
+        (["audit", "digits", "--corpus", "c.jsonl"], "An audit is of a source or of a language model. Got 'digits'"),
+        (["audit", "--model", "m"], "The documents that the model 'm' was trained on are not named."),
+        (["audit", "--corpus", "nothing.jsonl"], "There is no file 'nothing.jsonl'."),
+        (["audit", "digits", "--heldout", "x.jsonl"], "The option --heldout takes a number here. Got 'x.jsonl'."),
+        (["plant", "c.jsonl", "--out", "o.jsonl", "--repeat", "1,x"], "Repetitions must be whole numbers. Got '1,x'."),
+        (["plant", "c.jsonl", "--out", "o.jsonl", "--canaries", "3"], "3 canaries are fewer than the 8 numbers"),
+    ],
+)
+def test_bad_input_ends_with_status_2(arguments, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["byrote", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_planting_keeps_the_documents_and_writes_the_secrets_beside_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.jsonl").write_text("".join(json.dumps({"text": f"document {i}"}) + "\n" for i in range(5)))
+    command = ["plant", "c.jsonl", "--out", "out.jsonl", "--canaries", "6", "--repeat", "1,4"]
+    done = RUNNER.invoke(app, command)
+    assert done.exit_code == 0, done.output
+    texts = [json.loads(line)["text"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    canaries = json.loads((tmp_path / "canaries.json").read_text())["canaries"]
+    assert len(texts) == 5 + 2 * (1 + 4)
+    assert {f"document {i}" for i in range(5)} <= set(texts)
+    assert not any(canary["secret"] in done.output for canary in canaries)
+    again = RUNNER.invoke(app, command)
+    assert "is there already" in str(again.exception)
+
+
+@pytest.mark.slow
+def test_the_audit_of_the_docs_as_a_person_runs_it(tmp_path):
+    command = [sys.executable, "-m", "byrote.cli", "audit", "docs", "--out", str(tmp_path / "docs")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    assert "The model predicts" in done.stdout
+    assert "Exposure of planted canaries in bits" in done.stdout

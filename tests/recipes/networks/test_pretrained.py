@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from byrote.data.corpus import corpus_from_texts
+from byrote.data.tokenizers import BEGIN, byte_pairs
+from byrote.errors import BadInput
+from byrote.language import audit_model
+from byrote.recipes.networks.pretrained import load_pretrained, load_tokenizer
+
+transformers = pytest.importorskip("transformers", reason="the package transformers is not installed")
+TEXTS = ["the quick brown fox", "jumps over the lazy dog", "and runs away from it"]
+
+
+def saved(folder, model):
+    tokenizer = byte_pairs(TEXTS, vocabulary=280)
+    with_bos = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=BEGIN)
+    with_bos.save_pretrained(folder)
+    bars = transformers.utils.logging
+    bars.disable_progress_bar()
+    model.save_pretrained(folder)
+    bars.enable_progress_bar()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=280, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=2, max_position_embeddings=48,
+    )  # fmt: skip
+    return saved(tmp_path_factory.mktemp("llama"), transformers.LlamaForCausalLM(config))
+
+
+def test_a_folder_of_safetensors(llama):
+    found = load_pretrained(llama)
+    assert (found.vocabulary, found.context, found.bos) == (280, 48, None)
+    assert found.encode(["fox"]) == load_tokenizer(llama)(["fox"])
+    model = transformers.AutoModelForCausalLM.from_pretrained(llama)
+    rows = torch.tensor([[3, 4, 5]])
+    torch.testing.assert_close(found.network(rows), model(input_ids=rows).logits)
+    assert found.digest == load_pretrained(llama).digest
+    with pytest.raises(BadInput, match="at least 2 and at most 48 tokens. Got 99"):
+        load_pretrained(llama, context=99)
+
+
+def test_an_audit_is_observed_and_resumes(llama, tmp_path):
+    members, others = corpus_from_texts(TEXTS[:2]), corpus_from_texts(TEXTS[2:], ids=["other"])
+    run = audit_model(llama, members, heldout=others, out=tmp_path, progress=False, device="cpu")
+    assert [entry.origin for entry in run.manifest.models] == ["observed"]
+    assert run.design.member.tolist() == [[1, 1, 0]]
+    assert np.isfinite(run.measure("exact_memorization").value)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    audit_model(llama, members, heldout=others, out=tmp_path, progress=False, device="cpu")
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+
+
+def test_what_is_no_causal_model_is_refused(tmp_path):
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    bert = saved(tmp_path / "bert", transformers.BertForMaskedLM(transformers.BertConfig(vocab_size=280, **small)))
+    with pytest.raises(BadInput, match="not causal"):
+        audit_model(bert, corpus_from_texts(TEXTS), out=tmp_path / "run", progress=False, device="cpu")
+    t5 = transformers.T5Config(vocab_size=280, d_model=16, d_ff=16, num_layers=1, num_heads=2, d_kv=8)
+    folder = saved(tmp_path / "t5", transformers.T5ForConditionalGeneration(t5))
+    with pytest.raises(BadInput, match="not causal: it is an encoder and a decoder"):
+        load_pretrained(folder)
+
+
+def test_places_without_a_model_are_refused(llama, tmp_path):
+    with pytest.raises(BadInput, match="There is no folder or file"):
+        load_pretrained(tmp_path / "nothing")
+    with pytest.raises(BadInput, match=r"holds no config\.json and no GGUF file"):
+        load_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(BadInput, match="is not valid JSON"):
+        load_pretrained(tmp_path)
+    (tmp_path / "config.json").write_bytes((llama / "config.json").read_bytes())
+    with pytest.raises(BadInput, match=r"no \.safetensors file, and pickled weights are never read"):
+        load_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(BadInput, match="The (tokenizer|weights) of the model"):
+        load_pretrained(tmp_path)
+    with pytest.raises(BadInput, match=r"is no model"):
+        load_pretrained(tmp_path / "config.json")
+
+
+def test_a_tokenizer_of_another_model_is_refused(llama, tmp_path):
+    for file in llama.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "tokenizer.json").read_text())
+    config["model"]["vocab"] = {token: number + 200 for token, number in config["model"]["vocab"].items()}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(config))
+    with pytest.raises(BadInput, match=r"tokenizer does not fit the model: it gives the token \d+, and the model knows 280"):
+        audit_model(tmp_path, corpus_from_texts(TEXTS), out=tmp_path / "run", progress=False, device="cpu")
