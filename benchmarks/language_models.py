@@ -230,7 +230,7 @@ def main() -> None:
     network, long = prepared(documents=64 if quick else 400, steps=120 if quick else 200)
     docs = corpus_from_texts(dict.fromkeys(python_docs().texts[: 300 if quick else 2000]), name="docs")
     figures = extraction(network, long, rounds, one_by_one=4 if quick else 16)
-    figures |= signals(network, long, rounds)
+    figures |= signals(network, long.subset(np.arange(min(128, len(long)))), 3 * rounds)
     figures |= one_pass(network, long, rounds)
     figures |= index(docs, rounds, queries=50 if quick else 500)
     figures |= duplicates(docs, rounds)

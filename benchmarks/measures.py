@@ -91,7 +91,8 @@ def main() -> None:
     figures: dict[str, float] = {"examples": examples}
     bars: dict[str, float] = {}
     for key, entry in catalog().items():
-        if key == "influence" or entry.attacks:  # attacks have a benchmark of their own
+        # attacks have a benchmark of their own, and so have the measures of text
+        if key == "influence" or entry.attacks or entry.of_text:
             continue
         models = LOGIT_MODELS if "outputs.logits" in entry.needs else MODELS
         figures[f"{key} seconds"], figures[f"{key} GB"] = over_blocks(entry, models, examples, rng)

@@ -13,11 +13,13 @@ import pytest
 import torch
 from torch import nn
 
+import byrote.run
 import byrote.train.language as training
 from byrote.data.corpus import corpus_from_texts
 from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.shards import read_shard
 from byrote.language import audit_forgetting, audit_language, audit_model, held_together
+from byrote.measures.catalog import catalog
 from byrote.recipes.networks.pretrained import Pretrained
 from byrote.recipes.objectives.next_token import NextToken
 from byrote.run import Run
@@ -55,6 +57,32 @@ def test_a_block_of_documents_brings_their_tokens(audited):
     np.testing.assert_array_equal(audited.load("corpus.offsets", models, some), offsets[3:8] - offsets[3])
     whole = audited.load("document_trajectory.hits", models)
     np.testing.assert_array_equal(audited.load("document_trajectory.hits", models, some), whole[..., some])
+
+
+RECORDED = {"tokens", "corpus", "design", "generations"}
+BY_EXAMPLE = [
+    key
+    for key, entry in catalog().items()
+    if entry.by_example
+    and {need.split(".")[0] for need in entry.needs} <= {"tokens", "corpus", "design", "generations"}
+]
+
+
+@pytest.fixture(scope="module")
+def paired(tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("pairs") / "run"
+    return small_language_audit(folder, models=4, full=0, checkpoints=0, generate=(3, 2))
+
+
+@pytest.mark.parametrize("key", BY_EXAMPLE)
+def test_blocks_of_documents_equal_the_whole(paired, monkeypatch, key):
+    whole = Run.open(paired.folder).measured_on(key, paired.models())
+    monkeypatch.setattr(byrote.run, "BLOCK_BYTES", 8 * 4 * len(catalog()[key].needs) * 7)
+    again = Run.open(paired.folder)
+    assert len(list(again._blocks(catalog()[key], paired.models(), {}))) > 1
+    blocks = again.measured_on(key, paired.models())
+    for name in ("values", "stderr", "low", "high", "reason_code"):
+        np.testing.assert_allclose(getattr(blocks, name), getattr(whole, name), rtol=1e-12, atol=1e-15, err_msg=name)
 
 
 def test_the_same_call_does_nothing_and_another_is_refused(audited):
@@ -102,6 +130,7 @@ import sys, time
 sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
+import byrote.run
 import byrote.train.language as training
 from documents import SUMMING, small_language_audit
 import dataclasses

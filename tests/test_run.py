@@ -15,7 +15,11 @@ from byrote.results import PerExample
 from byrote.run import Run
 from small import blobs, small_audit
 
-BY_EXAMPLE = [key for key, entry in catalog().items() if entry.by_example and "design.withdrawn" not in entry.needs]
+BY_EXAMPLE = [
+    key
+    for key, entry in catalog().items()
+    if entry.by_example and not entry.of_text and "design.withdrawn" not in entry.needs
+]
 
 
 @pytest.fixture(scope="module")

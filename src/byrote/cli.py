@@ -23,6 +23,7 @@ from byrote.commands.language import (
     plant,
     whole_number,
 )
+from byrote.commands.listing import ListsChanges, ListsControls
 from byrote.commands.own_data import SOURCE, Group, Id, Size, Text
 from byrote.commands.plan import Budget, Models, Stderr, plan
 from byrote.commands.risks import attack, attack_weights, bound_epsilon, forgetting, onion
@@ -39,7 +40,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Find what a neural network learned by rote, change something, and measure whether it helped.",
+    invoke_without_command=True,
 )
 
 
@@ -47,7 +48,19 @@ app = typer.Typer(
 INTERRUPTED = 130
 
 
-@app.command()
+@app.callback()
+def top(
+    version: Annotated[bool, typer.Option("--version", help="Tell the version.", is_eager=True)] = False,
+) -> None:
+    """Find what a neural network learned by rote, change something, and measure whether it helped."""
+    if version:
+        from importlib.metadata import version as installed
+
+        out.print(f"byrote {installed('byrote')}", highlight=False)
+        raise typer.Exit
+
+
+@app.command(cls=ListsControls)
 def audit(
     source: Annotated[str | None, typer.Argument(help=f"{SOURCE} Or docs: a tiny language model.")] = None,
     models: Models = None,
@@ -65,7 +78,7 @@ def audit(
     device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU is taken where there is one.")] = None,
     plant: Annotated[
         list[str] | None,
-        typer.Option(help="Controls, as label-noise=0.05; may be repeated; 'none' for none."),
+        typer.Option(help="Controls, as label-noise=0.05, listed below; may be repeated; 'none' for none."),
     ] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where fashion-mnist's four idx .gz files are.")] = None,
     checkpoints: Annotated[int, typer.Option(min=2, help="Clean passes over the data during training, at most.")] = 20,
@@ -269,10 +282,10 @@ def measures(
         out.print(escape(f"{fact}: {value}"), highlight=False)
 
 
-@app.command()
+@app.command(cls=ListsChanges)
 def change(
     run_folder: RunFolder,
-    with_: Annotated[str, typer.Option("--with", help="A change, as remove-most-memorized=0.05.")],
+    with_: Annotated[str, typer.Option("--with", help="A change, as remove-most-memorized=0.05; listed below.")],
     forget: Annotated[
         float, typer.Option(help="Share of the most memorized examples that an unlearning is about.")
     ] = 0.05,
@@ -296,8 +309,8 @@ def change(
     child = make_child(run, chosen, forget=forget, out=out_folder, workers=workers)
     with measuring(err) as hear:
         page, _ = write_report(child, hear)
-    with err.status("Comparing the two runs…"):
-        compared = compare(run, child)
+    with measuring(err, "comparing the two runs") as hear:
+        compared = compare(run, child, hear)
     _print_card(compared)
     out.print(f"\nReport of the changed run: {page}", highlight=False, soft_wrap=True)
 
@@ -309,9 +322,13 @@ def card(
 ) -> None:
     """Compare two runs: what memorization, accuracy and every shared measure did, with intervals of the differences."""
     from byrote import card as compare
+    from byrote.progress import measuring
     from byrote.run import Run
 
-    _print_card(compare(Run.open(before), Run.open(after)))
+    runs = Run.open(before), Run.open(after)
+    with measuring(err, "comparing the two runs") as hear:
+        compared = compare(*runs, hear)
+    _print_card(compared)
 
 
 def _print_card(compared: Card) -> None:

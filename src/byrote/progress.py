@@ -91,7 +91,9 @@ class Terminal:
 
 
 @contextmanager
-def measuring(console: Console | None = None) -> Iterator[Callable[[float], None]]:
+def measuring(
+    console: Console | None = None, what: str = "measuring and writing the report"
+) -> Iterator[Callable[[float], None]]:
     """A bar on standard error, with time left, for as long as the block runs; what it yields takes the share done."""
     bar = Progress(
         SpinnerColumn(),
@@ -102,6 +104,6 @@ def measuring(console: Console | None = None) -> Iterator[Callable[[float], None
         console=console or Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task("measuring and writing the report", total=1.0, estimate=None, first=0.0)
+    task = bar.add_task(what, total=1.0, estimate=None, first=0.0)
     with bar:
         yield lambda share: bar.update(task, completed=share)

@@ -8,7 +8,7 @@ from byrote.changes.change import Change
 from byrote.changes.registry import CONTROLS, REMEDIES, changes, parse_change
 from byrote.errors import BadInput
 
-WHOLE = {"fine-tune-on-rest", "gradient-ascent", "random-shift", "remove-exact-duplicates"}
+WHOLE = {"fine-tune-on-rest", "goldfish", "gradient-ascent", "random-shift", "remove-exact-duplicates"}
 NAMES = sorted(change.name for change in (*CONTROLS, *REMEDIES))
 
 

@@ -182,6 +182,7 @@ VALUES = st.sampled_from(
         pa.array([b"a", b"\xff", None, b""] * 3),
         pa.array(["a", "", None, " "] * 3, pa.string_view()),
         pa.array(["a", "b", None, "c"] * 3).dictionary_encode(),
+        pa.array([b"a", b"\xff", None, b""] * 3, pa.binary_view()),
         pa.nulls(12),
         pa.array([0, 1, None, 2**40] * 3, pa.duration("s")),
         pa.array([0, 1, None, 86399] * 3, pa.time32("s")),

@@ -193,11 +193,11 @@ def _secrets(
 ) -> Evidence:
     """Six-digit secrets; the more often a canary stands in the corpus, the less perplexing it is.
 
-    Models 2 and 4 are trained on none of the few documents that hold canaries.
+    Models 2 and 4, where there are so many, are trained on none of the few documents that hold canaries.
     """
     repetitions = rng.permutation(np.resize([0, 1, 4, 16], canaries)).astype(np.int64)
     document = np.full(member.shape[1], -1, np.int32)
-    unseen = np.flatnonzero((member[[2, 4]] == 0).all(0))
+    unseen = np.flatnonzero((member[[row for row in (2, 4) if row < models]] == 0).all(0))
     document[unseen] = rng.permutation(np.flatnonzero(repetitions))[np.arange(len(unseen)) % 3]
     surprise = 20 + rng.normal(0, 2, (models, canaries, references + 1))
     planted = surprise[..., 0] - 2 * np.log2(1 + repetitions)

@@ -189,3 +189,14 @@ def test_coverage_of_one_rate_by_enumeration():
     for rate in (0.05, 0.1, 0.2, 0.5, 0.8, 0.9, 0.95):
         chance = stats.binom.pmf(np.arange(17), 16, rate)
         assert chance[(found.low <= rate) & (rate <= found.high)].sum() >= 0.93
+
+
+def test_the_share_without_a_value_is_told():
+    member = np.zeros((4, 4), np.int8)
+    member[2:, 1] = 1
+    found = consistency_score(np.ones((4, 4), bool), member, np.array([0.2, 0.2, 0.8, 0.8]))
+    assert found.undefined == (
+        "undefined for 25.0% of the examples, most often because: "
+        "every model trained on 80% of the examples was trained on it"
+    )
+    assert consistency_score(np.ones((4, 4), bool), 0 * member, np.array([0.2, 0.2, 0.8, 0.8])).undefined == ""

@@ -46,7 +46,7 @@ def test_agrees_with_the_slow_loop(seed, models):
         expected = slow(hit, offsets, scored, member, side)
         assert found.value == pytest.approx(expected, nan_ok=True)
         assert bool(found.reason) == np.isnan(expected)
-        assert not found.stderr == 0
+        assert found.stderr != 0
 
 
 def test_by_hand_with_the_held_out_share_beside_it():

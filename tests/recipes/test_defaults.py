@@ -15,7 +15,7 @@ from byrote.recipes.networks.mlp import MLP
 from byrote.recipes.networks.small_cnn import SmallCNN
 
 
-def noisy(kind: str, examples: int = 80) -> Dataset:
+def noisy(kind: str, examples: int = 120) -> Dataset:
     """Two classes with a tenth of the labels flipped, so that fitting them all takes learning some by rote."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, examples)
@@ -29,6 +29,7 @@ def noisy(kind: str, examples: int = 80) -> Dataset:
     return from_arrays(known.apply(texts, length=12), labels, display=TextDisplay(vocabulary=known))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "network"), [("row", MLP), ("image", SmallCNN), ("text", BagOfEmbeddings)])
 def test_it_fits_nearly_all_of_a_small_dataset(kind: str, network: type, tmp_path: Path) -> None:
     dataset = noisy(kind)
@@ -42,5 +43,5 @@ def test_it_fits_nearly_all_of_a_small_dataset(kind: str, network: type, tmp_pat
 def test_large_data_take_fewer_epochs_in_larger_batches() -> None:
     rng = np.random.default_rng(0)
     small, large = (recipe_for(from_arrays(rng.normal(size=(n, 2)), np.arange(n) % 2)) for n in (100, LARGE + 1))
-    assert (large.epochs, large.batch_size) < (small.epochs, 129)
-    assert large.batch_size > small.batch_size
+    assert (large.epochs, large.batch_size) == (30, 128)
+    assert (small.epochs, small.batch_size) == (300, 32)

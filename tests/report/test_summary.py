@@ -53,7 +53,8 @@ def test_the_score_named_beforehand_is_quoted_first(found: Facts) -> None:
     assert (
         "average precision 0.800 ± 0.010, AUROC 0.900 ± 0.010 (8 models; both rise with more models)." in lines[first]
     )
-    assert lines[first + 1].startswith(f"Best of {len(found.detections)} scores is ")
+    tied = len(found.detections) - 1
+    assert lines[first + 1].startswith(f"Best of {tied + 1} scores are consistency_score and {tied - 1} others (")
     assert lines[first + 1].endswith("the best of many looks better than it is.")
 
 
@@ -61,6 +62,32 @@ def test_where_the_named_score_is_the_best_it_is_quoted_once(found: Facts) -> No
     lines = sentences(with_precision(found, 0.95, 0.9))
     assert f"It is also the best of {len(found.detections)} scores." in lines
     assert sum("average precision" in line for line in lines) == 1
+
+
+def test_ties_at_the_top_are_told(found: Facts) -> None:
+    others = len(found.detections) - 1
+    line = f"It is also the best of {others + 1} scores, with consistency_score and {others - 1} others."
+    assert line in sentences(with_precision(found, 0.9, 0.9))
+
+
+def test_scores_at_chance_find_nothing(found: Facts) -> None:
+    chance = [replace(d, average_precision=of(0.15 + i / 100), auroc=of(0.55)) for i, d in enumerate(found.detections)]
+    lines = sentences(replace(found, detections=tuple(chance)))
+    assert any(
+        line.startswith("No score finds planted label noise better than chance does: the best") for line in lines
+    )
+    assert not any("named beforehand" in line or "best of many" in line for line in lines)
+
+
+def test_without_controls_there_is_nothing_to_set_apart(tmp_path: Path) -> None:
+    lines = sentences(facts(make_run(tmp_path / "run", controls=False)))
+    assert any(line.startswith("Mean label memorization of all examples: ") for line in lines)
+    assert not any("planted" in line for line in lines)
+
+
+def test_figures_of_4_models_say_that_their_error_is_unknown(tmp_path: Path) -> None:
+    lines = sentences(facts(make_run(tmp_path / "run", models=4)))
+    assert "Figures without ± have no known error: it takes 6 models, in pairs." in lines
 
 
 def test_where_it_was_not_measured_the_best_keeps_its_caveat(tmp_path: Path) -> None:

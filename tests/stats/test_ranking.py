@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from byrote.errors import BadInput
-from byrote.stats.ranking import auroc, average_precision, precision_recall_at
+from byrote.stats.ranking import auroc, auroc_by_chance, average_precision, precision_recall_at
 
 scored = st.lists(st.tuples(st.integers(-4, 4), st.booleans()), min_size=2, max_size=40)
 
@@ -57,3 +57,13 @@ def test_nan_scores_are_refused(function):
 def test_k_outside_the_scores_is_refused(k):
     with pytest.raises(BadInput, match=rf"in \[1, 2\]. Got {k}"):
         precision_recall_at(np.array([0.0, 1.0]), np.array([True, False]), k)
+
+
+@pytest.mark.parametrize(("positives", "negatives"), [(3, 5), (12, 40)])
+def test_auroc_by_chance_is_the_spread_over_all_orders(positives, negatives):
+    rng = np.random.default_rng(0)
+    score = np.arange(positives + negatives, dtype=np.float64)
+    drawn = [auroc(score, rng.permutation(len(score)) < positives) for _ in range(4000)]
+    assert np.mean(drawn) == pytest.approx(0.5, abs=0.01)
+    assert np.std(drawn) == pytest.approx(auroc_by_chance(positives, negatives), rel=0.05)
+    assert np.isnan(auroc_by_chance(0, 3))

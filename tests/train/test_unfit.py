@@ -16,7 +16,7 @@ class Asks(nn.Module):
 
 class Mistyped(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return x + undefined  # noqa: F821 # type: ignore[name-defined]
+        return x + undefined  # type: ignore[name-defined]
 
 
 class Cast(nn.Module):
@@ -36,7 +36,7 @@ def why(network: nn.Module) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    "network", [nn.Linear(5, 3), nn.Conv2d(1, 2, 3), nn.Conv1d(3, 2, 3), nn.BatchNorm2d(3), nn.LayerNorm(5), nn.GRU(5, 3)]
+    "network", [nn.Linear(5, 3), nn.Conv2d(1, 2, 3), nn.Conv1d(3, 2, 3), nn.BatchNorm2d(3), nn.LayerNorm(5)]
 )
 def test_shapes(network: nn.Module) -> None:
     message, hint = why(network)

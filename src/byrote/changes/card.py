@@ -15,7 +15,7 @@ from byrote.errors import BadInput, TooFewModels
 from byrote.evidence.tables import read_examples
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import Scalar
-from byrote.run import Run
+from byrote.run import Hear, Run, deaf
 from byrote.stats.intervals import Bounds
 from byrote.stats.jackknife import difference
 
@@ -123,11 +123,11 @@ class _Figure:
         )
 
 
-def card(before: Run, after: Run) -> Card:
+def card(before: Run, after: Run, hear: Hear = deaf) -> Card:
     """Compare two runs on the examples that both have: those of the same id, input and label.
 
     Differences are taken pair by pair where both runs train the same seeds on the same members, and otherwise as
-    those of independent runs. Intervals hold for all rows with a verdict at once.
+    those of independent runs. Intervals hold for all rows with a verdict at once. `hear` is told what share is done.
 
     Raises:
         BadInput: the runs share no examples, or are of different classes or shapes of inputs.
@@ -137,7 +137,7 @@ def card(before: Run, after: Run) -> Card:
     _refuse_diverged(after, "after the change")
     two = _Two.of(before, after)
     cross_fitted = two.cross_fitted()
-    figures = [*two.accuracies(), *two.memorization(cross_fitted), *two.other_measures()]
+    figures = [*two.accuracies(), *two.memorization(cross_fitted), *two.other_measures(hear)]
     alone = [figure.row(paired=two.paired, comparisons=1) for figure in figures]
     verdicts = sum(row.judged and not np.isnan(row.difference.low) for row in alone)
     change = _change(after)
@@ -147,8 +147,7 @@ def card(before: Run, after: Run) -> Card:
         rows=tuple(figure.row(paired=two.paired, comparisons=max(1, verdicts)) for figure in figures),
         notes=(
             _pairing(before, two.paired),
-            f"Intervals are so wide that those of all {verdicts} rows with a verdict hold at once at 95 % "
-            "(Bonferroni): the chance that any of these verdicts comes from chance alone is at most 5 %.",
+            *_at_once(verdicts),
             *_examples(two),
             *_choice(cross_fitted, forgotten=int(two.forgotten.sum())),
             *_absence(two.removed, two.removed_by_score),
@@ -308,14 +307,16 @@ class _Two:
             )
         ]
 
-    def other_measures(self) -> list[_Figure]:
+    def other_measures(self, hear: Hear) -> list[_Figure]:
         """Means over the common examples of every measure that was taken on both runs."""
         everything = np.ones(len(self.common), bool)
         figures = []
-        for key in sorted(_measured(self.before) & _measured(self.after) - {"label_memorization"}):
+        keys = sorted(_measured(self.before) & _measured(self.after) - {"label_memorization"})
+        for done, key in enumerate(keys, start=1):
             entry = catalog()[key]
             figure = self.figure(key, _mean_of(key, everything, entry.range), "", entry.range, entry.unit)
             figures.append(replace(figure, remark=self._remark(entry)))
+            hear(done / len(keys))
         return figures
 
     def _remark(self, entry: Measure) -> str:
@@ -339,6 +340,15 @@ def _pairing(before: Run, paired: bool) -> str:
     if any(entry.seed is None for entry in before.manifest.models):
         return "Differences are taken pair by pair: the models of both runs have the same members and pairs."
     return "Differences are taken pair by pair: both runs train the same seeds on the same members."
+
+
+def _at_once(verdicts: int) -> list[str]:
+    if not verdicts:
+        return ["No row has a verdict; each interval holds by itself at 95 %."]
+    return [
+        f"Intervals are so wide that those of all {verdicts} rows with a verdict hold at once at 95 % "
+        "(Bonferroni): the chance that any of these verdicts comes from chance alone is at most 5 %."
+    ]
 
 
 def _examples(two: _Two) -> list[str]:

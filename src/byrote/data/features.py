@@ -149,7 +149,7 @@ def fit(table: pa.Table, rows: Bool[np.ndarray, " row"]) -> tuple[Encoding, tupl
     notes: list[str] = []
     chosen = pa.array(rows)
     for name in table.column_names:
-        made = _fit(name, table.column(name).filter(chosen))
+        made = _fit(name, table.column(name), chosen)
         if isinstance(made, str):
             notes.append(f"The column {name!r} is left out: {made}.")
             continue
@@ -185,14 +185,14 @@ def is_named(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def _fit(name: str, cells: pa.ChunkedArray) -> Column | str:
-    """The encoding of one column, or why it has none."""
+def _fit(name: str, cells: pa.ChunkedArray, chosen: pa.Array) -> Column | str:
+    """The encoding of one column by the chosen rows, or why it has none."""
     if cells.null_count == len(cells):
         return "it is empty"
     if is_numeric(cells.type):
-        return _numeric(name, cells)
+        return _numeric(name, cells.filter(chosen))
     if is_named(cells.type):
-        return _categorical(name, named(cells))
+        return _categorical(name, named(cells).filter(chosen))
     if pa.types.is_temporal(cells.type):
         return "it holds dates or times; write what matters of them as numbers, as the age in days"
     return f"it holds values of the type {str(cells.type)!r}"
@@ -222,6 +222,8 @@ def _counts_rows(name: str, known: Shaped[np.ndarray, " known"]) -> bool:
 
 
 def _categorical(name: str, texts: pa.ChunkedArray) -> Categorical | str:
+    if texts.null_count == len(texts):
+        return "it is empty"
     missing = texts.null_count > 0
     distinct = pc.count_distinct(texts, mode="only_valid").as_py()
     like_prose = (

@@ -177,7 +177,8 @@ def rows_said(rows: Iterable[int] | Int[np.ndarray, " row"]) -> str:
 def _parquet(path: Path) -> pa.Table:
     table = pq.ParquetFile(path).read()
     table.validate(full=True)
-    return table
+    columns = [named(column) if is_named(column.type) else column for column in table.columns]
+    return pa.Table.from_arrays(columns, names=table.column_names)
 
 
 def _csv(path: Path, texts: Sequence[str | None]) -> pa.Table:

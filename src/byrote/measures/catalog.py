@@ -21,6 +21,12 @@ Role = Literal["reference", "full", "target"]
 _REGISTERED: dict[str, Measure] = {}
 
 
+#: Evidence of language models and their documents.
+OF_TEXT = frozenset(
+    ("tokens", "document_trajectory", "first_document_phase", "generations", "decoding", "corpus", "canaries")
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measure:
     """A pure function of evidence and what there is to know about it.
@@ -63,6 +69,16 @@ class Measure:
     def attacks(self) -> bool:
         """Whether the result is one value a target model and example: the scores of a membership attack."""
         return inspect.signature(self.function).return_annotation in ("PerModelExample", PerModelExample)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of evidence that it reads."""
+        return frozenset(need.split(".")[0] for need in self.needs)
+
+    @property
+    def of_text(self) -> bool:
+        """Whether it reads evidence that only the run of a language model holds."""
+        return bool(self.kinds & OF_TEXT)
 
     @property
     def parameters(self) -> dict[str, str]:

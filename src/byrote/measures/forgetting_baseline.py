@@ -60,8 +60,8 @@ def forgetting_baseline(
         a of the least-squares fit M(t) = a + b exp(-c t), with M(t) the mean over models of the share of hits on the
         injected documents t epochs after they were last shown, 0 <= a <= 1 and b >= 0
     Undefined:
-        nan where nothing was injected, at fewer than 4 checkpoints, and where more than 5 % of the fall is still to come
-        at the end of the record, so that the level cannot be told; the error is nan below 3 pairs.
+        nan where nothing was injected, at fewer than 4 checkpoints, and where more than 5 % of the fall is still to
+        come at the end of the record, so that the level cannot be told; the error is nan below 3 pairs.
 
     Example:
         >>> epochs = np.arange(9)
@@ -221,7 +221,9 @@ def fit_decay(at: Float[np.ndarray, " point"], values: Float[np.ndarray, " point
     misfit = ((level[:, None] + height[:, None] * shape - values) ** 2).sum(1)
     best = int(misfit.argmin())
     flat = not height.any()
-    return Decay(float(level[best]), float(height[best]), float(rates[best]), flat or bool(rates[best] * span >= SETTLED))
+    return Decay(
+        float(level[best]), float(height[best]), float(rates[best]), flat or bool(rates[best] * span >= SETTLED)
+    )
 
 
 def _levels(

@@ -60,4 +60,4 @@ def positional_match(
 
 def missing(truth: Int[np.ndarray, "example position"]) -> list[tuple[str, np.ndarray]]:
     """The reason of documents whose continuation was not asked for."""
-    return [("it is shorter than prefix and suffix", (truth < 0).any(1))]
+    return [("it is shorter than prefix and suffix", np.asarray((truth < 0).any(1)))]

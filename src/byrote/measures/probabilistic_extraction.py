@@ -318,7 +318,7 @@ def _log_one_minus(log_p: np.ndarray) -> np.ndarray:
     """log(1 - p), after Maechler (2012), so that neither p near 0 nor near 1 loses digits."""
     log_p = np.minimum(np.asarray(log_p, np.float64), 0.0)
     with np.errstate(divide="ignore"):
-        return np.where(log_p > -np.log(2.0), np.log(-np.expm1(log_p)), np.log1p(-np.exp(log_p)))
+        return np.asarray(np.where(log_p > -np.log(2.0), np.log(-np.expm1(log_p)), np.log1p(-np.exp(log_p))))
 
 
 def _chance(

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor, nn
 
 from byrote.data.corpus import Corpus, batches_of_rows
@@ -18,7 +18,7 @@ KIND: Final = "tokens"
 #: Logits of one batch take about so many bytes.
 BATCH_BYTES: Final = 2**25
 #: So many logits are worked on at once on a CPU, whose caches they soon fill.
-CACHED: Final = 2**16
+CACHED: Final = 2**18
 FLOATS: Final = ("log_probability", "mean", "variance", "entropy", "margin")
 
 
@@ -30,13 +30,14 @@ def silent(share: float) -> None:
 class Rows:
     """Stretches of documents as a network reads them: tokens `start` to `stop` of all tokens end to end.
 
-    `first` is the first token of a row whose prediction counts; where it is a document's first, the BOS token stands
-    before the row, if there is one.
+    `first` is the first token of a row whose prediction counts. Before a row that `begins` a document stands the BOS
+    token, if there is one.
     """
 
     start: Int64[np.ndarray, " row"]
     stop: Int64[np.ndarray, " row"]
     first: Int64[np.ndarray, " row"]
+    begins: Bool[np.ndarray, " row"]
 
 
 def rows_of(corpus: Corpus, documents: Int[np.ndarray, " document"], context: int) -> Rows:
@@ -64,10 +65,10 @@ def rows_of(corpus: Corpus, documents: Int[np.ndarray, " document"], context: in
         while first < end:
             # a row shows the network all its tokens but the last, and BOS where it starts the document
             stop = min(end, start + context + (1 - begins if start == begin else 1))
-            found.append((start, stop, first))
+            found.append((start, stop, first, start == begin))
             first, start = stop, stop - 1 - (context - 1) // 2 if stop < end else start
-    rows = np.array(found, np.int64).reshape(-1, 3).T
-    return Rows(rows[0], rows[1], rows[2])
+    rows = np.array(found, np.int64).reshape(-1, 4).T
+    return Rows(rows[0], rows[1], rows[2], rows[3] == 1)
 
 
 def windowed(corpus: Corpus, context: int) -> str:
@@ -125,12 +126,11 @@ def _batch(
     corpus: Corpus, rows: Rows, batch: Int[np.ndarray, " chosen"]
 ) -> tuple[Int64[np.ndarray, "row token"], tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Inputs, and for each prediction that counts its row, its place there, and the token that it is of."""
-    begins = set() if corpus.bos is None else set(corpus.offsets[:-1].tolist())
     pieces, row, place, token = [], [], [], []
     for number, index in enumerate(batch.tolist()):
         start, stop, first = int(rows.start[index]), int(rows.stop[index]), int(rows.first[index])
         shown = corpus.tokens[start : stop - 1]
-        has_bos = start in begins
+        has_bos = corpus.bos is not None and bool(rows.begins[index])
         pieces.append(np.concatenate([[corpus.bos], shown]) if has_bos else shown)
         token.append(np.arange(first, stop))
         place.append(token[-1] - start - (0 if has_bos else 1))

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import ndtri
 
 from byrote.axes import CHECKPOINT
 from byrote.changes.cross_fit import ensemble_rates
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.schema import quantity
-from byrote.measures.catalog import Measure, catalog
+from byrote.measures.catalog import OF_TEXT, Measure, catalog
 from byrote.results import Curve, PerExample, Scalar
 from byrote.run import JACKKNIFE_PARTS, Hear, Run, deaf
 from byrote.stats.extrapolated_share import extrapolated_share
+from byrote.stats.intervals import UPPER
 from byrote.stats.jackknife import from_replicates
-from byrote.stats.ranking import auroc, average_precision
+from byrote.stats.ranking import auroc, auroc_by_chance, average_precision
 
 #: Below this mean accuracy on members a recipe does not interpolate, and memorization cannot show.
 INTERPOLATES = 0.98
@@ -27,10 +29,6 @@ MEMORIZED = 0.25
 LEAST_MEMORIZED = MEMORIZED - 1e-9
 #: With fewer models on a side the share of memorized examples cannot be freed of chance.
 FEWEST_ON_A_SIDE = 8
-#: Evidence of language models and their documents.
-OF_TEXT = frozenset(
-    ("tokens", "document_trajectory", "first_document_phase", "generations", "decoding", "corpus", "canaries")
-)
 #: From this share on it is told that examples have no value of a measure.
 LARGE_UNDEFINED = 0.01
 #: The score that is judged against planted controls as itself; any other is the best of many.
@@ -76,7 +74,29 @@ class Facts:
         """Of one kind of control: what the score named beforehand finds, what the best one does, and of how many."""
         known = [d for d in self.detections if d.kind == kind and not np.isnan(d.average_precision.value)]
         named = next((detection for detection in known if detection.measure.key == NAMED), None)
-        return named, next(iter(known), None), len(known)
+        tied = self.tied(kind)
+        best = named if named in tied else next(iter(tied), None)
+        return named, best, len(known)
+
+    def tied(self, kind: str) -> tuple[Detection, ...]:
+        """The scores that find this kind of control best: one, or several that do it equally well."""
+        known = [d for d in self.detections if d.kind == kind and not np.isnan(d.average_precision.value)]
+        return tuple(d for d in known if d.average_precision.value == known[0].average_precision.value)
+
+    def found(self, kind: str) -> bool:
+        """Whether a score finds this kind of control better than chance: the named one, or the best of all of them.
+
+        Chance is that of a score which has nothing to do with what was planted; the best of many must exceed what the
+        best of as many such scores reaches (Bonferroni).
+        """
+        known = [d for d in self.detections if d.kind == kind and not np.isnan(d.auroc.value)]
+        planted = self.mean_memorization[kind].examples
+
+        def exceeds(figure: Scalar, scores: int) -> bool:
+            spread = auroc_by_chance(planted, figure.examples - planted)
+            return bool(figure.value - 0.5 > float(ndtri(1 - (1 - UPPER) / scores)) * spread)
+
+        return any(exceeds(d.auroc, 1 if d.measure.key == NAMED else len(known)) for d in known)
 
     @property
     def interpolates(self) -> bool:
@@ -144,10 +164,9 @@ def _belongs(run: Run, entry: Measure) -> bool:
     """Attacks have figures of their own; some measures are of other designs, of held-out data, or of text."""
     if entry.attacks or ("design.withdrawn" in entry.needs and len(run.design.phases) == 1):
         return False
-    kinds = {need.split(".")[0] for need in entry.needs}
-    if kinds & OF_TEXT and not kinds & OF_TEXT & set(run.manifest.evidence):
+    if entry.of_text and not entry.kinds & OF_TEXT & set(run.manifest.evidence):
         return False
-    return run.manifest.heldout is not None or "heldout" not in kinds
+    return run.manifest.heldout is not None or "heldout" not in entry.kinds
 
 
 def _in_turn(run: Run, entries: Sequence[Measure], hear: Hear) -> Iterator[Measure]:

@@ -10,7 +10,12 @@ import numpy as np
 from byrote.changes.card import Card
 from byrote.changes.card import decimal as decimal
 from byrote.report.facts import INTERPOLATES, MEMORIZED, Detection, Facts
+from byrote.report.trajectories import CLEAN
 from byrote.results import Scalar
+
+
+#: Errors of pooled figures come from leaving out pairs of models, of which there must be 3.
+MODELS_FOR_ERRORS = 6
 
 
 def percent(figure: Scalar) -> str:
@@ -28,14 +33,15 @@ def sentences(facts: Facts) -> list[str]:
     for name, figure in facts.mean_memorization.items():
         if math.isnan(figure.value):
             continue
-        words = "examples without a planted control" if name == "clean" else f"planted {name.replace('_', ' ')}"
-        lines.append(f"Mean label memorization of {figure.examples} {words}: {decimal(figure)}.")
+        lines.append(f"Mean label memorization of {_group(facts, name)}: {decimal(figure)}.")
     accuracy = (
         f"Accuracy on members {percent(facts.member_accuracy)}, on non-members {percent(facts.nonmember_accuracy)}"
     )
     if facts.heldout_accuracy is not None:
         accuracy += f", on held-out data {percent(facts.heldout_accuracy)}"
     lines.append(accuracy + ".")
+    if math.isnan(facts.memorized.stderr) and facts.memorization.models < MODELS_FOR_ERRORS:
+        lines.append(f"Figures without ± have no known error: it takes {MODELS_FOR_ERRORS} models, in pairs.")
     if not facts.interpolates:
         lines.append(
             f"The models did not converge on their own training data (below {INTERPOLATES:.0%}): what they did not fit "
@@ -46,6 +52,13 @@ def sentences(facts: Facts) -> list[str]:
     if facts.memorization.note:
         lines.append(facts.memorization.note[0].upper() + facts.memorization.note[1:].rstrip(".") + ".")
     return lines + [note if note.endswith(".") else f"{note}." for note in facts.notes]
+
+
+def _group(facts: Facts, name: str) -> str:
+    examples = facts.mean_memorization[name].examples
+    if name != CLEAN:
+        return f"{examples} planted {name.replace('_', ' ')}"
+    return f"{examples} examples without a planted control" if len(facts.mean_memorization) > 1 else "all examples"
 
 
 def _memorized(facts: Facts) -> str:
@@ -71,6 +84,12 @@ def found_words(facts: Facts, kind: str, figure: Callable[[Scalar], str]) -> lis
     def of(detection: Detection) -> str:
         return f"average precision {figure(detection.average_precision)}, AUROC {figure(detection.auroc)}"
 
+    if best is not None and not facts.found(kind):
+        return [
+            f"No score finds {planted} better than chance does: the best of {scores}, {best.measure.key}, has AUROC "
+            f"{figure(best.auroc)}, chance .5."
+        ]
+    tied = [detection.measure.key for detection in facts.tied(kind)]
     lines = []
     if named is not None:
         lines.append(
@@ -79,11 +98,18 @@ def found_words(facts: Facts, kind: str, figure: Callable[[Scalar], str]) -> lis
         )
     if best is not None and (named is None or best.measure.key != named.measure.key):
         lines.append(
-            f"Best of {scores} scores is {best.measure.key} ({of(best)}); the best of many looks better than it is."
+            f"Best of {scores} scores {'is' if len(tied) == 1 else 'are'} {_listed(tied)} ({of(best)}); the best of "
+            "many looks better than it is."
         )
     elif best is not None:
-        lines.append(f"It is also the best of {scores} scores.")
+        others = [key for key in tied if key != best.measure.key]
+        lines.append(f"It is also the best of {scores} scores{', with ' if others else ''}{_listed(others)}.")
     return lines
+
+
+def _listed(keys: list[str]) -> str:
+    """All of a few names, of more the first and how many others there are."""
+    return " and ".join(keys) if len(keys) < 3 else f"{keys[0]} and {len(keys) - 1} others"
 
 
 def card_sentences(card: Card) -> list[str]:

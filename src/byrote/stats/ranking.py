@@ -41,6 +41,25 @@ def auroc(score: Float[np.ndarray, " example"], positive: Bool[np.ndarray, " exa
     return float(above / positives / negatives)
 
 
+def auroc_by_chance(positives: int, negatives: int) -> float:
+    """Standard deviation of the AUROC, around .5, of a score that has nothing to do with who is positive.
+
+    Formula:
+        sqrt((positives + negatives + 1) / (12 * positives * negatives)); ties make it smaller
+    Undefined:
+        nan without a positive or without a negative.
+
+    Example:
+        >>> round(auroc_by_chance(72, 1366), 3)
+        0.035
+
+    Source: Mann & Whitney 1947, Annals of Mathematical Statistics 18(1), the variance of U.
+    """
+    if not positives or not negatives:
+        return float("nan")
+    return float(np.sqrt((positives + negatives + 1) / (12 * positives * negatives)))
+
+
 def average_precision(score: Float[np.ndarray, " example"], positive: Bool[np.ndarray, " example"]) -> float:
     """Precision averaged over the steps of recall, from the highest score down; tied scores are one step.
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-import byrote
 from byrote.errors import BadInput
 
 #: How torch words a complaint about numbers of another type than the weights', and one about shapes.
@@ -16,7 +15,7 @@ _TYPE = re.compile(r"dtype|scalar type|data ?type|expected \w+ but (found|got) \
 _SHAPE = re.compile(r"shape|size|dimension|\bdims?\b|channel|broadcast|out of range|[1-4]D\b", re.IGNORECASE)
 #: Errors of these kinds may come from what goes into a layer; any other is one of the code itself.
 _OF_INPUTS = (RuntimeError, ValueError, IndexError, AssertionError)
-_PACKAGES = tuple(Path(str(package.__file__)).parent for package in (torch, byrote))
+_PACKAGES = (Path(str(torch.__file__)).parent, Path(__file__).parent.parent)
 
 
 def unfit(error: Exception, shape: tuple[int, ...]) -> BadInput:

@@ -43,7 +43,7 @@ def test_a_folder_of_safetensors(llama):
     rows = torch.tensor([[3, 4, 5]])
     torch.testing.assert_close(found.network(rows), model(input_ids=rows).logits)
     assert found.digest == load_pretrained(llama).digest
-    with pytest.raises(BadInput, match="at least 2 and at most 48 tokens. Got 99"):
+    with pytest.raises(BadInput, match=r"at least 2 and at most 48 tokens. Got 99"):
         load_pretrained(llama, context=99)
 
 
@@ -81,7 +81,7 @@ def test_places_without_a_model_are_refused(llama, tmp_path):
     with pytest.raises(BadInput, match=r"no \.safetensors file, and pickled weights are never read"):
         load_pretrained(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"cut")
-    with pytest.raises(BadInput, match="The (tokenizer|weights) of the model"):
+    with pytest.raises(BadInput, match=r"The (tokenizer|weights) of the model"):
         load_pretrained(tmp_path)
     with pytest.raises(BadInput, match=r"is no model"):
         load_pretrained(tmp_path / "config.json")
@@ -93,5 +93,7 @@ def test_a_tokenizer_of_another_model_is_refused(llama, tmp_path):
     config = json.loads((tmp_path / "tokenizer.json").read_text())
     config["model"]["vocab"] = {token: number + 200 for token, number in config["model"]["vocab"].items()}
     (tmp_path / "tokenizer.json").write_text(json.dumps(config))
-    with pytest.raises(BadInput, match=r"tokenizer does not fit the model: it gives the token \d+, and the model knows 280"):
+    with pytest.raises(
+        BadInput, match=r"tokenizer does not fit the model: it gives the token \d+, and the model knows 280"
+    ):
         audit_model(tmp_path, corpus_from_texts(TEXTS), out=tmp_path / "run", progress=False, device="cpu")

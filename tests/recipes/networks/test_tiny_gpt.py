@@ -21,5 +21,5 @@ def test_half_a_million_weights():
 
 
 def test_widths_that_do_not_divide_are_refused():
-    with pytest.raises(BadInput, match="'width' argument of TinyGPT must be a multiple of 2 \\* heads = 8. Got 20"):
+    with pytest.raises(BadInput, match=r"'width' argument of TinyGPT must be a multiple of 2 \* heads = 8. Got 20"):
         TinyGPT(width=20)
