@@ -268,3 +268,20 @@ def test_a_card_is_read_by_printing_it(parent: Run, tmp_path: Path) -> None:
     assert str(compared).splitlines()[-1] == compared.notes[-1]
     assert repr(compared).startswith("Card(weight-decay: ")
     assert "\n" not in repr(compared)
+
+
+def test_a_card_tells_what_share_of_it_is_done(parent: Run, tmp_path: Path) -> None:
+    child = change(parent, WeightDecay(0.05), out=tmp_path / "child", workers=1, progress=False)
+    _measured(parent, child)
+    heard: list[float] = []
+    card(parent, child, heard.append)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+
+
+def test_a_card_without_verdicts_says_so(parent: Run, tmp_path: Path) -> None:
+    without = small_audit(tmp_path / "run", models=12, heldout=None)
+    child = change(without, RemoveMostMemorized(0.1), out=tmp_path / "child", workers=1, progress=False)
+    notes = card(without, child).notes
+    assert "No row has a verdict; each interval holds by itself at 95 %." in notes
+    assert not any("Bonferroni" in note for note in notes)

@@ -113,7 +113,7 @@ def bad_arrays(body: str) -> str:
 @pytest.mark.parametrize(
     ("files", "words", "sentence", "hint"),
     [
-        ({}, ["audit", "nothing"], "There is no source 'nothing'", "digits, fashion-mnist, or a Python file"),
+        ({}, ["audit", "nothing"], "There is no source 'nothing'", "digits, fashion-mnist, "),
         ({}, ["audit", "fashion-mnist"], "needs the folder of its four idx .gz files", "--data-dir"),
         ({}, ["audit", "fashion-mnist", "--data-dir", "."], "train-images-idx3-ubyte.gz", ""),
         ({}, ["audit", "gone.py"], "There is no file 'gone.py'", ""),
@@ -195,3 +195,20 @@ def test_a_run_made_from_python_cannot_be_changed_by_the_command_line(byrote, tm
     status, out, _ = byrote("measure", run.folder, "label_memorization", "--top", 1)
     assert status == 0
     assert f"{np.nanmax(values):.3g}" in out
+
+
+def test_version(byrote):
+    status, said, _ = byrote("--version")
+    assert status == 0
+    assert re.fullmatch(r"byrote \d+\.\d+\S*\n", said)
+
+
+def test_help_lists_what_can_be_planted_and_changed(byrote):
+    from byrote.changes.registry import CONTROLS, changes
+
+    status, said, _ = byrote("audit", "--help")
+    assert status == 0
+    assert all(control.name in said for control in CONTROLS)
+    status, said, _ = byrote("change", "--help")
+    assert status == 0
+    assert all(name in said for name in changes())

@@ -137,6 +137,14 @@ def test_names_and_texts_cannot_act(tmp_path):
         assert cell.isprintable()
 
 
+def test_classes_are_whole_numbers_of_any_size(tmp_path):
+    large = 2**60
+    path = table_of(tmp_path, "x,y\n" + "".join(f"{i % 7},{large + i % 2}\n" for i in range(20)))
+    assert from_table(path, target="y").training.class_names == (str(large), str(large + 1))
+    path = table_of(tmp_path, "x,y\n" + "1,1\n2,-inf\n" * 5)
+    assert "numbers that are no classes, as -inf" in refusal(path, target="y")
+
+
 def test_rows_said():
     assert rows_said([2]) == "row 3, counted from 1"
     assert rows_said(range(9)) == "rows 1, 2, 3, 4, 5, …, counted from 1"

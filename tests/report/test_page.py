@@ -46,7 +46,7 @@ def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def test_says_what_was_found(whole: Page) -> None:
-    assert "12.5 % of these 40 examples look learned by rote" in whole.text  # 5 of 40 were planted, and all are found
+    assert "With 8 models, 12.5 % of these 40 examples seem learned by rote" in whole.text  # 5 of 40 were planted, and all are found
     for part in (
         "How sure is this?",
         "The most memorized examples",
@@ -209,7 +209,7 @@ def test_chromium_shows_it_without_a_word_on_the_console(tmp_path: Path) -> None
     flags += " --enable-logging=stderr --disable-dev-shm-usage"
     command = [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "of these 40 examples look learned by rote" in done.stdout
+    assert "of these 40 examples seem learned by rote" in done.stdout
     assert "CONSOLE" not in done.stderr
     shown = Page(done.stdout)
     assert not shown.all("script")

@@ -242,9 +242,10 @@ def _classes(cells: pa.ChunkedArray, name: str, problems: Problems) -> tuple[Int
         problems.add(f"{has} no class in the column {name!r} ({rows_said(missing)})", "leave these rows out")
         return nothing
     if is_numeric(cells.type) and not pa.types.is_boolean(cells.type):
-        values = numbers(cells)
-        if not np.array_equal(values, np.floor(values)):
-            odd = values[values != np.floor(values)][0]
+        values = cells.to_numpy() if pa.types.is_integer(cells.type) else numbers(cells)
+        whole = np.isfinite(values) & (values == np.floor(values))
+        if not whole.all():
+            odd = values[~whole][0]
             problems.add(
                 f"the column {name!r} holds numbers that are no classes, as {odd:g}",
                 "byrote learns classes; give a column of names or whole numbers, as the number in bins",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from scipy.special import ndtri
@@ -14,6 +15,7 @@ from byrote.changes.cross_fit import ensemble_rates
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.schema import quantity
 from byrote.measures.catalog import OF_TEXT, Measure, catalog
+from byrote.report.provenance import change_words
 from byrote.results import Curve, PerExample, Scalar
 from byrote.run import JACKKNIFE_PARTS, Hear, Run, deaf
 from byrote.stats.extrapolated_share import extrapolated_share
@@ -120,7 +122,7 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
         for name, mask in {**groups, "clean": clean}.items()
         if mask.any()
     }
-    notes = list(run.manifest.notes)
+    notes = [*changed(run), *run.manifest.notes]
     unmeasured: dict[str, list[str]] = {}
     detections: list[Detection] = []
     curves: dict[str, Curve] = {}
@@ -158,6 +160,14 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
         notes=tuple(notes),
         curves=curves,
     )
+
+
+def changed(run: Run) -> tuple[str, ...]:
+    """Of a changed run, what it was and how it was changed."""
+    if run.manifest.parent is None:
+        return ()
+    before = Path(str(run.manifest.parent.get("folder", ""))).name
+    return (f"This run is {before!r} after {change_words(run.manifest.parent.get('change') or {})}.",)
 
 
 def _belongs(run: Run, entry: Measure) -> bool:

@@ -86,7 +86,8 @@ def gallery(run: Run, result: PerExample) -> Gallery:
     rates = _rates(run)
     order = _ranked(run, result)
     top = order[:MEMORIZED_SHOWN]
-    ordinary = _typical(result, rates, order[MEMORIZED_SHOWN:])
+    top = top[result.values[top] > 0]
+    ordinary = _typical(result, rates, order[len(top) :])
     rows = np.concatenate([top, ordinary])
     shown, stretched = (None, False) if run.dataset is None else contents(run.dataset, rows)
     votes = _votes(run, rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from byrote.data.controls import LABEL_NOISE
-from byrote.report.facts import INTERPOLATES, LEAST_MEMORIZED, MEMORIZED, Facts
+from byrote.report.facts import FEWEST_ON_A_SIDE, INTERPOLATES, LEAST_MEMORIZED, MEMORIZED, Facts
 from byrote.report.summary import found_words, percent
 from byrote.report.text import count, kind_words, number
 from byrote.report.trajectories import CLEAN
@@ -45,15 +45,21 @@ class Headline:
     tiles: tuple[Tile, ...]
 
 
+_GAP = f"at least {100 * MEMORIZED:.0f} percentage points"
+_MEANING = ": to that extent the label comes from having seen it, not from other examples"
+
+
 def headline(run: Run, facts: Facts) -> Headline:
     """The headline of a run."""
     examples = len(run.ids)
-    gap = f"at least {100 * MEMORIZED:.0f} percentage points"
+    few = facts.memorized_corrected is None
+    share = f"{percent(facts.share_memorized)} of these {examples:,} examples"
     return Headline(
-        title=f"{percent(facts.share_memorized)} of these {examples:,} examples look learned by rote",
-        lead=f"For each of them, models that were trained on the example predict its label more often, by {gap}, "
-        "than models that never saw it: to that extent the label comes from having seen it, not from other examples. "
-        f"{_scatter(facts)}",
+        title=f"With {facts.memorization.models} models, {share} seem learned by rote"
+        if few
+        else f"{share} look learned by rote",
+        lead=f"For each of them, models that were trained on the example predict its label more often, by {_GAP}, "
+        f"than models that never saw it{'' if few else _MEANING}. {_scatter(facts)}",
         answers=(
             ("How sure is this?", _certainty(facts)),
             *([("Does the method find what is known?", _check(facts))] if len(facts.mean_memorization) > 1 else []),
@@ -68,7 +74,8 @@ def headline(run: Run, facts: Facts) -> Headline:
 def _scatter(facts: Facts) -> str:
     if facts.memorized_corrected is None:
         return (
-            "Estimates scatter, which carries some examples over that line by chance: the fewer the models, the more."
+            "Estimates from so few models scatter widely, which carries many examples over that line by chance: from "
+            f"{2 * FEWEST_ON_A_SIDE} models on, half of them on each side, the share is corrected for it."
         )
     return (
         f"Estimates scatter, which carries some over that line by chance: {percent(facts.memorized)} of them are "

@@ -15,7 +15,7 @@ import numpy as np
 from byrote.data.controls import LABEL_NOISE
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.shards import write_bytes
-from byrote.report.facts import MEMORIZED, NAMED, Detection, Facts, facts
+from byrote.report.facts import MEMORIZED, NAMED, Detection, Facts, changed, facts
 from byrote.report.figures import Figure, distribution, fitted, training
 from byrote.report.gallery import Gallery, gallery
 from byrote.report.headline import headline
@@ -80,6 +80,7 @@ def page(run: Run, found: Facts) -> str:
             memorized=MEMORIZED,
             named=NAMED,
             headline=headline(run, found),
+            changed=next(iter(changed(run)), ""),
             gallery=shown,
             why_no_gallery=why_no_gallery,
             figures=figures,

@@ -68,6 +68,20 @@ def provenance(run: Run) -> Provenance:
     )
 
 
+def change_words(change: Mapping[str, Any]) -> str:
+    """A change by its name, with its settings.
+
+    Example:
+        >>> change_words({"slot": "WeightDecay", "name": "weight-decay", "stage": "recipe", "amount": 0.01})
+        'weight-decay, a change of the recipe (amount 0.01)'
+    """
+    settings = {key: value for key, value in change.items() if key not in ("slot", "name", "stage")}
+    said = ", ".join(f"{key} {compact(value)}" for key, value in settings.items())
+    stage = str(change.get("stage", ""))
+    what = f"{change.get('name', 'unknown')}, a change of the {'models' if stage == 'model' else stage}"
+    return f"{what} ({said})" if said else what
+
+
 def compact(value: Any) -> str:
     """A setting in one line; a slot as the call that makes it.
 
@@ -126,8 +140,8 @@ def _change(parent: Mapping[str, Any] | None) -> Rows:
     forget = parent.get("forget")
     return _rows(
         changed_form_of=Path(str(parent.get("folder", ""))).name,
-        change=compact(parent.get("change")),
-        about=None if forget is None else count(len(forget), "example"),
+        change=change_words(parent.get("change") or {}),
+        about=count(len(forget), "example") if forget else None,
     )
 
 

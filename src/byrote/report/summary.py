@@ -13,7 +13,6 @@ from byrote.report.facts import INTERPOLATES, MEMORIZED, Detection, Facts
 from byrote.report.trajectories import CLEAN
 from byrote.results import Scalar
 
-
 #: Errors of pooled figures come from leaving out pairs of models, of which there must be 3.
 MODELS_FOR_ERRORS = 6
 
