@@ -37,16 +37,20 @@ def make_run(
     controls: bool = True,
     predictions: bool = True,
     fit: float = 3.0,
+    known: bool = False,
     dataset: Dataset | None = None,
 ) -> Run:
-    """Models that fit what they are trained on (margin `fit`), and know all but the first examples without it."""
+    """Models that fit what they are trained on (margin `fit`), and know all but the first examples without it.
+
+    Where all is `known`, they know the first ones as well.
+    """
     rng = np.random.default_rng(0)
     half = np.array([rng.permutation(examples) < examples // 2 for _ in range(models // 2)])
     member = np.stack([half, ~half], axis=1).reshape(models, examples).astype(np.int8)
     labels = np.arange(examples) % 3 if dataset is None else np.asarray(dataset.targets)
     ids = [f"made-{i:02d}" for i in range(examples)] if dataset is None else dataset.ids.tolist()
     names = ("cat", "dog", "emu") if dataset is None else dataset.class_names
-    noisy = np.arange(examples) < NOISY
+    noisy = np.arange(examples) < (0 if known else NOISY)
     margin = np.where(member == 1, fit, np.where(noisy, -2.0, 2.0)) + rng.normal(0, 0.1, (models, examples))
     margin = margin.astype(np.float32)
     evidence = {"outputs.log_odds": margin, "outputs.logit_margin": margin}

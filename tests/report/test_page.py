@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import hashlib
 import re
 import shutil
@@ -11,9 +12,10 @@ import pytest
 
 import byrote
 from byrote.data.dataset import Dataset, Display
+from byrote.report.gallery import TYPICAL_SHOWN
 from byrote.report.page import write_report
 from byrote.run import Run
-from report.made import HOSTILE, Page, make_run
+from report.made import HOSTILE, NOISY, Page, make_run
 
 
 def read(run: Run) -> Page:
@@ -46,7 +48,8 @@ def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def test_says_what_was_found(whole: Page) -> None:
-    assert "With 8 models, 12.5 % of these 40 examples seem learned by rote" in whole.text  # 5 of 40 were planted, and all are found
+    # 5 of 40 were planted, and all are found
+    assert "With 8 models, 12.5 % of these 40 examples seem learned by rote" in whole.text
     for part in (
         "How sure is this?",
         "The most memorized examples",
@@ -119,7 +122,7 @@ def test_hostile_names_are_inert_and_visible(attacked: Page) -> None:
 def test_pictures_have_words(tmp_path: Path) -> None:
     page = read(make_run(tmp_path / "run", dataset=hostile("image")))
     pictures = page.all("img")
-    assert len(pictures) == 32
+    assert len(pictures) == NOISY + TYPICAL_SHOWN
     assert all(e.attributes["src"].startswith("data:image/png;base64,") for e in pictures)
     assert all(e.attributes["alt"].startswith("example ") and ", labelled " in e.attributes["alt"] for e in pictures)
 
@@ -171,6 +174,31 @@ def test_what_is_missing_is_said(tmp_path: Path, without: str, sentence: str, fi
     assert re.findall(r'aria-labelledby="(\w+)-title"', page.html) == figures
 
 
+def test_without_controls_there_is_no_empty_section(tmp_path: Path, whole: Page) -> None:
+    page = read(make_run(tmp_path / "run", controls=False))
+    assert 'id="ranking"' in whole.html
+    assert "#ranking" in whole.html
+    assert "ranking" not in re.sub(r"<style.*?</style>", "", page.html, flags=re.DOTALL)
+
+
+def test_without_a_positive_score_there_is_no_card(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", controls=False, known=True)
+    page = read(run)
+    assert "No example has a label memorization above 0." in page.text
+    assert "labelled" in page.text  # the typical ones
+
+
+def test_a_changed_run_says_how_it_was_changed(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    change = {"slot": "WeightDecay", "name": "weight-decay", "stage": "recipe", "amount": 0.01}
+    parent = {"folder": "/somebody/elses/before", "change": change, "forget": []}
+    run.manifest = dataclasses.replace(run.manifest, parent=parent)
+    page = read(run)
+    assert "This run is 'before' after weight-decay, a change of the recipe (amount 0.01)." in page.text
+    assert "/somebody" not in page.html
+    assert "0 examples" not in page.text.partition("Provenance")[2]
+
+
 def test_without_the_data_ids_are_shown_and_the_reason(whole: Page) -> None:
     assert "Contents are not in the run folder" in whole.text
     assert "made-00" in whole.text
@@ -213,4 +241,4 @@ def test_chromium_shows_it_without_a_word_on_the_console(tmp_path: Path) -> None
     assert "CONSOLE" not in done.stderr
     shown = Page(done.stdout)
     assert not shown.all("script")
-    assert len(shown.all("img")) == 32
+    assert len(shown.all("img")) == NOISY + TYPICAL_SHOWN
