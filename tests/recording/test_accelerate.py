@@ -43,6 +43,7 @@ accelerator.end_training()
 """
 
 
+@pytest.mark.slow
 def test_two_processes(tmp_path):
     """Accelerate fills the last batch up with examples from the start of the epoch."""
     torch = pytest.importorskip("torch")

@@ -460,8 +460,10 @@ def test_a_kill_loses_what_came_after_the_last_flush(tmp_path):
 
 
 def test_nothing_to_recover(tmp_path):
-    with pytest.raises(BadInput, match="holds no recording"):
-        recover(tmp_path)
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(BadInput, match="holds no recording"):
+            recover(folder)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_crash_between_adding_up_and_removing_counts_once(tmp_path, monkeypatch):

@@ -178,7 +178,8 @@ def test_without_controls_there_is_no_empty_section(tmp_path: Path, whole: Page)
     page = read(make_run(tmp_path / "run", controls=False))
     assert 'id="ranking"' in whole.html
     assert "#ranking" in whole.html
-    assert "ranking" not in re.sub(r"<style.*?</style>", "", page.html, flags=re.DOTALL)
+    assert 'id="ranking"' not in page.html
+    assert "#ranking" not in page.html
 
 
 def test_without_a_positive_score_there_is_no_card(tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ def test_a_changed_run_says_how_it_was_changed(tmp_path: Path) -> None:
     page = read(run)
     assert "This run is 'before' after weight-decay, a change of the recipe (amount 0.01)." in page.text
     assert "/somebody" not in page.html
-    assert "0 examples" not in page.text.partition("Provenance")[2]
+    assert " 0 examples" not in page.text
 
 
 def test_without_the_data_ids_are_shown_and_the_reason(whole: Page) -> None:

@@ -412,8 +412,11 @@ def recover(folder: str | Path) -> Run:
     Raises:
         BadInput: nothing was recorded there.
     """
-    with locked(Path(folder)):
-        run = merged(Path(folder), unfinished=True)
+    place = Path(folder)
+    run = None
+    if (place / FOLDER).exists():
+        with locked(place):
+            run = merged(place, unfinished=True)
     if run is None:
         raise BadInput(f"The folder {str(folder)!r} holds no recording.")
     return run

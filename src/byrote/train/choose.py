@@ -47,8 +47,9 @@ class Choice:
         """What a block of so many models takes: stacked, a straight line from a pair to a whole block."""
         if not self.stacked or models == 1:
             return models * self.seconds_alone
-        each = (self.size * self.seconds_a_model - self.seconds_pair) / (self.size - 2)
-        return self.seconds_pair + max(each, 0.0) * (models - 2)
+        whole = self.size * self.seconds_a_model
+        pair = min(self.seconds_pair, whole)  # a noisy probe may have it above the block
+        return pair + (whole - pair) * (models - 2) / (self.size - 2)
 
 
 def makespan(seconds: Sequence[float], workers: int) -> float:
