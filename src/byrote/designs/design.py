@@ -146,24 +146,34 @@ class Design:
 
     @classmethod
     def from_tensors(cls, arrays: Mapping[str, np.ndarray], described: Mapping[str, Any]) -> Design:
-        """What `tensors` and `describe` took apart, put together."""
-        phases = tuple(
-            Phase(
-                name=phase["name"],
-                count=arrays[f"count.{index}"],
-                epochs=phase["epochs"],
-                labels=arrays.get(f"labels.{index}"),
+        """What `tensors` and `describe` took apart, put together.
+
+        Raises:
+            BadInput: the two do not fit each other, as after an edit by hand.
+        """
+        try:
+            phases = tuple(
+                Phase(
+                    name=phase["name"],
+                    count=arrays[f"count.{index}"],
+                    epochs=phase["epochs"],
+                    labels=arrays.get(f"labels.{index}"),
+                )
+                for index, phase in enumerate(described["phases"])
             )
-            for index, phase in enumerate(described["phases"])
-        )
-        return cls(
-            name=described["name"],
-            phases=phases,
-            pair=arrays["pair"],
-            role=arrays["role"],
-            parameters=described["parameters"],
-            known=described["known"],
-        )
+            return cls(
+                name=described["name"],
+                phases=phases,
+                pair=arrays["pair"],
+                role=arrays["role"],
+                parameters=described["parameters"],
+                known=described["known"],
+            )
+        except (KeyError, TypeError) as error:
+            raise BadInput(
+                f"The design in the manifest is not that of the run: {type(error).__name__} at {error}.",
+                hint="a manifest must not be edited by hand.",
+            ) from error
 
 
 #: A count that stands for "nobody knows whether this was shown"; only in designs of imported or observed runs.

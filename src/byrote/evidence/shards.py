@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from byrote.errors import DamagedShard
+from byrote.errors import DamagedShard, NotEnoughRoom
 
 SCHEMA_VERSION = "1"
 #: The entry of a shard's metadata that holds the header's words as JSON.
@@ -21,7 +22,23 @@ HEADER = "byrote"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Bring a file into being in one piece: temporary name, fsync, rename, fsync of the folder."""
+    """Bring a file into being in one piece: temporary name, fsync, rename, fsync of the folder.
+
+    Raises:
+        NotEnoughRoom: the disk is full; nothing is left of the file.
+    """
+    try:
+        _write_bytes(path, content)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise NotEnoughRoom(
+            f"The disk is full: {len(content):,} bytes of {str(path)!r} could not be written.",
+            hint="make room; what is finished is kept, and the same command goes on from there.",
+        ) from error
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:

@@ -25,6 +25,8 @@ from byrote.train.threads import one_thread
 #: A process that dies while it trains a block is replaced, and the block tried again, this often.
 ATTEMPTS = 3
 REPORT_SECONDS = 0.2
+#: A process that trains and says nothing for so long hangs, unless its own words have come a tenth as seldom before.
+PATIENCE = 1800.0
 
 
 @runtime_checkable
@@ -70,7 +72,7 @@ def run_pool(job: Trains, blocks: Sequence[Block], workers: int, listener: Liste
                 if worker.block is None and waiting:
                     worker.give(waiting.pop())
             busy = [worker for worker in team if worker.block]
-            ready = wait([worker.pipe for worker in busy] + [worker.process.sentinel for worker in busy])
+            ready = wait([worker.pipe for worker in busy] + [worker.process.sentinel for worker in busy], PATIENCE / 10)
             for worker in busy:
                 block = worker.block
                 assert block is not None
@@ -81,8 +83,12 @@ def run_pool(job: Trains, blocks: Sequence[Block], workers: int, listener: Liste
                         what, content = "died", None
                 elif worker.process.sentinel in ready and not worker.pipe.poll():
                     what, content = "died", None
+                elif worker.hangs():
+                    worker.process.kill()
+                    what, content = "died", None
                 else:
                     continue
+                worker.heard()
                 if what == "advanced":
                     listener.advanced(block, content)
                 elif what == "finished":
@@ -125,8 +131,20 @@ class _Worker:
         theirs.close()
         self.block: Block | None = None
         self._payload: bytes | None = payload
+        self._last = time.monotonic()
+        self._slowest = 0.0
+
+    def heard(self) -> None:
+        """Note that it said something."""
+        now = time.monotonic()
+        self._slowest, self._last = max(self._slowest, now - self._last), now
+
+    def hangs(self) -> bool:
+        """Whether it has said nothing for far too long."""
+        return time.monotonic() - self._last > max(PATIENCE, 10 * self._slowest)
 
     def give(self, block: Block) -> None:
+        self._last = time.monotonic()
         try:
             if self._payload is not None:
                 self.pipe.send_bytes(self._payload)
