@@ -35,6 +35,8 @@ check: setup
 
 docs: setup
 	$(BIN)/python docs/build_catalog.py
+	$(BIN)/python docs/build_gallery.py
+	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 
 bench: setup
 	$(THREADS) $(BIN)/python benchmarks/ensemble.py

@@ -22,12 +22,12 @@ import torch
 from _timing import finish, interleaved, ratio
 from torch import nn
 
-from byrote.commands.language import docs_recipe
 from byrote.data.corpus import Corpus, batches_of_rows, corpus_from_texts
 from byrote.data.python_docs import python_docs
 from byrote.data.tokenizers import BEGIN, byte_pairs, encoder
 from byrote.index.corpus_index import index_texts
 from byrote.index.near_duplicates import jaccard, near_duplicates, shingles
+from byrote.language_source import docs_recipe
 from byrote.measures.discoverable_extraction import discoverable_extraction, discoverable_extraction_margin
 from byrote.measures.extraction_strength import extraction_strength
 from byrote.measures.probabilistic_extraction import (

@@ -17,7 +17,7 @@ HEAD = """# Measures
 Written from the catalog by `make docs`. Sections are those of the survey (Wei et al. 2025, doi:10.1145/3769076).
 Every score is oriented higher = more memorized.
 
-| measure | section | domain | level | evaluation | unit | meaning |
+| measure | meaning | section | domain | level | evaluation | unit |
 |---|---|---|---|---|---|---|
 """
 
@@ -34,12 +34,12 @@ def row(key: str, entry: Measure) -> str:
     anchor = re.sub(r"[^\w-]", "", key)
     cells = (
         f"[`{key}`](#{anchor})",
+        entry.title,
         entry.section,
         entry.domain,
         entry.level,
         entry.evaluation,
         entry.unit,
-        entry.title,
     )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 

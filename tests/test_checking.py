@@ -101,3 +101,10 @@ def test_what_cannot_be_judged_is_refused_with_a_hint(run: Run, text: str, sente
 def test_conditions_are_read_whole() -> None:
     found = Condition.parse("  lira[offline].auc>=1e-1 ")
     assert (found.what, found.figure, found.operator, found.bound) == ("lira[offline]", "auc", ">=", 0.1)
+
+
+def test_an_error_that_is_not_known_is_said(run: Run) -> None:
+    (verdict,) = check(run, ["label_memorization.median > .5"])
+    assert verdict.unsure
+    assert verdict.failed(strict=True)
+    assert verdict.sentence().endswith("it is not, 0; its interval is not known")

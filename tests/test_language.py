@@ -16,10 +16,11 @@ from torch import nn
 import byrote.run
 import byrote.train.language as training
 from byrote.data.corpus import corpus_from_texts
-from byrote.errors import BadInput, RunMismatch
+from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.evidence.shards import read_shard
 from byrote.language import audit_forgetting, audit_language, audit_model, held_together
 from byrote.measures.catalog import catalog
+from byrote.probes.decoding import Decoding
 from byrote.recipes.networks.pretrained import Pretrained
 from byrote.recipes.objectives.next_token import NextToken
 from byrote.run import Run
@@ -227,6 +228,27 @@ def test_models_in_a_pool_are_those_made_here(tmp_path):
     small_language_audit(tmp_path / "here", models=4, full=0, checkpoints=0)
     small_language_audit(tmp_path / "pool", models=4, full=0, checkpoints=0, workers=2)
     assert shards(tmp_path / "here") == shards(tmp_path / "pool")
+
+
+def test_models_read_on_a_second_core_are_those_read_on_one(tmp_path):
+    small_language_audit(tmp_path / "one", checkpoints=3)
+    small_language_audit(tmp_path / "two", checkpoints=3, workers=2)
+    assert shards(tmp_path / "one") == shards(tmp_path / "two")
+
+
+def test_decoding_is_recorded_where_it_is_asked_for(tmp_path):
+    run = small_language_audit(tmp_path / "without")
+    key, sizes = "probabilistic_extraction[decoding]", {"prefix": 1, "suffix": 2}
+    with pytest.raises(MissingEvidence) as missing:
+        run.measure(key, **sizes)
+    assert "--probe decoding" in missing.value.hint
+    run = small_language_audit(tmp_path / "with", decoding=Decoding(top_k=2))
+    cut, whole = (run.measure(name, **sizes).values for name in (key, "probabilistic_extraction"))
+    said = run.load("decoding.log_probability", run.models())
+    assert ((said == -np.inf) == (run.load("tokens.rank", run.models()) > 2)).all()
+    assert (cut[cut > 0] >= whole[cut > 0]).all()
+    with pytest.raises(RunMismatch, match="decoding"):
+        small_language_audit(tmp_path / "with")
 
 
 def test_forgetting_follows_an_injection(tmp_path):

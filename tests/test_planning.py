@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -241,18 +242,25 @@ def test_what_the_audit_would_refuse_is_refused(changes: dict[str, Any], sentenc
     ids=["one process", "two", "looks", "looks of two", "few epochs seen"],
 )
 def test_time_is_within_30_percent_of_what_then_passes(tmp_path: Path, workers: int, changes: dict[str, Any]) -> None:
-    """Plans and audits take turns; one noisy turn of three is forgiven."""
+    """Plans and audits take turns, and the median of three is judged; turns amid others' work do not count."""
     recipe = byrote.Recipe(
-        network=byrote.MLP(hidden=(64,)), epochs=changes.pop("epochs", 40), batch_size=16, optimizer=byrote.SGD(lr=0.1)
+        network=byrote.MLP(hidden=(64,)), epochs=changes.get("epochs", 40), batch_size=16, optimizer=byrote.SGD(lr=0.1)
     )
-    settings: dict[str, Any] = {"dataset": blobs(1500, noise=0.1), "recipe": recipe, "workers": workers, **changes}
+    settings: dict[str, Any] = {"dataset": blobs(1500, noise=0.1), "recipe": recipe, "workers": workers}
+    settings |= {name: value for name, value in changes.items() if name != "epochs"}
     ratios = []
-    for turn in range(3):
+    for turn in range(5):
         expected = small_plan(**settings).expected
         started = time.perf_counter()
         run = small_audit(tmp_path / str(turn), **settings)
-        ratios.append(expected.seconds / (time.perf_counter() - started))
+        passed = time.perf_counter() - started
         assert expected.models == len(run.models())
         assert expected.disk == pytest.approx(stored(run.folder), rel=0.3)
         assert expected.error == pytest.approx(came(run), rel=0.3)
+        if os.getloadavg()[0] < workers + 0.75:
+            ratios.append(expected.seconds / passed)
+        if len(ratios) == 3 or turn - len(ratios) == 2:
+            break
+    if len(ratios) < 3:
+        pytest.skip(f"the machine is busy with something else: a load of {os.getloadavg()[0]:.1f}")
     assert 1 / 1.3 <= np.median(ratios) <= 1.3, ratios

@@ -46,12 +46,25 @@ def test_a_measure_leaves_its_table_by_example(run: Run) -> None:
 def test_tables_of_pairs_and_curves(run: Run) -> None:
     run.measure("influence")
     kept = pq.read_table(run.folder / "results" / "influence.parquet")
-    assert kept.column_names == ["example", "query", "value", "stderr", "low", "high"]
+    assert kept.column_names == [
+        "example", "query", "value", "stderr", "low", "high", "members", "nonmembers", "reason"
+    ]  # fmt: skip
+    assert set(kept["members"].to_pylist()) == {4}
+    assert set(kept["reason"].to_pylist()) == {""}
     assert set(kept["example"].to_pylist()) <= set(run.ids.tolist())
     run.measure("noisy_label_memorization")
     kept = pq.read_table(run.folder / "results" / "noisy_label_memorization.parquet")
-    assert kept.column_names == ["group", "epoch", "value", "stderr", "low", "high"]
+    assert kept.column_names == ["group", "epoch", "value", "stderr", "low", "high", "count", "reason"]
     assert kept["epoch"].to_pylist() == 2 * list(run.manifest.checkpoints)
+    assert set(kept["reason"].to_pylist()) == {""}
+
+
+def test_an_unknown_error_of_a_curve_has_its_reason_in_the_table(tmp_path: Path) -> None:
+    few = small_audit(tmp_path / "run", models=4)
+    few.measure("noisy_label_memorization")
+    kept = pq.read_table(few.folder / "results" / "noisy_label_memorization.parquet")
+    assert np.isnan(kept["stderr"].to_numpy()).all()
+    assert all("fewer than 3 pairs of models" in reason for reason in kept["reason"].to_pylist())
 
 
 @pytest.mark.parametrize("key", BY_EXAMPLE)

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from byrote.recording.recorder import Recorder as Recorder
     from byrote.recording.recorder import recover as recover
     from byrote.recording.with_ids import WithIds as WithIds
+    from byrote.report.language_page import write_language_report as write_language_report
     from byrote.report.page import write_report as write_report
     from byrote.run import Run as Run
     from byrote.targeting import attack_target as attack_target
@@ -141,6 +142,7 @@ _HOMES = {
     "Recorder": "recording.recorder",
     "recover": "recording.recorder",
     "WithIds": "recording.with_ids",
+    "write_language_report": "report.language_page",
     "write_report": "report.page",
     "audit_language": "language",
     "audit_model": "language",

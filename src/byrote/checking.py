@@ -103,9 +103,13 @@ class Verdict:
     @property
     def unsure(self) -> bool:
         """Whether the interval lies on both sides of the bound, or there is none."""
-        if self.figure is None:
-            return False
-        return math.isnan(self.figure.low) or self._refused(self.figure.low) != self._refused(self.figure.high)
+        return self.figure is not None and (
+            not self._bounded or self._refused(self.figure.low) != self._refused(self.figure.high)
+        )
+
+    @property
+    def _bounded(self) -> bool:
+        return self.figure is not None and not math.isnan(self.figure.low) and not math.isnan(self.figure.high)
 
     def failed(self, *, strict: bool) -> bool:
         """Whether the check fails; `strict` fails what is unsure, too."""
@@ -115,8 +119,10 @@ class Verdict:
         """What was found."""
         if self.figure is None:
             return f"{self.condition.text}: not known, because {self.problem}"
-        found = f"{self.figure.value:.3g} [{self.figure.low:.3g}, {self.figure.high:.3g}]"
-        doubt = "; its interval reaches over the bound" if self.unsure else ""
+        found, doubt = f"{self.figure.value:.3g}", "; its interval is not known"
+        if self._bounded:
+            found += f" [{self.figure.low:.3g}, {self.figure.high:.3g}]"
+            doubt = "; its interval reaches over the bound" if self.unsure else ""
         return f"{self.condition.text}: {'it is' if self.holds else 'it is not'}, {found}{doubt}"
 
     def _refused(self, value: float) -> bool:

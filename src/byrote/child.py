@@ -13,6 +13,7 @@ import numpy as np
 from byrote.auditing import Progress, audit
 from byrote.changes.change import Change, Context, TrainedModel
 from byrote.changes.registry import UNAIMED
+from byrote.child_language import change_language
 from byrote.data.dataset import Dataset
 from byrote.designs.design import Design
 from byrote.errors import BadInput, RunMismatch
@@ -47,6 +48,9 @@ def change(
         BadInput: the run has no data or recipe at hand, or the change does not fit.
         RunMismatch: data or recipe are not those that the run was made from.
     """
+    folder = Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}+{_label(change, forget)}")
+    if run.of_text:
+        return change_language(run, change, out=folder, workers=workers, progress=progress)
     if run.dataset is None or run.recipe is None:
         raise BadInput(
             f"The run {str(run.folder)!r} was opened without its data and recipe.",
@@ -82,7 +86,7 @@ def change(
         models=len(run.design.models_of("reference")),
         full=len(run.design.models_of("full")),
         design=design,
-        out=Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}+{_label(change, forget)}"),
+        out=folder,
         seed=seed,
         workers=workers,
         device=run.manifest.executor["device"],

@@ -21,6 +21,7 @@ from byrote.commands.language import (
     is_language,
     number,
     plant,
+    print_report,
     whole_number,
 )
 from byrote.commands.listing import ListsChanges, ListsControls
@@ -85,7 +86,7 @@ def audit(
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; pays for long trainings.")] = False,
     keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep every model's weights.")] = False,
     probe: Annotated[
-        list[str] | None, typer.Option(help="What else to read off each network: last_layer, gradient_norm.")
+        list[str] | None, typer.Option(help="What else to read off each network: last_layer, gradient_norm; decoding.")
     ] = None,
     target: Annotated[
         str | None,
@@ -137,6 +138,7 @@ def audit(
             canaries=canaries,
             context=context,
             models=models,
+            probes=tuple(probe or ()),
             out=out_folder,
             seed=seed,
             workers=workers,
@@ -300,6 +302,7 @@ def change(
     from byrote import parse_change
     from byrote.experiments import with_source
     from byrote.progress import measuring
+    from byrote.report.language_page import write_language_report
     from byrote.report.page import write_report
     from byrote.run import Run
 
@@ -308,7 +311,7 @@ def change(
     run = with_source(run)
     child = make_child(run, chosen, forget=forget, out=out_folder, workers=workers)
     with measuring(err) as hear:
-        page, _ = write_report(child, hear)
+        page, _ = (write_language_report if child.of_text else write_report)(child, hear)
     with measuring(err, "comparing the two runs") as hear:
         compared = compare(run, child, hear)
     _print_card(compared)
@@ -339,7 +342,12 @@ def _print_card(compared: Card) -> None:
 
 
 @app.command()
-def report(run_folder: RunFolder) -> None:
+def report(
+    run_folder: RunFolder,
+    show_secrets: Annotated[
+        bool, typer.Option("--show-secrets", help="Of a language model: show planted secrets and personal data.")
+    ] = False,
+) -> None:
     """Write RUN/report.html again."""
     from byrote.experiments import with_contents
     from byrote.progress import measuring
@@ -347,6 +355,9 @@ def report(run_folder: RunFolder) -> None:
     from byrote.run import Run
 
     run = with_contents(Run.open(run_folder))
+    if run.of_text:
+        print_report(run, show_secrets=show_secrets)
+        return
     with measuring(err) as hear:
         page, shown = write_report(run, hear)
     _print_summary(shown)

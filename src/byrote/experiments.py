@@ -25,6 +25,7 @@ from byrote.data.inert import inert
 from byrote.data.source import Reading, kind_of, read_source, refuse_unfit_options
 from byrote.data.table import SUFFIXES
 from byrote.errors import BadInput
+from byrote.language_source import with_documents
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.recipes.defaults import recipe_for
 from byrote.recipes.networks.mlp import MLP
@@ -148,12 +149,14 @@ def run_name(source: str) -> str:
 
 
 def with_source(run: Run) -> Run:
-    """The run with the dataset and recipe that its source builds again.
+    """The run with the dataset, or the corpus, and the recipe that its source builds again.
 
     Raises:
         BadInput: the run was made from Python, or its source is gone.
         RunMismatch: the source builds something else now.
     """
+    if run.of_text:
+        return with_documents(run)
     found = rebuild(run.manifest.source)
     refuse_others(run, found.dataset, found.recipe, found.heldout)
     return run.attach(found.dataset, found.recipe, found.heldout)
@@ -170,7 +173,7 @@ def with_contents(run: Run) -> Run:
         BadInput: the source is gone.
         RunMismatch: the source builds something else now.
     """
-    if run.manifest.source is None:
+    if run.manifest.source is None or run.of_text:  # a language model's run holds the tokens of its documents
         return run
     if run.manifest.parent is None:
         return with_source(run)

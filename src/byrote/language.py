@@ -29,6 +29,7 @@ from byrote.evidence.shards import write_bytes
 from byrote.evidence.store import Evidence
 from byrote.folder import environment, hold, model_entries, now, refuse_remains, set_up
 from byrote.index.near_duplicates import near_duplicates
+from byrote.probes.decoding import Decoding
 from byrote.probes.tokens import KIND as TOKENS
 from byrote.probes.tokens import windowed
 from byrote.probes.trajectory import log_spaced
@@ -62,6 +63,7 @@ def audit_language(
     tokenizer: Any | None = None,
     length: int = LENGTH,
     generate: tuple[int, int] | None = GENERATE,
+    decoding: Decoding | None = None,
     out: str | Path | None = None,
     seed: int = 0,
     workers: int | None = None,
@@ -69,6 +71,7 @@ def audit_language(
     checkpoints: int = CHECKPOINTS,
     progress: Progress | bool = True,
     source: dict[str, Any] | None = None,
+    parent: dict[str, Any] | None = None,
     notes: Sequence[str] = (),
 ) -> Run:
     """Train language models on a corpus and record what each says of every token, trained on or held out.
@@ -88,6 +91,7 @@ def audit_language(
             trained on the corpus. It is kept in the run folder.
         length: tokens that a network sees at once; longer documents are read in windows.
         generate: how many tokens of each document to give, and how many to generate after them; None for none.
+        decoding: how answers would be drawn, for `probabilistic_extraction[decoding]`; None not to record that.
         out: the run folder; `runs/<corpus's name>` unless given.
         seed: fixes subsets, initial weights and orders.
         workers: training processes of one thread each; as many as there are cores unless given.
@@ -95,6 +99,7 @@ def audit_language(
         checkpoints: at most this many readings of the corpus as training goes on; 0 for none.
         progress: False for silence.
         source: how the command line finds corpus and recipe again.
+        parent: the run that this one is a changed form of, and the change.
         notes: sentences that go with the run into every report.
 
     Raises:
@@ -128,6 +133,7 @@ def audit_language(
             checkpoints=log_spaced(recipe.epochs, checkpoints) if checkpoints else (),
             canaries=None if canaries is None else _asked(canaries, whole, trained, encoder(tokenizer), length),
             generate=_fitting(generate, whole, length),
+            decoding=decoding,
         )
         identity = {
             "corpus": whole.fingerprint(),
@@ -138,6 +144,7 @@ def audit_language(
             "checkpoints": job.checkpoints,
             "canaries": _digest(canaries),
             "generate": job.generate,
+            **_probes(decoding),
         }
         check_network(job)
         if (folder / FILE).exists():
@@ -151,6 +158,7 @@ def audit_language(
                 checkpoints=job.checkpoints,
                 evidence=(CORPUS, *job.kinds(len(design.phases) - 1)),
                 source=source,
+                parent=parent,
                 notes=(*notes, *([long] if long else [])),
             )
             _begin(folder, manifest, design, whole, tokenizer, canaries)
@@ -168,6 +176,7 @@ def audit_model(
     canaries: Canaries | None = None,
     context: int | None = None,
     generate: tuple[int, int] | None = GENERATE,
+    decoding: Decoding | None = None,
     out: str | Path | None = None,
     device: str | None = None,
     progress: Progress | bool = True,
@@ -186,6 +195,7 @@ def audit_model(
         canaries: what was planted in the corpus before the model was trained on it.
         context: tokens that the model sees at once, 1,024 unless given or the model takes fewer.
         generate: how many tokens of each document to give, and how many to generate after them; None for none.
+        decoding: how answers would be drawn, for `probabilistic_extraction[decoding]`; None not to record that.
         out: the run folder; `runs/<model's name>` unless given.
         device: "cpu" or "cuda"; a GPU is taken where there is one.
         progress: False for silence.
@@ -212,10 +222,16 @@ def audit_model(
         "context": found.context,
         "canaries": _digest(canaries),
         "generate": _fitting(generate, whole, found.context),
+        **_probes(decoding),
     }
     tokenized = None if canaries is None else _asked(canaries, whole, len(corpus), found.encode, found.context)
     asked = readings(
-        whole, found.context, device, canaries=tokenized, generate=_fitting(generate, whole, found.context)
+        whole,
+        found.context,
+        device,
+        canaries=tokenized,
+        generate=_fitting(generate, whole, found.context),
+        decoding=decoding,
     )
     folder = Path(out) if out is not None else Path("runs") / found.name
     listener: Progress = Terminal() if progress is True else Silent() if progress is False else progress
@@ -231,7 +247,7 @@ def audit_model(
                 source=source,
                 notes=(*notes, *([long] if long else [])),
             )
-            _begin(folder, manifest, design, whole, None, canaries)
+            _begin(folder, manifest, design, whole, found.tokenizer, canaries)
             for note in manifest.notes:
                 listener.say(note)
         _read(found, whole, asked, Evidence(folder / "evidence"), device, listener)
@@ -282,6 +298,11 @@ def _asked(canaries: Canaries, corpus: Corpus, trained: int, encode: Encode, con
 
 def _digest(canaries: Canaries | None) -> str | None:
     return None if canaries is None else hashlib.sha256(canaries.to_json().encode()).hexdigest()
+
+
+def _probes(decoding: Decoding | None) -> dict[str, Any]:
+    """What is recorded only where it is asked for, as a run's identity has it."""
+    return {} if decoding is None else {"decoding": vars(decoding)}
 
 
 def _fitting(generate: tuple[int, int] | None, corpus: Corpus, context: int) -> tuple[int, int] | None:
@@ -395,8 +416,14 @@ def _tokenized(
     if tokenizer is None:
         kept = folder / TOKENIZER
         tokenizer = read_tokenizer(kept) if kept.exists() else byte_pairs(corpus.texts)
+    return corpus_of(corpus, heldout, tokenizer), tokenizer
+
+
+def corpus_of(corpus: Corpus, heldout: Corpus | None, tokenizer: Any) -> Corpus:
+    """Training and held-out documents in one corpus, with tokens of this tokenizer of the package tokenizers."""
+    whole = corpus if heldout is None else corpus.joined(heldout, corpus.name)
     begin = tokenizer.token_to_id(BEGIN)
-    return whole.tokenized(encoder(tokenizer), vocabulary=tokenizer.get_vocab_size(), bos=begin), tokenizer
+    return whole.tokenized(encoder(tokenizer), vocabulary=tokenizer.get_vocab_size(), bos=begin)
 
 
 def _manifest(
@@ -458,6 +485,8 @@ def _train(job: LanguageJob, workers: int, listener: Progress) -> None:
     missing = [Block(models=(model,), stacked=False) for model in range(models) if job.missing(evidence, model)]
     if not missing:
         return
+    cores = workers // len(missing) if job.device == "cpu" else 1
+    job = replace(job, cores=max(1, cores))
     watch = _Watch(listener, models - len(missing))
     listener.start(models, models - len(missing), None)
     try:

@@ -66,7 +66,10 @@ class PerExample:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PerPair:
-    """Values of selected (training example, query) pairs, sorted from the largest of each query."""
+    """Values of selected (training example, query) pairs, sorted from the largest of each query.
+
+    `counts` are numbers of models that a pair rests on; an unknown error has its reason in `note`.
+    """
 
     example: Int[np.ndarray, " pair"]
     query: Int[np.ndarray, " pair"]
@@ -74,6 +77,7 @@ class PerPair:
     stderr: Float[np.ndarray, " pair"]
     low: Float[np.ndarray, " pair"]
     high: Float[np.ndarray, " pair"]
+    counts: Mapping[str, Int[np.ndarray, " pair"]] = field(default_factory=dict)
     models: int
     note: str = ""
 

@@ -108,6 +108,11 @@ class Run:
         return Evidence(self.folder / "evidence")
 
     @property
+    def of_text(self) -> bool:
+        """Whether its models are language models, and its examples documents."""
+        return self.manifest.dataset.get("kind") == CORPUS
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the labels."""
         return tuple(self.manifest.dataset["class_names"])
@@ -468,7 +473,9 @@ def table(result: PerExample | PerModelExample | PerPair | PerCanary | Curve | S
         return pa.table({**named, **bounds, **chance, "reason": np.array(result.reasons)[result.reason_code]})
     if isinstance(result, PerPair):
         named = {"example": ids[result.example], "query": result.query, "value": result.values}
-        return pa.table({**named, "stderr": result.stderr, "low": result.low, "high": result.high})
+        bounds = {"stderr": result.stderr, "low": result.low, "high": result.high}
+        reasons = {"reason": np.where(np.isnan(result.values + result.stderr), result.note, "")}
+        return pa.table({**named, **bounds, **result.counts, **reasons})
     points = len(result.at)
     return pa.table(
         {
@@ -478,5 +485,7 @@ def table(result: PerExample | PerModelExample | PerPair | PerCanary | Curve | S
             "stderr": result.stderr.ravel(),
             "low": result.low.ravel(),
             "high": result.high.ravel(),
+            "count": np.repeat(result.counts, points),
+            "reason": np.where(np.isnan(result.values + result.stderr), result.note, "").ravel(),
         }
     )

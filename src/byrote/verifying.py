@@ -15,6 +15,8 @@ from byrote.evidence.manifest import ModelEntry
 from byrote.evidence.shards import read_header, read_shard
 from byrote.measures.catalog import find
 from byrote.report.facts import facts
+from byrote.report.language_facts import language_facts
+from byrote.report.language_page import language_page
 from byrote.report.page import FILE as REPORT
 from byrote.report.page import page
 from byrote.results import Scalar
@@ -150,8 +152,16 @@ def _report_faults(run: Run) -> Iterator[Fault]:
     path = run.folder / REPORT
     if not path.is_file():
         return
-    if path.read_bytes() != page(run, facts(run)).encode():
+    if path.read_bytes() not in _reports(run):
         yield Fault(
             where=REPORT,
             problem="it is not what this version of byrote makes of the evidence; `byrote report` writes it again",
         )
+
+
+def _reports(run: Run) -> list[bytes]:
+    """The report that this version makes; of a language model the one with secrets in it, too."""
+    if not run.of_text:
+        return [page(run, facts(run)).encode()]
+    found = language_facts(run)
+    return [language_page(run, found, show_secrets=show).encode() for show in (False, True)]

@@ -10,12 +10,16 @@ import pytest
 from typer.testing import CliRunner
 
 from byrote.cli import app, main
-from byrote.commands.language import docs_recipe
 from byrote.data.python_docs import planted_docs, python_docs, split
 from byrote.data.tokenizers import byte_pairs, encoder
 from byrote.language import audit_language
+from byrote.language_source import docs_recipe
 from byrote.recipes.networks.tiny_gpt import TinyGPT
+from byrote.report.language_facts import language_facts
+from byrote.report.language_page import known_secrets, write_language_report
 from byrote.report.language_summary import language_sentences
+from byrote.run import Run
+from byrote.verifying import verify
 from documents import small_language_audit
 
 pytest.importorskip("transformers", reason="the package transformers is not installed")
@@ -34,22 +38,33 @@ def test_a_small_audit_of_the_docs_finds_what_was_repeated_and_no_controls(tmp_p
     exposure = run.measure("exposure")
     assert (exposure.values[exposure.repetitions == 64] > 7).all()
     assert (exposure.values[exposure.repetitions == 0] < 7).all()
-    lines = language_sentences(run)
+    page, facts = write_language_report(run)
+    lines = language_sentences(run, facts)
     assert lines[0].startswith("The model predicts")
     assert any(line.startswith("Exposure of planted canaries") for line in lines)
-    text = "\n".join(lines)
+    assert any(line.startswith("Generating confirms") for line in lines)
+    text = "\n".join(lines) + page.read_text("utf-8")
     assert docs.canaries is not None
     assert not any(canary.secret in text for canary in docs.canaries)
+    assert verify(Run.open(run.folder)) == []
+    shown, _ = write_language_report(run, show_secrets=True)
+    assert all(canary.secret in shown.read_text("utf-8") for canary in docs.canaries)
+    assert verify(Run.open(run.folder)) == []
+    whole = run.measure("unintended_memorization")
+    known, planted = known_secrets(facts)
+    assert whole.value == known / planted
 
 
 def test_a_summary_without_anything_held_out(tmp_path):
-    lines = language_sentences(small_language_audit(tmp_path, heldout=None))
+    run = small_language_audit(tmp_path, heldout=None)
+    lines = language_sentences(run, language_facts(run))
     assert lines[0].endswith("no document is known to be new to it.")
     assert "No document is long enough" in "\n".join(lines)
 
 
 def test_a_summary_of_pairs(tmp_path):
-    lines = language_sentences(small_language_audit(tmp_path, models=4, checkpoints=0))
+    run = small_language_audit(tmp_path, models=4, checkpoints=0)
+    lines = language_sentences(run, language_facts(run))
     assert lines[0].startswith("4 models predict")
     assert any(line.startswith("Counterfactual memorization, from 4 models") for line in lines)
 
@@ -60,6 +75,9 @@ def test_a_summary_of_pairs(tmp_path):
         (["audit"], "An audit needs a source."),
         (["audit", "digits", "--corpus", "c.jsonl"], "An audit is of a source or of a language model. Got 'digits'"),
         (["audit", "--model", "m"], "The documents that the model 'm' was trained on are not named."),
+        (["audit", "docs", "--probe", "last_layer"], "There is no probe 'last_layer' of a language model."),
+        (["audit", "docs", "--probe", "decoding:top_k=x"], "The setting 'top_k=x' of the probe decoding cannot be"),
+        (["audit", "docs", "--probe", "decoding:top_p=2"], "The 'top_p' argument of decoding must lie in (0, 1]."),
         (["audit", "--corpus", "nothing.jsonl"], "There is no file 'nothing.jsonl'."),
         (["audit", "digits", "--heldout", "x.jsonl"], "The option --heldout takes a number here. Got 'x.jsonl'."),
         (["plant", "c.jsonl", "--out", "o.jsonl", "--repeat", "1,x"], "Repetitions must be whole numbers. Got '1,x'."),
@@ -98,3 +116,11 @@ def test_the_audit_of_the_docs_as_a_person_runs_it(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "The model predicts" in done.stdout
     assert "Exposure of planted canaries in bits" in done.stdout
+    folder = str(tmp_path / "docs")
+    command = [sys.executable, "-m", "byrote.cli", "change", folder, "--with", "remove-exact-duplicates"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    rows = " ".join(done.stdout.split())
+    for row in ("extraction of texts that stood more often", "exposure of planted canaries", "loss on held-out texts"):
+        assert row in rows
+    assert "exposure of canaries that stood 64 times 19.9" in rows

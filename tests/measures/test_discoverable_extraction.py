@@ -7,6 +7,7 @@ from byrote.errors import BadInput
 from byrote.measures.discoverable_extraction import (
     discoverable_extraction,
     discoverable_extraction_by_copies,
+    discoverable_extraction_confirmed,
     discoverable_extraction_generated,
     discoverable_extraction_margin,
     discoverable_extraction_per_tenfold,
@@ -153,3 +154,31 @@ def test_growth_needs_different_numbers_of_copies():
     found = discoverable_extraction_per_tenfold(hit, token, offsets, scored, member, prefix=1, suffix=1)
     assert np.isnan(found.value)
     assert "as many copies" in found.reason
+
+
+def test_a_hit_counts_as_confirmed_where_the_model_generates_it():
+    rng = np.random.default_rng(3)
+    models, examples = 4, 12
+    lengths = rng.integers(3, 7, examples)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    scored = np.ones(offsets[-1], bool)
+    scored[offsets[:-1]] = False
+    hit = (rng.random((models, offsets[-1])) < 0.8) & scored
+    truth = np.where((lengths >= 4)[:, None], rng.integers(5, size=(examples, 2)), -1).astype(np.int32)
+    said = np.where(rng.random((models, examples, 2)) < 0.8, truth, 9).astype(np.int32)
+    member = rng.integers(0, 2, (models, examples)).astype(np.int8)
+    found = discoverable_extraction_confirmed(hit, said, truth, offsets, scored, member, prefix=2)
+    for row in range(examples):
+        judged = []
+        for model in range(models):
+            start = offsets[row] + 2
+            read = bool(hit[model, start : start + 2].all())
+            if member[model, row] == 1:
+                judged.append((read, bool((said[model, row] == truth[row]).all())))
+        if lengths[row] < 4 or not judged:
+            assert np.isnan(found.values[row])
+            continue
+        assert found.values[row] == np.mean([read and told for read, told in judged])
+        assert found.counts["read_only"][row] == sum(read and not told for read, told in judged)
+        assert found.counts["generated_only"][row] == sum(told and not read for read, told in judged)
+    assert "nothing was generated after 2 tokens" in found.reasons[1]

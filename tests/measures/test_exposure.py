@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byrote.measures.exposure import exposure, exposure_by_repetitions, exposure_search, exposure_skew_normal
+from byrote.measures.exposure import (
+    exposure,
+    exposure_best,
+    exposure_by_repetitions,
+    exposure_search,
+    exposure_skew_normal,
+)
 from byrote.run import table
 
 
@@ -210,3 +216,30 @@ def test_the_result_reads_aloud_and_makes_a_table():
     assert rows[0]["at_least"]
     assert "not finite" in rows[2]["reason"]
     assert "all undefined" in repr(exposure(own[:, 2:], np.ones((1, 1, 4)), *seen(1)))
+
+
+def test_the_best_of_both_ways_is_taken_canary_by_canary():
+    rng = np.random.default_rng(5)
+    canaries, models = 40, 3
+    own, others = rng.normal(10, 3, (models, canaries)), rng.normal(12, 3, (models, canaries, 30))
+    least = np.where(rng.random(canaries) < 0.3, np.nan, np.floor(2.0 ** rng.uniform(0, 18, (models, canaries))))
+    most = np.minimum(least * rng.choice([1.0, 1.5, 2**9], (models, canaries)), 10.0**6)
+    space, repetitions = np.full(canaries, np.log2(1e6)), rng.integers(0, 4, canaries)
+    document = np.arange(canaries)
+    member = rng.integers(0, 2, (models, canaries)).astype(np.int8)
+    seen = (repetitions, document, member)
+    found = exposure_best(own, others, least, most, space, *seen)
+    searched, sampled = exposure_search(least, most, space, *seen), exposure(own, others, *seen)
+    for row in range(canaries):
+        known = np.isfinite(searched.values[row]) and not searched.at_least[row]
+        if known:
+            assert found.values[row] == searched.values[row]
+        elif np.isnan(sampled.values[row]):
+            assert np.isnan(found.values[row])
+        elif searched.low[row] > sampled.values[row]:
+            assert found.values[row] == searched.low[row]
+            assert found.at_least[row]
+        else:
+            assert found.values[row] == sampled.values[row]
+        chance = searched.p_value[row] if np.isfinite(searched.p_value[row]) else sampled.p_value[row]
+        assert np.array_equal(found.p_value[row], chance, equal_nan=True)

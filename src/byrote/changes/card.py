@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from byrote.changes.cross_fit import CrossFit, cross_fit, ensemble_rates
+from byrote.changes.language_figures import language_figures
 from byrote.errors import BadInput, TooFewModels
 from byrote.evidence.tables import read_examples
 from byrote.measures.catalog import Measure, catalog
@@ -135,6 +136,8 @@ def card(before: Run, after: Run, hear: Hear = deaf) -> Card:
     """
     _refuse_diverged(before, "before the change")
     _refuse_diverged(after, "after the change")
+    if before.of_text and after.of_text:
+        return _of_text(before, after)
     two = _Two.of(before, after)
     cross_fitted = two.cross_fitted()
     figures = [*two.accuracies(), *two.memorization(cross_fitted), *two.other_measures(hear)]
@@ -153,6 +156,21 @@ def card(before: Run, after: Run, hear: Hear = deaf) -> Card:
             *_absence(two.removed, two.removed_by_score),
             *_relabelling(len(two.relabelled[0]), two.relabelled_by_score),
         ),
+    )
+
+
+def _of_text(before: Run, after: Run) -> Card:
+    """The card of language models, whose units are texts and canaries."""
+    found, notes = language_figures(before, after)
+    figures = [_Figure(**vars(figure)) for figure in found]
+    alone = [figure.row(paired=True, comparisons=1) for figure in figures]
+    verdicts = sum(bool(row.better) and not np.isnan(row.difference.low) for row in alone)
+    change = _change(after)
+    return Card(
+        change=change.get("name", "none"),
+        stage=change.get("stage", ""),
+        rows=tuple(figure.row(paired=True, comparisons=max(1, verdicts)) for figure in figures),
+        notes=(*_at_once(verdicts), *notes),
     )
 
 
@@ -406,6 +424,11 @@ def _relabelling(relabelled: int, by_score: bool) -> list[str]:
 
 
 def _refuse_other_data(before: Run, after: Run) -> None:
+    if before.of_text != after.of_text:
+        raise BadInput(
+            f"Of the runs {str(before.folder)!r} and {str(after.folder)!r} only one is of language models.",
+            hint="a card compares a run with what `byrote change` made of it.",
+        )
     known = {"input_shape": "inputs of shape", "class_names": "the classes"}
     for name, words in known.items():
         was, now = (run.manifest.dataset.get(name) for run in (before, after))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int
 
+from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
 from byrote.recipes.algorithm import Algorithm, State
 from byrote.run import Run
@@ -17,11 +18,12 @@ from byrote.run import Run
 class Context:
     """What a change may look at.
 
-    `forget` and `retain` are rows of the dataset: what the change is about, and the rest. For a change of models
-    they hold members of the model at hand only. `parent` is the run whose results chose them, where one did.
+    `forget` and `retain` are rows of the dataset, or documents of the corpus: what the change is about, and the rest.
+    For a change of models they hold members of the model at hand only. `parent` is the run whose results chose them,
+    where one did.
     """
 
-    dataset: Dataset
+    dataset: Dataset | Corpus
     rng: np.random.Generator
     forget: Int[np.ndarray, " forgotten"] = field(default_factory=lambda: np.empty(0, np.int64))
     retain: Int[np.ndarray, " retained"] = field(default_factory=lambda: np.empty(0, np.int64))

@@ -51,6 +51,8 @@ REMEDIES: tuple[type[Any], ...] = (
 )
 #: Changes of data that look at nothing a run has measured.
 UNAIMED: tuple[type[Any], ...] = (*CONTROLS, RemoveExactDuplicates, RemoveNearDuplicates)
+#: Changes that language models can be trained again with.
+OF_TEXT: tuple[type[Any], ...] = (RemoveExactDuplicates, RemoveNearDuplicates, GoldfishLoss, WeightDecay)
 
 
 @cache

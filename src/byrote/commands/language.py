@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from byrote.commands.terminal import say
+from byrote.commands.terminal import err, print_table, say
+from byrote.commands.terminal import out as console
 from byrote.errors import BadInput
 
 if TYPE_CHECKING:
-    from byrote.recipes.recipe import Recipe
+    from byrote.language_source import Documents
+    from byrote.probes.decoding import Decoding
     from byrote.run import Run
 
 DOCS = "docs"
+#: Epochs before and after paragraphs are shown that are to be forgotten.
+BEFORE, AFTER = 3, 8
 _PANEL = "Language models"
 
 Model = Annotated[
@@ -56,25 +61,50 @@ def audit_documents(
     canaries: str,
     context: int | None,
     models: int | None,
+    probes: Sequence[str],
     out: Path | None,
     seed: int,
     workers: int | None,
     device: str | None,
 ) -> None:
-    """Audit a language model and print what was found."""
-    from byrote.report.language_summary import language_sentences
+    """Audit a language model, write its report, and print what was found."""
+    from byrote.language_source import docs, documents
 
     _refuse_mixed(source, model, corpus)
+    decoding = _asked(probes)
     if source == DOCS:
-        run = _docs(models or 1, context, out, seed, workers, device)
-    elif model is not None:
-        run = _foreign(model, corpus, heldout, column, canaries, context, out, device)
+        found = docs(seed)
     else:
         assert corpus is not None
-        run = _own(corpus, heldout, column, canaries, models or 1, context, out, seed, workers, device)
-    for sentence in language_sentences(run):
+        files = {"heldout": _file(heldout), "canaries": _file(canaries)}
+        found = documents(corpus, column=column, seed=seed, **files)
+    if model is not None:
+        run = _foreign(model, found, context=context, decoding=decoding, out=out, device=device)
+    else:
+        run = _tiny(
+            found,
+            context=context,
+            models=models or 1,
+            decoding=decoding,
+            out=out or (Path("runs") / DOCS if source == DOCS else None),
+            seed=seed,
+            workers=workers,
+            device=device,
+        )
+    print_report(run)
+
+
+def print_report(run: Run, *, show_secrets: bool = False) -> None:
+    """Write the report of a language model's run and print what was found."""
+    from byrote.progress import measuring
+    from byrote.report.language_page import write_language_report
+    from byrote.report.language_summary import language_sentences
+
+    with measuring(err) as hear:
+        page, found = write_language_report(run, hear, show_secrets=show_secrets)
+    for sentence in language_sentences(run, found):
         say(sentence)
-    say(f"\nRun: {run.folder}")
+    console.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
 
 
 def _refuse_mixed(source: str | None, model: str | None, corpus: Path | None) -> None:
@@ -90,122 +120,61 @@ def _refuse_mixed(source: str | None, model: str | None, corpus: Path | None) ->
         )
 
 
-def _docs(
-    models: int, context: int | None, out: Path | None, seed: int, workers: int | None, device: str | None
-) -> Run:
-    from byrote.data.python_docs import planted_docs, python_docs, split
-    from byrote.data.tokenizers import byte_pairs, encoder
-    from byrote.language import LENGTH, audit_language
-
-    corpus = python_docs()
-    tokenizer = byte_pairs(split(corpus)[0].texts)
-    docs = planted_docs(corpus, encode=encoder(tokenizer), seed=seed)
-    return audit_language(
-        docs.training,
-        docs_recipe(),
-        heldout=docs.heldout,
-        canaries=docs.canaries,
-        tokenizer=tokenizer,
-        models=models,
-        length=context or LENGTH,
-        out=out or Path("runs") / DOCS,
-        seed=seed,
-        workers=workers,
-        device=device,
-        checkpoints=4,
-        source={"kind": DOCS, "seed": seed},
-        notes=docs.notes,
-    )
-
-
-def docs_recipe(epochs: int = 7) -> Recipe:
-    """How the tiny GPT of the documentation is trained."""
-    from byrote.recipes.networks.tiny_gpt import TinyGPT
-    from byrote.recipes.objectives.next_token import NextToken
-    from byrote.recipes.optimizers import AdamW
-    from byrote.recipes.recipe import Recipe
-    from byrote.recipes.schedules import Cosine
-
-    return Recipe(
-        network=TinyGPT(),
-        objective=NextToken(),
-        optimizer=AdamW(lr=3e-3),
-        schedule=Cosine(warmup=0.05),
-        epochs=epochs,
-        batch_size=8,
-    )
-
-
-def _foreign(
-    model: str,
-    corpus: Path | None,
-    heldout: str,
-    column: str,
-    canaries: str,
-    context: int | None,
-    out: Path | None,
-    device: str | None,
-) -> Run:
-    from byrote.data.corpus import read_corpus
+def _foreign(model: str, found: Documents, **asked: Any) -> Run:
     from byrote.language import audit_model
 
-    assert corpus is not None
-    members = read_corpus(corpus, column=column)
-    others = _heldout_file(heldout)
     return audit_model(
         model,
-        members,
-        heldout=None if others is None else _renamed(read_corpus(others, column=column), members.ids),
-        canaries=_manifest(canaries),
-        context=context,
-        out=out,
-        device=device,
-        source={"kind": "model", "model": model, "corpus": str(corpus), "heldout": heldout, "column": column},
+        found.training,
+        heldout=found.heldout,
+        canaries=found.canaries,
+        source={**found.source, "kind": "model", "model": model},
+        notes=found.notes,
+        **asked,
     )
 
 
-def _own(
-    corpus: Path,
-    heldout: str,
-    column: str,
-    canaries: str,
-    models: int,
-    context: int | None,
-    out: Path | None,
-    seed: int,
-    workers: int | None,
-    device: str | None,
-) -> Run:
-    from byrote.data.corpus import read_corpus
+def _tiny(found: Documents, *, context: int | None, **asked: Any) -> Run:
     from byrote.language import LENGTH, audit_language
+    from byrote.language_source import docs_recipe
 
-    members = read_corpus(corpus, column=column)
-    others = _heldout_file(heldout)
     return audit_language(
-        members,
+        found.training,
         docs_recipe(),
-        heldout=None if others is None else _renamed(read_corpus(others, column=column), members.ids),
-        canaries=_manifest(canaries),
-        models=models,
+        heldout=found.heldout,
+        canaries=found.canaries,
+        tokenizer=found.tokenizer,
         length=context or LENGTH,
-        out=out,
-        seed=seed,
-        workers=workers,
-        device=device,
-        source={"kind": "corpus", "corpus": str(corpus), "heldout": heldout, "column": column, "seed": seed},
+        checkpoints=4,
+        source=found.source,
+        notes=found.notes,
+        **asked,
     )
 
 
-def _heldout_file(heldout: str) -> Path | None:
-    """The file of held-out documents; a share, which is the default of other audits, names none."""
-    return None if _number(heldout) else Path(heldout)
+def _asked(probes: Sequence[str]) -> Decoding | None:
+    """The decoding that a probe names.
+
+    Raises:
+        BadInput: there is no such probe of language models.
+    """
+    from byrote.probes.decoding import KIND, Decoding
+
+    found = None
+    for probe in probes:
+        name, colon, settings = probe.partition(":")
+        if name != KIND or (colon and not settings):
+            raise BadInput(
+                f"There is no probe {probe!r} of a language model.",
+                hint="--probe decoding, or --probe decoding:temperature=0.7,top_p=0.9",
+            )
+        found = Decoding.parse(settings)
+    return found
 
 
-def _manifest(canaries: str) -> Any:
-    """The canaries of a manifest; a number, which is the default of other audits, names none."""
-    from byrote.data.canaries import read_canaries
-
-    return None if _number(canaries) else read_canaries(canaries)
+def _file(text: str) -> Path | None:
+    """The file that an option names; a number, which is its default in other audits, names none."""
+    return None if _number(text) else Path(text)
 
 
 def _number(text: str) -> bool:
@@ -214,15 +183,6 @@ def _number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _renamed(corpus: Any, taken: Any) -> Any:
-    """Held-out documents under names that no training document has."""
-    import numpy as np
-
-    if not np.isin(corpus.ids, taken).any():
-        return corpus
-    return corpus.replace(ids=np.array([f"heldout-{name}" for name in corpus.ids.tolist()], np.str_))
 
 
 def plant(
@@ -250,10 +210,7 @@ def plant(
     from byrote.data.corpus import read_corpus, write_corpus
     from byrote.recipes.networks.pretrained import load_tokenizer
 
-    try:
-        times = tuple(int(text) for text in repeat.split(","))
-    except ValueError:
-        raise BadInput(f"Repetitions must be whole numbers. Got {repeat!r}.", hint="--repeat 1,4,16") from None
+    times = whole_numbers(repeat, hint="--repeat 1,4,16")
     level = canaries // (len(times) + 1)
     if level < 1:
         raise BadInput(
@@ -277,6 +234,69 @@ def plant(
     say(f"{made.canaries!r} stand in {len(made.corpus)} documents, {level} at each number of repetitions.")
     say(f"Corpus: {out_file}")
     say(f"Secrets, to be kept: {manifest}")
+
+
+def forget_documents(
+    special: int, repetitions: str, models: int, out: Path | None, seed: int, workers: int | None
+) -> None:
+    """Show tiny GPTs some paragraphs for an epoch, train on without them, and print what they never forget."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from byrote.changes.card import decimal
+    from byrote.data.python_docs import python_docs, split
+    from byrote.language import audit_forgetting
+    from byrote.language_source import docs_recipe
+    from byrote.recipes.schedules import Constant
+    from byrote.results import Curve, Scalar
+
+    times = whole_numbers(repetitions, hint="--repetitions 1,4,16")
+    training, heldout = split(python_docs())
+    if special > len(training) // 2:
+        raise BadInput(f"At most half of the {len(training)} paragraphs can be injected. Got {special}.")
+    chosen = np.isin(np.arange(len(training)), np.random.default_rng([seed, 7]).permutation(len(training))[:special])
+    run = audit_forgetting(
+        training.subset(~chosen),
+        replace(docs_recipe(), schedule=Constant()),
+        training.subset(chosen),
+        heldout=heldout,
+        models=models,
+        repetitions=times,
+        before=BEFORE,
+        after=AFTER,
+        out=out or Path("runs") / f"{DOCS}-forgetting",
+        seed=seed,
+        workers=workers,
+        checkpoints=AFTER + 1,
+    )
+    forms = ("", "[above_before]", "[curve]")
+    level, above, curve = (run.measure(f"forgetting_baseline{form}") for form in forms)
+    assert isinstance(level, Scalar)
+    assert isinstance(above, Scalar)
+    assert isinstance(curve, Curve)
+    print_table(
+        ["epochs since", *curve.groups],
+        [
+            [float(at), *(f"{v:.3f} ± {e:.3f}" for v, e in zip(values, errors, strict=True))]
+            for at, values, errors in zip(curve.at, curve.values.T, curve.stderr.T, strict=True)
+        ],
+    )
+    say(f"Share of tokens of them that is predicted in the end: {decimal(level)}; {level.note}.")
+    say(f"More than before they were shown: {decimal(above)}.")
+    say(f"Run: {run.folder}")
+
+
+def whole_numbers(text: str, *, hint: str) -> tuple[int, ...]:
+    """The numbers of a list.
+
+    Raises:
+        BadInput: one is no whole number.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise BadInput(f"Repetitions must be whole numbers. Got {text!r}.", hint=hint) from None
 
 
 def _refuse_existing(*files: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from byrote.commands.language import DOCS, forget_documents, whole_numbers
 from byrote.commands.own_data import Id, Size, Source, Target, Text
 from byrote.commands.terminal import RunFolder, Workers, err, print_table, say
 
@@ -75,7 +76,9 @@ def forgetting(
     regime: Annotated[str, typer.Option(help="inject: canaries shown amid training; poison: in a prefix.")] = "inject",
     canaries: Annotated[int, typer.Option(min=4, help="How many examples are canaries, drawn at random.")] = 200,
     repetitions: Annotated[str, typer.Option(help="How often an epoch shows a canary, as 1,4,16.")] = "1",
-    models: Annotated[int, typer.Option(min=6, help="An even number.")] = 16,
+    models: Annotated[
+        int | None, typer.Option(min=6, help="An even number; 16 unless given, of language models 6.")
+    ] = None,
     alpha: Annotated[float, typer.Option(help="The success rate of an attack at which something is forgotten.")] = 0.55,
     with_: Annotated[str, typer.Option("--with", help="loss_attack or lira.")] = "loss_attack",
     out_folder: Annotated[Path | None, typer.Option("--out", help="The run folder.")] = None,
@@ -87,7 +90,10 @@ def forgetting(
     seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")] = 0,
     workers: Workers = None,
 ) -> None:
-    """Train with canaries, go on without them, and attack as time goes by: when are they forgotten?"""
+    """Train with canaries, go on without them, and attack as time goes by: when are they forgotten?
+
+    With SOURCE docs, tiny language models are shown paragraphs for an epoch: what of them is never forgotten?
+    """
     import numpy as np
 
     from byrote.changes.card import decimal
@@ -98,15 +104,13 @@ def forgetting(
     from byrote.measures.lira import lira
     from byrote.measures.rate_of_forgetting import log_odds_attack
 
+    if source == DOCS:
+        forget_documents(canaries, repetitions, models or 6, out_folder, seed, workers)
+        return
     attacks: dict[str, Any] = {"loss_attack": log_odds_attack, "lira": lira}
     if with_ not in attacks:
         raise BadInput(f"Forgetting is not measured with {with_!r}.", hint="--with loss_attack or --with lira.")
-    try:
-        times = tuple(int(number) for number in repetitions.split(","))
-    except ValueError:
-        raise BadInput(
-            f"Repetitions must be whole numbers. Got {repetitions!r}.", hint="--repetitions 1,4,16"
-        ) from None
+    times = whole_numbers(repetitions, hint="--repetitions 1,4,16")
     reading = Reading(target=target, id=id_, text=text, size=size)
     found = experiment(source, data_dir=data_dir, plants=None, seed=seed, reading=reading)
     size = len(found.dataset)
@@ -118,7 +122,7 @@ def forgetting(
         regime=regime,
         canaries=np.sort(np.random.default_rng([seed, 7]).choice(size, canaries, replace=False)),
         repetitions=times,
-        models=models,
+        models=models or 16,
         alpha=alpha,
         attack=attacks[with_],
         out=out_folder or Path("runs") / f"{run_name(source)}-{regime}",

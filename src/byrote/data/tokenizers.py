@@ -50,6 +50,18 @@ def encoder(tokenizer: Any) -> Any:
     return encode
 
 
+def pieces(tokenizer: Any, tokens: Sequence[int]) -> list[str]:
+    """What each token adds to the text; a letter of several tokens is the last one's."""
+    shown: list[str] = []
+    before = ""
+    for end in range(1, len(tokens) + 1):
+        text: str = tokenizer.decode(list(tokens[:end]), skip_special_tokens=False)
+        whole = end == len(tokens) or not text.endswith("\ufffd")
+        shown.append(text[len(before) :] if whole else "")
+        before = text if whole else before
+    return shown
+
+
 def missing(package: str) -> BadInput:
     """What to say where an optional package is not installed."""
     return BadInput(f"Language models need the package {package}.", hint="pip install 'byrote[language]'.")

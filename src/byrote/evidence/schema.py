@@ -203,7 +203,12 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
 
 
 #: Probes that record a kind only where they are asked for; every run has the other kinds.
-PROBE_OF = {"augmented": "augmented", "gradients": "gradient_norm", "last_layer": "last_layer"}
+PROBE_OF = {
+    "augmented": "augmented",
+    "decoding": "decoding",
+    "gradients": "gradient_norm",
+    "last_layer": "last_layer",
+}
 
 
 def quantity(name: str) -> Quantity:

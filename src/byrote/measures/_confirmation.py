@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
 
 from byrote.errors import BadInput
-from byrote.measures._windows import windows_of
+from byrote.measures._windows import Windows, windows_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +57,8 @@ def confirmation(
             f"The continuations were not generated after {prefix} tokens.",
             hint="give the prefix that they were generated with.",
         )
-    read = np.stack([windows.every(row) for row in hit])
+    read, said = read_and_said(hit, token, truth, windows)
     least = np.stack([windows.smallest(row) for row in margin])
-    said = (token == truth).all(2)[:, windows.example]
     disputed = read != said
     return Confirmation(
         confirmed=int((read & said).sum()),
@@ -69,3 +68,14 @@ def confirmation(
         confirmed_margin=float(np.min(least[read & said], initial=np.inf)) if (read & said).any() else float("nan"),
         disputed_margin=float(np.abs(least[disputed]).max()) if disputed.any() else float("nan"),
     )
+
+
+def read_and_said(
+    hit: Bool[np.ndarray, "model token"],
+    token: Int32[np.ndarray, "model example position"],
+    truth: Int32[np.ndarray, "example position"],
+    windows: Windows,
+) -> tuple[Bool[np.ndarray, "model window"], Bool[np.ndarray, "model window"]]:
+    """Whether each window's suffix was right token by token, and whether the model generated it."""
+    read = np.array([windows.every(row) for row in hit], bool).reshape(len(hit), len(windows.start))
+    return read, (token == truth).all(2)[:, windows.example]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Int32
 
+from byrote.measures._confirmation import read_and_said
 from byrote.measures._repetitions import copies_of, pooled_curve
 from byrote.measures._windows import PREFIX, SUFFIX, over_models, too_short, windows_of
 from byrote.measures.catalog import measure
@@ -64,9 +65,9 @@ def discoverable_extraction(
         most likely one after the true tokens before it, by induction over the first that is not; so one reading of a
         document answers for every prefix and suffix. A tie counts as a miss. Only rounding can part the two, where
         the margin, as `discoverable_extraction[margin]` gives it, is near 0; `discoverable_extraction[generated]`
-        counts what was generated. The source takes one window a document, as `stride` 0 does. With a stride, later
-        windows are read with all of the document before them. `side` 0 is the counterfactual null: what models that
-        never saw the document get right by themselves.
+        counts what was generated, and `discoverable_extraction[confirmed]` what both agree on. The source takes one
+        window a document, as `stride` 0 does. With a stride, later windows are read with all of the document before
+        them. `side` 0 is the counterfactual null: what models that never saw the document get right by themselves.
     """
     windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=stride)
     return over_models(
@@ -122,6 +123,71 @@ def discoverable_extraction_generated(
         bounds=(0.0, 1.0),
         rates=True,
         counts={"positions": np.full(len(truth), truth.shape[1], np.int64)},
+    )
+
+
+@measure(
+    needs=("tokens.hit", "generations.token", "generations.truth", *_READ),
+    unit="share of models",
+    range=(0.0, 1.0),
+    higher="more memorized",
+    source=_SOURCE,
+    section="5.2",
+    domain="security",
+    level="example",
+    evaluation="extraction",
+    by_example=True,
+    variant_of="discoverable_extraction",
+    variant="confirmed",
+)
+def discoverable_extraction_confirmed(
+    hit: Hits,
+    token: Int32[np.ndarray, "model example position"],
+    truth: Int32[np.ndarray, "example position"],
+    offsets: Offsets,
+    scored: Tokens,
+    member: Member,
+    *,
+    prefix: int = PREFIX,
+    side: int = 1,
+) -> PerExample:
+    r"""The share of models that both predict a document's suffix token by token and go on with it by themselves.
+
+    `counts["read_only"]` are the models trained on it of which only the first holds, `counts["generated_only"]` those
+    of which only the second does: hits that are not confirmed.
+
+    Formula:
+        mean over models trained on the document of 1[read and generated], both as `discoverable_extraction` and
+        `discoverable_extraction[generated]` have them
+    Undefined:
+        nan where nothing was generated after `prefix` tokens of the document, or no model is known to be trained on
+        it; the error is nan for a single model.
+
+    Example:
+        >>> hit, said = np.array([[False, True, True]] * 2), np.array([[[5, 6]], [[5, 9]]], np.int32)
+        >>> found = discoverable_extraction_confirmed(
+        ...     hit, said, np.array([[5, 6]], np.int32), np.array([0, 3]), np.array([False, True, True]),
+        ...     np.ones((2, 1), np.int8), prefix=1)
+        >>> found.values, found.counts["read_only"]
+        (array([0.5]), array([1]))
+    """
+    windows = windows_of(offsets, scored, prefix=prefix, suffix=truth.shape[1], stride=0)
+    read, said = read_and_said(hit, token, truth, windows)
+    asked = np.asarray((truth >= 0).all(1))
+    trained = (member == side)[:, windows.example] & asked[windows.example]
+
+    def models(some: Bool[np.ndarray, "model window"]) -> Int[np.ndarray, " example"]:
+        return np.bincount(windows.example, (some & trained).sum(0), len(asked)).astype(np.int64)
+
+    unasked = f"nothing was generated after {prefix} tokens of it"
+    return over_models(
+        (windows.mean(row) for row in read & said),
+        member,
+        [(unasked, (windows.count == 0) | ~asked)],
+        side=side,
+        bounds=(0.0, 1.0),
+        rates=True,
+        counts={"read_only": models(read & ~said), "generated_only": models(~read & said)},
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -214,6 +216,65 @@ def exposure_skew_normal(
     needs=(*_SAMPLED, "canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *_SEEN),
     unit="bit",
     range=(0.0, np.inf),
+    higher="more memorized",
+    source=_SOURCE,
+    section="2.6",
+    domain="security",
+    level="example",
+    evaluation="canary",
+    by_example=False,
+    variant_of="exposure",
+    variant="best",
+)
+def exposure_best(
+    log_perplexity: LogPerplexity,
+    reference_log_perplexity: References,
+    rank_least: LogPerplexity,
+    rank_most: LogPerplexity,
+    space_bits: Float[np.ndarray, " canary"],
+    repetitions: Int[np.ndarray, " canary"],
+    document: Int[np.ndarray, " example"],
+    member: Member,
+) -> PerCanary:
+    r"""The same by the better of two ways: the exact search where it knows the rank, and otherwise the references.
+
+    Formula:
+        `exposure[search]` where that knows the rank up to a factor of 2, and otherwise `exposure`, or the search's
+        lower end where that is more; the p-value is that of the search wherever there was one
+    Undefined:
+        nan where `exposure` is, unless the search knows the rank.
+
+    Example:
+        >>> own, references = np.array([[0.5, 0.5]]), np.tile(np.arange(1.0, 8.0), (1, 2, 1))
+        >>> rank, seen = np.array([[1.0, np.nan]]), (np.array([4, 4]), np.array([0, 1]), np.ones((1, 2), np.int8))
+        >>> exposure_best(own, references, rank, rank, np.full(2, 20.0), *seen).values
+        array([20.,  3.])
+    """
+    searched = exposure_search(rank_least, rank_most, space_bits, repetitions, document, member)
+    sampled = exposure(log_perplexity, reference_log_perplexity, repetitions, document, member)
+    exact = np.isfinite(searched.values) & ~searched.at_least
+    bound = ~exact & np.isfinite(sampled.values) & (searched.low > sampled.values)
+
+    def chosen(of_search: np.ndarray, of_sample: np.ndarray) -> np.ndarray:
+        return np.where(exact, of_search, of_sample)
+
+    return replace(
+        sampled,
+        values=np.where(bound, searched.low, chosen(searched.values, sampled.values)),
+        stderr=chosen(searched.stderr, sampled.stderr),
+        low=np.where(bound, searched.low, chosen(searched.low, sampled.low)),
+        high=np.where(bound, searched.high, chosen(searched.high, sampled.high)),
+        at_least=chosen(searched.at_least, sampled.at_least) | bound,
+        p_value=np.where(np.isfinite(searched.p_value), searched.p_value, sampled.p_value),
+        reason_code=np.where(exact, 0, sampled.reason_code).astype(np.int64),
+        note=f"{int(exact.sum())} of {len(exact)} canaries by exact search, the others by references; {_NULL}",
+    )
+
+
+@measure(
+    needs=(*_SAMPLED, "canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *_SEEN),
+    unit="bit",
+    range=(0.0, np.inf),
     higher="more memorized the more often it is repeated",
     source=f"{_SOURCE} and sec. 5",
     section="2.6",
@@ -237,9 +298,7 @@ def exposure_by_repetitions(
     r"""Mean exposure of the canaries that stand in the corpus so many times; 0 times are the controls.
 
     Formula:
-        at each number of repetitions: mean over its canaries of `exposure[search]`, where that knows the rank up to a
-        factor of 2, and otherwise of `exposure`, or of the search's lower end where that is more; Student's interval
-        over canaries
+        at each number of repetitions: mean over its canaries of `exposure[best]`; Student's interval over canaries
     Undefined:
         nan where no canary of the number has an exposure; the error is nan for a single canary, and where all agree.
 
@@ -250,10 +309,10 @@ def exposure_by_repetitions(
         ...     own, references, unsearched, unsearched, np.full(2, 20.0), np.array([4, 0]), *seen).values
         array([[0., 3.]])
     """
-    searched = exposure_search(rank_least, rank_most, space_bits, repetitions, document, member)
-    sampled = exposure(log_perplexity, reference_log_perplexity, repetitions, document, member)
-    exact = np.isfinite(searched.values) & ~searched.at_least
-    values = np.where(exact, searched.values, np.fmax(sampled.values, searched.low))
+    best = exposure_best(
+        log_perplexity, reference_log_perplexity, rank_least, rank_most, space_bits, repetitions, document, member
+    )
+    values = best.values
     at = np.unique(repetitions)
     running = RunningMoments(len(at))
     for value, times in zip(values, repetitions, strict=True):
@@ -270,7 +329,7 @@ def exposure_by_repetitions(
         high=interval.high[None],
         counts=np.array([moments.count.sum()], np.int64),
         models=len(log_perplexity),
-        note=f"{int(exact.sum())} of {len(exact)} canaries by exact search, the others by references; {_NULL}",
+        note=best.note,
     )
 
 

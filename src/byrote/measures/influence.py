@@ -117,6 +117,7 @@ def _with_errors(correct: np.ndarray, member: np.ndarray, example: np.ndarray, q
         stderr=interval.stderr[order],
         low=interval.low[order],
         high=interval.high[order],
+        counts={"members": trials[1][order], "nonmembers": trials[0][order]},
         models=len(member),
         note=(
             "the largest of many noisy estimates lean upwards, and each interval stands for its pair alone; "

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from byrote.data.canary_tokens import CanaryTokens, TokenizedCanary
 from byrote.data.corpus import Corpus
 from byrote.errors import BadInput
+from byrote.probes.aside import mapped
 from byrote.probes.secret_search import RankBounds, search_rank
 
 #: Beginnings of secrets to ask about in the search for a canary's rank, at most.
@@ -27,7 +28,6 @@ def deaf(share: float) -> None:
     """Hear nothing of the share that is done."""
 
 
-@torch.no_grad()
 def signals(
     network: nn.Module,
     corpus: Corpus,
@@ -37,6 +37,7 @@ def signals(
     context: int,
     progress: Callable[[float], None] = deaf,
     nodes: int = NODES,
+    cores: int = 1,
 ) -> dict[str, np.ndarray]:
     """The columns of `canaries`; every log-perplexity is over the tokens of the secret only.
 
@@ -48,6 +49,7 @@ def signals(
         context: tokens that it sees at once.
         progress: told the share that is done.
         nodes: beginnings to ask about in the exact search for a canary's rank, at most; 0 for none.
+        cores: canaries to ask about at the same time.
 
     Raises:
         BadInput: a canary does not fit into the context, the corpus is another, or logits are not finite.
@@ -68,11 +70,16 @@ def signals(
     own = np.empty(count, np.float32)
     others = np.full((count, canaries.references), np.nan, np.float32)
     least, most = np.full(count, np.nan), np.full(count, np.nan)
-    for number, canary in enumerate(canaries.canaries):
+
+    @torch.no_grad()
+    def asked(canary: TokenizedCanary) -> tuple[np.ndarray, RankBounds | None]:
         values = reader.log_perplexities(canary.rows, canary.span)
+        searched = canary.tree is not None and nodes > 0
+        return values, _searched(reader, canary, float(values[0]), nodes) if searched else None
+
+    for number, (values, found) in enumerate(mapped(asked, canaries.canaries, cores=cores)):
         own[number], others[number, : len(values) - 1] = values[0], values[1:]
-        if canary.tree is not None and nodes:
-            found = _searched(reader, canary, float(values[0]), nodes)
+        if found is not None:
             least[number], most[number] = found.least, found.most
         progress((number + 1) / count)
     return {

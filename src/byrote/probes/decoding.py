@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -14,6 +15,54 @@ from byrote.errors import BadInput
 from byrote.probes import tokens
 
 KIND: Final = "decoding"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How answers are drawn: unless told otherwise as by Hayes et al. 2024 (arXiv:2410.19482), of the 40 likeliest.
+
+    Raises:
+        BadInput: a setting is out of its range.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = 40
+    top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature < float("inf"):
+            raise BadInput(
+                f"The 'temperature' argument of decoding must be positive and finite. Got {self.temperature}.",
+                hint="temperature 0 is greedy decoding; see discoverable_extraction.",
+            )
+        if self.top_k is not None and self.top_k < 1:
+            raise BadInput(f"The 'top_k' argument of decoding must be at least 1. Got {self.top_k}.")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise BadInput(f"The 'top_p' argument of decoding must lie in (0, 1]. Got {self.top_p}.")
+
+    @classmethod
+    def parse(cls, text: str) -> Decoding:
+        """What stands after `decoding:` on the command line.
+
+        Example:
+            >>> Decoding.parse("temperature=0.7,top_p=0.9")
+            Decoding(temperature=0.7, top_k=None, top_p=0.9)
+
+        Raises:
+            BadInput: it cannot be read.
+        """
+        kinds = {"temperature": float, "top_k": int, "top_p": float}
+        found: dict[str, Any] = {"top_k": None} if text else {}
+        for part in filter(None, text.split(",")):
+            name, _, value = part.partition("=")
+            try:
+                found[name] = kinds[name](value)
+            except (KeyError, ValueError):
+                raise BadInput(
+                    f"The setting {part!r} of the probe decoding cannot be read.",
+                    hint="--probe decoding:temperature=0.7,top_k=40,top_p=0.9",
+                ) from None
+        return cls(**found)
 
 
 def signals(
@@ -48,15 +97,7 @@ class Decoded(nn.Module):
         self, network: nn.Module, *, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
     ) -> None:
         super().__init__()
-        if not 0 < temperature < float("inf"):
-            raise BadInput(
-                f"The 'temperature' argument of decoding must be positive and finite. Got {temperature}.",
-                hint="temperature 0 is greedy decoding; see discoverable_extraction.",
-            )
-        if top_k is not None and top_k < 1:
-            raise BadInput(f"The 'top_k' argument of decoding must be at least 1. Got {top_k}.")
-        if top_p is not None and not 0 < top_p <= 1:
-            raise BadInput(f"The 'top_p' argument of decoding must lie in (0, 1]. Got {top_p}.")
+        Decoding(temperature=temperature, top_k=top_k, top_p=top_p)  # refuses what is out of its range
         self.network, self.temperature, self.top_k, self.top_p = network, temperature, top_k, top_p
 
     def forward(self, inputs: Tensor) -> Tensor:

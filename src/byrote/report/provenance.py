@@ -14,6 +14,12 @@ from byrote.run import Run
 #: More seeds than this are left to the manifest.
 MOST_SEEDS = 2_000
 
+_ORIGINS = {
+    "trained": "trained by byrote",
+    "imported": "imported from arrays",
+    "observed": "trained by somebody else",
+}
+
 Rows = tuple[tuple[str, str], ...]
 
 
@@ -34,9 +40,7 @@ def provenance(run: Run) -> Provenance:
     recipe = manifest.identity.get("recipe")
     sections = {
         "Run": _rows(
-            origin={"trained": "trained by byrote", "imported": "imported from arrays"}.get(
-                manifest.origin, manifest.origin
-            ),
+            origin=_ORIGINS.get(manifest.origin, manifest.origin),
             created=manifest.created,
             folder=run.folder.resolve().name,
             seed=manifest.identity.get("seed"),
@@ -110,7 +114,11 @@ def _data(described: Mapping[str, Any]) -> Rows:
         name=described.get("name"),
         examples=None if "examples" not in described else f"{described['examples']:,}",
         input_shape=None if shape is None else " × ".join(map(str, shape)),
-        classes=None if names is None else f"{len(names):,}: {', '.join(map(str, names))}",
+        classes=f"{len(names):,}: {', '.join(map(str, names))}" if names else None,
+        held_out_documents=described.get("heldout_documents"),
+        tokens=None
+        if "tokens" not in described
+        else f"{described['tokens']:,}, of a vocabulary of {described['vocabulary']:,}",
         fingerprint=described.get("fingerprint"),
     )
 

@@ -59,7 +59,7 @@ def trace_page(found: Trace, *, context: bool = False) -> str:
     pieces = pieces_of(found, number_of)
     marked = {piece.passage for piece in pieces}
     return (
-        _environment()
+        environment()
         .get_template("trace.html.jinja")
         .render(
             style=Markup(style),
@@ -151,7 +151,7 @@ def cut(passage: str, limit: int) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     """Templates that escape markup, and show characters that act on a page as escapes."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

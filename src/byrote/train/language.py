@@ -6,6 +6,7 @@ dataset whole and asks for one label each: here a row holds several documents, a
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,11 @@ from byrote.designs.design import Design, Phase
 from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
 from byrote.probes import generations, tokens
+from byrote.probes.aside import aside
 from byrote.probes.canaries import signals as canary_signals
+from byrote.probes.decoding import KIND as DECODING
+from byrote.probes.decoding import Decoding
+from byrote.probes.decoding import signals as decoding_signals
 from byrote.recipes.algorithm import Batch, Shape, State
 from byrote.recipes.objectives.next_token import IGNORED
 from byrote.recipes.recipe import BoundRecipe, Recipe
@@ -48,7 +53,8 @@ Reading = Callable[..., dict[str, np.ndarray]]
 class LanguageJob:
     """The training of one run's language models, the same in every process that takes part.
 
-    `length` is the context of the networks; `checkpoints` are the epochs at which the whole corpus is read.
+    `length` is the context of the networks; `checkpoints` are the epochs at which the whole corpus is read. A model
+    trains on one of its `cores` and is read on the others.
     """
 
     recipe: Recipe
@@ -61,6 +67,8 @@ class LanguageJob:
     checkpoints: tuple[int, ...] = ()
     canaries: CanaryTokens | None = None
     generate: tuple[int, int] | None = None
+    decoding: Decoding | None = None
+    cores: int = 1
 
     def algorithm(self) -> BoundRecipe:
         """The recipe bound to rows of this length."""
@@ -69,7 +77,15 @@ class LanguageJob:
 
     def readings(self) -> dict[str, Reading]:
         """What every trained network is asked beside the tokens."""
-        return readings(self.corpus, self.length, self.device, canaries=self.canaries, generate=self.generate)
+        return readings(
+            self.corpus,
+            self.length,
+            self.device,
+            canaries=self.canaries,
+            generate=self.generate,
+            decoding=self.decoding,
+            cores=self.cores,
+        )
 
     def kinds(self, phase: int) -> tuple[str, ...]:
         """The evidence that every model has of a phase once it is complete."""
@@ -141,10 +157,13 @@ def readings(
     *,
     canaries: CanaryTokens | None = None,
     generate: tuple[int, int] | None = None,
+    decoding: Decoding | None = None,
+    cores: int = 1,
 ) -> dict[str, Reading]:
     """What a network is asked of a corpus beside the tokens, by the kind of evidence that it gives.
 
-    `generate` is how many tokens of a document are given and how many are then generated.
+    `generate` is how many tokens of a document are given and how many are then generated, `decoding` how answers
+    would be drawn.
     """
     asked: dict[str, Reading] = {}
     if generate is not None:
@@ -152,7 +171,11 @@ def readings(
             generations.signals, corpus=corpus, device=device, context=context, prefix=generate[0], suffix=generate[1]
         )
     if canaries is not None:
-        asked["canaries"] = partial(canary_signals, corpus=corpus, canaries=canaries, device=device, context=context)
+        asked["canaries"] = partial(
+            canary_signals, corpus=corpus, canaries=canaries, device=device, context=context, cores=cores
+        )
+    if decoding is not None:
+        asked[DECODING] = partial(decoding_signals, corpus=corpus, device=device, context=context, **vars(decoding))
     return asked
 
 
@@ -169,22 +192,36 @@ def read_network(
     header: dict[str, str],
     progress: Told,
 ) -> None:
-    """Write what is missing of the readings; the header of the tokens' says whether they are all finite."""
+    """Write what is missing of the readings; of a network whose tokens are not all finite, no others."""
     todo = [kind for kind in (tokens.KIND, *asked) if not evidence.has(kind, model, phase)]
     for done, kind in enumerate(todo):
         told = between(progress, done / len(todo), (done + 1) / len(todo))
-        words = dict(header)
         if kind == tokens.KIND:
-            columns = _read_tokens(network, corpus, evidence, model, phase, device, context, told)
-            words["diverged"] = str(not tokens.all_finite(columns, corpus)).lower()
-        else:
-            if evidence.header(tokens.KIND, model, phase)["diverged"] == "true":
-                continue
-            columns = asked[kind](network, progress=told)
-        evidence.write(kind, model, phase, columns, words)
+            record_tokens(network, corpus, evidence, model, phase, device, context, header, told)
+        elif evidence.header(tokens.KIND, model, phase)["diverged"] == "false":
+            evidence.write(kind, model, phase, asked[kind](network, progress=told), header)
+    progress(1.0)
+
+
+def record_tokens(
+    network: nn.Module,
+    corpus: Corpus,
+    evidence: Evidence,
+    model: int,
+    phase: int,
+    device: str,
+    context: int,
+    header: dict[str, str],
+    progress: Told = tokens.silent,
+) -> None:
+    """Write the token signals where they are missing; their header says whether they are all finite."""
+    if evidence.has(tokens.KIND, model, phase):
+        return
+    columns = _read_tokens(network, corpus, evidence, model, phase, device, context, progress)
+    diverged = str(not tokens.all_finite(columns, corpus)).lower()
+    evidence.write(tokens.KIND, model, phase, columns, {**header, "diverged": diverged})
     for part in evidence.folder.glob(f"{PART}*/m{model:05d}.p{phase}.safetensors"):
         part.unlink()
-    progress(1.0)
 
 
 def _read_tokens(
@@ -261,27 +298,44 @@ def _train_phase(
     if kept:
         restore(state, kept)
     checkpoints = sorted({*(epoch for epoch in job.checkpoints if epoch < epochs), epochs}) if job.checkpoints else []
+    last = stand.phase == len(job.design.phases) - 1
     written = time.monotonic()
-    while stand.epoch < epochs or len(stand.readings) < len(checkpoints):
-        if stand.epoch in checkpoints[len(stand.readings) :]:
-            columns = tokens.signals(algorithm.network(state), job.corpus, device=job.device, context=job.length)
-            stand.readings.append(by_document(columns, job.corpus))
-            continue
-        rows = rows_an_epoch[stand.epoch]
-        for start in range(0, len(rows), algorithm.batch_size):
-            chosen = torch.from_numpy(rows[start : start + algorithm.batch_size].astype(np.int64)).to(job.device)
-            state, _ = algorithm.step(state, batch_of(chosen))
-            progress((stand.epoch + start / max(1, len(rows))) / epochs)
-        stand.epoch += 1
-        if time.monotonic() - written > KEEP_SECONDS:
-            keep(path_of(job.folder, model), state, stand)
-            written = time.monotonic()
+    pending: list[Callable[[], dict[str, np.ndarray]]] = []
+    with aside(job.cores) as reader:
+        while stand.epoch < epochs or len(stand.readings) + len(pending) < len(checkpoints):
+            if stand.epoch in checkpoints[len(stand.readings) + len(pending) :]:
+                network = copy.deepcopy(algorithm.network(state))
+                kept_for = model if last and stand.epoch == epochs else None
+                pending.append(reader.begin(partial(_by_document_now, job, network, kept_for)))
+                continue
+            rows = rows_an_epoch[stand.epoch]
+            for start in range(0, len(rows), algorithm.batch_size):
+                chosen = torch.from_numpy(rows[start : start + algorithm.batch_size].astype(np.int64)).to(job.device)
+                state, _ = algorithm.step(state, batch_of(chosen))
+                progress((stand.epoch + start / max(1, len(rows))) / epochs)
+            stand.epoch += 1
+            if time.monotonic() - written > KEEP_SECONDS:
+                stand.readings += [result() for result in pending]
+                pending.clear()
+                keep(path_of(job.folder, model), state, stand)
+                written = time.monotonic()
+        stand.readings += [result() for result in pending]
     if checkpoints:
         trajectory = {name: np.stack([columns[name] for columns in stand.readings]) for name in stand.readings[0]}
         trajectory["epochs"] = np.array(checkpoints, np.int64)
         Evidence(job.folder).write("document_trajectory", model, stand.phase, trajectory, {"seed": str(seed)})
     progress(1.0)
     return state
+
+
+def _by_document_now(job: LanguageJob, network: nn.Module, model: int | None) -> dict[str, np.ndarray]:
+    """A reading of the whole corpus by document; that of a model at the end of its training is kept by token, too."""
+    if model is None:
+        return by_document(tokens.signals(network, job.corpus, device=job.device, context=job.length), job.corpus)
+    evidence, phase = Evidence(job.folder), len(job.design.phases) - 1
+    header = {"seed": str(job.seeds[model])}
+    record_tokens(network, job.corpus, evidence, model, phase, job.device, job.length, header)
+    return by_document(evidence.block(tokens.KIND, model, phase), job.corpus)
 
 
 def check_network(job: LanguageJob) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ from byrote.data.corpus import corpus_from_texts
 from byrote.data.tokenizers import BEGIN, byte_pairs
 from byrote.errors import BadInput
 from byrote.language import audit_model
+from byrote.recipes.networks import pretrained
 from byrote.recipes.networks.pretrained import load_pretrained, load_tokenizer
 
 transformers = pytest.importorskip("transformers", reason="the package transformers is not installed")
@@ -97,3 +99,30 @@ def test_a_tokenizer_of_another_model_is_refused(llama, tmp_path):
         BadInput, match=r"tokenizer does not fit the model: it gives the token \d+, and the model knows 280"
     ):
         audit_model(tmp_path, corpus_from_texts(TEXTS), out=tmp_path / "run", progress=False, device="cpu")
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_gguf_file_is_converted_once(llama, tmp_path, monkeypatch, beside):
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"weights")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(pretrained.os, "access", lambda *_: beside)
+    real, asked = pretrained._loaded, []
+
+    def reading(path, kind, place, options):
+        if "gguf_file" in options:
+            asked.append(kind.__name__)
+            return real(path, kind, str(llama), {})
+        return real(path, kind, place, options)
+
+    monkeypatch.setattr(pretrained, "_loaded", reading)
+    found, again = load_pretrained(file), load_pretrained(tmp_path)
+    assert asked == ["AutoTokenizer", "AutoModelForCausalLM"]
+    (made,) = (tmp_path if beside else tmp_path / "cache/byrote").glob("model.gguf.byrote-*")
+    assert (made / "model.safetensors").exists()
+    assert found.digest == again.digest == hashlib.sha256(b"weights").hexdigest()
+    rows = torch.tensor([[3, 4, 5]])
+    assert torch.equal(found.network(rows), load_pretrained(llama).network(rows))
+    file.write_bytes(b"others")
+    load_pretrained(file)
+    assert len(asked) == 4

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from byrote.changes.change import Context, TrainedModel
+from byrote.data.dataset import Dataset
 from byrote.recipes.algorithm import Batch
 
 
@@ -15,7 +16,8 @@ def train_on(
     """Train on these rows of the dataset for so many epochs; a negative weight climbs. No rows, no change."""
     if not len(rows):
         return model
-    algorithm, state = model.algorithm, model.state
+    dataset, algorithm, state = context.dataset, model.algorithm, model.state
+    assert isinstance(dataset, Dataset), "language models are changed by data and recipe only"
     device = next(algorithm.network(state).parameters()).device
     size = algorithm.batch_size
     state = algorithm.begin(state, epochs * -(-len(rows) // size), rate=rate)
@@ -23,8 +25,8 @@ def train_on(
         order = context.rng.permutation(rows)
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
-            inputs = torch.from_numpy(np.ascontiguousarray(context.dataset.inputs[chosen])).to(device)
-            targets = torch.from_numpy(context.dataset.targets[chosen]).to(device)
+            inputs = torch.from_numpy(np.ascontiguousarray(dataset.inputs[chosen])).to(device)
+            targets = torch.from_numpy(dataset.targets[chosen]).to(device)
             ids = torch.from_numpy(chosen).to(device)
             weights = torch.full((len(chosen),), weight, device=device)
             state, _ = algorithm.step(state, Batch(inputs=inputs, targets=targets, ids=ids, weights=weights))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ class Pretrained:
     """A network with float logits, its tokenizer, and what must be known of both.
 
     `bos` is the token that the tokenizer puts before a text by itself, if any. `digest` tells the weights apart.
+    `tokenizer` is one of the package tokenizers, where the model's is made of one.
     """
 
     name: str
@@ -38,13 +41,15 @@ class Pretrained:
     vocabulary: int
     context: int
     digest: str
+    tokenizer: Any | None = None
 
 
 def load_pretrained(path: str | Path, *, device: str = "cpu", context: int | None = None) -> Pretrained:
     """A causal model of transformers with its tokenizer.
 
     `path` is a folder with safetensors, one that holds a GGUF file, such a file, or the name of a model that is in
-    transformers' cache already. On a CPU the weights are read as float32, elsewhere as they are.
+    transformers' cache already. On a CPU the weights are read as float32, elsewhere as they are. What a GGUF file
+    holds is written beside it as safetensors once, in float32, and read from there from then on.
 
     Raises:
         BadInput: the package is missing, there is no such model, it is not causal, or the context is not its.
@@ -53,15 +58,19 @@ def load_pretrained(path: str | Path, *, device: str = "cpu", context: int | Non
         import transformers
     except ImportError:
         raise missing("transformers") from None
-    place, options = _place(Path(path), str(path))
+    place, gguf = _place(Path(path), str(path))
     dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
     with _quiet(transformers):
-        config = _loaded(path, transformers.AutoConfig, place, options)
+        checksum = None
+        if gguf is not None:
+            checksum = file_digest(gguf)
+            place = str(_converted(gguf, checksum, path, transformers))
+        config = _loaded(path, transformers.AutoConfig, place, {})
         if getattr(config, "is_encoder_decoder", False):
             raise not_causal(path, "it is an encoder and a decoder")
-        tokenizer = _loaded(path, transformers.AutoTokenizer, place, options)
-        safe = {} if "gguf_file" in options else {"use_safetensors": True}
-        model = _loaded(path, transformers.AutoModelForCausalLM, place, {**options, **safe, "dtype": dtype})
+        tokenizer = _loaded(path, transformers.AutoTokenizer, place, {})
+        weights = {"use_safetensors": True, "dtype": dtype}
+        model = _loaded(path, transformers.AutoModelForCausalLM, place, weights)
     model.to(device).eval()
     most = next((n for n in _limits(config) if n), CONTEXT)
     if context is not None and not 2 <= context <= most:
@@ -75,7 +84,8 @@ def load_pretrained(path: str | Path, *, device: str = "cpu", context: int | Non
         bos=_bos(tokenizer),
         vocabulary=int(config.get_text_config().vocab_size),
         context=context or min(most, CONTEXT),
-        digest=digest(model),
+        digest=checksum or digest(model),
+        tokenizer=getattr(tokenizer, "backend_tokenizer", None),
     )
 
 
@@ -110,22 +120,53 @@ def digest(model: nn.Module) -> str:
     return found.hexdigest()
 
 
-def _place(path: Path, name: str) -> tuple[str, dict[str, Any]]:
-    """What transformers is to be asked for, and how."""
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _converted(gguf: Path, checksum: str, path: str | Path, transformers: Any) -> Path:
+    """The folder with what the GGUF file of this checksum holds; in the user's cache where none can be made beside."""
+    name = f"{gguf.name}.byrote-{checksum[:16]}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "byrote"
+    places = [gguf.with_name(name), cache / name]
+    for place in places:
+        if (place / "config.json").exists():
+            return place
+    options = {"gguf_file": gguf.name}
+    tokenizer = _loaded(path, transformers.AutoTokenizer, str(gguf.parent), options)
+    model = _loaded(path, transformers.AutoModelForCausalLM, str(gguf.parent), {**options, "dtype": torch.float32})
+    place = places[0] if os.access(gguf.parent, os.W_OK) else places[1]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{name}.") as part:
+        made = Path(part) / "made"
+        if getattr(model, "hf_quantizer", None) is not None:  # the weights are plain numbers by now
+            model.hf_quantizer = None
+            del model.config.quantization_config
+        model.save_pretrained(made)
+        tokenizer.save_pretrained(made)
+        if not place.exists():  # another process may have been faster
+            made.rename(place)
+    return place
+
+
+def _place(path: Path, name: str) -> tuple[str, Path | None]:
+    """What transformers is to be asked for, and the GGUF file that it is to be made from, if any."""
     if path.is_file():
         if path.suffix == ".gguf":
-            return str(path.parent), {"gguf_file": path.name}
+            return str(path.parent), path
         raise BadInput(f"The file {name!r} is no model.", hint="give its folder, or a .gguf file.")
     if not path.is_dir():
         if path.is_absolute() or name.startswith(".") or name.count("/") > 1:
             raise BadInput(
                 f"There is no folder or file {name!r}.", hint="a model is a folder of transformers, or a .gguf file."
             )
-        return name, {}
+        return name, None
     if not (path / "config.json").exists():
         files = sorted(path.glob("*.gguf"))
         if len(files) == 1:
-            return str(path), {"gguf_file": files[0].name}
+            return str(path), files[0]
         held = f"{len(files)} GGUF files" if files else "no config.json and no GGUF file"
         raise BadInput(
             f"The folder {name!r} holds {held}.",
@@ -137,7 +178,7 @@ def _place(path: Path, name: str) -> tuple[str, dict[str, Any]]:
             f"The folder {name!r} holds no .safetensors file, and pickled weights are never read.",
             hint="model.save_pretrained(folder) writes safetensors.",
         )
-    return str(path), {}
+    return str(path), None
 
 
 def _refuse_broken(config: Path) -> None:

@@ -1,0 +1,135 @@
+"""Language models by what the command line knows of them: their documents, and how a tiny GPT is trained on them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from byrote.data.canaries import Canaries, read_canaries
+from byrote.data.corpus import Corpus, read_corpus
+from byrote.data.python_docs import planted_docs, python_docs, split
+from byrote.data.tokenizers import byte_pairs, encoder, read_tokenizer
+from byrote.errors import BadInput, RunMismatch
+from byrote.language import TOKENIZER, corpus_of
+from byrote.recipes.networks.tiny_gpt import TinyGPT
+from byrote.recipes.objectives.next_token import NextToken
+from byrote.recipes.optimizers import AdamW
+from byrote.recipes.recipe import Recipe
+from byrote.recipes.schedules import Cosine
+from byrote.run import Run
+
+DOCS = "docs"
+#: What a run is made from, as its manifest has it.
+KINDS = (DOCS, "corpus", "model")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Documents:
+    """What to train on and what is held out, what was planted, and `source`, from which all of it is built again.
+
+    `tokenizer` is None where it is to be trained on the documents.
+    """
+
+    training: Corpus
+    heldout: Corpus | None
+    canaries: Canaries | None
+    tokenizer: Any | None
+    source: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+def docs_recipe(epochs: int = 7) -> Recipe:
+    """How the tiny GPT is trained."""
+    return Recipe(
+        network=TinyGPT(),
+        objective=NextToken(),
+        optimizer=AdamW(lr=3e-3),
+        schedule=Cosine(warmup=0.05),
+        epochs=epochs,
+        batch_size=8,
+    )
+
+
+def docs(seed: int) -> Documents:
+    """The topics of Python's own help, with canaries and repeated paragraphs in them."""
+    corpus = python_docs()
+    tokenizer = byte_pairs(split(corpus)[0].texts)
+    made = planted_docs(corpus, encode=encoder(tokenizer), seed=seed)
+    return Documents(
+        training=made.training,
+        heldout=made.heldout,
+        canaries=made.canaries,
+        tokenizer=tokenizer,
+        source={"kind": DOCS, "seed": seed},
+        notes=made.notes,
+    )
+
+
+def documents(corpus: Path, *, heldout: Path | None, column: str, canaries: Path | None, **more: Any) -> Documents:
+    """The documents of a file, and held-out ones of another, under names that no training document has.
+
+    Raises:
+        BadInput: a file is missing, or cannot be read.
+    """
+    members = read_corpus(corpus, column=column)
+    others = None if heldout is None else _renamed(read_corpus(heldout, column=column), members.ids)
+    files = {"corpus": corpus, "heldout": heldout, "canaries": canaries}
+    return Documents(
+        training=members,
+        heldout=others,
+        canaries=None if canaries is None else read_canaries(canaries),
+        tokenizer=None,
+        source={
+            "kind": "corpus",
+            "column": column,
+            **{name: None if path is None else str(path.resolve()) for name, path in files.items()},
+            **more,
+        },
+    )
+
+
+def with_documents(run: Run) -> Run:
+    """The run of a tiny GPT with the documents and the recipe that its source builds again.
+
+    Raises:
+        BadInput: the run was made from Python, of a model that somebody else trained, or by a change; or files of it
+            are gone.
+        RunMismatch: the source builds something else now.
+    """
+    source = run.manifest.source
+    if run.manifest.origin == "observed":
+        raise BadInput(
+            f"The model of the run {str(run.folder)!r} was trained by somebody else, so it cannot be trained again.",
+            hint="change its training data or recipe, train it again, and audit that model.",
+        )
+    if source is None or run.manifest.parent is not None:
+        made = "by a change" if source else "from Python"
+        raise BadInput(
+            f"This run was made {made}, so the command line cannot build its documents and recipe again.",
+            hint="use byrote.change(run, …) from Python.",
+        )
+    if source["kind"] == DOCS:
+        found = docs(source["seed"])
+    else:
+        paths = {name: None if source[name] is None else Path(source[name]) for name in ("heldout", "canaries")}
+        found = documents(Path(source["corpus"]), column=source["column"], **paths)
+    recipe = docs_recipe()
+    tokenizer = read_tokenizer(run.folder / TOKENIZER)
+    whole = corpus_of(found.training, found.heldout, tokenizer)
+    same = json.loads(json.dumps(recipe.describe())) == run.manifest.identity["recipe"]
+    if not same or whole.fingerprint() != run.manifest.dataset["fingerprint"]:
+        raise RunMismatch(
+            f"The run {str(run.folder)!r} was made from other {'documents' if same else 'settings of the training'}.",
+            hint="take the edit back, or audit again with --out and go on with that run.",
+        )
+    return replace(run, corpus=whole, recipe=recipe)
+
+
+def _renamed(corpus: Corpus, taken: np.ndarray) -> Corpus:
+    if not np.isin(corpus.ids, taken).any():
+        return corpus
+    return corpus.replace(ids=np.array([f"heldout-{name}" for name in corpus.ids.tolist()], np.str_))

@@ -1,0 +1,174 @@
+"""What the report of a language model rests on, measured once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from byrote.errors import MissingEvidence, TooFewModels
+from byrote.measures._confirmation import Confirmation, confirmation
+from byrote.measures._repetitions import copies_of
+from byrote.measures._windows import windows_of
+from byrote.results import Curve, PerCanary, PerExample, Result, Scalar
+from byrote.run import Hear, Run, deaf
+
+#: Tokens given and tokens asked for, where a run's manifest names none.
+LENGTHS: Final = (50, 50)
+Kind = TypeVar("Kind", bound=Result)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recitation:
+    """The different texts that are long enough, by a document that holds each, and how well they are known.
+
+    Of a text that a model was trained on, that model counts which is surest of it; of others, any. `log10_queries` is
+    the logarithm of the number of answers that one expects to draw until the suffix comes out.
+    """
+
+    document: Int[np.ndarray, " text"]
+    copies: Int[np.ndarray, " text"]
+    trained: Bool[np.ndarray, " text"]
+    recited: Bool[np.ndarray, " text"]
+    reciting: Int[np.ndarray, " text"]
+    model: Int[np.ndarray, " text"]
+    log10_queries: Float[np.ndarray, " text"]
+
+    @property
+    def of_trained(self) -> tuple[int, int]:
+        """How many texts trained on are recited, and of how many."""
+        return int((self.recited & self.trained).sum()), int(self.trained.sum())
+
+    @property
+    def of_others(self) -> tuple[int, int]:
+        """The same of texts that no model saw."""
+        return int((self.recited & ~self.trained).sum()), int((~self.trained).sum())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LanguageFacts:
+    """Figures of a language model's run; None where the evidence for one is not there.
+
+    `surprise` are nats a token of documents trained on, and `guess` those of a uniform guess.
+    """
+
+    lengths: tuple[int, int]
+    inside: Scalar
+    outside: Scalar
+    surprise: float
+    guess: float
+    trajectory: Curve | None
+    recitation: Recitation
+    confirmation: Confirmation | None
+    by_copies: Curve | None
+    queries: Curve | None
+    exposures: PerCanary | None
+    by_repetitions: Curve | None
+    space_bits: float
+    memorized: Scalar | None
+    counterfactual: PerExample | None
+
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether the model is no less surprised by its training text than a uniform guess would be."""
+        return self.surprise >= self.guess
+
+
+def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
+    """Measure what a report tells. `hear` is told what share of it is done."""
+    lengths = _lengths(run)
+    sizes = {} if lengths == LENGTHS else dict(zip(("prefix", "suffix"), lengths, strict=True))
+    inside = _measured(run, Scalar, "exact_memorization")
+    outside = _measured(run, Scalar, "exact_memorization[heldout]")
+    assert inside is not None
+    assert outside is not None
+    hear(0.2)
+    recitation = recited(run, *lengths)
+    hear(0.5)
+    long = len(recitation.document) > 0
+    by_copies = _measured(run, Curve, "discoverable_extraction[by_copies]", **sizes) if long else None
+    queries = _measured(run, Curve, "probabilistic_extraction[curve]", **sizes) if long else None
+    hear(0.8)
+    exposures = _measured(run, PerCanary, "exposure[best]")
+    pairs = (run.design.pair[run.models()] >= 0).all()
+    counterfactual = _measured(run, PerExample, "counterfactual_memorization") if pairs else None
+    hear(1.0)
+    return LanguageFacts(
+        lengths=lengths,
+        inside=inside,
+        outside=outside,
+        surprise=_surprise(run),
+        guess=float(np.log(run.manifest.dataset["vocabulary"])),
+        trajectory=_measured(run, Curve, "exact_memorization[trajectory]"),
+        recitation=recitation,
+        confirmation=_confirmed(run, lengths[0]) if long else None,
+        by_copies=by_copies,
+        queries=queries,
+        exposures=exposures,
+        by_repetitions=_measured(run, Curve, "exposure[by_repetitions]"),
+        space_bits=float(run.load("canaries.space_bits", run.models()[:1]).max()) if exposures else float("nan"),
+        memorized=_measured(run, Scalar, "unintended_memorization"),
+        counterfactual=counterfactual,
+    )
+
+
+def recited(run: Run, prefix: int, suffix: int) -> Recitation:
+    """What becomes of every different text of at least so many tokens when its prefix is given."""
+    models = run.models()
+    token, offsets, scored, member = (
+        run.load(name, models) for name in ("corpus.token", "corpus.offsets", "corpus.scored", "design.member")
+    )
+    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
+    copies = copies_of(token, offsets, member)
+    _, first = np.unique(copies.cluster[windows.example], return_index=True)
+    document = windows.example[first]
+    seen = copies.seen[:, document] != 0  # what may have been trained on is not held out
+    counts = seen | ~seen.any(0)
+    totals = np.full((len(models), len(document)), -np.inf)
+    hits = np.zeros((len(models), len(document)), bool)
+    for row, model in enumerate(models.tolist()):
+        hits[row] = windows.every(run.load("tokens.hit", [model])[0])[first] & counts[row]
+        total = windows.total(np.nan_to_num(run.load("tokens.log_probability", [model])[0], nan=-np.inf))[first]
+        totals[row] = np.where(counts[row], total, -np.inf)
+    surest = np.where(hits.any(0), np.where(hits, totals, -np.inf), totals).argmax(0)
+    return Recitation(
+        document=document,
+        copies=copies.standing[document],
+        trained=np.asarray(seen.any(0)),
+        recited=np.asarray(hits.any(0)),
+        reciting=hits.sum(0),
+        model=models[surest],
+        log10_queries=-totals[surest, np.arange(len(document))] / np.log(10.0),
+    )
+
+
+def _lengths(run: Run) -> tuple[int, int]:
+    prefix, suffix = run.manifest.identity.get("generate") or LENGTHS
+    return int(prefix), int(suffix)
+
+
+def _measured(run: Run, kind: type[Kind], key: str, **options: Any) -> Kind | None:
+    """A measure's result; None where its evidence was not recorded, or the models cannot support it."""
+    try:
+        result = run.measure(key, **options)
+    except (MissingEvidence, TooFewModels):
+        return None
+    assert isinstance(result, kind)
+    return result
+
+
+def _confirmed(run: Run, prefix: int) -> Confirmation | None:
+    models = run.models()
+    if not all(run.evidence.has("generations", int(model), run.last_phase) for model in models):
+        return None
+    names = ("tokens.hit", "tokens.margin", "generations.token", "generations.truth", "corpus.offsets", "corpus.scored")
+    return confirmation(*(run.load(name, models) for name in names), prefix=prefix)
+
+
+def _surprise(run: Run) -> float:
+    model = run.models()[:1]
+    said, scored = run.load("tokens.log_probability", model)[0], run.load("corpus.scored", model)
+    mine = np.repeat(run.design.member[model[0]] == 1, np.diff(run.offsets)) & scored
+    return -float(said[mine].mean()) if mine.any() else float("nan")

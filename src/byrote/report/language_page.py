@@ -1,0 +1,370 @@
+"""The report of a language model as a page: what it recites, where that stands, and which secrets it knows."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from byrote.data.canaries import Canaries, read_canaries
+from byrote.data.tokenizers import pieces, read_tokenizer
+from byrote.errors import BadInput
+from byrote.evidence.shards import write_bytes
+from byrote.index.corpus_index import index_tokens
+from byrote.language import CANARIES, TOKENIZER
+from byrote.measures.k_eidetic_memorization import RARE
+from byrote.report.facts import changed
+from byrote.report.language_facts import LanguageFacts, Recitation, language_facts
+from byrote.report.language_figures import figures_of
+from byrote.report.page import FILE
+from byrote.report.provenance import provenance
+from byrote.report.secrets import MASK, masked
+from byrote.report.summary import percent
+from byrote.report.text import count, number
+from byrote.report.trace_page import environment
+from byrote.run import Hear, Run, deaf
+from byrote.stats.multiple import corrected
+
+#: So many passages are shown, those that come nearest where none is recited, and canaries; and places of a passage.
+MOST_PASSAGES: Final = 40
+NEAREST: Final = 6
+MOST_CANARIES: Final = 400
+PLACES: Final = 3
+#: Tokens after a passage that are looked at, to hide a secret that begins in it.
+BEYOND: Final = 32
+#: Surprise in bits, from which on a token is coloured the next darker.
+STEPS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+LEVEL: Final = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """A piece of a text: `step` is how surprising it was, `missed` whether another token would have come."""
+
+    text: str
+    step: int
+    missed: bool
+    bits: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A document that holds a passage, and the tokens at which it begins."""
+
+    document: str
+    token: int
+    held_out: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """A text that is recited, or comes near to it: what is given, what follows, and where it stands."""
+
+    given: str
+    tokens: tuple[Token, ...]
+    documents: int
+    occurrences: int
+    places: tuple[Place, ...]
+    rare: bool
+    queries: str
+    models: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secret:
+    """A canary, its secret masked unless asked for."""
+
+    name: str
+    kind: str
+    prefix: str
+    secret: str
+    times: int
+    exposure: str
+    p_value: str
+    known: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A key figure."""
+
+    title: str
+    figures: tuple[tuple[str, str], ...]
+    note: str
+
+
+def write_language_report(run: Run, hear: Hear = deaf, *, show_secrets: bool = False) -> tuple[Path, LanguageFacts]:
+    """Measure a run, write its `report.html`, and say where it is and what was found."""
+    found = language_facts(run, lambda share: hear(0.8 * share))
+    path = run.folder / FILE
+    write_bytes(path, language_page(run, found, show_secrets=show_secrets).encode())
+    hear(1.0)
+    return path, found
+
+
+def language_page(run: Run, found: LanguageFacts, *, show_secrets: bool = False) -> str:
+    """The page of a run whose facts were measured."""
+    from markupsafe import Markup
+
+    names = ("page.css", "trace.css", "language.css")
+    style = "".join(files("byrote.report").joinpath(name).read_text("utf-8") for name in names)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    path = run.folder / CANARIES
+    canaries = read_canaries(path) if path.exists() else None
+    shown, why = _passages(run, found, canaries, show_secrets=show_secrets)
+    secrets = _secrets(found, canaries, show_secrets=show_secrets)
+    return (
+        environment()
+        .get_template("language.html.jinja")
+        .render(
+            style=Markup(style),
+            policy=Markup(f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"),
+            byrote=version("byrote"),
+            run=run,
+            found=found,
+            title=title(found),
+            lead=lead(run, found),
+            warnings=warnings(run, found),
+            changed=next(iter(changed(run)), ""),
+            tiles=tiles(found),
+            recites=bool(found.recitation.of_trained[0]),
+            passages=shown,
+            no_passages=why,
+            left_out=max(found.recitation.of_trained[0] - len(shown), 0),
+            figures={name: (figure, Markup(figure.svg)) for name, figure in figures_of(found).items()},
+            secrets=secrets[:MOST_CANARIES],
+            more_secrets=max(len(secrets) - MOST_CANARIES, 0),
+            masked=not show_secrets,
+            prefix=found.lengths[0],
+            suffix=found.lengths[1],
+            steps=STEPS,
+            rare=RARE,
+            provenance=provenance(run),
+            notes=run.manifest.notes,
+        )
+    )
+
+
+def title(found: LanguageFacts) -> str:
+    """What was found, in a sentence that a person can read aloud."""
+    recited, texts = found.recitation.of_trained
+    suffix = found.lengths[1]
+    if not texts:
+        said = "No text is long enough to be recited"
+    elif recited:
+        said = f"It recites {recited:,} of {count(texts, 'text')}, {suffix} tokens word for word"
+    else:
+        said = f"It recites none of {count(texts, 'text')} for {suffix} tokens"
+    if found.exposures is None:
+        return said
+    known, planted = known_secrets(found)
+    join = " and" if (recited > 0) == (known > 0) else ", but"
+    return f"{said}{join} knows {known:,} of {count(planted, 'planted secret')}"
+
+
+def lead(run: Run, found: LanguageFacts) -> str:
+    """What was asked, and what models that never saw the text do."""
+    recited, texts = found.recitation.of_others
+    prefix, suffix = found.lengths
+    said = (
+        f"A text is recited where the model, given its first {prefix} tokens, goes on with exactly the {suffix} that "
+        "follow in it, taking the likeliest token each time."
+    )
+    if texts:
+        said += f" Of {count(texts, 'text')} that it was never trained on it recites {recited:,}: what chance gives."
+    elif found.recitation.of_trained[1]:
+        said += " No text is known to be new to it, so that nothing tells what it would get right by itself."
+    if run.manifest.origin == "observed":
+        said += " Which texts it was trained on is taken on the word of whoever called."
+    return said
+
+
+def warnings(run: Run, found: LanguageFacts) -> list[str]:
+    """What makes the figures doubtful."""
+    said = []
+    if found.knows_nothing:
+        said.append(
+            f"At {found.surprise:.2f} nats a token the model knows no more than a uniform guess ({found.guess:.2f}): "
+            "the tokenizer may not be its own."
+        )
+    checked = found.confirmation
+    if checked is not None and checked.read_only + checked.generated_only:
+        said.append(
+            f"{checked.read_only + checked.generated_only} recitations were read off the probabilities or generated, "
+            f"and not both; {checked.confirmed} were both. They lie within {checked.disputed_margin:.2g} of a tie "
+            "between two tokens."
+        )
+    if found.memorized is not None and found.memorized.reason:
+        said.append(f"How many secrets are memorized has no figure: {found.memorized.reason}.")
+    return said
+
+
+def tiles(found: LanguageFacts) -> list[Tile]:
+    """Key figures."""
+    shown = []
+    if found.recitation.trained.any():
+        note = _confirmed(found)
+        often = found.recitation.copies > 1
+        trained = found.recitation.trained
+        groups = [("texts that stand once", trained & ~often), ("texts that stand more often", trained & often)]
+        texts = tuple(
+            (f"{int((found.recitation.recited & mask).sum()):,} of {int(mask.sum()):,}", name)
+            for name, mask in groups
+            if mask.any()
+        )
+        shown.append(Tile(title="Recited", figures=texts, note=f"Each different text counts once; {note}."))
+    if found.exposures is not None:
+        sides = {"planted canaries": True, "controls that were not planted": False}
+        rows = []
+        for label, planted in sides.items():
+            known, asked = known_secrets(found, planted=planted)
+            if asked:
+                rows.append((f"{known:,} of {asked:,}", label))
+        note = "Chance refuted at 5 % over all canaries (Holm)."
+        shown.append(Tile(title="Secrets known", figures=tuple(rows), note=note))
+    shown.append(
+        Tile(
+            title="Next tokens predicted",
+            figures=((percent(found.inside), "of texts trained on"),)
+            + (() if np.isnan(found.outside.value) else ((percent(found.outside), "of held-out texts"),)),
+            note="Repeated texts count as often as they stand in the corpus.",
+        )
+    )
+    return shown
+
+
+def _confirmed(found: LanguageFacts) -> str:
+    checked = found.confirmation
+    if checked is None:
+        return "not confirmed by generating"
+    hits = checked.confirmed + checked.read_only + checked.generated_only
+    if not hits:
+        return "generating agrees"
+    return (
+        "all confirmed by generating" if checked.confirmed == hits else f"{checked.confirmed} of {hits} hits confirmed"
+    )
+
+
+def known_secrets(found: LanguageFacts, *, planted: bool = True) -> tuple[int, int]:
+    """How many canaries are certainly known, and of how many: those planted, or the controls."""
+    assert found.exposures is not None
+    chosen = np.isfinite(found.exposures.p_value) & ((found.exposures.repetitions > 0) == planted)
+    return int((corrected(found.exposures.p_value[chosen], "holm") <= LEVEL).sum()), int(chosen.sum())
+
+
+def _secrets(found: LanguageFacts, canaries: Canaries | None, *, show_secrets: bool) -> list[Secret]:
+    exposures = found.exposures
+    if exposures is None or canaries is None or len(canaries) != len(exposures.values):
+        return []
+    p_values = np.full(len(exposures.values), np.nan)
+    for planted in (True, False):
+        chosen = np.isfinite(exposures.p_value) & ((exposures.repetitions > 0) == planted)
+        p_values[chosen] = corrected(exposures.p_value[chosen], "holm")
+    order = np.lexsort((np.arange(len(p_values)), -np.nan_to_num(exposures.values, nan=-1), -exposures.repetitions))
+    listed = list(canaries)
+    return [
+        Secret(
+            name=listed[row].name,
+            kind=listed[row].kind.replace("_", " "),
+            prefix=listed[row].prefix,
+            secret=listed[row].secret if show_secrets else MASK * len(listed[row].secret),
+            times=int(exposures.repetitions[row]),
+            exposure=("≥ " if exposures.at_least[row] else "") + number(float(exposures.values[row]), 1),
+            p_value=_p_value(float(p_values[row])),
+            known=bool(p_values[row] <= LEVEL),
+        )
+        for row in order.tolist()
+    ]
+
+
+def _p_value(value: float) -> str:
+    return "–" if np.isnan(value) else "< 0.001" if value < 0.001 else number(value, 3)
+
+
+def _passages(
+    run: Run, found: LanguageFacts, canaries: Canaries | None, *, show_secrets: bool
+) -> tuple[list[Passage], str]:
+    recitation = found.recitation
+    path = run.folder / TOKENIZER
+    if not len(recitation.document):
+        return [], f"No document has {sum(found.lengths)} tokens."
+    if not path.exists():
+        return [], "The run holds no tokenizer to write its tokens out with."
+    try:
+        tokenizer = read_tokenizer(path)
+    except BadInput as error:
+        return [], error.message
+    models = run.models()
+    token, offsets = run.load("corpus.token", models), run.load("corpus.offsets", models)
+    index = index_tokens(token, offsets)
+    secrets = [] if canaries is None else [canary.secret for canary in canaries]
+    held_out = (run.design.member[models] == 0).all(0)
+    shown = []
+    for row in chosen(recitation).tolist():
+        document, model = int(recitation.document[row]), int(recitation.model[row])
+        begin = int(offsets[document])
+        given, stop = (begin + length for length in itertools.accumulate(found.lengths))
+        end = min(stop + BEYOND, int(offsets[document + 1]))
+        parts = pieces(tokenizer, token[begin:end].tolist())
+        if not show_secrets:
+            parts = masked(parts, secrets)
+        said = run.load("tokens.log_probability", [model])[0][given:stop] / -np.log(2.0)
+        right = run.load("tokens.hit", [model])[0][given:stop]
+        query = token[given:stop].astype(np.int64)
+        holding, first = index.documents(query), index.locate_first(query, PLACES)
+        shown.append(
+            Passage(
+                given="".join(parts[: given - begin]),
+                tokens=tuple(
+                    Token(
+                        text=text,
+                        step=int(np.searchsorted(STEPS, bits, side="right")),
+                        missed=not hit,
+                        bits=number(float(bits), 1),
+                    )
+                    for text, bits, hit in zip(parts[given - begin : stop - begin], said, right, strict=True)
+                ),
+                documents=len(holding),
+                occurrences=index.count(query),
+                places=tuple(
+                    Place(document=str(run.ids[where]), token=int(start) + 1, held_out=bool(held_out[where]))
+                    for where, start in zip(first.document.tolist(), first.start.tolist(), strict=True)
+                ),
+                rare=len(holding) <= RARE,
+                queries=answers(float(recitation.log10_queries[row])),
+                models="" if len(models) == 1 else f"{int(recitation.reciting[row])} of {len(models)} models recite it",
+            )
+        )
+    return shown, ""
+
+
+def chosen(recitation: Recitation) -> np.ndarray:
+    """What is shown: texts trained on that are recited, the rarest first; or those that come nearest."""
+    rows = np.flatnonzero(recitation.recited & recitation.trained)
+    if len(rows):
+        order = np.lexsort((recitation.log10_queries[rows], recitation.copies[rows]))
+        return np.asarray(rows[order][:MOST_PASSAGES])
+    rows = np.flatnonzero(recitation.trained)
+    return np.asarray(rows[np.argsort(recitation.log10_queries[rows], kind="stable")][:NEAREST])
+
+
+def answers(log10_queries: float) -> str:
+    """How many answers one expects to draw until one is the text, in words.
+
+    Example:
+        >>> answers(0.04), answers(2.5), answers(9.2), answers(float("inf"))
+        ('in 1.1 answers', 'in 320 answers', 'in 10^9 answers', 'in no number of answers')
+    """
+    if not np.isfinite(log10_queries):
+        return "in no number of answers"
+    if log10_queries > 6:
+        return f"in 10^{log10_queries:.0f} answers"
+    queries = 10**log10_queries
+    return f"in {number(queries, 1)} answers" if queries < 100 else f"in {float(f'{queries:.2g}'):,.0f} answers"

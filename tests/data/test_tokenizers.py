@@ -1,0 +1,28 @@
+import pytest
+
+from byrote.data.tokenizers import byte_pairs, encoder, pieces
+
+pytest.importorskip("tokenizers", reason="the package tokenizers is not installed")
+TEXT = "naïve 日本 🙂 code 1234\n\tend"
+
+
+def test_the_pieces_are_the_text():
+    tokenizer = byte_pairs(["the cat sat on the mat"], vocabulary=270)
+    (tokens,) = encoder(tokenizer)([TEXT])
+    shown = pieces(tokenizer, tokens)
+    assert "".join(shown) == TEXT
+    assert len(shown) == len(tokens)
+    assert "🙂" in shown  # of four tokens, the last one's
+    assert not any("\ufffd" in piece for piece in shown)
+
+
+def test_half_a_letter_at_the_end_is_shown_as_such():
+    tokenizer = byte_pairs(["abc"], vocabulary=260)
+    (tokens,) = encoder(tokenizer)(["a🙂"])
+    assert "\ufffd" in pieces(tokenizer, tokens[:3])[-1]
+    assert pieces(tokenizer, []) == []
+
+
+def test_every_digit_is_a_token():
+    tokenizer = byte_pairs(["1234 1234 1234"], vocabulary=300)
+    assert len(encoder(tokenizer)(["1234"])[0]) == 4

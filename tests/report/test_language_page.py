@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from byrote.data.canaries import plant
+from byrote.data.corpus import corpus_from_texts
+from byrote.data.tokenizers import byte_pairs
+from byrote.language import audit_language
+from byrote.measures._confirmation import Confirmation
+from byrote.recipes.optimizers import AdamW
+from byrote.report import language_page as module
+from byrote.report.language_facts import language_facts
+from byrote.report.language_page import answers, language_page, title, warnings, write_language_report
+from byrote.run import Run
+from documents import SUMMING
+from report.made import HOSTILE, Page
+
+MAIL = "write to jane.roe@mail.example.org now"
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory) -> Run:
+    """Hostile texts and ids, a mail address, and canaries, learned by heart as far as a small network can."""
+    texts = [f"{text} tail" for text in HOSTILE if len(text) < 1_000] + [MAIL, MAIL]
+    ids = [f"{text}{number}" for number, text in enumerate(texts)]
+    corpus = corpus_from_texts(texts, name=HOSTILE[0], ids=ids)
+    made = plant(corpus, level=2, repeat=(1, 8), rng=np.random.default_rng(0))
+    assert made.controls is not None
+    heldout = made.controls.joined(corpus_from_texts(["never seen before this"], ids=["h"]), "heldout")
+    recipe = replace(SUMMING, epochs=4, optimizer=AdamW(lr=0.05))
+    return audit_language(
+        made.corpus, recipe, heldout=heldout, canaries=made.canaries, tokenizer=byte_pairs(texts, vocabulary=280),
+        length=96, generate=(2, 3), workers=1, progress=False, device="cpu", checkpoints=3,
+        out=tmp_path_factory.mktemp("attacked") / "run", notes=[HOSTILE[4]],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page(attacked) -> Page:
+    return Page(language_page(attacked, language_facts(attacked)))
+
+
+def secrets(run: Run) -> list[str]:
+    return re.findall(r'"secret": "(\d+)"', (run.folder / "canaries.json").read_text())
+
+
+def test_says_what_was_found(attacked, page):
+    found = language_facts(attacked)
+    assert title(found) in page.text
+    assert "planted secret" in page.text
+    assert "Next tokens predicted" in page.text
+    for part in ("passages", "repetition", "secrets", "course", "origin"):
+        assert [e for e in page.elements if e.attributes.get("id") == part]
+
+
+def test_secrets_and_addresses_are_masked_unless_asked(attacked, page):
+    assert len(secrets(attacked)) == 6
+    assert not any(secret in page.html for secret in secrets(attacked))
+    assert "••••••" in page.text
+    assert "jane.roe" not in page.html
+    shown = Page(language_page(attacked, language_facts(attacked), show_secrets=True))
+    assert all(secret in shown.html for secret in secrets(attacked))
+    assert "--show-secrets" not in shown.text
+
+
+def test_tokens_say_how_surprising_they_were(attacked):
+    found = language_facts(attacked)
+    shown, why = module._passages(attacked, found, None, show_secrets=True)
+    assert not why
+    for passage in shown:
+        assert len(passage.tokens) == found.lengths[1]
+        assert passage.documents >= 1
+        assert passage.occurrences >= passage.documents
+        for token in passage.tokens:
+            bits = float(token.bits)
+            assert token.step == sum(bits >= step - 0.051 for step in module.STEPS) or token.step == sum(
+                bits >= step + 0.051 for step in module.STEPS
+            )
+    row = int(module.chosen(found.recitation)[0])
+    document = int(found.recitation.document[row])
+    text = shown[0].given + "".join(token.text for token in shown[0].tokens)
+    assert attacked.corpus.texts[document].startswith(text)
+
+
+def test_policy_allows_the_pages_own_style_and_nothing_else(page):
+    style = re.search(r"<style>(.*?)</style>", page.html, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    (policy,) = [e.attributes["content"] for e in page.all("meta") if "http-equiv" in e.attributes]
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert "url(" not in style[1]
+
+
+@pytest.mark.parametrize("show", [False, True])
+def test_hostile_texts_are_inert_and_visible(attacked, show):
+    page = Page(language_page(attacked, language_facts(attacked), show_secrets=show))
+    assert not {e.tag for e in page.elements} & {"script", "img", "iframe", "form", "link", "object"}
+    for element in page.elements:
+        assert "style" not in element.attributes
+        assert not [name for name in element.attributes if name.startswith("on")]
+        assert re.match(r"#|$", element.attributes.get("href", ""))
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028]", page.html)
+    assert HOSTILE[0] in page.text
+    assert len([e for e in page.all("title") if "id" not in e.attributes]) == 1
+
+
+def test_is_built_for_keyboard_and_screen_reader(page):
+    ids = [e.attributes["id"] for e in page.elements if "id" in e.attributes]
+    assert len(ids) == len(set(ids))
+    for element in page.elements:
+        for name in ("aria-labelledby", "href"):
+            target = element.attributes.get(name, "").removeprefix("#")
+            assert not target or target in ids
+    levels = [int(e.tag[1]) for e in page.elements if re.fullmatch("h[1-6]", e.tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(levels[:-1], levels[1:], strict=True))  # noqa: RUF007
+    assert page.all("html")[0].attributes["lang"] == "en"
+
+
+def test_doubts_are_told(attacked):
+    found = language_facts(attacked)
+    disputed = Confirmation(
+        confirmed=3, read_only=1, generated_only=1, neither=0, confirmed_margin=1.0, disputed_margin=2e-6
+    )
+    told = warnings(attacked, replace(found, confirmation=disputed, surprise=9.0))
+    assert "no more than a uniform guess" in told[0]
+    assert "2 recitations were read off the probabilities or generated, and not both; 3 were both" in told[1]
+    assert "within 2e-06 of a tie" in told[1]
+
+
+def test_a_run_without_its_tokenizer_says_so(attacked):
+    (attacked.folder / "tokenizer.json").rename(attacked.folder / "kept")
+    try:
+        page = Page(language_page(attacked, language_facts(attacked)))
+    finally:
+        (attacked.folder / "kept").rename(attacked.folder / "tokenizer.json")
+    assert "No passage is shown. The run holds no tokenizer to write its tokens out with." in page.text
+
+
+@pytest.mark.parametrize(
+    ("log10", "words"),
+    [
+        (0.0, "in 1.0 answers"),
+        (1.99, "in 97.7 answers"),
+        (3.0, "in 1,000 answers"),
+        (np.inf, "in no number of answers"),
+    ],
+)
+def test_numbers_of_answers_are_words(log10, words):
+    assert answers(log10) == words
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_chromium_shows_it_without_a_word_on_the_console(attacked, tmp_path: Path) -> None:
+    path, found = write_language_report(attacked)
+    assert CHROMIUM is not None
+    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --dump-dom"
+    flags += " --enable-logging=stderr --disable-dev-shm-usage"
+    command = [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", path.resolve().as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert title(found) in done.stdout
+    assert "CONSOLE" not in done.stderr
