@@ -34,7 +34,7 @@ def test_released_values_come_without_errors(tmp_path):
     assert any("without standard errors" in note for note in run.manifest.notes)
     assert run.manifest.origin == "imported"
     assert run.design.models == 0
-    with pytest.raises(TooFewModels, match="holds released values .* and no models"):
+    with pytest.raises(TooFewModels, match=r"holds released values .* and no models"):
         run.measure("label_memorization")
 
 
