@@ -6,6 +6,7 @@ TORCH_INDEX ?=
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+SPREAD := -n 2 --dist loadfile
 
 .PHONY: setup demo test test-all check docs bench clean
 
@@ -22,10 +23,10 @@ demo: setup
 	$(BIN)/byrote audit digits
 
 test: setup
-	$(THREADS) $(BIN)/python -m pytest -m 'not slow'
+	$(THREADS) $(BIN)/python -m pytest $(SPREAD) -m 'not slow'
 
 test-all: setup
-	$(THREADS) $(BIN)/python -m pytest
+	$(THREADS) $(BIN)/python -m pytest $(SPREAD)
 
 check: setup
 	$(BIN)/ruff check .

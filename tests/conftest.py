@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from jaxtyping import install_import_hook
 assert not any(name.partition(".")[0] == "byrote" for name in sys.modules), "byrote came before its hook"
 install_import_hook("byrote", "beartype.beartype")
 sys.path.insert(0, str(Path(__file__).parent))
+
+# what commands print is laid out for this width, whatever the terminal that the tests run in
+os.environ["COLUMNS"] = "120"
 
 # threads that wait for each other on two busy cores make small networks a hundred times slower
 import torch  # noqa: E402

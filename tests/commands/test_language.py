@@ -78,6 +78,8 @@ def test_a_summary_of_pairs(tmp_path):
         (["audit", "docs", "--probe", "last_layer"], "There is no probe 'last_layer' of a language model."),
         (["audit", "docs", "--probe", "decoding:top_k=x"], "The setting 'top_k=x' of the probe decoding cannot be"),
         (["audit", "docs", "--probe", "decoding:top_p=2"], "The 'top_p' argument of decoding must lie in (0, 1]."),
+        (["forgetting", "docs", "--canaries", "900"], "paragraphs can be injected. Got 900."),
+        (["forgetting", "docs", "--repetitions", "x"], "Repetitions must be whole numbers. Got 'x'."),
         (["audit", "--corpus", "nothing.jsonl"], "There is no file 'nothing.jsonl'."),
         (["audit", "digits", "--heldout", "x.jsonl"], "The option --heldout takes a number here. Got 'x.jsonl'."),
         (["plant", "c.jsonl", "--out", "o.jsonl", "--repeat", "1,x"], "Repetitions must be whole numbers. Got '1,x'."),

@@ -74,8 +74,12 @@ def onion(
 def forgetting(
     source: Source,
     regime: Annotated[str, typer.Option(help="inject: canaries shown amid training; poison: in a prefix.")] = "inject",
-    canaries: Annotated[int, typer.Option(min=4, help="How many examples are canaries, drawn at random.")] = 200,
-    repetitions: Annotated[str, typer.Option(help="How often an epoch shows a canary, as 1,4,16.")] = "1",
+    canaries: Annotated[
+        int | None, typer.Option(min=4, help="How many examples are canaries, drawn at random; 200, of docs 40.")
+    ] = None,
+    repetitions: Annotated[
+        str | None, typer.Option(help="How often an epoch shows a canary, as 1,4,16; once, of docs 16 times.")
+    ] = None,
     models: Annotated[
         int | None, typer.Option(min=6, help="An even number; 16 unless given, of language models 6.")
     ] = None,
@@ -105,12 +109,13 @@ def forgetting(
     from byrote.measures.rate_of_forgetting import log_odds_attack
 
     if source == DOCS:
-        forget_documents(canaries, repetitions, models or 6, out_folder, seed, workers)
+        forget_documents(canaries or 40, repetitions or "16", models or 6, out_folder, seed, workers)
         return
+    canaries = canaries or 200
     attacks: dict[str, Any] = {"loss_attack": log_odds_attack, "lira": lira}
     if with_ not in attacks:
         raise BadInput(f"Forgetting is not measured with {with_!r}.", hint="--with loss_attack or --with lira.")
-    times = whole_numbers(repetitions, hint="--repetitions 1,4,16")
+    times = whole_numbers(repetitions or "1", hint="--repetitions 1,4,16")
     reading = Reading(target=target, id=id_, text=text, size=size)
     found = experiment(source, data_dir=data_dir, plants=None, seed=seed, reading=reading)
     size = len(found.dataset)

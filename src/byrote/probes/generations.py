@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Final
 
@@ -69,17 +70,23 @@ def continued(network: nn.Module, given: Int64[Tensor, "row token"], suffix: int
     said: list[Tensor] = []
     model = getattr(network, "model", None)
     cached = hasattr(model, "generation_config")
+    keeps = _name_of_cache(model) if cached else ""
     past, shown = None, given
     with torch.inference_mode():
         while len(said) < suffix:
             if cached:
-                answer = model(input_ids=shown, past_key_values=past, use_cache=True)  # type: ignore[misc]
-                logits, past = answer.logits, answer.past_key_values
+                answer = model(input_ids=shown, use_cache=True, **{keeps: past})  # type: ignore[misc]
+                logits, past = answer.logits, answer[keeps]
             else:
                 logits = network(shown)
             said.append(logits[:, -1].argmax(-1))
             shown = said[-1][:, None] if cached else torch.cat([shown, said[-1][:, None]], dim=1)
     return torch.stack(said, dim=1)
+
+
+def _name_of_cache(model: object) -> str:
+    """From version 5.24 on transformers calls `cache` what was `past_key_values`."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"  # type: ignore[attr-defined]
 
 
 def _check(prefix: int, suffix: int, begins: int, context: int) -> None:
