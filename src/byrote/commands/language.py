@@ -285,8 +285,8 @@ def forget_documents(
     say(f"Share of tokens of them that is predicted in the end: {decimal(level)}; {level.note}.")
     say(f"More than before they were shown: {decimal(above)}; part of that is language learned since.")
     say(
-        f"{curve.at[-1]:g} epochs after they were last shown, {curve.values[0, -1] - curve.values[-1, -1]:+.3f} more of "
-        f"them is predicted than of paragraphs never shown; right after, it was "
+        f"{curve.at[-1]:g} epochs after they were last shown, {curve.values[0, -1] - curve.values[-1, -1]:+.3f} more "
+        f"of them is predicted than of paragraphs never shown; right after, it was "
         f"{curve.values[0, 0] - curve.values[-1, 0]:+.3f}."
     )
     say(f"Run: {run.folder}")
