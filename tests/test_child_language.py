@@ -65,6 +65,18 @@ def test_deduplication_leaves_one_of_each_and_counts_canaries_anew(planted):
         assert figure.value == pytest.approx(run.measure("exposure[best]").values[2:].mean())
 
 
+def test_without_canaries_the_card_has_exposure_and_held_out_loss(planted):
+    child = byrote.change(planted, parse_change("remove-canaries"), workers=1, progress=False)
+    trained = len(child.ids) - child.manifest.dataset["heldout_documents"]
+    assert sorted(child.corpus.texts[:trained]) == sorted([*TEXTS, *[TEXTS[0]] * 4])
+    assert not child.load("canaries.repetitions", child.models()).any()
+    rows = {row.name: row for row in byrote.card(planted, child).rows}
+    assert np.isfinite(rows["exposure of canaries that stood 4 times"].after.value)
+    assert np.isfinite(rows["loss on held-out texts"].after.value)
+    half = byrote.change(planted, parse_change("remove-canaries=0.5"), workers=1, progress=False)
+    assert half.load("canaries.repetitions", half.models()).tolist() == [0, 0, 1, 1, 0, 0]
+
+
 def test_the_goldfish_loss_and_weight_decay_change_the_recipe(planted):
     child = byrote.change(planted, parse_change("goldfish=3"), workers=1, progress=False)
     assert isinstance(child.recipe.objective, Goldfish)
@@ -90,7 +102,8 @@ def test_pairs_keep_who_was_trained_on_what(tmp_path):
 def test_what_does_not_fit_is_refused(planted, tmp_path):
     with pytest.raises(BadInput, match="'remove-most-memorized' is not for language models") as refused:
         byrote.change(planted, RemoveMostMemorized(), progress=False)
-    assert "goldfish, remove-exact-duplicates, remove-near-duplicates, weight-decay" in refused.value.hint
+    names = "goldfish, remove-canaries, remove-exact-duplicates, remove-near-duplicates, weight-decay"
+    assert names in refused.value.hint
     with pytest.raises(BadInput, match="without its corpus and recipe"):
         byrote.change(Run.open(planted.folder), parse_change("goldfish"), progress=False)
     alone = dataclasses.replace(planted, folder=tmp_path / "one")

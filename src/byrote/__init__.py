@@ -61,11 +61,13 @@ if TYPE_CHECKING:
     from byrote.recipes.networks.resnet import ResNet as ResNet
     from byrote.recipes.networks.small_cnn import SmallCNN as SmallCNN
     from byrote.recipes.networks.tiny_gpt import TinyGPT as TinyGPT
+    from byrote.recipes.objectives.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
     from byrote.recipes.objectives.cross_entropy import CrossEntropy as CrossEntropy
     from byrote.recipes.objectives.early_learning_regularization import (
         EarlyLearningRegularization as EarlyLearningRegularization,
     )
     from byrote.recipes.objectives.next_token import NextToken as NextToken
+    from byrote.recipes.objectives.squared_error import SquaredError as SquaredError
     from byrote.recipes.optimizers import SGD as SGD
     from byrote.recipes.optimizers import AdamW as AdamW
     from byrote.recipes.recipe import Recipe as Recipe
@@ -129,7 +131,10 @@ _HOMES = {
     "Network": "recipes.networks.network",
     "ResNet": "recipes.networks.resnet",
     "SmallCNN": "recipes.networks.small_cnn",
+    "BinaryCrossEntropy": "recipes.objectives.binary_cross_entropy",
     "CrossEntropy": "recipes.objectives.cross_entropy",
+    "SquaredError": "recipes.objectives.squared_error",
+    "balanced_weights": "recipes.defaults",
     "EarlyLearningRegularization": "recipes.objectives.early_learning_regularization",
     "AdamW": "recipes.optimizers",
     "SGD": "recipes.optimizers",

@@ -139,14 +139,15 @@ def audit(
     stopping = None if goal is None else {**goal.describe(), "full": full}
     job = Job(
         recipe=recipe,
-        data=Labelled(inputs=dataset.inputs, targets=dataset.targets),
-        heldout=None if heldout is None else Labelled(inputs=heldout.inputs, targets=heldout.targets),
-        classes=dataset.classes,
+        data=Labelled.of(dataset),
+        heldout=None if heldout is None else Labelled.of(heldout.replace(scale=dataset.scale)),
+        classes=dataset.outputs,
+        scale=dataset.scale,
         design=design,
         seeds=seeds_of(seed, design.models),
         checkpoints=log_spaced(recipe.epochs, checkpoints),
         folder=folder / "evidence",
-        keep_logits=logits_fit(most, len(dataset), dataset.classes),
+        keep_logits=logits_fit(most, len(dataset), dataset.outputs),
         keep_weights=keep_weights,
         probes=tuple(sorted(probes)),
         device=device,
@@ -221,7 +222,7 @@ def audit(
                 notes=told,
             )
             set_up(
-                folder, manifest, design, dataset.ids, dataset.targets, dataset.controls, contents=dataset.contents()
+                folder, manifest, design, dataset.ids, dataset.kinds, dataset.controls, contents=dataset.contents()
             )
         if goal is None:
             _train(job, Evidence(job.folder), blocks, workers, seconds, listener)

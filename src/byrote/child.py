@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from byrote.auditing import Progress, audit
-from byrote.changes.change import Change, Context, TrainedModel
+from byrote.changes.change import Change, Context, TrainedModel, refuse_unfit
 from byrote.changes.registry import UNAIMED
 from byrote.child_language import change_language
 from byrote.data.dataset import Dataset
@@ -57,6 +57,7 @@ def change(
             hint="run.attach(dataset, recipe, heldout), or use `byrote change` on a run of the command line.",
         )
     refuse_others(run, run.dataset, run.recipe, run.heldout)
+    refuse_unfit(change, run.dataset)
     seed = int(run.manifest.identity["seed"])
     rows = _rows_to_forget(run, change, forget)
     context = Context(
@@ -165,7 +166,7 @@ def _refuse_share(what: str, share: float) -> None:
 
 
 def _refuse_too_few(dataset: Dataset, change: Change) -> None:
-    present = len(np.unique(dataset.targets))
+    present = len(np.unique(dataset.kinds))
     if len(dataset) < FEWEST_EXAMPLES or present < 2:
         raise BadInput(
             f"The change {change.name!r} leaves {len(dataset)} examples of {present} classes, too few to audit.",

@@ -11,6 +11,8 @@ import typer
 from rich.markup import escape
 
 from byrote.commands.checks import check, verify
+from byrote.commands.contents import Redact, forget_contents
+from byrote.commands.differences import diff
 from byrote.commands.files import export, read
 from byrote.commands.language import (
     Column,
@@ -25,7 +27,7 @@ from byrote.commands.language import (
     whole_number,
 )
 from byrote.commands.listing import ListsChanges, ListsControls
-from byrote.commands.own_data import SOURCE, Group, Id, Size, Text
+from byrote.commands.own_data import SOURCE, Balanced, Group, Id, Size, Task, Text, Tolerance
 from byrote.commands.plan import Budget, Models, Stderr, plan
 from byrote.commands.risks import attack, attack_weights, bound_epsilon, forgetting, onion
 from byrote.commands.scores import calibrate, compare, triage
@@ -36,6 +38,7 @@ from byrote.errors import BadInput, ByroteError
 if TYPE_CHECKING:
     from byrote.changes.card import Card
     from byrote.report.facts import Facts
+    from byrote.report.watched import Watched
 
 app = typer.Typer(
     add_completion=False,
@@ -89,9 +92,15 @@ def audit(
         list[str] | None, typer.Option(help="What else to read off each network: last_layer, gradient_norm; decoding.")
     ] = None,
     target: Annotated[
-        str | None,
-        typer.Option(help="Of a table: the column of the class. Of other sources a .safetensors file, as --weights."),
+        list[str] | None,
+        typer.Option(
+            help="Of a table: the column of the class, or of a number; more than once: labels of yes and no. Of other "
+            "sources a .safetensors file, as --weights."
+        ),
     ] = None,
+    task: Task = None,
+    tolerance: Tolerance = None,
+    balanced: Balanced = False,
     group: Group = None,
     id_: Id = None,
     text: Text = None,
@@ -119,6 +128,7 @@ def audit(
     corpus: CorpusFile = None,
     column: Column = "text",
     context: Context = None,
+    redact: Redact = False,
 ) -> None:
     """Train an ensemble, find what it memorized, and write a report. The same command resumes a stopped audit."""
     from byrote import audit as run_audit
@@ -143,14 +153,25 @@ def audit(
             seed=seed,
             workers=workers,
             device=device,
+            redact=redact,
         )
         return
     if source is None:
         raise BadInput("An audit needs a source.", hint="byrote audit digits, or byrote audit docs.")
     plants = None if plant is None else [text for text in plant if text != "none"]
-    if target is not None and weights is None and kind_of(source) != "table" and target.endswith(".safetensors"):
-        weights, target = Path(target), None
-    reading = Reading(target=target, group=group, id=id_, text=text, size=size, heldout=number("--heldout", heldout))
+    if target and weights is None and kind_of(source) != "table" and target[0].endswith(".safetensors"):
+        weights, target = Path(target[0]), None
+    reading = Reading(
+        target=target,
+        group=group,
+        id=id_,
+        text=text,
+        size=size,
+        heldout=number("--heldout", heldout),
+        task=task,
+        tolerance=tolerance,
+        balanced=balanced,
+    )
     found = experiment(source, data_dir=data_dir, plants=plants, seed=seed, reading=reading)
     folder = out_folder or Path("runs") / run_name(source)
     if (epsilon or weights is not None) and (stderr is not None or budget is not None):
@@ -216,15 +237,15 @@ def audit(
         )
         return
     with measuring(err) as hear:
-        page, shown = write_report(run, hear)
+        page, shown = write_report(run.without_contents() if redact or run.forgotten else run, hear)
     _print_summary(shown)
     out.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
 
 
-def _print_summary(shown: Facts) -> None:
-    from byrote.report.summary import sentences
+def _print_summary(shown: Facts | Watched) -> None:
+    from byrote.report.watched import report_sentences
 
-    for sentence in sentences(shown):
+    for sentence in report_sentences(shown):
         out.print(escape(sentence), highlight=False)
 
 
@@ -302,6 +323,7 @@ def change(
     from byrote import parse_change
     from byrote.experiments import with_source
     from byrote.progress import measuring
+    from byrote.report.card_page import write_card
     from byrote.report.language_page import write_language_report
     from byrote.report.page import write_report
     from byrote.run import Run
@@ -315,13 +337,15 @@ def change(
     with measuring(err, "comparing the two runs") as hear:
         compared = compare(run, child, hear)
     _print_card(compared)
-    out.print(f"\nReport of the changed run: {page}", highlight=False, soft_wrap=True)
+    out.print(f"\nCard: {write_card(compared, run, child)}", highlight=False, soft_wrap=True)
+    out.print(f"Report of the changed run: {page}", highlight=False, soft_wrap=True)
 
 
 @app.command()
 def card(
     before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The run before the change.")],
     after: Annotated[Path, typer.Argument(metavar="AFTER", help="The run after it.")],
+    out_file: Annotated[Path | None, typer.Option("--out", help="Write the card as a page, such as card.html.")] = None,
 ) -> None:
     """Compare two runs: what memorization, accuracy and every shared measure did, with intervals of the differences."""
     from byrote import card as compare
@@ -332,6 +356,10 @@ def card(
     with measuring(err, "comparing the two runs") as hear:
         compared = compare(*runs, hear)
     _print_card(compared)
+    if out_file is not None:
+        from byrote.report.card_page import write_card
+
+        out.print(f"\nCard: {write_card(compared, *runs, out_file)}", highlight=False, soft_wrap=True)
 
 
 def _print_card(compared: Card) -> None:
@@ -347,19 +375,28 @@ def report(
     show_secrets: Annotated[
         bool, typer.Option("--show-secrets", help="Of a language model: show planted secrets and personal data.")
     ] = False,
+    redact: Redact = False,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write every figure there, too, as PNG and SVG.")
+    ] = None,
 ) -> None:
-    """Write RUN/report.html again."""
+    """Write RUN/report.html again, and the same for programs, report.json."""
     from byrote.experiments import with_contents
     from byrote.progress import measuring
     from byrote.report.page import write_report
     from byrote.run import Run
 
-    run = with_contents(Run.open(run_folder))
+    if redact and show_secrets:
+        raise BadInput("--redact leaves out what --show-secrets shows.", hint="give one of them.")
+    run = Run.open(run_folder)
     if run.of_text:
-        print_report(run, show_secrets=show_secrets)
+        if figures is not None:
+            raise BadInput("--figures is for reports of classifiers.", hint="leave it out.")
+        print_report(run, show_secrets=show_secrets, redact=redact)
         return
+    run = run if redact else with_contents(run)
     with measuring(err) as hear:
-        page, shown = write_report(run, hear)
+        page, shown = write_report(run, hear, figures=figures)
     _print_summary(shown)
     out.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
 
@@ -372,7 +409,8 @@ def doctor() -> None:
     print_table(["what", "found", "note"], [list(line) for line in examine()])
 
 
-for command in (plan, plant, compare, calibrate, triage, attack, onion, forgetting, trace, check, verify, read, export):
+COMMANDS = (plan, plant, compare, calibrate, triage, attack, onion, forgetting, trace)
+for command in (*COMMANDS, diff, check, verify, forget_contents, read, export):
     app.command()(command)
 
 

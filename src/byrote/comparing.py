@@ -71,7 +71,7 @@ def compare(run: Run) -> Comparison:
     proxies: list[Proxy] = []
     notes: list[str] = []
     for key, entry in catalog().items():
-        if not entry.scores_examples or entry.of_text or key == YARDSTICK:
+        if not entry.scores_examples or entry.of_text or key == YARDSTICK or not entry.suits(run.task):
             continue
         try:
             proxies.append(_proxy(run, entry, kinds, clean))

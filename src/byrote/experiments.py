@@ -15,7 +15,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from byrote.changes.change import Context
+from byrote.changes.change import Context, refuse_unfit
 from byrote.changes.registry import CONTROLS, parse_change
 from byrote.child import refuse_others
 from byrote.data.dataset import Dataset
@@ -96,7 +96,7 @@ def experiment(
         built = Experiment(
             dataset=read.training,
             heldout=read.heldout,
-            recipe=recipe_for(read.training),
+            recipe=recipe_for(read.training, balanced=reading.balanced),
             source={},
             notes=read.notes,
         )
@@ -166,21 +166,21 @@ def with_contents(run: Run) -> Run:
     """The run with the data and recipe that its source builds, as far as they can be built again.
 
     A change of the data removed or relabelled examples of what the source builds; where it added or replaced some, and
-    for a run made from Python, the run is handed back as it is. The recipe of a changed run is at hand where the
+    for a run made from Python or one whose contents were forgotten, the run is handed back as it is. The recipe of a changed run is at hand where the
     change left it alone.
 
     Raises:
         BadInput: the source is gone.
         RunMismatch: the source builds something else now.
     """
-    if run.manifest.source is None or run.of_text:  # a language model's run holds the tokens of its documents
+    if run.forgotten or run.manifest.source is None or run.of_text:  # a language model's run holds the tokens of its documents
         return run
     if run.manifest.parent is None:
         return with_source(run)
     found = rebuild(run.manifest.source)
     if not np.isin(run.ids, found.dataset.ids).all():
         return run
-    dataset = found.dataset.subset(found.dataset.index_of(run.ids)).replace(targets=run.labels)
+    dataset = found.dataset.subset(found.dataset.index_of(run.ids)).replace(**({"targets": run.labels} if run.task == "classes" else {}))
     if dataset.fingerprint() != run.manifest.dataset["fingerprint"]:
         return run
     same = json.loads(json.dumps(found.recipe.describe())) == run.manifest.identity["recipe"]
@@ -199,7 +199,9 @@ def planted(dataset: Dataset, plants: Sequence[str], seed: int) -> Dataset:
         if text.partition("=")[0] not in known:
             raise BadInput(f"{text!r} cannot be planted.", hint=f"plant {', '.join(sorted(known))}, as {LIKE}.")
         context = Context(dataset=dataset, rng=np.random.default_rng([seed, 3, index]))
-        dataset = parse_change(text).apply(dataset, context)
+        control = parse_change(text)
+        refuse_unfit(control, dataset)
+        dataset = control.apply(dataset, context)
     return dataset
 
 

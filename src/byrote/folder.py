@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from byrote.data.controls import Controls
 from byrote.data.dataset import Dataset
+from byrote.data.task import Numbers
 from byrote.designs.design import ROLES, Design
 from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.manifest import Manifest, ModelEntry
@@ -50,7 +51,7 @@ def restore(folder: Path, design: Design, dataset: Dataset) -> tuple[str, ...]:
     """Write those tables of a known run again that are missing or damaged, and name them."""
 
     def examples() -> None:
-        _write_examples(folder, dataset.ids, dataset.targets, dataset.contents())
+        _write_examples(folder, dataset.ids, dataset.kinds, dataset.contents())
 
     written = []
     for name, read, write in (
@@ -71,6 +72,15 @@ def _write_examples(folder: Path, ids: np.ndarray, labels: np.ndarray, contents:
     if contents is not None:
         columns["content"] = contents.astype(object)
     write_bytes(folder / EXAMPLES, _parquet(pa.table(columns)))
+
+
+def forget_digests(folder: Path) -> bool:
+    """Take the digests of the inputs out of a run's table of examples; whether there were any."""
+    table = read_examples(folder)
+    if "content" not in table.column_names:
+        return False
+    write_bytes(folder / EXAMPLES, _parquet(table.drop_columns("content")))
+    return True
 
 
 def _write_controls(folder: Path, controls: Controls) -> None:
@@ -141,15 +151,26 @@ def refuse_remains(folder: Path) -> None:
         )
 
 
+NUMBERS = ("mean", "deviation", "tolerance")
+
+
 def dataset_facts(dataset: Dataset) -> dict[str, Any]:
     """What a manifest says of a dataset; contents stay out."""
     return {
         "name": dataset.name,
         "examples": len(dataset),
         "input_shape": list(dataset.inputs.shape[1:]),
-        "class_names": list(dataset.class_names),
+        "class_names": list(dataset.kind_names),
         "fingerprint": dataset.fingerprint(),
+        **({} if dataset.scale is None else task_facts(dataset)),
     }
+
+
+def task_facts(dataset: Dataset) -> dict[str, Any]:
+    """What a manifest says beside of targets that are no classes; `class_names` are then of sets, or of fifths."""
+    if isinstance(dataset.scale, Numbers):
+        return {"task": dataset.task, **{name: getattr(dataset.scale, name) for name in NUMBERS}}
+    return {"task": dataset.task, "label_names": list(dataset.class_names)}
 
 
 def model_entries(design: Design, seeds: list[int] | None, origin: str) -> tuple[ModelEntry, ...]:

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, Shaped
 from scipy.special import logsumexp
 
 from byrote.data.controls import Controls
+from byrote.data.inert import inert, inert_texts
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
 from byrote.evidence.manifest import FILE, Manifest
@@ -47,12 +48,12 @@ def import_arrays(
     folder = Path(out)
     models, examples = member.shape
     pair = np.full(models, NO_PAIR, np.int64) if pair is None else pair
-    ids_array = np.arange(examples).astype(np.str_) if ids is None else np.array(list(ids), np.str_)
+    ids_array = np.arange(examples).astype(np.str_) if ids is None else inert_texts(np.array(list(ids), np.str_))
     classes = int(labels.max(initial=0)) + 1 if class_names is None else len(class_names)
     problems = _problems(labels, member, evidence, ids_array, pair, classes, checkpoints)
     if problems:
         raise BadInput(f"The arrays cannot be imported: {'; '.join(problems)}.")
-    names = tuple(class_names) if class_names is not None else tuple(map(str, range(classes)))
+    names = tuple(map(inert, class_names)) if class_names is not None else tuple(map(str, range(classes)))
     design = observed(member, pair)
     with hold(folder):
         if (folder / FILE).exists():

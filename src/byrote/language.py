@@ -15,6 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from byrote.auditing import Progress, default_device, default_workers, seeds_of
+from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import Canaries
 from byrote.data.canary_tokens import CanaryTokens, tokenize_canaries
 from byrote.data.corpus import Corpus, Encode, refuse_overlap
@@ -23,7 +24,7 @@ from byrote.designs.design import NO_PAIR, Design, observed, one_phase
 from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.designs.injections import inject
-from byrote.errors import BadInput
+from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.manifest import FILE, Manifest, refuse_mismatch
 from byrote.evidence.shards import write_bytes
 from byrote.evidence.store import Evidence
@@ -48,7 +49,6 @@ CHECKPOINTS = 6
 #: Tokens of each document that are given, and those that are then generated.
 GENERATE = (50, 50)
 TOKENIZER = "tokenizer.json"
-CANARIES = "canaries.json"
 
 
 def audit_language(
@@ -148,7 +148,7 @@ def audit_language(
         }
         check_network(job)
         if (folder / FILE).exists():
-            refuse_mismatch(folder, Manifest.read(folder).identity, identity)
+            _refuse_other(folder, identity)
         else:
             long = windowed(whole, length)
             manifest = _manifest(whole, trained, design, identity, "trained", list(job.seeds))
@@ -234,10 +234,10 @@ def audit_model(
         decoding=decoding,
     )
     folder = Path(out) if out is not None else Path("runs") / found.name
-    listener: Progress = Terminal() if progress is True else Silent() if progress is False else progress
+    listener: Progress = Terminal(doing="reading") if progress is True else Silent() if progress is False else progress
     with hold(folder):
         if (folder / FILE).exists():
-            refuse_mismatch(folder, Manifest.read(folder).identity, identity)
+            _refuse_other(folder, identity)
         else:
             long = windowed(whole, found.context)
             manifest = replace(
@@ -287,6 +287,17 @@ def _read(
         raise BadInput(
             f"The model {found.name!r} gives logits that are not finite, for {bad} of {all_} tokens.",
             hint="its weights are damaged, or overflow in half precision.",
+        )
+
+
+def _refuse_other(folder: Path, identity: dict[str, Any]) -> None:
+    """Refuse to go on with another audit, or with one whose texts were forgotten: they would come back into it."""
+    found = Manifest.read(folder)
+    refuse_mismatch(folder, found.identity, identity)
+    if found.forgotten is not None:
+        raise RunMismatch(
+            f"The contents of the run {str(folder)!r} were forgotten, so it cannot go on.",
+            hint="give another folder with --out.",
         )
 
 

@@ -45,6 +45,8 @@ PILOT_SECONDS = 3.0
 PILOT_EPOCHS = 4
 #: Two pairs: below that nothing is known of how alike the models' answers are.
 PILOT_MODELS = 4
+#: Rates of right answers settle by epochs rather than by models: larger blocks would get fewer of them.
+PILOT_BLOCK = 16
 #: Sizes that a plan tells of besides the one asked for.
 OTHER_SIZES = (16, 32, 64, 128, 256)
 
@@ -147,14 +149,15 @@ def plan(
     design = halves(len(dataset), goal.looks[0] if goal else most, full, seed, dataset.groups)
     job = Job(
         recipe=recipe,
-        data=Labelled(inputs=dataset.inputs, targets=dataset.targets),
-        heldout=None if heldout is None else Labelled(inputs=heldout.inputs, targets=heldout.targets),
-        classes=dataset.classes,
+        data=Labelled.of(dataset),
+        heldout=None if heldout is None else Labelled.of(heldout.replace(scale=dataset.scale)),
+        classes=dataset.outputs,
+        scale=dataset.scale,
         design=design,
         seeds=seeds_of(seed, design.models),
         checkpoints=log_spaced(recipe.epochs, checkpoints),
         folder=Path(),
-        keep_logits=logits_fit(most + full, len(dataset), dataset.classes),
+        keep_logits=logits_fit(most + full, len(dataset), dataset.outputs),
         keep_weights=keep_weights,
         probes=tuple(sorted(probes)),
         device=device,
@@ -274,13 +277,14 @@ def _stop(goal: Goal, forecast: _Forecast) -> tuple[int, str]:
 def _pilot(job: Job, choice: Choice, workers: int, seed: int) -> _Pilot:
     """Train a few blocks through the audit's executors: one a process, and at least two pairs of models."""
     pooled = workers > 1 and job.device == "cpu"
-    models = max(PILOT_MODELS, workers * choice.size)
+    size = min(choice.size, PILOT_BLOCK)
+    models = max(PILOT_MODELS, workers * size)
     models += models % 2
-    turns = -(-models // (workers * choice.size))
-    epochs, examples = _extent(job, turns * choice.seconds(choice.size))
+    turns = -(-models // (workers * size))
+    epochs, examples = _extent(job, turns * choice.seconds(size))
     with tempfile.TemporaryDirectory(prefix="byrote-plan-") as folder:
         small = _cut(job, models, epochs, examples, seed, Path(folder))
-        blocks = blocks_of(small.design, choice.size, stacked=choice.stacked, compiled=choice.compiled)
+        blocks = blocks_of(small.design, size, stacked=choice.stacked, compiled=choice.compiled)
         clock = _Clock()
         if pooled:
             run_pool(small, blocks, workers, clock)
@@ -288,7 +292,7 @@ def _pilot(job: Job, choice: Choice, workers: int, seed: int) -> _Pilot:
             run_here(small, blocks, clock)
         counts = _counts(small) if examples == len(job.data.inputs) else None
     share, part = epochs / job.recipe.epochs, examples / len(job.data.inputs)
-    estimate = choice.seconds(choice.size) * share * part
+    estimate = choice.seconds(size) * share * part
     # a process's later blocks begin when nobody looks
     timed = [clock.pooled(block, estimate) if pooled else clock.here(block, estimate) for block in blocks[:workers]]
     whole = [(one.total + one.rate * (1 / share - 1)) / part for one in timed]
@@ -297,7 +301,7 @@ def _pilot(job: Job, choice: Choice, workers: int, seed: int) -> _Pilot:
         words += f" on {examples:,} of {len(job.data.inputs):,} examples"
     return _Pilot(
         start=min(one.start for one in timed),
-        slower=float(np.mean(whole)) / choice.seconds(choice.size),
+        slower=float(np.mean(whole)) / choice.seconds(size),
         counts=counts,
         words=words,
     )

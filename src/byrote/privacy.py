@@ -11,6 +11,7 @@ from byrote.auditing import Progress, audit
 from byrote.changes.change import Context
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
 from byrote.data.dataset import Dataset
+from byrote.data.task import refuse_other_tasks
 from byrote.designs.coins import coins
 from byrote.designs.design import Design, one_phase
 from byrote.errors import BadInput
@@ -103,6 +104,7 @@ def audit_privacy(
         BadInput: too few canaries to show anything, too few examples for so many, or a method and a k that do not go
             together; what `byrote.audit` raises.
     """
+    refuse_other_tasks(dataset.task, dataset.name, "A privacy audit in one training run")
     size = _size(canaries, method, k)
     _check(canaries, delta, confidence, method, size)
     dataset, rows = with_canaries(dataset, canaries, mislabel=mislabel, seed=seed)

@@ -50,10 +50,11 @@ class _TimeLeft(ProgressColumn):
 
 
 class Terminal:
-    """A progress bar on standard error, with time left and the error reached so far."""
+    """A progress bar on standard error, with time left and the error reached so far; `doing` is what takes the time."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, doing: str = "training") -> None:
         self.console = console or Console(stderr=True)
+        self.doing = doing
         self.bar: Progress | None = None
         self.started = time.monotonic()
 
@@ -74,7 +75,7 @@ class Terminal:
             TextColumn("{task.fields[error]}"),
             console=self.console,
         )
-        self.bar.add_task("training", total=models, completed=done, estimate=seconds or 0.0, error="", first=done)
+        self.bar.add_task(self.doing, total=models, completed=done, estimate=seconds or 0.0, error="", first=done)
         self.bar.start()
 
     def advance(self, models_done: float, error: float | None) -> None:

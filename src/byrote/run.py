@@ -19,6 +19,7 @@ from byrote.axes import CANARY, CHECKPOINT, MODEL, TOKEN
 from byrote.data.controls import Controls
 from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
+from byrote.data.task import TASKS, Task
 from byrote.designs.design import ROLES, UNKNOWN_COUNT, Design
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.manifest import Manifest
@@ -46,6 +47,19 @@ Hear = Callable[[float], None]
 #: The kind of evidence that holds the documents, and all kinds that are about documents.
 CORPUS = "corpus"
 DOCUMENTS = (CORPUS, "tokens", "decoding", "generations", "canaries")
+#: Evidence that holds texts as tokens; and measures that ask of those only whether two are the same, or a suffix its
+#: document's own, which is what is left of them in a run whose contents were forgotten.
+TEXTS = frozenset({"corpus.token", "generations.token", "generations.truth"})
+SAME_TEXTS = ("discoverable_extraction", "exact_memorization", "positional_match", "probabilistic_extraction")
+
+
+#: What to ask of runs of each task.
+INSTEAD: dict[Task, str] = {
+    "classes": "label_memorization, membership_risk, lira and most others are.",
+    "labels": "label_memorization, label_memorization[label_accuracy], membership_risk and lira are.",
+    "regression": "label_memorization (within the tolerance), counterfactual_memorization[squared_error], "
+    "membership_risk[absolute_error] and lira[residual] are.",
+}
 
 
 def _stop(examples: slice, size: int) -> int:
@@ -113,8 +127,23 @@ class Run:
         return self.manifest.dataset.get("kind") == CORPUS
 
     @property
+    def forgotten(self) -> bool:
+        """Whether its contents were removed; what is left of texts says only which of them are the same."""
+        return self.manifest.forgotten is not None
+
+    def without_contents(self) -> Run:
+        """The run without anybody's data at hand, as a report is made from it that leaves them out."""
+        return replace(self, dataset=None, heldout=None, corpus=None)
+
+    @property
+    def task(self) -> Task:
+        """What is learned of an example: one of its classes, which of several labels it has, or a number."""
+        task: Task = self.manifest.dataset.get("task", "classes")
+        return task
+
+    @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the labels."""
+        """Names of the classes, in the order of the labels; of sets of labels, or of fifths of the numbers."""
         return tuple(self.manifest.dataset["class_names"])
 
     @property
@@ -278,6 +307,16 @@ class Run:
             MissingEvidence: it needs what was not recorded.
         """
         entry = find(key)
+        if not self.of_text and not entry.of_text and not entry.suits(self.task):
+            raise MissingEvidence(
+                f"{key!r} is not for the targets of the run {str(self.folder)!r}, which has {TASKS[self.task]}.",
+                hint=INSTEAD[self.task],
+            )
+        if self.forgotten and TEXTS & set(entry.needs) and key.partition("[")[0] not in SAME_TEXTS:
+            raise MissingEvidence(
+                f"{key!r} reads texts, and those of the run {str(self.folder)!r} were forgotten.",
+                hint="audit again into another folder; a table that was made before is kept under results/.",
+            )
         if entry.by_example:
             return joined([block for _, block in self._blocks(entry, models, options)])
         return entry.function(**self._arguments(entry, models, slice(None)), **options)
@@ -459,6 +498,7 @@ def table(result: PerExample | PerModelExample | PerPair | PerCanary | Curve | S
 
     The scores of an attack have one column a target model instead, `model_0` and so on.
     """
+    ids = ids.astype(object)  # Arrow ends a text of NumPy's own type at its first null character
     if isinstance(result, PerModelExample):
         return pa.table({"example": ids, **{f"model_{row}": values for row, values in enumerate(result.values)}})
     if isinstance(result, PerExample):

@@ -20,6 +20,7 @@ from scipy.stats import binomtest, t
 
 from byrote.auditing import Progress, audit
 from byrote.data.dataset import Dataset
+from byrote.data.task import refuse_other_tasks
 from byrote.designs.design import NO_PAIR, ROLES, UNKNOWN_COUNT, Design, Phase
 from byrote.errors import BadInput, TooFewModels
 from byrote.evidence.manifest import ModelEntry
@@ -124,6 +125,7 @@ def audit_target(
         RunMismatch: the folder holds another audit.
         TooFewModels: the attack needs more references.
     """
+    refuse_other_tasks(dataset.task, dataset.name, "An attack on given weights")
     member = members if isinstance(members, np.ndarray) else read_members(members, dataset)
     _refuse_one_sided(member)
     if not find(attack).attacks:

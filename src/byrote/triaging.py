@@ -114,8 +114,8 @@ def triage(
     kinds = tuple(kind for kind in KINDS if np.count_nonzero(memorized & (told == kind)) >= LEAST_CONTROLS)
     if len(kinds) < 2:
         raise BadInput(
-            f"Triage learns from planted controls, and {len(kinds)} kinds have {LEAST_CONTROLS} strongly memorized "
-            "examples each in this run.",
+            f"Triage learns to tell two kinds of planted controls or more apart, and in this run {len(kinds)} of "
+            f"{len(KINDS)} kinds have the {LEAST_CONTROLS} strongly memorized examples that it takes.",
             hint="audit with --plant triage, which plants some of every kind.",
         )
     taught = memorized & np.isin(told, kinds)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from byrote.errors import BadInput, ByroteError, DamagedShard
+from byrote.errors import BadInput, ByroteError, DamagedShard, MissingEvidence
 from byrote.evidence.manifest import ModelEntry
 from byrote.evidence.shards import read_header, read_shard
 from byrote.measures.catalog import find
-from byrote.report.facts import facts
-from byrote.report.language_facts import language_facts
+from byrote.report.findings import findings
+from byrote.report.language_facts import language_facts, report_sizes
 from byrote.report.language_page import language_page
 from byrote.report.page import FILE as REPORT
-from byrote.report.page import page
+from byrote.report.page import rendered
+from byrote.report.sections import sections
+from byrote.report.twin import FILE as TWIN
+from byrote.report.twin import twin, twin_text
 from byrote.results import Scalar
 from byrote.run import Hear, Run, deaf, table
 
@@ -40,7 +45,8 @@ def verify(run: Run, hear: Hear = deaf) -> list[Fault]:
     """What is wrong with a run folder; an empty list where nothing is.
 
     Every shard is read whole against its checksum and must be where its header says; every model must have its shards;
-    every table under `results/` of a measure of the catalog, and the report, must come out of the evidence again.
+    every table under `results/` of a measure of the catalog, and the report, must come out of the evidence again;
+    tables of measures that read texts are passed over where a run forgot them.
     """
     faults: list[Fault] = []
     shards = sorted((run.folder / "evidence").glob("*/*"))
@@ -120,12 +126,21 @@ def _table_faults(run: Run, path: Path) -> Iterator[Fault]:
     except (pa.ArrowException, OSError) as error:
         yield Fault(where=where, problem=f"it cannot be read: {error}")
         return
+    except MissingEvidence as error:
+        if not run.forgotten:
+            yield Fault(where=where, problem=f"it cannot be computed again: {error.message}")
+        return
     except ByroteError as error:
         yield Fault(where=where, problem=f"it cannot be computed again: {error.message}")
         return
     if isinstance(result, Scalar):
         return
     different = _different(kept, table(result, run.ids))
+    sizes = report_sizes(run, key)
+    if different and sizes:
+        again = run.measured_on(key, run.models(role or "reference"), **sizes)
+        assert not isinstance(again, Scalar)
+        different = _different(kept, table(again, run.ids))
     if different:
         yield Fault(
             where=where,
@@ -149,19 +164,79 @@ def _alike(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
 
 
 def _report_faults(run: Run) -> Iterator[Fault]:
-    path = run.folder / REPORT
-    if not path.is_file():
+    page, twin = run.folder / REPORT, run.folder / TWIN
+    if run.of_text:
+        if page.is_file() and page.read_bytes() not in _language_reports(run):
+            yield _not_of_evidence(REPORT)
         return
-    if path.read_bytes() not in _reports(run):
-        yield Fault(
-            where=REPORT,
-            problem="it is not what this version of byrote makes of the evidence; `byrote report` writes it again",
-        )
+    if not page.is_file() and not twin.is_file():
+        return
+    made = _reports(run)
+    whole, first = next(made)
+    if page.is_file():
+        html, kept = page.read_bytes(), first
+        while html != whole:
+            whole, kept = next(made, (html, {}))
+        if not kept:
+            yield _not_of_evidence(REPORT)
+        first = kept or first
+    if twin.is_file():
+        different = _twin_difference(twin.read_bytes(), first)
+        if different:
+            yield Fault(where=TWIN, problem=different)
 
 
-def _reports(run: Run) -> list[bytes]:
-    """The report that this version makes; of a language model the one with secrets in it, too."""
-    if not run.of_text:
-        return [page(run, facts(run)).encode()]
+def _not_of_evidence(where: str) -> Fault:
+    return Fault(
+        where=where,
+        problem="it is not what this version of byrote makes of the evidence; `byrote report` writes it again",
+    )
+
+
+def _reports(run: Run) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """The pages that this version makes, with contents and without, each with its twin."""
+    for one in (run, run.without_contents()):
+        found = findings(one)
+        shown = sections(one, found)
+        yield rendered(one, found, shown).encode(), twin(one, found, shown)
+
+
+def _twin_difference(kept: bytes, again: dict[str, Any]) -> str:
+    """What a twin has that does not follow from the evidence; what names the folder may differ."""
+    try:
+        found = json.loads(kept)
+    except ValueError as error:
+        return f"it cannot be read: {error}"
+    expected = json.loads(twin_text(again))
+    if not isinstance(found, dict) or not isinstance(found.get("run"), dict):
+        return "it is no report"
+    for each in (found, expected):
+        each.pop("next", None)
+        each["run"].pop("name", None)
+    where = next(_differences(found, expected, ""), None)
+    return "" if where is None else f"its {where.lstrip('.')} does not follow from the evidence"
+
+
+def _differences(one: Any, other: Any, where: str) -> Iterator[str]:
+    """The places where two JSON values differ by more than rounding."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in dict.fromkeys((*one, *other)):
+            if name not in one or name not in other:
+                yield f"{where}.{name}"
+            else:
+                yield from _differences(one[name], other[name], f"{where}.{name}")
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for number, (a, b) in enumerate(zip(one, other, strict=True)):
+            yield from _differences(a, b, f"{where}[{number}]")
+    elif isinstance(one, int | float) and isinstance(other, int | float) and type(one) is type(other):
+        if not np.isclose(one, other, rtol=TOLERANCE, atol=TOLERANCE):
+            yield where
+    elif one != other or type(one) is not type(other):
+        yield where
+
+
+def _language_reports(run: Run) -> list[bytes]:
+    """The reports that this version makes of a language model: with its secrets, without, and without contents."""
     found = language_facts(run)
-    return [language_page(run, found, show_secrets=show).encode() for show in (False, True)]
+    for shown in ({}, {"show_secrets": True}, {"redact": True}):
+        yield language_page(run, found, **shown).encode()

@@ -28,7 +28,7 @@ def byrote(monkeypatch, capsys, tmp_path):
     ]
     (tmp_path / "mine.csv").write_text("\n".join([f'key,person,x,"{HOSTILE}",kind', *rows]) + "\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(experiments, "recipe_for", lambda data: replace(recipe_for(data), epochs=4))
+    monkeypatch.setattr(experiments, "recipe_for", lambda data, **said: replace(recipe_for(data, **said), epochs=4))
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["byrote", *map(str, words)])

@@ -45,3 +45,11 @@ def test_a_planted_corpus_and_its_manifest_fit(monkeypatch, corpus, tmp_path, ca
 def test_what_cannot_be_planted_ends_with_status_2_and_leaves_nothing(monkeypatch, corpus, tmp_path, words):
     assert run(monkeypatch, "plant", corpus, "--out", tmp_path / "planted.jsonl", *words) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.txt"]
+
+
+def test_fewer_than_asked_for_are_planted_and_it_says_so(monkeypatch, corpus, tmp_path, capsys):
+    planted = tmp_path / "new" / "planted.jsonl"
+    assert run(monkeypatch, "plant", corpus, "--canaries", 11, "--repeat", "1,4", "--out", planted) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "These are 9 and not 11, so that each of 3 numbers has as many." in said
+    assert len(read_canaries(tmp_path / "new" / "canaries.json")) == 9

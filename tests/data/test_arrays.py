@@ -147,8 +147,9 @@ def test_labels_that_are_no_class_name():
 
 def test_labels_of_mixed_or_foreign_type():
     assert "must be all whole numbers or all text, and are of type 'int', 'str'" in refusal(X, ["a", 1, "b", 2])
-    assert "one label an example, but the labels have the shape (4, 2)" in refusal(X, np.eye(4, 2))
-    assert "targets.argmax(axis=1)" in refusal(X, np.eye(4, 2))
+    assert "every example has just one of its labels, and so one class" in refusal(X, np.eye(4))
+    assert "targets.argmax(axis=1)" in refusal(X, np.eye(4))
+    assert "one target an example, but the targets have the shape (4, 2)" in refusal(X, np.eye(4, 2), task="classes")
     assert "one label an example, but its labels are a 'NoneType'" in refusal(X, None)
     assert "of type 'list'" in refusal(X, [[1], [1, 2], [1], [2]])
 
@@ -208,7 +209,8 @@ def test_all_problems_are_said_together():
     assert refusal(inputs, [0, None, 0.5, 1], ids=["a", "b", "b", "c"], name="mine") == (
         "The dataset 'mine' cannot be used: ids must be unique, but 1 is repeated ('b'); "
         "1 example has NaN or infinite inputs ('a'); 1 label is missing (example 'b'); "
-        "1 label is not a whole number (0.5 at example 'b')."
+        "1 label is not a whole number (0.5 at example 'b'). "
+        "Hint: of numbers that are to be predicted say task='regression'."
     )
 
 

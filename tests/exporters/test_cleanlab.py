@@ -3,7 +3,7 @@ import pytest
 from scipy.special import softmax
 
 import byrote.auditing
-from byrote.errors import MissingEvidence, TooFewModels
+from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.exporters.cleanlab import out_of_sample, write
 from byrote.imported import import_arrays
 from small import small_audit
@@ -120,3 +120,8 @@ def test_cleanlab_finds_the_wrong_labels(tmp_path):
     with np.load(tmp_path / "cleanlab.npz", allow_pickle=False) as archive:
         issues = filters.find_label_issues(archive["labels"], archive["pred_probs"], n_jobs=1)
     assert np.flatnonzero(issues).tolist() == [2, 11]
+
+
+def test_another_name_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"'probabilities.csv' does not end in .npz"):
+        write(imported(tmp_path / "run"), tmp_path / "probabilities.csv")

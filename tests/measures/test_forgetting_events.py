@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byrote.errors import BadInput
+from byrote.errors import MissingEvidence
 from byrote.measures.forgetting_events import forgetting_events, forgetting_events_checkpoint
 from measures.evidence import make_evidence, slow_member_mean
 
@@ -82,7 +82,7 @@ def test_undefined_without_members_or_presentations():
 
 @pytest.mark.parametrize("epochs", [[0, 4], [4], [0]])
 def test_too_few_checkpoints_are_refused(epochs):
-    with pytest.raises(BadInput, match="2 or more epochs after 0"):
+    with pytest.raises(MissingEvidence, match="2 or more epochs after 0"):
         forgetting_events_checkpoint(np.ones((2, len(epochs), 1), bool), np.array(epochs), np.ones((2, 1), np.int8))
 
 

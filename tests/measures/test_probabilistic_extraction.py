@@ -12,6 +12,8 @@ from byrote.measures.probabilistic_extraction import (
     probabilistic_extraction,
     probabilistic_extraction_curve,
     probabilistic_extraction_decoding,
+    probabilistic_extraction_decoding_curve,
+    probabilistic_extraction_decoding_queries,
     probabilistic_extraction_queries,
     probabilistic_extraction_top_k,
 )
@@ -87,6 +89,30 @@ def test_answers_drawn_from_a_table_come_as_often_as_said():
     log_p = np.log(np.array([[np.nan, 0.3, 0.2]]))
     said = probabilistic_extraction_decoding(log_p, OFFSETS, SCORED, ONE, queries=10.0, **SIZES).values[0]
     assert drawn.any(1).mean() == pytest.approx(said, abs=0.025)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6))
+def test_curve_and_queries_of_a_decoding_are_those_of_its_probabilities(seed):
+    _, offsets, scored, member = random_documents(seed)
+    log_g = np.log(np.random.default_rng(seed).uniform(0.05, 1, (4, len(scored))))
+    read = (offsets, scored, member)
+    here = probabilistic_extraction_decoding_queries(log_g, *read, **SIZES)
+    np.testing.assert_array_equal(here.values, probabilistic_extraction_queries(log_g, *read, **SIZES).values)
+    token = np.random.default_rng(seed).integers(0, 5, len(scored)).astype(np.int32)
+    curves = [
+        curve(log_g, token, *read, **SIZES)
+        for curve in (probabilistic_extraction_decoding_curve, probabilistic_extraction_curve)
+    ]
+    np.testing.assert_array_equal(curves[0].values, curves[1].values)
+
+
+def test_what_the_cut_never_lets_through_no_number_of_answers_brings_out():
+    log_g = np.array([[np.nan, -np.inf, 0.0]])
+    found = probabilistic_extraction_decoding_queries(log_g, OFFSETS, SCORED, ONE, **SIZES)
+    assert np.isnan(found.values[0])
+    curve = probabilistic_extraction_decoding_curve(log_g, np.zeros(3, np.int32), OFFSETS, SCORED, ONE, **SIZES)
+    assert not curve.values[0].any()
 
 
 def test_the_curve_rises_where_the_queries_suffice():

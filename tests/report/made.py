@@ -100,7 +100,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(Element(tag, {name: value or "" for name, value in attrs}))
-        if tag in ("style", "title"):
+        if tag in ("style", "title", "script"):
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -108,7 +108,7 @@ class Page(HTMLParser):
             self._open.pop()
 
     def handle_data(self, data: str) -> None:
-        if self._open[-1:] != ["style"]:
+        if self._open[-1:] not in (["style"], ["script"]):
             self.texts.append(data)
 
     @property

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from byrote.probes.decoding import Decoding
 from byrote.report.language_facts import language_facts, recited
 from documents import LOOK_UP, numbers, small_language_audit
 
@@ -51,3 +52,15 @@ def test_hits_are_confirmed(tmp_path):
     assert (found.confirmation.confirmed, found.confirmation.read_only) == (4, 0)
     assert not found.knows_nothing
     assert found.exposures is None
+
+
+def test_answers_are_drawn_as_the_run_was_told(tmp_path):
+    plain = language_facts(looked_up(tmp_path / "plain"))
+    assert plain.drawn == "at temperature 1"
+    run = looked_up(tmp_path / "cut", decoding=Decoding(temperature=0.5, top_k=2, top_p=0.9))
+    found = language_facts(run)
+    assert found.drawn == "at temperature 0.5 and from the 2 likeliest tokens and from tokens that make up 90%"
+    key = "probabilistic_extraction[decoding_curve]"
+    np.testing.assert_array_equal(found.queries.values, run.measure(key, prefix=1, suffix=3).values)
+    assert found.recitation.log10_queries[0] < plain.recitation.log10_queries[0]
+    assert not np.isfinite(found.recitation.log10_queries[3:]).any()  # held out: the cut never lets them be drawn

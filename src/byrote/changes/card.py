@@ -56,11 +56,16 @@ class Row:
 
     def __str__(self) -> str:
         """Two lines: the name, then before, after, the difference with its interval, and the verdict."""
-        low, high = self.difference.low, self.difference.high
-        interval = "interval unknown" if math.isnan(low) else f"95 % {low:+.3f} to {high:+.3f}"
+        interval = f"95 % {self.interval}" if self.interval else "interval unknown"
         change = f"{self.difference.value:+.3f}" if not math.isnan(self.difference.value) else "undefined"
         said = f"{self.verdict} ({self.remark})" if self.remark else self.verdict
         return f"{self.name}\n  {decimal(self.before)} → {decimal(self.after)}, {change} ({interval})  {said}"
+
+    @property
+    def interval(self) -> str:
+        """The interval of the difference; empty where it is unknown."""
+        low, high = self.difference.low, self.difference.high
+        return "" if math.isnan(low) else f"{low:+.3f} to {high:+.3f}"
 
     @property
     def verdict(self) -> str:
@@ -161,6 +166,12 @@ def card(before: Run, after: Run, hear: Hear = deaf) -> Card:
 
 def _of_text(before: Run, after: Run) -> Card:
     """The card of language models, whose units are texts and canaries."""
+    for run in (before, after):
+        if run.forgotten:
+            raise BadInput(
+                f"The texts of the run {str(run.folder)!r} were forgotten, so they cannot be found in another run.",
+                hint="write the card before `byrote forget-contents`; it holds no texts.",
+            )
     found, notes = language_figures(before, after)
     figures = [_Figure(**vars(figure)) for figure in found]
     alone = [figure.row(paired=True, comparisons=1) for figure in figures]

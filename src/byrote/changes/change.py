@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
+from byrote.data.task import refuse_other_tasks
 from byrote.recipes.algorithm import Algorithm, State
 from byrote.run import Run
 
@@ -38,6 +39,16 @@ class TrainedModel:
     state: State
 
 
+#: Changes of data that take targets as they are, whatever they say; all others are about classes.
+OF_ANY_TARGET = (
+    "exact-duplicates",
+    "near-duplicates",
+    "remove-exact-duplicates",
+    "remove-most-memorized",
+    "remove-near-duplicates",
+)
+
+
 @runtime_checkable
 class Change(Protocol):
     """A frozen dataclass with a stage, a name for the command line, and `apply`.
@@ -50,3 +61,14 @@ class Change(Protocol):
     name: ClassVar[str]
 
     def apply(self, stage: Any, context: Context) -> Any: ...
+
+
+def refuse_unfit(change: Change, dataset: Dataset) -> None:
+    """Refuse a change of classes for data whose examples have several labels, or a number.
+
+    Raises:
+        BadInput: it is such.
+    """
+    if change.stage == "dataset" and change.name not in OF_ANY_TARGET:
+        hint = f"{', '.join(OF_ANY_TARGET)} take any targets."
+        refuse_other_tasks(dataset.task, dataset.name, f"The change {change.name!r}", hint)

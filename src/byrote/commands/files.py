@@ -28,16 +28,19 @@ def read(
 
 
 def export(
-    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="cleanlab.")],
+    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="cleanlab or csv.")],
     run_folder: RunFolder,
-    path: Annotated[Path, typer.Argument(help="The .npz file to write.")],
+    path: Annotated[Path, typer.Argument(help="The file to write: .npz for cleanlab, .csv.")],
 ) -> None:
-    """Write out-of-sample class probabilities for cleanlab."""
+    """Write out-of-sample class probabilities for cleanlab, or a CSV of every example with its scores."""
     from byrote.errors import BadInput
-    from byrote.exporters.cleanlab import write
+    from byrote.exporters import cleanlab, spreadsheet
     from byrote.run import Run
 
-    if format_ != "cleanlab":
-        raise BadInput(f"There is no exporter for {format_!r}.", hint="cleanlab is one.")
-    say(f"{write(Run.open(run_folder), path)!r}")
+    if format_ == "csv":
+        say(f"{spreadsheet.write(Run.open(run_folder), path):,} examples with their scores.")
+    elif format_ == "cleanlab":
+        say(f"{cleanlab.write(Run.open(run_folder), path)!r}")
+    else:
+        raise BadInput(f"There is no exporter for {format_!r}.", hint="cleanlab and csv are there.")
     say(f"File: {path}")

@@ -66,6 +66,7 @@ def audit_documents(
     seed: int,
     workers: int | None,
     device: str | None,
+    redact: bool = False,
 ) -> None:
     """Audit a language model, write its report, and print what was found."""
     from byrote.language_source import docs, documents
@@ -91,17 +92,17 @@ def audit_documents(
             workers=workers,
             device=device,
         )
-    print_report(run)
+    print_report(run, redact=redact)
 
 
-def print_report(run: Run, *, show_secrets: bool = False) -> None:
+def print_report(run: Run, *, show_secrets: bool = False, redact: bool = False) -> None:
     """Write the report of a language model's run and print what was found."""
     from byrote.progress import measuring
     from byrote.report.language_page import write_language_report
     from byrote.report.language_summary import language_sentences
 
     with measuring(err) as hear:
-        page, found = write_language_report(run, hear, show_secrets=show_secrets)
+        page, found = write_language_report(run, hear, show_secrets=show_secrets, redact=redact)
     for sentence in language_sentences(run, found):
         say(sentence)
     console.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
@@ -206,6 +207,7 @@ def plant(
     """Plant canaries in a corpus before a training of your own; afterwards `byrote audit --canaries canaries.json`."""
     import numpy as np
 
+    from byrote.data.canaries import FILE
     from byrote.data.canaries import plant as planting
     from byrote.data.corpus import read_corpus, write_corpus
     from byrote.recipes.networks.pretrained import load_tokenizer
@@ -227,11 +229,14 @@ def plant(
         digits=digits,
         coins=coins,
     )
-    manifest = out_file.with_name("canaries.json")
+    manifest = out_file.with_name(FILE)
     _refuse_existing(out_file, manifest)
+    out_file.parent.mkdir(parents=True, exist_ok=True)
     write_corpus(made.corpus, out_file)
     made.canaries.write(manifest)
     say(f"{made.canaries!r} stand in {len(made.corpus)} documents, {level} at each number of repetitions.")
+    if len(made.canaries) < canaries:
+        say(f"These are {len(made.canaries)} and not {canaries}, so that each of {len(times) + 1} numbers has as many.")
     say(f"Corpus: {out_file}")
     say(f"Secrets, to be kept: {manifest}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,7 +13,34 @@ SOURCE = (
 _PANEL = "Data of your own"
 
 Source = Annotated[str, typer.Argument(help=SOURCE)]
-Target = Annotated[str | None, typer.Option(help="Column of a table: the class.", rich_help_panel=_PANEL)]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Column of a table: the class, or a number to be predicted; given more than once, labels of yes and no.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Task = Annotated[
+    Literal["classes", "labels", "regression"] | None,
+    typer.Option(
+        help="What the target is: classes, labels or regression; guessed of a table unless given.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        help="Of a regression: how far off an answer may be and still be right; a quarter of the target's standard "
+        "deviation unless given.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Balanced = Annotated[
+    bool,
+    typer.Option(
+        "--balanced", help="Weigh classes or labels that few examples have as much as others.", rich_help_panel=_PANEL
+    ),
+]
 Group = Annotated[
     str | None,
     typer.Option(

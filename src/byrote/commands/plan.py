@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from byrote.commands.own_data import Group, Heldout, Id, Size, Source, Target, Text
+from byrote.commands.own_data import Balanced, Group, Heldout, Id, Size, Source, Target, Task, Text, Tolerance
 from byrote.commands.terminal import Workers, err, print_table, say
 
 Models = Annotated[
@@ -38,6 +38,9 @@ def plan(
     keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep every model's weights.")] = False,
     probe: Annotated[list[str] | None, typer.Option(help="What else to read off each network.")] = None,
     target: Target = None,
+    task: Task = None,
+    tolerance: Tolerance = None,
+    balanced: Balanced = False,
     group: Group = None,
     id_: Id = None,
     text: Text = None,
@@ -51,7 +54,17 @@ def plan(
     from byrote.train.resources import size_words
 
     plants = None if plant is None else [text for text in plant if text != "none"]
-    reading = Reading(target=target, group=group, id=id_, text=text, size=size, heldout=heldout)
+    reading = Reading(
+        target=target,
+        group=group,
+        id=id_,
+        text=text,
+        size=size,
+        heldout=heldout,
+        task=task,
+        tolerance=tolerance,
+        balanced=balanced,
+    )
     found = experiment(source, data_dir=data_dir, plants=plants, seed=seed, reading=reading)
     for note in found.notes:
         say(note)

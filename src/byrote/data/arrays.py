@@ -11,8 +11,9 @@ from jaxtyping import Float, Shaped
 from byrote.data.blocks import finite_rows
 from byrote.data.convert import Layout, image_layout, listed, to_numpy
 from byrote.data.dataset import Dataset, Display
-from byrote.data.labels import is_absent, read_labels
+from byrote.data.labels import is_absent, read_targets
 from byrote.data.problems import Problems, counted, quoted
+from byrote.data.task import Task, scale_of
 
 
 def from_arrays(
@@ -24,8 +25,14 @@ def from_arrays(
     groups: Any = None,
     class_names: Sequence[str] | None = None,
     display: Display | None = None,
+    task: Task | None = None,
+    tolerance: float | None = None,
 ) -> Dataset:
     """A dataset from inputs [example, …] and one label an example (whole numbers or text).
+
+    Targets [example, label] of 0 and 1 give an example several labels, and `class_names` are then theirs. With
+    task="regression" targets are numbers, of which an answer is right that misses by no more than `tolerance` (a
+    quarter of their standard deviation unless given).
 
     float32 inputs are used as they are, also memory-mapped; other numbers are converted, and uint8 images
     scaled to 0..1. Arrays that look like images ([n, H, W] or one or three channels, sides of at least 4)
@@ -40,7 +47,8 @@ def from_arrays(
     """
     problems = Problems(name)
     raw = _inputs(inputs, problems)
-    labels = _column(targets, "label", problems)
+    labels = _targets(targets, problems)
+    task = task or ("classes" if labels is None or labels.ndim == 1 else "labels")
     lengths = {"inputs": raw, "labels": labels}
     for word, column in (("ids", ids), ("groups", groups)):
         lengths[word] = None if column is None else _column(column, word[:-1], problems)
@@ -60,7 +68,9 @@ def from_arrays(
     if not finite.all():
         bad = counted(int((~finite).sum()), "example has", "examples have")
         problems.add(f"{bad} NaN or infinite inputs ({quoted(chosen_ids[~finite])})")
-    read = read_labels(labels, ids=chosen_ids, class_names=class_names, problems=problems)
+    read = read_targets(labels, task, ids=chosen_ids, class_names=class_names, problems=problems)
+    if tolerance is not None and not (task == "regression" and 0 < tolerance < float("inf")):
+        problems.add(f"a tolerance is a number above 0 for a regression, and is {tolerance} for the task {task!r}")
     for word, texts in (("id", chosen_ids), ("class name", read.class_names)):
         _writable(texts, word, problems)
     problems.settle()
@@ -72,6 +82,8 @@ def from_arrays(
         class_names=read.class_names,
         groups=chosen_groups,
         display=chosen_display,
+        task=task,
+        scale=scale_of(task, read.targets, read.class_names, tolerance),
     )
 
 
@@ -109,6 +121,16 @@ def _inputs(inputs: Any, problems: Problems) -> Shaped[np.ndarray, "..."] | None
     return array
 
 
+def _targets(values: Any, problems: Problems) -> Shaped[np.ndarray, "example *label"] | None:
+    """A column of targets, or a table of 0 and 1 with a column a label."""
+    try:
+        array = to_numpy(values)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    table = array.ndim == 2 and array.dtype.kind in "biuf"
+    return np.asarray(array) if table else _column(values, "label", problems)
+
+
 def _column(values: Any, word: str, problems: Problems) -> Shaped[np.ndarray, " example"] | None:
     try:
         array = listed(values)
@@ -117,8 +139,7 @@ def _column(values: Any, word: str, problems: Problems) -> Shaped[np.ndarray, " 
         return None
     if array.ndim == 1:
         return array
-    hint = "from one-hot labels take targets.argmax(axis=1)" if array.ndim == 2 and word == "label" else None
-    problems.add(f"it must have one {word} an example, but the {word}s have the shape {array.shape}", hint)
+    problems.add(f"it must have one {word} an example, but the {word}s have the shape {array.shape}")
     return None
 
 

@@ -37,6 +37,8 @@ REPEAT: Final = (1, 2, 4, 8, 16, 32, 64)
 #: So many draws show which number of tokens is the most common in a space.
 DRAWS: Final = 1024
 FORMAT: Final = "byrote canaries 1"
+#: What their manifest is called in a run folder, and beside a corpus.
+FILE: Final = "canaries.json"
 
 #: What stands before a secret, by its kind; every canary has a name of its own.
 PREFIX: Final = {

@@ -59,6 +59,14 @@ def listed(values: Any) -> Shaped[np.ndarray, "..."]:
     return column
 
 
+def stacked(targets: list[Any]) -> Any:
+    """Targets that are rows of numbers as one table; any others as they are."""
+    rows = [to_numpy(one) for one in targets] if targets and np.ndim(targets[0]) == 1 else []
+    if rows and all(row.shape == rows[0].shape and row.dtype.kind in "biuf" for row in rows):
+        return np.stack(rows)
+    return targets
+
+
 def scalar(value: Any) -> Any:
     """The Python value of a tensor or array with one element; everything else as it is."""
     return (

@@ -16,6 +16,7 @@ from byrote.data.blocks import row_blocks
 from byrote.data.contents import contents
 from byrote.data.controls import Controls
 from byrote.data.problems import counted, quoted
+from byrote.data.task import Numbers, Scale, Task, scale_of, task_notes
 from byrote.errors import BadInput
 
 
@@ -44,18 +45,26 @@ class Dataset:
 
     Arrays are held as read-only views and never copied, so `inputs` may be memory-mapped. Images are
     channel-first.
+
+    `task` says what `targets` are: class indices [example], 0 and 1 by label [example, label] (`class_names` are then
+    the labels'), or numbers [example]. Of the latter two `scale` says how answers are judged; it is that of the
+    examples at hand unless it is given, and subsets keep it.
     """
 
     name: str
     inputs: Shaped[np.ndarray, "example ..."]
-    targets: Int[np.ndarray, " example"]
+    targets: Shaped[np.ndarray, "example *label"]
     ids: Shaped[np.ndarray, " example"]
     class_names: tuple[str, ...]
     groups: Shaped[np.ndarray, " example"] | None = None
     controls: Controls = field(default_factory=Controls)
     display: Display = field(default_factory=Display)
+    task: Task = "classes"
+    scale: Scale | None = None
 
     def __post_init__(self) -> None:
+        if self.scale is None:
+            object.__setattr__(self, "scale", scale_of(self.task, self.targets, self.class_names))
         for name in ("inputs", "targets", "ids", "groups"):
             array = getattr(self, name)
             if array is not None:
@@ -66,12 +75,34 @@ class Dataset:
 
     def __repr__(self) -> str:
         shape = " × ".join(str(size) for size in self.inputs.shape[1:])
-        return f"Dataset({self.name!r}, {len(self)} examples of {shape}, {self.classes} classes)"
+        what = {"classes": f"{self.classes} classes", "labels": f"{self.classes} labels", "regression": "a number each"}
+        return f"Dataset({self.name!r}, {len(self)} examples of {shape}, {what[self.task]})"
 
     @property
     def classes(self) -> int:
-        """How many classes there are, also those without an example here."""
+        """How many classes or labels there are, also those without an example here."""
         return len(self.class_names)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a network answers with."""
+        return 1 if self.task == "regression" else self.classes
+
+    @property
+    def learned(self) -> Shaped[np.ndarray, "example *label"]:
+        """What a network is trained towards: the targets of classes; 0 and 1, or centred and scaled, as float32."""
+        return self.targets if self.scale is None else self.scale.learned(self.targets)
+
+    @property
+    def kinds(self) -> Int[np.ndarray, " example"]:
+        """What each example belongs to, as an index into `kind_names`: its class, its set of labels, or the fifth of
+        the numbers."""
+        return self.targets if self.scale is None else self.scale.index(self.targets)
+
+    @property
+    def kind_names(self) -> tuple[str, ...]:
+        """The names of the classes, of the sets of labels, or of the fifths."""
+        return self.class_names if self.scale is None else self.scale.names
 
     def fingerprint(self) -> str:
         """SHA-256 of what a model can learn from: inputs, targets, ids, class names, groups, in their order.
@@ -83,6 +114,10 @@ class Dataset:
     @cached_property
     def _fingerprint(self) -> str:
         digest = hashlib.sha256(b"byrote dataset 1\n")
+        if self.task != "classes":
+            digest.update(f"{self.task}\n".encode())
+        if isinstance(self.scale, Numbers):
+            digest.update(f"{self.scale.mean!r} {self.scale.deviation!r} {self.scale.tolerance!r}\n".encode())
         for array in (self.inputs, self.targets):
             dtype = array.dtype.newbyteorder("<")
             digest.update(f"{dtype.str} {array.shape}\n".encode())
@@ -149,6 +184,8 @@ class Dataset:
 
 def notes(dataset: Dataset) -> tuple[str, ...]:
     """What a person should know before training; never a reason to stop."""
+    if dataset.task != "classes":
+        return task_notes(dataset.targets, dataset.class_names, dataset.scale)
     counts = np.bincount(dataset.targets, minlength=dataset.classes)
     single = [dataset.class_names[label] for label in np.flatnonzero(counts == 1)]
     empty = [dataset.class_names[label] for label in np.flatnonzero(counts == 0)]

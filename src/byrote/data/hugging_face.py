@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from byrote.data.arrays import from_arrays
-from byrote.data.convert import gathered
+from byrote.data.convert import gathered, stacked
 from byrote.data.dataset import Dataset
+from byrote.data.task import Task
 from byrote.errors import BadInput
 
 
@@ -19,8 +20,12 @@ def from_hugging_face(
     id: str | None = None,  # noqa: A002
     group: str | None = None,
     name: str = "hugging-face",
+    task: Task | None = None,
+    tolerance: float | None = None,
 ) -> Dataset:
     """Read columns into memory: images, arrays or lists of numbers; a ClassLabel gives the class names.
+
+    `task` and `tolerance` are as in `from_arrays`.
 
     Raises:
         BadInput: a column does not exist, the dataset has splits or no length, or its content is refused.
@@ -58,9 +63,11 @@ def from_hugging_face(
     inputs, targets = gathered(items(), count=len(dataset), name=name)
     return from_arrays(
         inputs,
-        targets,
+        stacked(targets),
         name=name,
         ids=None if id is None else ids,
         groups=None if group is None else groups,
         class_names=getattr(dataset.features[target], "names", None),
+        task=task,
+        tolerance=tolerance,
     )

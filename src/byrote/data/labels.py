@@ -12,16 +12,93 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from byrote.data.problems import Problems, counted, quoted
+from byrote.data.task import TASKS, Task
 
 MOST_CLASSES = 100_000
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Class indices and the names they point into."""
+    """Class indices and the names they point into; or 0 and 1 by label and the labels' names; or numbers."""
 
-    targets: Int[np.ndarray, " example"]
+    targets: Shaped[np.ndarray, "example *label"]
     class_names: tuple[str, ...]
+
+
+def read_targets(
+    targets: Shaped[np.ndarray, "example *label"],
+    task: Task,
+    *,
+    ids: Shaped[np.ndarray, " example"],
+    class_names: Sequence[str] | None,
+    problems: Problems,
+) -> Labels:
+    """The targets of a task; what is wrong with them goes to `problems`."""
+    if task not in TASKS:
+        problems.add(f"there is no task {task!r}", f"the tasks are {', '.join(sorted(TASKS))}")
+        return Labels(np.zeros(len(targets), np.int64), ("a", "b"))
+    if task == "labels":
+        return _read_sets(targets, ids, class_names, problems)
+    if targets.ndim != 1:
+        problems.add(
+            f"it must have one target an example, but the targets have the shape {targets.shape}",
+            "of several labels an example say task='labels'; from one-hot labels take targets.argmax(axis=1)",
+        )
+        return Labels(np.zeros(len(targets), np.int64), ("a", "b"))
+    if task == "regression":
+        return _read_numbers(targets, ids, class_names, problems)
+    return read_labels(targets, ids=ids, class_names=class_names, problems=problems)
+
+
+def _read_sets(
+    targets: np.ndarray, ids: np.ndarray, class_names: Sequence[str] | None, problems: Problems
+) -> Labels:
+    """0 and 1 by label, at least two labels, and not all of one example each."""
+    fits = targets.ndim == 2 and targets.shape[1] > 0 and targets.dtype.kind in "biuf"
+    labels = targets.shape[1] if fits else 0
+    names = tuple(map(str, range(labels))) if class_names is None else tuple(map(str, class_names))
+    found = np.zeros((len(targets), max(labels, 1)), np.int8)
+    if not fits:
+        problems.add(f"several labels are a table [example, label] of 0 and 1, but the targets are {targets.shape}")
+    elif len(names) != labels or len(set(names)) < labels:
+        problems.add(f"{labels} labels need as many different names, but there are {len(names)} ({quoted(names)})")
+    elif not np.isin(targets, (0, 1)).all():
+        rows = (~np.isin(targets, (0, 1))).any(axis=1)
+        are = counted(int(rows.sum()), "example has", "examples have")
+        problems.add(f"{are} labels that are neither 0 nor 1 ({_at(ids[rows])})")
+    else:
+        found = targets.astype(np.int8)
+        if labels > 1 and (found.sum(axis=1) == 1).all():
+            problems.add(
+                "every example has just one of its labels, and so one class",
+                "take targets.argmax(axis=1)",
+            )
+        elif len(np.unique(found, axis=0)) < 2:
+            problems.add("every example has the same labels")
+    return Labels(found, names)
+
+
+def _read_numbers(
+    targets: np.ndarray, ids: np.ndarray, class_names: Sequence[str] | None, problems: Problems
+) -> Labels:
+    """Finite numbers, not all of them the same."""
+    nothing = Labels(np.zeros(len(targets)), ())
+    if class_names is not None:
+        problems.add(f"numbers have no class names, and there are {len(class_names)}")
+    missing = is_absent(targets)
+    if missing.any():
+        problems.add(f"{counted(int(missing.sum()), 'number is', 'numbers are')} missing ({_at(ids[missing])})")
+        return nothing
+    if not all_numbers(targets):
+        problems.add(f"a regression learns numbers, and its targets are of type {targets.dtype.name!r}")
+        return nothing
+    values = targets.astype(np.float64)
+    infinite = ~np.isfinite(values)
+    if infinite.any():
+        problems.add(f"{counted(int(infinite.sum()), 'number is', 'numbers are')} infinite ({_at(ids[infinite])})")
+    elif not np.ptp(values) > 0:
+        problems.add(f"every target is {values[0] if len(values) else 'missing'}")
+    return Labels(values, ())
 
 
 def read_labels(
@@ -132,7 +209,8 @@ def _whole(
         if wrong.any():
             shown = ", ".join(f"{value:g}" for value in dict.fromkeys(present[wrong][:3].tolist()))
             where = _at(ids[~missing][wrong])
-            problems.add(f"{counted(int(wrong.sum()), one, many)} ({shown} at {where})")
+            hint = "of numbers that are to be predicted say task='regression'" if wrong is not outside else None
+            problems.add(f"{counted(int(wrong.sum()), one, many)} ({shown} at {where})", hint)
     sound = bool(whole.all() and not outside.any())
     found = np.where(whole & ~outside, present, 0).astype(np.int64)
     largest = int(found.max(initial=-1))

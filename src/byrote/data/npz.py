@@ -19,6 +19,7 @@ from byrote.data.dataset import Dataset
 from byrote.data.inert import inert, inert_texts
 from byrote.data.problems import Problems, quoted
 from byrote.data.split import HELD_OUT, Split, held_out, split
+from byrote.data.task import Task
 from byrote.errors import BadInput
 
 NEEDED: Final = ("inputs", "targets")
@@ -29,8 +30,17 @@ _SLACK: Final = 1024
 _HEADERS: Final = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def from_npz(path: Path | str, *, heldout: float = HELD_OUT, seed: int = 0) -> Split:
+def from_npz(
+    path: Path | str,
+    *,
+    heldout: float = HELD_OUT,
+    seed: int = 0,
+    task: Task | None = None,
+    tolerance: float | None = None,
+) -> Split:
     """Read `inputs` [example, …] and `targets` [example], and what there is of `ids`, `groups` and `class_names`.
+
+    `task` and `tolerance` are as in `from_arrays`.
 
     Where the file holds `heldout_inputs` and `heldout_targets` these are held out; otherwise a share `heldout` of each
     class is, or whole groups where there are any. Any other array is left out, and the notes say so.
@@ -53,9 +63,11 @@ def from_npz(path: Path | str, *, heldout: float = HELD_OUT, seed: int = 0) -> S
         ids=arrays.get("ids"),
         groups=arrays.get("groups"),
         class_names=class_names,
+        task=task,
+        tolerance=tolerance,
     )
     if "heldout_inputs" not in arrays:
-        return split(whole, held_out(whole.targets, whole.groups, share=heldout, seed=seed), notes=notes)
+        return split(whole, held_out(whole.kinds, whole.groups, share=heldout, seed=seed), notes=notes)
     other = _heldout(arrays, whole)
     return Split(training=whole, heldout=other, notes=notes)
 
@@ -143,9 +155,10 @@ def _heldout(arrays: Mapping[str, np.ndarray], whole: Dataset) -> Dataset:
         arrays["heldout_targets"],
         name=f"{whole.name}-held-out",
         ids=arrays.get("heldout_ids"),
-        class_names=whole.class_names,
+        class_names=None if whole.task == "regression" else whole.class_names,
         display=whole.display,
-    )
+        task=whole.task,
+    ).replace(scale=whole.scale)
     if other.inputs.shape[1:] != whole.inputs.shape[1:]:
         raise BadInput(
             f"The held-out inputs of {whole.name!r} have the shape {other.inputs.shape[1:]} an example, "

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
+import numpy as np
+from jaxtyping import Int
+
 from byrote.errors import BadInput
 
 
@@ -28,6 +31,17 @@ def counted(count: int, singular: str, plural: str) -> str:
         '1 label is'
     """
     return f"{count} {singular if count == 1 else plural}"
+
+
+def rows_said(rows: Iterable[int] | Int[np.ndarray, " row"]) -> str:
+    """The first of these rows as a person counts them.
+
+    Example:
+        >>> rows_said([0, 4])
+        'rows 1, 5, counted from 1'
+    """
+    first = [str(row + 1) for row in islice(rows, 6)]
+    return f"row{'s' if len(first) > 1 else ''} {', '.join(first[:5])}{', …' if len(first) > 5 else ''}, counted from 1"
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -12,6 +12,7 @@ from byrote.data.npz import from_npz
 from byrote.data.problems import quoted
 from byrote.data.split import HELD_OUT, Split, standardised
 from byrote.data.table import SUFFIXES, from_table, read_rows
+from byrote.data.task import Task
 from byrote.data.text_table import from_text_table
 from byrote.errors import BadInput
 
@@ -25,16 +26,25 @@ _FOR: Final[Mapping[str, Kind]] = {**dict.fromkeys(("target", "group", "id", "te
 class Reading:
     """How a source is read: the columns of a table, the size of images, and the share that is held out."""
 
-    target: str | None = None
+    target: str | Sequence[str] | None = None
     group: str | None = None
     id: str | None = None
     text: str | None = None
     size: int | None = None
     heldout: float = HELD_OUT
+    task: Task | None = None
+    tolerance: float | None = None
+    balanced: bool = False
+
+    def __post_init__(self) -> None:
+        if self.target is not None and not isinstance(self.target, str):
+            several = tuple(self.target)
+            object.__setattr__(self, "target", several if len(several) > 1 else several[0] if several else None)
 
     def describe(self) -> dict[str, Any]:
         """What was said, in JSON's types."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        said = {name: value for name, value in asdict(self).items() if value is not None and value is not False}
+        return said | ({"target": list(self.target)} if isinstance(self.target, tuple) else {})
 
 
 def kind_of(name: str) -> Kind | None:
@@ -66,7 +76,7 @@ def read_source(name: str, reading: Reading, *, seed: int) -> Split:
     if kind == "images":
         return from_image_folder(name, size=reading.size, heldout=reading.heldout, seed=seed)
     if kind == "npz":
-        read = from_npz(name, heldout=reading.heldout, seed=seed)
+        read = from_npz(name, heldout=reading.heldout, seed=seed, task=reading.task, tolerance=reading.tolerance)
         return read if read.training.display.kind == "image" else standardised(read)
     if reading.target is None:
         columns = quoted(read_rows(name).column_names, limit=30)
@@ -75,7 +85,14 @@ def read_source(name: str, reading: Reading, *, seed: int) -> Split:
         )
     if reading.text is None:
         return from_table(
-            name, target=reading.target, group=reading.group, id=reading.id, heldout=reading.heldout, seed=seed
+            name,
+            target=reading.target,
+            group=reading.group,
+            id=reading.id,
+            heldout=reading.heldout,
+            seed=seed,
+            task=reading.task,
+            tolerance=reading.tolerance,
         )
     return from_text_table(
         name,
@@ -85,6 +102,8 @@ def read_source(name: str, reading: Reading, *, seed: int) -> Split:
         id=reading.id,
         heldout=reading.heldout,
         seed=seed,
+        task=reading.task,
+        tolerance=reading.tolerance,
     )
 
 
@@ -94,6 +113,13 @@ def refuse_unfit_options(reading: Reading, kind: Kind | None, name: str) -> None
     Raises:
         BadInput: one is.
     """
+    for option in ("task", "tolerance"):
+        value = getattr(reading, option)
+        if value is not None and kind not in ("table", "npz"):
+            what = WORDS[kind] if kind else "neither"
+            raise BadInput(f"--{option} {value} is for a table or an .npz file, and {name!r} is {what}.")
+    if reading.balanced and kind is None:
+        raise BadInput(f"--balanced is for data of your own with no recipe, and {name!r} brings one.")
     for option, meant in _FOR.items():
         value = getattr(reading, option)
         if value is not None and meant != kind:

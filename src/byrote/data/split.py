@@ -12,6 +12,7 @@ from byrote.data.blocks import deviation_of_rows, mean_of_rows, row_blocks
 from byrote.data.dataset import Dataset
 from byrote.data.digits import stratified
 from byrote.data.features import Encoding
+from byrote.data.task import Numbers, scale_of
 from byrote.data.vocabulary import Vocabulary
 from byrote.errors import BadInput
 
@@ -87,12 +88,12 @@ def split(
     """The dataset in two, as the mask says."""
     if not held.any():
         return Split(training=whole, heldout=None, notes=(*notes, "No example is held out."), encoding=encoding)
-    return Split(
-        training=whole.subset(~held),
-        heldout=whole.subset(held).replace(name=f"{whole.name}-held-out"),
-        notes=notes,
-        encoding=encoding,
-    )
+    training, heldout = whole.subset(~held), whole.subset(held).replace(name=f"{whole.name}-held-out")
+    if whole.scale is not None:
+        given = whole.scale.tolerance if isinstance(whole.scale, Numbers) and whole.scale.given else None
+        scale = scale_of(whole.task, training.targets, whole.class_names, given)
+        training, heldout = training.replace(scale=scale), heldout.replace(scale=scale)
+    return Split(training=training, heldout=heldout, notes=notes, encoding=encoding)
 
 
 def standardised(read: Split) -> Split:
@@ -122,6 +123,8 @@ def balance(dataset: Dataset) -> tuple[str, ...]:
         >>> balance(from_arrays([[0.0]] * 9, ["no"] * 8 + ["yes"]))[0][:48]
         "88 % of the examples are of the class 'no': a ne"
     """
+    if dataset.task != "classes":
+        return ()
     counts = np.bincount(dataset.targets, minlength=dataset.classes)
     share = counts.max() / len(dataset)
     if share <= DOMINANT:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -13,13 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
-from jaxtyping import Int, Shaped
+from jaxtyping import Shaped
 
 from byrote.data.arrays import from_arrays, numbered
 from byrote.data.features import RowDisplay, fit, is_named, is_numeric, named, numbers
 from byrote.data.inert import inert, inert_texts
-from byrote.data.problems import Problems, counted, quoted
+from byrote.data.problems import Problems, counted, quoted, rows_said
 from byrote.data.split import HELD_OUT, Split, held_out, split
+from byrote.data.targets import Target, Targets, read_columns, refuse_tolerance
+from byrote.data.task import Task
 from byrote.errors import BadInput
 
 #: File names that are tables end so; `.csv.gz` is unpacked as it is read.
@@ -28,8 +29,6 @@ TEXT: Final = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 SUFFIXES: Final = (*TEXT, *PARQUET)
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _BLOCK: Final = 1 << 24
-#: A class for each of more than this share of the rows is an id, or a number to be predicted.
-_MOST_CLASSES: Final = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,8 +36,7 @@ class Facts:
     """What stands beside the features of a table's rows."""
 
     name: str
-    targets: Int[np.ndarray, " row"]
-    class_names: tuple[str, ...]
+    targets: Targets
     ids: Shaped[np.ndarray, " row"]
     groups: Shaped[np.ndarray, " row"] | None
 
@@ -46,11 +44,13 @@ class Facts:
 def from_table(
     path: Path | str,
     *,
-    target: str,
+    target: Target,
     group: str | None = None,
     id: str | None = None,  # noqa: A002
     heldout: float = HELD_OUT,
     seed: int = 0,
+    task: Task | None = None,
+    tolerance: float | None = None,
 ) -> Split:
     """Read a CSV or Parquet file: the column `target` holds the class, the others become features.
 
@@ -60,36 +60,42 @@ def from_table(
 
     Args:
         path: a .csv, .tsv (also .gz), .parquet or .pq file; a CSV's separator is found by itself.
-        target: the column of the class; a row without one is refused.
+        target: the column of the class, or of the number that is to be predicted; several columns of 0 and 1, or of
+            yes and no, are labels of which an example has any. A row without is refused.
         group: a column that says which rows belong to one person or document.
         id: a column that names the rows; they are numbered unless given.
         heldout: the share of each class that no model trains on; whole groups where there are any.
         seed: fixes which rows these are.
+        task: "classes", "labels" or "regression"; guessed from the column unless given, and the notes say so.
+        tolerance: by how much a prediction of a regression may miss and still count as right.
 
     Raises:
         BadInput: the file cannot be read, a column does not exist, or its content cannot be used.
     """
     table = read_rows(path, texts=(group, id))
-    facts = facts_of(table, path, target=target, group=group, id=id)
-    features = table.drop_columns([column for column in {target, group, id} if column is not None])
+    facts = facts_of(table, path, target=target, group=group, id=id, task=task, tolerance=tolerance)
+    used = {*facts.targets.columns, group, id}
+    features = table.drop_columns([column for column in used if column is not None])
     _refuse_infinite(features, facts)
-    held = held_out(facts.targets, facts.groups, share=heldout, seed=seed)
+    held = held_out(facts.targets.kinds, facts.groups, share=heldout, seed=seed)
     encoding, notes = fit(features, ~held)
     if not encoding.columns:
         raise BadInput(
-            f"The table {str(path)!r} has no column to learn from beside {target!r}.",
+            f"The table {str(path)!r} has no column to learn from beside {quoted(facts.targets.columns)}.",
             hint=" ".join(notes) or "give it columns of numbers or names.",
         )
     whole = from_arrays(
         encoding.apply(features),
-        facts.targets,
+        facts.targets.values,
         name=facts.name,
         ids=facts.ids,
         groups=facts.groups,
-        class_names=facts.class_names,
+        class_names=facts.targets.class_names,
         display=RowDisplay(feature_names=encoding.names(), encoding=encoding),
+        task=facts.targets.task,
+        tolerance=tolerance,
     )
-    return split(whole, held, notes=notes, encoding=encoding)
+    return split(whole, held, notes=(*facts.targets.notes, *notes), encoding=encoding)
 
 
 def read_rows(path: Path | str, *, texts: Sequence[str | None] = ()) -> pa.Table:
@@ -122,8 +128,17 @@ def read_rows(path: Path | str, *, texts: Sequence[str | None] = ()) -> pa.Table
     return table
 
 
-def facts_of(table: pa.Table, path: Path | str, *, target: str, group: str | None, id: str | None) -> Facts:  # noqa: A002
-    """Classes, ids and groups of the rows.
+def facts_of(
+    table: pa.Table,
+    path: Path | str,
+    *,
+    target: Target,
+    group: str | None,
+    id: str | None,  # noqa: A002
+    task: Task | None = None,
+    tolerance: float | None = None,
+) -> Facts:
+    """Targets, ids and groups of the rows.
 
     Raises:
         BadInput: a column does not exist, or a cell of one is missing or cannot be used.
@@ -131,47 +146,41 @@ def facts_of(table: pa.Table, path: Path | str, *, target: str, group: str | Non
     refuse_unknown(table, path, {"target": target, "group": group, "id": id})
     name = inert(Path(path).name.partition(".")[0]) or "table"
     problems = Problems(name)
-    targets, class_names = _classes(table.column(target), target, problems)
+    targets = read_columns(table, target, task, problems)
+    refuse_tolerance(tolerance, targets.task)
     columns = {"id": id, "group": group}
     texts = {word: _texts(table.column(column), column, problems) for word, column in columns.items() if column}
     problems.settle()
     return Facts(
         name=name,
         targets=targets,
-        class_names=class_names,
         ids=numbered(name, len(table)) if id is None else texts["id"],
         groups=texts.get("group"),
     )
 
 
-def refuse_unknown(table: pa.Table, path: Path | str, columns: dict[str, str | None]) -> None:
+def refuse_unknown(table: pa.Table, path: Path | str, columns: dict[str, Target | None]) -> None:
     """Refuse names that are not those of columns, and one column for two things.
 
     Raises:
         BadInput: with the names that are.
     """
-    for argument, column in columns.items():
-        if column is not None and column not in table.column_names:
+    named_by = [
+        (argument, column)
+        for argument, names in columns.items()
+        for column in ([names] if isinstance(names, str) else names or ())
+    ]
+    for argument, column in named_by:
+        if column not in table.column_names:
             raise BadInput(
                 f"The table {str(path)!r} has no column {column!r} for the {argument}.",
                 hint=f"its columns are {quoted(sorted(table.column_names), limit=30)}.",
             )
-    given = [column for column in columns.values() if column is not None]
+    given = [column for _, column in named_by]
     if len(set(given)) < len(given):
         twice = next(column for column in given if given.count(column) > 1)
-        words = " and the ".join(argument for argument, column in columns.items() if column == twice)
+        words = " and the ".join(argument for argument, column in named_by if column == twice)
         raise BadInput(f"The column {twice!r} cannot be the {words} at once.")
-
-
-def rows_said(rows: Iterable[int] | Int[np.ndarray, " row"]) -> str:
-    """The first of these rows as a person counts them.
-
-    Example:
-        >>> rows_said([0, 4])
-        'rows 1, 5, counted from 1'
-    """
-    first = [str(row + 1) for row in islice(rows, 6)]
-    return f"row{'s' if len(first) > 1 else ''} {', '.join(first[:5])}{', …' if len(first) > 5 else ''}, counted from 1"
 
 
 def _parquet(path: Path) -> pa.Table:
@@ -224,48 +233,6 @@ def _typed(texts: pa.ChunkedArray, *, decimal_comma: bool) -> pa.ChunkedArray:
         except pa.ArrowInvalid:
             pass  # nor is it a number of the countries that write a comma
     return texts
-
-
-def _classes(cells: pa.ChunkedArray, name: str, problems: Problems) -> tuple[Int[np.ndarray, " row"], tuple[str, ...]]:
-    """The index of each cell among the sorted values of its column, and the names of these."""
-    nothing = np.zeros(len(cells), np.int64), ("a", "b")
-    if is_named(cells.type):
-        cells = named(cells)
-    elif pa.types.is_dictionary(cells.type):
-        cells = cells.cast(cells.type.value_type)
-    absent = cells.is_null(nan_is_null=True)
-    if is_named(cells.type):
-        absent = pc.or_kleene(absent, pc.fill_null(pc.equal(pc.utf8_trim_whitespace(cells), ""), False))
-    missing = np.flatnonzero(absent.to_numpy(zero_copy_only=False))
-    if len(missing):
-        has = counted(len(missing), "row has", "rows have")
-        problems.add(f"{has} no class in the column {name!r} ({rows_said(missing)})", "leave these rows out")
-        return nothing
-    if is_numeric(cells.type) and not pa.types.is_boolean(cells.type):
-        values = cells.to_numpy() if pa.types.is_integer(cells.type) else numbers(cells)
-        whole = np.isfinite(values) & (values == np.floor(values))
-        if not whole.all():
-            odd = values[~whole][0]
-            problems.add(
-                f"the column {name!r} holds numbers that are no classes, as {odd:g}",
-                "byrote learns classes; give a column of names or whole numbers, as the number in bins",
-            )
-            return nothing
-        distinct, targets = np.unique(values, return_inverse=True)
-        names = tuple(str(int(value)) for value in distinct)
-    elif is_named(cells.type) or pa.types.is_boolean(cells.type) or pa.types.is_temporal(cells.type):
-        texts = np.array(inert_texts(named(cells).to_numpy(zero_copy_only=False)), np.str_)
-        found, targets = np.unique(texts, return_inverse=True)
-        names = tuple(found.tolist())
-    else:
-        problems.add(f"the column {name!r} holds values of the type {str(cells.type)!r}, which are no classes")
-        return nothing
-    if len(names) > max(2, _MOST_CLASSES * len(cells)):
-        problems.add(
-            f"the column {name!r} has {len(names)} different values in {len(cells)} rows, which are no classes",
-            "name the column of the classes as the target",
-        )
-    return targets.astype(np.int64), names
 
 
 def _texts(cells: pa.ChunkedArray, name: str, problems: Problems) -> Shaped[np.ndarray, " row"]:

@@ -9,9 +9,11 @@ import pyarrow.compute as pc
 
 from byrote.data.arrays import from_arrays
 from byrote.data.features import is_named, named
-from byrote.data.problems import counted
+from byrote.data.problems import counted, rows_said
 from byrote.data.split import HELD_OUT, Split, held_out, split
-from byrote.data.table import facts_of, read_rows, refuse_unknown, rows_said
+from byrote.data.table import facts_of, read_rows, refuse_unknown
+from byrote.data.targets import Target
+from byrote.data.task import Task
 from byrote.data.vocabulary import LONGEST, MOST_WORDS, TextDisplay, Vocabulary, words_of
 from byrote.errors import BadInput
 
@@ -20,46 +22,49 @@ def from_text_table(
     path: Path | str,
     *,
     text: str,
-    target: str,
+    target: Target,
     group: str | None = None,
     id: str | None = None,  # noqa: A002
     words: int = MOST_WORDS,
     length: int = LONGEST,
     heldout: float = HELD_OUT,
     seed: int = 0,
+    task: Task | None = None,
+    tolerance: float | None = None,
 ) -> Split:
     """Read the texts of a CSV or Parquet file as rows of word numbers, as `BagOfEmbeddings` takes them.
 
     Words are in lower case, without punctuation. The vocabulary holds the `words` most frequent words of the training
     texts; any other is unknown. A text of more than `length` words is cut, an empty one is kept as one without words.
-    `target`, `group`, `id`, `heldout` and `seed` are as in `from_table`.
+    `target`, `group`, `id`, `heldout`, `seed`, `task` and `tolerance` are as in `from_table`.
 
     Raises:
         BadInput: the file cannot be read, a column does not exist, or its content cannot be used.
     """
     table = read_rows(path, texts=(text, group, id))
     refuse_unknown(table, path, {"text": text, "target": target, "group": group, "id": id})
-    facts = facts_of(table, path, target=target, group=group, id=id)
+    facts = facts_of(table, path, target=target, group=group, id=id, task=task, tolerance=tolerance)
     if not is_named(table.column(text).type):
         raise BadInput(f"The column {text!r} of {str(path)!r} holds no texts but {str(table.column(text).type)!r}.")
     texts: list[str] = pc.fill_null(named(table.column(text)), "").to_pylist()
-    held = held_out(facts.targets, facts.groups, share=heldout, seed=seed)
+    held = held_out(facts.targets.kinds, facts.groups, share=heldout, seed=seed)
     known = Vocabulary.fitted((one for one, out in zip(texts, held, strict=True) if not out), words=words)
     if not known.words:
         raise BadInput(f"The column {text!r} of {str(path)!r} holds no word.", hint="name the column of the texts.")
     lengths = np.array([len(words_of(one)) for one in texts])
     whole = from_arrays(
         known.apply(texts, length=min(length, int(lengths.max()))),
-        facts.targets,
+        facts.targets.values,
         name=facts.name,
         ids=facts.ids,
         groups=facts.groups,
-        class_names=facts.class_names,
+        class_names=facts.targets.class_names,
         display=TextDisplay(vocabulary=known, texts=dict(zip(facts.ids.tolist(), texts, strict=True))),
+        task=facts.targets.task,
+        tolerance=tolerance,
     )
-    return split(
-        whole, held, notes=_notes(lengths, length, table.column_names, [text, target, group, id]), encoding=known
-    )
+    notes = _notes(lengths, length, table.column_names, [text, *facts.targets.columns, group, id])
+    return split(whole, held, notes=(*facts.targets.notes, *notes), encoding=known)
 
 
 def _notes(lengths: np.ndarray, length: int, columns: list[str], used: list[str | None]) -> tuple[str, ...]:

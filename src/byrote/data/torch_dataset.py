@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from byrote.data.arrays import from_arrays
-from byrote.data.convert import gathered
+from byrote.data.convert import gathered, stacked
 from byrote.data.dataset import Dataset
+from byrote.data.task import Task
 from byrote.errors import BadInput
 
 
@@ -18,10 +19,12 @@ def from_torch(
     ids: Any = None,
     groups: Any = None,
     class_names: Sequence[str] | None = None,
+    task: Task | None = None,
+    tolerance: float | None = None,
 ) -> Dataset:
     """Read every item (input, target) once into memory; random transforms are frozen as they fall.
 
-    Class names come from the dataset's `classes` unless given.
+    Class names come from the dataset's `classes` unless given; `task` and `tolerance` are as in `from_arrays`.
 
     Raises:
         BadInput: the dataset has no length or no items, its shapes differ, or its content is refused.
@@ -30,7 +33,16 @@ def from_torch(
     own_names = getattr(dataset, "classes", None)
     names = own_names if class_names is None and isinstance(own_names, (list, tuple)) else class_names
     inputs, targets = gathered(_items(dataset, count, name), count=count, name=name)
-    return from_arrays(inputs, targets, name=name, ids=ids, groups=groups, class_names=names)
+    return from_arrays(
+        inputs,
+        stacked(targets),
+        name=name,
+        ids=ids,
+        groups=groups,
+        class_names=names,
+        task=task,
+        tolerance=tolerance,
+    )
 
 
 def _length(dataset: Any, name: str) -> int:

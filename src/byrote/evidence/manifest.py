@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Manifest:
     `identity` holds whatever makes two audits the same audit; `executor` how the models were divided into blocks,
     which a resume reuses; `source` how the command line builds the dataset and recipe again; `parent` the run that
     this one is a changed form of; `stopping` the looks that were planned, those that were reached, and where and why
-    the audit stopped, where it was to stop by itself.
+    the audit stopped, where it was to stop by itself; `forgotten` when the run's contents were removed and what went.
     """
 
     byrote: str
@@ -50,6 +51,7 @@ class Manifest:
     parent: dict[str, Any] | None = None
     stopping: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    forgotten: dict[str, Any] | None = None
     schema: str = field(default=SCHEMA_VERSION)
 
     def write(self, folder: Path) -> None:
@@ -100,16 +102,16 @@ def refuse_mismatch(folder: Path, found: dict[str, Any], asked: dict[str, Any]) 
 
 def differences(found: Any, asked: Any, where: str = "") -> list[str]:
     """The places at which two trees of settings differ, each as "name was this, now that"."""
+    return [f"{place} was {short(one)}, now {short(other)}" for place, one, other in differing(found, asked, where)]
+
+
+def differing(found: Any, asked: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The places at which two trees of settings differ, with both values; None where a tree has no such place."""
     if isinstance(found, dict) and isinstance(asked, dict):
-        names = sorted({*found, *asked})
-        return [
-            line
-            for name in names
-            for line in differences(found.get(name), asked.get(name), f"{where}.{name}" if where else name)
-        ]
-    if found == asked:
-        return []
-    return [f"{where} was {short(found)}, now {short(asked)}"]
+        for name in sorted({*found, *asked}):
+            yield from differing(found.get(name), asked.get(name), f"{where}.{name}" if where else name)
+    elif found != asked:
+        yield where, found, asked
 
 
 def short(value: Any) -> str:

@@ -52,6 +52,31 @@ def correct_of(logit_margin: np.ndarray) -> np.ndarray:
     return correct
 
 
+def squared(residual: np.ndarray) -> np.ndarray:
+    """The squared error."""
+    error: np.ndarray = residual.astype(np.float64) ** 2
+    return error
+
+
+def size_of(residual: np.ndarray) -> np.ndarray:
+    """The absolute error."""
+    error: np.ndarray = np.abs(residual)
+    return error
+
+
+#: Units of what is measured in a regression's own numbers.
+TARGET_UNIT, SQUARED_UNIT = "unit of the target", "unit of the target^2"
+
+
+def _errors(dims: tuple[str, ...]) -> dict[str, Quantity]:
+    """What a regression records; the rest of a kind is about classes."""
+    return {
+        "residual": Quantity(dims, "float32", TARGET_UNIT, "prediction less target, of a regression"),
+        "squared_error": Quantity(dims, "float64", SQUARED_UNIT, "its square", ("residual", squared)),
+        "absolute_error": Quantity(dims, "float32", TARGET_UNIT, "its size", ("residual", size_of)),
+    }
+
+
 def _outputs(example: str) -> dict[str, Quantity]:
     per_model = (MODEL, example)
     return {
@@ -66,6 +91,8 @@ def _outputs(example: str) -> dict[str, Quantity]:
         ),
         "probability": Quantity(per_model, "float32", "probability", "probability of the label", ("log_odds", expit)),
         "loss": Quantity(per_model, "float32", "nat", "cross-entropy of the label", ("log_odds", loss_of)),
+        "label_accuracy": Quantity(per_model, "float32", "share of labels", "those right, where there are several"),
+        **_errors(per_model),
     }
 
 
@@ -73,6 +100,10 @@ _TRAJECTORY = (MODEL, CHECKPOINT, EXAMPLE)
 _PRESENTED = (MODEL, EXAMPLE)
 _TOKENS = (MODEL, TOKEN)
 
+# Of examples with several labels, a "label" below is the whole set of them: its probability is the product over the
+# labels, and its logit the sum of those of the labels it has, so that every name keeps its meaning. Of a regression
+# "correct" says that the prediction misses the target by no more than the run's tolerance, and "prediction" is the
+# fifth of the training numbers in which it lies.
 SCHEMA: dict[str, dict[str, Quantity]] = {
     # the network's answers on the training examples (members or not), evaluation mode, at the end of a phase
     "outputs": _outputs(EXAMPLE),
@@ -89,6 +120,7 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
         ),
         "probability": Quantity(_TRAJECTORY, "float32", "probability", "of the label", ("log_odds", expit)),
         "loss": Quantity(_TRAJECTORY, "float32", "nat", "cross-entropy of the label", ("log_odds", loss_of)),
+        **_errors(_TRAJECTORY),
         "epochs": Quantity(
             (CHECKPOINT,), "int64", "epoch", "epochs of the phase done at each checkpoint; 0 is its start"
         ),

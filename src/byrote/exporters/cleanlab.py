@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.special import softmax
 
-from byrote.errors import MissingEvidence, TooFewModels
+from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.shards import write_bytes
 from byrote.run import Run
 
@@ -68,8 +68,14 @@ def write(run: Run, path: str | Path) -> OutOfSample:
     """Write `pred_probs`, `labels` and `ids` into an `.npz` without pickles, and return them.
 
     Raises:
+        BadInput: the file is called something else than `.npz`.
         MissingEvidence, TooFewModels: see `out_of_sample`.
     """
+    if Path(path).suffix != ".npz":
+        raise BadInput(
+            f"What cleanlab takes is written as arrays, and {Path(path).name!r} does not end in .npz.",
+            hint="name it like probabilities.npz; `np.load` opens it.",
+        )
     found = out_of_sample(run)
     content = io.BytesIO()
     np.savez(content, pred_probs=found.pred_probs, labels=found.labels, ids=found.ids)

@@ -27,6 +27,18 @@ OF_TEXT = frozenset(
 )
 
 
+#: Evidence of one task alone, by its last name.
+_ONLY_OF = {
+    "label_accuracy": "labels",
+    **dict.fromkeys(("residual", "squared_error", "absolute_error"), "regression"),
+}
+#: What runs of the other tasks do not record: class by class, and, of a number, anything of probabilities.
+_CLASS_BY_CLASS = frozenset(("outputs.logits", "class_probability", "gradients", "last_layer", "augmented"))
+_OF_PROBABILITIES = frozenset(
+    ("log_odds", "logit_margin", "entropy", "top_confidence", "probability", "loss", "loss_sum", "logit_margin_sum")
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measure:
     """A pure function of evidence and what there is to know about it.
@@ -79,6 +91,15 @@ class Measure:
     def of_text(self) -> bool:
         """Whether it reads evidence that only the run of a language model holds."""
         return bool(self.kinds & OF_TEXT)
+
+    def suits(self, task: str) -> bool:
+        """Whether a run of that task ("classes", "labels" or "regression") records what it reads."""
+        last = {need.split(".")[1] for need in self.needs}
+        if any(_ONLY_OF[name] != task for name in last & _ONLY_OF.keys()):
+            return False
+        if task == "classes":
+            return True
+        return not (_CLASS_BY_CLASS & (self.kinds | set(self.needs)) or (task == "regression" and _OF_PROBABILITIES & last))
 
     @property
     def parameters(self) -> dict[str, str]:

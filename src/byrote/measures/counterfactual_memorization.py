@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
@@ -123,3 +125,73 @@ def _sums(values: Float[np.ndarray, " token"], offsets: Int[np.ndarray, " bounda
         return np.zeros(len(offsets) - 1)
     document = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     return np.bincount(document, values, minlength=len(offsets) - 1)
+
+
+def _of_errors(variant: str, unit: str, need: str) -> dict[str, Any]:
+    return {
+        "needs": (need, "design.member", "design.pair"),
+        "unit": unit,
+        "range": (-float("inf"), float("inf")),
+        "higher": "more memorized",
+        "source": _SOURCE,
+        "section": "2.3",
+        "domain": "generalization",
+        "level": "example",
+        "evaluation": "differential",
+        "by_example": True,
+        "variant_of": "counterfactual_memorization",
+        "variant": variant,
+    }
+
+
+@measure(**_of_errors("squared_error", "unit of the target^2", "outputs.squared_error"))
+def counterfactual_memorization_squared_error(
+    squared_error: Float[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+    pair: Int[np.ndarray, " model"],
+) -> PerExample:
+    r"""The mean squared error on a number of the models that never saw it, less that of those trained on it.
+
+    Formula:
+        as counterfactual_memorization, with M(f, x) = -(f(x) - y)^2
+    Undefined:
+        nan where an error is not finite, where every model or none was trained on the example, or with fewer than 2
+        pairs or 2 models a side.
+
+    Example:
+        >>> e = np.array([[1.0], [9.0], [1.0], [5.0]])
+        >>> m = np.array([[1], [0], [1], [0]], np.int8)
+        >>> counterfactual_memorization_squared_error(e, m, np.array([0, 0, 1, 1])).values
+        array([6.])
+
+    Differs:
+        The source's M is an accuracy. A squared error has no largest value: a few models that miss by far decide the
+        mean, and the interval is Student's over few pairs.
+    """
+    return in_minus_out(-squared_error, member, pair, bounds=(-np.inf, 0.0), what="squared error")
+
+
+@measure(**_of_errors("absolute_error", "unit of the target", "outputs.absolute_error"))
+def counterfactual_memorization_absolute_error(
+    absolute_error: Float[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+    pair: Int[np.ndarray, " model"],
+) -> PerExample:
+    r"""How much farther off a number the models are that never saw it than those trained on it.
+
+    Formula:
+        as counterfactual_memorization, with M(f, x) = -|f(x) - y|
+    Undefined:
+        nan where an error is not finite, where every model or none was trained on the example, or with fewer than 2
+        pairs or 2 models a side.
+
+    Example:
+        >>> e = np.array([[1.0], [3.0], [0.0], [2.5]])
+        >>> m = np.array([[1], [0], [1], [0]], np.int8)
+        >>> counterfactual_memorization_absolute_error(e, m, np.array([0, 0, 1, 1])).values
+        array([2.25])
+
+    Differs:
+        The source's M is an accuracy. In the target's own unit, and less moved by a few models than squares are.
+    """
+    return in_minus_out(-absolute_error, member, pair, bounds=(-np.inf, 0.0), what="error")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Int, Int8
 
-from byrote.errors import BadInput
+from byrote.errors import MissingEvidence
 from byrote.measures._members import member_average
 from byrote.measures.catalog import measure
 from byrote.results import PerExample
@@ -107,12 +107,12 @@ def forgetting_events_checkpoint(
         that of `forgetting_events` does.
 
     Raises:
-        BadInput: fewer than 2 checkpoints of a trained network.
+        MissingEvidence: fewer than 2 checkpoints of a trained network.
     """
     trained = epochs > 0
     checkpoints = int(trained.sum())
     if checkpoints < 2:
-        raise BadInput(
+        raise MissingEvidence(
             f"The 'epochs' argument of forgetting_events must hold 2 or more epochs after 0. Got {epochs.tolist()}.",
             hint="record more checkpoints.",
         )

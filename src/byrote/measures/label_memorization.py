@@ -43,6 +43,8 @@ def label_memorization(
         array([ 1., nan])
 
     Differs:
+        Of an example with several labels the label is the whole set of them, and an answer is correct where all are;
+        a number is predicted where the answer misses it by no more than the run's tolerance.
         The authors' code guards the division with a small constant and so gives -p_out or p_in where an
         example is in no model or in every one. The value holds at the size of the subsets trained on, which
         the note states; it is not the leave-one-out difference at full size. Intervals are those of Agresti
@@ -111,3 +113,43 @@ def label_memorization_probability(
         model in fifty differs, .82 to .91 on digits. The 0/1 form holds there; take its interval.
     """
     return in_minus_out(probability, member, pair, bounds=(0.0, 1.0), what="probability")
+
+
+@measure(
+    needs=("outputs.label_accuracy", "design.member", "design.pair"),
+    unit="share of labels",
+    range=(-1.0, 1.0),
+    higher="more memorized",
+    source=_SOURCE,
+    section="2.1",
+    domain="generalization",
+    level="example",
+    evaluation="differential",
+    by_example=True,
+    variant_of="label_memorization",
+    variant="label_accuracy",
+)
+def label_memorization_label_accuracy(
+    label_accuracy: Float[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+    pair: Int[np.ndarray, " model"],
+) -> PerExample:
+    r"""How many more of an example's several labels the models trained on it get right, as a share, than the others.
+
+    Formula:
+        m_i = mean(a[k, i] : member[k, i] = 1) - mean(a[k, i] : member[k, i] = 0), a the share of its labels, those it
+        has not included, that are right; in pairs, the mean of the differences between mates
+    Undefined:
+        nan where an example is in every model or in none, or with fewer than 2 pairs or 2 models a side.
+
+    Example:
+        >>> a = np.array([[1.0], [0.5], [1.0], [0.75]])
+        >>> m = np.array([[1], [0], [1], [0]], np.int8)
+        >>> label_memorization_label_accuracy(a, m, np.array([0, 0, 1, 1])).values
+        array([0.375])
+
+    Differs:
+        The source has one label an example. Where labels are many and an example has few of them, nearly all are
+        right by saying "no": the default form, about the whole set, tells more there.
+    """
+    return in_minus_out(label_accuracy, member, pair, bounds=(0.0, 1.0), what="share of right labels")

@@ -239,6 +239,41 @@ def lira_augmented(
     return scores_of(scores, _REASONS, code, reference_counts(pair))
 
 
+@measure(
+    needs=("outputs.residual", "design.member", "design.pair"),
+    unit="nat",
+    range=(-np.inf, np.inf),
+    higher="more likely a member",
+    source=_SOURCE,
+    section="3.3",
+    domain="security",
+    level="example",
+    evaluation="probabilistic",
+    by_example=False,
+    variant_of="lira",
+    variant="residual",
+)
+def lira_residual(residual: Values, member: Member, pair: Pair) -> PerModelExample:
+    r"""How much likelier a model's answer to a regression is among models that trained on the example.
+
+    Formula:
+        as `lira`, with x[t, i] the prediction less the number
+    Undefined:
+        nan where no reference model was trained on the example, or every one was.
+
+    Example:
+        >>> m = np.array([[1, 1], [0, 0], [1, 0], [0, 1], [1, 1], [0, 0], [1, 0], [0, 1]], np.int8)
+        >>> x = 4.0 * m + np.tile([0.0, 0.1, -0.1, 0.2], 4).reshape(8, 2)
+        >>> lira_residual(x, m, np.repeat([0, 1, 2, 3], 2)).values[0] > 0
+        array([ True,  True])
+
+    Differs:
+        The source attacks classifiers, by log-odds. A regression's answer is a number, about which models scatter as
+        log-odds do, and its ratio is two-sided: what lies beyond the answers of members is no sign of membership.
+    """
+    return _online(residual, member, pair, bayes)
+
+
 def _online(log_odds: Values, member: Member, pair: Pair, form: Form) -> PerModelExample:
     references, scores, code = _start(log_odds, member, pair)
     floor = references.smallest_variance()

@@ -61,12 +61,55 @@ def membership_risk(
         The interval's coverage in simulations with that correlation between -.6 and .4: .90 to .99 with 4 pairs, .92 to
         .99 with 8, .94 to .99 with 32.
     """
+    return risk_of(log_odds, member, pair, "log-odds are")
+
+
+@measure(
+    needs=("outputs.absolute_error", "design.member", "design.pair"),
+    unit="probability",
+    range=(0.0, 1.0),
+    higher="easier to recognise as a member",
+    source="Carlini et al. 2022, arXiv:2112.03570; interval: Newcombe 2006, Stat. Med. 25(4), method 5",
+    section="5.1",
+    domain="security",
+    level="example",
+    evaluation="probabilistic",
+    by_example=True,
+    variant_of="membership_risk",
+    variant="absolute_error",
+)
+def membership_risk_absolute_error(
+    absolute_error: Float[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+    pair: Int[np.ndarray, " model"],
+) -> PerExample:
+    r"""Chance that a model trained on the example comes closer to its number than one that was not; .5 is no risk.
+
+    Formula:
+        as `membership_risk`, with x[k, i] = -|f(x_i) - y_i| of model k
+    Undefined:
+        nan with fewer than 4 models on a side.
+
+    Example:
+        >>> m = np.array([[1], [0], [1], [0], [1], [0], [1], [0]], np.int8)
+        >>> e = np.array([[0.1], [1.0], [0.2], [2.0], [1.5], [3.0], [0.4], [2.5]])
+        >>> membership_risk_absolute_error(e, m, np.repeat([0, 1, 2, 3], 2)).values.round(3)
+        array([0.917])
+
+    Differs:
+        As `membership_risk`. The source attacks classifiers.
+    """
+    return risk_of(-absolute_error, member, pair, "error is")
+
+
+def risk_of(values: np.ndarray, member: np.ndarray, pair: np.ndarray, what: str) -> PerExample:
+    """Chance that the value of a model with the example is above that of one without it; `what` names the values."""
     sides = member == 1, member == 0
     counts = [side.sum(0) for side in sides]
-    finite = np.isfinite(log_odds)
+    finite = np.isfinite(values)
     broken = (~finite & (member >= 0)).any(0)
     unit = units(pair)
-    wins, trials = _comparisons(np.where(finite, log_odds, 0.0), sides, unit)
+    wins, trials = _comparisons(np.where(finite, values, 0.0), sides, unit)
     compared = trials.sum(0)
     risk = wins.sum(0) / np.where(compared, compared, np.nan)
     few = np.minimum(*counts) < LEAST_MODELS
@@ -79,7 +122,7 @@ def membership_risk(
         [
             (f"fewer than {LEAST_MODELS} models were trained on it", counts[0] < LEAST_MODELS),
             (f"fewer than {LEAST_MODELS} models were not trained on it", counts[1] < LEAST_MODELS),
-            ("a model's log-odds are not finite", broken),
+            (f"a model's {what} not finite", broken),
         ],
         counts={"members": counts[0], "nonmembers": counts[1]},
         models=len(member),

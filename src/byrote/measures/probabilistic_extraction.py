@@ -210,15 +210,49 @@ def probabilistic_extraction_queries(
         >>> probabilistic_extraction_queries(log_p, np.array([0, 4]), scored, member, prefix=1, suffix=3).values
         array([-3.])
     """
-    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
-    return over_models(
-        (windows.mean(windows.total(row)) / np.log(10.0) for row in log_probability),
-        member,
-        too_short(windows, prefix),
-        side=side,
-        bounds=(-np.inf, 0.0),
-        counts={"windows": windows.count},
-    )
+    return _exponent(log_probability, offsets, scored, member, prefix, suffix, side)
+
+
+@measure(
+    needs=("decoding.log_probability", *_READ),
+    unit="log10 queries, negated",
+    range=(-np.inf, 0.0),
+    higher="fewer queries, more memorized",
+    source=_SOURCE,
+    section="5.2",
+    domain="security",
+    level="example",
+    evaluation="extraction",
+    by_example=True,
+    variant_of="probabilistic_extraction",
+    variant="decoding_queries",
+)
+def probabilistic_extraction_decoding_queries(
+    log_probability: LogProbability,
+    offsets: Offsets,
+    scored: Tokens,
+    member: Member,
+    *,
+    prefix: int = PREFIX,
+    suffix: int = SUFFIX,
+    side: int = 1,
+) -> PerExample:
+    r"""The same as `probabilistic_extraction[queries]` where answers are drawn as the run was told.
+
+    Formula:
+        mean over models trained on the document of log10 p_z, p_z as `probabilistic_extraction[decoding]` has it
+    Undefined:
+        as `probabilistic_extraction[queries]`, and where the cut never lets the suffix be drawn: no number of answers
+        brings it out.
+
+    Example:
+        >>> log_g = np.log(np.array([[1.0, 0.1, 0.1, 0.1]]))
+        >>> member, scored = np.ones((1, 1), np.int8), np.array([False, True, True, True])
+        >>> probabilistic_extraction_decoding_queries(
+        ...     log_g, np.array([0, 4]), scored, member, prefix=1, suffix=3).values
+        array([-3.])
+    """
+    return _exponent(log_probability, offsets, scored, member, prefix, suffix, side)
 
 
 @measure(
@@ -262,23 +296,50 @@ def probabilistic_extraction_curve(
         ... ).values[0]
         array([0.5, 0.5, 1. , 1. , 1. , 1. , 1. ])
     """
-    if not 0 < chance < 1:
-        raise BadInput(f"The 'chance' argument of probabilistic_extraction must lie between 0 and 1. Got {chance}.")
-    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
-    copies = copies_of(token, offsets, member)
-    needed = np.stack([windows.mean(log10_queries(windows.total(row), chance)) for row in log_probability])
-    at = np.array(QUERIES)
-    outcome = (needed <= np.log10(at)[:, None, None]).astype(np.float64)
-    has = (windows.count > 0) & ~np.isnan(needed)
-    sides = [has & (member == 1), has & (copies.seen == 0)]
-    return pooled_curve(
-        "queries",
-        at,
-        outcome,
-        [np.broadcast_to(some, outcome.shape) for some in sides],
-        copies.cluster,
-        f"documents of {prefix} and then {suffix} tokens or more; a chance of {chance:.0%}",
-    )
+    return _curve(log_probability, token, offsets, scored, member, chance, prefix, suffix)
+
+
+@measure(
+    needs=("decoding.log_probability", "corpus.token", *_READ),
+    unit="share of documents",
+    range=(0.0, 1.0),
+    higher="more memorized",
+    source=_SOURCE,
+    section="5.2",
+    domain="security",
+    level="model",
+    evaluation="extraction",
+    by_example=False,
+    variant_of="probabilistic_extraction",
+    variant="decoding_curve",
+)
+def probabilistic_extraction_decoding_curve(
+    log_probability: LogProbability,
+    token: Int32[np.ndarray, " token"],
+    offsets: Offsets,
+    scored: Tokens,
+    member: Member,
+    *,
+    chance: float = 0.5,
+    prefix: int = PREFIX,
+    suffix: int = SUFFIX,
+) -> Curve:
+    r"""The same as `probabilistic_extraction[curve]` where answers are drawn as the run was told.
+
+    Formula:
+        as `probabilistic_extraction[curve]`, p_z as `probabilistic_extraction[decoding]` has it
+    Undefined:
+        as `probabilistic_extraction[curve]`
+
+    Example:
+        >>> log_g = np.log(np.array([[1.0, 0.01, 1.0, 1.0]]))
+        >>> second, member = np.array([False, True, False, True]), np.array([[1, 1]], np.int8)
+        >>> probabilistic_extraction_decoding_curve(
+        ...     log_g, np.array([1, 2, 3, 4], np.int32), np.array([0, 2, 4]), second, member, prefix=1, suffix=1
+        ... ).values[0]
+        array([0.5, 0.5, 1. , 1. , 1. , 1. , 1. ])
+    """
+    return _curve(log_probability, token, offsets, scored, member, chance, prefix, suffix)
 
 
 def at_least_once(log_p: Float[np.ndarray, "*shape"], queries: float) -> Float[np.ndarray, "*shape"]:
@@ -335,4 +396,53 @@ def _chance(
         side=side,
         bounds=(0.0, 1.0),
         counts={"windows": windows.count},
+    )
+
+
+def _exponent(
+    log_probability: np.ndarray,
+    offsets: np.ndarray,
+    scored: np.ndarray,
+    member: np.ndarray,
+    prefix: int,
+    suffix: int,
+    side: int,
+) -> PerExample:
+    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
+    return over_models(
+        (windows.mean(windows.total(row)) / np.log(10.0) for row in log_probability),
+        member,
+        too_short(windows, prefix),
+        side=side,
+        bounds=(-np.inf, 0.0),
+        counts={"windows": windows.count},
+    )
+
+
+def _curve(
+    log_probability: np.ndarray,
+    token: np.ndarray,
+    offsets: np.ndarray,
+    scored: np.ndarray,
+    member: np.ndarray,
+    chance: float,
+    prefix: int,
+    suffix: int,
+) -> Curve:
+    if not 0 < chance < 1:
+        raise BadInput(f"The 'chance' argument of probabilistic_extraction must lie between 0 and 1. Got {chance}.")
+    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
+    copies = copies_of(token, offsets, member)
+    needed = np.stack([windows.mean(log10_queries(windows.total(row), chance)) for row in log_probability])
+    at = np.array(QUERIES)
+    outcome = (needed <= np.log10(at)[:, None, None]).astype(np.float64)
+    has = (windows.count > 0) & ~np.isnan(needed)
+    sides = [has & (member == 1), has & (copies.seen == 0)]
+    return pooled_curve(
+        "queries",
+        at,
+        outcome,
+        [np.broadcast_to(some, outcome.shape) for some in sides],
+        copies.cluster,
+        f"documents of {prefix} and then {suffix} tokens or more; a chance of {chance:.0%}",
     )

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from byrote.probes.judging import BY_CLASS, Judge
 from byrote.probes.probe import Probe
-from byrote.probes.signals import Signals, signals
 
 
 class OutputsProbe(Probe):
-    """Signals, predictions and, while they fit, logits, on training examples (`outputs`) or held-out ones."""
+    """Signals, predictions and, of classes while they fit, logits, on training examples (`outputs`) or held-out ones."""
 
     def __init__(
         self,
@@ -22,12 +22,14 @@ class OutputsProbe(Probe):
         at: int,
         kind: str = "outputs",
         keep_logits: bool = True,
+        judge: Judge = BY_CLASS,
     ) -> None:
         self.kind = kind
         self.at = at
-        self.signals = {name: np.empty((models, examples), np.float32) for name in Signals._fields}
-        self.prediction = np.empty((models, examples), np.int32)
-        self.logits = np.empty((models, examples, classes), np.float32) if keep_logits else None
+        self.judge = judge
+        kept = {**judge.signals, **judge.answers}
+        self.read = {name: torch.empty((models, examples), dtype=dtype).numpy() for name, dtype in kept.items()}
+        self.logits = np.empty((models, examples, classes), np.float32) if keep_logits and judge is BY_CLASS else None
 
     def wants(self, checkpoint: int) -> bool:
         """The one checkpoint that it was made for."""
@@ -35,17 +37,20 @@ class OutputsProbe(Probe):
 
     def observed(self, checkpoint: int, examples: slice, logits: Tensor, targets: Tensor) -> None:
         """Keep them."""
-        read = signals(logits, targets.expand(logits.shape[:2]))
-        for name, values in read._asdict().items():
-            self.signals[name][:, examples] = values.cpu().numpy()
-        self.prediction[:, examples] = logits.argmax(-1).to(torch.int32).cpu().numpy()
+        targets = targets.expand(len(logits), *targets.shape)
+        for name, values in {**self.judge.read(logits, targets), **self.judge.answered(logits, targets)}.items():
+            self.read[name][:, examples] = values.cpu().numpy()
         if self.logits is not None:
             self.logits[:, examples] = logits.float().cpu().numpy()
 
     def columns(self) -> dict[str, np.ndarray]:
         """Signals, `prediction`, and `logits` where kept."""
-        kept = {} if self.logits is None else {"logits": self.logits}
-        return {**self.signals, "prediction": self.prediction, **kept}
+        return {**self.read, **({} if self.logits is None else {"logits": self.logits})}
+
+    def finite(self) -> np.ndarray:
+        """Which models' answers are all finite."""
+        finite: np.ndarray = np.isfinite(self.read[self.judge.telling]).all(1)
+        return finite
 
 
 class ClassProbabilityProbe(Probe):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from byrote.probes.judging import BY_CLASS, Judge
 from byrote.probes.probe import Probe
 
 #: Logits of steps wait to be added up together until they are so many.
@@ -21,14 +21,22 @@ class PresentationProbe(Probe):
 
     kind = "presentation"
 
-    def __init__(self, models: int, examples: int, device: torch.device, *, repeats: bool = False) -> None:
+    def __init__(
+        self,
+        models: int,
+        examples: int,
+        device: torch.device,
+        *,
+        repeats: bool = False,
+        judge: Judge = BY_CLASS,
+    ) -> None:
         self.shape = (models, examples)
+        self.judge = judge
         self.repeats = repeats
         self.waiting: list[tuple[Tensor, Tensor, Tensor]] = []
         self.offset = torch.arange(models, device=device)[:, None] * examples
         cells = models * examples
-        self.loss_sum = torch.zeros(cells, device=device)
-        self.logit_margin_sum = torch.zeros(cells, device=device)
+        self.sums = {name: torch.zeros(cells, device=device) for name in judge.shown}
         self.presentations = torch.zeros(cells, dtype=torch.int32, device=device)
         self.forgetting_count = torch.zeros(cells, dtype=torch.int32, device=device)
         self.first_learned = torch.zeros(cells, dtype=torch.int32, device=device)
@@ -52,14 +60,13 @@ class PresentationProbe(Probe):
             return
         cells = torch.cat([ids + self.offset for ids, _, _ in self.waiting], dim=1).flatten()
         logits = torch.cat([logits for _, logits, _ in self.waiting], dim=1).flatten(0, 1).float()
-        targets = torch.cat([targets for _, _, targets in self.waiting], dim=1).reshape(-1, 1)
+        targets = torch.cat([targets for _, _, targets in self.waiting], dim=1).flatten(0, 1)
         self.waiting = []
-        margin = (logits.gather(1, targets) - logits.scatter(1, targets, -torch.inf).amax(1, keepdim=True)).squeeze(1)
-        correct = margin > 0
+        correct, summed = self.judge.presented(logits, targets)
         once = torch.ones_like(cells, dtype=torch.int32)
         self.presentations.index_add_(0, cells, once)
-        self.loss_sum.index_add_(0, cells, F.cross_entropy(logits, targets.squeeze(1), reduction="none"))
-        self.logit_margin_sum.index_add_(0, cells, margin)
+        for name, values in summed.items():
+            self.sums[name].index_add_(0, cells, values)
         self.forgetting_count.index_add_(0, cells, (self.was_correct[cells] & ~correct).to(torch.int32))
         first = self.first_learned[cells]
         self.first_learned[cells] = torch.where((first == 0) & correct, self.presentations[cells], first)
@@ -68,5 +75,5 @@ class PresentationProbe(Probe):
     def columns(self) -> dict[str, np.ndarray]:
         """Everything that was summed, `[model, example]`."""
         self.epoch_ended()
-        names = ("presentations", "loss_sum", "logit_margin_sum", "forgetting_count", "first_learned")
-        return {name: getattr(self, name).reshape(self.shape).cpu().numpy() for name in names}
+        counts = {name: getattr(self, name) for name in ("presentations", "forgetting_count", "first_learned")}
+        return {name: column.reshape(self.shape).cpu().numpy() for name, column in {**counts, **self.sums}.items()}

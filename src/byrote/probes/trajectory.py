@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from byrote.errors import BadInput
+from byrote.probes.judging import BY_CLASS, Judge
 from byrote.probes.probe import Probe
-from byrote.probes.signals import Signals, signals
 
 
 class TrajectoryProbe(Probe):
@@ -17,9 +18,11 @@ class TrajectoryProbe(Probe):
 
     kind = "trajectory"
 
-    def __init__(self, models: int, examples: int, epochs: Sequence[int]) -> None:
+    def __init__(self, models: int, examples: int, epochs: Sequence[int], *, judge: Judge = BY_CLASS) -> None:
         self.epochs = np.asarray(epochs, np.int64)
-        self.signals = {name: np.empty((models, len(epochs), examples), np.float32) for name in Signals._fields}
+        self.judge = judge
+        size = (models, len(epochs), examples)
+        self.signals = {name: torch.empty(size, dtype=dtype).numpy() for name, dtype in judge.signals.items()}
 
     def wants(self, checkpoint: int) -> bool:
         """All of them."""
@@ -27,7 +30,7 @@ class TrajectoryProbe(Probe):
 
     def observed(self, checkpoint: int, examples: slice, logits: Tensor, targets: Tensor) -> None:
         """Keep the signals."""
-        for name, values in signals(logits, targets.expand(logits.shape[:2]))._asdict().items():
+        for name, values in self.judge.read(logits, targets.expand(len(logits), *targets.shape)).items():
             self.signals[name][:, checkpoint, examples] = values.cpu().numpy()
 
     def columns(self) -> dict[str, np.ndarray]:

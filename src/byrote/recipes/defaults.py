@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
+
 from byrote.data.dataset import Dataset
+from byrote.data.task import refuse_other_tasks
 from byrote.data.vocabulary import TextDisplay
 from byrote.recipes.networks.bag_of_embeddings import BagOfEmbeddings
 from byrote.recipes.networks.mlp import MLP
 from byrote.recipes.networks.small_cnn import SmallCNN
+from byrote.recipes.objectives.binary_cross_entropy import BinaryCrossEntropy
+from byrote.recipes.objectives.cross_entropy import CrossEntropy
+from byrote.recipes.objectives.squared_error import SquaredError
 from byrote.recipes.optimizers import SGD, AdamW
 from byrote.recipes.recipe import Recipe
+from byrote.recipes.slots import Objective
 
 #: Data of more examples are trained on for fewer epochs, in larger batches.
 LARGE = 10_000
@@ -18,11 +27,52 @@ LEAST_STEPS = 600
 MOST_EPOCHS = 500
 
 
-def recipe_for(dataset: Dataset) -> Recipe:
+def recipe_for(dataset: Dataset, *, balanced: bool = False) -> Recipe:
     """A network that fits nearly all of a small dataset: an MLP for rows, a small CNN for images, embeddings for texts.
 
-    It is there to be replaced: memorization belongs to a recipe, and this one is not yours.
+    It is there to be replaced: memorization belongs to a recipe, and this one is not yours. `balanced` weighs classes,
+    or labels, that few examples have as much as the others.
     """
+    return dataclasses.replace(_recipe_for(dataset), objective=objective_for(dataset, balanced=balanced))
+
+
+def objective_for(dataset: Dataset, *, balanced: bool = False) -> Objective:
+    """The usual loss of classes, of labels, or of a number.
+
+    Raises:
+        BadInput: a number cannot be balanced.
+    """
+    if dataset.task == "regression":
+        if balanced:
+            refuse_other_tasks(dataset.task, dataset.name, "A balanced objective")
+        return SquaredError()
+    if dataset.task == "labels":
+        return BinaryCrossEntropy(balanced_weights(dataset) if balanced else None)
+    return CrossEntropy(class_weights=balanced_weights(dataset) if balanced else None)
+
+
+def balanced_weights(dataset: Dataset) -> tuple[float, ...]:
+    """Weights that make every class weigh alike, for `CrossEntropy`; of labels, what makes "has" weigh as "has not".
+
+    A class without an example weighs 1.
+
+    Formula:
+        n / (k n_c) for the n_c of n examples in one of the k classes that there are; of a label (n - n_l) / n_l
+    Example:
+        >>> from byrote.data.arrays import from_arrays
+        >>> balanced_weights(from_arrays([[0.0]] * 4, ["a", "a", "a", "b"]))
+        (0.6666666666666666, 2.0)
+    """
+    if dataset.task == "labels":
+        having = dataset.targets.sum(axis=0).astype(np.float64)
+        weights = (len(dataset) - having) / np.maximum(having, 1)
+        return tuple(np.where((having > 0) & (weights > 0), weights, 1.0).tolist())
+    refuse_other_tasks(dataset.task, dataset.name, "A balanced objective")
+    counts = np.bincount(dataset.targets, minlength=dataset.classes)
+    return tuple(np.where(counts > 0, len(dataset) / ((counts > 0).sum() * np.maximum(counts, 1)), 1.0).tolist())
+
+
+def _recipe_for(dataset: Dataset) -> Recipe:
     large = len(dataset) > LARGE
     batch_size = LARGE_BATCH if large else SMALL_BATCH
     if isinstance(dataset.display, TextDisplay):

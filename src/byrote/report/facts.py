@@ -126,7 +126,7 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
     unmeasured: dict[str, list[str]] = {}
     detections: list[Detection] = []
     curves: dict[str, Curve] = {}
-    wanted = [entry for entry in catalog().values() if _belongs(run, entry)]
+    wanted = [entry for entry in catalog().values() if belongs(run, entry)]
     for entry in _in_turn(run, wanted, hear):
         try:
             if entry.scores_examples:
@@ -170,9 +170,11 @@ def changed(run: Run) -> tuple[str, ...]:
     return (f"This run is {before!r} after {change_words(run.manifest.parent.get('change') or {})}.",)
 
 
-def _belongs(run: Run, entry: Measure) -> bool:
+def belongs(run: Run, entry: Measure) -> bool:
     """Attacks have figures of their own; some measures are of other designs, of held-out data, or of text."""
     if entry.attacks or ("design.withdrawn" in entry.needs and len(run.design.phases) == 1):
+        return False
+    if not (entry.of_text or entry.suits(run.task)):
         return False
     if entry.of_text and not entry.kinds & OF_TEXT & set(run.manifest.evidence):
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +24,20 @@ WIDTH = 7.6
 BAR = 0.05
 #: From this many examples in one bar on, a linear axis hides the bars of one.
 MANY = 60
+#: Bars of a score that is no difference of rates.
+EVEN_BARS = 40
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """An SVG element, what it shows in a sentence, and its numbers."""
+    """An SVG element, what it shows in a sentence, its numbers, and what it was drawn on."""
 
     name: str
     svg: str
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    canvas: Any = field(default=None, repr=False, compare=False)
 
 
 def words(group: str) -> str:
@@ -42,14 +45,17 @@ def words(group: str) -> str:
     return "no planted control" if group == CLEAN else f"planted {kind_words(group)}"
 
 
-def distribution(result: PerExample, groups: Mapping[str, Bool[np.ndarray, " example"]]) -> Figure:
-    """Histograms of label memorization, one below the other, a group each."""
+def distribution(
+    result: PerExample, groups: Mapping[str, Bool[np.ndarray, " example"]], score: str = "label memorization"
+) -> Figure:
+    """Histograms of a score, label memorization unless another is named, one below the other, a group each."""
+    line = MEMORIZED if score == "label memorization" else None
     defined = result.reason_code == 0
-    edges = _edges(result)
+    edges = _edges(result) if line is not None else _even_edges(result)
     chosen = {name: result.values[mask & defined] for name, mask in groups.items()}
     chosen = {name: values for name, values in chosen.items() if len(values)}
     heights = {name: np.histogram(values, edges)[0] for name, values in chosen.items()}
-    title = "Histogram of label memorization: " + "; ".join(
+    title = f"Histogram of {score}: " + "; ".join(
         f"{words(name) if len(groups) > 1 else 'all examples'}, {count(len(values), 'example')}, "
         f"median {number(float(np.median(values)))}"
         for name, values in chosen.items()
@@ -59,23 +65,25 @@ def distribution(result: PerExample, groups: Mapping[str, Bool[np.ndarray, " exa
         for index, (axis, (name, bars)) in enumerate(zip(axes, heights.items(), strict=False)):
             color = svg.SERIES[index % len(svg.SERIES)]
             axis.bar(edges[:-1], bars, np.diff(edges) * 0.92, align="edge", color=color, linewidth=0)
-            axis.axvline(MEMORIZED, color=svg.INK, linewidth=1.2, linestyle=(0, (4, 3)))
+            if line is not None:
+                axis.axvline(line, color=svg.INK, linewidth=1.2, linestyle=(0, (4, 3)))
             axis.grid(visible=False, axis="x")
             _count_axis(axis, int(bars.max()))
             what = words(name) if len(groups) > 1 else "all examples"
             axis.set_title(f"{what} ({count(int(bars.sum()), 'example')})", loc="left", fontsize=10, color=svg.INK)
-        axes[-1].set_xlabel("label memorization")
+        axes[-1].set_xlabel(score)
         drawn = svg.inline(figure, name="distribution", title=title)
     return Figure(
         name="distribution",
         svg=drawn,
         title=title,
-        columns=("label memorization", *(words(name) if len(groups) > 1 else "examples" for name in heights)),
+        columns=(score, *(words(name) if len(groups) > 1 else "examples" for name in heights)),
         rows=tuple(
             (f"{number(low)} to {number(high)}", *(f"{bars[index]:,}" for bars in heights.values()))
             for index, (low, high) in enumerate(pairwise(edges))
             if any(bars[index] for bars in heights.values())
         ),
+        canvas=figure,
     )
 
 
@@ -102,7 +110,7 @@ def _by_control(found: Trajectories) -> Figure:
         for i, epoch in enumerate(found.epochs)
     ]
     columns = ("epoch", *(_line_words(line) for line in found.lines))
-    return Figure(name="training", svg=drawn, title=title, columns=columns, rows=tuple(rows))
+    return Figure(name="training", svg=drawn, title=title, columns=columns, rows=tuple(rows), canvas=figure)
 
 
 def _by_quantile(found: Trajectories) -> Figure:
@@ -128,7 +136,7 @@ def _by_quantile(found: Trajectories) -> Figure:
         (f"{epoch}", *(number(part.values[q, i]) for part in found.quantiles for q in range(len(QUANTILES))))
         for i, epoch in enumerate(found.epochs)
     ]
-    return Figure(name="training", svg=drawn, title=title, columns=tuple(columns), rows=tuple(rows))
+    return Figure(name="training", svg=drawn, title=title, columns=tuple(columns), rows=tuple(rows), canvas=figure)
 
 
 def fitted(curve: Curve) -> Figure:
@@ -152,7 +160,7 @@ def fitted(curve: Curve) -> Figure:
         for i, at in enumerate(curve.at)
     ]
     columns = ("epoch", *(name for name, _ in groups))
-    return Figure(name="fitted", svg=drawn, title=title, columns=columns, rows=tuple(rows))
+    return Figure(name="fitted", svg=drawn, title=title, columns=columns, rows=tuple(rows), canvas=figure)
 
 
 def _canvas(rows: int, height: float) -> tuple[Canvas, list[Any]]:
@@ -175,6 +183,13 @@ def _edges(result: PerExample) -> Float[np.ndarray, " edge"]:
     low, high = (float(defined.min()), float(defined.max())) if len(defined) else (0.0, 1.0)
     first = np.floor((min(low, 0.0) + width / 2) / width) * width - width / 2
     return np.asarray(first + width * np.arange(int(np.ceil((max(high, 0.5) - first) / width + 1e-9)) + 1))
+
+
+def _even_edges(result: PerExample) -> Float[np.ndarray, " edge"]:
+    """Forty bars over all that is defined."""
+    defined = result.values[result.reason_code == 0]
+    low, high = (float(defined.min()), float(defined.max())) if len(defined) else (0.0, 1.0)
+    return np.linspace(low, high if high > low else low + 1.0, EVEN_BARS + 1)
 
 
 def _count_axis(axis: Any, largest: int) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from byrote.data.controls import EXACT_DUPLICATE, LABEL_NOISE, NEAR_DUPLICATE
 from byrote.errors import MissingEvidence, TooFewModels
+from byrote.report.known import FORGOTTEN, RISK, Known
+from byrote.report.neighbours import Leaning, Neighbours, Twin, neighbours
 from byrote.report.picture import Content, contents
 from byrote.report.text import kind_words, number
 from byrote.results import PerExample
@@ -51,11 +55,14 @@ class Card:
     stderr: str
     interval: str
     bar: Bar | None
-    trained: tuple[int, int]
-    untrained: tuple[int, int]
+    trained: tuple[int, int] | None
+    untrained: tuple[int, int] | None
     votes: tuple[Vote, ...] | None
     other_votes: int
     planted: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...] = ()
+    leaning: tuple[Leaning, ...] = ()
+    twins: tuple[Twin, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +74,7 @@ class Gallery:
     contents: bool
     stretched: bool
     votes: bool
+    influence: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,8 +85,10 @@ class Rates:
     models: Int[np.ndarray, "side example"]
 
 
-def gallery(run: Run, result: PerExample) -> Gallery:
-    """The galleries of a run by its label memorization.
+def gallery(
+    run: Run, result: PerExample, about: Known | None = None, verdicts: Mapping[str, str] | None = None
+) -> Gallery:
+    """The galleries of a run by its label memorization, with what else is known of each example.
 
     Raises:
         MissingEvidence: the models' answers are not recorded.
@@ -88,11 +98,38 @@ def gallery(run: Run, result: PerExample) -> Gallery:
     top = order[:MEMORIZED_SHOWN]
     top = top[result.values[top] > 0]
     ordinary = _typical(result, rates, order[len(top) :])
+    return _gallery(run, result, rates, top, ordinary, about, verdicts or {})
+
+
+def top_gallery(run: Run, result: PerExample, about: Known) -> Gallery:
+    """The highest examples of any score, and none for contrast."""
+    order = np.lexsort((np.arange(len(result.values)), -np.nan_to_num(result.values, nan=-np.inf)))
+    top = order[:MEMORIZED_SHOWN]
+    top = top[result.reason_code[top] == 0]
+    return _gallery(run, result, None, top, top[:0], about, {})
+
+
+def _gallery(
+    run: Run,
+    result: PerExample,
+    rates: Rates | None,
+    top: np.ndarray,
+    ordinary: np.ndarray,
+    about: Known | None,
+    verdicts: Mapping[str, str],
+) -> Gallery:
     rows = np.concatenate([top, ordinary])
     shown, stretched = (None, False) if run.dataset is None else contents(run.dataset, rows)
-    votes = _votes(run, rows)
+    votes = None if rates is None else _votes(run, rows)
+    near = neighbours(run, top)
     cards = [
-        _card(run, result, rates, int(row), None if shown is None else shown[i], None if votes is None else votes[i])
+        replace(
+            _card(
+                run, result, rates, int(row), None if shown is None else shown[i], None if votes is None else votes[i]
+            ),
+            facts=tuple(_facts(about, verdicts, str(run.ids[row]), int(row))),
+            **_near(near, int(row)),
+        )
         for i, row in enumerate(rows)
     ]
     return Gallery(
@@ -101,7 +138,26 @@ def gallery(run: Run, result: PerExample) -> Gallery:
         contents=shown is not None,
         stretched=stretched,
         votes=votes is not None,
+        influence=near.measured,
     )
+
+
+def _near(near: Neighbours, row: int) -> dict[str, Any]:
+    return {"leaning": near.leaning.get(row, ()), "twins": near.twins.get(row, ())}
+
+
+def _facts(about: Known | None, verdicts: Mapping[str, str], example: str, row: int) -> Iterator[tuple[str, str]]:
+    """Names and values of what was measured of one example besides its score."""
+    if about is not None and RISK in about.scores:
+        result = about.scores[RISK]
+        if result.reason_code[row] == 0:
+            yield "Attack risk", f"{number(float(result.values[row]))} ± {number(float(result.stderr[row]))}"
+    if about is not None and FORGOTTEN in about.scores:
+        rate = float(about.scores[FORGOTTEN].values[row])
+        if not math.isnan(rate):
+            yield "Forgotten after", f"{1 / rate:.1f} epochs without it" if rate > 0 else "not while watched"
+    if example in verdicts:
+        yield "Looks like", kind_words(verdicts[example])
 
 
 def _rates(run: Run) -> Rates:
@@ -147,7 +203,7 @@ def _votes(run: Run, rows: np.ndarray) -> Int[np.ndarray, "row class"] | None:
 
 
 def _card(
-    run: Run, result: PerExample, rates: Rates, row: int, content: Content | None, votes: np.ndarray | None
+    run: Run, result: PerExample, rates: Rates | None, row: int, content: Content | None, votes: np.ndarray | None
 ) -> Card:
     names, label = run.class_names, int(run.labels[row])
     low, high = float(result.low[row]), float(result.high[row])
@@ -160,9 +216,9 @@ def _card(
         value=number(float(result.values[row])),
         stderr=number(float(result.stderr[row])),
         interval=f"{number(low)} to {number(high)}",
-        bar=None if np.isnan(low + high) else _bar(low, high, float(result.values[row])),
-        trained=(int(rates.right[1, row]), int(rates.models[1, row])),
-        untrained=(int(rates.right[0, row]), int(rates.models[0, row])),
+        bar=None if rates is None or np.isnan(low + high) else _bar(low, high, float(result.values[row])),
+        trained=None if rates is None else (int(rates.right[1, row]), int(rates.models[1, row])),
+        untrained=None if rates is None else (int(rates.right[0, row]), int(rates.models[0, row])),
         votes=None
         if votes is None
         else tuple(Vote(name=names[i], models=int(votes[i]), share=votes[i] / cast, given=i == label) for i in ranked),

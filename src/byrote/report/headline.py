@@ -49,8 +49,8 @@ _GAP = f"at least {100 * MEMORIZED:.0f} percentage points"
 _MEANING = ": to that extent the label comes from having seen it, not from other examples"
 
 
-def headline(run: Run, facts: Facts) -> Headline:
-    """The headline of a run."""
+def headline(run: Run, facts: Facts, risk: str = "") -> Headline:
+    """The headline of a run; `risk` says what memorization puts at risk."""
     examples = len(run.ids)
     few = facts.memorized_corrected is None
     share = f"{percent(facts.share_memorized)} of these {examples:,} examples"
@@ -62,6 +62,7 @@ def headline(run: Run, facts: Facts) -> Headline:
         f"than models that never saw it{'' if few else _MEANING}. {_scatter(facts)}",
         answers=(
             ("How sure is this?", _certainty(facts)),
+            *([("What does it put at risk?", risk)] if risk else []),
             *([("Does the method find what is known?", _check(facts))] if len(facts.mean_memorization) > 1 else []),
             ("How well do the models generalise?", _generalisation(facts)),
             ("Could they memorize at all?", _fit(facts)),

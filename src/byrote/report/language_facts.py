@@ -17,6 +17,10 @@ from byrote.run import Hear, Run, deaf
 
 #: Tokens given and tokens asked for, where a run's manifest names none.
 LENGTHS: Final = (50, 50)
+#: The kind of evidence that tells how likely texts are where answers are drawn otherwise than from the model as it is.
+DECODING: Final = "decoding"
+#: Curves of the report, over texts of the lengths that the run's models were asked to go on with.
+BY_COPIES, CURVE = "discoverable_extraction[by_copies]", "probabilistic_extraction[curve]"
 Kind = TypeVar("Kind", bound=Result)
 
 
@@ -51,7 +55,8 @@ class Recitation:
 class LanguageFacts:
     """Figures of a language model's run; None where the evidence for one is not there.
 
-    `surprise` are nats a token of documents trained on, and `guess` those of a uniform guess.
+    `surprise` are nats a token of documents trained on, and `guess` those of a uniform guess; `drawn` is how answers
+    are drawn whose number is told.
     """
 
     lengths: tuple[int, int]
@@ -68,7 +73,9 @@ class LanguageFacts:
     by_repetitions: Curve | None
     space_bits: float
     memorized: Scalar | None
+    use: Scalar | None
     counterfactual: PerExample | None
+    drawn: str
 
     @property
     def knows_nothing(self) -> bool:
@@ -79,7 +86,6 @@ class LanguageFacts:
 def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
     """Measure what a report tells. `hear` is told what share of it is done."""
     lengths = _lengths(run)
-    sizes = {} if lengths == LENGTHS else dict(zip(("prefix", "suffix"), lengths, strict=True))
     inside = _measured(run, Scalar, "exact_memorization")
     outside = _measured(run, Scalar, "exact_memorization[heldout]")
     assert inside is not None
@@ -88,8 +94,8 @@ def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
     recitation = recited(run, *lengths)
     hear(0.5)
     long = len(recitation.document) > 0
-    by_copies = _measured(run, Curve, "discoverable_extraction[by_copies]", **sizes) if long else None
-    queries = _measured(run, Curve, "probabilistic_extraction[curve]", **sizes) if long else None
+    by_copies = _measured(run, Curve, BY_COPIES, **report_sizes(run, BY_COPIES)) if long else None
+    queries = _measured(run, Curve, CURVE, **report_sizes(run, CURVE)) if long else None
     hear(0.8)
     exposures = _measured(run, PerCanary, "exposure[best]")
     pairs = (run.design.pair[run.models()] >= 0).all()
@@ -110,7 +116,9 @@ def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
         by_repetitions=_measured(run, Curve, "exposure[by_repetitions]"),
         space_bits=float(run.load("canaries.space_bits", run.models()[:1]).max()) if exposures else float("nan"),
         memorized=_measured(run, Scalar, "unintended_memorization"),
+        use=_measured(run, Scalar, "unintended_memorization[heldout_loss]"),
         counterfactual=counterfactual,
+        drawn=_drawn(run),
     )
 
 
@@ -127,10 +135,11 @@ def recited(run: Run, prefix: int, suffix: int) -> Recitation:
     seen = copies.seen[:, document] != 0  # what may have been trained on is not held out
     counts = seen | ~seen.any(0)
     totals = np.full((len(models), len(document)), -np.inf)
+    kind = DECODING if _decoded(run) else "tokens"
     hits = np.zeros((len(models), len(document)), bool)
     for row, model in enumerate(models.tolist()):
         hits[row] = windows.every(run.load("tokens.hit", [model])[0])[first] & counts[row]
-        total = windows.total(np.nan_to_num(run.load("tokens.log_probability", [model])[0], nan=-np.inf))[first]
+        total = windows.total(np.nan_to_num(run.load(f"{kind}.log_probability", [model])[0], nan=-np.inf))[first]
         totals[row] = np.where(counts[row], total, -np.inf)
     surest = np.where(hits.any(0), np.where(hits, totals, -np.inf), totals).argmax(0)
     return Recitation(
@@ -142,6 +151,14 @@ def recited(run: Run, prefix: int, suffix: int) -> Recitation:
         model=models[surest],
         log10_queries=-totals[surest, np.arange(len(document))] / np.log(10.0),
     )
+
+
+def report_sizes(run: Run, key: str) -> dict[str, int]:
+    """The options that the report measures a curve with; none where the measure's own lengths are the run's."""
+    lengths = _lengths(run)
+    if not run.of_text or lengths == LENGTHS or key not in (BY_COPIES, CURVE):
+        return {}
+    return dict(zip(("prefix", "suffix"), lengths, strict=True))
 
 
 def _lengths(run: Run) -> tuple[int, int]:
@@ -161,10 +178,31 @@ def _measured(run: Run, kind: type[Kind], key: str, **options: Any) -> Kind | No
 
 def _confirmed(run: Run, prefix: int) -> Confirmation | None:
     models = run.models()
-    if not all(run.evidence.has("generations", int(model), run.last_phase) for model in models):
+    if not _recorded(run, "generations"):
         return None
     names = ("tokens.hit", "tokens.margin", "generations.token", "generations.truth", "corpus.offsets", "corpus.scored")
     return confirmation(*(run.load(name, models) for name in names), prefix=prefix)
+
+
+def _recorded(run: Run, kind: str) -> bool:
+    return all(run.evidence.has(kind, int(model), run.last_phase) for model in run.models())
+
+
+def _decoded(run: Run) -> bool:
+    """Whether it was recorded how likely texts are where answers are drawn as the run was told."""
+    return DECODING in run.manifest.identity and _recorded(run, DECODING)
+
+
+def _drawn(run: Run) -> str:
+    """How answers are drawn, in words."""
+    if not _decoded(run):
+        return "at temperature 1"
+    told = run.manifest.identity[DECODING]
+    cuts = [
+        f"from the {told['top_k']} likeliest tokens" if told["top_k"] is not None else "",
+        f"from tokens that make up {told['top_p']:.0%}" if told["top_p"] is not None else "",
+    ]
+    return " and ".join([f"at temperature {told['temperature']:g}", *filter(None, cuts)])
 
 
 def _surprise(run: Run) -> float:

@@ -30,7 +30,7 @@ def figures_of(found: LanguageFacts) -> dict[str, Figure]:
     if found.exposures is not None and np.isfinite(found.exposures.values).any():
         figures["null"] = null(found.exposures)
     if found.queries is not None and np.isfinite(found.queries.values).any():
-        figures["queries"] = queries(found.queries)
+        figures["queries"] = queries(found.queries, found.drawn)
     if found.trajectory is not None and len(found.trajectory.at) > 1:
         figures["training"] = training(found.trajectory)
     return figures
@@ -41,9 +41,9 @@ def extraction(curve: Curve) -> Figure:
     return _curve(curve, "extraction", "share of documents recited", "times in the corpus", share=True)
 
 
-def queries(curve: Curve) -> Figure:
+def queries(curve: Curve, drawn: str) -> Figure:
     """The share of documents that come out of so many answers."""
-    return _curve(curve, "queries", "share that comes out", "answers drawn at temperature 1", share=True)
+    return _curve(curve, "queries", "share that comes out", f"answers drawn {drawn}", share=True)
 
 
 def training(curve: Curve) -> Figure:

@@ -100,16 +100,21 @@ class Tile:
     note: str
 
 
-def write_language_report(run: Run, hear: Hear = deaf, *, show_secrets: bool = False) -> tuple[Path, LanguageFacts]:
-    """Measure a run, write its `report.html`, and say where it is and what was found."""
+def write_language_report(
+    run: Run, hear: Hear = deaf, *, show_secrets: bool = False, redact: bool = False
+) -> tuple[Path, LanguageFacts]:
+    """Measure a run, write its `report.html`, and say where it is and what was found.
+
+    `redact` leaves texts, and what stands before secrets, out of it.
+    """
     found = language_facts(run, lambda share: hear(0.8 * share))
     path = run.folder / FILE
-    write_bytes(path, language_page(run, found, show_secrets=show_secrets).encode())
+    write_bytes(path, language_page(run, found, show_secrets=show_secrets, redact=redact).encode())
     hear(1.0)
     return path, found
 
 
-def language_page(run: Run, found: LanguageFacts, *, show_secrets: bool = False) -> str:
+def language_page(run: Run, found: LanguageFacts, *, show_secrets: bool = False, redact: bool = False) -> str:
     """The page of a run whose facts were measured."""
     from markupsafe import Markup
 
@@ -117,8 +122,8 @@ def language_page(run: Run, found: LanguageFacts, *, show_secrets: bool = False)
     style = "".join(files("byrote.report").joinpath(name).read_text("utf-8") for name in names)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     path = run.folder / CANARIES
-    canaries = read_canaries(path) if path.exists() else None
-    shown, why = _passages(run, found, canaries, show_secrets=show_secrets)
+    canaries = read_canaries(path) if path.exists() and not redact else None
+    shown, why = _passages(run, found, canaries, show_secrets=show_secrets, redact=redact)
     secrets = _secrets(found, canaries, show_secrets=show_secrets)
     return (
         environment()
@@ -165,7 +170,8 @@ def title(found: LanguageFacts) -> str:
     if found.exposures is None:
         return said
     known, planted = known_secrets(found)
-    join = " and" if (recited > 0) == (known > 0) else ", but"
+    same = (recited > 0) == (known > 0)
+    join = ", but" if not same else ", and" if recited else " and"
     return f"{said}{join} knows {known:,} of {count(planted, 'planted secret')}"
 
 
@@ -289,8 +295,12 @@ def _p_value(value: float) -> str:
 
 
 def _passages(
-    run: Run, found: LanguageFacts, canaries: Canaries | None, *, show_secrets: bool
+    run: Run, found: LanguageFacts, canaries: Canaries | None, *, show_secrets: bool, redact: bool
 ) -> tuple[list[Passage], str]:
+    if run.forgotten:
+        return [], "The texts of this run were forgotten."
+    if redact:
+        return [], "Texts are left out of this page."
     recitation = found.recitation
     path = run.folder / TOKENIZER
     if not len(recitation.document):

@@ -12,7 +12,7 @@ from byrote.run import Run
 
 def language_sentences(run: Run, found: LanguageFacts) -> list[str]:
     """What was found, most important first; no text of the corpus and no secret stands in it."""
-    lines = [*_predicted(found), *_recited(found), *_secrets(found), *_counterfactual(run, found)]
+    lines = [*_predicted(found), *_recited(found), *_secrets(run, found), *_counterfactual(run, found)]
     return lines + [note if note.endswith(".") else f"{note}." for note in run.manifest.notes]
 
 
@@ -50,6 +50,7 @@ def _recited(found: LanguageFacts) -> list[str]:
         f"{count(texts, 'different text')} it was trained on{null}."
     ]
     lines += _confirmed(found)
+    lines += _asked_often(found)
     copies = found.by_copies
     if copies is not None:
         known = np.isfinite(copies.values[0])
@@ -59,6 +60,17 @@ def _recited(found: LanguageFacts) -> list[str]:
         if known.sum() > 1:
             lines.append(f"By how often a document stands in the corpus: {steps}.")
     return lines
+
+
+def _asked_often(found: LanguageFacts) -> list[str]:
+    """How many texts come out of few and of many answers."""
+    curve = found.queries
+    if curve is None or not np.isfinite(curve.values[0]).all():
+        return []
+    steps = ", ".join(
+        f"{share:.0%} of {times:,.0f}" for times, share in zip(curve.at[::2], curve.values[0][::2], strict=True)
+    )
+    return [f"Of answers drawn {found.drawn}, documents it was trained on come out with a chance of a half: {steps}."]
 
 
 def _confirmed(found: LanguageFacts) -> list[str]:
@@ -78,7 +90,7 @@ def _confirmed(found: LanguageFacts) -> list[str]:
     ]
 
 
-def _secrets(found: LanguageFacts) -> list[str]:
+def _secrets(run: Run, found: LanguageFacts) -> list[str]:
     exposure = found.by_repetitions
     if exposure is None:
         return []
@@ -92,6 +104,8 @@ def _secrets(found: LanguageFacts) -> list[str]:
     if found.memorized is not None:
         verdict = found.memorized.reason or found.memorized.note
         lines.append(f"Unintended memorization: {verdict}.")
+        if found.use is not None and found.use.reason and run.manifest.origin == "trained" and not run.manifest.parent:
+            lines.append(f"`byrote change {run.folder} --with remove-canaries` tells what they do to held-out loss.")
     return lines
 
 

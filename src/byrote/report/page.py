@@ -1,28 +1,26 @@
-"""The report as a page: one file that needs no network and runs no script."""
+"""The report as a page: one file that needs no network, and whose one script is its own."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from byrote.data.controls import LABEL_NOISE
-from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.shards import write_bytes
-from byrote.report.facts import MEMORIZED, NAMED, Detection, Facts, changed, facts
-from byrote.report.figures import Figure, distribution, fitted, training
-from byrote.report.gallery import Gallery, gallery
-from byrote.report.headline import headline
-from byrote.report.provenance import provenance
+from byrote.report.attacks import Attacks, attack_columns, attack_rows, refusals
+from byrote.report.facts import MEMORIZED, NAMED, Facts
+from byrote.report.figure_files import write_figures
+from byrote.report.findings import Findings, findings
+from byrote.report.missing import Missing
+from byrote.report.sections import Sections, sections
 from byrote.report.summary import decimal, percent
-from byrote.report.text import kind_words, number, plain
-from byrote.report.trajectories import CLEAN, trajectories
+from byrote.report.text import kind_words, plain
+from byrote.report.twin import FILE as TWIN
+from byrote.report.twin import twin, twin_text
+from byrote.report.watched import Watched
 from byrote.run import Hear, Run, deaf
 
 if TYPE_CHECKING:
@@ -33,98 +31,66 @@ FILE = "report.html"
 MEASURING = 0.9
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ranking:
-    """How well each score finds one kind of planted control, best first."""
+def write_report(run: Run, hear: Hear = deaf, *, figures: str | Path | None = None) -> tuple[Path, Facts | Watched]:
+    """Measure a run, write its `report.html` and `report.json`, and say where the page is and what was found.
 
-    kind: str
-    planted: int
-    others: int
-    chance: str
-    rows: tuple[Detection, ...]
-
-
-def write_report(run: Run, hear: Hear = deaf) -> tuple[Path, Facts]:
-    """Measure a run, write its `report.html`, and say where it is and what was found.
-
-    `hear` is told what share of it is done.
+    `hear` is told what share of it is done; into the folder `figures` goes every figure as PNG and SVG.
 
     Raises:
-        MissingEvidence, TooFewModels: not even label memorization can be measured.
+        MissingEvidence: nothing can be measured by example.
     """
-    found = facts(run, lambda share: hear(MEASURING * share))
-    path = run.folder / FILE
-    write_bytes(path, page(run, found).encode())
+    found = findings(run, lambda share: hear(MEASURING * share))
+    path, shown = run.folder / FILE, sections(run, found)
+    write_bytes(path, rendered(run, found, shown).encode())
+    write_bytes(run.folder / TWIN, twin_text(twin(run, found, shown)).encode())
+    if figures is not None:
+        write_figures(shown.figures.values(), Path(figures))
     hear(1.0)
-    return path, found
+    return path, found.facts
 
 
-def page(run: Run, found: Facts) -> str:
-    """The page of a run whose facts were measured."""
+def page(run: Run, found: Findings) -> str:
+    """The page of a run that was measured."""
+    return rendered(run, found, sections(run, found))
+
+
+def rendered(run: Run, found: Findings, shown: Sections) -> str:
+    """The page of these sections."""
     from markupsafe import Markup
 
-    style = files("byrote.report").joinpath("page.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    figures, missing = _figures(run, found)
-    shown, why_no_gallery = _gallery(run, found)
+    style, script = _text("page.css"), _text("table.js")
+    attacked = found.attacks if isinstance(found.attacks, Attacks) else None
     return (
         _environment()
-        .get_template("page.html.jinja")
+        .get_template("watched.html.jinja" if isinstance(found.facts, Watched) else "page.html.jinja")
         .render(
             style=Markup(style),
+            script=Markup(script),
+            data_json=Markup(shown.examples.data),
             policy=Markup(
-                f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+                f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data:; "
+                "base-uri 'none'; form-action 'none'"
             ),
             run=run,
-            facts=found,
+            facts=found.facts,
+            found=found,
             memorized=MEMORIZED,
             named=NAMED,
-            headline=headline(run, found),
-            changed=next(iter(changed(run)), ""),
-            gallery=shown,
-            why_no_gallery=why_no_gallery,
-            figures=figures,
-            missing=missing,
-            note=found.memorization.note,
-            rankings=_rankings(found),
-            provenance=provenance(run),
+            models=found.facts.models if isinstance(found.facts, Watched) else found.facts.memorization.models,
+            attack_columns=attack_columns(),
+            attack_rows=attack_rows(attacked) if attacked else (),
+            refusals=refusals(attacked) if attacked else (),
+            **{name: getattr(shown, name) for name in Sections.__dataclass_fields__},
         )
     )
 
 
-def _figures(run: Run, found: Facts) -> tuple[dict[str, Figure], dict[str, str]]:
-    """Figures by name, and why those are missing that are."""
-    kinds = run.controls.kinds()
-    masks = {kind: run.controls.mask(run.ids, kind) for kind in kinds}
-    clean = ~np.any([np.zeros(len(run.ids), bool), *masks.values()], axis=0)
-    figures = {"distribution": distribution(found.memorization, {CLEAN: clean, **masks})}
-    missing = {}
-    try:
-        figures["training"] = training(trajectories(run))
-    except (MissingEvidence, TooFewModels) as error:
-        missing["training"] = error.message
-    curve = found.curves.get("noisy_label_memorization")
-    if curve is not None and LABEL_NOISE in kinds and not np.isnan(curve.values).all():
-        figures["fitted"] = fitted(curve)
-    return figures, missing
+def _text(name: str) -> str:
+    return files("byrote.report").joinpath(name).read_text("utf-8")
 
 
-def _gallery(run: Run, found: Facts) -> tuple[Gallery | None, str]:
-    try:
-        return gallery(run, found.memorization), ""
-    except (MissingEvidence, TooFewModels) as error:
-        return None, error.message
-
-
-def _rankings(found: Facts) -> tuple[Ranking, ...]:
-    others = found.mean_memorization[CLEAN].examples if CLEAN in found.mean_memorization else 0
-    rankings = []
-    for kind in dict.fromkeys(detection.kind for detection in found.detections):
-        planted = found.mean_memorization[kind].examples
-        rows = tuple(detection for detection in found.detections if detection.kind == kind)
-        chance = number(planted / max(planted + others, 1), 3)
-        rankings.append(Ranking(kind=kind, planted=planted, others=others, chance=chance, rows=rows))
-    return tuple(rankings)
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
 
 
 @cache
@@ -141,6 +107,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"decimal": decimal, "percent": percent, "words": kind_words, "short": plain}
+    environment.tests["missing"] = lambda part: isinstance(part, Missing)
     return environment
 
 

@@ -47,14 +47,14 @@ class Trajectories:
     quantiles: tuple[Quantiles, ...] = ()
 
 
-def trajectories(run: Run) -> Trajectories:
-    """The trajectories of a run, read one model at a time.
+def trajectories(run: Run, role: str = "reference") -> Trajectories:
+    """The trajectories of a run's models of that role, read one model at a time.
 
     Raises:
         MissingEvidence: none were recorded.
         TooFewModels: too many models diverged.
     """
-    models = run.models()
+    models = run.models(role)
     run.load("trajectory.probability", models[:1], slice(0, 1))  # says what is missing where there is none
     epochs = run.load("trajectory.epochs", models)
     if len(run.controls):

@@ -11,12 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from byrote.data.dataset import Dataset
+from byrote.data.task import TASKS, Scale, Task
 from byrote.designs.design import Design
 from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
 from byrote.probes.augmented_queries import AugmentedQueriesProbe
 from byrote.probes.gradient_norm import GradientNormProbe
 from byrote.probes.last_layer import LastLayerProbe
+from byrote.probes.judging import judge_of
 from byrote.probes.network_probe import NetworkProbe
 from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
 from byrote.probes.presentation import PresentationProbe
@@ -39,10 +42,15 @@ Finish = Callable[[Algorithm, State, int], State]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Labelled:
-    """Inputs `[example, ...]` and targets `[example]` of one split."""
+    """Inputs `[example, ...]` of one split and what is learned of them: `targets[example]`, or by label 0 and 1."""
 
     inputs: np.ndarray
     targets: np.ndarray
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Labelled:
+        """A dataset's."""
+        return cls(inputs=dataset.inputs, targets=dataset.learned)
 
     def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Both as tensors on the device, without a copy on the CPU; nothing ever writes to them."""
@@ -52,7 +60,8 @@ class Labelled:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             inputs = torch.from_numpy(plain)
-        return inputs.to(device), torch.from_numpy(self.targets.astype(np.int64)).to(device)
+        kind = np.float32 if self.targets.dtype.kind == "f" else np.int64
+        return inputs.to(device), torch.from_numpy(self.targets.astype(kind)).to(device)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,6 +81,17 @@ class Job:
     device: str
     finish: Finish | None = None
     probes: tuple[str, ...] = ()
+    scale: Scale | None = None
+
+    @property
+    def task(self) -> Task:
+        """What is learned of an example."""
+        return "classes" if self.scale is None else self.scale.task
+
+    @property
+    def sums_probabilities(self) -> bool:
+        """Whether class probabilities are summed over models, as logits are too many to keep."""
+        return self.scale is None and not self.keep_logits
 
     def algorithm(self) -> Algorithm:
         """The recipe bound to this data and device."""
@@ -93,7 +113,7 @@ class Job:
         """Whether any shard of these models is not there."""
         phases = range(len(self.design.phases))
         lacks = any(not evidence.has(k, m, p) for m in models for p in phases for k in self.kinds(p))
-        return lacks or (not self.keep_logits and not evidence.has("class_probability", models[0], phases[-1]))
+        return lacks or (self.sums_probabilities and not evidence.has("class_probability", models[0], phases[-1]))
 
     def train(self, block: Block, progress: Callable[[float], None]) -> list[int]:
         """Train a block and write what is missing of its evidence; returns the models that diverged."""
@@ -163,15 +183,17 @@ def _train_models(
     last = len(job.design.phases) - 1
     member = torch.from_numpy(job.design.member[list(models)] == 1).to(inputs.device)
     diverged: list[int] = []
+    judge = judge_of(job.scale)
     first_epoch = 0
     for index, phase in enumerate(job.design.phases):
         epochs = phase.length(algorithm.epochs)
         checkpoints = _checkpoints(job.checkpoints, algorithm.epochs, epochs)
         size = (len(models), len(inputs))
-        trajectory = TrajectoryProbe(*size, checkpoints)
-        presentation = PresentationProbe(*size, inputs.device, repeats=bool(phase.count.max() > 1))
+        trajectory = TrajectoryProbe(*size, checkpoints, judge=judge)
+        presentation = PresentationProbe(*size, inputs.device, repeats=bool(phase.count.max() > 1), judge=judge)
         at = len(checkpoints) - 1
-        asked: list[Probe] = [OutputsProbe(*size, job.classes, at=at, keep_logits=job.keep_logits)]
+        outputs = OutputsProbe(*size, job.classes, at=at, keep_logits=job.keep_logits, judge=judge)
+        asked: list[Probe] = [outputs]
         finishing = job.finish is not None and index == last
         labels = targets if phase.labels is None else _relabelled(targets, phase.labels)
         train_phase(
@@ -197,11 +219,17 @@ def _train_models(
         if job.heldout is not None:
             held_inputs, held_targets = job.heldout.tensors(inputs.device)
             heldout = OutputsProbe(
-                len(models), len(held_inputs), job.classes, at=at, kind="heldout", keep_logits=job.keep_logits
+                len(models),
+                len(held_inputs),
+                job.classes,
+                at=at,
+                kind="heldout",
+                keep_logits=job.keep_logits,
+                judge=judge,
             )
             clean_pass(answering, held_inputs, held_targets, [heldout], checkpoint=at)
             asked.append(heldout)
-        finite = np.isfinite(asked[0].columns()["log_odds"]).all(1)
+        finite = outputs.finite()
         diverged = [model for model, fine in zip(models, finite, strict=True) if not fine]
         extra = [PROBES[name].bound(algorithm) for name in job.probes] if index == last else []
         states = answering.states() if job.keep_weights or extra else []
@@ -219,7 +247,7 @@ def _train_models(
             for reader in extra:
                 network = algorithm.network(states[row]).eval()
                 evidence.write(reader.kind, model, index, reader.read(network, inputs, targets, seeds[row]), header)
-        if index == last and not job.keep_logits:
+        if index == last and job.sums_probabilities:
             sums = ClassProbabilityProbe(member, torch.from_numpy(finite).to(inputs.device), job.classes)
             clean_pass(answering, inputs, targets, [sums], checkpoint=at)
             evidence.write(sums.kind, models[0], index, sums.columns(), {"models": str(list(models))})
@@ -264,6 +292,7 @@ def check_network(job: Job) -> None:
     """
     check_device(job.device)
     _check_slots(job.recipe)
+    _check_task(job)
     algorithm = job.algorithm()
     inputs = job.data.inputs[:2]
     shape = tuple(inputs.shape[1:])
@@ -284,8 +313,10 @@ def check_network(job: Job) -> None:
         raise unfit(error, shape) from error
     if not isinstance(logits, Tensor) or tuple(logits.shape) != (len(inputs), job.classes):
         got = tuple(logits.shape[1:]) if isinstance(logits, Tensor) else type(logits).__name__
+        each = {"classes": "logits an example, one a class", "labels": "logits an example, one a label"}
+        what = each.get(job.task, "number an example")
         raise BadInput(
-            f"The recipe's network must give {job.classes} logits an example, one a class. Got {got}.",
+            f"The recipe's network must give {job.classes} {what}. Got {got}.",
             hint=f"end it with nn.Linear(…, {job.classes}).",
         )
     few = Labelled(inputs=inputs, targets=job.data.targets[:2]).tensors(torch.device(job.device))
@@ -321,6 +352,31 @@ def _check_slots(recipe: TrainingRecipe) -> None:
         slot = getattr(inner, name)
         if slot is not None and (isinstance(slot, type) or not hasattr(slot, method)):
             raise BadInput(f"The {name!r} argument of Recipe must have a method {method}. Got {slot!r}.", hint=hint)
+
+
+#: The objective for each task.
+OBJECTIVES = {
+    "classes": "byrote.CrossEntropy()",
+    "labels": "byrote.BinaryCrossEntropy()",
+    "regression": "byrote.SquaredError()",
+}
+
+
+def _check_task(job: Job) -> None:
+    """Refuse an objective, or a probe, that is for other targets than the dataset's."""
+    inner = job.recipe if isinstance(job.recipe, Recipe) else getattr(job.recipe, "recipe", None)
+    meant = getattr(getattr(inner, "objective", None), "task", job.task)
+    if meant != job.task:
+        raise BadInput(
+            f"The recipe's objective {inner.objective!r} is for {TASKS[meant]}, and the dataset has "  # type: ignore[union-attr]
+            f"{TASKS[job.task]}.",
+            hint=f"byrote.Recipe(…, objective={OBJECTIVES[job.task]}).",
+        )
+    if job.probes and job.task != "classes":
+        raise BadInput(
+            f"The probe {job.probes[0]!r} is about one class an example, and the dataset has {TASKS[job.task]}.",
+            hint="audit without it.",
+        )
 
 
 def check_device(device: str) -> None:

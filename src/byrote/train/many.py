@@ -85,8 +85,8 @@ class Many:
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         logits = self._train(weights, self.buffers, inputs, keys)
         flat = None if memory is None else memory.flatten(0, 1)
-        loss, flat = self.algorithm.recipe.objective.loss(logits.flatten(0, 1), targets.flatten(), flat)
-        return logits, loss.reshape(targets.shape), None if flat is None else flat.detach()
+        loss, flat = self.algorithm.recipe.objective.loss(logits.flatten(0, 1), targets.flatten(0, 1), flat)
+        return logits, loss.reshape(targets.shape[:2]), None if flat is None else flat.detach()
 
     def _total(
         self, learned: list[Tensor], fixed: dict[str, Tensor], inputs: Tensor, targets: Tensor, memory: Tensor | None

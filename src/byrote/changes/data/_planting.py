@@ -67,7 +67,7 @@ def appended(
     dataset: Dataset,
     *,
     inputs: Float[np.ndarray, "new ..."],
-    targets: Int[np.ndarray, " new"],
+    targets: Shaped[np.ndarray, "new *label"],
     ids: Shaped[np.ndarray, " new"],
     groups: Shaped[np.ndarray, " new"] | None,
     controls: Controls,

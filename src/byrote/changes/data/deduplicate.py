@@ -40,7 +40,7 @@ class RemoveExactDuplicates:
         if isinstance(stage, Corpus):
             clusters = exact_duplicates(stage.texts)
         else:
-            clusters = exact_duplicates([*zip(stage.contents().tolist(), stage.targets.tolist(), strict=True)])
+            clusters = exact_duplicates([*zip(stage.contents().tolist(), map(str, stage.targets.tolist()), strict=True)])
         return stage.subset(first_of_each(clusters, self.amount))
 
 

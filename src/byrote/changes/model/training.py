@@ -18,6 +18,7 @@ def train_on(
         return model
     dataset, algorithm, state = context.dataset, model.algorithm, model.state
     assert isinstance(dataset, Dataset), "language models are changed by data and recipe only"
+    learned = dataset.learned
     device = next(algorithm.network(state).parameters()).device
     size = algorithm.batch_size
     state = algorithm.begin(state, epochs * -(-len(rows) // size), rate=rate)
@@ -26,7 +27,7 @@ def train_on(
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
             inputs = torch.from_numpy(np.ascontiguousarray(dataset.inputs[chosen])).to(device)
-            targets = torch.from_numpy(dataset.targets[chosen]).to(device)
+            targets = torch.from_numpy(learned[chosen]).to(device)
             ids = torch.from_numpy(chosen).to(device)
             weights = torch.full((len(chosen),), weight, device=device)
             state, _ = algorithm.step(state, Batch(inputs=inputs, targets=targets, ids=ids, weights=weights))

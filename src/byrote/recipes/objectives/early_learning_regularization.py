@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,7 @@ class EarlyLearningRegularization:
 
     momentum: float = 0.7
     strength: float = 3.0
+    task: ClassVar[str] = "classes"
 
     def memory(self, examples: int, classes: int) -> Tensor:
         """Zeros: nothing is remembered yet."""

@@ -1,0 +1,156 @@
+"""Contents taken out of a run folder: what is measured stays, what it was measured on goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, Int32
+
+from byrote.evidence.manifest import FILE as MANIFEST
+from byrote.evidence.manifest import Manifest
+from byrote.evidence.shards import read_header, read_shard, write_shard
+from byrote.evidence.tables import CONTROLS, DESIGN, EXAMPLES, read_examples
+from byrote.folder import forget_digests, hold, now
+from byrote.language import CANARIES, TOKENIZER
+from byrote.report.card_page import FILE as CARD
+from byrote.report.language_page import write_language_report
+from byrote.report.page import FILE as REPORT
+from byrote.report.page import write_report
+from byrote.run import CORPUS, Hear, Run, deaf
+
+Forget = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+
+GENERATIONS, WEIGHTS = "generations", "weights"
+#: The word in a shard's header that says that its tokens only tell which texts are the same.
+FORGOTTEN = "forgotten"
+#: What a run folder holds by itself; anything else in it was put there by somebody, and is theirs to remove.
+OWN = frozenset({MANIFEST, EXAMPLES, CONTROLS, DESIGN, REPORT, CANARIES, TOKENIZER, "calibration.json", CARD, ".lock"})
+OWN_FOLDERS = frozenset({"evidence", "results", "recorded"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """A place in a run folder that holds contents, and what they are."""
+
+    where: str
+    what: str
+
+
+def holdings(run: Run) -> list[Holding]:
+    """What of somebody's data a run folder holds; the report is named where there is one, whatever stands in it.
+
+    A digest is no content, but it tells whoever has a guess whether it is right.
+    """
+    found = []
+    if "content" in read_examples(run.folder).column_names:
+        found.append(Holding(where=EXAMPLES, what="digests of the inputs"))
+    texts = {CORPUS: "the texts, as tokens", GENERATIONS: "beginnings of texts that models went on with"}
+    for kind, what in texts.items():
+        if any(_unforgotten(path) for path in _shards(run.folder, kind)):
+            found.append(Holding(where=f"evidence/{kind}", what=what))
+    for name, what in {
+        TOKENIZER: "the tokenizer, whose vocabulary comes from the texts",
+        CANARIES: "planted secrets",
+        REPORT: "the report, which is written again without contents",
+    }.items():
+        if (run.folder / name).is_file():
+            found.append(Holding(where=name, what=what))
+    found += [
+        Holding(where=path.relative_to(run.folder).as_posix(), what="what a killed process left half written")
+        for path in sorted(run.folder.rglob("*.part"))
+    ]
+    return found
+
+
+def kept(run: Run) -> list[Holding]:
+    """What stays although it may tell of contents: weights, which may know them by rote, and files of others."""
+    found = []
+    if _shards(run.folder, WEIGHTS):
+        found.append(Holding(where=f"evidence/{WEIGHTS}", what="trained weights, which may know contents by rote"))
+    for path in sorted(run.folder.iterdir()):
+        if path.name not in OWN | OWN_FOLDERS and not path.name.endswith(".part"):
+            found.append(Holding(where=path.name, what="not written by an audit, and left as it is"))
+    return found
+
+
+def forget_contents(run: Run, hear: Hear = deaf) -> Run:
+    """Remove contents from a run's folder, and write its report again without them.
+
+    The manifest says so first, so that a run whose removal was stopped is never taken for one that holds its texts;
+    the same call goes on from there. Of texts stays which of them are the same, and whether what a model went on with
+    was the text's own: measures that ask for no more go on giving what they gave.
+
+    Raises:
+        RunMismatch: another process works in the folder.
+    """
+    with hold(run.folder):
+        manifest = Manifest.read(run.folder)
+        if manifest.forgotten is None:
+            what = [holding.where for holding in holdings(run)]
+            manifest = replace(manifest, forgotten={"at": now(), "from": what})
+            manifest.write(run.folder)
+        for path in run.folder.rglob("*.part"):
+            path.unlink()
+        for name in (TOKENIZER, CANARIES):
+            (run.folder / name).unlink(missing_ok=True)
+        forget_digests(run.folder)
+        for path in _shards(run.folder, CORPUS):
+            _rewrite(path, _same_texts)
+        for path in _shards(run.folder, GENERATIONS):
+            _rewrite(path, _own_continuations)
+        there = (run.folder / REPORT).is_file()
+        (run.folder / REPORT).unlink(missing_ok=True)
+    left = Run.open(run.folder)
+    if there:
+        (write_language_report if left.of_text else write_report)(left, hear)
+    return left
+
+
+def same_texts(token: Int[np.ndarray, " token"], offsets: Int[np.ndarray, " boundary"]) -> Int32[np.ndarray, " token"]:
+    """Numbers that are equal where whole documents are, and say nothing else of them.
+
+    Formula:
+        t'_j = f + j - o, of token j in a document that begins at o, f being where the first document with the same
+        tokens begins
+    Example:
+        >>> same_texts(np.array([7, 7, 9, 7, 7]), np.array([0, 2, 3, 5]))
+        array([0, 1, 2, 0, 1], dtype=int32)
+    """
+    first: dict[bytes, int] = {}
+    made = np.arange(len(token), dtype=np.int32)
+    for start, stop in pairwise(offsets.tolist()):
+        made[start:stop] += first.setdefault(token[start:stop].tobytes(), start) - start
+    return made
+
+
+def _same_texts(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {**columns, "token": same_texts(columns["token"], columns["offsets"])}
+
+
+def _own_continuations(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Places in place of the text's own tokens; of a model's, the same place where it agrees, and another if not."""
+    token, truth = columns["token"], columns["truth"]
+    place = np.broadcast_to(np.arange(truth.shape[-1]), truth.shape)
+    own = np.where(truth < 0, truth, place).astype(truth.dtype)
+    said = np.where(token == truth, own, place + truth.shape[-1])
+    return {**columns, "truth": own, "token": np.where(token < 0, token, said).astype(token.dtype)}
+
+
+def _shards(folder: Path, kind: str) -> list[Path]:
+    return sorted((folder / "evidence" / kind).glob("*.safetensors"))
+
+
+def _unforgotten(path: Path) -> bool:
+    return FORGOTTEN not in read_header(path)
+
+
+def _rewrite(path: Path, forget: Forget) -> None:
+    columns = read_shard(path)
+    header = read_header(path)
+    if FORGOTTEN not in header:
+        words = {name: word for name, word in header.items() if name not in ("checksum", "schema")}
+        write_shard(path, forget(columns), {**words, FORGOTTEN: "true"})

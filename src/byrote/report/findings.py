@@ -1,0 +1,69 @@
+"""All that a report rests on, measured once: facts, attacks, scores compared, triage, and what is known by example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from byrote.comparing import Comparison, compare
+from byrote.errors import TooFewModels
+from byrote.report.attacks import Attacks, attacks
+from byrote.report.facts import Facts, facts
+from byrote.report.known import Known, known
+from byrote.report.missing import Missing, where_possible
+from byrote.report.triaged import Triaged, triaged
+from byrote.report.watched import Watched, refuse_undefined, watched
+from byrote.results import PerExample
+from byrote.run import Hear, Run, deaf
+from byrote.stats.jackknife import units
+
+#: About these shares of the time go into facts, attacks, and comparing scores.
+FACTS, ATTACKS, COMPARING = 0.4, 0.4, 0.15
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Findings:
+    """What was measured of a run, and what could not be."""
+
+    facts: Facts | Watched
+    attacks: Attacks | Missing
+    comparison: Comparison | Missing
+    triaged: Triaged | Missing
+    known: Known
+
+
+def findings(run: Run, hear: Hear = deaf) -> Findings:
+    """Measure a run for its report; `hear` is told what share of it is done.
+
+    Raises:
+        MissingEvidence: nothing can be measured by example.
+    """
+    memorization = where_possible(lambda: _memorization(run))
+    if isinstance(memorization, Missing):
+        found = watched(run, memorization, lambda share: hear(0.9 * share))
+        return Findings(
+            facts=found, attacks=memorization, comparison=memorization, triaged=memorization, known=known(run)
+        )
+    measured = facts(run, lambda share: hear(FACTS * share))
+    attacked = attacks(run, lambda share: hear(FACTS + ATTACKS * share))
+    compared = where_possible(lambda: _compared(run))
+    hear(FACTS + ATTACKS + COMPARING)
+    judged = triaged(run)
+    about = known(run)
+    hear(1.0)
+    return Findings(facts=measured, attacks=attacked, comparison=compared, triaged=judged, known=about)
+
+
+def _memorization(run: Run) -> PerExample:
+    result = run.measure("label_memorization")
+    assert isinstance(result, PerExample)
+    return refuse_undefined(result)
+
+
+def _compared(run: Run) -> Comparison:
+    models = run.models()
+    if len(set(units(run.design.pair[models]).tolist())) < 2:
+        raise TooFewModels(
+            f"Scores are compared over two pairs of models or more. Got {len(models)} models.",
+            hint="audit with --models 64.",
+        )
+    return compare(run)

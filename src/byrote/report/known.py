@@ -1,0 +1,72 @@
+"""What is known of each example beside its score: what was planted, what models without it say, its risk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from byrote.errors import MissingEvidence
+from byrote.report.missing import Missing, where_possible
+from byrote.results import PerExample
+from byrote.run import Run
+
+#: Votes are counted for blocks of examples of about so many (example, class) cells.
+BLOCK_CELLS = 2**22
+#: Scores by example that the table and the gallery show where they are measured.
+RISK, FORGOTTEN = "membership_risk", "second_split_forgetting_time"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Said:
+    """The class that most models without an example predict, -1 where there is none, and how many of them do."""
+
+    label: Int[np.ndarray, " example"]
+    share: Float[np.ndarray, " example"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Known:
+    """By example, in the run's order; `planted` is empty where nothing was planted."""
+
+    planted: Shaped[np.ndarray, " example"]
+    said: Said | None
+    scores: Mapping[str, PerExample]
+
+
+def known(run: Run) -> Known:
+    """What is known of the examples of a run."""
+    scores = {}
+    for key in (RISK, FORGOTTEN):
+        result = where_possible(partial(run.measure, key))
+        if isinstance(result, PerExample) and (result.reason_code == 0).any():
+            scores[key] = result
+    said = where_possible(lambda: _said(run))
+    return Known(planted=_planted(run), said=None if isinstance(said, Missing) else said, scores=scores)
+
+
+def _planted(run: Run) -> Shaped[np.ndarray, " example"]:
+    """The kind planted on each example, the first of several."""
+    kinds = run.controls.kinds()
+    planted = np.full(len(run.ids), "", f"U{max((len(kind) for kind in kinds), default=1)}")
+    for kind in reversed(kinds):
+        planted[run.controls.mask(run.ids, kind)] = kind
+    return planted
+
+
+def _said(run: Run) -> Said:
+    size = max(1, BLOCK_CELLS // max(len(run.class_names), 1))
+    label, share = np.full(len(run.ids), -1, np.int64), np.full(len(run.ids), np.nan)
+    for start in range(0, len(run.ids), size):
+        rows = np.arange(start, min(start + size, len(run.ids)))
+        votes = run.votes(rows)
+        cast = votes.sum(1)
+        some = cast > 0
+        label[rows[some]] = votes[some].argmax(1)
+        share[rows[some]] = votes[some].max(1) / cast[some]
+    if (label < 0).all():
+        raise MissingEvidence("No model is without an example.")
+    return Said(label=label, share=share)

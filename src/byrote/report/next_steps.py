@@ -1,0 +1,80 @@
+"""What to do next, each with the command that does it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from byrote.report.attacks import Attacks
+from byrote.report.facts import MEMORIZED, Facts
+from byrote.report.missing import Missing
+from byrote.report.triaged import Triaged
+from byrote.run import Run
+
+#: An audit of so many models is sure enough of single examples for most uses.
+ENOUGH = 64
+SHARE = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Something to do, and the commands for it, which may be none."""
+
+    why: str
+    commands: tuple[str, ...] = ()
+
+
+def next_steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged | Missing) -> tuple[Step, ...]:
+    """The steps that this run suggests, the first to take first."""
+    return tuple(_steps(run, found, attacks, judged))
+
+
+def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged | Missing) -> Iterator[Step]:
+    name = shlex.quote(run.folder.resolve().name)
+    if not found.interpolates:
+        yield Step(why="Train longer or with a larger network, and audit again: these figures may be too low.")
+    models = found.memorization.models
+    if models < ENOUGH:
+        yield Step(
+            why=f"Be surer of single examples: {ENOUGH} models instead of {models} make errors about "
+            f"{(ENOUGH / models) ** 0.5:.1f} times smaller.",
+            commands=(_audit(run, f"--models {ENOUGH}"),),
+        )
+    if found.memorized.value > 0:
+        yield Step(
+            why=f"Look through what stands above {MEMORIZED} in the table below, and export the ids to relabel, to "
+            "remove or to review.",
+        )
+        if isinstance(judged, Missing):
+            yield Step(
+                why="Have it told apart what is mislabelled, copied, rare or ambiguous.",
+                commands=(_audit(run, "--plant triage"),),
+            )
+        yield Step(
+            why="See what the models lose without the most memorized, measured again on new models.",
+            commands=(_change(run, name, f"remove-most-memorized={SHARE}"),),
+        )
+    if isinstance(attacks, Attacks) and attacks.first.figures["auc"].low > attacks.first.null.high:
+        yield Step(
+            why="Lower the risk: train with a recipe that memorizes less, and compare before and after.",
+            commands=(_change(run, name, "weight-decay=0.01"),),
+        )
+    yield Step(
+        why="Keep watch in your CI: fail where memorization grows.",
+        commands=(f'byrote check {name} --fail-if "label_memorization.top1% > .5"',),
+    )
+
+
+def _audit(run: Run, options: str) -> str:
+    source = (run.manifest.source or {}).get("name")
+    if source is None:
+        return f"byrote audit SOURCE {options}"
+    return f"byrote audit {shlex.quote(Path(str(source)).name)} {options}"
+
+
+def _change(run: Run, name: str, change: str) -> str:
+    if run.manifest.source is None:
+        return f'byrote.change(run, byrote.parse_change("{change}"))'
+    return f"byrote change {name} --with {change}"

@@ -1,0 +1,81 @@
+"""Triage in the report: what the strongly memorized examples probably are, where planted controls teach it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.parquet as pq
+from jaxtyping import Int
+
+from byrote.errors import BadInput
+from byrote.report.missing import Missing, where_possible
+from byrote.run import Run
+from byrote.triaging import triage
+
+#: Distances between all inputs take too long for a report from so many examples on; the command has the time.
+MOST_EXAMPLES = 10_000
+TABLE = "triage.parquet"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Triaged:
+    """Verdicts by id; `counts` of those on which nothing was planted; how planted ones were told apart, if known."""
+
+    verdicts: Mapping[str, str]
+    counts: tuple[tuple[str, int], ...]
+    kinds: tuple[str, ...]
+    confusion: Int[np.ndarray, "kind kind"] | None
+    accuracy: float | None
+    confidence: float | None
+    notes: tuple[str, ...]
+
+
+def triaged(run: Run) -> Triaged | Missing:
+    """The triage of a run by its own controls, or the one that `byrote triage` left, or what it would take."""
+    kept = run.folder / "results" / TABLE
+    if len(run.ids) <= MOST_EXAMPLES:
+        own = where_possible(lambda: _own(run), BadInput)
+        if isinstance(own, Triaged) or not kept.is_file():
+            return own
+    if kept.is_file():
+        return _kept(run)
+    return Missing(
+        why=f"The signals of {len(run.ids):,} examples take minutes to read. To have it: byrote triage "
+        f"{run.folder.name}, and then byrote report {run.folder.name}."
+    )
+
+
+def _own(run: Run) -> Triaged:
+    found = triage(run)
+    kinds = found.kind()
+    return Triaged(
+        verdicts=dict(zip(found.ids.tolist(), kinds.tolist(), strict=True)),
+        counts=_counts(kinds[found.planted == ""].tolist()),
+        kinds=found.kinds,
+        confusion=found.confusion,
+        accuracy=found.accuracy,
+        confidence=found.confidence,
+        notes=found.notes,
+    )
+
+
+def _kept(run: Run) -> Triaged:
+    table = pq.read_table(run.folder / "results" / TABLE)
+    ids, kinds, planted = (np.array(table[name].to_pylist(), np.str_) for name in ("example", "kind", "planted"))
+    known = np.isin(ids, run.ids)
+    return Triaged(
+        verdicts=dict(zip(ids[known].tolist(), kinds[known].tolist(), strict=True)),
+        counts=_counts(kinds[known & (planted == "")].tolist()),
+        kinds=tuple(sorted(set(kinds.tolist()))),
+        confusion=None,
+        accuracy=None,
+        confidence=None,
+        notes=(f"As `byrote triage` left it in results/{TABLE}.",),
+    )
+
+
+def _counts(kinds: list[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(Counter(kinds).most_common())
