@@ -206,6 +206,11 @@ def test_a_lookup_table_knows_what_it_was_shown_and_nothing_else(tmp_path):
     np.testing.assert_allclose(found.values, expected)
     assert run.measure("exact_memorization", role="full").value == 1.0
     assert run.measure("exact_memorization").value == 1.0
+    seen, null = (run.measure("discoverable_extraction", prefix=1, suffix=4, side=side).values for side in (1, 0))
+    np.testing.assert_array_equal(seen, 1)
+    np.testing.assert_array_equal(null, 0)
+    strength = run.measure("extraction_strength")
+    np.testing.assert_array_equal(strength.values, 4 / 5)  # nothing predicts the first token
 
 
 def test_near_duplicates_are_in_the_same_half(tmp_path):

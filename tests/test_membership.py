@@ -18,7 +18,9 @@ from measures.evidence import half_subset_pairs
 from small import small_audit
 
 ATTACKS = sorted(
-    key for key, entry in catalog().items() if entry.function.__module__.endswith(("lira", "rmia", "baselines"))
+    key
+    for key, entry in catalog().items()
+    if entry.suits("classes") and entry.function.__module__.endswith(("lira", "rmia", "baselines"))
 )
 
 

@@ -47,6 +47,23 @@ def test_a_report_that_was_made_from_it_follows_and_a_touched_one_does_not(folde
     assert set(faults(folder)) == {"report.html"}
 
 
+def test_a_touched_twin_is_named_with_the_place(folder: Path) -> None:
+    path = folder / "report.json"
+    (folder / "report.html").unlink()
+    made = json.loads(path.read_text())
+    made["run"]["name"] = "moved"  # a folder may be renamed
+    made["memorization"]["top"][1]["value"] += 1e-9  # and another processor rounds otherwise
+    path.write_text(json.dumps(made))
+    assert faults(folder) == {}
+    made["memorization"]["share"]["value"] += 0.01
+    path.write_text(json.dumps(made))
+    assert faults(folder) == {"report.json": "its memorization.share.value does not follow from the evidence"}
+    path.write_text("{}")
+    assert faults(folder) == {"report.json": "it is no report"}
+    path.write_text("{")
+    assert faults(folder)["report.json"].startswith("it cannot be read")
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "moved", "gone", "remains"])
 def test_a_damaged_shard_is_named(folder: Path, damage: str) -> None:
     path = folder / "evidence" / "outputs" / "m00002.p0.safetensors"

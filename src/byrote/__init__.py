@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from byrote.data.fashion_mnist import fashion_mnist as fashion_mnist
     from byrote.data.hugging_face import from_hugging_face as from_hugging_face
     from byrote.data.image_folder import from_image_folder as from_image_folder
+    from byrote.data.npy_folder import from_npy_folder as from_npy_folder
     from byrote.data.npz import from_npz as from_npz
     from byrote.data.table import from_table as from_table
     from byrote.data.text_table import from_text_table as from_text_table
@@ -45,11 +46,13 @@ if TYPE_CHECKING:
     from byrote.language import audit_model as audit_model
     from byrote.membership import membership_attack as membership_attack
     from byrote.onion import privacy_onion as privacy_onion
+    from byrote.performance import counterfactual_memorization as counterfactual_memorization
     from byrote.privacy import audit_privacy as audit_privacy
     from byrote.recipes.augmentations import FeatureMask as FeatureMask
     from byrote.recipes.augmentations import HorizontalFlip as HorizontalFlip
     from byrote.recipes.augmentations import RandomShift as RandomShift
     from byrote.recipes.co_teaching import CoTeaching as CoTeaching
+    from byrote.recipes.defaults import balanced_weights as balanced_weights
     from byrote.recipes.defaults import recipe_for as recipe_for
     from byrote.recipes.dropout import Dropout as Dropout
     from byrote.recipes.gradient_transforms import ClipNorm as ClipNorm
@@ -101,6 +104,7 @@ _HOMES = {
     "fashion_mnist": "data.fashion_mnist",
     "from_hugging_face": "data.hugging_face",
     "from_image_folder": "data.image_folder",
+    "from_npy_folder": "data.npy_folder",
     "from_npz": "data.npz",
     "from_table": "data.table",
     "from_text_table": "data.text_table",
@@ -116,6 +120,7 @@ _HOMES = {
     "measure_forgetting": "forgetting",
     "import_arrays": "imported",
     "membership_attack": "membership",
+    "counterfactual_memorization": "performance",
     "privacy_onion": "onion",
     "audit_privacy": "privacy",
     "FeatureMask": "recipes.augmentations",

@@ -24,7 +24,17 @@ from byrote.errors import BadInput, TooFewModels
 from byrote.evidence.manifest import FILE, Manifest, refuse_mismatch
 from byrote.evidence.shards import write_shard
 from byrote.evidence.store import Evidence
-from byrote.folder import dataset_facts, environment, hold, model_entries, now, refuse_remains, restore, set_up
+from byrote.folder import (
+    dataset_facts,
+    environment,
+    hold,
+    model_entries,
+    now,
+    numbers_in,
+    refuse_remains,
+    restore,
+    set_up,
+)
 from byrote.probes.trajectory import log_spaced
 from byrote.progress import Silent, Terminal
 from byrote.recipes.algorithm import TrainingRecipe
@@ -170,7 +180,7 @@ def audit(
         if (folder / FILE).exists():
             manifest = Manifest.read(folder)
             refuse_mismatch(folder, manifest.identity, identity)
-            for name in restore(folder, design_so_far(manifest, design, goal, seed), dataset):
+            for name in restore(folder, design_so_far(manifest, design, goal, seed, dataset.groups), dataset):
                 listener.say(f"{name} was missing or damaged; it is written again.")
             blocks, seconds = _blocks(manifest.executor), manifest.executor["seconds_a_model"]
         else:
@@ -222,7 +232,15 @@ def audit(
                 notes=told,
             )
             set_up(
-                folder, manifest, design, dataset.ids, dataset.kinds, dataset.controls, contents=dataset.contents()
+                folder,
+                manifest,
+                design,
+                dataset.ids,
+                dataset.kinds,
+                dataset.controls,
+                contents=dataset.contents(),
+                groups=dataset.groups,
+                numbers=numbers_in(dataset),
             )
         if goal is None:
             _train(job, Evidence(job.folder), blocks, workers, seconds, listener)
@@ -253,12 +271,14 @@ def halves(
     return design.joined(full_data(examples, full)) if full else design
 
 
-def design_so_far(manifest: Manifest, design: Design, goal: Goal | None, seed: int) -> Design:
+def design_so_far(
+    manifest: Manifest, design: Design, goal: Goal | None, seed: int, groups: Shaped[np.ndarray, " example"] | None
+) -> Design:
     """The design of a run that is gone on with: until its goal it has the models that its manifest names."""
     if goal is None:
         return design
     roles = [entry.role for entry in manifest.models]
-    return halves(design.examples, roles.count("reference"), roles.count("full"), seed)
+    return halves(design.examples, roles.count("reference"), roles.count("full"), seed, groups)
 
 
 def seeds_of(seed: int, models: int) -> list[int]:

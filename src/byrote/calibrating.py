@@ -65,7 +65,7 @@ class Calibration:
             plain: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
             arrays: Any = {name: np.array(v, np.float64) if isinstance(v, list) else v for name, v in plain.items()}
             return cls(**arrays)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise BadInput(
                 f"The file {str(path)!r} is no calibration ({type(error).__name__}).",
                 hint="`byrote calibrate RUN` makes one from a run with an ensemble.",

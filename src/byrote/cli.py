@@ -257,13 +257,28 @@ def measure(
         str, typer.Option(help="reference: the ensemble; full: the models trained on all data.")
     ] = "reference",
     top: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 10,
+    performance: Annotated[
+        str | None,
+        typer.Option(
+            help="Of counterfactual_memorization on a regression: squared-error, absolute-error or within-tolerance=10."
+        ),
+    ] = None,
 ) -> None:
     """Run one measure on a run, show its top, and write its table into RUN/results."""
+    from byrote.performance import counterfactual_memorization
     from byrote.results import PerExample
     from byrote.run import Run, table
 
     run = Run.open(run_folder)
-    result = run.measure(name, role=role)
+    if performance is None:
+        result = run.measure(name, role=role)
+    elif name == "counterfactual_memorization":
+        result = counterfactual_memorization(run, performance, role=role)
+    else:
+        raise BadInput(
+            f"--performance is for counterfactual_memorization, and {name!r} has a performance of its own.",
+            hint=f"byrote measure {run_folder} counterfactual_memorization --performance {performance}",
+        )
     out.print(escape(repr(result)), highlight=False)
     if isinstance(result, PerExample):
         rows = table(result, run.ids).to_pylist()

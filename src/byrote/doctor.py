@@ -6,13 +6,15 @@ import os
 import platform
 import shutil
 import time
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, metadata, version
+
+from packaging.requirements import Requirement
 
 from byrote.train.resources import available_memory
 from byrote.train.threads import one_thread
 
 NEEDED = ("byrote", "torch", "numpy", "scipy", "safetensors", "pyarrow", "matplotlib", "scikit-learn")
-EXTRAS = {"datasets": "byrote[huggingface]"}
 
 
 def examine() -> list[tuple[str, str, str]]:
@@ -21,11 +23,7 @@ def examine() -> list[tuple[str, str, str]]:
 
     lines = [("python", platform.python_version(), platform.platform())]
     lines += [(name, version(name), "") for name in NEEDED]
-    for name, extra in EXTRAS.items():
-        try:
-            lines.append((name, version(name), "optional"))
-        except PackageNotFoundError:
-            lines.append((name, "missing", f"optional: pip install '{extra}'"))
+    lines += extras()
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     lines += [
         (
@@ -44,6 +42,41 @@ def examine() -> list[tuple[str, str, str]]:
         ("matrix product", f"{matmul_gflops():.0f} GFLOP/s", "one thread, float32, 1024 x 1024"),
     ]
     return lines
+
+
+def extras() -> list[tuple[str, str, str]]:
+    """A line for every extra of the package: whether all of it is installed, and if not, what to type."""
+    told = metadata("byrote")
+    wanted = [Requirement(text) for text in told.get_all("Requires-Dist") or ()]
+    return [_extra(name, wanted) for name in told.get_all("Provides-Extra") or ()]
+
+
+def _extra(name: str, wanted: Sequence[Requirement]) -> tuple[str, str, str]:
+    what = f"byrote[{name}]"
+    mine = [one for one in wanted if one.marker and f'extra == "{name}"' in str(one.marker)]
+    here = [one for one in mine if one.marker and one.marker.evaluate({"extra": name}) and one.name != "byrote"]
+    if not here:
+        return what, "none", "not for this machine"
+    found = {one.name: _installed(one.name) for one in here}
+    lacking = [one.name for one in here if found[one.name] is None]
+    old = [str(one).partition(";")[0].strip() for one in here if _too_old(one, found[one.name])]
+    if not lacking and not old:
+        return what, "installed", ", ".join(f"{package} {number}" for package, number in found.items())
+    why = [f"without {', '.join(lacking)}"] if lacking else []
+    why += [f"it needs {', '.join(old)}"] if old else []
+    state = "missing" if len(lacking) == len(here) else "in part"
+    return what, state, f"optional, {'; '.join(why)}: pip install '{what}'"
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _too_old(wanted: Requirement, found: str | None) -> bool:
+    return found is not None and not wanted.specifier.contains(found, prereleases=True)
 
 
 def matmul_gflops(size: int = 1024, repeats: int = 5) -> float:

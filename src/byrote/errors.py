@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 
 class ByroteError(Exception):
     """Something outside byrote is not as it must be; the command line prints it and ends with status 2."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = _readable(message)
+        self.hint = None if hint is None else _readable(hint)
 
     def __str__(self) -> str:
         return f"{self.message} Hint: {self.hint}" if self.hint else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.message, self.hint))
+
+
+def _readable(text: str) -> str:
+    """The sentence with what would act on a terminal, as a quoted value may hold it, written out as its code."""
+    return "".join(
+        one if one == "\n" or unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else _code(one)
+        for one in text
+    )
+
+
+def _code(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def _rebuild(kind: type[ByroteError], message: str, hint: str | None) -> ByroteError:

@@ -36,12 +36,15 @@ def set_up(
     controls: Controls,
     *,
     contents: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    numbers: np.ndarray | None = None,
 ) -> None:
     """Write the tables, the design, and then the manifest: where it stands, the rest does.
 
-    `contents` are digests of the inputs, where there are inputs to digest.
+    `contents` are digests of the inputs, where there are inputs to digest; `groups` the person or document that each
+    example belongs to, `numbers` the targets of a regression.
     """
-    _write_examples(folder, ids, labels, contents)
+    _write_examples(folder, ids, labels, contents, groups, numbers)
     _write_controls(folder, controls)
     _write_design(folder, design)
     manifest.write(folder)
@@ -51,7 +54,9 @@ def restore(folder: Path, design: Design, dataset: Dataset) -> tuple[str, ...]:
     """Write those tables of a known run again that are missing or damaged, and name them."""
 
     def examples() -> None:
-        _write_examples(folder, dataset.ids, dataset.kinds, dataset.contents())
+        _write_examples(
+            folder, dataset.ids, dataset.kinds, dataset.contents(), dataset.groups, numbers_in(dataset)
+        )
 
     written = []
     for name, read, write in (
@@ -67,10 +72,26 @@ def restore(folder: Path, design: Design, dataset: Dataset) -> tuple[str, ...]:
     return tuple(written)
 
 
-def _write_examples(folder: Path, ids: np.ndarray, labels: np.ndarray, contents: np.ndarray | None) -> None:
+def numbers_in(dataset: Dataset) -> np.ndarray | None:
+    """The targets of a regression."""
+    return dataset.targets if dataset.task == "regression" else None
+
+
+def _write_examples(
+    folder: Path,
+    ids: np.ndarray,
+    labels: np.ndarray,
+    contents: np.ndarray | None,
+    groups: np.ndarray | None = None,
+    numbers: np.ndarray | None = None,
+) -> None:
     columns = {"example": ids.astype(object), "label": labels}
     if contents is not None:
         columns["content"] = contents.astype(object)
+    if groups is not None:
+        columns["group"] = groups.astype(object)
+    if numbers is not None:
+        columns["target"] = numbers
     write_bytes(folder / EXAMPLES, _parquet(pa.table(columns)))
 
 

@@ -162,7 +162,8 @@ def _columns(evidence: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str
     columns: dict[str, dict[str, np.ndarray]] = {}
     for key, array in evidence.items():
         kind, column = key.split(".")
-        columns.setdefault(kind, {})[column] = array.astype(quantity(key).dtype, copy=False)
+        with np.errstate(invalid="ignore", over="ignore"):  # what becomes infinite marks a model as diverged
+            columns.setdefault(kind, {})[column] = array.astype(quantity(key).dtype, copy=False)
         if key == "outputs.logits":
             columns[kind] = {**signals_of(array, labels), **columns[kind]}
     return columns
@@ -172,7 +173,11 @@ def signals_of(
     logits: Float[np.ndarray, "model example class"], labels: Int[np.ndarray, " example"]
 ) -> dict[str, np.ndarray]:
     """What the networks' probes read off logits, from arrays."""
-    logits = logits.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):  # of a model that diverged they are not finite
+        return _signals(logits.astype(np.float64), labels)
+
+
+def _signals(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     label = np.broadcast_to(labels[None, :, None], (*logits.shape[:2], 1))
     own = np.take_along_axis(logits, label, -1)[..., 0]
     others = logits.copy()

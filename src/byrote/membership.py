@@ -6,25 +6,34 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int8
 from scipy.special import expit
 
+from byrote.data.task import TASKS, Task
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.schema import quantity
 from byrote.evidence.shards import write_bytes
+from byrote.group_attack import groups_of, on_groups, size_slices, told
+from byrote.measures._by_group import member_groups
 from byrote.measures._references import References, refuse_leaks
 from byrote.measures.catalog import catalog, find
 from byrote.results import Curve, PerModelExample, Scalar
 from byrote.run import Run
-from byrote.stats.attack_figures import Slices, attack_figures, null_auc
+from byrote.stats.attack_figures import Attack, Slices, attack_figures, null_auc
 
 #: Groups of at least so many examples have figures of their own; of more than `MOST_GROUPS` the largest do.
 LEAST_IN_GROUP = 10
 MOST_GROUPS = 50
 DECILES = 10
+#: The attack on a run of each task.
+DEFAULT: Final[dict[Task, str]] = {"classes": "lira", "labels": "lira", "regression": "lira[residual]"}
+
+
+#: Whose membership is attacked: that of an example, or of all examples of a person or document together.
+By = Literal["example", "group"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,18 +55,20 @@ class AttackFigures:
     models: int
     examples: int
     notes: tuple[str, ...]
+    by: By = "example"
 
     def __repr__(self) -> str:
         return (
             f"AttackFigures({self.attack}: AUC {self.figures['auc']!r}, null {self.null.value:.3f}, "
-            f"{self.models} targets, {self.references} reference models, {self.examples} examples)"
+            f"{self.models} targets, {self.references} reference models, {self.examples} {self.by}s)"
         )
 
 
 def membership_attack(
     run: Run,
-    key: str = "lira",
+    key: str | None = None,
     *,
+    by: By = "example",
     options: Mapping[str, Any] | None = None,
     draws: int = 20,
     seed: int = 0,
@@ -66,17 +77,25 @@ def membership_attack(
 
     Args:
         run: a run of at least 8 models, in pairs unless members were drawn independently.
-        key: the attack: `lira`, `rmia`, `loss_attack`, … or another measure of scores by model and example.
+        key: the attack: `lira`, `rmia`, `loss_attack`, … or another measure of scores by model and example; `lira`,
+            and of a regression `lira[residual]`, unless given.
+        by: "group" attacks persons or documents by all of their examples; `examples` then counts groups.
         options: the attack's own settings, as `{"gamma": 2.0}`.
         draws: how often membership is swapped at random for the null.
         seed: fixes these draws.
 
     Raises:
         BadInput: the key is no attack.
-        MissingEvidence: the attack needs what was not recorded.
+        MissingEvidence: the attack needs what was not recorded, or the run has no groups.
         TooFewModels: the models cannot support it.
     """
+    key = key or DEFAULT[run.task]
     entry, settings, models = find(key), dict(options or {}), run.models()
+    if not entry.suits(run.task):
+        raise MissingEvidence(
+            f"{key!r} is not for the targets of the run {str(run.folder)!r}, which has {TASKS[run.task]}.",
+            hint=f"attack with {DEFAULT[run.task]}.",
+        )
     if not len(models):
         raise TooFewModels(
             f"The run {str(run.folder)!r} has no ensemble to attack: all of its models train on all data.",
@@ -98,15 +117,26 @@ def membership_attack(
             )
         return result
 
-    def attack(kept: Bool[np.ndarray, " model"], membership: Int8[np.ndarray, "model example"]) -> np.ndarray:
+    def of_examples(kept: Bool[np.ndarray, " model"], membership: Int8[np.ndarray, "model example"]) -> np.ndarray:
         return scores(kept, membership).values
 
-    whole = scores(np.ones(len(models), bool), member)
-    slices, notes = _slices(run, models, member, pair)
+    attack: Attack = of_examples
+    everyone = np.ones(len(models), bool)
+    references = int(np.median(scores(everyone, member).references))
+    if by == "group":
+        names, group = groups_of(run)
+        member = member_groups(member, group)
+        attack, notes, masks = on_groups(key, of_examples, arguments, settings, group), [told(key)], size_slices(group)
+        slices: Slices = lambda kept: masks  # noqa: E731
+        units = len(names)
+    else:
+        slices, notes = _slices(run, models, member, pair)
+        units = len(run.ids)
+    values = attack(everyone, member)
     found = attack_figures(attack, member, pair, slices)
-    undefined = int((whole.reason_code != 0).sum())
+    undefined = int(np.isnan(values).sum())
     if undefined:
-        notes.append(f"{undefined:,} of {whole.values.size:,} scores are undefined and left out")
+        notes.append(f"{undefined:,} of {values.size:,} scores are undefined and left out")
     by_axis: dict[str, dict[str, Mapping[str, Scalar]]] = {}
     for name, figures in found.slices.items():
         axis, _, value = name.partition(":")
@@ -117,17 +147,19 @@ def membership_attack(
         null=null_auc(attack, member, pair, rng=np.random.default_rng([seed, 4]), draws=draws),
         curve=found.curve,
         slices=by_axis,
-        references=int(np.median(whole.references)),
+        references=references,
         models=len(models),
-        examples=len(run.ids),
+        examples=units,
         notes=tuple(notes),
+        by=by,
     )
 
 
 def keep(run: Run, found: AttackFigures) -> Path:
-    """Write `results/attack-<key>.json`: all figures with their errors, or why one was refused."""
+    """Write `results/attack-<key>.json`, or `…-by-group.json`: all figures with their errors, or why one was refused."""
     plain = {
         "attack": found.attack,
+        **({} if found.by == "example" else {"by": found.by}),
         "models": found.models,
         "references": found.references,
         "examples": found.examples,
@@ -145,7 +177,7 @@ def keep(run: Run, found: AttackFigures) -> Path:
         },
         "notes": list(found.notes),
     }
-    path = run.folder / "results" / f"attack-{found.attack}.json"
+    path = run.folder / "results" / f"attack-{found.attack}{'' if found.by == 'example' else '-by-group'}.json"
     write_bytes(path, json.dumps(plain, indent=1).replace("NaN", "null").encode())
     return path
 
@@ -165,7 +197,7 @@ def _slices(run: Run, models: np.ndarray, member: np.ndarray, pair: np.ndarray) 
     masks, notes = _fixed_slices(run)
     try:
         refuse_leaks(member, pair)
-        probability = expit(run.load("outputs.log_odds", models))
+        probability = expit(_sureness(run, models))
     except (MissingEvidence, TooFewModels) as error:
         notes.append(f"no figures by memorization: {error.message}")
         probability = None
@@ -184,6 +216,13 @@ def _slices(run: Run, models: np.ndarray, member: np.ndarray, pair: np.ndarray) 
     return slices, notes
 
 
+def _sureness(run: Run, models: np.ndarray) -> np.ndarray:
+    """What memorization is told by: log-odds, which a regression does not have."""
+    if run.task == "regression":
+        raise MissingEvidence("A regression has no probabilities to go by.")
+    return run.load("outputs.log_odds", models)
+
+
 def _fixed_slices(run: Run) -> tuple[dict[str, np.ndarray], list[str]]:
     masks = {f"class:{name}": run.labels == number for number, name in enumerate(run.class_names)}
     masks = {name: mask for name, mask in masks.items() if mask.any()}
@@ -191,11 +230,11 @@ def _fixed_slices(run: Run) -> tuple[dict[str, np.ndarray], list[str]]:
     kinds = {f"control:{kind}": run.controls.mask(run.ids, kind) for kind in run.controls.kinds()}
     if kinds:
         masks |= kinds | {"control:clean": ~np.any(list(kinds.values()), axis=0)}
-    if run.dataset is not None and run.dataset.groups is not None:
-        names, counts = np.unique(run.dataset.groups, return_counts=True)
+    if run.groups is not None:
+        names, counts = np.unique(run.groups, return_counts=True)
         large = np.argsort(-counts, kind="stable")[:MOST_GROUPS]
         chosen = [number for number in large if counts[number] >= LEAST_IN_GROUP]
-        masks |= {f"group:{names[number]}": run.dataset.groups == names[number] for number in chosen}
+        masks |= {f"group:{names[number]}": run.groups == names[number] for number in chosen}
         if len(chosen) < len(names):
             notes.append(
                 f"{len(chosen)} of {len(names)} groups have figures: at most {MOST_GROUPS}, of {LEAST_IN_GROUP} or more"

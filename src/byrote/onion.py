@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from byrote.auditing import Progress, audit
 from byrote.errors import BadInput, TooFewModels
+from byrote.evidence.shards import write_bytes
 from byrote.results import PerExample, Scalar
 from byrote.run import Run
 from byrote.stats.jackknife import difference, from_replicates, parts
@@ -25,6 +28,9 @@ LEAST_MODELS = 12
 SAFE, AT_RISK = 0.6, 0.75
 #: Pairs are left out of pooled figures in at most this many parts.
 GROUPS = 20
+#: Where a run's folder keeps what was found, and what each of its rows is about.
+TABLE = "onion.parquet"
+ARMS = ("before", "plain", "random", "riskiest", "over_plain", "over_random")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +146,21 @@ def privacy_onion(
             "few models some pass by chance, in every arm alike.",
         ),
     )
+
+
+def keep(run: Run, found: Onion) -> Path:
+    """Write `results/onion.parquet` into the run's folder: a row for each figure and arm, from which a report tells."""
+    rows = [
+        {"figure": layer.name, "arm": arm, "examples": figure.examples, "models": figure.models}
+        | {part: getattr(figure, part) for part in ("value", "stderr", "low", "high")}
+        for layer in found.layers
+        for arm, figure in ((name, getattr(layer, name)) for name in ARMS)
+    ]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows), sink)
+    path = run.folder / "results" / TABLE
+    write_bytes(path, sink.getvalue().to_pybytes())
+    return path
 
 
 def _halves(run: Run) -> tuple[np.ndarray, np.ndarray]:

@@ -10,11 +10,13 @@ import numpy as np
 from byrote.auditing import Progress, audit
 from byrote.changes.change import Context
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
+from byrote.data.controls import LABEL_NOISE, Controls
 from byrote.data.dataset import Dataset
 from byrote.data.task import refuse_other_tasks
 from byrote.designs.coins import coins
 from byrote.designs.design import Design, one_phase
 from byrote.errors import BadInput
+from byrote.measures._by_group import by_group
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.run import Run
 from byrote.stats.privacy_bounds import EpsilonBound, GaussianBound, ceiling, one_run_epsilon, one_run_gaussian
@@ -83,7 +85,7 @@ def audit_privacy(
     Args:
         dataset: what to train on.
         recipe: how to train.
-        canaries: how many examples may or may not join; the bound's ceiling grows with their logarithm.
+        canaries: how many examples may or may not join, or whole groups where the dataset has them; the bound's ceiling grows with their logarithm.
         delta: the δ at which ε is bounded.
         confidence: one minus the chance that the bound exceeds the truth.
         method: "fixed", "split" or "bonferroni": how the number of guesses is chosen, as in `one_run_epsilon`.
@@ -112,7 +114,7 @@ def audit_privacy(
         dataset,
         recipe,
         heldout=heldout,
-        design=privacy_design(len(dataset), rows, references=references, seed=seed),
+        design=privacy_design(len(dataset), rows, references=references, seed=seed, groups=dataset.groups),
         out=Path(out) if out is not None else Path("runs") / f"{dataset.name}+privacy",
         seed=seed,
         workers=workers,
@@ -149,7 +151,7 @@ def audit_privacy(
         method=method,
         gaussian=gaussian,
         run=run,
-        notes=_notes(bound, references),
+        notes=_notes(bound, references, groups=dataset.groups is not None),
     )
 
 
@@ -160,6 +162,8 @@ def with_canaries(dataset: Dataset, canaries: int, *, mislabel: bool, seed: int)
         BadInput: there are not so many examples.
     """
     rng = np.random.default_rng([seed, 4])
+    if dataset.groups is not None:
+        return _with_groups(dataset, canaries, mislabel, rng)
     if not 0 < canaries < len(dataset):
         raise BadInput(
             f"The number of canaries must lie between 1 and {len(dataset) - 1}, for {dataset.name!r} has "
@@ -171,9 +175,36 @@ def with_canaries(dataset: Dataset, canaries: int, *, mislabel: bool, seed: int)
     return planted, np.flatnonzero(planted.targets != dataset.targets)
 
 
-def privacy_design(examples: int, rows: np.ndarray, *, references: int, seed: int) -> Design:
+def _with_groups(
+    dataset: Dataset, canaries: int, mislabel: bool, rng: np.random.Generator
+) -> tuple[Dataset, np.ndarray]:
+    """As `with_canaries`, of whole groups: a canary is a person or document."""
+    assert dataset.groups is not None
+    names = np.unique(dataset.groups)
+    if not 0 < canaries < len(names):
+        raise BadInput(
+            f"The number of canaries must lie between 1 and {len(names) - 1}, for {dataset.name!r} has {len(names)} "
+            f"groups, each of which is one canary. Got {canaries}.",
+            hint="--canaries NUMBER, or leave out the groups.",
+        )
+    rows = np.flatnonzero(np.isin(dataset.groups, rng.choice(names, canaries, replace=False)))
+    if not mislabel:
+        return dataset, rows
+    targets = dataset.targets.copy()
+    targets[rows] = (targets[rows] + rng.integers(1, dataset.classes, len(rows))) % dataset.classes
+    known = Controls(
+        example=dataset.ids[rows],
+        kind=np.full(len(rows), LABEL_NOISE),
+        original=np.array([dataset.class_names[label] for label in dataset.targets[rows]]),
+    )
+    return dataset.replace(targets=targets, controls=dataset.controls.merged(known)), rows
+
+
+def privacy_design(
+    examples: int, rows: np.ndarray, *, references: int, seed: int, groups: np.ndarray | None = None
+) -> Design:
     """One target that each canary joins by a fair coin, and references without any canary."""
-    design = coins(examples, 1, canaries=rows, rng=np.random.default_rng([seed, 5]))
+    design = coins(examples, 1, canaries=rows, rng=np.random.default_rng([seed, 5]), groups=groups)
     if not references:
         return design
     member = np.ones((references, examples), np.uint8)
@@ -182,12 +213,19 @@ def privacy_design(examples: int, rows: np.ndarray, *, references: int, seed: in
 
 
 def canary_scores(run: Run, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The target's log-odds of the canaries, less the references' mean where there are any; and who joined."""
+    """The target's log-odds of the canaries, less the references' mean where there are any; and who joined.
+
+    A group's score is the mean over its examples.
+    """
     target = run.models("target")
     scores = run.load("outputs.log_odds", target)[0, rows].astype(np.float64)
     if len(run.design.models_of("reference")):
         scores = scores - run.load("outputs.log_odds", run.models("reference"))[:, rows].mean(0)
-    return scores, run.design.member[target[0], rows] == 1
+    joined = run.design.member[target[0], rows] == 1
+    if run.groups is None:
+        return scores, joined
+    first, group = np.unique(run.groups[rows], return_index=True, return_inverse=True)[1:]
+    return by_group(scores[None], group, "mean")[0], joined[first]
 
 
 def _size(canaries: int, method: str, k: int | None) -> int | None:
@@ -214,7 +252,8 @@ def _check(canaries: int, delta: float, confidence: float, method: str, size: in
     )
 
 
-def _notes(bound: EpsilonBound, references: int) -> tuple[str, ...]:
+def _notes(bound: EpsilonBound, references: int, *, groups: bool) -> tuple[str, ...]:
+    whole = ", which is all examples of a person or document" if groups else ""
     chosen = {
         "fixed": "The number of guesses was fixed before the scores were seen.",
         "split": f"One half of the canaries chose among {bound.candidates} numbers of guesses, the other measured.",
@@ -222,7 +261,7 @@ def _notes(bound: EpsilonBound, references: int) -> tuple[str, ...]:
     }
     notes = [
         f"With {bound.confidence:.0%} confidence this training is not (ε, {bound.delta:g})-differentially private for "
-        f"any ε below {bound.epsilon:.3g}; neighbours are data sets with and without one canary.",
+        f"any ε below {bound.epsilon:.3g}; neighbours are data sets with and without one canary{whole}.",
         "A lower bound is no guarantee: a small one, even 0, does not prove privacy. Another attack, other canaries or "
         "more of them may show more.",
         chosen[bound.method],

@@ -20,6 +20,7 @@ from byrote.report.card_page import FILE as CARD
 from byrote.report.language_page import write_language_report
 from byrote.report.page import FILE as REPORT
 from byrote.report.page import write_report
+from byrote.report.twin import FILE as TWIN
 from byrote.run import CORPUS, Hear, Run, deaf
 
 Forget = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
@@ -28,7 +29,9 @@ GENERATIONS, WEIGHTS = "generations", "weights"
 #: The word in a shard's header that says that its tokens only tell which texts are the same.
 FORGOTTEN = "forgotten"
 #: What a run folder holds by itself; anything else in it was put there by somebody, and is theirs to remove.
-OWN = frozenset({MANIFEST, EXAMPLES, CONTROLS, DESIGN, REPORT, CANARIES, TOKENIZER, "calibration.json", CARD, ".lock"})
+OWN = frozenset(
+    {MANIFEST, EXAMPLES, CONTROLS, DESIGN, REPORT, TWIN, CANARIES, TOKENIZER, "calibration.json", CARD, ".lock"}
+)
 OWN_FOLDERS = frozenset({"evidence", "results", "recorded"})
 
 
@@ -56,6 +59,7 @@ def holdings(run: Run) -> list[Holding]:
         TOKENIZER: "the tokenizer, whose vocabulary comes from the texts",
         CANARIES: "planted secrets",
         REPORT: "the report, which is written again without contents",
+        TWIN: "the same as JSON",
     }.items():
         if (run.folder / name).is_file():
             found.append(Holding(where=name, what=what))
@@ -102,8 +106,10 @@ def forget_contents(run: Run, hear: Hear = deaf) -> Run:
             _rewrite(path, _same_texts)
         for path in _shards(run.folder, GENERATIONS):
             _rewrite(path, _own_continuations)
-        there = (run.folder / REPORT).is_file()
-        (run.folder / REPORT).unlink(missing_ok=True)
+        reports = [run.folder / name for name in (REPORT, TWIN)]
+        there = any(path.is_file() for path in reports)
+        for path in reports:
+            path.unlink(missing_ok=True)
     left = Run.open(run.folder)
     if there:
         (write_language_report if left.of_text else write_report)(left, hear)

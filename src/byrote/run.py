@@ -101,10 +101,17 @@ class Run:
         folder = Path(folder)
         manifest = Manifest.read(folder)
         table = read_examples(folder)
+        design = Design.from_tensors(read_design(folder), manifest.design)
+        if design.examples != len(table):
+            raise BadInput(
+                f"The design of the run {str(folder)!r} is about {design.examples} examples, and its table names "
+                f"{len(table)}.",
+                hint="the command that made the run writes both again.",
+            )
         return cls(
             folder=folder,
             manifest=manifest,
-            design=Design.from_tensors(read_design(folder), manifest.design),
+            design=design,
             ids=np.array(table["example"].to_pylist(), np.str_),
             labels=table["label"].to_numpy(),
             controls=Controls.from_table(read_controls(folder)),
@@ -134,6 +141,26 @@ class Run:
     def without_contents(self) -> Run:
         """The run without anybody's data at hand, as a report is made from it that leaves them out."""
         return replace(self, dataset=None, heldout=None, corpus=None)
+
+    @cached_property
+    def groups(self) -> np.ndarray | None:
+        """The person or document that each example belongs to, where that was told."""
+        table = read_examples(self.folder)
+        if "group" in table.column_names:
+            return np.array(table["group"].to_pylist(), np.str_)
+        return None if self.dataset is None else self.dataset.groups
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The targets of a regression, in their own unit.
+
+        Raises:
+            MissingEvidence: the run is none.
+        """
+        table = read_examples(self.folder)
+        if "target" not in table.column_names:
+            raise MissingEvidence(f"The run {str(self.folder)!r} holds no numbers that are predicted.")
+        return np.asarray(table["target"].to_numpy(), np.float64)
 
     @property
     def task(self) -> Task:

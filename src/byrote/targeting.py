@@ -198,7 +198,8 @@ def read_members(path: str | Path, dataset: Dataset) -> Int8[np.ndarray, " examp
     try:
         text = pa.csv.ConvertOptions(column_types={"example": pa.string(), "member": pa.string()})
         table = pa.csv.read_csv(path, convert_options=text)
-    except (OSError, pa.ArrowInvalid) as error:
+        named = {name: table[name].to_pylist() for name in ("example", "member") if name in table.column_names}
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise BadInput(
             f"The file {str(path)!r} cannot be read as CSV: {str(error).splitlines()[0]}.",
             hint="its first line is example,member, and each other an id and 1 or 0.",
@@ -208,7 +209,7 @@ def read_members(path: str | Path, dataset: Dataset) -> Int8[np.ndarray, " examp
             f"The file {str(path)!r} has the columns {', '.join(table.column_names)}.",
             hint="it needs 'example' (the ids of the dataset) and 'member' (1 or 0).",
         )
-    ids, values = (np.array(table[name].to_pylist(), np.str_) for name in ("example", "member"))
+    ids, values = (np.array(named[name], np.str_) for name in ("example", "member"))
     names, count = np.unique(ids, return_counts=True)
     if (count > 1).any():
         raise BadInput(
@@ -241,9 +242,9 @@ def load_weights(algorithm: Algorithm, path: str | Path) -> State:
     path = Path(path)
     try:
         tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
         raise BadInput(
-            f"The weights {str(path)!r} cannot be read as safetensors: {str(error).splitlines()[0]}",
+            f"The weights {str(path)!r} cannot be read as safetensors: {str(error).partition(chr(10))[0]}",
             hint="safetensors.torch.save_file(network.state_dict(), 'weights.safetensors') writes them; "
             "pickled files are never opened.",
         ) from None

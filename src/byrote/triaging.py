@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from scipy.special import log_softmax
 
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION
+from byrote.data.task import refuse_other_tasks
 from byrote.errors import BadInput, MissingEvidence
 from byrote.evidence.shards import write_bytes
 from byrote.results import PerExample
@@ -107,6 +108,7 @@ def triage(
         BadInput: fewer than two kinds were planted and memorized; the hint says what to plant.
         MissingEvidence: the run kept no logits.
     """
+    refuse_other_tasks(run.task, run.folder.name, "Triage")
     teacher = taught_by or run
     learned = only(signals(teacher, forgetting[-1] if forgetting else None))
     told = _planted_kinds(teacher)

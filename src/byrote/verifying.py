@@ -235,7 +235,7 @@ def _differences(one: Any, other: Any, where: str) -> Iterator[str]:
         yield where
 
 
-def _language_reports(run: Run) -> list[bytes]:
+def _language_reports(run: Run) -> Iterator[bytes]:
     """The reports that this version makes of a language model: with its secrets, without, and without contents."""
     found = language_facts(run)
     for shown in ({}, {"show_secrets": True}, {"redact": True}):

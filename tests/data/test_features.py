@@ -59,7 +59,8 @@ def test_only_the_training_rows_are_looked_at():
         ("user_id", [9, 4, 7, 100], "looks like an id"),
         ("x", [4, 2, 3, 1], "looks like an id"),
         ("c", ["w", "x", "y", "z"], "an id, a name or prose"),
-        ("t", pa.array([1, 2, 3, 4], pa.timestamp("s")), "dates or times"),
+        ("t", pa.array([1, 2, 3, 4], pa.time32("s")), "it holds times"),
+        ("t", pa.array([86_400] * 4, pa.timestamp("s")), "every row has the same value (1970-01-02 00:00:00)"),
         ("l", [[1], [2], [3], [4]], "values of the type 'list<"),
     ],
 )
@@ -121,3 +122,16 @@ def test_any_column_gives_finite_features_or_a_reason(cells):
     assert np.isfinite(features).all()
     assert isinstance(encoding, Encoding)
     assert encoding.columns or notes
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.timestamp("s"), pa.timestamp("ms"), pa.timestamp("us", tz="UTC")])
+def test_dates_become_days(kind):
+    cells = pa.chunked_array([pa.array([0, 10, 20, None], pa.int32()).cast(pa.date32()).cast(kind)])
+    encoding, notes = fit(pa.table({"day": cells}), np.ones(4, bool))
+    made = encoding.apply(pa.table({"day": cells}))
+    np.testing.assert_allclose(
+        made[:3, 0] * encoding.columns[0].deviation + encoding.columns[0].mean, [0, 10, 20], atol=1e-4
+    )
+    assert encoding.cells(made[1]) == (("day", "1970-01-11"),)
+    assert encoding.cells(made[3]) == (("day", "missing"),)
+    assert notes == ("The column 'day' holds dates, which are learned as a number of days.",)

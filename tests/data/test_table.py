@@ -89,8 +89,10 @@ def test_truth_values_dates_decimal_commas_and_question_marks(tmp_path):
     ]
     path = table_of(tmp_path, "size;count;is;day;y\n" + "\n".join(lines))
     made = from_table(path, target="y")
-    assert made.training.display.feature_names == ("size", "count", "count is missing", "is")
-    assert any("'day' is left out: it holds dates" in note for note in made.notes)
+    assert made.training.display.feature_names == ("size", "count", "count is missing", "is", "day")
+    assert "The column 'day' holds dates, which are learned as a number of days." in made.notes
+    row = int(made.training.ids[0].rsplit("-", 1)[1])
+    assert ("day", f"2024-01-0{1 + row % 9}") in made.training.display.cells(made.training.inputs[0])
 
 
 def test_line_breaks_in_cells_and_a_byte_order_mark(tmp_path):

@@ -53,5 +53,6 @@ def test_groups_stay_whole():
     grouped = blobs(40).replace(groups=np.arange(40) // 2)
     half = named_design("half-subset-pairs", grouped, models=4, full=0)
     np.testing.assert_array_equal(half.member[:, ::2], half.member[:, 1::2])
-    with pytest.raises(BadInput, match="would train a model on a part of a group"):
-        named_design("iid-subsets", grouped)
+    for name, models in (("iid-subsets", 4), ("two-splits", 4), ("ratio-grid", 36)):
+        member = named_design(name, grouped, models=models, full=0).member
+        np.testing.assert_array_equal(member[:, ::2], member[:, 1::2])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 import random
-import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,10 +44,15 @@ ROWS = 40
 
 @dataclass(frozen=True)
 class Kind:
-    """What `make` writes into an empty folder, `read` reads from the path that `make` gives back."""
+    """What `make` writes into an empty folder, `read` reads from the path that `make` gives back.
+
+    Of a folder the files of the pattern `only` are spoiled. `quick` says whether reading takes little time.
+    """
 
     make: Callable[[Path], Path]
     read: Callable[[Path, Path], Any]
+    only: str = "*"
+    quick: bool = True
 
 
 def npz(folder: Path) -> Path:
@@ -184,25 +189,30 @@ KINDS = {
     "jsonl": Kind(jsonl, lambda path, _: read_corpus(path)),
     "corpus parquet": Kind(parquet, lambda path, _: read_corpus(path)),
     "canaries": Kind(canaries, lambda path, _: read_canaries(path)),
-    "images": Kind(images, lambda path, _: from_image_folder(path, size=8)),
+    "images": Kind(images, lambda path, _: from_image_folder(path, size=8), quick=False),
     "weights": Kind(weights, lambda path, _: load_weights(_algorithm(), path)),
     "members": Kind(members, lambda path, _: read_members(path, blobs())),
     "calibration": Kind(calibration, lambda path, _: Calibration.load(path)),
     "tokenizer": Kind(tokenizer, lambda path, _: read_tokenizer(path)),
     "run": Kind(run, open_run),
-    "c_score": Kind(_in(folders.c_scores, "c.npz"), foreign_run("c_score", folders.LABELS)),
-    "feldman_zhang": Kind(_in(folders.infl_matrix, "i.npz"), foreign_run("feldman_zhang", folders.LABELS)),
-    "feldman_zhang_runs": Kind(_in(folders.aux_arrays, "aux"), foreign_run("feldman_zhang_runs", folders.LABELS)),
-    "mi_lira_2021": Kind(_in(folders.mi_lira, "lira"), foreign_run("mi_lira_2021", folders.LABELS)),
-    "privacy_meter": Kind(_in(folders.privacy_meter, "pm"), foreign_run("privacy_meter", folders.LABELS)),
-    "leakpro": Kind(_in(folders.leakpro, "lp"), foreign_run("leakpro", folders.LABELS)),
-    "carlini_2019": Kind(_in(folders.rankings, "ranks"), foreign_run("carlini_2019", folders.LABELS)),
+    "manifest": Kind(run, open_run, "manifest.json"),
+    "tables": Kind(run, open_run, "*.parquet"),
+    "shards": Kind(run, open_run, "*.safetensors"),
+    "c_score": Kind(_in(folders.c_scores, "c.npz"), foreign_run("c_score", folders.LABELS), quick=False),
+    "feldman_zhang": Kind(_in(folders.infl_matrix, "i.npz"), foreign_run("feldman_zhang", folders.LABELS), quick=False),
+    "feldman_zhang_runs": Kind(
+        _in(folders.aux_arrays, "aux"), foreign_run("feldman_zhang_runs", folders.LABELS), quick=False
+    ),
+    "mi_lira_2021": Kind(_in(folders.mi_lira, "lira"), foreign_run("mi_lira_2021", folders.LABELS), quick=False),
+    "privacy_meter": Kind(_in(folders.privacy_meter, "pm"), foreign_run("privacy_meter", folders.LABELS), quick=False),
+    "leakpro": Kind(_in(folders.leakpro, "lp"), foreign_run("leakpro", folders.LABELS), quick=False),
+    "carlini_2019": Kind(_in(folders.rankings, "ranks"), foreign_run("carlini_2019", folders.LABELS), quick=False),
 }
 
 
-def files_in(path: Path) -> list[Path]:
+def files_in(path: Path, only: str) -> list[Path]:
     """The files that make up what was written, in order."""
-    return [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
+    return [path] if path.is_file() else sorted(one for one in path.rglob(only) if one.is_file())
 
 
 def spoiled_bytes(content: bytes, rng: random.Random) -> bytes:
@@ -251,7 +261,7 @@ def spoiled_json(content: bytes, rng: random.Random) -> bytes:
         if rng.random() < 0.2:
             del parent[key]
         else:
-            parent[key] = rng.choice(HOSTILE)
+            parent[key] = copy.deepcopy(rng.choice(HOSTILE))
     return json.dumps(tree).encode()
 
 
@@ -297,6 +307,8 @@ def spoiled_file(path: Path, rng: random.Random) -> None:
         if rng.random() < 0.2:
             arrays.pop(name)
         np.savez(path, **arrays)
+    elif deep and path.suffix == ".gz":
+        path.write_bytes(gzip.compress(spoiled_bytes(gzip.decompress(path.read_bytes()), rng)))
     elif deep and path.suffix == ".parquet":
         pq.write_table(spoiled_table(pq.read_table(path), rng), path)
     else:
@@ -327,15 +339,15 @@ def spoiled_table(table: pa.Table, rng: random.Random) -> pa.Table:
     return changed.slice(0, rng.choice((rows, rows, 0, 1)))
 
 
-def spoil(path: Path, rng: random.Random) -> str:
+def spoil(path: Path, rng: random.Random, only: str = "*") -> str:
     """Spoil what stands there, in a file or two; says which."""
-    files = files_in(path)
+    files = files_in(path, only)
     chosen = rng.sample(files, min(len(files), rng.choice((1, 1, 2))))
     for one in chosen:
         if len(files) > 1 and rng.random() < 0.1:
             one.unlink()
         elif len(files) > 1 and rng.random() < 0.1:
-            shutil.copy(rng.choice(files), one) if (other := rng.choice(files)) != one and other.exists() else None
+            one.write_bytes(rng.choice([other for other in files if other.exists()]).read_bytes())
         else:
             spoiled_file(one, rng)
     return ", ".join(one.name for one in chosen)

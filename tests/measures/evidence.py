@@ -75,6 +75,14 @@ def make_evidence(
     ):
         known = {name: a for name, a in answers(logits, labels).items() if name in SCHEMA[kind]}
         evidence |= {f"{kind}.{name}": array for name, array in known.items()}
+        residual = (path if kind == "trajectory" else logits)[..., 0] * np.where(logits[..., 1] > 0, 1.0, 0.2)
+        evidence |= {f"{kind}.residual": residual.astype(np.float32)}
+        evidence |= {
+            f"{kind}.squared_error": residual**2,
+            f"{kind}.absolute_error": np.abs(residual).astype(np.float32),
+        }
+        if kind != "trajectory":
+            evidence[f"{kind}.label_accuracy"] = ((logits > 0).mean(-1)).astype(np.float32)
     evidence["trajectory.epochs"] = np.array(epochs, np.int64)
     shaken = answers(path[:, -1, None] + rng.normal(0, 0.3, (models, 3, examples, classes)), label)
     evidence["augmented.log_odds"] = shaken["log_odds"]

@@ -36,7 +36,8 @@ def test_agrees_with_the_slow_loop(pairs, documents, seed):
                 assert result.reason(i)
                 continue
             assert result.values[i] == pytest.approx(np.mean(differences))
-            if np.ptp(differences) > 1e-9:
+            assert result.low[i] <= result.values[i] <= result.high[i]
+            if result is softly and np.ptp(differences) > 1e-9:  # between bounds the error is no plain Student's
                 assert result.stderr[i] == pytest.approx(stats.sem(differences))
 
 

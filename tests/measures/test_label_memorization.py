@@ -20,6 +20,19 @@ def slow(value, member, i):
     return mean, inside, outside
 
 
+def agrees_with_added_values(found, i, inside, outside, scatter):
+    """The interval after a 0 and a 1 have joined either side, whose deviations are those from the new mean."""
+    means, variance = [], scatter
+    for side in (inside, outside):
+        means.append((sum(side) + 1) / (len(side) + 2))
+        moved = len(side) * (np.mean(side) - means[-1]) ** 2
+        variance += (moved + means[-1] ** 2 + (1 - means[-1]) ** 2) / (len(side) + 2) ** 2
+    reach = 1.959964 * np.sqrt(variance)
+    assert found.stderr[i] == pytest.approx(np.sqrt(variance))
+    assert found.low[i] == pytest.approx(min(max(means[0] - means[1] - reach, -1), found.values[i]), abs=1e-6)
+    assert found.high[i] == pytest.approx(max(min(means[0] - means[1] + reach, 1), found.values[i]), abs=1e-6)
+
+
 @given(*sizes)
 def test_agrees_with_the_slow_loop(models, examples, seed):
     rng = np.random.default_rng(seed)
@@ -82,20 +95,20 @@ def test_pairs_agree_with_the_slow_loop(pairs, examples, seed):
     pair = (np.arange(2 * pairs) // 2)[order]
     found = label_memorization_probability(probability[order], member[order], pair)
     for i in range(examples):
-        differences = []
+        differences, sides = [], ([], [])
         for one, other in zip(range(0, 2 * pairs, 2), range(1, 2 * pairs, 2), strict=True):
             if {member[one, i], member[other, i]} == {0, 1}:
-                sign = 1 if member[one, i] == 1 else -1
-                differences.append(sign * (probability[one, i] - probability[other, i]))
+                inside, outside = (one, other) if member[one, i] == 1 else (other, one)
+                differences.append(probability[inside, i] - probability[outside, i])
+                sides[0].append(probability[inside, i])
+                sides[1].append(probability[outside, i])
         if len(differences) < 2:
             assert np.isnan(found.values[i])
             assert found.reason(i)
             continue
-        interval = stats.ttest_1samp(differences, 0.0).confidence_interval()
         assert found.values[i] == pytest.approx(np.mean(differences))
-        assert found.stderr[i] == pytest.approx(stats.sem(differences))
-        assert found.low[i] == pytest.approx(max(interval.low, -1))
-        assert found.high[i] == pytest.approx(min(interval.high, 1))
+        scatter = np.var(differences) * len(differences) / (len(differences) + 2) ** 2
+        agrees_with_added_values(found, i, *sides, scatter)
         assert found.counts["pairs"][i] == len(differences)
 
 
@@ -111,10 +124,9 @@ def test_unpaired_models_agree_with_the_slow_loop(models, examples, seed):
             assert np.isnan(found.values[i])
             assert found.reason(i)
             continue
-        expected = stats.ttest_ind(inside, outside, equal_var=False).confidence_interval()
         assert found.values[i] == pytest.approx(mean)
-        assert found.low[i] == pytest.approx(max(expected.low, -1))
-        assert found.high[i] == pytest.approx(min(expected.high, 1))
+        scatter = sum(np.var(side) * len(side) / (len(side) + 2) ** 2 for side in (inside, outside))
+        agrees_with_added_values(found, i, inside, outside, scatter)
 
 
 def test_a_pair_with_both_mates_in_is_taken_as_unpaired():
@@ -153,5 +165,5 @@ def test_gaussian_model_has_its_closed_form():
         error = found.values.std() / np.sqrt(3000)
         assert abs(found.values.mean() - truth) < 4 * error
         assert 0.93 <= np.mean((found.low <= truth) & (truth <= found.high)) <= 0.98
-        # the stated errors are as large as the scatter that they speak of
-        assert np.sqrt(np.mean(found.stderr**2)) == pytest.approx(found.values.std(), rel=0.06)
+        # the stated errors are as large as the scatter that they speak of, and not much larger
+        assert 0.97 * found.values.std() <= np.sqrt(np.mean(found.stderr**2)) <= 1.25 * found.values.std()

@@ -33,7 +33,7 @@ def by_example() -> set[str]:
     return {
         key
         for key, entry in catalog().items()
-        if entry.by_example and not entry.of_text and "design.withdrawn" not in entry.needs
+        if entry.by_example and entry.suits("classes") and not entry.of_text and "design.withdrawn" not in entry.needs
     }
 
 

@@ -15,7 +15,6 @@ from byrote.report.page import write_report
 from byrote.run import Run
 from report.made import HOSTILE, NOISY, Page, make_run
 
-
 FIGURES = ("distribution", "roc", "slices", "training", "fitted", "scores-map")
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from byrote.errors import BadInput
 from byrote.recipes.co_teaching import CoTeaching
 from byrote.recipes.networks.network import Network
 from byrote.recipes.networks.small_cnn import SmallCNN
-from byrote.recipes.optimizers import SGD
+from byrote.recipes.optimizers import SGD, AdamW
 from byrote.train import choose as module
 from byrote.train.choose import choose
 from byrote.train.job import Labelled
@@ -110,6 +112,26 @@ def test_buffers_that_differ_are_named(tmp_path):
 
     chosen = choose(job(tmp_path, recipe(Network(Count))), per_worker=8)
     assert chosen.reason == "one at a time: 'seen' differs from that of stacked models"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_adam_makes_of_rounding_is_no_difference(tmp_path, seed):
+    """The gradient of a bias before BatchNorm is 0 but for rounding, and Adam's step has the size of its rate."""
+
+    class Normed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = nn.Conv2d(1, 8, 3, padding=1)
+            self.norm = nn.BatchNorm2d(8)
+            self.linear = nn.Linear(8, 3)
+
+        def forward(self, inputs):
+            return self.linear(self.norm(self.convolution(inputs)).relu().mean((2, 3)))
+
+    given = job(tmp_path, recipe(Network(Normed), optimizer=AdamW(lr=0.01)), data=data((1, 8, 8)))
+    given = dataclasses.replace(given, seeds=[seed, seed + 100])
+    inputs, targets = given.data.tensors(torch.device("cpu"))
+    assert module._disparity(given.algorithm(), given, inputs, targets) == ""
 
 
 @pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.GRU(6, 3)], ids=lambda layer: type(layer).__name__)

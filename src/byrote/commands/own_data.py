@@ -8,7 +8,7 @@ import typer
 
 SOURCE = (
     "digits, fashion-mnist, a table (.csv, .tsv, .parquet) with --target, an .npz file, a folder of images with a "
-    "subfolder a class, or a Python file with dataset() and recipe()."
+    "subfolder a class or of inputs.npy and targets.npy, or a Python file with dataset() and recipe()."
 )
 _PANEL = "Data of your own"
 

@@ -13,26 +13,61 @@ from byrote.commands.terminal import RunFolder, Workers, err, print_table, say
 
 if TYPE_CHECKING:
     from byrote.experiments import Experiment
+    from byrote.membership import AttackFigures
 
 WORST_SLICES = 5
+RISKIEST = 5
 
 
 def attack(
     run_folder: RunFolder,
-    with_: Annotated[str, typer.Option("--with", help="lira, rmia, loss_attack or another attack.")] = "lira",
+    with_: Annotated[
+        str | None,
+        typer.Option("--with", help="lira, rmia, loss_attack or another attack; lira, or of numbers lira[residual]."),
+    ] = None,
 ) -> None:
-    """Attack each model of a run with the help of the others: who can be told to have been trained on?"""
-    from byrote.changes.card import decimal
-    from byrote.membership import keep, membership_attack
+    """Attack each model of a run with the help of the others: who can be told to have been trained on?
+
+    Where the run has groups, persons or documents are attacked by all of their examples, too.
+    """
+    from byrote.group_attack import group_risk, keep_risk
+    from byrote.membership import DEFAULT, keep, membership_attack
     from byrote.run import Run
 
     run = Run.open(run_folder)
-    with err.status(f"Attacking every model with {with_}…"):
-        found = membership_attack(run, with_)
-        path = keep(run, found)
+    key = with_ or DEFAULT[run.task]
+    with err.status(f"Attacking every model with {key}…"):
+        found = membership_attack(run, key)
+        print_attack(found, keep(run, found))
+    if run.groups is None:
+        return
+    with err.status(f"Attacking persons or documents with {key}…"):
+        found = membership_attack(run, key, by="group")
+        print_attack(found, keep(run, found))
+        names, risk = group_risk(run)
+        keep_risk(run, names, risk)
+    order = [row for row in (-risk.values).argsort(kind="stable") if risk.reason_code[row] == 0][:RISKIEST]
+    if order:
+        say("Groups most at risk, by the chance that a model trained on one is surer of it than a model that was not:")
+        print_table(
+            ["group", "risk", "low", "high"],
+            [
+                [str(names[row]), *(float(getattr(risk, name)[row]) for name in ("values", "low", "high"))]
+                for row in order
+            ],
+        )
+    elif risk.undefined:
+        say(f"The risk of single groups is {risk.undefined}.")
+    say(f"Table: {run.folder / 'results' / 'group_risk.parquet'}")
+
+
+def print_attack(found: AttackFigures, path: Path) -> None:
+    """The figures of one attack."""
+    from byrote.changes.card import decimal
+
     say(
         f"{found.attack} on {found.models} models, each with {found.references} reference models, over "
-        f"{found.examples} examples."
+        f"{found.examples} {found.by}s."
     )
     print_table(["figure", "value"], [[name.replace("_", " "), decimal(v)] for name, v in found.figures.items()])
     say(f"Where membership was swapped at random the AUC is {decimal(found.null)}.")
@@ -54,10 +89,12 @@ def onion(
     """Remove the examples at highest membership risk, train again, and see whether the next ones are at risk now."""
     from byrote.changes.card import decimal
     from byrote.experiments import with_contents
-    from byrote.onion import privacy_onion
+    from byrote.onion import keep, privacy_onion
     from byrote.run import Run
 
-    found = privacy_onion(with_contents(Run.open(run_folder)), share=share, seed=seed, workers=workers)
+    run = with_contents(Run.open(run_folder))
+    found = privacy_onion(run, share=share, seed=seed, workers=workers)
+    path = keep(run, found)
     for layer in found.layers:
         arms = ("before", "plain", "random", "riskiest", "over_plain", "over_random")
         say(f"{layer.name[0].upper()}{layer.name[1:]}:")
@@ -69,6 +106,7 @@ def onion(
     say(f"Without the riskiest layer the one below {verdict}.")
     for note in found.notes:
         say(note)
+    say(f"Table: {path}; `byrote report` shows it.")
 
 
 def forgetting(
@@ -118,14 +156,14 @@ def forgetting(
     times = whole_numbers(repetitions or "1", hint="--repetitions 1,4,16")
     reading = Reading(target=target, id=id_, text=text, size=size)
     found = experiment(source, data_dir=data_dir, plants=None, seed=seed, reading=reading)
-    size = len(found.dataset)
-    if canaries > size // 2:
-        raise BadInput(f"At most half of the {size} examples can be canaries. Got {canaries}.")
+    examples = len(found.dataset)
+    if canaries > examples // 2:
+        raise BadInput(f"At most half of the {examples} examples can be canaries. Got {canaries}.")
     measured = measure_forgetting(
         found.dataset,
         found.recipe,
         regime=regime,
-        canaries=np.sort(np.random.default_rng([seed, 7]).choice(size, canaries, replace=False)),
+        canaries=np.sort(np.random.default_rng([seed, 7]).choice(examples, canaries, replace=False)),
         repetitions=times,
         models=models or 16,
         alpha=alpha,
@@ -143,9 +181,10 @@ def forgetting(
         ],
     )
     for group, after in measured.after.items():
-        say(f"{group}: {after.reason or f'forgotten after {decimal(after)} epochs, success at most {alpha}'}")
-    if curve.note:
-        say(curve.note)
+        if after.value == 0:
+            say(f"{group}: not told apart even right after the last use, success at most {alpha}")
+        else:
+            say(f"{group}: {after.reason or f'forgotten after {decimal(after)} epochs, success at most {alpha}'}")
 
 
 def bound_epsilon(

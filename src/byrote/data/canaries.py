@@ -37,6 +37,8 @@ REPEAT: Final = (1, 2, 4, 8, 16, 32, 64)
 #: So many draws show which number of tokens is the most common in a space.
 DRAWS: Final = 1024
 FORMAT: Final = "byrote canaries 1"
+#: No secret is drawn from more parts than this of one kind.
+MOST_DRAWN: Final = 1000
 #: What their manifest is called in a run folder, and beside a corpus.
 FILE: Final = "canaries.json"
 
@@ -180,13 +182,23 @@ def canaries_from_json(text: str, *, source: str = "the manifest") -> Canaries:
         }
         canaries = tuple(Canary(**row) for row in content["canaries"])
         seed = int(content["seed"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadInput(
             f"{source} is no manifest of canaries: {type(error).__name__} {error}.",
             hint="give the file that `byrote plant` wrote beside the corpus.",
         ) from error
+    for kind, space in spaces.items():
+        if not all(_is_part(part) for part in space.parts):
+            raise BadInput(f"The space {kind!r} of {source} is not whole.", hint="give the file as it was written.")
     _refuse_malformed(canaries, spaces, source)
     return Canaries(canaries=canaries, spaces=spaces, seed=seed)
+
+
+def _is_part(part: tuple[tuple[object, ...], object]) -> bool:
+    """Whether it is texts to choose from and how often one is drawn."""
+    choices, times = part
+    chosen = bool(choices) and all(isinstance(one, str) and one for one in choices)
+    return chosen and type(times) is int and 1 <= times <= MOST_DRAWN
 
 
 def read_canaries(path: str | Path) -> Canaries:

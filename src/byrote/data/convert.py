@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from byrote.data.mapped import created, opened
 from byrote.data.problems import counted
 from byrote.errors import BadInput
 
@@ -109,9 +111,11 @@ def _picture(picture: Any) -> Float[np.ndarray, "channel height width"]:
 
 
 def gathered(
-    items: Iterable[tuple[Any, Any]], *, count: int, name: str
+    items: Iterable[tuple[Any, Any]], *, count: int, name: str, into: Path | None = None
 ) -> tuple[Float[np.ndarray, "example ..."], list[Any]]:
     """The inputs of items (input, target) in one float32 array, allocated at the first item, and the targets.
+
+    With `into` the array is that .npy file's, and takes no memory.
 
     Raises:
         BadInput: an input is no array of numbers, shapes differ, or there are not `count` items.
@@ -125,7 +129,8 @@ def gathered(
             got = type(value).__name__
             raise BadInput(f"Inputs must be arrays of numbers. Example {position} of {name!r} is a {got!r}.") from None
         if inputs is None:
-            inputs = np.empty((count, *example.shape), np.float32)
+            size = (count, *example.shape)
+            inputs = np.empty(size, np.float32) if into is None else created(into, size)
         if example.shape != inputs.shape[1:]:
             raise BadInput(
                 f"All examples of {name!r} must have one shape. Example 0 has {inputs.shape[1:]} and "
@@ -140,4 +145,7 @@ def gathered(
         raise BadInput(
             f"The dataset {name!r} must give as many examples as its length says ({has}). Got {len(targets)}."
         )
+    if into is not None:
+        inputs.flush()  # type: ignore[attr-defined]
+        return opened(into), targets
     return inputs, targets

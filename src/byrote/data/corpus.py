@@ -315,7 +315,7 @@ def _json_rows(path: Path, column: str) -> Iterator[Row]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"Line {number} of {str(path)!r} is not valid JSON: {error}.") from None
         if isinstance(row, str):
             row = {column: row}
@@ -350,10 +350,13 @@ def _parquet_rows(path: Path, column: str) -> Iterator[Row]:
     _refuse_column(column, names, str(path))
     wanted = [name for name in (column, "id", "group") if name in names]
     number = 0
-    for batch in file.iter_batches(columns=wanted):
-        for row in batch.to_pylist():
-            number += 1
-            yield f"row {number}", row
+    try:
+        for batch in file.iter_batches(columns=wanted):
+            for row in batch.to_pylist():
+                number += 1
+                yield f"row {number}", row
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"The file {str(path)!r} cannot be read as Parquet after row {number}: {error}.") from error
 
 
 def _saved_dataset(path: Path) -> Iterator[Row]:

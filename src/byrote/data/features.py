@@ -18,6 +18,7 @@ from byrote.data.problems import counted, quoted
 #: A level of a categorical column has a feature of its own from so many rows on, in small tables from 5 % of them.
 LEAST_ROWS: Final = 10
 MOST_LEVELS: Final = 50
+_FIRST_DAY: Final = np.datetime64("1970-01-01", "D")
 #: No feature lies more deviations from the centre; the training rows' own lie nearer.
 FARTHEST: Final = 1e6
 #: Text columns in which more than this share of the cells differ are names or prose.
@@ -30,7 +31,8 @@ _LIKE_AN_ID: Final = re.compile(r"(^|[_\W])(id|ids|idx|index|key|uuid|guid|row|n
 class Numeric:
     """A column of numbers: a missing cell takes the median, then centre and spread become 0 and 1.
 
-    `missing` says whether a second feature, 0 or 1, tells the missing cells.
+    `missing` says whether a second feature, 0 or 1, tells the missing cells. A date, where `dated`, is its number of
+    days since 1970.
     """
 
     column: str
@@ -38,6 +40,7 @@ class Numeric:
     mean: float
     deviation: float
     missing: bool
+    dated: bool = False
 
     def names(self) -> tuple[str, ...]:
         """The names of its features."""
@@ -45,7 +48,7 @@ class Numeric:
 
     def apply(self, cells: pa.ChunkedArray, out: Float[np.ndarray, "row feature"]) -> None:
         """Fill its features."""
-        values = numbers(cells)
+        values = days(cells) if self.dated else numbers(cells)
         absent = np.isnan(values)
         half = np.where(absent, self.median, values) / 2 - self.mean / 2  # halves, for a difference may overflow
         with np.errstate(over="ignore"):
@@ -57,7 +60,8 @@ class Numeric:
         """The cell that they stand for, to be shown."""
         absent = self.missing and features[1] > 0.5
         value = float(features[0]) * self.deviation + self.mean
-        return ((self.column, "missing" if absent else f"{value:.4g}".replace("-", "−")),)
+        shown = str(_FIRST_DAY + np.timedelta64(round(value), "D")) if self.dated else f"{value:.4g}".replace("-", "−")
+        return ((self.column, "missing" if absent else shown),)
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,8 @@ def fit(table: pa.Table, rows: Bool[np.ndarray, " row"]) -> tuple[Encoding, tupl
             notes.append(f"The column {name!r} is left out: {made}.")
             continue
         kept.append(made)
+        if isinstance(made, Numeric) and made.dated:
+            notes.append(f"The column {name!r} holds dates, which are learned as a number of days.")
         if isinstance(made, Categorical) and made.pooled:
             has = counted(len(made.levels), "level has", "levels have")
             notes.append(f"The column {name!r} has many levels: {has} a feature of their own, the rare ones share one.")
@@ -163,6 +169,12 @@ def fit(table: pa.Table, rows: Bool[np.ndarray, " row"]) -> tuple[Encoding, tupl
 def numbers(cells: pa.ChunkedArray) -> Float[np.ndarray, " row"]:
     """Cells of a column of numbers as float64, missing ones as NaN."""
     return np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
+
+
+def days(cells: pa.ChunkedArray) -> Float[np.ndarray, " row"]:
+    """Cells of a column of dates as days since 1970, with their parts, missing ones as NaN."""
+    seconds = cells.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+    return np.asarray(numbers(seconds) / (86_400 * 10**6), np.float64)
 
 
 def named(cells: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -193,13 +205,15 @@ def _fit(name: str, cells: pa.ChunkedArray, chosen: pa.Array) -> Column | str:
         return _numeric(name, cells.filter(chosen))
     if is_named(cells.type):
         return _categorical(name, named(cells).filter(chosen))
+    if pa.types.is_timestamp(cells.type) or pa.types.is_date(cells.type):
+        return _numeric(name, cells.filter(chosen), dated=True)
     if pa.types.is_temporal(cells.type):
-        return "it holds dates or times; write what matters of them as numbers, as the age in days"
+        return "it holds times; write what matters of them as numbers, as the hour"
     return f"it holds values of the type {str(cells.type)!r}"
 
 
-def _numeric(name: str, cells: pa.ChunkedArray) -> Numeric | str:
-    values = numbers(cells)
+def _numeric(name: str, cells: pa.ChunkedArray, *, dated: bool = False) -> Numeric | str:
+    values = days(cells) if dated else numbers(cells)
     absent = np.isnan(values)
     known = values[~absent]
     if not len(known):
@@ -207,12 +221,12 @@ def _numeric(name: str, cells: pa.ChunkedArray) -> Numeric | str:
     if pa.types.is_integer(cells.type) and _counts_rows(name, known):
         return f"it looks like an id ({len(known)} different whole numbers in {len(values)} rows)"
     if known.min() == known.max() and not absent.any():
-        return f"every row has the same value ({known[0]:g})"
+        return f"every row has the same value ({cells.drop_null()[0].as_py() if dated else f'{known[0]:g}'})"
     unit = float(np.abs(known).max()) or 1.0  # sums of the largest numbers would overflow
     median = float(np.median(known / unit)) * unit
     filled = np.where(absent, median, values) / unit
     deviation = float(filled.std()) * unit
-    return Numeric(name, median, float(filled.mean()) * unit, deviation or 1.0, bool(absent.any()))
+    return Numeric(name, median, float(filled.mean()) * unit, deviation or 1.0, bool(absent.any()), dated)
 
 
 def _counts_rows(name: str, known: Shaped[np.ndarray, " known"]) -> bool:
@@ -226,9 +240,10 @@ def _categorical(name: str, texts: pa.ChunkedArray) -> Categorical | str:
         return "it is empty"
     missing = texts.null_count > 0
     distinct = pc.count_distinct(texts, mode="only_valid").as_py()
+    names_rows = "--id names rows by it, " if distinct == len(texts) else ""
     like_prose = (
         f"it looks like an id, a name or prose ({distinct} different texts in {len(texts)} rows); "
-        "--text reads a column of prose"
+        f"{names_rows}--text reads a column of prose"
     )
     if distinct == 1 and not missing:
         return f"every row has the same value ({quoted([texts[0].as_py()])})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from byrote.data.arrays import from_arrays
@@ -22,10 +23,13 @@ def from_hugging_face(
     name: str = "hugging-face",
     task: Task | None = None,
     tolerance: float | None = None,
+    into: Path | str | None = None,
 ) -> Dataset:
     """Read columns into memory: images, arrays or lists of numbers; a ClassLabel gives the class names.
 
     `task` and `tolerance` are as in `from_arrays`.
+    With `into`, a file name in .npy, inputs are written there an item at a time and stay there, for data larger than
+    memory.
 
     Raises:
         BadInput: a column does not exist, the dataset has splits or no length, or its content is refused.
@@ -60,7 +64,7 @@ def from_hugging_face(
                 groups.append(row[group])
             yield row[input], row[target]
 
-    inputs, targets = gathered(items(), count=len(dataset), name=name)
+    inputs, targets = gathered(items(), count=len(dataset), name=name, into=None if into is None else Path(into))
     return from_arrays(
         inputs,
         stacked(targets),

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Shaped
 
+from byrote.data.room import refuse_beyond_memory
 from byrote.errors import BadInput
 
 DTYPES: Final = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -75,6 +76,8 @@ def _read(stream: BufferedIOBase, path: Path, *, at_most: int) -> Shaped[np.ndar
         raise BadInput(f"The file {str(path)!r} is empty: its header says {_times(shape)}.")
     dtype = np.dtype(DTYPES[code])
     declared = math.prod(shape) * dtype.itemsize
+    if declared <= at_most:
+        refuse_beyond_memory(f"The file {str(path)!r}", declared)
     content = _content(stream, declared) if declared <= at_most else b""
     if len(content) < declared:
         raise _truncated(path, f"its header says {_times(shape)}, {declared} bytes, and fewer follow")

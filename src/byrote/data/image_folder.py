@@ -25,6 +25,8 @@ SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".t
 #: Folders of a dataset that was split already: the first is trained on, the first that there is of the others held out.
 TRAINING: Final = "train"
 HELD: Final = ("test", "val", "valid", "validation")
+#: What a file may be, whatever its name says: no format whose decoder runs another program.
+FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 #: An image of more pixels is refused before it is unpacked.
 MOST_PIXELS: Final = 50_000_000
 LARGEST_SIDE: Final = 4096
@@ -163,7 +165,7 @@ def _read(files: Sequence[_File], name: str, size: int | None) -> Float[np.ndarr
 def _opened(path: Path) -> Any:
     from PIL import Image
 
-    picture = Image.open(path)
+    picture = Image.open(path, formats=FORMATS)
     if picture.width * picture.height > MOST_PIXELS:
         picture.close()
         raise ValueError(f"it has {picture.width} × {picture.height} pixels, more than {MOST_PIXELS:,}")

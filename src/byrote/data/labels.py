@@ -50,9 +50,7 @@ def read_targets(
     return read_labels(targets, ids=ids, class_names=class_names, problems=problems)
 
 
-def _read_sets(
-    targets: np.ndarray, ids: np.ndarray, class_names: Sequence[str] | None, problems: Problems
-) -> Labels:
+def _read_sets(targets: np.ndarray, ids: np.ndarray, class_names: Sequence[str] | None, problems: Problems) -> Labels:
     """0 and 1 by label, at least two labels, and not all of one example each."""
     fits = targets.ndim == 2 and targets.shape[1] > 0 and targets.dtype.kind in "biuf"
     labels = targets.shape[1] if fits else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from byrote.data.convert import listed
 from byrote.data.dataset import Dataset
 from byrote.data.inert import inert, inert_texts
 from byrote.data.problems import Problems, quoted
+from byrote.data.room import refuse_beyond_memory
 from byrote.data.split import HELD_OUT, Split, held_out, split
 from byrote.data.task import Task
 from byrote.errors import BadInput
@@ -26,7 +28,7 @@ NEEDED: Final = ("inputs", "targets")
 OPTIONAL: Final = ("ids", "groups", "class_names", "heldout_inputs", "heldout_targets", "heldout_ids")
 #: Deflate cannot expand further than this, so a larger claim is false before a byte is unpacked.
 LARGEST_EXPANSION: Final = 1032
-_SLACK: Final = 1024
+SLACK: Final = 1024
 _HEADERS: Final = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -117,17 +119,18 @@ def _refuse_lacking(path: Path, members: set[str]) -> None:
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Path) -> Shaped[np.ndarray, "..."]:
     problems = Problems(path.name)
     with archive.open(info) as stream:
-        shape, fortran, dtype = _header(stream)
+        shape, fortran, dtype = read_header(stream)
         if dtype.hasobject:
             raise BadInput(
                 f"The array {name!r} of {str(path)!r} holds Python objects, which byrote never unpickles.",
                 hint="save numbers or text, as np.array(values, dtype=str).",
             )
         declared = math.prod(shape) * dtype.itemsize
-        bound = info.compress_size * LARGEST_EXPANSION + _SLACK
+        bound = info.compress_size * LARGEST_EXPANSION + SLACK
         if declared > info.file_size or info.file_size > bound:
             problems.add(f"the array {name!r} declares {declared} bytes, more than it can hold")
             problems.settle()
+        refuse_beyond_memory(f"The array {name!r} of {str(path)!r}", declared)
         content = stream.read(declared)
         if len(content) < declared or stream.read(1):
             problems.add(f"the array {name!r} does not hold the {declared} bytes that it declares")
@@ -139,11 +142,19 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Pa
     return np.reshape(flat, shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="), copy=False)
 
 
-def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+def read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type that an .npy stream declares; what follows is not read.
+
+    Raises:
+        ValueError: it is no such header.
+    """
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:
         raise ValueError(f"its .npy version is {version[0]}.{version[1]}")
-    shape, fortran, dtype = _HEADERS[version](stream)
+    try:
+        shape, fortran, dtype = _HEADERS[version](stream)
+    except (tokenize.TokenError, RecursionError, MemoryError, TypeError, OverflowError) as error:
+        raise ValueError("its header is none") from error  # whatever Python's parser makes of it
     if any(side < 0 for side in shape):
         raise ValueError(f"its shape is {shape}")
     return shape, fortran, dtype

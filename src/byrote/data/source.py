@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from byrote.data.image_folder import from_image_folder
+from byrote.data.npy_folder import from_npy_folder, is_npy_folder
 from byrote.data.npz import from_npz
 from byrote.data.problems import quoted
 from byrote.data.split import HELD_OUT, Split, standardised
@@ -16,8 +17,13 @@ from byrote.data.task import Task
 from byrote.data.text_table import from_text_table
 from byrote.errors import BadInput
 
-Kind = Literal["table", "npz", "images"]
-WORDS: Final[Mapping[Kind, str]] = {"table": "a table", "npz": "an .npz file", "images": "a folder of images"}
+Kind = Literal["table", "npz", "images", "npy"]
+WORDS: Final[Mapping[Kind, str]] = {
+    "table": "a table",
+    "npz": "an .npz file",
+    "images": "a folder of images",
+    "npy": "a folder of .npy files",
+}
 #: Which kind of source each option is for.
 _FOR: Final[Mapping[str, Kind]] = {**dict.fromkeys(("target", "group", "id", "text"), "table"), "size": "images"}
 
@@ -56,12 +62,14 @@ def kind_of(name: str) -> Kind | None:
     """
     lower = name.lower()
     if Path(name).is_dir():
-        return "images"
+        return "npy" if is_npy_folder(name) else "images"
     return "table" if lower.endswith(SUFFIXES) else "npz" if lower.endswith(".npz") else None
 
 
 def read_source(name: str, reading: Reading, *, seed: int) -> Split:
-    """Read a table, an .npz file or a folder of images; rows of numbers are centred and scaled.
+    """Read a table, an .npz file, or a folder of .npy files or images; rows of numbers are centred and scaled.
+
+    What stays in its file is left as it is.
 
     Raises:
         BadInput: an option does not fit the source, or it cannot be read.
@@ -70,11 +78,14 @@ def read_source(name: str, reading: Reading, *, seed: int) -> Split:
     if kind is None:
         raise BadInput(
             f"The source {name!r} is no data by its name.",
-            hint=f"a table ends in {', '.join(SUFFIXES)}; arrays in .npz; a folder holds one subfolder a class.",
+            hint=f"a table ends in {', '.join(SUFFIXES)}; arrays in .npz; a folder holds one subfolder a class, or "
+            "inputs.npy and targets.npy.",
         )
     refuse_unfit_options(reading, kind, name)
     if kind == "images":
         return from_image_folder(name, size=reading.size, heldout=reading.heldout, seed=seed)
+    if kind == "npy":
+        return from_npy_folder(name, task=reading.task, tolerance=reading.tolerance)
     if kind == "npz":
         read = from_npz(name, heldout=reading.heldout, seed=seed, task=reading.task, tolerance=reading.tolerance)
         return read if read.training.display.kind == "image" else standardised(read)
@@ -115,9 +126,9 @@ def refuse_unfit_options(reading: Reading, kind: Kind | None, name: str) -> None
     """
     for option in ("task", "tolerance"):
         value = getattr(reading, option)
-        if value is not None and kind not in ("table", "npz"):
+        if value is not None and kind not in ("table", "npz", "npy"):
             what = WORDS[kind] if kind else "neither"
-            raise BadInput(f"--{option} {value} is for a table or an .npz file, and {name!r} is {what}.")
+            raise BadInput(f"--{option} {value} is for a table or for arrays, and {name!r} is {what}.")
     if reading.balanced and kind is None:
         raise BadInput(f"--balanced is for data of your own with no recipe, and {name!r} brings one.")
     for option, meant in _FOR.items():

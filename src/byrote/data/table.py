@@ -18,11 +18,14 @@ from byrote.data.arrays import from_arrays, numbered
 from byrote.data.features import RowDisplay, fit, is_named, is_numeric, named, numbers
 from byrote.data.inert import inert, inert_texts
 from byrote.data.problems import Problems, counted, quoted, rows_said
+from byrote.data.room import refuse_beyond_memory
 from byrote.data.split import HELD_OUT, Split, held_out, split
 from byrote.data.targets import Target, Targets, read_columns, refuse_tolerance
 from byrote.data.task import Task
 from byrote.errors import BadInput
 
+#: A number of a table takes so many bytes at least, once it is a feature.
+CELL: Final = 4
 #: File names that are tables end so; `.csv.gz` is unpacked as it is read.
 PARQUET: Final = (".parquet", ".pq")
 TEXT: Final = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -184,13 +187,18 @@ def refuse_unknown(table: pa.Table, path: Path | str, columns: dict[str, Target 
 
 
 def _parquet(path: Path) -> pa.Table:
-    table = pq.ParquetFile(path).read()
+    file = pq.ParquetFile(path)
+    rows = file.metadata.num_rows
+    unpacked = sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
+    refuse_beyond_memory(f"The table {str(path)!r}", max(unpacked, rows * file.metadata.num_columns * CELL))
+    table = file.read()
     table.validate(full=True)
     columns = [named(column) if is_named(column.type) else column for column in table.columns]
     return pa.Table.from_arrays(columns, names=table.column_names)
 
 
 def _csv(path: Path, texts: Sequence[str | None]) -> pa.Table:
+    _refuse_unpacking(path)
     with pa.input_stream(str(path), compression="detect") as stream:
         start = stream.read(_BLOCK)
     header = start.split(b"\n", 1)[0].decode("utf-8-sig")
@@ -209,6 +217,16 @@ def _csv(path: Path, texts: Sequence[str | None]) -> pa.Table:
         for name, column in zip(table.column_names, table.columns, strict=True)
     ]
     return pa.Table.from_arrays(typed, names=table.column_names)
+
+
+def _refuse_unpacking(path: Path) -> None:
+    """Refuse a packed text that is larger than the machine's memory, by unpacking it piece by piece."""
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        size = 0
+        with pa.input_stream(str(path), compression="detect") as stream:
+            while piece := len(stream.read(_BLOCK)):
+                size += piece
+                refuse_beyond_memory(f"The table {str(path)!r}", size)
 
 
 def _typed(texts: pa.ChunkedArray, *, decimal_comma: bool) -> pa.ChunkedArray:

@@ -149,9 +149,7 @@ def _numbers(cells: pa.ChunkedArray, name: str, problems: Problems, *, guessed: 
         f"The column {name!r} holds {len(np.unique(values))} different numbers, so that it is learned as a number "
         "(--task regression); --task classes takes each number for a class.",
     )
-    return Targets(
-        task="regression", values=values, class_names=None, columns=(name,), notes=notes if guessed else ()
-    )
+    return Targets(task="regression", values=values, class_names=None, columns=(name,), notes=notes if guessed else ())
 
 
 def _label(cells: pa.ChunkedArray, name: str, problems: Problems) -> Int[np.ndarray, " row"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from byrote.data.arrays import from_arrays
@@ -21,10 +22,13 @@ def from_torch(
     class_names: Sequence[str] | None = None,
     task: Task | None = None,
     tolerance: float | None = None,
+    into: Path | str | None = None,
 ) -> Dataset:
     """Read every item (input, target) once into memory; random transforms are frozen as they fall.
 
     Class names come from the dataset's `classes` unless given; `task` and `tolerance` are as in `from_arrays`.
+    With `into`, a file name in .npy, inputs are written there an item at a time and stay there, for data larger than
+    memory.
 
     Raises:
         BadInput: the dataset has no length or no items, its shapes differ, or its content is refused.
@@ -32,7 +36,9 @@ def from_torch(
     count = _length(dataset, name)
     own_names = getattr(dataset, "classes", None)
     names = own_names if class_names is None and isinstance(own_names, (list, tuple)) else class_names
-    inputs, targets = gathered(_items(dataset, count, name), count=count, name=name)
+    inputs, targets = gathered(
+        _items(dataset, count, name), count=count, name=name, into=None if into is None else Path(into)
+    )
     return from_arrays(
         inputs,
         stacked(targets),

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 
 from byrote.designs.design import Design, one_phase
+from byrote.designs.whole_groups import units
 from byrote.errors import BadInput
 
 
-def coins(examples: int, models: int, *, canaries: Int[np.ndarray, " canary"], rng: np.random.Generator) -> Design:
+def coins(
+    examples: int,
+    models: int,
+    *,
+    canaries: Int[np.ndarray, " canary"],
+    rng: np.random.Generator,
+    groups: Shaped[np.ndarray, " member"] | None = None,
+) -> Design:
     """Independent Bernoulli(1/2) membership of the canaries in every model, as a one-run privacy audit needs it.
 
-    "Exactly half" would make the coins dependent, and the audit's bound would not hold.
+    "Exactly half" would make the coins dependent, and the audit's bound would not hold. With `groups[example]` a coin
+    is tossed for each group, all of whose examples must be canaries.
 
     Source: Steinke et al. 2023, arXiv:2305.08846.
 
@@ -29,5 +38,17 @@ def coins(examples: int, models: int, *, canaries: Int[np.ndarray, " canary"], r
             hint="pass the row numbers of the examples that may or may not join.",
         )
     member = np.ones((models, examples), np.uint8)
-    member[:, canaries] = rng.integers(0, 2, (models, len(canaries)), dtype=np.uint8)
-    return one_phase("coins", member, role="target", canaries=len(canaries))
+    if groups is None:
+        member[:, canaries] = rng.integers(0, 2, (models, len(canaries)), dtype=np.uint8)
+        return one_phase("coins", member, role="target", canaries=len(canaries))
+    found = units(examples, groups, design="coins")
+    tossed, index = np.unique(found.of[canaries], return_inverse=True)
+    outside = np.setdiff1d(np.flatnonzero(np.isin(found.of, tossed)), canaries)
+    if len(outside):
+        name = str(found.names[found.of[outside[0]]])
+        raise BadInput(
+            f"The group {name!r} has canaries and other examples, and a coin would train a model on a part of it.",
+            hint="make all examples of a group canaries, or none.",
+        )
+    member[:, canaries] = rng.integers(0, 2, (models, len(tossed)), dtype=np.uint8)[:, index]
+    return one_phase("coins", member, role="target", canaries=len(canaries), groups=len(tossed))

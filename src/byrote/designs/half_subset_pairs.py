@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from byrote.designs.design import Design, check_sizes, one_phase
+from byrote.designs.whole_groups import Units, units
 from byrote.errors import BadInput
 
 #: Fewer groups than these make hardly any different halves.
@@ -37,13 +38,13 @@ def half_subset_pairs(
     if groups is None:
         _fill(member, rng)
         return one_phase("half_subset_pairs", member, pair=np.arange(models) // 2)
-    names, index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    _refuse_unfit(examples, names, sizes, len(groups))
+    found = units(examples, groups, design="half_subset_pairs")
+    _refuse_unfit(examples, found)
     for pair in range(models // 2):
-        half = _half_of_groups(sizes, rng)
-        member[2 * pair] = half[index]
-        member[2 * pair + 1] = ~half[index]
-    return one_phase("half_subset_pairs", member, pair=np.arange(models) // 2, groups=len(names))
+        half = _half_of_groups(found.sizes, rng)
+        member[2 * pair] = half[found.of]
+        member[2 * pair + 1] = ~half[found.of]
+    return one_phase("half_subset_pairs", member, pair=np.arange(models) // 2, groups=len(found))
 
 
 def _fill(member: np.ndarray, rng: np.random.Generator) -> None:
@@ -90,17 +91,15 @@ def _even(sides: np.ndarray, sizes: np.ndarray, weight: list[int], rng: np.rando
             sides[chosen] = not side
 
 
-def _refuse_unfit(examples: int, names: np.ndarray, sizes: np.ndarray, given: int) -> None:
-    if given != examples:
-        raise BadInput(f"The 'groups' argument of half_subset_pairs must have {examples} entries. Got {given}.")
-    if len(names) < LEAST_GROUPS:
+def _refuse_unfit(examples: int, found: Units) -> None:
+    if len(found) < LEAST_GROUPS:
         raise BadInput(
-            f"Half-subset pairs take at least {LEAST_GROUPS} groups, so that halves differ. Got {len(names)}.",
+            f"Half-subset pairs take at least {LEAST_GROUPS} groups, so that halves differ. Got {len(found)}.",
             hint="leave out the groups, or name a column that tells persons or documents apart.",
         )
-    if 2 * sizes.max() > examples:
-        largest = str(names[sizes.argmax()])
+    if 2 * found.sizes.max() > examples:
+        largest = str(found.names[found.sizes.argmax()])
         raise BadInput(
-            f"The group {largest!r} holds {sizes.max()} of {examples} examples, more than a half of the data can.",
+            f"The group {largest!r} holds {found.sizes.max()} of {examples} examples, more than a half of the data can.",
             hint="split it, leave it out, or leave out the groups.",
         )

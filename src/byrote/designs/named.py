@@ -17,12 +17,11 @@ from byrote.errors import BadInput
 #: examples without a held-out answer at .9.
 SIZES = {"full-data": 1, "half-subset-pairs": 64, "iid-subsets": 64, "ratio-grid": 22 * len(TENTHS), "two-splits": 64}
 
-#: Those that leave groups whole.
-WHOLE_GROUPS = ("full-data", "half-subset-pairs")
-
 
 def named_design(name: str, dataset: Dataset, *, models: int | None = None, full: int = 2, seed: int = 0) -> Design:
     """The design of that name with so many models, and `full` on all data beside them where its phases allow it.
+
+    Where the dataset has groups, a model trains on whole groups.
 
     Example:
         >>> from byrote.data.arrays import from_arrays
@@ -34,11 +33,6 @@ def named_design(name: str, dataset: Dataset, *, models: int | None = None, full
     """
     if name not in SIZES:
         raise BadInput(f"There is no design {name!r}.", hint=f"the designs are {', '.join(sorted(SIZES))}.")
-    if dataset.groups is not None and name not in WHOLE_GROUPS:
-        raise BadInput(
-            f"The design {name!r} would train a model on a part of a group.",
-            hint=f"leave out the groups, or take {' or '.join(WHOLE_GROUPS)}.",
-        )
     models, examples = SIZES[name] if models is None else models, len(dataset)
     rng = np.random.default_rng([seed, 1])
     if name == "full-data":
@@ -48,11 +42,11 @@ def named_design(name: str, dataset: Dataset, *, models: int | None = None, full
     if name == "two-splits":
         if models % 2:
             raise BadInput(f"Two splits take an even number of models. Got {models}.", hint=f"--models {models + 1}")
-        return two_splits(examples, models, rng=rng)
+        return two_splits(examples, models, rng=rng, groups=dataset.groups)
     if name == "ratio-grid":
-        design = ratio_grid(examples, _a_ratio(models), rng=rng)
+        design = ratio_grid(examples, _a_ratio(models), rng=rng, groups=dataset.groups)
     elif name == "iid-subsets":
-        design = iid_subsets(examples, models, rng=rng)
+        design = iid_subsets(examples, models, rng=rng, groups=dataset.groups)
     else:
         design = half_subset_pairs(examples, models, rng=rng, groups=dataset.groups)
     return design.joined(full_data(examples, full)) if full else design

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from byrote.designs.design import Design, check_sizes, one_phase
 from byrote.designs.iid_subsets import subset_size
+from byrote.designs.whole_groups import units
 from byrote.errors import BadInput
 
 TENTHS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def ratio_grid(
-    examples: int, models_per_ratio: int, *, ratios: Sequence[float] = TENTHS, rng: np.random.Generator
+    examples: int,
+    models_per_ratio: int,
+    *,
+    ratios: Sequence[float] = TENTHS,
+    rng: np.random.Generator,
+    groups: Shaped[np.ndarray, " member"] | None = None,
 ) -> Design:
     """Independent subsets at every ratio, the models of one ratio standing together.
 
     A share ratio^models_per_ratio of the examples is in every model of a ratio and has no held-out answer there:
-    at .9 it takes 22 models to leave 10 % and 44 to leave 1 %.
+    at .9 it takes 22 models to leave 10 % and 44 to leave 1 %. With `groups[example]` ratios are shares of the
+    groups, which are in or out whole.
 
     Source: Jiang et al. 2021, arXiv:2002.03206 (consistency profiles over training set sizes).
 
@@ -30,7 +39,11 @@ def ratio_grid(
     check_sizes("ratio_grid", examples, models_per_ratio, at_least=4)
     if not ratios:
         raise BadInput("The 'ratios' argument of ratio_grid must name at least one ratio.")
-    member = np.zeros((len(ratios) * models_per_ratio, examples), np.uint8)
-    for index, row in enumerate(member):
-        row[rng.choice(examples, subset_size(ratios[index // models_per_ratio], examples), replace=False)] = 1
-    return one_phase("ratio_grid", member, ratios=list(ratios), models_per_ratio=models_per_ratio)
+    found = units(examples, groups, design="ratio_grid")
+    sizes = [subset_size(ratio, len(found), of="examples" if groups is None else "groups") for ratio in ratios]
+    chosen = np.zeros((len(ratios) * models_per_ratio, len(found)), np.uint8)
+    for index, row in enumerate(chosen):
+        row[rng.choice(len(found), sizes[index // models_per_ratio], replace=False)] = 1
+    settings: dict[str, Any] = {"ratios": list(ratios), "models_per_ratio": models_per_ratio}
+    settings |= {} if groups is None else {"groups": len(found)}
+    return one_phase("ratio_grid", chosen[:, found.of], **settings)

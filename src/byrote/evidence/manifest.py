@@ -74,7 +74,7 @@ class Manifest:
                 f"The folder {str(folder)!r} is no run: it holds no {FILE}.",
                 hint="`byrote audit digits` makes one.",
             ) from None
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RecursionError) as error:
             raise BadInput(f"The file {str(path)!r} cannot be read as a manifest: {error}.") from error
         if not isinstance(content, dict) or content.get("schema") != SCHEMA_VERSION:
             found = content.get("schema") if isinstance(content, dict) else type(content).__name__
@@ -85,9 +85,27 @@ class Manifest:
             models = tuple(ModelEntry(**entry) for entry in content.pop("models"))
             for name in ("checkpoints", "evidence", "notes"):
                 content[name] = tuple(content[name])
-            return cls(models=models, **content)
+            manifest = cls(models=models, **content)
+            _refuse_malformed(manifest)
         except (KeyError, TypeError) as error:
             raise BadInput(f"The file {str(path)!r} is not a manifest of byrote: {error}.") from error
+        return manifest
+
+
+def _refuse_malformed(manifest: Manifest) -> None:
+    """Refuse a part that is no table of settings, as an edit by hand may leave it.
+
+    Raises:
+        TypeError: there is one.
+    """
+    for name in ("dataset", "identity", "design", "executor", "environment"):
+        if not isinstance(getattr(manifest, name), dict):
+            raise TypeError(f"its {name!r} is no table")
+    for name in ("heldout", "source", "parent", "stopping", "forgotten"):
+        if not isinstance(getattr(manifest, name), dict | None):
+            raise TypeError(f"its {name!r} is no table")
+    if not isinstance(manifest.dataset.get("name"), str):
+        raise TypeError("its dataset has no name")
 
 
 def refuse_mismatch(folder: Path, found: dict[str, Any], asked: dict[str, Any]) -> None:

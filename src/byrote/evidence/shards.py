@@ -92,7 +92,7 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
         with safe_open(path, framework="numpy") as shard:
             header = _header(shard.metadata())
             arrays = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedShard(f"The shard {str(path)!r} cannot be read: {error}.") from error
     if header.pop("checksum", None) != checksum(arrays, header):
         raise DamagedShard(f"The content of the shard {str(path)!r} does not fit its checksum.")

@@ -108,6 +108,11 @@ class Evidence:
             values = self._column(kind, column, model, phase, examples)
             if stacked is None:
                 stacked = np.empty((len(models), *values.shape), values.dtype)
+            if values.shape != stacked.shape[1:]:
+                raise DamagedShard(
+                    f"The shard {str(self.path(kind, model, phase))!r} holds {column!r} of shape {values.shape} where "
+                    f"{stacked.shape[1:]} is wanted."
+                )
             stacked[row] = values
         if stacked is None:
             raise MissingEvidence(f"There is no model to read {name!r} from.")

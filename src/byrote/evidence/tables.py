@@ -58,7 +58,20 @@ def _read(path: Path, columns: tuple[str, ...]) -> pa.Table:
     lacking = [column for column in columns if column not in table.column_names]
     if lacking:
         raise BadInput(f"The run's table {str(path)!r} lacks the column {', '.join(lacking)}.", hint=_HINT)
+    for name in columns:
+        column = table[name]
+        if column.null_count or (name != "label" and not _is_text(column.type)):
+            raise BadInput(
+                f"The column {name!r} of the run's table {str(path)!r} is of type {str(column.type)!r}, with "
+                f"{column.null_count} empty cells.",
+                hint=_HINT,
+            )
     return table
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether a column is of texts; one of no rows may be of any type."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
 
 
 def _gone(path: Path) -> BadInput:

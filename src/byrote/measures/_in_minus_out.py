@@ -25,7 +25,7 @@ def in_minus_out(
     """Mean over pairs of the differences between the mate that had an example and the one that had not.
 
     In any other design, and where a pair has an example in both mates, it is the difference of the means over all
-    models of known membership, with Welch's error. `bounds` are those of the quantity, which `what` names.
+    models of known membership, taken as independent. `bounds` are those of the quantity, which `what` names.
     """
     sides = _running(values, member)
     inside, outside = sides[1].result(), sides[0].result()

@@ -99,7 +99,9 @@ class Measure:
             return False
         if task == "classes":
             return True
-        return not (_CLASS_BY_CLASS & (self.kinds | set(self.needs)) or (task == "regression" and _OF_PROBABILITIES & last))
+        return not (
+            _CLASS_BY_CLASS & (self.kinds | set(self.needs)) or (task == "regression" and _OF_PROBABILITIES & last)
+        )
 
     @property
     def parameters(self) -> dict[str, str]:

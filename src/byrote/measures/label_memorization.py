@@ -95,7 +95,7 @@ def label_memorization_probability(
         m_i = mean(probability[k, i] : member[k, i] = 1) - mean(probability[k, i] : member[k, i] = 0);
         in a design of pairs, over the pairs that have i in one mate and not in the other, with the error of
         the mean of their differences; in any other design, and where a pair has i in both mates, over all
-        models of known membership, with Welch's error
+        models of known membership, taken as independent
     Undefined:
         nan where an example is in every model or in none, or with fewer than 2 such pairs or 2 models a side.
 
@@ -108,9 +108,10 @@ def label_memorization_probability(
     Differs:
         The source counts correct predictions; the probability of the label moves before the prediction does.
         An example that is in every model or in none is nan, and the value holds at the size of the subsets.
-        Its interval is nominal where the probabilities vary around one value. Where a model is right or wrong by
-        chance, few pairs may miss the rare outcome, and it is too narrow: simulated coverage .4 to .6 where one
-        model in fifty differs, .82 to .91 on digits. The 0/1 form holds there; take its interval.
+        Its interval is Agresti and Caffo's, for values between 0 and 1: a model at 0 and one at 1 are added to either
+        side, so that it knows of outcomes that few pairs have missed. Simulated coverage is .93 or better from 4 pairs
+        on; .96 to .98 where probabilities scatter widely, and nearly 1 where they hardly do, as for most examples of
+        digits. Student's, over the differences, held .2 to .5 where one model in fifty errs.
     """
     return in_minus_out(probability, member, pair, bounds=(0.0, 1.0), what="probability")
 

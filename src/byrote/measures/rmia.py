@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int8
 
 from byrote.errors import BadInput
+from byrote.measures._by_group import by_group
 from byrote.measures._references import reference_counts, refuse_few, refuse_leaks, scores_of
 from byrote.measures.catalog import measure
 from byrote.results import PerModelExample
@@ -110,6 +111,20 @@ def rmia_offline(
     return _rmia(log_odds, member, pair, gamma, expected)
 
 
+def rmia_of_groups(
+    log_odds: Values, member: Member, pair: Pair, group: Int[np.ndarray, " example"], *, gamma: float = 1.0
+) -> PerModelExample:
+    """RMIA of whole groups, `group[example]` from 0: the ratios of a group's examples multiply.
+
+    Formula:
+        as `rmia`, with r[t, g] = sum of r[t, i] over the examples i of group g, and the groups z that are not in the
+        target's training data; `member` is by example
+    Undefined:
+        nan where no example of the group has a ratio, and without such a z.
+    """
+    return _rmia(log_odds, member, pair, gamma, _online, group)
+
+
 #: Mean probabilities with and without the example, as shares of the largest, and the logarithm of that: to the
 #: logarithm of what a model is expected to say, as such a share.
 Expected = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -120,13 +135,23 @@ def _online(inside: np.ndarray, outside: np.ndarray, largest: np.ndarray) -> np.
 
 
 def _rmia(
-    log_odds: np.ndarray, member: np.ndarray, pair: np.ndarray, gamma: float, expected: Expected
+    log_odds: np.ndarray,
+    member: np.ndarray,
+    pair: np.ndarray,
+    gamma: float,
+    expected: Expected,
+    group: np.ndarray | None = None,
 ) -> PerModelExample:
     if not gamma > 0:
         raise BadInput(f"The 'gamma' argument of rmia must be above 0. Got {gamma}.")
     refuse_few(pair, "RMIA")
     refuse_leaks(member, pair)
     scores, code = _ratios(log_odds, member, pair, expected)
+    if group is not None:
+        whole = by_group(np.where(code == 0, scores, np.nan), group, "sum")
+        first = np.unique(group, return_index=True)[1]
+        member, code = member[:, first], np.where(np.isnan(whole), code[:, first].clip(1), 0).astype(np.int8)
+        scores = whole
     for target in range(len(scores)):
         usable = code[target] == 0
         scores[target, usable] = _shares(scores[target, usable], member[target, usable] == 0, np.log(gamma))

@@ -132,6 +132,8 @@ def stacked(
     shapes = sorted({one.shape for one in answers})
     if len(shapes) > 1:
         raise BadInput(f"The models' answers in {where} differ in shape: {', '.join(map(str, shapes))}.")
+    for one in answers:
+        refuse_other_than_numbers(one, where)
     array = np.stack(list(answers))
     some_finite(array, where)
     return array
@@ -143,10 +145,19 @@ def some_finite(array: Shaped[np.ndarray, "..."], where: str) -> None:
     Raises:
         BadInput: none is.
     """
-    if array.dtype.kind not in "biuf":
-        raise BadInput(f"The values in {where} must be numbers; they are {_kind(array)}.")
+    refuse_other_than_numbers(array, where)
     if not np.isfinite(array).any():
         raise BadInput(f"None of the values in {where} is finite.")
+
+
+def refuse_other_than_numbers(array: Shaped[np.ndarray, "..."], where: str) -> None:
+    """Refuse texts.
+
+    Raises:
+        BadInput: it holds some.
+    """
+    if array.dtype.kind not in "biuf":
+        raise BadInput(f"The values in {where} must be numbers; they are {_kind(array)}.")
 
 
 def complementary_pairs(member: Int8[np.ndarray, "model example"]) -> Int[np.ndarray, " model"]:

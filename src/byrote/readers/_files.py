@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Shaped
 from numpy.lib.npyio import NpzFile
 
+from byrote.data.npz import LARGEST_EXPANSION, SLACK, read_header
+from byrote.data.room import refuse_beyond_memory
 from byrote.errors import BadInput
 
+#: Kinds of plain arrays: truth values, whole numbers, floating-point numbers, texts.
+PLAIN = "biufSU"
 CONVERT = (
     "byrote unpickles nothing, because a pickle can run any code; where the file is pickled and you trust it, load it "
     "yourself and save plain arrays with np.save or np.savez."
@@ -27,11 +34,11 @@ def read_array(path: Path) -> Shaped[np.ndarray, "..."]:
         BadInput: the file is missing, pickled, damaged, or holds several arrays.
     """
     with _told(path), path.open("rb") as file:
+        _refuse_false_size(file, path.stat().st_size, path)
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, NpzFile):
             raise BadInput(f"The file {str(path)!r} holds several arrays where one is wanted.")
-        array: np.ndarray = loaded
-        return array
+        return _plain(loaded)
 
 
 def names_in(path: Path) -> tuple[str, ...]:
@@ -57,7 +64,44 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
                 f"The file {str(path)!r} holds no array {', '.join(map(repr, missing))}; it holds "
                 f"{', '.join(map(repr, sorted(archive.files)[:10])) or 'none'}."
             )
-        return {name: archive[name] for name in names}
+        return {name: _member(archive, name, path) for name in names}
+
+
+def _member(archive: NpzFile, name: str, path: Path) -> Shaped[np.ndarray, "..."]:
+    """An array of an archive, once its own header and its size agree."""
+    packed = archive.zip
+    assert packed is not None
+    info = packed.getinfo(name if name in packed.namelist() else f"{name}.npy")
+    if info.file_size > info.compress_size * LARGEST_EXPANSION + SLACK:
+        raise ValueError(f"the array {name!r} declares more bytes than it can hold")
+    with packed.open(info) as stream:
+        _refuse_false_size(stream, info.file_size, path)
+    return _plain(archive[name])
+
+
+def _refuse_false_size(stream: Any, size: int, path: Path) -> None:
+    """Refuse an .npy stream whose header declares more than there is, before NumPy makes room for it."""
+    start = stream.read(6)
+    stream.seek(0)
+    if start != np.lib.format.MAGIC_PREFIX:
+        return  # NumPy says what it is instead
+    shape, _, dtype = read_header(stream)
+    declared = math.prod(shape) * dtype.itemsize
+    if declared > size:
+        raise ValueError(f"its header declares {declared} bytes, more than there are")
+    refuse_beyond_memory(f"The file {str(path)!r}", declared)
+    stream.seek(0)
+
+
+def _plain(array: Any) -> Shaped[np.ndarray, "..."]:
+    """The array, of numbers or texts.
+
+    Raises:
+        ValueError: it holds anything else.
+    """
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in PLAIN:
+        raise ValueError(f"it holds {getattr(array, 'dtype', 'something')} instead of numbers or texts")
+    return array
 
 
 @contextmanager
@@ -78,7 +122,7 @@ def _told(path: Path) -> Iterator[None]:
         raise BadInput(f"There is no file {str(path)!r}.") from None
     except OSError as error:
         raise BadInput(f"The file {str(path)!r} cannot be read: {error.strerror or error}.") from None
-    except (ValueError, EOFError, BadZipFile) as error:
+    except (ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise BadInput(
             f"The file {str(path)!r} cannot be read as plain NumPy arrays: {reason}.", hint=CONVERT

@@ -70,7 +70,8 @@ def _with_labels(path: Path, names: Sequence[str], given: Int[np.ndarray, " exam
     arrays = read_arrays(path, ("tr_mem", "tr_labels"))
     labels = labels_of(arrays["tr_labels"], given, where)
     results = {MEMORIZATION: without_errors(one_value_each(arrays["tr_mem"], len(labels), where))}
-    classes = sorted(int(name.removeprefix("infl_matrix_class")) for name in names if name.startswith("infl_matrix_"))
+    numbers = [name.removeprefix("infl_matrix_class") for name in names if name.startswith("infl_matrix_class")]
+    classes = sorted(int(number) for number in numbers if number.isdecimal())
     influence = {INFLUENCE: _class_influence(path, classes, labels)} if classes else {}
     ids = text(read_arrays(path, ("tr_filenames",))["tr_filenames"]) if "tr_filenames" in names else None
     return Released(results={**results, **influence}, labels=labels, ids=ids, notes=(SUBSETS,))
@@ -82,6 +83,12 @@ def _class_influence(path: Path, classes: Sequence[int], labels: Int[np.ndarray,
         rows, columns, matrix = f"tr_classidx_{label}", f"tt_classidx_{label}", f"infl_matrix_class{label}"
         arrays = read_arrays(path, (rows, columns, matrix))
         infl = arrays[matrix]
+        for name in (rows, columns):
+            if arrays[name].ndim != 1 or arrays[name].dtype.kind not in "iu":
+                raise BadInput(
+                    f"The array {name!r} in {str(path)!r} must hold whole numbers along one axis; it is "
+                    f"{arrays[name].dtype} of shape {arrays[name].shape}."
+                )
         if infl.shape != (len(arrays[rows]), len(arrays[columns])) or infl.dtype.kind != "f":
             raise BadInput(
                 f"The array {matrix!r} in {str(path)!r} is {infl.dtype} of shape {infl.shape} where "
@@ -158,9 +165,10 @@ def _one_model(path: Path, examples: int) -> tuple[np.ndarray, np.ndarray, np.nd
     arrays = read_arrays(path, (*keys, "subsample_idx"))
     for split in splits:
         correctness, index = arrays[f"correctness_{split}"], arrays[f"index_{split}"]
-        if correctness.ndim != 1 or correctness.shape != index.shape or index.dtype.kind not in "iu":
+        fits = correctness.ndim == 1 and correctness.shape == index.shape
+        if not fits or index.dtype.kind not in "iu" or correctness.dtype.kind not in "biuf":
             raise BadInput(
-                f"The arrays of {split!r} in {str(path)!r} do not fit: {correctness.shape} answers, {index.dtype} "
+                f"The arrays of {split!r} in {str(path)!r} do not fit: {correctness.dtype} answers of shape {correctness.shape}, {index.dtype} "
                 f"indices of shape {index.shape}."
             )
     inside, outside = arrays["index_train"], arrays["index_removed"]
@@ -170,7 +178,7 @@ def _one_model(path: Path, examples: int) -> tuple[np.ndarray, np.ndarray, np.nd
         examples,
         path,
     )
-    if not np.array_equal(np.sort(inside), np.sort(arrays["subsample_idx"])):
+    if not np.array_equal(np.sort(inside), np.sort(arrays["subsample_idx"], axis=None)):
         raise BadInput(f"The file {str(path)!r} names other examples in 'index_train' than in 'subsample_idx'.")
     member = np.zeros(examples, np.int8)
     member[inside] = 1

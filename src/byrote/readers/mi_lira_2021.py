@@ -28,6 +28,7 @@ from byrote.readers._checks import (
     balance,
     labels_of,
     membership,
+    refuse_other_than_numbers,
     required,
     stacked,
 )
@@ -66,7 +67,7 @@ def read(
     examples = answers.shape[2]
     stored = path / "y_train.npy"
     if stored.exists():
-        known = labels_of(read_array(stored)[:examples], labels, repr(str(stored)))
+        known = labels_of(np.atleast_1d(read_array(stored))[:examples], labels, repr(str(stored)))
     else:
         known = required(labels, f"The experiments in {str(path)!r}")
     names = [one.name for one in experiments]
@@ -131,6 +132,9 @@ def _by_query(array: np.ndarray, query: int, kind: str, path: Path) -> np.ndarra
 
 def _keep(path: Path, examples: int) -> np.ndarray:
     keep = read_array(path)
+    refuse_other_than_numbers(keep, repr(str(path)))
     if keep.ndim != 1 or len(keep) < examples:
-        raise BadInput(f"The file {str(path)!r} has shape {keep.shape}, and the answers are for {examples} examples.")
+        raise BadInput(
+            f"The file {str(path)!r} has shape {keep.shape}, and the answers are for {examples} examples."
+        )
     return keep[:examples]

@@ -96,7 +96,7 @@ def _hold_against_metadata(path: Path, member: Int8[np.ndarray, "model example"]
         sizes = [int(told[str(model)]["num_train"]) for model in range(len(member))]
     except FileNotFoundError:
         raise BadInput(f"There is no file {str(path)!r}.") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadInput(
             f"The file {str(path)!r} does not say the 'num_train' of {len(member)} models: {error!r}."
         ) from None

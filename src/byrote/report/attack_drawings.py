@@ -17,7 +17,7 @@ from byrote.results import Scalar
 #: Of classes and groups so many are drawn, those at the highest risk; the table has all.
 MOST_SLICES = 12
 LONGEST_NAME = 28
-_DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)))
+_DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
 _AXES = {
     "memorization": "by tenth of label memorization, 10 the most",
     "class": "by class",
@@ -31,7 +31,7 @@ def curves(attacks: Attacks) -> Figure:
     from matplotlib.figure import Figure as Canvas
 
     title = "Share of members found by share of others accused, on logarithmic axes: " + "; ".join(
-        f"{attack_name(found.attack)}, AUC {number(found.figures['auc'].value, 3)}" for found in attacks.found
+        f"{attack_name(found)}, AUC {number(found.figures['auc'].value, 3)}" for found in attacks.found
     )
     least = min(float(found.curve.at[0]) for found in attacks.found)
     with svg.style():
@@ -48,7 +48,7 @@ def curves(attacks: Attacks) -> Figure:
             low = np.where(np.isnan(low), least / 10, low)
             axis.fill_between(curve.at, low, high, color=color, alpha=0.2, linewidth=0)
             dashes = _DASHES[index % len(_DASHES)]
-            axis.plot(curve.at, values, color=color, linestyle=dashes, label=attack_name(found.attack))
+            axis.plot(curve.at, values, color=color, linestyle=dashes, label=attack_name(found))
             if np.isfinite(values).any():
                 floor = min(floor, float(np.nanmin(values)))
         axis.plot([least, 1], [least, 1], color=svg.MUTED, linewidth=1.2, linestyle=(0, (3, 3)), label="guessing")
@@ -59,13 +59,13 @@ def curves(attacks: Attacks) -> Figure:
         axis.minorticks_off()
         axis.set_xlabel("others wrongly accused (false positives)")
         axis.set_ylabel("members found (true positives)")
-        figure.legend(loc="outside upper left", ncols=4, handlelength=2.6, fontsize=9.5)
+        figure.legend(loc="outside upper left", ncols=5, handlelength=2.6, fontsize=9.5)
         drawn = svg.inline(figure, name="roc", title=title)
     return Figure(
         name="roc",
         svg=drawn,
         title=title,
-        columns=("false positives", *(attack_name(found.attack) for found in attacks.found)),
+        columns=("false positives", *(attack_name(found) for found in attacks.found)),
         rows=tuple(_points(attacks)),
         canvas=figure,
     )
@@ -98,7 +98,7 @@ def by_slice(attacks: Attacks) -> Figure | None:
     panels.sort(key=lambda panel: panel[0] != "memorization")
     if not panels:
         return None
-    title = f"AUC of {attack_name(found.attack)} by slice of the examples: " + "; ".join(
+    title = f"AUC of {attack_name(found)} by slice of the examples: " + "; ".join(
         f"{_AXES.get(axis, axis)}, from {number(min(e.auc.value for e in each))} to "
         f"{number(max(e.auc.value for e in each))}"
         for axis, each in panels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ from byrote.stats.attack_figures import RATES, precision_name, tpr_name
 
 #: LiRA is the attack that was named before anything was measured; the others stand beside it.
 KEYS = ("lira", "rmia", "loss_attack")
-_NAMES = {"lira": "LiRA", "rmia": "RMIA", "loss_attack": "loss"}
+KEYS_OF = {"regression": ("lira[residual]",)}
+_NAMES = {"lira": "LiRA", "lira[residual]": "LiRA", "rmia": "RMIA", "loss_attack": "loss"}
 #: Attacks are made on a sample of the examples where all have more (model, example) cells than this.
 MOST_CELLS = 2**18
 #: The rate of false accusations that the sentences tell of.
@@ -74,21 +75,29 @@ def attacks(run: Run, hear: Hear) -> Attacks | Missing:
     """The attacks on a run's models; `hear` is told what share of them is done."""
     part = sampled(run)
     found, refused = [], []
-    for done, key in enumerate(KEYS, start=1):
+    keys = KEYS_OF.get(run.task, KEYS)
+    for done, key in enumerate(keys, start=1):
         result = where_possible(partial(membership_attack, part, key))
         if isinstance(result, Missing):
             refused.append((key, result))
         else:
             found.append(result)
-        hear(done / len(KEYS))
+        hear(done / len(keys))
     if not found:
         return refused[0][1]
+    if part is run and run.groups is not None:
+        of_groups = where_possible(partial(membership_attack, run, by="group"))
+        if isinstance(of_groups, Missing):
+            refused.append(("whole groups", of_groups))
+        else:
+            found.append(of_groups)
     return Attacks(found=tuple(found), refused=tuple(refused), examples=len(part.ids), total=len(run.ids))
 
 
-def attack_name(key: str) -> str:
+def attack_name(found: AttackFigures) -> str:
     """An attack in words."""
-    return _NAMES.get(key, kind_words(key))
+    name = _NAMES.get(found.attack, kind_words(found.attack))
+    return f"{name}, whole groups" if found.by == "group" else name
 
 
 def risk_words(attacks: Attacks) -> str:
@@ -96,7 +105,7 @@ def risk_words(attacks: Attacks) -> str:
     found = attacks.first
     auc, rate = found.figures["auc"], found.figures[tpr_name(TOLD)]
     knows = f" and has {found.references} models of its own, trained like these" if found.references else ""
-    who = f"An attacker who knows an example and its label{knows} ({attack_name(found.attack)})"
+    who = f"An attacker who knows an example and its label{knows} ({attack_name(found)})"
     null = f"{number(found.null.value, 3)} where membership was swapped at random"
     area = f"AUC {_brief(auc)}, where .5 is guessing and {null}"
     if math.isnan(auc.value):
@@ -130,7 +139,7 @@ def attack_rows(attacks: Attacks) -> tuple[AttackRow, ...]:
     """Each attack's figures in words; a rate that cannot be told says why."""
     return tuple(
         AttackRow(
-            name=attack_name(found.attack),
+            name=attack_name(found),
             key=found.attack,
             references=f"{found.references:,}",
             cells=(
@@ -201,6 +210,17 @@ class _Some(Run):
     """A run of some of the examples of another."""
 
     rows: np.ndarray
+
+    @cached_property
+    def groups(self) -> np.ndarray | None:
+        """The groups of these examples."""
+        whole = super().groups
+        return None if whole is None else whole[self.rows]
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The numbers of these examples."""
+        return np.asarray(super().numbers[self.rows])
 
     def load(self, name: str, models: Sequence[int] | np.ndarray, examples: slice = slice(None)) -> np.ndarray:
         if name.startswith(("data.", "controls.")):

@@ -10,6 +10,7 @@ from byrote.report.attacks import Attacks, attacks
 from byrote.report.facts import Facts, facts
 from byrote.report.known import Known, known
 from byrote.report.missing import Missing, where_possible
+from byrote.report.peeled import Peeled, peeled
 from byrote.report.triaged import Triaged, triaged
 from byrote.report.watched import Watched, refuse_undefined, watched
 from byrote.results import PerExample
@@ -29,6 +30,7 @@ class Findings:
     comparison: Comparison | Missing
     triaged: Triaged | Missing
     known: Known
+    onion: Peeled | None = None
 
 
 def findings(run: Run, hear: Hear = deaf) -> Findings:
@@ -50,7 +52,9 @@ def findings(run: Run, hear: Hear = deaf) -> Findings:
     judged = triaged(run)
     about = known(run)
     hear(1.0)
-    return Findings(facts=measured, attacks=attacked, comparison=compared, triaged=judged, known=about)
+    return Findings(
+        facts=measured, attacks=attacked, comparison=compared, triaged=judged, known=about, onion=peeled(run)
+    )
 
 
 def _memorization(run: Run) -> PerExample:

@@ -18,6 +18,8 @@ from byrote.run import Run
 BLOCK_CELLS = 2**22
 #: Scores by example that the table and the gallery show where they are measured.
 RISK, FORGOTTEN = "membership_risk", "second_split_forgetting_time"
+#: What answers for the risk where the targets are no classes.
+RISK_OF = {"regression": "membership_risk[absolute_error]"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,10 +42,10 @@ class Known:
 def known(run: Run) -> Known:
     """What is known of the examples of a run."""
     scores = {}
-    for key in (RISK, FORGOTTEN):
+    for name, key in {RISK: RISK_OF.get(run.task, RISK), FORGOTTEN: FORGOTTEN}.items():
         result = where_possible(partial(run.measure, key))
         if isinstance(result, PerExample) and (result.reason_code == 0).any():
-            scores[key] = result
+            scores[name] = result
     said = where_possible(lambda: _said(run))
     return Known(planted=_planted(run), said=None if isinstance(said, Missing) else said, scores=scores)
 

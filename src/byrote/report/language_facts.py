@@ -21,6 +21,7 @@ LENGTHS: Final = (50, 50)
 DECODING: Final = "decoding"
 #: Curves of the report, over texts of the lengths that the run's models were asked to go on with.
 BY_COPIES, CURVE = "discoverable_extraction[by_copies]", "probabilistic_extraction[curve]"
+DECODING_CURVE = "probabilistic_extraction[decoding_curve]"
 Kind = TypeVar("Kind", bound=Result)
 
 
@@ -95,7 +96,8 @@ def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
     hear(0.5)
     long = len(recitation.document) > 0
     by_copies = _measured(run, Curve, BY_COPIES, **report_sizes(run, BY_COPIES)) if long else None
-    queries = _measured(run, Curve, CURVE, **report_sizes(run, CURVE)) if long else None
+    key = DECODING_CURVE if _decoded(run) else CURVE
+    queries = _measured(run, Curve, key, **report_sizes(run, key)) if long else None
     hear(0.8)
     exposures = _measured(run, PerCanary, "exposure[best]")
     pairs = (run.design.pair[run.models()] >= 0).all()
@@ -156,7 +158,7 @@ def recited(run: Run, prefix: int, suffix: int) -> Recitation:
 def report_sizes(run: Run, key: str) -> dict[str, int]:
     """The options that the report measures a curve with; none where the measure's own lengths are the run's."""
     lengths = _lengths(run)
-    if not run.of_text or lengths == LENGTHS or key not in (BY_COPIES, CURVE):
+    if not run.of_text or lengths == LENGTHS or key not in (BY_COPIES, CURVE, DECODING_CURVE):
         return {}
     return dict(zip(("prefix", "suffix"), lengths, strict=True))
 
@@ -198,11 +200,11 @@ def _drawn(run: Run) -> str:
     if not _decoded(run):
         return "at temperature 1"
     told = run.manifest.identity[DECODING]
-    cuts = [
-        f"from the {told['top_k']} likeliest tokens" if told["top_k"] is not None else "",
-        f"from tokens that make up {told['top_p']:.0%}" if told["top_p"] is not None else "",
-    ]
-    return " and ".join([f"at temperature {told['temperature']:g}", *filter(None, cuts)])
+    drawn = f"at temperature {told['temperature']:g}"
+    if told["top_p"] is None:
+        return drawn if told["top_k"] is None else f"{drawn} from the {told['top_k']} likeliest tokens"
+    most = "" if told["top_k"] is None else f"{told['top_k']} "
+    return f"{drawn} from the {most}likeliest tokens, until they make up {told['top_p']:.0%}"
 
 
 def _surprise(run: Run) -> float:

@@ -15,6 +15,7 @@ from byrote.report.facts import MEMORIZED, NAMED, Facts
 from byrote.report.figure_files import write_figures
 from byrote.report.findings import Findings, findings
 from byrote.report.missing import Missing
+from byrote.report.peeled import onion_words
 from byrote.report.sections import Sections, sections
 from byrote.report.summary import decimal, percent
 from byrote.report.text import kind_words, plain
@@ -79,6 +80,7 @@ def rendered(run: Run, found: Findings, shown: Sections) -> str:
             models=found.facts.models if isinstance(found.facts, Watched) else found.facts.memorization.models,
             attack_columns=attack_columns(),
             attack_rows=attack_rows(attacked) if attacked else (),
+            onion_words=onion_words(found.onion) if found.onion is not None else "",
             refusals=refusals(attacked) if attacked else (),
             **{name: getattr(shown, name) for name in Sections.__dataclass_fields__},
         )

@@ -20,6 +20,7 @@ from byrote.report.heat_map import heat_map
 from byrote.report.known import Known
 from byrote.report.missing import Missing, where_possible
 from byrote.report.next_steps import Step, next_steps
+from byrote.report.peeled import drawn
 from byrote.report.provenance import Provenance, provenance
 from byrote.report.text import number
 from byrote.report.trajectories import CLEAN, trajectories
@@ -118,10 +119,12 @@ def _figures(run: Run, facts: Facts, found: Findings) -> tuple[dict[str, Figure]
         slices = by_slice(found.attacks)
         if slices is not None:
             figures["slices"] = slices
+    if found.onion is not None:
+        figures["onion"] = drawn(found.onion)
     if not isinstance(found.comparison, Missing):
-        drawn = heat_map(found.comparison)
-        if drawn is not None:
-            figures["scores-map"] = drawn
+        scores = heat_map(found.comparison)
+        if scores is not None:
+            figures["scores-map"] = scores
     return figures, missing
 
 

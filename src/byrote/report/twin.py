@@ -60,6 +60,7 @@ def twin(run: Run, found: Findings, shown: Sections) -> dict[str, Any]:
         "attacks": _attacks(found.attacks),
         "comparison": _comparison(found),
         "triage": _triage(found),
+        "onion": _onion(found),
         "figures": {
             name: {"title": figure.title, "columns": list(figure.columns), "rows": [list(row) for row in figure.rows]}
             for name, figure in shown.figures.items()
@@ -146,6 +147,7 @@ def _attacks(found: Attacks | Missing) -> dict[str, Any]:
 def _attack(found: AttackFigures) -> dict[str, Any]:
     return {
         "attack": found.attack,
+        "by": found.by,
         "models": found.models,
         "references": found.references,
         "figures": _scalars(found.figures),
@@ -194,6 +196,12 @@ def _triage(found: Findings) -> dict[str, Any]:
         "verdicts": dict(found.triaged.verdicts),
         "notes": list(found.triaged.notes),
     }
+
+
+def _onion(found: Findings) -> dict[str, Any] | None:
+    if found.onion is None:
+        return None
+    return {"shown": found.onion.shown, "layers": {name: _scalars(arms) for name, arms in found.onion.layers.items()}}
 
 
 def _scalars(figures: Mapping[str, Scalar]) -> dict[str, Any]:

@@ -101,7 +101,8 @@ def _takes(run: Run, entry: Measure) -> str:
     """What evidence a measure lacks in a recorded run, and how the recorder takes it; empty elsewhere."""
     if run.manifest.origin != "observed":
         return ""
-    lacking = [way for kind, way in _WAYS.items() if kind in entry.kinds - set(run.manifest.evidence)]
+    needed = {"trajectory" if kind == "first_phase" else kind for kind in entry.kinds}
+    lacking = [way for kind, way in _WAYS.items() if kind in needed - set(run.manifest.evidence)]
     return f"It takes {' and '.join(lacking)}." if lacking else ""
 
 

@@ -19,6 +19,7 @@ from byrote.stats.moments import Moments
 #: Two-sided 95 %.
 UPPER: Final = 0.975
 Bounds = tuple[float, float]
+UNBOUNDED: Final = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True)
@@ -86,31 +87,60 @@ def paired_mean(
     *,
     bounds: Bounds,
 ) -> Interval:
-    """Student interval of a mean of pair differences; `bounds` are those of the quantity on either side.
+    """Interval of a mean of pair differences; `bounds` are those of the quantity on either side.
+
+    Between finite bounds it is Agresti and Caffo's, for values that need not be 0 or 1: one value at each bound is
+    added to either side. Student's knows of no outcome that few pairs have missed: where one model in fifty errs it
+    holds .5 with 32 pairs and .2 with 8, this one .93 or better from 4 pairs on. The price is width where values
+    scatter far less than the bounds would let them: there it holds nearly always. Without bounds it is Student's.
 
     Undefined:
         nan below two pairs; nan where all differences agree and a bound is infinite.
     """
-    measured = _student(differences.mean, differences.variance_of_mean, differences.count - 1.0, _of_difference(bounds))
-    floor = _floor_of_difference(differences.count, mean_in, mean_out, bounds)
-    return _where(differences.identical & (differences.count > 1), floor, measured)
+    if not np.isfinite(bounds).all():
+        measured = _student(differences.mean, differences.variance_of_mean, differences.count - 1.0, UNBOUNDED)
+        return _where(differences.identical & (differences.count > 1), _unknown(mean_in), measured)
+    scatter = differences.squares / (differences.count + 2.0) ** 2
+    sides = (differences.count, mean_in), (differences.count, mean_out)
+    return _between_bounds(differences.mean, sides, scatter, bounds)
 
 
 def welch(inside: Moments, outside: Moments, *, bounds: Bounds) -> Interval:
-    """Interval of a difference of two independent means with unequal variances (Welch and Satterthwaite).
-
-    A side whose values all agree brings in the error of its adjusted rate instead of zero.
+    """Interval of a difference of two independent means: between finite bounds as `paired_mean`, else Welch's.
 
     Undefined:
         nan below two values on a side; nan where the values of a side agree and a bound is infinite.
     """
-    parts = [np.where(m.identical, _floor_variance(m, bounds), m.variance_of_mean) for m in (inside, outside)]
-    parts = [np.where(m.count > 1, v, np.nan) for m, v in zip((inside, outside), parts, strict=True)]
+    value = inside.mean - outside.mean
+    if np.isfinite(bounds).all():
+        scatter = inside.squares / (inside.count + 2.0) ** 2 + outside.squares / (outside.count + 2.0) ** 2
+        return _between_bounds(value, ((inside.count, inside.mean), (outside.count, outside.mean)), scatter, bounds)
+    parts = [np.where((m.count > 1) & ~m.identical, m.variance_of_mean, np.nan) for m in (inside, outside)]
     variance = parts[0] + parts[1]
     weights = [v**2 / np.maximum(m.count - 1, 1) for m, v in zip((inside, outside), parts, strict=True)]
     with np.errstate(invalid="ignore", divide="ignore"):
         degrees = variance**2 / (weights[0] + weights[1])
-    return _student(inside.mean - outside.mean, variance, degrees, _of_difference(bounds))
+    return _student(value, variance, degrees, UNBOUNDED)
+
+
+def _between_bounds(
+    value: np.ndarray, sides: tuple[tuple[np.ndarray, np.ndarray], ...], scatter: np.ndarray, bounds: Bounds
+) -> Interval:
+    """Interval of a difference of means after one value at each bound has been added to either side.
+
+    `sides` hold count and mean; `scatter` is what the deviations from the means, as seen, give to the variance.
+    """
+    width = bounds[1] - bounds[0]
+    variance, rates = scatter / width**2, []
+    for count, mean in sides:
+        unit = np.clip((mean - bounds[0]) / width, 0.0, 1.0)
+        rate = adjusted_rate(unit * count, count)
+        added = count * (unit - rate) ** 2 + rate**2 + (1 - rate) ** 2
+        variance = variance + np.where(count > 1, added / (count + 2.0) ** 2, np.nan)
+        rates.append(rate)
+    around = _around(value / width, rates[0] - rates[1], np.sqrt(variance), ndtri(UPPER), (-1.0, 1.0))
+    low, high = np.minimum(around.low * width, value), np.maximum(around.high * width, value)
+    return Interval(around.stderr * width, low, high)
 
 
 def _student(value: np.ndarray, variance: np.ndarray, degrees: np.ndarray, bounds: Bounds) -> Interval:
@@ -138,10 +168,6 @@ def _where(condition: np.ndarray, first: Interval, second: Interval) -> Interval
     )
 
 
-def _of_difference(bounds: Bounds) -> Bounds:
-    return bounds[0] - bounds[1], bounds[1] - bounds[0]
-
-
 def _unknown(like: np.ndarray) -> Interval:
     nan = np.full(like.shape, np.nan)
     return Interval(nan, nan, nan)
@@ -163,12 +189,3 @@ def _floor_of_mean(moments: Moments, bounds: Bounds) -> Interval:
     rate = adjusted_rate((moments.mean - bounds[0]) / width * moments.count, moments.count)
     stderr = np.sqrt(_floor_variance(moments, bounds))
     return _around(moments.mean, bounds[0] + width * rate, stderr, ndtri(UPPER), bounds)
-
-
-def _floor_of_difference(count: np.ndarray, mean_in: np.ndarray, mean_out: np.ndarray, bounds: Bounds) -> Interval:
-    width = bounds[1] - bounds[0]
-    if not np.isfinite(width):
-        return _unknown(mean_in)
-    successes = [np.clip((mean - bounds[0]) / width, 0.0, 1.0) * count for mean in (mean_in, mean_out)]
-    unit = agresti_caffo(successes[0], count, successes[1], count)
-    return Interval(unit.stderr * width, unit.low * width, unit.high * width)

@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from byrote.data.dataset import Dataset
+from byrote.data.mapped import Place, place_of
 from byrote.data.task import TASKS, Scale, Task
 from byrote.designs.design import Design
 from byrote.errors import BadInput
@@ -52,6 +54,10 @@ class Labelled:
         """A dataset's."""
         return cls(inputs=dataset.inputs, targets=dataset.learned)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: inputs that stay in a file are opened there again instead of being sent."""
+        return _labelled, (place_of(self.inputs) or self.inputs, self.targets)
+
     def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Both as tensors on the device, without a copy on the CPU; nothing ever writes to them."""
         # an axis of length one may have any stride, and torch takes some of them for another memory format: images of
@@ -62,6 +68,10 @@ class Labelled:
             inputs = torch.from_numpy(plain)
         kind = np.float32 if self.targets.dtype.kind == "f" else np.int64
         return inputs.to(device), torch.from_numpy(self.targets.astype(kind)).to(device)
+
+
+def _labelled(inputs: Place | np.ndarray, targets: np.ndarray) -> Labelled:
+    return Labelled(inputs=inputs.opened() if isinstance(inputs, Place) else inputs, targets=targets)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,6 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
+import torch
+
+from byrote.data.mapped import held_bytes
 from byrote.errors import NotEnoughRoom
 from byrote.evidence.schema import SCHEMA
 from byrote.train.job import PROBES, Job
@@ -48,9 +51,12 @@ def weights_of(job: Job) -> int:
 
 
 def memory_a_process(job: Job, size: int, weights: int) -> int:
-    """Bytes that a process needs for blocks of `size` models of so many weights: data, probes, training state."""
+    """Bytes that a process needs for blocks of `size` models of so many weights: data, probes, training state.
+
+    Data that stay in their file take nothing: what is read of them can be dropped again.
+    """
     examples = len(job.data.inputs)
-    data = job.data.inputs.nbytes + (0 if job.heldout is None else job.heldout.inputs.nbytes)
+    data = held_bytes(job.data.inputs) + (0 if job.heldout is None else held_bytes(job.heldout.inputs))
     probes = size * (disk_a_model(job, size) + _PRESENTATION_STATE * examples)
     return data + probes + size * weights * 4 * 4
 
@@ -88,6 +94,8 @@ def check_memory(job: Job, size: int, weights: int, workers: int) -> None:
     Raises:
         NotEnoughRoom: with the bytes needed and available.
     """
+    if job.device.startswith("cuda"):
+        _check_gpu(job, size, weights)
     needed = workers * memory_a_process(job, size, weights)
     available = available_memory()
     if needed > available:
@@ -95,6 +103,20 @@ def check_memory(job: Job, size: int, weights: int, workers: int) -> None:
             f"Training {size} models at once in {workers} processes takes about {size_words(needed)} of memory, and "
             f"{size_words(available)} are available.",
             hint="use fewer --workers, or record fewer --checkpoints.",
+        )
+
+
+def _check_gpu(job: Job, size: int, weights: int) -> None:
+    """Refuse data and models that a GPU has no room for: all inputs go there, also those that stay in a file."""
+    heldout = 0 if job.heldout is None else job.heldout.inputs.nbytes
+    inputs = job.data.inputs.nbytes + heldout
+    needed = inputs + size * (weights * 4 * 4 + _PRESENTATION_STATE * len(job.data.inputs))
+    free = torch.cuda.mem_get_info(torch.device(job.device))[0]
+    if needed > 0.95 * free:
+        raise NotEnoughRoom(
+            f"The inputs ({size_words(inputs)}) and {size} models take at least {size_words(needed)} of the GPU's "
+            f"memory, where all of them are kept, and {size_words(free)} are free.",
+            hint="--device cpu reads inputs from their file as they are needed.",
         )
 
 

@@ -71,6 +71,13 @@ def test_what_is_no_causal_model_is_refused(tmp_path):
         load_pretrained(folder)
 
 
+def test_weights_that_are_not_all_there_are_refused(llama, tmp_path):
+    whole = transformers.AutoModelForCausalLM.from_pretrained(llama)
+    headless = saved(tmp_path / "headless", whole.model)
+    with pytest.raises(BadInput, match=r"are not all there: 'lm_head\.weight' missing"):
+        load_pretrained(headless)
+
+
 def test_places_without_a_model_are_refused(llama, tmp_path):
     with pytest.raises(BadInput, match="There is no folder or file"):
         load_pretrained(tmp_path / "nothing")

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from byrote.data.corpus import Encode
+from byrote.data.problems import quoted
 from byrote.data.tokenizers import missing
 from byrote.errors import BadInput
 from byrote.recipes.networks.tiny_gpt import Logits
@@ -69,8 +70,14 @@ def load_pretrained(path: str | Path, *, device: str = "cpu", context: int | Non
         if getattr(config, "is_encoder_decoder", False):
             raise not_causal(path, "it is an encoder and a decoder")
         tokenizer = _loaded(path, transformers.AutoTokenizer, place, {})
-        weights = {"use_safetensors": True, "dtype": dtype}
-        model = _loaded(path, transformers.AutoModelForCausalLM, place, weights)
+        weights = {"use_safetensors": True, "dtype": dtype, "output_loading_info": True}
+        model, found = _loaded(path, transformers.AutoModelForCausalLM, place, weights)
+    lacking = sorted(map(str, found["missing_keys"]))
+    if lacking:  # they would be drawn at random
+        raise BadInput(
+            f"The weights of the model {str(path)!r} are not all there: {quoted(lacking)} missing.",
+            hint="save the model with its head, as AutoModelForCausalLM has it.",
+        )
     model.to(device).eval()
     most = next((n for n in _limits(config) if n), CONTEXT)
     if context is not None and not 2 <= context <= most:

@@ -1,0 +1,23 @@
+"""Room in memory: what cannot fit is refused before it is unpacked."""
+
+from __future__ import annotations
+
+import os
+
+from byrote.errors import NotEnoughRoom
+
+
+def memory() -> int:
+    """The bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def refuse_beyond_memory(what: str, needed: int) -> None:
+    """Refuse what takes more memory than the machine has, as a small file may that was packed to do so.
+
+    Raises:
+        NotEnoughRoom: it does.
+    """
+    there = memory()
+    if needed > there:
+        raise NotEnoughRoom(f"{what} takes {needed / 2**30:,.1f} GiB of memory, this machine has {there / 2**30:,.1f}.")

@@ -1,0 +1,116 @@
+"""Membership of persons and documents: what their examples together give away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Int
+
+from byrote.errors import MissingEvidence, TooFewModels
+from byrote.evidence.shards import write_bytes
+from byrote.measures._by_group import by_group, member_groups
+from byrote.measures.membership_risk import risk_of
+from byrote.measures.rmia import rmia_of_groups
+from byrote.results import PerExample
+from byrote.run import Run
+from byrote.stats.attack_figures import Attack
+
+#: Groups of so many examples up to the next have figures of their own.
+SIZES: Final = (1, 2, 5, 20)
+_SOURCE: Final = "Kandpal et al. 2023, arXiv:2310.09266"
+
+
+def groups_of(run: Run) -> tuple[np.ndarray, Int[np.ndarray, " example"]]:
+    """The names of a run's groups, and the number of each example's.
+
+    Raises:
+        MissingEvidence: the run has none.
+    """
+    if run.groups is None:
+        raise MissingEvidence(
+            f"The run {str(run.folder)!r} has no groups.",
+            hint="audit a table with --group COLUMN, or byrote.from_arrays(…, groups=…).",
+        )
+    names, group = np.unique(run.groups, return_inverse=True)
+    return names, group
+
+
+def how(key: str) -> Literal["sum", "mean"]:
+    """How an attack's scores of examples become one of their group.
+
+    Ratios of likelihoods multiply, as they do of independent answers, so that their logarithms are added: no other
+    statistic of independent examples does better (Neyman and Pearson). Any other score is averaged, which leaves
+    groups of different sizes comparable.
+
+    Source: Kandpal et al. 2023, arXiv:2310.09266, average log ratios over a person's texts, for one person the same.
+    """
+    return "sum" if key.partition("[")[0] == "lira" else "mean"
+
+
+def on_groups(
+    key: str, attack: Attack, arguments: Mapping[str, np.ndarray], options: Mapping[str, Any], group: np.ndarray
+) -> Attack:
+    """An attack on examples as one on their groups: the scores of the models kept, given membership of groups."""
+    if key == "rmia":
+        return lambda kept, membership: (
+            rmia_of_groups(
+                arguments["log_odds"][kept], membership[kept][:, group], arguments["pair"][kept], group, **options
+            ).values
+        )
+    return lambda kept, membership: by_group(attack(kept, membership[:, group]), group, how(key))
+
+
+def told(key: str) -> str:
+    """What was done to the examples of a group."""
+    if key == "rmia":
+        return "a group's score is RMIA's, with the ratios of its examples multiplied, beside groups that are outside"
+    done = {"sum": "sum of the log likelihood ratios", "mean": "mean of the scores"}[how(key)]
+    return f"a group's score is the {done} of its examples, after {_SOURCE}"
+
+
+def size_slices(group: np.ndarray) -> dict[str, np.ndarray]:
+    """Groups by their number of examples, where they differ."""
+    counts = np.bincount(group)
+    ends = [*SIZES[1:], np.inf]
+    masks: dict[str, np.ndarray] = {}
+    for start, end in zip(SIZES, ends, strict=True):
+        mask = (counts >= start) & (counts < end)
+        last = f"{start}" if end == start + 1 else f"{start} or more" if np.isinf(end) else f"{start} to {end - 1:.0f}"
+        masks |= {f"size:{last}": mask} if mask.any() else {}
+    return masks if len(masks) > 1 else {}
+
+
+def group_risk(run: Run) -> tuple[np.ndarray, PerExample]:
+    """The names of the groups, and for each the chance that a model trained on it does better on it than another.
+
+    As `membership_risk`, of the mean over the group's examples of the log-odds, or of a regression of minus the error.
+
+    Raises:
+        MissingEvidence: the run has no groups, or answers are not recorded.
+        BadInput: a model was trained on a part of a group.
+    """
+    names, group = groups_of(run)
+    models = run.models()
+    if not len(models):
+        raise TooFewModels(f"The run {str(run.folder)!r} has no ensemble: all of its models train on all data.")
+    member, pair = run.load("design.member", models), run.load("design.pair", models)
+    if run.task == "regression":
+        values, what = -run.load("outputs.absolute_error", models), "error is"
+    else:
+        values, what = run.load("outputs.log_odds", models), "log-odds are"
+    finite = np.where(np.isfinite(values), values, np.inf).astype(np.float64)
+    return names, risk_of(by_group(finite, group, "mean"), member_groups(member, group), pair, what)
+
+
+def keep_risk(run: Run, names: np.ndarray, risk: PerExample) -> None:
+    """Write `results/group_risk.parquet`: a row a group."""
+    counts = np.unique(run.groups, return_counts=True)[1] if run.groups is not None else np.zeros(len(names))
+    columns = {"group": names, "examples": counts, "value": risk.values}
+    bounds = {"stderr": risk.stderr, "low": risk.low, "high": risk.high}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({**columns, **bounds, "reason": np.array(risk.reasons)[risk.reason_code]}), sink)
+    write_bytes(run.folder / "results" / "group_risk.parquet", sink.getvalue().to_pybytes())

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from byrote.report import svg
+from byrote.report.page import write_report
+from report.made import make_run
+
+#: What stands for the page's colours must not be left in a file.
+STAND_INS = (svg.INK, svg.MUTED, svg.LINE, *svg.SERIES)
+
+
+def test_every_figure_becomes_a_png_and_an_svg_in_colours_of_paper(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    write_report(run, figures=tmp_path / "figures")
+    names = {"distribution", "roc", "slices", "training", "fitted", "scores-map"}
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
+        f"{n}.{kind}" for n in names for kind in ("png", "svg")
+    }
+    for name in names:
+        text = (tmp_path / "figures" / f"{name}.svg").read_text("utf-8")
+        ElementTree.fromstring(text)
+        assert not [colour for colour in STAND_INS if colour in text]
+        assert "<text" in text
+        picture = np.asarray(Image.open(tmp_path / "figures" / f"{name}.png").convert("RGB")).astype(int)
+        assert picture.shape[1] > 1_000
+        assert (picture[0, 0] == 255).all()
+    blue = np.array([0x00, 0x72, 0xB2])
+    picture = np.asarray(Image.open(tmp_path / "figures" / "distribution.png").convert("RGB")).astype(int)
+    assert (np.abs(picture - blue).sum(-1) < 10).mean() > 0.001
+
+
+def test_the_page_keeps_its_own_colours(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    path, _ = write_report(run, figures=tmp_path / "figures")
+    with_files = path.read_text("utf-8")
+    write_report(run)
+    assert path.read_text("utf-8") == with_files

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from byrote.report import known as module
+from byrote.report.known import known
+from report.made import NOISY, make_run
+
+
+def test_what_models_without_an_example_say_is_counted_in_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "run")
+    whole = known(run)
+    monkeypatch.setattr(module, "BLOCK_CELLS", 21)
+    again = known(run)
+    assert whole.said is not None
+    assert again.said is not None
+    votes = run.votes(np.arange(40))
+    for said in (whole.said, again.said):
+        np.testing.assert_array_equal(said.label, votes.argmax(1))
+        np.testing.assert_allclose(said.share, votes.max(1) / votes.sum(1))
+    assert whole.planted.tolist() == ["label_noise"] * NOISY + [""] * (40 - NOISY)
+    assert list(whole.scores) == ["membership_risk"]
+
+
+def test_what_was_not_recorded_is_not_known(tmp_path: Path) -> None:
+    found = known(make_run(tmp_path / "run", predictions=False, controls=False, models=2))
+    assert found.said is None
+    assert not found.scores
+    assert set(found.planted.tolist()) == {""}

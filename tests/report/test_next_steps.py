@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import dataclasses
+import shlex
+
+import pytest
+
+from byrote.changes.registry import parse_change
+from byrote.checking import Condition
+from byrote.report.attacks import Attacks, attacks
+from byrote.report.facts import Facts, facts
+from byrote.report.missing import Missing
+from byrote.report.next_steps import Step, next_steps
+from byrote.run import Run, deaf
+from report.made import make_run
+
+NONE = Missing(why="")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return make_run(tmp_path_factory.mktemp("steps") / "my run")
+
+
+@pytest.fixture(scope="module")
+def found(run: Run) -> Facts:
+    return facts(run)
+
+
+def at_risk(run: Run) -> Attacks:
+    made = attacks(run, deaf)
+    assert isinstance(made, Attacks)
+    figures = {**made.first.figures, "auc": dataclasses.replace(made.first.figures["auc"], low=0.9)}
+    null = dataclasses.replace(made.first.null, high=0.6)
+    return dataclasses.replace(made, found=(dataclasses.replace(made.first, figures=figures, null=null),))
+
+
+def commands(steps: tuple[Step, ...]) -> list[str]:
+    return [command for step in steps for command in step.commands]
+
+
+def test_commands_are_ones_that_can_be_given(run: Run, found: Facts) -> None:
+    run = dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, source={"name": "/home/me/my data.csv"}))
+    given = [shlex.split(command) for command in commands(next_steps(run, found, at_risk(run), NONE))]
+    assert ["byrote", "audit", "my data.csv", "--models", "64"] in given
+    assert ["byrote", "audit", "my data.csv", "--plant", "triage"] in given
+    changes = [words[-1] for words in given if words[:4] == ["byrote", "change", "my run", "--with"]]
+    assert len(changes) == 2  # one for the data, and one for the risk that these models show
+    for change in changes:
+        parse_change(change)
+    (check,) = [words for words in given if words[:2] == ["byrote", "check"]]
+    Condition.parse(check[-1])
+
+
+def test_a_run_made_from_python_is_changed_from_python(run: Run, found: Facts) -> None:
+    given = commands(next_steps(run, found, NONE, NONE))
+    assert 'byrote.change(run, byrote.parse_change("remove-most-memorized=0.02"))' in given
+    assert not any("weight-decay" in command for command in given)  # nothing is known to be at risk
+
+
+def test_models_that_did_not_fit_come_first(run: Run, found: Facts) -> None:
+    low = dataclasses.replace(found.member_accuracy, value=0.5)
+    steps = next_steps(run, dataclasses.replace(found, member_accuracy=low), NONE, NONE)
+    assert steps[0].why.startswith("Train longer")
