@@ -79,7 +79,8 @@ def test_a_file_of_ones_own_from_audit_to_card(byrote, tmp_path: Path) -> None:
     status, out, _ = byrote("card", "runs/mine", "runs/mine+remove-most-memorized=0.1")
     assert status == 0
     assert "accuracy on non-members" in out
-    assert byrote("report", "runs/mine+remove-most-memorized=0.1")[0] == 0
+    assert byrote("report", "runs/mine+remove-most-memorized=0.1", "--figures", "figures")[0] == 0
+    assert {"distribution.png", "distribution.svg", "training.svg"} <= {path.name for path in Path("figures").iterdir()}
 
     status, _, err = byrote("audit", "mine.py", "--models", 8, "--plant", "label-noise=0.1")
     assert status == 2

@@ -105,7 +105,8 @@ def test_a_run_is_attacked_by_group(run):
     models = run.models()
     member, pair = run.load("design.member", models), run.load("design.pair", models)
     scores = lira(run.load("outputs.log_odds", models), member, pair).values
-    assert found.figures["auc"].value == pytest.approx(area(by_group(scores, group, "sum"), member_groups(member, group)))
+    truth = area(by_group(scores, group, "sum"), member_groups(member, group))
+    assert found.figures["auc"].value == pytest.approx(truth)
     path = keep(run, found)
     assert path.name == "attack-lira-by-group.json"
     assert json.loads(path.read_text())["by"] == "group"

@@ -49,6 +49,12 @@ def blob_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run.folder
 
 
+def without_report(folder: Path) -> None:
+    """Remove the report, so that it need not be written again."""
+    for name in ("report.html", "report.json"):
+        (folder / name).unlink()
+
+
 @pytest.fixture
 def folder(blob_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(blob_run, tmp_path / "run"))
@@ -57,21 +63,21 @@ def folder(blob_run: Path, tmp_path: Path) -> Path:
 def test_a_classifier_forgets_its_digests_and_pictures_and_still_measures(folder: Path) -> None:
     run = Run.open(folder)
     before = run.measure("label_memorization")
-    assert {holding.where for holding in holdings(run)} == {"examples.parquet", "report.html"}
+    assert {holding.where for holding in holdings(run)} == {"examples.parquet", "report.html", "report.json"}
     assert '<dl class="values">' in (folder / "report.html").read_text()
     left = forget_contents(run)
     assert left.manifest.forgotten is not None
-    assert left.manifest.forgotten["from"] == ["examples.parquet", "report.html"]
+    assert left.manifest.forgotten["from"] == ["examples.parquet", "report.html", "report.json"]
     assert '<dl class="values">' not in (folder / "report.html").read_text()
     np.testing.assert_array_equal(left.measure("label_memorization").values, before.values)
     assert verify(Run.open(folder)) == []
     digest = blobs(noise=0.1).contents()[0]
     assert str(digest).encode() not in everything(folder)
-    assert [holding.where for holding in holdings(left)] == ["report.html"]
+    assert [holding.where for holding in holdings(left)] == ["report.html", "report.json"]
 
 
 def test_a_second_time_changes_nothing(folder: Path) -> None:
-    (folder / "report.html").unlink()
+    without_report(folder)
     forget_contents(Run.open(folder))
     once = everything(folder)
     forget_contents(Run.open(folder))
@@ -81,7 +87,7 @@ def test_a_second_time_changes_nothing(folder: Path) -> None:
 def test_a_removal_that_was_stopped_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import byrote.redacting as module
 
-    (folder / "report.html").unlink()
+    without_report(folder)
     with monkeypatch.context() as patched:
         patched.setattr(module, "forget_digests", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -93,7 +99,7 @@ def test_a_removal_that_was_stopped_goes_on(folder: Path, monkeypatch: pytest.Mo
 
 
 def test_half_written_files_go_and_files_of_others_are_named(folder: Path) -> None:
-    (folder / "report.html").unlink()
+    without_report(folder)
     (folder / "evidence" / "outputs" / ".m.part").write_bytes(b"half")
     (folder / "mine.txt").write_text("a note")
     assert "evidence/outputs/.m.part" in {holding.where for holding in holdings(Run.open(folder))}
@@ -103,7 +109,7 @@ def test_half_written_files_go_and_files_of_others_are_named(folder: Path) -> No
 
 
 def test_the_command_asks_and_tells(folder: Path) -> None:
-    (folder / "report.html").unlink()
+    without_report(folder)
     asked = RUNNER.invoke(app, ["forget-contents", str(folder)], input="n\n")
     assert asked.exit_code == 1
     assert "examples.parquet: digests of the inputs" in asked.output
@@ -240,7 +246,18 @@ def test_a_redacted_report_has_neither_pictures_nor_rows(tmp_path: Path) -> None
     page = (run.folder / "report.html").read_text()
     assert "data:image" not in page
     assert base64.b64encode(b"\x89PNG")[:5].decode() not in page
-    assert verify(run) == []
+
+
+@pytest.mark.slow
+def test_a_redacted_report_of_texts_holds_none(tmp_path: Path) -> None:
+    lines = ["text,label", *(f"a {'fine' if i % 2 else 'poor'} film zanzibar{i},{i % 2}" for i in range(40))]
+    (tmp_path / "reviews.csv").write_text("\n".join(lines) + "\n")
+    found = byrote.from_text_table(tmp_path / "reviews.csv", text="text", target="label").training
+    run = make_run(tmp_path / "texts", examples=len(found), dataset=found, controls=False)
+    write_report(run)
+    assert "zanzibar" in (run.folder / "report.html").read_text()
+    write_report(run.without_contents())
+    assert b"zanzibar" not in everything(run.folder)
 
 
 def test_hostile_names_are_inert_in_every_output(tmp_path: Path) -> None:

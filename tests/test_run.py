@@ -18,7 +18,7 @@ from small import blobs, small_audit
 BY_EXAMPLE = [
     key
     for key, entry in catalog().items()
-    if entry.by_example and not entry.of_text and "design.withdrawn" not in entry.needs
+    if entry.by_example and entry.suits("classes") and not entry.of_text and "design.withdrawn" not in entry.needs
 ]
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from byrote.auditing import Progress
 from byrote.changes.change import Change, Context
 from byrote.changes.registry import CONTROLS, OF_TEXT, REMEDIES
+from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import read_canaries
 from byrote.data.tokenizers import read_tokenizer
 from byrote.errors import BadInput
-from byrote.language import CANARIES, TOKENIZER, audit_language
+from byrote.language import TOKENIZER, audit_language
 from byrote.probes.decoding import Decoding
 from byrote.recipes.recipe import Recipe
 from byrote.recipes.slots import described

@@ -331,6 +331,7 @@ def change(
         Path | None, typer.Option("--out", help="The child's folder; RUN+CHANGE unless given.")
     ] = None,
     workers: Workers = None,
+    redact: Redact = False,
 ) -> None:
     """Change the data, the recipe or the models of a run, audit again, and show what it did."""
     from byrote import card as compare
@@ -348,7 +349,10 @@ def change(
     run = with_source(run)
     child = make_child(run, chosen, forget=forget, out=out_folder, workers=workers)
     with measuring(err) as hear:
-        page, _ = (write_language_report if child.of_text else write_report)(child, hear)
+        if child.of_text:
+            page, _ = write_language_report(child, hear, redact=redact)
+        else:
+            page, _ = write_report(child.without_contents() if redact else child, hear)
     with measuring(err, "comparing the two runs") as hear:
         compared = compare(run, child, hear)
     _print_card(compared)

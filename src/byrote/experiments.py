@@ -166,21 +166,24 @@ def with_contents(run: Run) -> Run:
     """The run with the data and recipe that its source builds, as far as they can be built again.
 
     A change of the data removed or relabelled examples of what the source builds; where it added or replaced some, and
-    for a run made from Python or one whose contents were forgotten, the run is handed back as it is. The recipe of a changed run is at hand where the
-    change left it alone.
+    for a run made from Python or one whose contents were forgotten, the run is handed back as it is. The recipe of a
+    changed run is at hand where the change left it alone.
 
     Raises:
         BadInput: the source is gone.
         RunMismatch: the source builds something else now.
     """
-    if run.forgotten or run.manifest.source is None or run.of_text:  # a language model's run holds the tokens of its documents
+    # a language model's run holds the tokens of its documents
+    if run.forgotten or run.manifest.source is None or run.of_text:
         return run
     if run.manifest.parent is None:
         return with_source(run)
     found = rebuild(run.manifest.source)
     if not np.isin(run.ids, found.dataset.ids).all():
         return run
-    dataset = found.dataset.subset(found.dataset.index_of(run.ids)).replace(**({"targets": run.labels} if run.task == "classes" else {}))
+    dataset = found.dataset.subset(found.dataset.index_of(run.ids))
+    if run.task == "classes":  # other targets no change of the data alters
+        dataset = dataset.replace(targets=run.labels)
     if dataset.fingerprint() != run.manifest.dataset["fingerprint"]:
         return run
     same = json.loads(json.dumps(found.recipe.describe())) == run.manifest.identity["recipe"]

@@ -54,9 +54,7 @@ def restore(folder: Path, design: Design, dataset: Dataset) -> tuple[str, ...]:
     """Write those tables of a known run again that are missing or damaged, and name them."""
 
     def examples() -> None:
-        _write_examples(
-            folder, dataset.ids, dataset.kinds, dataset.contents(), dataset.groups, numbers_in(dataset)
-        )
+        _write_examples(folder, dataset.ids, dataset.kinds, dataset.contents(), dataset.groups, numbers_in(dataset))
 
     written = []
     for name, read, write in (

@@ -156,7 +156,7 @@ def membership_attack(
 
 
 def keep(run: Run, found: AttackFigures) -> Path:
-    """Write `results/attack-<key>.json`, or `…-by-group.json`: all figures with their errors, or why one was refused."""
+    """Write `results/attack-<key>.json` or `…-by-group.json`: all figures with their errors, or why one was refused."""
     plain = {
         "attack": found.attack,
         **({} if found.by == "example" else {"by": found.by}),

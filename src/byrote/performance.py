@@ -88,8 +88,7 @@ def prediction_of(run: Run, model: int) -> np.ndarray:
     if run.task == "classes":
         predicted: np.ndarray = run.load("outputs.prediction", [model])[0]
         return predicted
-    predicted = run.numbers + run.load("outputs.residual", [model])[0]
-    return predicted
+    return np.asarray(run.numbers + run.load("outputs.residual", [model])[0])
 
 
 def _judge(run: Run, performance: str | Performance) -> tuple[Performance, Bounds]:

@@ -85,7 +85,8 @@ def audit_privacy(
     Args:
         dataset: what to train on.
         recipe: how to train.
-        canaries: how many examples may or may not join, or whole groups where the dataset has them; the bound's ceiling grows with their logarithm.
+        canaries: how many examples may or may not join, or whole groups where the dataset has them; the
+            bound's ceiling grows with their logarithm.
         delta: the δ at which ε is bounded.
         confidence: one minus the chance that the bound exceeds the truth.
         method: "fixed", "split" or "bonferroni": how the number of guesses is chosen, as in `one_run_epsilon`.

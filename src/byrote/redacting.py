@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Int32
 
+from byrote.data.canaries import FILE as CANARIES
 from byrote.evidence.manifest import FILE as MANIFEST
 from byrote.evidence.manifest import Manifest
 from byrote.evidence.shards import read_header, read_shard, write_shard
 from byrote.evidence.tables import CONTROLS, DESIGN, EXAMPLES, read_examples
 from byrote.folder import forget_digests, hold, now
-from byrote.language import CANARIES, TOKENIZER
+from byrote.language import TOKENIZER
 from byrote.report.card_page import FILE as CARD
 from byrote.report.language_page import write_language_report
 from byrote.report.page import FILE as REPORT

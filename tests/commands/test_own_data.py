@@ -141,3 +141,38 @@ def test_run_folders_stay_in_runs(tmp_path, monkeypatch):
         "b",
         "x",
     ]
+
+
+def test_a_number_and_its_performance(byrote, tmp_path):
+    rng = np.random.default_rng(1)
+    lines = [f"{x:.3f},{50 + 9 * x:.2f},p{i % 20}" for i, x in enumerate(rng.normal(size=60))]
+    (tmp_path / "houses.csv").write_text("\n".join(["size,price,street", *lines]))
+    audit = ("audit", "houses.csv", "--target", "price", "--group", "street", "--models", "8", "--workers", "1")
+    status, said, heard = byrote(*audit)
+    assert status == 0, heard
+    assert "is learned as a number (--task regression)" in " ".join(said.split())
+    assert byrote(*audit)[0] == 0  # the same command finds the same data
+    asked = ("measure", "runs/houses", "counterfactual_memorization", "--performance")
+    assert "from 8 models" in " ".join(byrote(*asked, "within-tolerance=5")[1].split())
+    assert "'r2' is a figure of many examples" in " ".join(byrote(*asked, "r2")[2].split())
+    refused = byrote("measure", "runs/houses", "lira", "--performance", "squared-error")[2]
+    assert "--performance is for counterfactual_memorization" in " ".join(refused.split())
+    status, said, heard = byrote("attack", "runs/houses")
+    assert status == 0, heard
+    assert "lira[residual] on 8 models, each with 6 reference models, over 16 groups." in " ".join(said.split())
+    assert "Groups most at risk" in said
+    assert byrote("report", "runs/houses")[0] == 0
+
+
+def test_several_labels(byrote, tmp_path):
+    rng = np.random.default_rng(1)
+    rows = [f"{x:.3f},{'yes' if x > 0 else 'no'},{i % 2}" for i, x in enumerate(rng.normal(size=60))]
+    (tmp_path / "tags.csv").write_text("\n".join(["size,red,round", *rows]))
+    labels = ("--target", "red", "--target", "round", "--models", "4", "--workers", "1", "--balanced")
+    status, _, heard = byrote("audit", "tags.csv", *labels)
+    assert status == 0, heard
+    run = Run.open("runs/tags")
+    assert run.manifest.source["reading"]["target"] == ["red", "round"]
+    assert run.class_names[-1] == "another set of labels"
+    assert run.manifest.identity["recipe"]["objective"]["slot"] == "BinaryCrossEntropy"
+    assert experiments.with_source(run).dataset.task == "labels"

@@ -61,6 +61,6 @@ def test_what_is_refused():
         coins(12, 1, canaries=np.array([0, 1]), rng=RNG, groups=groups)
     with pytest.raises(BadInput, match="at least one of 4 groups in and one out"):
         iid_subsets(12, 4, ratio=0.1, rng=RNG, groups=groups)
-    with pytest.raises(BadInput, match="'groups' argument of ratio_grid must have 12 entries. Got 11"):
+    with pytest.raises(BadInput, match=r"'groups' argument of ratio_grid must have 12 entries. Got 11"):
         ratio_grid(12, 4, rng=RNG, groups=groups[1:])
     assert units(12, groups, design="x").sizes.tolist() == [3] * 4

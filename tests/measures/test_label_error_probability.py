@@ -102,3 +102,13 @@ def test_intervals_cover():
     results = [of(32) for _ in range(40)]
     covered = np.mean([(r.low <= truth)[unsure] & (truth <= r.high)[unsure] for r in results])
     assert 0.92 < covered < 0.985
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_answers_that_say_nothing_of_the_label(seed):
+    """Where noise rate and sharpness can hardly be told apart, no try of the search leaves the rates there are."""
+    rng = np.random.default_rng(seed)
+    label, member = rng.integers(0, 3, 100), (rng.random((20, 100)) < 0.5).astype(np.int8)
+    logits = rng.normal(size=(20, 100, 3))
+    values = label_error_probability(logits, label, member, np.full(20, UNPAIRED)).values
+    assert ((values >= 0) & (values <= 1)).all()

@@ -12,6 +12,7 @@ from byrote.report.attacks import Attacks, attack_rows, attacks, refusals, risk_
 from byrote.report.missing import Missing
 from byrote.run import Run, deaf
 from report.made import make_run
+from small import blobs, small_audit
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +93,17 @@ def test_figures_have_a_row_a_point_and_a_slice(found: Attacks) -> None:
     assert "by tenth of label memorization: 10" in {row[0] for row in drawn.rows}
     none = dataclasses.replace(found, found=(dataclasses.replace(found.first, slices={}),))
     assert attack_drawings.by_slice(none) is None
+
+
+def test_where_there_are_groups_they_are_attacked_as_wholes_too(tmp_path: Path) -> None:
+    data = blobs(noise=0.1)
+    grouped = data.replace(groups=np.array([f"person {row // 5}" for row in range(60)]))
+    run = small_audit(tmp_path / "run", dataset=grouped, models=8)
+    made = attacks(run, deaf)
+    assert isinstance(made, Attacks)
+    assert made.found[-1].by == "group"
+    assert [row.name for row in attack_rows(made)][-1] == "LiRA, whole groups"
+    assert made.first.by == "example"
+    some = sampled(run, cells=8 * 30)
+    assert some.groups is not None
+    assert some.groups.tolist() == grouped.groups[np.isin(grouped.ids, some.ids)].tolist()

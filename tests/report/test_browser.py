@@ -17,6 +17,7 @@ import byrote
 from byrote.data.dataset import Dataset, Display
 from byrote.report.page import write_report
 from report.made import HOSTILE, NOISY, make_run
+from report.test_watched import recorded
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -220,3 +221,15 @@ def test_hostile_names_do_nothing(browser: Any, tmp_path: Path, kind: str) -> No
         )
         assert shown.said == []
         assert [url for url in shown.asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
+
+
+def test_a_recorded_training_is_as_good_to_read(browser: Any, tmp_path: Path) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    path, _ = write_report(recorded(tmp_path / "run", (1, 2, 3)))
+    with Shown(browser, path, viewport=NARROW) as shown:
+        found = axe.Axe().run(shown.page)
+        assert found.response["violations"] == [], found.generate_report()
+        shown.tools.get_by_label("Given label").select_option(label="b")
+        shown.waits_for("10 examples of 30")
+        assert shown.page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+        assert shown.said == []

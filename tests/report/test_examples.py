@@ -47,7 +47,7 @@ def test_it_holds_every_example_highest_first(run: Run) -> None:
         # models without it are wrong on the noisy examples, always by the same class
         assert data["said"][place] == (run.labels[row] + (row < NOISY)) % 3
     verdicts = {data["id"][place]: data["verdicts"][code] for place, code in enumerate(data["verdict"]) if code >= 0}
-    assert verdicts == {"made-00": "label noise", "made-09": "ambiguous"}
+    assert verdicts == {"made-00": "mislabelled", "made-09": "ambiguous"}
 
 
 def test_the_static_rows_say_the_same(run: Run) -> None:
@@ -57,7 +57,7 @@ def test_the_static_rows_say_the_same(run: Run) -> None:
     assert first.label == "cat"
     assert first.numbers[0].startswith("1.00 ± 0.")
     assert first.said == "dog (100 %)"
-    assert first.about == "planted label noise; looks like label noise"
+    assert first.about == "planted label noise; looks mislabelled"
 
 
 def test_of_more_than_there_is_room_for_the_top_and_a_sample_are_held(

@@ -25,7 +25,7 @@ def forget_contents(
 
     run = Run.open(run_folder)
     found = holdings(run)
-    if run.forgotten and all(holding.where == "report.html" for holding in found):
+    if run.forgotten and all(holding.where.startswith("report.") for holding in found):
         say("The contents of this run were forgotten before.")
         return
     say("These go, and cannot be brought back:")

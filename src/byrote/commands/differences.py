@@ -46,11 +46,11 @@ def diff(
     if found.incomparable:
         say(f"Their figures are not compared: {found.incomparable}")
     else:
-        rows = [
+        figures = [
             (row.name, decimal(row.before), decimal(row.after), f"{row.difference.value:+.3f}", row.interval)
             for row in found.figures
         ]
-        print_table(["figure", *names, "difference", "95 %"], rows)
+        print_table(["figure", *names, "difference", "95 %"], figures)
     if found.scores:
         say("")
         print_table(

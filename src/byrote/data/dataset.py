@@ -95,8 +95,7 @@ class Dataset:
 
     @property
     def kinds(self) -> Int[np.ndarray, " example"]:
-        """What each example belongs to, as an index into `kind_names`: its class, its set of labels, or the fifth of
-        the numbers."""
+        """Where in `kind_names` each example belongs: its class, set of labels, or fifth of the numbers."""
         return self.targets if self.scale is None else self.scale.index(self.targets)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
@@ -33,13 +34,15 @@ def place_of(array: Shaped[np.ndarray, "..."]) -> Place | None:
         >>> place_of(np.zeros(3)) is None
         True
     """
-    root = array
+    root: Any = array
     while isinstance(root.base, np.ndarray):
         root = root.base
-    if not isinstance(root.base, mmap.mmap) or not isinstance(root, np.memmap) or root.filename is None:
+    file = getattr(root, "filename", None)
+    if file is None or not isinstance(root.base, mmap.mmap):
         return None
+    start: int = getattr(root, "offset", 0)
     away = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    return Place(str(Path(root.filename).resolve()), root.offset + away, array.dtype.str, array.shape, array.strides)
+    return Place(str(Path(file).resolve()), start + away, array.dtype.str, array.shape, array.strides)
 
 
 def held_bytes(array: Shaped[np.ndarray, "..."]) -> int:

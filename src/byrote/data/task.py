@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, Final, Literal
 
 import numpy as np
@@ -109,7 +110,7 @@ def numbers_of(targets: Shaped[np.ndarray, " example"], tolerance: float | None 
     edges = np.unique(np.quantile(values, np.arange(1, PARTS) / PARTS))
     deviation = float(values.std()) or 1.0
     shown = [f"{edge:.4g}".replace("-", "−") for edge in edges]
-    between = [f"{low} to {high}" for low, high in zip(shown[:-1], shown[1:], strict=True)]
+    between = [f"{low} to {high}" for low, high in pairwise(shown)]
     return Numbers(
         mean=float(values.mean()),
         deviation=deviation,

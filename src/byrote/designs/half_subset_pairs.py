@@ -98,8 +98,8 @@ def _refuse_unfit(examples: int, found: Units) -> None:
             hint="leave out the groups, or name a column that tells persons or documents apart.",
         )
     if 2 * found.sizes.max() > examples:
-        largest = str(found.names[found.sizes.argmax()])
+        largest, size = str(found.names[found.sizes.argmax()]), found.sizes.max()
         raise BadInput(
-            f"The group {largest!r} holds {found.sizes.max()} of {examples} examples, more than a half of the data can.",
+            f"The group {largest!r} holds {size} of {examples} examples, more than a half of the data can.",
             hint="split it, leave it out, or leave out the groups.",
         )

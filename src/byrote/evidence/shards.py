@@ -19,6 +19,7 @@ from byrote.errors import DamagedShard, NotEnoughRoom
 SCHEMA_VERSION = "1"
 #: The entry of a shard's metadata that holds the header's words as JSON.
 HEADER = "byrote"
+_HINT = "run the audit's command again: it finds what is damaged, and makes that alone anew."
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -93,9 +94,9 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
             header = _header(shard.metadata())
             arrays = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise DamagedShard(f"The shard {str(path)!r} cannot be read: {error}.") from error
+        raise DamagedShard(f"The shard {str(path)!r} cannot be read: {error}.", hint=_HINT) from error
     if header.pop("checksum", None) != checksum(arrays, header):
-        raise DamagedShard(f"The content of the shard {str(path)!r} does not fit its checksum.")
+        raise DamagedShard(f"The content of the shard {str(path)!r} does not fit its checksum.", hint=_HINT)
     return arrays
 
 

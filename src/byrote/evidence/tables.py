@@ -71,7 +71,7 @@ def _read(path: Path, columns: tuple[str, ...]) -> pa.Table:
 
 def _is_text(kind: pa.DataType) -> bool:
     """Whether a column is of texts; one of no rows may be of any type."""
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))
 
 
 def _gone(path: Path) -> BadInput:

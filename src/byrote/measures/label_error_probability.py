@@ -136,9 +136,15 @@ def label_model(answers: _Answers, start: LabelModel = _START) -> LabelModel:
         return -float(np.logaddexp(wrong, right).mean()), -np.array([by_rate.mean(), by_sharpness.mean()])
 
     bounds = np.log(_BOUNDS)
+
+    def inside(logarithms: np.ndarray) -> bool:
+        return bool(((logarithms > bounds[:, 0]) & (logarithms < bounds[:, 1])).all())
+
     best = minimize(unlikelihood, np.log(start), jac=True, method="L-BFGS-B", bounds=bounds).x
-    if ((best > bounds[:, 0]) & (best < bounds[:, 1])).all():  # polished, so that no rounding of a sum is seen
-        best = root(lambda logarithms: unlikelihood(logarithms)[1], best, tol=1e-13).x
+    if inside(best):  # polished, so that no rounding of a sum is seen
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # a try beyond the bounds is no rate
+            polished = root(lambda logarithms: unlikelihood(logarithms)[1], best, tol=1e-13).x
+        best = polished if inside(polished) else best
     return LabelModel(*np.exp(best).tolist())
 
 

@@ -210,7 +210,15 @@ def probabilistic_extraction_queries(
         >>> probabilistic_extraction_queries(log_p, np.array([0, 4]), scored, member, prefix=1, suffix=3).values
         array([-3.])
     """
-    return _exponent(log_probability, offsets, scored, member, prefix, suffix, side)
+    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
+    return over_models(
+        (windows.mean(windows.total(row)) / np.log(10.0) for row in log_probability),
+        member,
+        too_short(windows, prefix),
+        side=side,
+        bounds=(-np.inf, 0.0),
+        counts={"windows": windows.count},
+    )
 
 
 @measure(
@@ -252,7 +260,17 @@ def probabilistic_extraction_decoding_queries(
         ...     log_g, np.array([0, 4]), scored, member, prefix=1, suffix=3).values
         array([-3.])
     """
-    return _exponent(log_probability, offsets, scored, member, prefix, suffix, side)
+    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
+    totals = np.stack([windows.mean(windows.total(row)) for row in log_probability])
+    barred = ((totals == -np.inf) & (member == side)).any(0)
+    return over_models(
+        totals / np.log(10.0),
+        member,
+        [*too_short(windows, prefix), ("no answer holds it: a token of it is cut away", barred)],
+        side=side,
+        bounds=(-np.inf, 0.0),
+        counts={"windows": windows.count},
+    )
 
 
 @measure(
@@ -395,26 +413,6 @@ def _chance(
         too_short(windows, prefix),
         side=side,
         bounds=(0.0, 1.0),
-        counts={"windows": windows.count},
-    )
-
-
-def _exponent(
-    log_probability: np.ndarray,
-    offsets: np.ndarray,
-    scored: np.ndarray,
-    member: np.ndarray,
-    prefix: int,
-    suffix: int,
-    side: int,
-) -> PerExample:
-    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
-    return over_models(
-        (windows.mean(windows.total(row)) / np.log(10.0) for row in log_probability),
-        member,
-        too_short(windows, prefix),
-        side=side,
-        bounds=(-np.inf, 0.0),
         counts={"windows": windows.count},
     )
 

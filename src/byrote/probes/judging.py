@@ -43,8 +43,8 @@ class Judge:
 class ByClass(Judge):
     """One class an example."""
 
-    signals = dict.fromkeys(Signals._fields, torch.float32)
-    answers = {"prediction": torch.int32}
+    signals: ClassVar = dict.fromkeys(Signals._fields, torch.float32)
+    answers: ClassVar = {"prediction": torch.int32}
     telling = "log_odds"
     shown = ("loss_sum", "logit_margin_sum")
 
@@ -68,7 +68,7 @@ class BySet(Judge):
     """Several labels an example, whose set is taken as its class."""
 
     signals = ByClass.signals
-    answers = {"prediction": torch.int32, "label_accuracy": torch.float32}
+    answers: ClassVar = {"prediction": torch.int32, "label_accuracy": torch.float32}
     telling = "log_odds"
     shown = ByClass.shown
 
@@ -104,8 +104,8 @@ class BySet(Judge):
 class ByError(Judge):
     """A number an example; targets and answers are centred and scaled, what is kept is in the target's own unit."""
 
-    signals = {"correct": torch.bool, "residual": torch.float32}
-    answers = {"prediction": torch.int32}
+    signals: ClassVar = {"correct": torch.bool, "residual": torch.float32}
+    answers: ClassVar = {"prediction": torch.int32}
     telling = "residual"
     shown = ()
 

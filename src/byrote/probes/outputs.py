@@ -11,7 +11,7 @@ from byrote.probes.probe import Probe
 
 
 class OutputsProbe(Probe):
-    """Signals, predictions and, of classes while they fit, logits, on training examples (`outputs`) or held-out ones."""
+    """Signals, predictions and, of classes while they fit, logits, on training (`outputs`) or held-out examples."""
 
     def __init__(
         self,

@@ -150,17 +150,20 @@ def statistics(logits: Float[Tensor, "prediction token"], target: Int[Tensor, " 
         [-0.6931, 0.6931, 0.0, 0.0, 1.0]
     """
     own = logits.gather(1, target[:, None])
-    log_p = logits.log_softmax(1)
-    log_probability = log_p.gather(1, target[:, None])[:, 0]
-    p = log_p.exp()
-    mean = torch.linalg.vecdot(p, log_p)
-    deviation = log_p.sub_(mean[:, None])
-    variance = torch.linalg.vecdot(p.mul_(deviation), deviation)
+    most = logits.amax(1, keepdim=True)
     rank = (logits > own).sum(1, dtype=torch.int32) + 1
+    below = logits - most
+    weight = below.exp()  # the softmax but for its sum: one exponential serves all
+    total = weight.sum(1)
+    average = torch.linalg.vecdot(weight, below) / total
+    deviation = below.sub_(average[:, None])
+    variance = torch.linalg.vecdot(weight.mul_(deviation), deviation) / total
+    log_total = total.log()
+    mean = average - log_total
     logits.scatter_(1, target[:, None], -torch.inf)
     margin = own[:, 0] - logits.amax(1)
     return {
-        "log_probability": log_probability,
+        "log_probability": (own - most)[:, 0] - log_total,
         "rank": rank,
         "mean": mean,
         "variance": variance,

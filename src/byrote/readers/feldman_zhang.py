@@ -168,7 +168,8 @@ def _one_model(path: Path, examples: int) -> tuple[np.ndarray, np.ndarray, np.nd
         fits = correctness.ndim == 1 and correctness.shape == index.shape
         if not fits or index.dtype.kind not in "iu" or correctness.dtype.kind not in "biuf":
             raise BadInput(
-                f"The arrays of {split!r} in {str(path)!r} do not fit: {correctness.dtype} answers of shape {correctness.shape}, {index.dtype} "
+                f"The arrays of {split!r} in {str(path)!r} do not fit: {correctness.dtype} answers of shape "
+                f"{correctness.shape}, {index.dtype} "
                 f"indices of shape {index.shape}."
             )
     inside, outside = arrays["index_train"], arrays["index_removed"]

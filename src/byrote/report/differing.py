@@ -160,7 +160,7 @@ def _scores(before: Run, after: Run) -> Iterator[Scores]:
         ids = [np.array(table["example"].to_pylist(), np.str_) for table in tables]
         if any(len(np.unique(one)) < len(one) for one in ids):
             continue  # a table of pairs
-        common, first, second = np.intersect1d(*ids, return_indices=True)
+        common, first, second = np.intersect1d(ids[0], ids[1], return_indices=True)
         was, now = tables[0]["value"].to_numpy()[first], tables[1]["value"].to_numpy()[second]
         unlike = ~((was == now) | (np.isnan(was) & np.isnan(now)))
         if unlike.any():

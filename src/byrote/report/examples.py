@@ -13,6 +13,7 @@ from jaxtyping import Int
 
 from byrote.report.known import FORGOTTEN, RISK, Known
 from byrote.report.text import kind_words, number, plain
+from byrote.report.triaged import looks
 from byrote.results import PerExample
 from byrote.run import Run
 
@@ -95,7 +96,7 @@ def examples(
         shown=len(rows),
         total=len(run.ids),
         kinds=tuple(kind_words(kind) for kind in kinds),
-        verdicts=tuple(kind_words(kind) for kind in judged),
+        verdicts=tuple(looks(kind) for kind in judged),
         said=about.said is not None,
     )
 
@@ -145,7 +146,7 @@ class _Rows:
             {
                 "classes": [plain(name, LONGEST_NAME) for name in self.run.class_names],
                 "kinds": [kind_words(kind) for kind in self.kinds],
-                "verdicts": [kind_words(kind) for kind in self.judged],
+                "verdicts": [looks(kind) for kind in self.judged],
                 "columns": list(self.columns),
                 "row": rows.tolist(),
                 "id": ids,
@@ -190,11 +191,11 @@ def about_words(planted: str, verdict: str) -> str:
 
     Example:
         >>> about_words("label_noise", ""), about_words("", "ambiguous"), about_words("", "")
-        ('planted label noise', 'looks like ambiguous', '–')
+        ('planted label noise', 'looks ambiguous', '–')
     """
     words = [
         f"planted {kind_words(planted)}" if planted else "",
-        f"looks like {kind_words(verdict)}" if verdict else "",
+        f"looks {looks(verdict)}" if verdict else "",
     ]
     return "; ".join(word for word in words if word) or "–"
 

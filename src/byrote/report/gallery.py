@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from byrote.data.controls import EXACT_DUPLICATE, LABEL_NOISE, NEAR_DUPLICATE
+from byrote.data.controls import CONFLICTING_DUPLICATE, EXACT_DUPLICATE, LABEL_NOISE, NEAR_DUPLICATE
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.report.known import FORGOTTEN, RISK, Known
 from byrote.report.neighbours import Leaning, Neighbours, Twin, neighbours
 from byrote.report.picture import Content, contents
 from byrote.report.text import kind_words, number
+from byrote.report.triaged import looks
 from byrote.results import PerExample
 from byrote.run import Run
 
@@ -157,7 +158,7 @@ def _facts(about: Known | None, verdicts: Mapping[str, str], example: str, row: 
         if not math.isnan(rate):
             yield "Forgotten after", f"{1 / rate:.1f} epochs without it" if rate > 0 else "not while watched"
     if example in verdicts:
-        yield "Looks like", kind_words(verdicts[example])
+        yield "Looks", looks(verdicts[example])
 
 
 def _rates(run: Run) -> Rates:
@@ -242,6 +243,6 @@ def _planted(run: Run, example: str) -> Sequence[str]:
 def _sentence(kind: str, original: str) -> str:
     if kind == LABEL_NOISE:
         return f"planted label noise; the label was {original}"
-    if kind in (EXACT_DUPLICATE, NEAR_DUPLICATE):
+    if kind in (EXACT_DUPLICATE, NEAR_DUPLICATE, CONFLICTING_DUPLICATE):
         return f"planted {kind_words(kind)} of {original}"
     return f"planted {kind_words(kind)}"

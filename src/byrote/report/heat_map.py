@@ -12,6 +12,8 @@ from byrote.results import Scalar
 
 #: The darkest cell still lets its number be read.
 DARKEST = 0.6
+#: The heads of more columns than these are turned.
+MOST_UPRIGHT = 7
 
 
 def heat_map(found: Comparison) -> Figure | None:
@@ -46,7 +48,9 @@ def heat_map(found: Comparison) -> Figure | None:
                 axis.text(column + 0.48, row + 0.46, text, ha="center", va="center", fontsize=9, color=svg.INK)
         axis.set_xlim(0, len(criteria))
         axis.set_ylim(len(names), 0)
-        axis.set_xticks([index + 0.48 for index in range(len(criteria))], list(criteria.values()), fontsize=9)
+        turned = {"rotation": 40, "ha": "left", "rotation_mode": "anchor"} if len(criteria) > MOST_UPRIGHT else {}
+        heads = [words.replace("\n", " ") if turned else words for words in criteria.values()]
+        axis.set_xticks([index + 0.48 for index in range(len(criteria))], heads, fontsize=9, **turned)
         axis.set_yticks([index + 0.46 for index in range(len(names))], names, fontsize=9)
         axis.xaxis.tick_top()
         axis.tick_params(length=0)
@@ -69,7 +73,7 @@ def _criteria(found: Comparison) -> dict[str, str]:
     criteria = {"rank": "rank\ncorrelation", "top": f"recall of\ntop {TOP:.0%}"}
     if any(proxy.one_training is not None for proxy in found.proxies):
         criteria["single"] = "rank, of one\ntraining"
-    return criteria | {f"found.{kind}": "finds\n" + kind_words(kind) for kind in found.kinds}
+    return criteria | {f"found.{kind}": "finds\n" + kind_words(kind).replace(" ", "\n") for kind in found.kinds}
 
 
 def _figures(found: Comparison) -> list[dict[str, Scalar | None]]:

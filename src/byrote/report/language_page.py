@@ -13,12 +13,13 @@ from typing import Final
 
 import numpy as np
 
+from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import Canaries, read_canaries
 from byrote.data.tokenizers import pieces, read_tokenizer
 from byrote.errors import BadInput
 from byrote.evidence.shards import write_bytes
 from byrote.index.corpus_index import index_tokens
-from byrote.language import CANARIES, TOKENIZER
+from byrote.language import TOKENIZER
 from byrote.measures.k_eidetic_memorization import RARE
 from byrote.report.facts import changed
 from byrote.report.language_facts import LanguageFacts, Recitation, language_facts

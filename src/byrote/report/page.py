@@ -19,6 +19,7 @@ from byrote.report.peeled import onion_words
 from byrote.report.sections import Sections, sections
 from byrote.report.summary import decimal, percent
 from byrote.report.text import kind_words, plain
+from byrote.report.triaged import looks
 from byrote.report.twin import FILE as TWIN
 from byrote.report.twin import twin, twin_text
 from byrote.report.watched import Watched
@@ -108,7 +109,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"decimal": decimal, "percent": percent, "words": kind_words, "short": plain}
+    environment.filters |= {"decimal": decimal, "percent": percent, "words": kind_words, "short": plain, "looks": looks}
     environment.tests["missing"] = lambda part: isinstance(part, Missing)
     return environment
 

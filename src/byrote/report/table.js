@@ -27,7 +27,7 @@
   const about = (i) => {
     const words = [];
     if (data.planted && data.planted[i] >= 0) words.push(`planted ${data.kinds[data.planted[i]]}`);
-    if (data.verdict && data.verdict[i] >= 0) words.push(`looks like ${data.verdicts[data.verdict[i]]}`);
+    if (data.verdict && data.verdict[i] >= 0) words.push(`looks ${data.verdicts[data.verdict[i]]}`);
     return words.join("; ") || "–";
   };
 
@@ -141,7 +141,7 @@
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const csv = (action) => {
-    const lines = [["example", "row", "action", "label", "models_without_it_say", ...data.columns, "stderr", "planted", "looks_like"]];
+    const lines = [["example", "row", "action", "label", "models_without_it_say", ...data.columns, "stderr", "planted", "looks"]];
     for (const i of [...selected].sort((a, b) => a - b)) {
       lines.push([
         data.id[i], data.row[i], action, className(data.label[i]), data.said && data.said[i] >= 0 ? className(data.said[i]) : "",

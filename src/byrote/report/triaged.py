@@ -10,14 +10,22 @@ import numpy as np
 import pyarrow.parquet as pq
 from jaxtyping import Int
 
+from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION
 from byrote.errors import BadInput
 from byrote.report.missing import Missing, where_possible
+from byrote.report.text import kind_words
 from byrote.run import Run
 from byrote.triaging import triage
 
 #: Distances between all inputs take too long for a report from so many examples on; the command has the time.
 MOST_EXAMPLES = 10_000
 TABLE = "triage.parquet"
+_LOOKS = {
+    LABEL_NOISE: "mislabelled",
+    CONFLICTING_DUPLICATE: "copied under another label",
+    RARE_SUBPOPULATION: "rare",
+    AMBIGUOUS: "ambiguous",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +39,16 @@ class Triaged:
     accuracy: float | None
     confidence: float | None
     notes: tuple[str, ...]
+
+
+def looks(kind: str) -> str:
+    """How an example looks that is taken for this kind.
+
+    Example:
+        >>> looks("label_noise")
+        'mislabelled'
+    """
+    return _LOOKS.get(kind, f"like {kind_words(kind)}")
 
 
 def triaged(run: Run) -> Triaged | Missing:

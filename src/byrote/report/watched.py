@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from byrote.errors import MissingEvidence, TooFewModels
 from byrote.measures.catalog import Measure, catalog
 from byrote.report.facts import NAMED, Facts, belongs, changed
 from byrote.report.headline import Figure, Headline, Tile
+from byrote.report.known import FORGOTTEN
 from byrote.report.missing import Missing, where_possible
 from byrote.report.next_steps import Step
 from byrote.report.summary import percent, sentences
@@ -20,7 +22,14 @@ from byrote.results import PerExample, Scalar
 from byrote.run import Hear, Run
 
 #: The score that the page goes by is the first of these that was measured.
-LEADS = (NAMED, f"{NAMED}[presentation]", "area_under_margin", "area_under_margin[checkpoint]", "forgetting_events")
+LEADS = (
+    FORGOTTEN,
+    NAMED,
+    f"{NAMED}[presentation]",
+    "area_under_margin",
+    "area_under_margin[checkpoint]",
+    "forgetting_events",
+)
 MOST_COLUMNS = 5
 _WAYS = {
     "outputs": "a clean pass over all examples after the last epoch, recorder.clean_pass(model, loader)",
@@ -185,12 +194,15 @@ def _certainty(found: Watched) -> str:
 
 def watched_steps(run: Run) -> tuple[Step, ...]:
     """What it takes to know more."""
-    name = run.folder.resolve().name
+    name = shlex.quote(run.folder.resolve().name)
+    recorded = run.manifest.origin == "observed"
+    halves = "record trainings on halves of the data into one folder, each half and the other, 8 or more of them; or "
+    recorder = ('byrote.Recorder("runs/mine", examples=…, model=1)',) if recorded else ()
     return (
         Step(
-            why="Know what was memorized: record trainings on halves of the data into one folder, each half and the "
-            "other, 8 or more of them; or let byrote train them.",
-            commands=('byrote.Recorder("runs/mine", examples=…, model=1)', "byrote audit SOURCE --models 64"),
+            why=f"Know what was memorized: {halves if recorded else ''}let byrote train models with and without each "
+            "example.",
+            commands=(*recorder, "byrote audit SOURCE --models 64"),
         ),
         Step(
             why="Estimate it for this training from an audit of the same data.",

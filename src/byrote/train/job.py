@@ -20,8 +20,8 @@ from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
 from byrote.probes.augmented_queries import AugmentedQueriesProbe
 from byrote.probes.gradient_norm import GradientNormProbe
-from byrote.probes.last_layer import LastLayerProbe
 from byrote.probes.judging import judge_of
+from byrote.probes.last_layer import LastLayerProbe
 from byrote.probes.network_probe import NetworkProbe
 from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
 from byrote.probes.presentation import PresentationProbe

@@ -40,7 +40,8 @@ class RemoveExactDuplicates:
         if isinstance(stage, Corpus):
             clusters = exact_duplicates(stage.texts)
         else:
-            clusters = exact_duplicates([*zip(stage.contents().tolist(), map(str, stage.targets.tolist()), strict=True)])
+            learned: list[str] = [str(target) for target in stage.targets.tolist()]
+            clusters = exact_duplicates([*zip(stage.contents().tolist(), learned, strict=True)])
         return stage.subset(first_of_each(clusters, self.amount))
 
 
