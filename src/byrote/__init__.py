@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from byrote.designs.injections import poison as poison
     from byrote.designs.ratio_grid import ratio_grid as ratio_grid
     from byrote.designs.two_splits import two_splits as two_splits
+    from byrote.errors import BadInput as BadInput
     from byrote.errors import ByroteError as ByroteError
     from byrote.forgetting import measure_forgetting as measure_forgetting
     from byrote.imported import import_arrays as import_arrays
@@ -116,6 +117,7 @@ _HOMES = {
     "poison": "designs.injections",
     "ratio_grid": "designs.ratio_grid",
     "two_splits": "designs.two_splits",
+    "BadInput": "errors",
     "ByroteError": "errors",
     "measure_forgetting": "forgetting",
     "import_arrays": "imported",

@@ -32,3 +32,10 @@ def test_some_shared_examples_are_noted():
     inputs[:4] = dataset.inputs[10:14]
     (note,) = shared_with(heldout.replace(inputs=inputs), dataset)
     assert note.startswith("4 of the 30 held-out examples are also training data")
+
+
+def test_held_out_targets_of_another_kind() -> None:
+    inputs = np.arange(8.0).reshape(4, 2)
+    numbers = from_arrays(inputs, np.arange(4.0), task="regression")
+    with pytest.raises(BadInput, match="held-out dataset has a number an example, the training data one class"):
+        refuse_unfit(numbers, from_arrays(inputs, np.arange(4) % 2))

@@ -15,6 +15,7 @@ import pytest
 
 import byrote
 from byrote.data.dataset import Dataset, Display
+from byrote.data.inert import spreadsheet_cell
 from byrote.report.page import write_report
 from report.made import HOSTILE, NOISY, make_run
 from report.test_watched import recorded
@@ -233,3 +234,38 @@ def test_a_recorded_training_is_as_good_to_read(browser: Any, tmp_path: Path) ->
         shown.waits_for("10 examples of 30")
         assert shown.page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
         assert shown.said == []
+
+
+FORMULAS = (
+    "=1",
+    "+1",
+    "-1",
+    "@a",
+    "\t=1",
+    " =1",
+    "'=1",
+    '"=1',
+    "|x",
+    "\uff1d1",
+    "\u22121",
+    "\u00a0=1",
+    "a=1",
+    "a,b",
+    'a"b',
+)
+
+
+def test_exports_hold_no_formula(browser: Any, tmp_path: Path) -> None:
+    ids = [*FORMULAS, *map(str, range(40 - len(FORMULAS)))]
+    inputs = np.zeros((40, 2), np.float32)
+    data = byrote.from_arrays(inputs, np.arange(40) % 3, name="cells", ids=ids, class_names=("=a", "b", "c"))
+    path, _ = write_report(make_run(tmp_path / "run", dataset=data))
+    with Shown(browser, path) as shown:
+        shown.page.get_by_role("button", name="Select all 40").click()
+        with shown.page.expect_download() as saved:
+            shown.page.get_by_role("button", name="Export to remove").click()
+        saved.value.save_as(tmp_path / "remove.csv")
+    with (tmp_path / "remove.csv").open(newline="", encoding="utf-8") as file:
+        rows = {int(row["row"]): row for row in csv.DictReader(file)}
+    assert [rows[row]["example"] for row in range(40)] == [spreadsheet_cell(one) for one in ids]
+    assert {row["label"] for row in rows.values()} == {"'=a", "b", "c"}

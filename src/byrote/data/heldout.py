@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from byrote.data.dataset import Dataset
+from byrote.data.task import TASKS
 from byrote.errors import BadInput
 
 
@@ -14,6 +15,11 @@ def refuse_unfit(heldout: Dataset, dataset: Dataset) -> None:
     Raises:
         BadInput: they are.
     """
+    if heldout.task != dataset.task:
+        raise BadInput(
+            f"The held-out dataset has {TASKS[heldout.task]}, the training data {TASKS[dataset.task]}.",
+            hint="make both with the same task.",
+        )
     if heldout.class_names != dataset.class_names:
         raise BadInput(
             f"The held-out dataset has the classes {heldout.class_names}, the training data {dataset.class_names}.",
