@@ -65,15 +65,19 @@ def test_deduplication_leaves_one_of_each_and_counts_canaries_anew(planted):
         assert figure.value == pytest.approx(run.measure("exposure[best]").values[2:].mean())
 
 
-def test_without_canaries_the_card_has_exposure_and_held_out_loss(planted):
-    child = byrote.change(planted, parse_change("remove-canaries"), workers=1, progress=False)
-    trained = len(child.ids) - child.manifest.dataset["heldout_documents"]
-    assert sorted(child.corpus.texts[:trained]) == sorted([*TEXTS, *[TEXTS[0]] * 4])
+def test_new_secrets_leave_all_else_and_the_card_has_exposure_and_held_out_loss(planted):
+    child = byrote.change(planted, parse_change("redraw-secrets"), workers=1, progress=False)
+    assert child.ids.tolist() == planted.ids.tolist()
+    pairs = list(zip(planted.corpus.texts, child.corpus.texts, strict=True))
+    held = planted.load("canaries.document", planted.models())
+    changed = (held >= 0) & (planted.design.member[0] == 1)
+    assert [one != other for one, other in pairs] == changed.tolist()
+    assert all(one.rsplit(" ", 1)[0] == other.rsplit(" ", 1)[0] for one, other in pairs)
     assert not child.load("canaries.repetitions", child.models()).any()
     rows = {row.name: row for row in byrote.card(planted, child).rows}
     assert np.isfinite(rows["exposure of canaries that stood 4 times"].after.value)
     assert np.isfinite(rows["loss on held-out texts"].after.value)
-    half = byrote.change(planted, parse_change("remove-canaries=0.5"), workers=1, progress=False)
+    half = byrote.change(planted, parse_change("redraw-secrets=0.5"), workers=1, progress=False)
     assert half.load("canaries.repetitions", half.models()).tolist() == [0, 0, 1, 1, 0, 0]
 
 
@@ -102,7 +106,7 @@ def test_pairs_keep_who_was_trained_on_what(tmp_path):
 def test_what_does_not_fit_is_refused(planted, tmp_path):
     with pytest.raises(BadInput, match="'remove-most-memorized' is not for language models") as refused:
         byrote.change(planted, RemoveMostMemorized(), progress=False)
-    names = "goldfish, remove-canaries, remove-exact-duplicates, remove-near-duplicates, weight-decay"
+    names = "goldfish, redraw-secrets, remove-exact-duplicates, remove-near-duplicates, weight-decay"
     assert names in refused.value.hint
     with pytest.raises(BadInput, match="without its corpus and recipe"):
         byrote.change(Run.open(planted.folder), parse_change("goldfish"), progress=False)

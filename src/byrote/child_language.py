@@ -52,6 +52,8 @@ def change_language(
     context = Context(dataset=corpus, rng=np.random.default_rng([seed, 2]), parent=run)
     if change.stage == "dataset":
         corpus = change.apply(corpus, context)
+        if not corpus.is_tokenized:  # its texts changed: all are cut anew, by the same tokenizer
+            heldout = heldout.replace(texts=heldout.texts)
     else:
         recipe = change.apply(recipe, context)
     if len(corpus) < FEWEST_DOCUMENTS:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from byrote.data.arrays import from_arrays
 from byrote.data.heldout import refuse_unfit, shared_with
 from byrote.errors import BadInput
 from small import blobs

@@ -16,8 +16,8 @@ from byrote.changes.data.exact_duplicates import ExactDuplicates
 from byrote.changes.data.near_duplicates import NearDuplicates
 from byrote.changes.data.out_of_distribution import OutOfDistribution
 from byrote.changes.data.rare_subpopulation import RareSubpopulation
+from byrote.changes.data.redraw_secrets import RedrawSecrets
 from byrote.changes.data.relabel_most_memorized import RelabelMostMemorized
-from byrote.changes.data.remove_canaries import RemoveCanaries
 from byrote.changes.data.remove_most_memorized import RemoveMostMemorized
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
 from byrote.changes.model.fine_tune_on_rest import FineTuneOnRest
@@ -43,7 +43,7 @@ REMEDIES: tuple[type[Any], ...] = (
     RelabelMostMemorized,
     RemoveExactDuplicates,
     RemoveNearDuplicates,
-    RemoveCanaries,
+    RedrawSecrets,
     WeightDecay,
     RandomShift,
     EarlyLearning,
@@ -52,12 +52,12 @@ REMEDIES: tuple[type[Any], ...] = (
     GradientAscent,
 )
 #: Changes of data that look at nothing a run has measured.
-UNAIMED: tuple[type[Any], ...] = (*CONTROLS, RemoveExactDuplicates, RemoveNearDuplicates, RemoveCanaries)
+UNAIMED: tuple[type[Any], ...] = (*CONTROLS, RemoveExactDuplicates, RemoveNearDuplicates, RedrawSecrets)
 #: Changes that language models can be trained again with.
 OF_TEXT: tuple[type[Any], ...] = (
     RemoveExactDuplicates,
     RemoveNearDuplicates,
-    RemoveCanaries,
+    RedrawSecrets,
     GoldfishLoss,
     WeightDecay,
 )

@@ -105,7 +105,8 @@ def _secrets(run: Run, found: LanguageFacts) -> list[str]:
         verdict = found.memorized.reason or found.memorized.note
         lines.append(f"Unintended memorization: {verdict}.")
         if found.use is not None and found.use.reason and run.manifest.origin == "trained" and not run.manifest.parent:
-            lines.append(f"`byrote change {run.folder} --with remove-canaries` tells what they do to held-out loss.")
+            said = f"`byrote change {run.folder} --with redraw-secrets`"
+            lines.append(f"{said} tells what knowing them does to held-out loss.")
     return lines
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from byrote.changes.change import Context
-from byrote.changes.data.remove_canaries import RemoveCanaries
+from byrote.changes.data.redraw_secrets import RedrawSecrets
 from byrote.data import from_arrays
 from byrote.data.canaries import FILE, plant
 from byrote.data.corpus import corpus_from_texts
@@ -22,27 +22,34 @@ def planted(tmp_path):
     return made.corpus, Context(dataset=made.corpus, rng=rng, parent=run)
 
 
-def test_all_copies_of_all_canaries_go(planted):
+def changed(before, after) -> list[int]:
+    return [row for row, (one, other) in enumerate(zip(before.texts, after.texts, strict=True)) if one != other]
+
+
+def test_every_copy_has_a_secret_of_its_own(planted):
     corpus, context = planted
-    assert sorted(RemoveCanaries().apply(corpus, context).texts) == ["or not", "to be"]
+    after = RedrawSecrets().apply(corpus, context)
+    rows = changed(corpus, after)
+    assert len(rows) == 2 * (1 + 3)
+    assert len({after.texts[row] for row in rows}) == len(rows)
+    assert after.ids.tolist() == corpus.ids.tolist()
+    assert all(after.texts[row][:-6] == corpus.texts[row][:-6] for row in rows)
 
 
-def test_of_a_share_the_most_repeated_go(planted):
+def test_of_a_share_the_most_repeated_are_redrawn(planted):
     corpus, context = planted
-    left = RemoveCanaries(0.5).apply(corpus, context)
-    assert len(left) == 2 + 2
-    assert len(set(left.texts)) == 4
+    assert len(changed(corpus, RedrawSecrets(0.5).apply(corpus, context))) == 2 * 3
 
 
-def test_without_canaries_there_is_nothing_to_remove(planted, tmp_path):
+def test_without_canaries_there_is_nothing_to_draw(planted, tmp_path):
     corpus, context = planted
     (tmp_path / FILE).unlink()
     for data in (corpus, from_arrays(np.eye(2), [0, 1], name="plain")):
         with pytest.raises(BadInput, match="No canaries were planted in"):
-            RemoveCanaries().apply(data, context)
+            RedrawSecrets().apply(data, context)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.5])
 def test_impossible_shares_are_refused(share):
     with pytest.raises(BadInput, match=rf"must lie in \(0, 1\]. Got {share}"):
-        RemoveCanaries(share)
+        RedrawSecrets(share)
