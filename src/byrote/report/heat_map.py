@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from byrote.comparing import TOP, Comparison
 from byrote.report import svg
@@ -48,7 +49,9 @@ def heat_map(found: Comparison) -> Figure | None:
                 axis.text(column + 0.48, row + 0.46, text, ha="center", va="center", fontsize=9, color=svg.INK)
         axis.set_xlim(0, len(criteria))
         axis.set_ylim(len(names), 0)
-        turned = {"rotation": 40, "ha": "left", "rotation_mode": "anchor"} if len(criteria) > MOST_UPRIGHT else {}
+        turned: dict[str, Any] = (
+            {"rotation": 40, "ha": "left", "rotation_mode": "anchor"} if len(criteria) > MOST_UPRIGHT else {}
+        )
         heads = [words.replace("\n", " ") if turned else words for words in criteria.values()]
         axis.set_xticks([index + 0.48 for index in range(len(criteria))], heads, fontsize=9, **turned)
         axis.set_yticks([index + 0.46 for index in range(len(names))], names, fontsize=9)
