@@ -36,6 +36,11 @@ def _rebuild(kind: type[ByroteError], message: str, hint: str | None) -> ByroteE
     return kind(message, hint=hint)
 
 
+#: Hints for a path that leads nowhere, or to what cannot be read.
+CHECK_THE_PATH = "check the path; it counts from the folder that byrote runs in."
+UNREADABLE = "check that it is a file, whole, and that you may read it."
+
+
 class BadInput(ByroteError):
     """Data, a file or an argument that cannot be used."""
 

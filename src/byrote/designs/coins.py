@@ -31,7 +31,10 @@ def coins(
         array([1, 1, 1, 1], dtype=int8)
     """
     if models < 1:
-        raise BadInput(f"The 'models' argument of coins must be at least 1. Got {models}.")
+        raise BadInput(
+            f"The 'models' argument of coins must be at least 1. Got {models}.",
+            hint="one model suffices: the canaries are what is many.",
+        )
     if len(canaries) == 0 or canaries.min() < 0 or canaries.max() >= examples:
         raise BadInput(
             f"The 'canaries' argument of coins must name rows in [0, {examples}). Got {len(canaries)} rows.",

@@ -92,7 +92,10 @@ class Design:
             )
         overrides = [[phase.labels for phase in design.phases] for design in (self, other)]
         if not all(np.array_equal(mine, theirs) for mine, theirs in zip(*overrides, strict=True)):
-            raise BadInput("Designs with different label overrides cannot be joined.")
+            raise BadInput(
+                "Designs with different label overrides cannot be joined.",
+                hint="join designs that train on the same labels.",
+            )
         phases = tuple(
             replace(a, count=np.concatenate([a.count, b.count])) for a, b in zip(self.phases, other.phases, strict=True)
         )
@@ -220,4 +223,7 @@ def check_sizes(name: str, examples: int, models: int, *, at_least: int) -> None
             hint="64 models give errors of at most .12 an example; `--models 64`.",
         )
     if examples < 2:
-        raise BadInput(f"The 'examples' argument of {name} must be at least 2. Got {examples}.")
+        raise BadInput(
+            f"The 'examples' argument of {name} must be at least 2. Got {examples}.",
+            hint="give a dataset of more examples.",
+        )

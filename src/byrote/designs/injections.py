@@ -124,7 +124,8 @@ def _check(name: str, examples: int, models: int, canaries: np.ndarray, repetiti
     if not len(repetitions) or min(repetitions) < 1 or max(repetitions) > MOST_REPETITIONS:
         raise BadInput(
             f"The 'repetitions' argument of {name} must name numbers in [1, {MOST_REPETITIONS}]. "
-            f"Got {list(repetitions)}."
+            f"Got {list(repetitions)}.",
+            hint="name how often canaries are shown, such as 1, 4 and 16.",
         )
     least = 2 * len(repetitions)
     distinct = len(np.unique(canaries)) == len(canaries)

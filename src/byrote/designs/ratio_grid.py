@@ -38,7 +38,10 @@ def ratio_grid(
     """
     check_sizes("ratio_grid", examples, models_per_ratio, at_least=4)
     if not ratios:
-        raise BadInput("The 'ratios' argument of ratio_grid must name at least one ratio.")
+        raise BadInput(
+            "The 'ratios' argument of ratio_grid must name at least one ratio.",
+            hint="ratios=(0.1, 0.5, 0.9), or leave it out.",
+        )
     found = units(examples, groups, design="ratio_grid")
     sizes = [subset_size(ratio, len(found), of="examples" if groups is None else "groups") for ratio in ratios]
     chosen = np.zeros((len(ratios) * models_per_ratio, len(found)), np.uint8)

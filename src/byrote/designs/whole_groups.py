@@ -37,6 +37,9 @@ def units(examples: int, groups: Shaped[np.ndarray, " member"] | None, *, design
         one = np.arange(examples)
         return Units(of=one, names=one, sizes=np.ones(examples, np.int64))
     if len(groups) != examples:
-        raise BadInput(f"The 'groups' argument of {design} must have {examples} entries. Got {len(groups)}.")
+        raise BadInput(
+            f"The 'groups' argument of {design} must have {examples} entries. Got {len(groups)}.",
+            hint="give each example the name of its group; one that stands alone is a group of its own.",
+        )
     names, of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     return Units(of=of, names=names, sizes=sizes)

@@ -14,6 +14,9 @@ from byrote.evidence.shards import SCHEMA_VERSION, write_bytes
 FILE = "manifest.json"
 
 
+DAMAGED = "restore the file from a copy, or audit again into another folder; it must not be edited by hand."
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelEntry:
     """One model of a run: where it came from, what it is for, and what fixed it."""
@@ -75,11 +78,12 @@ class Manifest:
                 hint="`byrote audit digits` makes one.",
             ) from None
         except (ValueError, OSError, RecursionError) as error:
-            raise BadInput(f"The file {str(path)!r} cannot be read as a manifest: {error}.") from error
+            raise BadInput(f"The file {str(path)!r} cannot be read as a manifest: {error}.", hint=DAMAGED) from error
         if not isinstance(content, dict) or content.get("schema") != SCHEMA_VERSION:
             found = content.get("schema") if isinstance(content, dict) else type(content).__name__
             raise BadInput(
-                f"The file {str(path)!r} has schema version {found!r}; this byrote reads version {SCHEMA_VERSION!r}."
+                f"The file {str(path)!r} has schema version {found!r}; this byrote reads version {SCHEMA_VERSION!r}.",
+                hint="audit again into another folder, or read the run with the version of byrote that made it.",
             )
         try:
             models = tuple(ModelEntry(**entry) for entry in content.pop("models"))
@@ -88,7 +92,7 @@ class Manifest:
             manifest = cls(models=models, **content)
             _refuse_malformed(manifest)
         except (KeyError, TypeError) as error:
-            raise BadInput(f"The file {str(path)!r} is not a manifest of byrote: {error}.") from error
+            raise BadInput(f"The file {str(path)!r} is not a manifest of byrote: {error}.", hint=DAMAGED) from error
         return manifest
 
 

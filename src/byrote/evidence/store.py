@@ -111,11 +111,14 @@ class Evidence:
             if values.shape != stacked.shape[1:]:
                 raise DamagedShard(
                     f"The shard {str(self.path(kind, model, phase))!r} holds {column!r} of shape {values.shape} where "
-                    f"{stacked.shape[1:]} is wanted."
+                    f"{stacked.shape[1:]} is wanted.",
+                    hint="remove this file, and run the same `byrote audit` command again.",
                 )
             stacked[row] = values
         if stacked is None:
-            raise MissingEvidence(f"There is no model to read {name!r} from.")
+            raise MissingEvidence(
+                f"There is no model to read {name!r} from.", hint="name at least one model, or audit with more."
+            )
         return stacked
 
     def _column(self, kind: str, column: str, model: int, phase: int, examples: slice) -> np.ndarray:

@@ -182,7 +182,10 @@ class TextIndex(CorpusIndex[str]):
         wanted = self._wanted(query)
         if not wanted:
             why = f"nothing is left of {query!r} without spaces and punctuation" if query else "it is empty"
-            raise BadInput(f"The text to search for cannot be used: {why}.")
+            raise BadInput(
+                f"The text to search for cannot be used: {why}.",
+                hint="search for a text that holds a letter or a digit.",
+            )
         return encoded(wanted)
 
     def _places(self, document: int, within: np.ndarray, query: str) -> tuple[np.ndarray, np.ndarray]:
@@ -227,7 +230,9 @@ class TokenIndex(CorpusIndex[Int[np.ndarray, " query"]]):
 
     def _pattern(self, query: Int[np.ndarray, " query"]) -> bytes | None:
         if not len(query):
-            raise BadInput("The tokens to search for cannot be used: there are none.")
+            raise BadInput(
+                "The tokens to search for cannot be used: there are none.", hint="search for at least one token."
+            )
         if query.min() < 0 or query.max() >= self._beyond:
             return None
         return query.astype(f"<u{self.search.joined.width}").tobytes()

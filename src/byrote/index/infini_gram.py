@@ -57,9 +57,15 @@ def infini_gram(joined: Joined, folder: Path) -> SuffixArray:
         BadInput: the package infini-gram is missing or fails, the documents are of tokens, or the folder holds others.
     """
     if joined.width != 1:
-        raise BadInput("An index on disk takes texts only, and these documents are tokens.")
+        raise BadInput(
+            "An index on disk takes texts only, and these documents are tokens.",
+            hint="leave out the folder: an index of tokens is kept in memory.",
+        )
     if not joined.documents:
-        raise BadInput("An index on disk needs documents, and the corpus holds none.")
+        raise BadInput(
+            "An index on disk needs documents, and the corpus holds none.",
+            hint="give a corpus of at least one document, or leave out the folder.",
+        )
     digest = hashlib.sha256(joined.data).hexdigest()
     folder = folder.resolve()
     done, begun = folder / DIGEST, folder / BEGUN
@@ -119,7 +125,10 @@ def _sort(joined: Joined, folder: Path) -> None:
     table = folder / TABLE
     if sorted_.returncode or not table.exists() or table.stat().st_size != width(size) * size:
         last = (sorted_.stderr.strip() or sorted_.stdout.strip()).splitlines()[-1:]
-        raise BadInput(f"infini-gram could not sort the corpus in {str(folder)!r}: {' '.join(last)}")
+        raise BadInput(
+            f"infini-gram could not sort the corpus in {str(folder)!r}: {' '.join(last)}",
+            hint="see that the disk has room; kind='suffix array' sorts in memory.",
+        )
 
 
 def _refuse_unsorted(index: SuffixArray, folder: Path) -> None:

@@ -75,6 +75,9 @@ def exact_duplicates(texts: Sequence[object]) -> Clusters:
     return Clusters(cluster=cluster, links=np.stack([cluster[copies], copies], 1), similarity=np.ones(len(copies)))
 
 
+SIMILARITY = "0.8 finds copies with small changes, 1 equal texts only."
+
+
 def near_duplicates(
     texts: Sequence[str],
     *,
@@ -96,7 +99,9 @@ def near_duplicates(
         BadInput: a package is missing, or the similarity is not in (0, 1].
     """
     if not 0 < similarity <= 1:
-        raise BadInput(f"The 'similarity' argument of near_duplicates must lie in (0, 1]. Got {similarity}.")
+        raise BadInput(
+            f"The 'similarity' argument of near_duplicates must lie in (0, 1]. Got {similarity}.", hint=SIMILARITY
+        )
     equal = exact_duplicates(texts)
     alike = _verifier(texts, verify, words, similarity)
     forest = _Forest(len(texts))

@@ -14,6 +14,10 @@ AGREEING = "the order of the examples was checked by the models' being right abo
 UNCHECKED = "the order of the examples could not be checked: the files carry no labels"
 
 
+#: What to do about an array of another kind or shape.
+SAVE_AGAIN = "save it again with np.save or np.savez as the documentation of the reader describes it."
+
+
 def required(labels: Int[np.ndarray, " example"] | None, what: str) -> Int[np.ndarray, " example"]:
     """The labels, for files that carry none.
 
@@ -38,7 +42,10 @@ def labels_of(
         BadInput: they are no labels, or the two disagree.
     """
     if found.ndim != 1 or found.dtype.kind not in "iu":
-        raise BadInput(f"The labels in {where} must be whole numbers along one axis; they are {_kind(found)}.")
+        raise BadInput(
+            f"The labels in {where} must be whole numbers along one axis; they are {_kind(found)}.",
+            hint="bring classes into numbers from 0 on, one an example; one-hot labels with labels.argmax(1).",
+        )
     if given is not None:
         in_order(found, given, "labels", where)
     return found.astype(np.int64)
@@ -76,10 +83,14 @@ def membership(
     if array.shape != (len(models), examples):
         raise BadInput(
             f"The membership in {where} has shape {array.shape} where (model={len(models)}, example={examples}) is "
-            f"wanted."
+            f"wanted.",
+            hint="let a row stand for a model and a column for an example; `member.T` where it is the other way round.",
         )
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
-        raise BadInput(f"The membership in {where} must be 0 or 1; it is {_kind(array)}.")
+        raise BadInput(
+            f"The membership in {where} must be 0 or 1; it is {_kind(array)}.",
+            hint="write 1 where the model was trained on the example, else 0; thresholds and weights are no membership.",
+        )
     member = array.astype(np.int8)
     for name, row in zip(models, member, strict=True):
         if row.all() or not row.any():
@@ -131,7 +142,10 @@ def stacked(
     """
     shapes = sorted({one.shape for one in answers})
     if len(shapes) > 1:
-        raise BadInput(f"The models' answers in {where} differ in shape: {', '.join(map(str, shapes))}.")
+        raise BadInput(
+            f"The models' answers in {where} differ in shape: {', '.join(map(str, shapes))}.",
+            hint="compute all of them on the same examples and classes, and move files of other data away.",
+        )
     for one in answers:
         refuse_other_than_numbers(one, where)
     array = np.stack(list(answers))
@@ -147,7 +161,10 @@ def some_finite(array: Shaped[np.ndarray, "..."], where: str) -> None:
     """
     refuse_other_than_numbers(array, where)
     if not np.isfinite(array).any():
-        raise BadInput(f"None of the values in {where} is finite.")
+        raise BadInput(
+            f"None of the values in {where} is finite.",
+            hint="compute the answers again; they hold only NaN and infinity, as from models that diverged.",
+        )
 
 
 def refuse_other_than_numbers(array: Shaped[np.ndarray, "..."], where: str) -> None:
@@ -157,7 +174,7 @@ def refuse_other_than_numbers(array: Shaped[np.ndarray, "..."], where: str) -> N
         BadInput: it holds some.
     """
     if array.dtype.kind not in "biuf":
-        raise BadInput(f"The values in {where} must be numbers; they are {_kind(array)}.")
+        raise BadInput(f"The values in {where} must be numbers; they are {_kind(array)}.", hint=SAVE_AGAIN)
 
 
 def complementary_pairs(member: Int8[np.ndarray, "model example"]) -> Int[np.ndarray, " model"]:

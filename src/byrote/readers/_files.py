@@ -17,7 +17,7 @@ from numpy.lib.npyio import NpzFile
 
 from byrote.data.npz import LARGEST_EXPANSION, SLACK, read_header
 from byrote.data.room import refuse_beyond_memory
-from byrote.errors import BadInput
+from byrote.errors import CHECK_THE_PATH, UNREADABLE, BadInput
 
 #: Kinds of plain arrays: truth values, whole numbers, floating-point numbers, texts.
 PLAIN = "biufSU"
@@ -37,7 +37,10 @@ def read_array(path: Path) -> Shaped[np.ndarray, "..."]:
         _refuse_false_size(file, path.stat().st_size, path)
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, NpzFile):
-            raise BadInput(f"The file {str(path)!r} holds several arrays where one is wanted.")
+            raise BadInput(
+                f"The file {str(path)!r} holds several arrays where one is wanted.",
+                hint="save the one array by itself, with np.save.",
+            )
         return _plain(loaded)
 
 
@@ -62,7 +65,8 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         if missing:
             raise BadInput(
                 f"The file {str(path)!r} holds no array {', '.join(map(repr, missing))}; it holds "
-                f"{', '.join(map(repr, sorted(archive.files)[:10])) or 'none'}."
+                f"{', '.join(map(repr, sorted(archive.files)[:10])) or 'none'}.",
+                hint="save the arrays under these names with np.savez, or check that the format named is the file's.",
             )
         return {name: _member(archive, name, path) for name in names}
 
@@ -109,7 +113,10 @@ def _archive(path: Path) -> Iterator[NpzFile]:
     with _told(path), path.open("rb") as file:
         loaded = np.load(file, allow_pickle=False)
         if not isinstance(loaded, NpzFile):
-            raise BadInput(f"The file {str(path)!r} holds one array where an .npz with several is wanted.")
+            raise BadInput(
+                f"The file {str(path)!r} holds one array where an .npz with several is wanted.",
+                hint="save the arrays by name: np.savez(path, name=array, …).",
+            )
         with loaded:
             yield loaded
 
@@ -119,9 +126,9 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise BadInput(f"There is no file {str(path)!r}.") from None
+        raise BadInput(f"There is no file {str(path)!r}.", hint=CHECK_THE_PATH) from None
     except OSError as error:
-        raise BadInput(f"The file {str(path)!r} cannot be read: {error.strerror or error}.") from None
+        raise BadInput(f"The file {str(path)!r} cannot be read: {error.strerror or error}.", hint=UNREADABLE) from None
     except (ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise BadInput(

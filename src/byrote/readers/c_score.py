@@ -32,6 +32,9 @@ def values(path: Path, labels: Int[np.ndarray, " example"] | None) -> Released:
     known = labels_of(arrays["labels"], labels, where)
     scores = one_value_each(arrays["scores"], len(known), where)
     if (scores < 0).any() or (scores > 1).any():
-        raise BadInput(f"The scores in {where} must lie in [0, 1]; they go from {scores.min()} to {scores.max()}.")
+        raise BadInput(
+            f"The scores in {where} must lie in [0, 1]; they go from {scores.min()} to {scores.max()}.",
+            hint="a C-score is a rate of right answers; divide percentages by 100.",
+        )
     ids = text(read_arrays(path, ("filenames",))["filenames"]) if "filenames" in names_in(path) else None
     return Released(results={CONSISTENCY: without_errors(1 - scores)}, labels=known, ids=ids, notes=(FLIPPED,))

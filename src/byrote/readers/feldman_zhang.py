@@ -40,6 +40,11 @@ TOP = 10
 SUBSETS = "values at 70 % of the training set, not leave-one-out at full size"
 
 
+PAIRS = "'tr_idx' and 'tt_idx' are whole numbers, 'infl' finite floats, one of each a pair; download the file again."
+RELEASED = "each class has an 'infl_matrix' and the indices of its rows and columns; download the file again."
+OWN = "take the file as the training of heldout-influence-estimation wrote it, or leave this run out."
+
+
 def values(path: Path, labels: Int[np.ndarray, " example"] | None) -> Released:
     """Released memorization and influence; errors were not released.
 
@@ -87,15 +92,20 @@ def _class_influence(path: Path, classes: Sequence[int], labels: Int[np.ndarray,
             if arrays[name].ndim != 1 or arrays[name].dtype.kind not in "iu":
                 raise BadInput(
                     f"The array {name!r} in {str(path)!r} must hold whole numbers along one axis; it is "
-                    f"{arrays[name].dtype} of shape {arrays[name].shape}."
+                    f"{arrays[name].dtype} of shape {arrays[name].shape}.",
+                    hint=RELEASED,
                 )
         if infl.shape != (len(arrays[rows]), len(arrays[columns])) or infl.dtype.kind != "f":
             raise BadInput(
                 f"The array {matrix!r} in {str(path)!r} is {infl.dtype} of shape {infl.shape} where "
-                f"({len(arrays[rows])}, {len(arrays[columns])}) is wanted."
+                f"({len(arrays[rows])}, {len(arrays[columns])}) is wanted.",
+                hint=RELEASED,
             )
         if not np.isin(arrays[rows], np.flatnonzero(labels == label)).all():
-            raise BadInput(f"The array {rows!r} in {str(path)!r} names examples that are not of class {label}.")
+            raise BadInput(
+                f"The array {rows!r} in {str(path)!r} names examples that are not of class {label}.",
+                hint="'tr_labels' must be of the same order as the matrices; take both from one release.",
+            )
         largest = np.argsort(-infl, axis=0, kind="stable")[:TOP]
         example.append(arrays[rows][largest].ravel())
         query.append(np.broadcast_to(arrays[columns], largest.shape).ravel())
@@ -108,10 +118,11 @@ def _pairs(arrays: dict[str, np.ndarray], examples: int, where: str) -> PerPair:
     example, query, infl = arrays["tr_idx"], arrays["tt_idx"], arrays["infl"]
     if not example.shape == query.shape == infl.shape or example.ndim != 1 or infl.dtype.kind != "f":
         raise BadInput(
-            f"The arrays in {where} must be of one length; they are {example.shape}, {query.shape}, {infl.shape}."
+            f"The arrays in {where} must be of one length; they are {example.shape}, {query.shape}, {infl.shape}.",
+            hint=PAIRS,
         )
     if example.dtype.kind not in "iu" or query.dtype.kind not in "iu" or not np.isfinite(infl).all():
-        raise BadInput(f"The pairs in {where} must be whole numbers with finite influences.")
+        raise BadInput(f"The pairs in {where} must be whole numbers with finite influences.", hint=PAIRS)
     if len(example) and (example.min() < 0 or example.max() >= examples):
         raise BadInput(
             f"The pairs in {where} name training examples {example.min()} to {example.max()}, and there are {examples} "
@@ -142,7 +153,10 @@ def read_runs(
     member = membership(np.stack([row[0] for row in rows]), names, len(known), repr(str(path)))
     queries = {len(row[2]) for row in rows}
     if len(queries) > 1:
-        raise BadInput(f"The runs below {str(path)!r} differ in their number of test examples: {sorted(queries)}.")
+        raise BadInput(
+            f"The runs below {str(path)!r} differ in their number of test examples: {sorted(queries)}.",
+            hint="move the runs on other data away; all must answer for one test set.",
+        )
     sizes = ", ".join(str(size) for size in np.unique(member.sum(1)))
     return import_arrays(
         out,
@@ -170,7 +184,8 @@ def _one_model(path: Path, examples: int) -> tuple[np.ndarray, np.ndarray, np.nd
             raise BadInput(
                 f"The arrays of {split!r} in {str(path)!r} do not fit: {correctness.dtype} answers of shape "
                 f"{correctness.shape}, {index.dtype} "
-                f"indices of shape {index.shape}."
+                f"indices of shape {index.shape}.",
+                hint=OWN,
             )
     inside, outside = arrays["index_train"], arrays["index_removed"]
     correct = _placed(
@@ -180,7 +195,9 @@ def _one_model(path: Path, examples: int) -> tuple[np.ndarray, np.ndarray, np.nd
         path,
     )
     if not np.array_equal(np.sort(inside), np.sort(arrays["subsample_idx"], axis=None)):
-        raise BadInput(f"The file {str(path)!r} names other examples in 'index_train' than in 'subsample_idx'.")
+        raise BadInput(
+            f"The file {str(path)!r} names other examples in 'index_train' than in 'subsample_idx'.", hint=OWN
+        )
     member = np.zeros(examples, np.int8)
     member[inside] = 1
     test = arrays["index_test"]

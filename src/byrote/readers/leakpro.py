@@ -58,9 +58,15 @@ def read(
     files = _files(path)
     rows = _indices(path / "audit_indices.npy", len(population))
     if len(np.unique(rows)) < len(rows):
-        raise BadInput(f"The file {str(path / 'audit_indices.npy')!r} names examples twice.")
+        raise BadInput(
+            f"The file {str(path / 'audit_indices.npy')!r} names examples twice.",
+            hint="name each audited example once; the target's training and test indices must not overlap.",
+        )
     if ids is not None and len(ids) != len(population):
-        raise BadInput(f"There are {len(ids)} ids and {len(population)} labels of the population.")
+        raise BadInput(
+            f"There are {len(ids)} ids and {len(population)} labels of the population.",
+            hint="pass ids=… and labels=… of the same, whole population, or leave ids out.",
+        )
     logits = stacked([_logits(file, len(rows)) for file in files.values()], repr(str(path)))
     inside = [np.isin(rows, _indices(path / f"train_indices_{index}.npy", len(population))) for index in files]
     names = [file.name for file in files.values()]
@@ -106,7 +112,9 @@ def _indices(path: Path, examples: int) -> Int[np.ndarray, " chosen"]:
         raise BadInput(f"There is no file {str(path)!r}.", hint=HINT)
     indices = read_array(path)
     if indices.ndim != 1 or indices.dtype.kind not in "iu":
-        raise BadInput(f"The file {str(path)!r} must hold whole numbers along one axis; it has shape {indices.shape}.")
+        raise BadInput(
+            f"The file {str(path)!r} must hold whole numbers along one axis; it has shape {indices.shape}.", hint=HINT
+        )
     if len(indices) and (indices.min() < 0 or indices.max() >= examples):
         raise BadInput(
             f"The file {str(path)!r} names examples {indices.min()} to {indices.max()} of a population of {examples}.",

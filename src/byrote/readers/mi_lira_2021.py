@@ -124,9 +124,14 @@ def _by_query(array: np.ndarray, query: int, kind: str, path: Path) -> np.ndarra
     if kind == "logits" and array.ndim == 4 and array.shape[1] == 1:
         array = array[:, 0]
     elif kind == "logits" or array.ndim != 2:
-        raise BadInput(f"The file {str(path)!r} has shape {array.shape} where {SHAPES[kind]} is wanted.")
+        raise BadInput(
+            f"The file {str(path)!r} has shape {array.shape} where {SHAPES[kind]} is wanted.",
+            hint="run inference.py and score.py again, or save the array in this shape.",
+        )
     if not 0 <= query < array.shape[1]:
-        raise BadInput(f"The 'query' argument must lie in [0, {array.shape[1]}). Got {query}.")
+        raise BadInput(
+            f"The 'query' argument must lie in [0, {array.shape[1]}). Got {query}.", hint="query=0 is the image itself."
+        )
     return array.swapaxes(0, 1)
 
 
@@ -135,6 +140,7 @@ def _keep(path: Path, examples: int) -> np.ndarray:
     refuse_other_than_numbers(keep, repr(str(path)))
     if keep.ndim != 1 or len(keep) < examples:
         raise BadInput(
-            f"The file {str(path)!r} has shape {keep.shape}, and the answers are for {examples} examples."
+            f"The file {str(path)!r} has shape {keep.shape}, and the answers are for {examples} examples.",
+            hint="keep.npy must say for each example of the training set whether the model was trained on it.",
         )
     return keep[:examples]

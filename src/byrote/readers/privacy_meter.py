@@ -26,6 +26,9 @@ from byrote.readers._files import read_array
 from byrote.run import Run
 
 
+METADATA = "give the log folder whole: Privacy Meter writes this file beside its models."
+
+
 def read(
     path: str | Path,
     out: str | Path,
@@ -95,10 +98,10 @@ def _hold_against_metadata(path: Path, member: Int8[np.ndarray, "model example"]
         told = json.loads(path.read_bytes())
         sizes = [int(told[str(model)]["num_train"]) for model in range(len(member))]
     except FileNotFoundError:
-        raise BadInput(f"There is no file {str(path)!r}.") from None
+        raise BadInput(f"There is no file {str(path)!r}.", hint=METADATA) from None
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadInput(
-            f"The file {str(path)!r} does not say the 'num_train' of {len(member)} models: {error!r}."
+            f"The file {str(path)!r} does not say the 'num_train' of {len(member)} models: {error!r}.", hint=METADATA
         ) from None
     for model, (size, row) in enumerate(zip(sizes, member, strict=True)):
         if size != row.sum():
