@@ -144,7 +144,10 @@ def audit(
         ensemble = goal.looks[0] if goal else MODELS if models is None else models
         design = halves(len(dataset), ensemble, 0 if goal else full, seed, dataset.groups)
     if design.examples != len(dataset):
-        raise BadInput(f"The design is about {design.examples} examples, the dataset has {len(dataset)}.")
+        raise BadInput(
+            f"The design is about {design.examples} examples, the dataset has {len(dataset)}.",
+            hint="make the design for this dataset: byrote.halves(len(dataset), models, …).",
+        )
     most = goal.looks[-1] + full if goal else design.models
     stopping = None if goal is None else {**goal.describe(), "full": full}
     job = Job(

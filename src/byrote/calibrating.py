@@ -187,7 +187,10 @@ def monotone(
 def _pairs(run: Run, proxy: str) -> tuple[np.ndarray, np.ndarray]:
     """Proxy of single trainings and label memorization, one after another, where both are defined."""
     if not find(proxy).scores_examples:
-        raise BadInput(f"The measure {proxy!r} gives no value an example, so it can be no proxy.")
+        raise BadInput(
+            f"The measure {proxy!r} gives no value an example, so it can be no proxy.",
+            hint="`byrote measures` lists those that score examples, such as el2n.",
+        )
     models = run.models("full")
     if not len(models):
         raise MissingEvidence(

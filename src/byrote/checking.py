@@ -185,14 +185,17 @@ def _figure(run: Run, condition: Condition) -> Scalar:
         return figures[condition.figure]
     if not entry.scores_examples:
         raise BadInput(
-            f"The measure {condition.what!r} gives no score by example, so {condition.text!r} cannot be judged."
+            f"The measure {condition.what!r} gives no score by example, so {condition.text!r} cannot be judged.",
+            hint="`byrote measures` lists those that score examples.",
         )
     statistic = _statistic(condition)
     rows = np.ones(len(run.ids), bool) if condition.kind is None else _control(run, condition.kind)
     values, _ = run.replicates(condition.what)
     rows &= values.reason_code == 0
     if not rows.any():
-        raise TooFewModels(f"no example of {condition.text!r} has a score.")
+        raise TooFewModels(
+            f"no example of {condition.text!r} has a score.", hint="audit with more models, or judge another measure."
+        )
     return run.pooled(
         condition.what,
         lambda scores: statistic(scores[rows & ~np.isnan(scores)]),
@@ -229,6 +232,9 @@ def _accuracy(run: Run, condition: Condition) -> Scalar:
     if condition.what == "heldout":
         found = run.heldout_accuracy()
         if found is None:
-            raise MissingEvidence("The run has no held-out data.")
+            raise MissingEvidence(
+                "The run has no held-out data.",
+                hint="audit again with held-out data, or judge accuracy of the training data.",
+            )
         return found
     return run.accuracy(member=1 if condition.what == "members" else 0)

@@ -57,7 +57,10 @@ def change_language(
     else:
         recipe = change.apply(recipe, context)
     if len(corpus) < FEWEST_DOCUMENTS:
-        raise BadInput(f"The change {change.name!r} leaves {len(corpus)} documents, too few to train on.")
+        raise BadInput(
+            f"The change {change.name!r} leaves {len(corpus)} documents, too few to train on.",
+            hint=f"use a weaker change; at least {FEWEST_DOCUMENTS} documents must stay.",
+        )
     row_of = {name: row for row, name in enumerate(run.corpus.ids.tolist())}
     kept = np.array([*(row_of[name] for name in corpus.ids.tolist()), *rows[trained:].tolist()], np.int64)
     identity = run.manifest.identity

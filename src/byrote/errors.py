@@ -1,4 +1,4 @@
-"""Errors of the user's world: one sentence that quotes the value, and a hint where the mend is known."""
+"""Errors of the user's world: one sentence that quotes the value, and a hint at what to do."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import unicodedata
 class ByroteError(Exception):
     """Something outside byrote is not as it must be; the command line prints it and ends with status 2."""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.message = _readable(message)
-        self.hint = None if hint is None else _readable(hint)
+        self.hint = _readable(hint)
 
     def __str__(self) -> str:
-        return f"{self.message} Hint: {self.hint}" if self.hint else self.message
+        return f"{self.message} Hint: {self.hint}"
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.message, self.hint))
@@ -32,7 +32,7 @@ def _code(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def _rebuild(kind: type[ByroteError], message: str, hint: str | None) -> ByroteError:
+def _rebuild(kind: type[ByroteError], message: str, hint: str) -> ByroteError:
     return kind(message, hint=hint)
 
 

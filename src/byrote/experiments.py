@@ -24,7 +24,7 @@ from byrote.data.fashion_mnist import fashion_mnist
 from byrote.data.inert import inert
 from byrote.data.source import Reading, kind_of, read_source, refuse_unfit_options
 from byrote.data.table import SUFFIXES
-from byrote.errors import BadInput
+from byrote.errors import BadInput, ByroteError
 from byrote.language_source import with_documents
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.recipes.defaults import recipe_for
@@ -254,6 +254,8 @@ def _imported(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
+    except ByroteError:
+        raise
     except Exception as error:
         raise _raised(path, "Running", error) from error
     finally:
@@ -265,7 +267,7 @@ def _imported(path: Path) -> ModuleType:
 def _called(module: ModuleType, name: str, path: Path) -> Any:
     try:
         return getattr(module, name)()
-    except BadInput:
+    except ByroteError:
         raise
     except Exception as error:
         raise _raised(path, f"{name}() of", error) from error
@@ -276,4 +278,13 @@ def _raised(path: Path, what: str, error: Exception) -> BadInput:
     lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
     line = lines[-1] if lines else getattr(error, "lineno", None)
     where = f" (line {line})" if line else ""
-    return BadInput(f"{what} {str(path)!r} raised {type(error).__name__}: {error}{where}.")
+    said = error.msg if isinstance(error, SyntaxError) and not lines else str(error).rstrip(".") or "no message"
+    return BadInput(f"{what} {str(path)!r} raised {type(error).__name__}: {said}{where}.", hint=_mend(path, error))
+
+
+def _mend(path: Path, error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        return f"`python -m py_compile {error.filename or path}` shows the place."
+    if isinstance(error, ImportError):
+        return "install it where byrote is installed, or put the module beside the file."
+    return f"`python -i {path}` runs the file by itself; call its functions there."

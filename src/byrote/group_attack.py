@@ -96,7 +96,10 @@ def group_risk(run: Run) -> tuple[np.ndarray, PerExample]:
     names, group = groups_of(run)
     models = run.models()
     if not len(models):
-        raise TooFewModels(f"The run {str(run.folder)!r} has no ensemble: all of its models train on all data.")
+        raise TooFewModels(
+            f"The run {str(run.folder)!r} has no ensemble: all of its models train on all data.",
+            hint="audit with --models 64, whose models train on halves.",
+        )
     member, pair = run.load("design.member", models), run.load("design.pair", models)
     if run.task == "regression":
         values, what = -run.load("outputs.absolute_error", models), "error is"

@@ -52,7 +52,10 @@ def import_arrays(
     classes = int(labels.max(initial=0)) + 1 if class_names is None else len(class_names)
     problems = _problems(labels, member, evidence, ids_array, pair, classes, checkpoints)
     if problems:
-        raise BadInput(f"The arrays cannot be imported: {'; '.join(problems)}.")
+        raise BadInput(
+            f"The arrays cannot be imported: {'; '.join(problems)}.",
+            hint="labels[example], member[model, example] of 0 and 1, evidence[model, example, …], all in one order.",
+        )
     names = tuple(map(inert, class_names)) if class_names is not None else tuple(map(str, range(classes)))
     design = observed(member, pair)
     with hold(folder):

@@ -108,7 +108,10 @@ def audit_language(
     device = device or default_device()
     check_device(device)
     if length < 2:
-        raise BadInput(f"The 'length' argument of audit_language must be at least 2. Got {length}.")
+        raise BadInput(
+            f"The 'length' argument of audit_language must be at least 2. Got {length}.",
+            hint="length is the number of tokens of a document's row; 64 or 128 serve a small network.",
+        )
     if heldout is not None:
         refuse_overlap(corpus, heldout)
     folder = Path(out) if out is not None else Path("runs") / corpus.name
@@ -119,7 +122,10 @@ def audit_language(
         if design is None:
             design = language_design(whole, trained, models=models, full=full, seed=seed)
         if design.examples != len(whole):
-            raise BadInput(f"The design is about {design.examples} documents, and there are {len(whole)}.")
+            raise BadInput(
+                f"The design is about {design.examples} documents, and there are {len(whole)}.",
+                hint="make the design for the documents trained on and those held out together, or leave it out.",
+            )
         if canaries is not None and tokenizer is None:
             raise BadInput("Canaries in a corpus with tokens need its tokenizer.", hint="tokenizer=…")
         job = LanguageJob(

@@ -219,7 +219,10 @@ def _slices(run: Run, models: np.ndarray, member: np.ndarray, pair: np.ndarray) 
 def _sureness(run: Run, models: np.ndarray) -> np.ndarray:
     """What memorization is told by: log-odds, which a regression does not have."""
     if run.task == "regression":
-        raise MissingEvidence("A regression has no probabilities to go by.")
+        raise MissingEvidence(
+            "A regression has no probabilities to go by.",
+            hint="ask without the slices by memorization, or attack a classifier.",
+        )
     return run.load("outputs.log_odds", models)
 
 

@@ -98,7 +98,10 @@ def privacy_onion(
             hint="run.attach(dataset, recipe, heldout), or use `byrote onion` on a run of the command line.",
         )
     if not 0 < share <= 0.25:
-        raise BadInput(f"The 'share' argument of privacy_onion must lie in (0, .25]. Got {share}.")
+        raise BadInput(
+            f"The 'share' argument of privacy_onion must lie in (0, .25]. Got {share}.",
+            hint="share=0.05 removes the twentieth at highest risk.",
+        )
     choosing, measuring = _halves(run)
     chosen_by = _risk(run, choosing)
     order = np.argsort(-np.nan_to_num(chosen_by, nan=-1.0), kind="stable")

@@ -107,7 +107,10 @@ def _judge(run: Run, performance: str | Performance) -> tuple[Performance, Bound
             hint=f"{', '.join(NAMED)} or {WITHIN}=NUMBER; from Python also a function of predictions and targets.",
         )
     if run.task != "regression":
-        raise BadInput(f"The performance measure {performance!r} is about numbers, and the run has classes.")
+        raise BadInput(
+            f"The performance measure {performance!r} is about numbers, and the run has classes.",
+            hint="leave --performance out: classes are judged by whether they are right.",
+        )
     if name in NAMED:
         return NAMED[name]
     return _within(amount), (0.0, 1.0)
@@ -119,7 +122,10 @@ def _within(amount: str) -> Performance:
     except ValueError:
         tolerance = np.nan
     if not 0 < tolerance < np.inf:
-        raise BadInput(f"The tolerance of {WITHIN} must be a number above 0. Got {amount!r}.")
+        raise BadInput(
+            f"The tolerance of {WITHIN} must be a number above 0. Got {amount!r}.",
+            hint=f"{WITHIN}=0.5 counts a prediction as right within 0.5 of the target.",
+        )
     return lambda prediction, target: (np.abs(prediction - target) <= tolerance).astype(np.float64)
 
 

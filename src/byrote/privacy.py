@@ -168,7 +168,8 @@ def with_canaries(dataset: Dataset, canaries: int, *, mislabel: bool, seed: int)
     if not 0 < canaries < len(dataset):
         raise BadInput(
             f"The number of canaries must lie between 1 and {len(dataset) - 1}, for {dataset.name!r} has "
-            f"{len(dataset)} examples. Got {canaries}."
+            f"{len(dataset)} examples. Got {canaries}.",
+            hint=f"--canaries {max(1, len(dataset) // 2)}.",
         )
     if not mislabel:
         return dataset, np.sort(rng.choice(len(dataset), canaries, replace=False))

@@ -159,7 +159,10 @@ class Run:
         """
         table = read_examples(self.folder)
         if "target" not in table.column_names:
-            raise MissingEvidence(f"The run {str(self.folder)!r} holds no numbers that are predicted.")
+            raise MissingEvidence(
+                f"The run {str(self.folder)!r} holds no numbers that are predicted.",
+                hint="run.labels holds the classes; a regression comes from an audit with --task regression.",
+            )
         return np.asarray(table["target"].to_numpy(), np.float64)
 
     @property
@@ -374,7 +377,10 @@ class Run:
         if (key, role) not in self._replicates:
             entry = find(key)
             if not entry.scores_examples:
-                raise BadInput(f"Pooled figures come from measures by example; {key!r} is none.")
+                raise BadInput(
+                    f"Pooled figures come from measures by example; {key!r} is none.",
+                    hint="`byrote measures` lists those that score examples.",
+                )
             models = self.models(role)
             left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS)
             whole, values, done = [], [], 0

@@ -123,7 +123,10 @@ def trace(
         BadInput: the text holds no word, `least` is below 1, or an index cannot be made.
     """
     if least < 1:
-        raise BadInput(f"The 'least' argument of trace must be a whole number of at least 1. Got {least}.")
+        raise BadInput(
+            f"The 'least' argument of trace must be a whole number of at least 1. Got {least}.",
+            hint="least is the number of words of the shortest passage shown; leave it out.",
+        )
     words = words_of(text)
     if not len(words):
         raise BadInput(f"The text {name!r} holds no word.", hint="a word is letters or digits.")

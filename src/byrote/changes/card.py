@@ -192,7 +192,10 @@ def _change(run: Run) -> dict[str, Any]:
 
 def _refuse_diverged(run: Run, when: str) -> None:
     if not run.design.models:
-        raise TooFewModels(f"The run {when}, {str(run.folder)!r}, holds no models, so it cannot be compared.")
+        raise TooFewModels(
+            f"The run {when}, {str(run.folder)!r}, holds no models, so it cannot be compared.",
+            hint="compare runs that were audited; one of released values cannot be compared.",
+        )
     try:
         run.models()
     except TooFewModels as error:

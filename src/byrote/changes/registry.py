@@ -98,8 +98,14 @@ def parse_change(text: str) -> Change:
         value = number(amount)
     except ValueError:
         words = "a whole number" if number is int else "a number"
-        raise BadInput(f"The amount of the change {name!r} must be {words}. Got {amount!r}.") from None
+        raise BadInput(
+            f"The amount of the change {name!r} must be {words}. Got {amount!r}.",
+            hint=f"{name}={2 if number is int else 0.05}",
+        ) from None
     if not 0 < value < float("inf"):
-        raise BadInput(f"The amount of the change {name!r} must be positive and finite. Got {amount!r}.")
+        raise BadInput(
+            f"The amount of the change {name!r} must be positive and finite. Got {amount!r}.",
+            hint=f"{name}={2 if number is int else 0.05}",
+        )
     changed: Change = kind(**{first.name: value})
     return changed

@@ -259,7 +259,10 @@ def forget_documents(
     times = whole_numbers(repetitions, hint="--repetitions 1,4,16")
     training, heldout = split(python_docs())
     if special > len(training) // 2:
-        raise BadInput(f"At most half of the {len(training)} paragraphs can be injected. Got {special}.")
+        raise BadInput(
+            f"At most half of the {len(training)} paragraphs can be injected. Got {special}.",
+            hint=f"--canaries {len(training) // 2} or fewer.",
+        )
     chosen = np.isin(np.arange(len(training)), np.random.default_rng([seed, 7]).permutation(len(training))[:special])
     run = audit_forgetting(
         training.subset(~chosen),
@@ -334,5 +337,7 @@ def whole_number(option: str, text: str) -> int:
     """
     value = number(option, text)
     if not value.is_integer():
-        raise BadInput(f"The option {option} takes a whole number. Got {text!r}.")
+        raise BadInput(
+            f"The option {option} takes a whole number. Got {text!r}.", hint="write it without a fraction, as 200."
+        )
     return int(value)

@@ -158,7 +158,10 @@ def forgetting(
     found = experiment(source, data_dir=data_dir, plants=None, seed=seed, reading=reading)
     examples = len(found.dataset)
     if canaries > examples // 2:
-        raise BadInput(f"At most half of the {examples} examples can be canaries. Got {canaries}.")
+        raise BadInput(
+            f"At most half of the {examples} examples can be canaries. Got {canaries}.",
+            hint=f"--canaries {examples // 2} or fewer.",
+        )
     measured = measure_forgetting(
         found.dataset,
         found.recipe,

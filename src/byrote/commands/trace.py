@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from byrote.commands.terminal import err, print_table, say
-from byrote.errors import BadInput
+from byrote.errors import CHECK_THE_PATH, BadInput
 
 if TYPE_CHECKING:
     from byrote.tracing import Trace
@@ -55,7 +55,7 @@ def read_text(path: Path) -> str:
         BadInput: there is no such file, or it is not UTF-8; the line is named.
     """
     if not path.is_file():
-        raise BadInput(f"There is no file {str(path)!r}.")
+        raise BadInput(f"There is no file {str(path)!r}.", hint=CHECK_THE_PATH)
     content = path.read_bytes()
     try:
         return content.decode("utf-8-sig")

@@ -175,7 +175,10 @@ def canaries_from_json(text: str, *, source: str = "the manifest") -> Canaries:
     try:
         content = json.loads(text)
         if content["format"] != FORMAT:
-            raise BadInput(f"{source} has the format {content['format']!r}, not {FORMAT!r}.")
+            raise BadInput(
+                f"{source} has the format {content['format']!r}, not {FORMAT!r}.",
+                hint="give the canaries.json that `byrote plant` wrote, or plant again.",
+            )
         spaces = {
             kind: SecretSpace(kind, tuple((tuple(choices), times) for choices, times in space["parts"]))
             for kind, space in content["spaces"].items()
@@ -213,26 +216,31 @@ def read_canaries(path: str | Path) -> Canaries:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise BadInput(f"The file {str(path)!r} is not valid UTF-8: {error}.") from error
+        raise BadInput(f"The file {str(path)!r} is not valid UTF-8: {error}.", hint=BY_HAND) from error
     return canaries_from_json(text, source=repr(str(path)))
+
+
+BY_HAND = "take the file as `byrote plant` wrote it; it must not be edited by hand."
 
 
 def _refuse_malformed(canaries: Sequence[Canary], spaces: Mapping[str, SecretSpace], source: str) -> None:
     if not canaries:
-        raise BadInput(f"{source} holds no canary.")
+        raise BadInput(f"{source} holds no canary.", hint=BY_HAND)
     names = [canary.name for canary in canaries]
     if len(set(names)) < len(names):
-        raise BadInput(f"The names of the canaries in {source} must be unique.")
+        raise BadInput(f"The names of the canaries in {source} must be unique.", hint=BY_HAND)
     for canary in canaries:
         fields = (canary.name, canary.kind, canary.prefix, canary.secret)
         if not all(isinstance(value, str) and value for value in fields) or canary.kind not in spaces:
-            raise BadInput(f"A canary of {source} is not whole: {canary.name!r} of kind {canary.kind!r}.")
+            raise BadInput(f"A canary of {source} is not whole: {canary.name!r} of kind {canary.kind!r}.", hint=BY_HAND)
         if not isinstance(canary.repetitions, int) or canary.repetitions < 0:
-            raise BadInput(f"The canary {canary.name!r} of {source} is repeated {canary.repetitions!r} times.")
+            raise BadInput(
+                f"The canary {canary.name!r} of {source} is repeated {canary.repetitions!r} times.", hint=BY_HAND
+            )
         if canary.coin not in (None, True, False):
-            raise BadInput(f"The coin of the canary {canary.name!r} of {source} is {canary.coin!r}.")
+            raise BadInput(f"The coin of the canary {canary.name!r} of {source} is {canary.coin!r}.", hint=BY_HAND)
         if not spaces[canary.kind].contains(canary.secret):
-            raise BadInput(f"The secret of the canary {canary.name!r} of {source} is not of its space.")
+            raise BadInput(f"The secret of the canary {canary.name!r} of {source} is not of its space.", hint=BY_HAND)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,7 +324,10 @@ def _check(kinds: Sequence[str], level: int, repeat: Sequence[int]) -> None:
             hint=f"the kinds are {', '.join(KINDS)}.",
         )
     if level < 1:
-        raise BadInput(f"The 'level' argument of plant must be at least 1. Got {level}.")
+        raise BadInput(
+            f"The 'level' argument of plant must be at least 1. Got {level}.",
+            hint="level=1 plants one canary at each number of repetitions.",
+        )
     if not repeat or min(repeat) < 1 or len(set(repeat)) < len(repeat):
         raise BadInput(
             f"Numbers of repetitions must be different and at least 1. Got {', '.join(map(str, repeat)) or 'none'}.",

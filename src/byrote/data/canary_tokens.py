@@ -121,7 +121,10 @@ def tokenize_canaries(
             be told from the text before it; or too few secrets have as many tokens.
     """
     if references < 1:
-        raise BadInput(f"The 'references' argument of tokenize_canaries must be at least 1. Got {references}.")
+        raise BadInput(
+            f"The 'references' argument of tokenize_canaries must be at least 1. Got {references}.",
+            hint="leave it out, or give how many secrets each canary is ranked among.",
+        )
     rng = np.random.default_rng(canaries.seed)
     document = canaries.located(corpus)
     _refuse_lost(canaries, corpus, document, encode, context)

@@ -146,7 +146,10 @@ def planted(kind: str, example: Sequence[str] | np.ndarray, original: Sequence[s
 def _texts(name: str, cells: list[object]) -> np.ndarray:
     for row, cell in enumerate(cells):
         if not isinstance(cell, str):
-            raise BadInput(f"The column {name!r} of the table of controls must hold text. Got {cell!r} in row {row}.")
+            raise BadInput(
+                f"The column {name!r} of the table of controls must hold text. Got {cell!r} in row {row}.",
+                hint="write names as strings, as Controls takes them.",
+            )
     return np.array(cells, np.str_)
 
 

@@ -127,7 +127,10 @@ def gathered(
             example = one_example(value)
         except TypeError:
             got = type(value).__name__
-            raise BadInput(f"Inputs must be arrays of numbers. Example {position} of {name!r} is a {got!r}.") from None
+            raise BadInput(
+                f"Inputs must be arrays of numbers. Example {position} of {name!r} is a {got!r}.",
+                hint="let the dataset give arrays or tensors; pictures through a transform, as torchvision's ToTensor.",
+            ) from None
         if inputs is None:
             size = (count, *example.shape)
             inputs = np.empty(size, np.float32) if into is None else created(into, size)
@@ -143,7 +146,8 @@ def gathered(
     if inputs is None or len(targets) != count:
         has = counted(count, "example", "examples")
         raise BadInput(
-            f"The dataset {name!r} must give as many examples as its length says ({has}). Got {len(targets)}."
+            f"The dataset {name!r} must give as many examples as its length says ({has}). Got {len(targets)}.",
+            hint="let the dataset's length and its items agree; a filter must change both.",
         )
     if into is not None:
         inputs.flush()  # type: ignore[attr-defined]

@@ -101,7 +101,10 @@ class Corpus:
         pieces = [np.asarray(piece, np.int64) for piece in encode(self.texts)]
         lengths = np.array([len(piece) for piece in pieces], np.int64)
         if not lengths.all():
-            raise BadInput(f"The tokenizer gives no token for the document {str(self.ids[np.argmin(lengths)])!r}.")
+            raise BadInput(
+                f"The tokenizer gives no token for the document {str(self.ids[np.argmin(lengths)])!r}.",
+                hint="leave the document out, or use a tokenizer that knows its characters.",
+            )
         tokens = np.concatenate(pieces)
         largest = max(int(tokens.max()), -1 if bos is None else bos)
         if tokens.min() < 0 or largest >= vocabulary:
@@ -185,15 +188,19 @@ def corpus_from_texts(
     """
     held = tuple(texts)
     if not held:
-        raise BadInput(f"The corpus {name!r} holds no document.")
+        raise BadInput(f"The corpus {name!r} holds no document.", hint="give at least one text.")
     named = numbered(name, len(held)) if ids is None else np.array(list(ids), np.str_)
     for what, column in (("ids", named), ("groups", groups)):
         if column is not None and len(column) != len(held):
-            raise BadInput(f"The corpus {name!r} has {len(held)} documents and {len(column)} {what}.")
+            raise BadInput(
+                f"The corpus {name!r} has {len(held)} documents and {len(column)} {what}.",
+                hint=f"give one a document, or leave out {what}.",
+            )
     for document, text in zip(named, held, strict=True):
         if not isinstance(text, str):
             raise BadInput(
-                f"The document {document!r} of the corpus {name!r} is a {type(text).__name__!r}, not a text."
+                f"The document {document!r} of the corpus {name!r} is a {type(text).__name__!r}, not a text.",
+                hint="give strings; str(…) makes one, and bytes take .decode().",
             )
         if not text.strip():
             raise BadInput(
@@ -274,7 +281,10 @@ def _of_rows(rows: Iterable[Row], column: str, name: str, path: str) -> Corpus:
     for where, row in rows:
         text = row[column]
         if not isinstance(text, str):
-            raise BadInput(f"The column {column!r} of {path!r} must hold text. Got {text!r} in {where}.")
+            raise BadInput(
+                f"The column {column!r} of {path!r} must hold text. Got {text!r} in {where}.",
+                hint="name the column that holds the texts with --column, and remove rows without one.",
+            )
         if not text.strip():
             raise BadInput(f"The document in {where} of {path!r} is empty.", hint="remove empty documents.")
         _refuse_halves(path, where, text)
@@ -282,10 +292,16 @@ def _of_rows(rows: Iterable[Row], column: str, name: str, path: str) -> Corpus:
         ids.append(row.get("id"))
         groups.append(row.get("group"))
     if not texts:
-        raise BadInput(f"The file {path!r} holds no document.")
+        raise BadInput(
+            f"The file {path!r} holds no document.",
+            hint="write a document a line of .jsonl, a row of .parquet, or in .txt between empty lines.",
+        )
     for word, values in (("id", ids), ("group", groups)):
         if any(value is None for value in values) and any(value is not None for value in values):
-            raise BadInput(f"Some documents of {path!r} have a {word!r} and some have none.")
+            raise BadInput(
+                f"Some documents of {path!r} have a {word!r} and some have none.",
+                hint=f"give every document a {word!r}, or none.",
+            )
     return corpus_from_texts(
         texts,
         name=name,
@@ -316,7 +332,10 @@ def _json_rows(path: Path, column: str) -> Iterator[Row]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise BadInput(f"Line {number} of {str(path)!r} is not valid JSON: {error}.") from None
+            raise BadInput(
+                f"Line {number} of {str(path)!r} is not valid JSON: {error}.",
+                hint='write an object a line, such as {"text": "…"}.',
+            ) from None
         if isinstance(row, str):
             row = {column: row}
         if not isinstance(row, dict) or column not in row:
@@ -345,7 +364,7 @@ def _parquet_rows(path: Path, column: str) -> Iterator[Row]:
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"The file {str(path)!r} cannot be read as Parquet: {error}.") from error
+        raise BadInput(f"The file {str(path)!r} cannot be read as Parquet: {error}.", hint=WRITE_AGAIN) from error
     names = file.schema_arrow.names
     _refuse_column(column, names, str(path))
     wanted = [name for name in (column, "id", "group") if name in names]
@@ -356,7 +375,9 @@ def _parquet_rows(path: Path, column: str) -> Iterator[Row]:
                 number += 1
                 yield f"row {number}", row
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"The file {str(path)!r} cannot be read as Parquet after row {number}: {error}.") from error
+        raise BadInput(
+            f"The file {str(path)!r} cannot be read as Parquet after row {number}: {error}.", hint=WRITE_AGAIN
+        ) from error
 
 
 def _saved_dataset(path: Path) -> Iterator[Row]:
@@ -370,7 +391,10 @@ def _saved_dataset(path: Path) -> Iterator[Row]:
     try:
         held = datasets.load_from_disk(str(path))
     except (FileNotFoundError, ValueError, OSError) as error:
-        raise BadInput(f"The folder {str(path)!r} is no dataset that save_to_disk wrote: {error}.") from error
+        raise BadInput(
+            f"The folder {str(path)!r} is no dataset that save_to_disk wrote: {error}.",
+            hint="dataset.save_to_disk(folder) writes one; or give a .jsonl, .parquet or .txt file.",
+        ) from error
     if not isinstance(held, datasets.Dataset):
         raise BadInput(f"The dataset in {str(path)!r} has several splits: {quoted(held)}.", hint="save one split.")
     _refuse_column("text", held.column_names, str(path))
@@ -386,10 +410,16 @@ def _refuse_column(column: str, names: Sequence[str], path: str) -> None:
         )
 
 
+WRITE_AGAIN = "write the file again, or give the documents as .jsonl with a column 'text'."
+
+
 def _refuse_halves(name: str, document: str, text: str) -> None:
     """Refuse halves of characters (lone surrogates), which no file can hold."""
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise BadInput(f"The document {document!r} of {name!r} is no valid text: it holds half a character.")
+        raise BadInput(
+            f"The document {document!r} of {name!r} is no valid text: it holds half a character.",
+            hint="text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace') mends it.",
+        )
 
 
 def _refuse_repeated(name: str, ids: Shaped[np.ndarray, " document"]) -> None:
@@ -397,7 +427,10 @@ def _refuse_repeated(name: str, ids: Shaped[np.ndarray, " document"]) -> None:
     twice = values[counts > 1]
     if len(twice):
         is_ = counted(len(twice), "is", "are")
-        raise BadInput(f"The ids of the corpus {name!r} must be unique, but {is_} repeated ({quoted(twice)}).")
+        raise BadInput(
+            f"The ids of the corpus {name!r} must be unique, but {is_} repeated ({quoted(twice)}).",
+            hint="give each document an id of its own, or leave out the ids.",
+        )
 
 
 def batches_of_rows(lengths: Int[np.ndarray, " row"], room: int) -> list[Int[np.ndarray, " chosen"]]:

@@ -153,7 +153,10 @@ class Dataset:
         absent = wanted[self.ids[positions] != wanted]
         if len(absent):
             has = counted(len(absent), "id is", "ids are")
-            raise BadInput(f"{has} not in the dataset {self.name!r}: {quoted(absent)}.")
+            raise BadInput(
+                f"{has} not in the dataset {self.name!r}: {quoted(absent)}.",
+                hint="dataset.ids holds the ids that it has; they are texts.",
+            )
         return positions
 
     def subset(self, indices: Shaped[np.ndarray, " selected"]) -> Dataset:
@@ -166,7 +169,10 @@ class Dataset:
         if len(np.unique(chosen)) < len(chosen):
             values, counts = np.unique(chosen, return_counts=True)
             twice = quoted(self.ids[values[counts > 1]])
-            raise BadInput(f"A subset of the dataset {self.name!r} must name an example once. Got {twice} repeatedly.")
+            raise BadInput(
+                f"A subset of the dataset {self.name!r} must name an example once. Got {twice} repeatedly.",
+                hint="name each once; np.unique(indices) removes what is repeated.",
+            )
         ids = self.ids[chosen]
         return self.replace(
             inputs=self.inputs[chosen],

@@ -24,6 +24,9 @@ CLASS_NAMES: Final = (
 )
 
 
+FOUR = "take the four idx files of one release, under the names that they were published with."
+
+
 def fashion_mnist(data_dir: Path | str) -> tuple[Dataset, Dataset]:
     """The training and the test pictures as [example, 1, 28, 28] in 0..1.
 
@@ -48,10 +51,11 @@ def _part(folder: Path, prefix: str, name: str) -> Dataset:
     for path, array, axes in ((images_file, images, 3), (labels_file, labels, 1)):
         if array.ndim != axes or array.dtype.name != "uint8":
             got = f"{array.ndim} of {array.dtype.name}"
-            raise BadInput(f"The file {str(path)!r} must have {axes} axes of uint8. It has {got}.")
+            raise BadInput(f"The file {str(path)!r} must have {axes} axes of uint8. It has {got}.", hint=FOUR)
     if len(images) != len(labels):
         raise BadInput(
             f"The files {images_file.name!r} and {labels_file.name!r} do not belong together: "
-            f"{len(images)} images, {len(labels)} labels."
+            f"{len(images)} images, {len(labels)} labels.",
+            hint=FOUR,
         )
     return from_arrays(images, labels, name=name, class_names=CLASS_NAMES)

@@ -51,7 +51,10 @@ def from_hugging_face(
             message = f"The {argument!r} argument of from_hugging_face must name a column. Got {column!r}."
             raise BadInput(message, hint=f"the columns are {valid}.")
     if not len(dataset):
-        raise BadInput(f"The dataset {name!r} cannot be used: it is empty.")
+        raise BadInput(
+            f"The dataset {name!r} cannot be used: it is empty.",
+            hint="choose another split, or a filter that leaves rows.",
+        )
     rows = dataset.select_columns(sorted({column for column in wanted.values() if column is not None}))
     ids: list[Any] = []
     groups: list[Any] = []

@@ -19,7 +19,7 @@ from byrote.data.dataset import Dataset
 from byrote.data.inert import inert
 from byrote.data.problems import Problems, counted, quoted
 from byrote.data.split import HELD_OUT, Split, held_out, split
-from byrote.errors import BadInput
+from byrote.errors import CHECK_THE_PATH, BadInput
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 #: Folders of a dataset that was split already: the first is trained on, the first that there is of the others held out.
@@ -57,7 +57,10 @@ def from_image_folder(path: Path | str, *, size: int | None = None, heldout: flo
     """
     folder = Path(path)
     if size is not None and not SMALLEST_SIDE <= size <= LARGEST_SIDE:
-        raise BadInput(f"The 'size' argument must be pixels from {SMALLEST_SIDE} to {LARGEST_SIDE}. Got {size}.")
+        raise BadInput(
+            f"The 'size' argument must be pixels from {SMALLEST_SIDE} to {LARGEST_SIDE}. Got {size}.",
+            hint="size=32 is enough for the networks here; leave it out where all images have one size.",
+        )
     roots, notes = _roots(folder)
     classes = sorted({name for root in roots for name in _subfolders(root)})
     if len(classes) < 2:
@@ -92,7 +95,7 @@ def _dataset(inputs: np.ndarray, files: Sequence[_File], name: str, class_names:
 def _roots(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Where the class folders are: in the folder, or in its parts for training and held out."""
     if not folder.is_dir():
-        raise BadInput(f"There is no folder {str(folder)!r}.")
+        raise BadInput(f"There is no folder {str(folder)!r}.", hint=CHECK_THE_PATH)
     parts = _subfolders(folder)
     if TRAINING not in parts or not set(parts) <= {TRAINING, *HELD}:
         return (folder,), ()

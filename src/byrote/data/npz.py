@@ -22,7 +22,7 @@ from byrote.data.problems import Problems, quoted
 from byrote.data.room import refuse_beyond_memory
 from byrote.data.split import HELD_OUT, Split, held_out, split
 from byrote.data.task import Task
-from byrote.errors import BadInput
+from byrote.errors import CHECK_THE_PATH, BadInput
 
 NEEDED: Final = ("inputs", "targets")
 OPTIONAL: Final = ("ids", "groups", "class_names", "heldout_inputs", "heldout_targets", "heldout_ids")
@@ -89,7 +89,7 @@ def read_npz(path: Path) -> tuple[Mapping[str, Shaped[np.ndarray, "..."]], tuple
             wanted = [name for name in (*NEEDED, *OPTIONAL) if name in members]
             arrays: dict[str, np.ndarray] = {name: _member(archive, members[name], name, path) for name in wanted}
     except FileNotFoundError:
-        raise BadInput(f"There is no file {str(path)!r}.") from None
+        raise BadInput(f"There is no file {str(path)!r}.", hint=CHECK_THE_PATH) from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise _damaged(path, error) from None
     except (RuntimeError, ValueError, OSError) as error:  # encrypted or packed otherwise, a header that is no header
@@ -173,6 +173,7 @@ def _heldout(arrays: Mapping[str, np.ndarray], whole: Dataset) -> Dataset:
     if other.inputs.shape[1:] != whole.inputs.shape[1:]:
         raise BadInput(
             f"The held-out inputs of {whole.name!r} have the shape {other.inputs.shape[1:]} an example, "
-            f"the training inputs {whole.inputs.shape[1:]}."
+            f"the training inputs {whole.inputs.shape[1:]}.",
+            hint="bring both to one shape; they must be prepared alike.",
         )
     return other

@@ -66,4 +66,4 @@ class Problems:
         """
         if self.clauses:
             message = f"The dataset {self.name!r} cannot be used: {'; '.join(self.clauses)}."
-            raise BadInput(message, hint="; ".join(self.hints) + "." if self.hints else None)
+            raise BadInput(message, hint="; ".join(self.hints or ["mend the data at the places named"]) + ".")

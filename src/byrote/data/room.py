@@ -20,4 +20,7 @@ def refuse_beyond_memory(what: str, needed: int) -> None:
     """
     there = memory()
     if needed > there:
-        raise NotEnoughRoom(f"{what} takes {needed / 2**30:,.1f} GiB of memory, this machine has {there / 2**30:,.1f}.")
+        raise NotEnoughRoom(
+            f"{what} takes {needed / 2**30:,.1f} GiB of memory, this machine has {there / 2**30:,.1f}.",
+            hint="take fewer or smaller examples, or a machine with more memory.",
+        )

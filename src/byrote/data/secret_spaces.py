@@ -135,7 +135,10 @@ def secret_space(kind: str, *, digits: int = 6, words: Sequence[str] = ()) -> Se
     if kind not in KINDS:
         raise BadInput(f"There is no kind of canary named {kind!r}.", hint=f"the kinds are {', '.join(KINDS)}.")
     if digits < 1:
-        raise BadInput(f"The 'digits' argument of secret_space must be at least 1. Got {digits}.")
+        raise BadInput(
+            f"The 'digits' argument of secret_space must be at least 1. Got {digits}.",
+            hint="6 digits make a million secrets.",
+        )
     if kind == RANDOM_TOKENS:
         _check_words(words)
     makers: dict[str, Callable[[], tuple[Part, ...]]] = {

@@ -128,9 +128,15 @@ def refuse_unfit_options(reading: Reading, kind: Kind | None, name: str) -> None
         value = getattr(reading, option)
         if value is not None and kind not in ("table", "npz", "npy"):
             what = WORDS[kind] if kind else "neither"
-            raise BadInput(f"--{option} {value} is for a table or for arrays, and {name!r} is {what}.")
+            raise BadInput(
+                f"--{option} {value} is for a table or for arrays, and {name!r} is {what}.",
+                hint=f"leave out --{option}.",
+            )
     if reading.balanced and kind is None:
-        raise BadInput(f"--balanced is for data of your own with no recipe, and {name!r} brings one.")
+        raise BadInput(
+            f"--balanced is for data of your own with no recipe, and {name!r} brings one.",
+            hint="leave it out, and weigh in its recipe: CrossEntropy(class_weights=…).",
+        )
     for option, meant in _FOR.items():
         value = getattr(reading, option)
         if value is not None and meant != kind:

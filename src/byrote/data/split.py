@@ -56,7 +56,9 @@ def held_out(
         BadInput: the share is none.
     """
     if not 0 <= share < 1:
-        raise BadInput(f"The 'heldout' argument must be a share in [0, 1). Got {share}.")
+        raise BadInput(
+            f"The 'heldout' argument must be a share in [0, 1). Got {share}.", hint="0.2 holds out a fifth, 0 nothing."
+        )
     rng = np.random.default_rng([seed, 5])
     return stratified(targets, share=share, rng=rng) if groups is None else _whole_groups(targets, groups, share, rng)
 

@@ -22,7 +22,7 @@ from byrote.data.room import refuse_beyond_memory
 from byrote.data.split import HELD_OUT, Split, held_out, split
 from byrote.data.targets import Target, Targets, read_columns, refuse_tolerance
 from byrote.data.task import Task
-from byrote.errors import BadInput
+from byrote.errors import CHECK_THE_PATH, BadInput
 
 #: A number of a table takes so many bytes at least, once it is a feature.
 CELL: Final = 4
@@ -116,18 +116,25 @@ def read_rows(path: Path | str, *, texts: Sequence[str | None] = ()) -> pa.Table
     try:
         table = _parquet(path) if ending.endswith(PARQUET) else _csv(path, texts)
     except FileNotFoundError:
-        raise BadInput(f"There is no file {str(path)!r}.") from None
+        raise BadInput(f"There is no file {str(path)!r}.", hint=CHECK_THE_PATH) from None
     except UnicodeDecodeError:
         raise BadInput(f"The table {str(path)!r} is not UTF-8 text.", hint="save it as CSV UTF-8.") from None
     except (pa.ArrowException, OSError) as error:
         what = inert(str(error).strip().splitlines()[0])[:300].rstrip(".") if str(error).strip() else "no table"
-        hint = "save it as CSV UTF-8." if "UTF8" in what else None
+        hint = (
+            "save it as CSV UTF-8." if "UTF8" in what else "give each row as many cells as the first, or save it again."
+        )
         raise BadInput(f"The table {str(path)!r} cannot be read: {what}.", hint=hint) from error
     twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if twice:
-        raise BadInput(f"The columns of {str(path)!r} must have different names. Got {quoted(twice)} more than once.")
+        raise BadInput(
+            f"The columns of {str(path)!r} must have different names. Got {quoted(twice)} more than once.",
+            hint="rename or remove the columns that are called alike.",
+        )
     if not len(table):
-        raise BadInput(f"The table {str(path)!r} has no rows.")
+        raise BadInput(
+            f"The table {str(path)!r} has no rows.", hint="write a row of names and below it a row an example."
+        )
     return table
 
 
@@ -183,7 +190,10 @@ def refuse_unknown(table: pa.Table, path: Path | str, columns: dict[str, Target 
     if len(set(given)) < len(given):
         twice = next(column for column in given if given.count(column) > 1)
         words = " and the ".join(argument for argument, column in named_by if column == twice)
-        raise BadInput(f"The column {twice!r} cannot be the {words} at once.")
+        raise BadInput(
+            f"The column {twice!r} cannot be the {words} at once.",
+            hint="name a column for each, or leave one of the options out.",
+        )
 
 
 def _parquet(path: Path) -> pa.Table:

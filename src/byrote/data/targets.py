@@ -97,7 +97,10 @@ def refuse_tolerance(tolerance: float | None, task: Task) -> None:
     if tolerance is None:
         return
     if not 0 < tolerance < float("inf"):
-        raise BadInput(f"A tolerance must be a number above 0. Got {tolerance}.")
+        raise BadInput(
+            f"A tolerance must be a number above 0. Got {tolerance}.",
+            hint="give it in the unit of the target: how far off an answer may be and still be right.",
+        )
     if task != "regression":
         raise BadInput(f"A tolerance is for numbers, and the target is {TASKS[task]}.", hint="--task regression.")
 

@@ -121,7 +121,7 @@ def numbers_of(targets: Shaped[np.ndarray, " example"], tolerance: float | None 
     )
 
 
-def refuse_other_tasks(task: Task, name: str, what: str, hint: str | None = None) -> None:
+def refuse_other_tasks(task: Task, name: str, what: str, hint: str = "take data of one class an example.") -> None:
     """Refuse data whose examples do not have one class each, for something that is about classes.
 
     Raises:

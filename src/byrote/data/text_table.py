@@ -45,7 +45,10 @@ def from_text_table(
     refuse_unknown(table, path, {"text": text, "target": target, "group": group, "id": id})
     facts = facts_of(table, path, target=target, group=group, id=id, task=task, tolerance=tolerance)
     if not is_named(table.column(text).type):
-        raise BadInput(f"The column {text!r} of {str(path)!r} holds no texts but {str(table.column(text).type)!r}.")
+        raise BadInput(
+            f"The column {text!r} of {str(path)!r} holds no texts but {str(table.column(text).type)!r}.",
+            hint="name the column of the texts with --text, or leave it out to learn from numbers.",
+        )
     texts: list[str] = pc.fill_null(named(table.column(text)), "").to_pylist()
     held = held_out(facts.targets.kinds, facts.groups, share=heldout, seed=seed)
     known = Vocabulary.fitted((one for one, out in zip(texts, held, strict=True) if not out), words=words)

@@ -80,4 +80,7 @@ def read_tokenizer(path: str | Path) -> Any:
     try:
         return tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # the package raises plain exceptions
-        raise BadInput(f"The file {str(path)!r} cannot be read as a tokenizer: {error}.") from error
+        raise BadInput(
+            f"The file {str(path)!r} cannot be read as a tokenizer: {error}.",
+            hint="give a tokenizer.json, as save() of the package tokenizers writes it.",
+        ) from error

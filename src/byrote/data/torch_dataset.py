@@ -59,7 +59,10 @@ def _length(dataset: Any, name: str) -> int:
     except (TypeError, NotImplementedError):
         raise _iterable(dataset, name) from None
     if count == 0:
-        raise BadInput(f"The dataset {name!r} cannot be used: it is empty.")
+        raise BadInput(
+            f"The dataset {name!r} cannot be used: it is empty.",
+            hint="check the folder or the filter that the dataset was made with.",
+        )
     return count
 
 
@@ -79,5 +82,8 @@ def _items(dataset: Any, count: int, name: str) -> Iterator[tuple[Any, Any]]:
             raise _iterable(dataset, name) from None
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             got = f"{len(item)} values" if isinstance(item, (tuple, list)) else f"a {type(item).__name__!r}"
-            raise BadInput(f"Items of {name!r} must be pairs (input, target). Item {position} is {got}.")
+            raise BadInput(
+                f"Items of {name!r} must be pairs (input, target). Item {position} is {got}.",
+                hint="wrap the dataset in one whose items are (input, target).",
+            )
         yield item[0], item[1]

@@ -132,6 +132,6 @@ class Evidence:
                 f"'{kind}.{column}' is not recorded in this run; '{kind}' holds {', '.join(sorted(stored))}.",
                 hint="logits are kept while they fit; record again with fewer models or examples."
                 if column == "logits"
-                else None,
+                else "it was recorded by another version of byrote; audit again into another folder.",
             )
         return derived[1](read_columns(path, [derived[0]], examples)[derived[0]])

@@ -52,7 +52,10 @@ def _scores(run: Run) -> Iterator[tuple[str, list[float | None]]]:
         try:
             table = pq.read_table(path)
         except (pa.ArrowException, OSError) as error:
-            raise BadInput(f"The table {str(path)!r} cannot be read: {str(error).splitlines()[0]}") from error
+            raise BadInput(
+                f"The table {str(path)!r} cannot be read: {str(error).splitlines()[0]}",
+                hint="remove it; `byrote measure` writes it again.",
+            ) from error
         if "value" not in table.column_names or "example" not in table.column_names:
             continue
         if table["example"].to_pylist() != run.ids.tolist():

@@ -79,7 +79,8 @@ def windows_of(
     for name, value, least in (("prefix", prefix, 0), ("suffix", suffix, 1), ("stride", stride, 0)):
         if value < least:
             raise BadInput(
-                f"The {name!r} argument of an extraction must be a whole number of at least {least}. Got {value}."
+                f"The {name!r} argument of an extraction must be a whole number of at least {least}. Got {value}.",
+                hint="prefix=50, suffix=50; stride=0 reads one window a document.",
             )
     room = np.diff(offsets) - prefix - suffix
     count = np.where(room >= 0, room // stride + 1 if stride else 1, 0)
@@ -112,7 +113,8 @@ def over_models(
     if side not in (0, 1):
         raise BadInput(
             f"The 'side' argument of an extraction must be 1, the models trained on a document, or 0, those that "
-            f"never saw it. Got {side!r}."
+            f"never saw it. Got {side!r}.",
+            hint="leave it out: 1 is what is extracted, 0 what comes out without training on it.",
         )
     running = RunningMoments(member.shape[1])
     known = ~np.any([applies for _, applies in undefined], axis=0)

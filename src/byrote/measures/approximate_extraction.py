@@ -90,7 +90,10 @@ def approximate_extraction_within(
         BadInput: the tolerance is not in [0, 1).
     """
     if not 0 <= tolerance < 1:
-        raise BadInput(f"The 'tolerance' argument of approximate_extraction must lie in [0, 1). Got {tolerance}.")
+        raise BadInput(
+            f"The 'tolerance' argument of approximate_extraction must lie in [0, 1). Got {tolerance}.",
+            hint="0.1 lets a tenth of the tokens differ.",
+        )
     most = tolerance * truth.shape[1] + 1e-9  # .1 of 30 tokens is 3
     rows = ((edit_distance(said, truth) <= most).astype(np.float64) for said in token)
     return over_models(

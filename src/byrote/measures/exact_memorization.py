@@ -218,7 +218,10 @@ def exact_memorization_epochs(
         BadInput: tau is not in (0, 1].
     """
     if not 0 < tau <= 1:
-        raise BadInput(f"The 'tau' argument of exact_memorization must lie in (0, 1]. Got {tau}.")
+        raise BadInput(
+            f"The 'tau' argument of exact_memorization must lie in (0, 1]. Got {tau}.",
+            hint="tau=0.9 asks for 90 % of the tokens, 1 for all.",
+        )
     _, sizes = by_document(np.zeros((0, len(scored)), bool), offsets, scored)
     chosen = member == 1
     tokens = (chosen * sizes).sum(1)

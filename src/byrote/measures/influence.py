@@ -53,7 +53,10 @@ def influence(
     """
     for name, size in (("top", top), ("example_block", example_block), ("query_block", query_block)):
         if size < 1:
-            raise BadInput(f"The {name!r} argument of influence must be an integer in [1, inf). Got {size}.")
+            raise BadInput(
+                f"The {name!r} argument of influence must be an integer in [1, inf). Got {size}.",
+                hint="top=10 keeps the strongest ten of each query; leave the block sizes out.",
+            )
     candidates = np.flatnonzero((member == 1).any(0) & (member == 0).any(0))
     queries = correct.shape[1]
     values = np.empty((queries, 0), np.float32)

@@ -78,7 +78,8 @@ def k_eidetic_memorization(
     """
     if rare < 1:
         raise BadInput(
-            f"The 'rare' argument of k_eidetic_memorization must be a whole number of at least 1. Got {rare}."
+            f"The 'rare' argument of k_eidetic_memorization must be a whole number of at least 1. Got {rare}.",
+            hint="rare counts documents; 1 asks for strings that stand in a single one.",
         )
     windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
     number, strings = _strings(token, windows)

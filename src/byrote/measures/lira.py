@@ -180,7 +180,8 @@ def lira_offline(
     """
     if variance not in FORMS:
         raise BadInput(
-            f"The 'variance' argument of lira_offline must be one of {', '.join(sorted(FORMS))}. Got {variance!r}."
+            f"The 'variance' argument of lira_offline must be one of {', '.join(sorted(FORMS))}. Got {variance!r}.",
+            hint="leave it out.",
         )
     references, scores, code = _start(log_odds, member, pair)
     floor = references.smallest_variance()
@@ -230,7 +231,10 @@ def lira_augmented(
     """
     queries = log_odds.shape[1]
     if not queries:
-        raise BadInput("The 'log_odds' argument of lira_augmented must hold at least one augmentation. Got 0.")
+        raise BadInput(
+            "The 'log_odds' argument of lira_augmented must hold at least one augmentation. Got 0.",
+            hint="record answers to augmented examples, or use lira, which asks once.",
+        )
     scores, code = np.zeros((len(log_odds), log_odds.shape[2])), np.zeros((len(log_odds), log_odds.shape[2]), np.int8)
     for query in range(queries):
         one = _online(log_odds[:, query], member, pair, bayes)

@@ -121,7 +121,10 @@ def probabilistic_extraction_top_k(
         answer is certain: `discoverable_extraction`.
     """
     if top_k < 1:
-        raise BadInput(f"The 'top_k' argument of probabilistic_extraction must be at least 1. Got {top_k}.")
+        raise BadInput(
+            f"The 'top_k' argument of probabilistic_extraction must be at least 1. Got {top_k}.",
+            hint="40 is common; 1 is greedy decoding.",
+        )
     windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
     kept = np.where(rank <= top_k, log_probability, -np.inf)
     return _chance(windows, kept, member, queries, prefix, side)
@@ -405,7 +408,8 @@ def _chance(
 ) -> PerExample:
     if not 1 <= queries < np.inf:
         raise BadInput(
-            f"The 'queries' argument of probabilistic_extraction must be at least 1 and finite. Got {queries}."
+            f"The 'queries' argument of probabilistic_extraction must be at least 1 and finite. Got {queries}.",
+            hint="queries counts how often a prefix is asked; 1, 100 or 1e6.",
         )
     return over_models(
         (windows.mean(at_least_once(windows.total(row), queries)) for row in log_probability),
@@ -428,7 +432,10 @@ def _curve(
     suffix: int,
 ) -> Curve:
     if not 0 < chance < 1:
-        raise BadInput(f"The 'chance' argument of probabilistic_extraction must lie between 0 and 1. Got {chance}.")
+        raise BadInput(
+            f"The 'chance' argument of probabilistic_extraction must lie between 0 and 1. Got {chance}.",
+            hint="chance=0.5 asks how many queries extract it as likely as not.",
+        )
     windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
     copies = copies_of(token, offsets, member)
     needed = np.stack([windows.mean(log10_queries(windows.total(row), chance)) for row in log_probability])

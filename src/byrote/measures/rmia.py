@@ -101,7 +101,9 @@ def rmia_offline(
         As `rmia`. The authors choose `a` by the AUC on a reference model; .3 is their default.
     """
     if not 0 <= a <= 1:
-        raise BadInput(f"The 'a' argument of rmia_offline must be in [0, 1]. Got {a}.")
+        raise BadInput(
+            f"The 'a' argument of rmia_offline must be in [0, 1]. Got {a}.", hint="a=0.3 is the authors' default."
+        )
 
     def expected(inside: np.ndarray, outside: np.ndarray, largest: np.ndarray) -> np.ndarray:
         beyond = np.log1p(-a) - largest if a < 1 else np.full_like(largest, -np.inf)
@@ -143,7 +145,9 @@ def _rmia(
     group: np.ndarray | None = None,
 ) -> PerModelExample:
     if not gamma > 0:
-        raise BadInput(f"The 'gamma' argument of rmia must be above 0. Got {gamma}.")
+        raise BadInput(
+            f"The 'gamma' argument of rmia must be above 0. Got {gamma}.", hint="gamma=2 is the authors' default."
+        )
     refuse_few(pair, "RMIA")
     refuse_leaks(member, pair)
     scores, code = _ratios(log_odds, member, pair, expected)

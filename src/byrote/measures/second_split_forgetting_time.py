@@ -155,6 +155,7 @@ def _lost(correct: np.ndarray, epochs: np.ndarray) -> tuple[np.ndarray, np.ndarr
     if len(epochs) < 2 or epochs[0] != 0:
         raise BadInput(
             "The 'epochs' argument of second_split_forgetting_time must begin with 0, the end of the phase before, "
-            f"and go on. Got {epochs.tolist()}."
+            f"and go on. Got {epochs.tolist()}.",
+            hint="record the evidence after the first phase, too, as epoch 0.",
         )
     return np.stack([onset(~model[1:]) for model in correct]), epochs[1:]

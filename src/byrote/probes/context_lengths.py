@@ -42,7 +42,10 @@ def signals(
     begins = [] if corpus.bos is None else [corpus.bos]
     longest = max(lengths, default=0)
     if min(lengths, default=0) < 1 or suffix < 1:
-        raise BadInput(f"The lengths of context and suffix must be at least 1. Got {list(lengths)} and {suffix}.")
+        raise BadInput(
+            f"The lengths of context and suffix must be at least 1. Got {list(lengths)} and {suffix}.",
+            hint="lengths=(10, 20, 50), suffix=10.",
+        )
     if len(begins) + longest + suffix - 1 > context:
         raise BadInput(
             f"{longest} tokens and a suffix of {suffix} do not fit into the model's context of {context}.",

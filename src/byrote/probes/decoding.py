@@ -36,9 +36,15 @@ class Decoding:
                 hint="temperature 0 is greedy decoding; see discoverable_extraction.",
             )
         if self.top_k is not None and self.top_k < 1:
-            raise BadInput(f"The 'top_k' argument of decoding must be at least 1. Got {self.top_k}.")
+            raise BadInput(
+                f"The 'top_k' argument of decoding must be at least 1. Got {self.top_k}.",
+                hint="top_k=40, or None to draw from all tokens.",
+            )
         if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise BadInput(f"The 'top_p' argument of decoding must lie in (0, 1]. Got {self.top_p}.")
+            raise BadInput(
+                f"The 'top_p' argument of decoding must lie in (0, 1]. Got {self.top_p}.",
+                hint="top_p=0.9, or None to draw from all tokens.",
+            )
 
     @classmethod
     def parse(cls, text: str) -> Decoding:

@@ -92,7 +92,9 @@ def _name_of_cache(model: object) -> str:
 def _check(prefix: int, suffix: int, begins: int, context: int) -> None:
     for name, value in (("prefix", prefix), ("suffix", suffix)):
         if value < 1:
-            raise BadInput(f"The {name!r} argument of generations must be at least 1. Got {value}.")
+            raise BadInput(
+                f"The {name!r} argument of generations must be at least 1. Got {value}.", hint="prefix=50, suffix=50."
+            )
     if begins + prefix + suffix - 1 > context:
         raise BadInput(
             f"A prefix of {prefix} and a suffix of {suffix} tokens do not fit into the model's context of {context}.",

@@ -56,7 +56,10 @@ def rows_of(corpus: Corpus, documents: Int[np.ndarray, " document"], context: in
         BadInput: the context is shorter than 2 tokens.
     """
     if context < 2:
-        raise BadInput(f"A context must be of at least 2 tokens. Got {context}.")
+        raise BadInput(
+            f"A context must be of at least 2 tokens. Got {context}.",
+            hint="give the number of tokens that the model sees at once.",
+        )
     begins = 0 if corpus.bos is None else 1
     found = []
     for document in documents.tolist():

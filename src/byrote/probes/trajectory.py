@@ -48,7 +48,10 @@ def log_spaced(epochs: int, points: int) -> tuple[int, ...]:
         (0, 1, 2, 3)
     """
     if points < 2:
-        raise BadInput(f"The 'checkpoints' argument must be at least 2, the start and the end. Got {points}.")
+        raise BadInput(
+            f"The 'checkpoints' argument must be at least 2, the start and the end. Got {points}.",
+            hint="--checkpoints 20.",
+        )
     if points >= epochs + 1:
         return tuple(range(epochs + 1))
     if points == 2:

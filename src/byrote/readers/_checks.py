@@ -89,7 +89,7 @@ def membership(
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         raise BadInput(
             f"The membership in {where} must be 0 or 1; it is {_kind(array)}.",
-            hint="write 1 where the model was trained on the example, else 0; thresholds and weights are no membership.",
+            hint="write 1 where the model was trained on the example, and 0 where it was not.",
         )
     member = array.astype(np.int8)
     for name, row in zip(models, member, strict=True):

@@ -25,7 +25,6 @@ from byrote.readers._checks import UNCHECKED, balance, complementary_pairs, memb
 from byrote.readers._files import read_array
 from byrote.run import Run
 
-
 METADATA = "give the log folder whole: Privacy Meter writes this file beside its models."
 
 

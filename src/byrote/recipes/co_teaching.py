@@ -35,7 +35,10 @@ class CoTeaching:
 
     def __post_init__(self) -> None:
         if not 0 <= self.noise_rate < 1:
-            raise BadInput(f"The 'noise_rate' argument of CoTeaching must lie in [0, 1). Got {self.noise_rate}.")
+            raise BadInput(
+                f"The 'noise_rate' argument of CoTeaching must lie in [0, 1). Got {self.noise_rate}.",
+                hint="give the share of wrong labels that you expect, such as 0.05.",
+            )
 
     @property
     def epochs(self) -> int:

@@ -19,7 +19,9 @@ class Dropout(nn.Module):
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
         if not 0 <= p < 1:
-            raise BadInput(f"The 'p' argument of Dropout must lie in [0, 1). Got {p}.")
+            raise BadInput(
+                f"The 'p' argument of Dropout must lie in [0, 1). Got {p}.", hint="0.5 drops half of the units, 0 none."
+            )
         self.p = p
         self.salt = 0
         self.keys: Tensor | None = None

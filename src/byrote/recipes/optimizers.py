@@ -56,4 +56,7 @@ class AdamW:
 def check_rate(owner: str, lr: float) -> None:
     """Refuse a learning rate that is no positive number."""
     if not 0 < lr < float("inf"):
-        raise BadInput(f"The 'lr' argument of {owner} must be a positive number. Got {lr}.")
+        raise BadInput(
+            f"The 'lr' argument of {owner} must be a positive number. Got {lr}.",
+            hint="0.1 is common for SGD, 0.001 for AdamW.",
+        )

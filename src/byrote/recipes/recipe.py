@@ -56,7 +56,10 @@ class Recipe:
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise BadInput(f"The {name!r} argument of Recipe must be a whole number of at least 1. Got {value!r}.")
+                raise BadInput(
+                    f"The {name!r} argument of Recipe must be a whole number of at least 1. Got {value!r}.",
+                    hint="Recipe(…, epochs=20, batch_size=128).",
+                )
         if not hasattr(self.network, "build"):
             raise BadInput(
                 f"The 'network' argument of Recipe must have a method build(inputs, classes). Got {self.network!r}.",

@@ -38,7 +38,10 @@ class Driven:
     ) -> None:
         super().__init__()
         if clean_every < 1:
-            raise BadInput(f"The 'clean_every' argument of RecorderCallback must be at least 1. Got {clean_every}.")
+            raise BadInput(
+                f"The 'clean_every' argument of RecorderCallback must be at least 1. Got {clean_every}.",
+                hint="clean_every=1 makes a clean pass after each epoch.",
+            )
         self.clean = clean
         self.clean_every = clean_every
         self._make = partial(
@@ -62,7 +65,10 @@ class Driven:
             BadInput: it has not started.
         """
         if self._recorder is None:
-            raise BadInput("There is no recorder before the training starts.")
+            raise BadInput(
+                "There is no recorder before the training starts.",
+                hint="ask for it after Trainer.train() or Trainer.fit() has begun.",
+            )
         return self._recorder
 
     def _start(self, rank: int, world: int, resume_at: int | None) -> None:

@@ -68,7 +68,10 @@ class Journal:
             names = found.pop("class_names")
             return Settings(**found, class_names=None if names is None else tuple(names))
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise BadInput(f"The file {str(path)!r} cannot be read as settings of a recorder: {error}.") from error
+            raise BadInput(
+                f"The file {str(path)!r} cannot be read as settings of a recorder: {error}.",
+                hint="restore the folder from a copy, or record again into another one.",
+            ) from error
 
     def close(self, rank: int) -> None:
         """Say that this process is done."""
@@ -211,6 +214,9 @@ class Journal:
         return [read_shard(path) for path in paths if int(read_words(path)["epochs"]) == epochs]
 
 
+FOREIGN = "remove the file if a recorder did not write it; else restore the folder from a copy, or record again."
+
+
 def read_words(path: Path) -> dict[str, str]:
     """The words in a file's header.
 
@@ -220,7 +226,7 @@ def read_words(path: Path) -> dict[str, str]:
     try:
         return read_header(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise DamagedShard(f"The file {str(path)!r} cannot be read: {error}.") from error
+        raise DamagedShard(f"The file {str(path)!r} cannot be read: {error}.", hint=FOREIGN) from error
 
 
 def _own(words: dict[str, str]) -> dict[str, str]:
@@ -231,7 +237,7 @@ def rank_of(path: Path) -> int:
     """The process that wrote a file."""
     found = re.search(r"\.r(\d+)", path.name)
     if found is None:
-        raise DamagedShard(f"The file {str(path)!r} is none of a recorder's.")
+        raise DamagedShard(f"The file {str(path)!r} is none of a recorder's.", hint=FOREIGN)
     return int(found[1])
 
 

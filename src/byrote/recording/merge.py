@@ -115,7 +115,8 @@ def _recorded(journal: Journal) -> Recorded:
     settings = [journal.settings(rank) for rank in ranks]
     if any(one != settings[0] for one in settings):
         raise BadInput(
-            f"The processes that recorded model {journal.model} were made with different arguments: {settings}."
+            f"The processes that recorded model {journal.model} were made with different arguments: {settings}.",
+            hint="give Recorder the same arguments in every process; only 'rank' may differ.",
         )
     tally, closed = journal.tally(), journal.complete()
     notes = []

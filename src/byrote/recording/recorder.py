@@ -100,7 +100,10 @@ class Recorder:
         self.rank, self.world = _process(rank, world)
         for argument, value, least in (("examples", examples, 1), ("model", model, 0), ("epochs", epochs, 1)):
             if value is not None and value < least:
-                raise BadInput(f"The {argument!r} argument of Recorder must be at least {least}. Got {value}.")
+                raise BadInput(
+                    f"The {argument!r} argument of Recorder must be at least {least}. Got {value}.",
+                    hint="examples=len(dataset); model counts from 0; leave epochs out where unknown.",
+                )
         self.examples = examples
         self.epochs_done = 0 if resume_at is None else resume_at
         self.run: Run | None = None
@@ -258,7 +261,10 @@ class Recorder:
                 self._check_range("target", targets, self._classes)
                 parts.append(self._answers(ids, logits, targets.to(logits.device, torch.int64)))
         if not parts:
-            raise BadInput("The clean pass went over no batch.")
+            raise BadInput(
+                "The clean pass went over no batch.",
+                hint="give a loader that yields batches; a generator can be gone through once only.",
+            )
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         self._know(columns["example"], columns["label"])
         first = np.unique(columns["example"], return_index=True)[1]
@@ -271,7 +277,10 @@ class Recorder:
         example, label = (values.cpu().numpy().astype(np.int32) for values in (ids, targets))
         wrong = np.flatnonzero(~np.isfinite(answers["log_odds"]))
         if len(wrong):
-            raise BadInput(f"The logits of example {example[wrong[0]]} in the clean pass are not finite.")
+            raise BadInput(
+                f"The logits of example {example[wrong[0]]} in the clean pass are not finite.",
+                hint="check that the training did not diverge, and that the inputs hold no NaN.",
+            )
         kept = {"logits": logits.float().cpu().numpy()} if logits_fit(1, self.examples, self._classes) else {}
         prediction = logits.argmax(1).to(torch.int32).cpu().numpy()
         return {"example": example, "label": label, **answers, "prediction": prediction, **kept}
@@ -342,10 +351,16 @@ class Recorder:
                 "numbers of classes.",
             )
         if not logits.is_floating_point() or logits.shape[1] < 2:
-            raise BadInput(f"Logits must be floats for 2 classes or more. Got {logits.dtype} for {logits.shape[1]}.")
+            raise BadInput(
+                f"Logits must be floats for 2 classes or more. Got {logits.dtype} for {logits.shape[1]}.",
+                hint="give answers before softmax; of one logit, torch.stack([torch.zeros_like(logit), logit], 1).",
+            )
         self._classes = self._classes or logits.shape[1]
         if logits.shape[1] != self._classes:
-            raise BadInput(f"Logits must be for {self._classes} classes as before. Got {logits.shape[1]}.")
+            raise BadInput(
+                f"Logits must be for {self._classes} classes as before. Got {logits.shape[1]}.",
+                hint="give the logits of all classes; another network takes another Recorder.",
+            )
 
     def _check_range(self, what: str, values: Tensor, size: int) -> None:
         if len(values):
@@ -355,12 +370,18 @@ class Recorder:
 
     def _refuse_closed(self, what: str) -> None:
         if self._closed:
-            raise BadInput(f"{what} was called on a recorder that is closed.")
+            raise BadInput(
+                f"{what} was called on a recorder that is closed.",
+                hint="call close() last; a further training takes a new Recorder with another model=….",
+            )
 
     def _begin(self, ids: Sequence[str] | None, labels: Any, resume_at: int | None) -> None:
         """Take the place of this process in the folder."""
         if ids is not None and (len(ids) != self.examples or len({*map(str, ids)}) < len(ids)):
-            raise BadInput(f"The 'ids' argument of Recorder must name {self.examples} different examples.")
+            raise BadInput(
+                f"The 'ids' argument of Recorder must name {self.examples} different examples.",
+                hint="give one name an example, each once, or leave ids out: examples are then numbered.",
+            )
         if not (self.folder / FOLDER).exists():
             if (self.folder / FILE).exists():
                 raise BadInput(
@@ -404,6 +425,9 @@ class Recorder:
         return last
 
 
+WITH_IDS = "byrote.WithIds(dataset) adds positions to its items; targets are numbers of classes."
+
+
 def recover(folder: str | Path) -> Run:
     """A run of what was on disk when a training was killed, models that were not closed included.
 
@@ -418,7 +442,9 @@ def recover(folder: str | Path) -> Run:
         with locked(place):
             run = merged(place, unfinished=True)
     if run is None:
-        raise BadInput(f"The folder {str(folder)!r} holds no recording.")
+        raise BadInput(
+            f"The folder {str(folder)!r} holds no recording.", hint="give the folder that was given to Recorder."
+        )
     return run
 
 
@@ -432,7 +458,8 @@ def _process(rank: int | None, world: int | None) -> tuple[int, int]:
         return 0, 1
     if rank is None or world is None or not 0 <= rank < world:
         raise BadInput(
-            f"The 'rank' and 'world' arguments of Recorder must name a process of so many. Got {rank} and {world}."
+            f"The 'rank' and 'world' arguments of Recorder must name a process of so many. Got {rank} and {world}.",
+            hint="give both, rank from 0 to world - 1, or leave both out under torchrun.",
         )
     return rank, world
 
@@ -443,7 +470,8 @@ def _labels(labels: Sequence[int] | np.ndarray | None, examples: int) -> np.ndar
     given = np.asarray(labels)
     if given.shape != (examples,) or given.dtype.kind not in "iu" or given.min(initial=0) < 0:
         raise BadInput(
-            f"The 'labels' argument of Recorder must be {examples} numbers of classes. Got {given.dtype}{given.shape}."
+            f"The 'labels' argument of Recorder must be {examples} numbers of classes. Got {given.dtype}{given.shape}.",
+            hint="give the class of each example as a whole number from 0 on, in the order of the dataset.",
         )
     return given.astype(np.int32)
 
@@ -457,7 +485,7 @@ def _indices(name: str, values: Any) -> Tensor:
             hint="byrote.WithIds(dataset) adds positions to its items; names go into Recorder(ids=…).",
         ) from error
     if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
-        raise BadInput(f"The {name!r} of a batch must be whole numbers. Got {found.dtype}.")
+        raise BadInput(f"The {name!r} of a batch must be whole numbers. Got {found.dtype}.", hint=WITH_IDS)
     return found.detach()
 
 

@@ -137,13 +137,19 @@ class RecorderCallback(Driven, TrainerCallback):
 def _logits(output: Any) -> Tensor:
     logits = output.get("logits") if isinstance(output, dict) else getattr(output, "logits", None)
     if not isinstance(logits, Tensor):
-        raise BadInput(f"The model's answer has no logits. Got a {type(output).__name__!r}.")
+        raise BadInput(
+            f"The model's answer has no logits. Got a {type(output).__name__!r}.",
+            hint="record a classifier whose forward gives logits, such as AutoModelForSequenceClassification.",
+        )
     return logits
 
 
 def _forward(model: nn.Module, batch: Any) -> tuple[Any, Tensor, Any]:
     if not isinstance(batch, dict) and not hasattr(batch, "keys"):
-        raise BadInput(f"A batch of the clean pass must have named values. Got a {type(batch).__name__!r}.")
+        raise BadInput(
+            f"A batch of the clean pass must have named values. Got a {type(batch).__name__!r}.",
+            hint="let the loader's collate_fn give a dictionary, as transformers.default_data_collator does.",
+        )
     given = dict(batch)
     missing = [name for name in (KEY, "labels") if name not in given]
     if missing:

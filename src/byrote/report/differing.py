@@ -179,7 +179,9 @@ def _read(run: Run, name: str) -> pa.Table:
     try:
         return pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"The table {str(path)!r} cannot be read: {error}.") from error
+        raise BadInput(
+            f"The table {str(path)!r} cannot be read: {error}.", hint="remove it; `byrote measure` writes it again."
+        ) from error
 
 
 def _mean(values: np.ndarray) -> float:

@@ -70,5 +70,7 @@ def _said(run: Run) -> Said:
         label[rows[some]] = votes[some].argmax(1)
         share[rows[some]] = votes[some].max(1) / cast[some]
     if (label < 0).all():
-        raise MissingEvidence("No model is without an example.")
+        raise MissingEvidence(
+            "No model is without an example.", hint="audit with a design that leaves examples out, such as --models 64."
+        )
     return Said(label=label, share=share)

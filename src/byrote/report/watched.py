@@ -88,7 +88,10 @@ def watched(run: Run, why: Missing, hear: Hear) -> Watched:
             unmeasured.setdefault(f"It is {result.undefined or 'undefined'}.", []).append(entry.key)
         hear(done / len(entries))
     if not scores:
-        raise MissingEvidence(f"Nothing can be measured by example in the run {str(run.folder)!r}: {why.why}")
+        raise MissingEvidence(
+            f"Nothing can be measured by example in the run {str(run.folder)!r}: {why.why}",
+            hint="audit with more models, or record more of the training.",
+        )
     lead = next((key for key in LEADS if key in scores), next(iter(scores)))
     return Watched(
         lead=catalog()[lead],

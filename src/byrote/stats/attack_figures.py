@@ -198,7 +198,10 @@ def null_auc(
     each other.
     """
     if draws < 2:
-        raise BadInput(f"The 'draws' argument of null_auc must be an integer in [2, inf). Got {draws}.")
+        raise BadInput(
+            f"The 'draws' argument of null_auc must be an integer in [2, inf). Got {draws}.",
+            hint="20 draws show the scatter.",
+        )
     all_models = np.ones(len(pair), bool)
     areas = np.empty(draws)
     for draw in range(draws):

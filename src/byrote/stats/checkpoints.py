@@ -26,7 +26,8 @@ def epoch_weights(epochs: Int[np.ndarray, " checkpoint"]) -> Float[np.ndarray, "
     gaps = np.diff(epochs)
     if not len(epochs) or (gaps <= 0).any():
         raise BadInput(
-            f"The 'epochs' argument of epoch_weights must increase strictly and not be empty. Got {epochs.tolist()}."
+            f"The 'epochs' argument of epoch_weights must increase strictly and not be empty. Got {epochs.tolist()}.",
+            hint="give the epochs of the checkpoints in ascending order, each once.",
         )
     weights = np.zeros(len(epochs))
     weights[:-1] += (gaps + 1) / 2

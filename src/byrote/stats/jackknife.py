@@ -68,7 +68,10 @@ def jackknife(
         TooFewModels: fewer than 3 units.
     """
     if groups < 3:
-        raise BadInput(f"The 'groups' argument of jackknife must be an integer in [3, inf). Got {groups}.")
+        raise BadInput(
+            f"The 'groups' argument of jackknife must be an integer in [3, inf). Got {groups}.",
+            hint="leave it out, or give at least 3 parts to leave out one by one.",
+        )
     part = parts(pair, groups=groups)
     count = int(part.max(initial=-1)) + 1
     if count < 3:

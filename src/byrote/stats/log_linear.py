@@ -116,10 +116,14 @@ def log_linear(
 
 def _check(share: np.ndarray, factors: Mapping[str, np.ndarray], clusters: Sequence[np.ndarray]) -> None:
     if not factors:
-        raise BadInput("A log-linear fit needs at least one factor. Got none.")
+        raise BadInput(
+            "A log-linear fit needs at least one factor. Got none.",
+            hint="factors={'repetitions': …} names what the share depends on.",
+        )
     if len(clusters) not in (1, 2):
         raise BadInput(
-            f"The 'clusters' argument of log_linear must hold one or two ways of clustering. Got {len(clusters)}."
+            f"The 'clusters' argument of log_linear must hold one or two ways of clustering. Got {len(clusters)}.",
+            hint="give one array, such as the document of each row, or two, such as document and model.",
         )
     if not np.isfinite(share).all():
         raise BadInput("The 'share' argument of log_linear must be finite.", hint="leave undefined examples out.")

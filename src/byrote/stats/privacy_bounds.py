@@ -217,7 +217,8 @@ def many_runs_epsilon(
     inside, outside = int(member.sum()), int((~member).sum())
     if not inside or not outside:
         raise BadInput(
-            f"A bound from many runs needs runs with and without the canary. Got {inside} with and {outside} without."
+            f"A bound from many runs needs runs with and without the canary. Got {inside} with and {outside} without.",
+            hint="train as many runs with the canary as without.",
         )
     guess = scores > threshold
     missed, false = int((~guess & member).sum()), int((guess & ~member).sum())
@@ -391,7 +392,8 @@ def _candidates(
     if wrong or not tried:
         raise BadInput(
             f"There must be between 1 and {canaries} guesses, one a canary. Got k_plus and k_minus of "
-            f"{', '.join(map(str, wrong)) or 'no candidate'}."
+            f"{', '.join(map(str, wrong)) or 'no candidate'}.",
+            hint=f"let k_plus + k_minus be at least 1 and at most {canaries}, and neither below 0.",
         )
     return tried
 
@@ -425,9 +427,15 @@ def _of_rates(false: int, outside: int, missed: int, inside: int, delta: float, 
 
 def _check(delta: float, confidence: float, scores: np.ndarray) -> None:
     if not 0 <= delta < 1:
-        raise BadInput(f"The 'delta' argument of a privacy bound must lie in [0, 1). Got {delta}.")
+        raise BadInput(
+            f"The 'delta' argument of a privacy bound must lie in [0, 1). Got {delta}.",
+            hint="δ is commonly below one over the number of examples; 1e-5.",
+        )
     if not 0 < confidence < 1:
-        raise BadInput(f"The 'confidence' argument of a privacy bound must lie in (0, 1). Got {confidence}.")
+        raise BadInput(
+            f"The 'confidence' argument of a privacy bound must lie in (0, 1). Got {confidence}.",
+            hint="0.95 means that the bound holds in 95 % of audits.",
+        )
     if np.isnan(scores).any():
         raise BadInput(f"{np.isnan(scores).sum()} of {len(scores)} scores are NaN.", hint="did the model diverge?")
 

@@ -100,7 +100,10 @@ def precision_recall_at(
     """
     _refuse_nan(score, "precision_recall_at")
     if not 1 <= k <= len(score):
-        raise BadInput(f"The 'k' argument of precision_recall_at must be in [1, {len(score)}]. Got {k}.")
+        raise BadInput(
+            f"The 'k' argument of precision_recall_at must be in [1, {len(score)}]. Got {k}.",
+            hint="k counts the top of the ranking; give at most the number of scores.",
+        )
     positives = int(positive.sum())
     if not positives or positives == len(positive):
         return PrecisionRecall(float("nan"), float("nan"))

@@ -362,7 +362,10 @@ def check_causal(network: nn.Module, vocabulary: int, device: str) -> None:
         logits = network(torch.from_numpy(rows).to(device))
     if not isinstance(logits, Tensor) or tuple(logits.shape) != (*rows.shape, vocabulary):
         got = tuple(logits.shape[2:]) if isinstance(logits, Tensor) else type(logits).__name__
-        raise BadInput(f"The network must give {vocabulary} logits a token, one of each token. Got {got}.")
+        raise BadInput(
+            f"The network must give {vocabulary} logits a token, one of each token. Got {got}.",
+            hint="let forward(tokens[row, position]) give logits[row, position, vocabulary].",
+        )
     one, other = logits.float()
     rounding = torch.finfo(logits.dtype).eps * (64 if logits.dtype == torch.float32 else 4)
     apart = float((one[:4] - other[:4]).abs().max())

@@ -15,7 +15,10 @@ from byrote.errors import BadInput
 def check_rate(amount: float, *, caller: str) -> None:
     """A rate of the examples: more than none, fewer than all."""
     if not 0 < amount < 1:
-        raise BadInput(f"The 'amount' argument of {caller} must be a rate in (0, 1). Got {amount}.")
+        raise BadInput(
+            f"The 'amount' argument of {caller} must be a rate in (0, 1). Got {amount}.",
+            hint="0.05 is 5 % of the examples.",
+        )
 
 
 def planned_count(dataset: Dataset, amount: float, *, caller: str) -> int:
@@ -41,7 +44,10 @@ def chosen(
 ) -> Int[np.ndarray, " chosen"]:
     """That many of the candidates, each at most once, in ascending order."""
     if count > len(candidates):
-        raise BadInput(f"{caller} needs {count} examples to choose, and only {len(candidates)} are candidates.")
+        raise BadInput(
+            f"{caller} needs {count} examples to choose, and only {len(candidates)} are candidates.",
+            hint="use a smaller amount, or plant fewer other controls.",
+        )
     return np.sort(rng.choice(candidates, size=count, replace=False))
 
 

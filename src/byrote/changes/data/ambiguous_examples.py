@@ -34,7 +34,10 @@ class AmbiguousExamples:
         count = planned_count(dataset, self.amount, caller=self.name)
         free = untouched(dataset)
         if len(np.unique(dataset.targets[free])) < 2:
-            raise BadInput(f"{self.name} needs examples of two classes that are free of controls.")
+            raise BadInput(
+                f"{self.name} needs examples of two classes that are free of controls.",
+                hint="plant fewer other controls, or take data of at least two classes.",
+            )
         positions = chosen(free, count, caller=self.name, rng=context.rng)
         others = np.array(
             [context.rng.choice(free[dataset.targets[free] != dataset.targets[position]]) for position in positions]

@@ -71,7 +71,8 @@ def _mapped(dataset: Dataset, mapping: Mapping[str, str]) -> Int[np.ndarray, " c
                 raise BadInput(message, hint=f"the classes are {', '.join(sorted(index))}.")
         if source == target:
             raise BadInput(
-                f"The 'mapping' argument of asymmetric-label-noise must change labels. Got {source!r} twice."
+                f"The 'mapping' argument of asymmetric-label-noise must change labels. Got {source!r} twice.",
+                hint="name a class and another that it is called by mistake, or leave the class out.",
             )
         other[index[source]] = index[target]
     return other

@@ -33,7 +33,10 @@ class RemoveExactDuplicates:
 
     def __post_init__(self) -> None:
         if self.amount < 1:
-            raise BadInput(f"The amount of {self.name} must be a whole number of at least 1. Got {self.amount}.")
+            raise BadInput(
+                f"The amount of {self.name} must be a whole number of at least 1. Got {self.amount}.",
+                hint=f"{self.name}=1 keeps one copy of each document.",
+            )
 
     def apply(self, stage: Data, context: HasRng) -> Data:
         """The corpus, or the dataset, without the other copies; what stays keeps its order, ids and controls."""
@@ -62,7 +65,10 @@ class RemoveNearDuplicates:
 
     def __post_init__(self) -> None:
         if not 0 < self.similarity <= 1:
-            raise BadInput(f"The similarity of {self.name} must lie in (0, 1]. Got {self.similarity}.")
+            raise BadInput(
+                f"The similarity of {self.name} must lie in (0, 1]. Got {self.similarity}.",
+                hint=f"{self.name}=0.8 finds copies with small changes; at 1 texts must hold the same words in a row.",
+            )
 
     def apply(self, stage: Data, context: HasRng) -> Data:
         """The corpus without the other documents of each cluster; what stays keeps its order, ids and controls.

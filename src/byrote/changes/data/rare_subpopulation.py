@@ -47,6 +47,7 @@ class RareSubpopulation:
             raise BadInput(
                 f"{self.name} needs {count} examples of one class with others left over, "
                 f"and no class of {dataset.name!r} can give more than {most}.",
+                hint="use a smaller amount, or plant fewer other controls.",
             )
         label = context.rng.choice(able)
         positions = chosen(free[dataset.targets[free] == label], count, caller=self.name, rng=context.rng)

@@ -31,7 +31,10 @@ class RedrawSecrets:
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
-            raise BadInput(f"The share of {self.name} must lie in (0, 1]. Got {self.share}.")
+            raise BadInput(
+                f"The share of {self.name} must lie in (0, 1]. Got {self.share}.",
+                hint=f"{self.name}=1 draws all secrets anew, {self.name}=0.5 half of them.",
+            )
 
     def apply(self, stage: Any, context: Context) -> Corpus:
         """The corpus with other secrets, without tokens.

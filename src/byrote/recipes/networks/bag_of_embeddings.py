@@ -29,7 +29,10 @@ class BagOfEmbeddings:
         for name in ("words", "width"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise BadInput(f"The {name!r} argument of BagOfEmbeddings must be a whole number > 0. Got {value!r}.")
+                raise BadInput(
+                    f"The {name!r} argument of BagOfEmbeddings must be a whole number > 0. Got {value!r}.",
+                    hint="words is the size of the vocabulary, width that of an embedding; width=64.",
+                )
 
     def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module:
         """A freshly initialised network for rows of `inputs[0]` word numbers."""

@@ -82,7 +82,8 @@ def load_pretrained(path: str | Path, *, device: str = "cpu", context: int | Non
     most = next((n for n in _limits(config) if n), CONTEXT)
     if context is not None and not 2 <= context <= most:
         raise BadInput(
-            f"The context of the model {str(path)!r} is at least 2 and at most {most} tokens. Got {context}."
+            f"The context of the model {str(path)!r} is at least 2 and at most {most} tokens. Got {context}.",
+            hint="leave the context out to read as much as the model does, up to a default.",
         )
     return Pretrained(
         name=Path(path).stem or str(path),
@@ -192,7 +193,10 @@ def _refuse_broken(config: Path) -> None:
     try:
         json.loads(config.read_bytes())
     except ValueError as error:
-        raise BadInput(f"The file {str(config)!r} is not valid JSON: {error}.") from error
+        raise BadInput(
+            f"The file {str(config)!r} is not valid JSON: {error}.",
+            hint="restore config.json from where the model came from, or write it again with save_pretrained.",
+        ) from error
 
 
 def _loaded(path: str | Path, kind: Any, place: str, options: dict[str, Any]) -> Any:

@@ -27,7 +27,10 @@ class ResNet:
 
     def __post_init__(self) -> None:
         if self.depth < 8 or (self.depth - 2) % 6:
-            raise BadInput(f"The 'depth' argument of ResNet must be 6k + 2 with k >= 1. Got {self.depth}.")
+            raise BadInput(
+                f"The 'depth' argument of ResNet must be 6k + 2 with k >= 1. Got {self.depth}.",
+                hint="8, 14, 20, 32, 44, 56 and 110 are such depths.",
+            )
 
     def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module:
         """A freshly initialised network."""

@@ -25,7 +25,9 @@ class TinyGPT:
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
             raise BadInput(
-                f"The 'width' argument of TinyGPT must be a multiple of 2 * heads = {2 * self.heads}. Got {self.width}."
+                f"The 'width' argument of TinyGPT must be a multiple of 2 * heads = {2 * self.heads}. "
+                f"Got {self.width}.",
+                hint=f"width={max(1, round(self.width / (2 * self.heads))) * 2 * self.heads}.",
             )
 
     def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module:

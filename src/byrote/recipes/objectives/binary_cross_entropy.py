@@ -26,7 +26,8 @@ class BinaryCrossEntropy:
         if self.positive_weights is not None and not all(weight > 0 for weight in self.positive_weights):
             raise BadInput(
                 "The 'positive_weights' argument of BinaryCrossEntropy must be above 0, one a label. "
-                f"Got {self.positive_weights}."
+                f"Got {self.positive_weights}.",
+                hint="1 leaves a label as it is; leave positive_weights out to weigh all alike.",
             )
 
     def memory(self, examples: int, classes: int) -> None:

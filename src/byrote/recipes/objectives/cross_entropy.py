@@ -27,7 +27,8 @@ class CrossEntropy:
     def __post_init__(self) -> None:
         if self.class_weights is not None and not all(weight > 0 for weight in self.class_weights):
             raise BadInput(
-                f"The 'class_weights' argument of CrossEntropy must be above 0, one a class. Got {self.class_weights}."
+                f"The 'class_weights' argument of CrossEntropy must be above 0, one a class. Got {self.class_weights}.",
+                hint="1 leaves a class as it is; leave class_weights out to weigh all alike.",
             )
 
     def memory(self, examples: int, classes: int) -> None:
