@@ -3,7 +3,8 @@
 Seconds: at most 60 a measure, 120 for influence, summed over all blocks of examples, each with evidence of its own, as
 a run would read it; making the evidence is not timed. Memory: at most 2 GB beyond the evidence (tracemalloc), from a
 first block that is not timed. Trajectories have 20 checkpoints. Influence is over 2,000 models x 50,000 examples x
-10,000 queries. `--quick` takes a tenth of the examples (influence: 500 x 20,000 x 2,000) under the same bars.
+10,000 queries. One example in a hundred is a canary that is to be forgotten. `--quick` takes a tenth of the examples
+(influence: 500 x 20,000 x 2,000) under the same bars.
 
 Usage: python benchmarks/measures.py [--quick]
 """
@@ -11,6 +12,7 @@ Usage: python benchmarks/measures.py [--quick]
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -95,7 +97,10 @@ def main() -> None:
         if key == "influence" or entry.attacks or entry.of_text:
             continue
         models = LOGIT_MODELS if "outputs.logits" in entry.needs else MODELS
-        figures[f"{key} seconds"], figures[f"{key} GB"] = over_blocks(entry, models, examples, rng)
+        looked_at = examples // 100 if key == "rate_of_forgetting" else examples
+        seconds, gigabytes = over_blocks(entry, models, looked_at, rng)
+        print(f"{key}: {seconds:.1f} s, {gigabytes:.2f} GB", file=sys.stderr, flush=True)
+        figures[f"{key} seconds"], figures[f"{key} GB"] = seconds, gigabytes
         bars |= {f"{key} seconds": 60.0, f"{key} GB": 2.0}
     models, trained, queries = (500, 20_000, 2_000) if options.quick else (2_000, 50_000, 10_000)
     sizes = {"model": models, "example": trained, "query": queries}
