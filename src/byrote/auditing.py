@@ -146,7 +146,7 @@ def audit(
     if design.examples != len(dataset):
         raise BadInput(
             f"The design is about {design.examples} examples, the dataset has {len(dataset)}.",
-            hint="make the design for this dataset: byrote.halves(len(dataset), models, …).",
+            hint="make the design for a dataset of this length.",
         )
     most = goal.looks[-1] + full if goal else design.models
     stopping = None if goal is None else {**goal.describe(), "full": full}

@@ -65,7 +65,7 @@ class Calibration:
             plain: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
             arrays: Any = {name: np.array(v, np.float64) if isinstance(v, list) else v for name, v in plain.items()}
             return cls(**arrays)
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise BadInput(
                 f"The file {str(path)!r} is no calibration ({type(error).__name__}).",
                 hint="`byrote calibrate RUN` makes one from a run with an ensemble.",
@@ -189,7 +189,7 @@ def _pairs(run: Run, proxy: str) -> tuple[np.ndarray, np.ndarray]:
     if not find(proxy).scores_examples:
         raise BadInput(
             f"The measure {proxy!r} gives no value an example, so it can be no proxy.",
-            hint="`byrote measures` lists those that score examples, such as el2n.",
+            hint="`byrote measures` lists those that score examples, such as cumulative_sample_loss.",
         )
     models = run.models("full")
     if not len(models):
