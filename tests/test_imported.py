@@ -220,13 +220,13 @@ def test_what_does_not_fit_is_refused_and_nothing_written(tmp_path, name):
         "pair": PAIR,
         **changes,
     }
-    with pytest.raises(BadInput, match=rf"^The arrays cannot be imported: {sentence}\.$"):
+    with pytest.raises(BadInput, match=rf"^The arrays cannot be imported: {sentence}\."):
         inspect.unwrap(import_arrays)(tmp_path / "run", **given)
     assert not (tmp_path / "run").exists()
 
 
 def test_all_that_does_not_fit_is_told_at_once(tmp_path):
-    with pytest.raises(BadInput, match=r"member must be .*; ids must be unique; there is no evidence\.$"):
+    with pytest.raises(BadInput, match=r"member must be .*; ids must be unique; there is no evidence\."):
         imported(tmp_path / "run", member=MEMBER * 3, ids=["a"] * EXAMPLES, evidence={})
 
 

@@ -122,7 +122,7 @@ def test_a_given_display_decides():
 def test_missing_labels():
     for labels in ([0, None, 1, 1], [0, np.nan, 1, 1], np.array([0, np.nan, 1, 1]), np.array([0, -1, 1, 1])):
         message = "The dataset 'arrays' cannot be used: 1 label is missing (example 'arrays-0001')."
-        assert refusal(X, labels) == message
+        assert refusal(X, labels).startswith(message)
     for labels in (["a", None, "b", ""], ["a", float("nan"), "b", None]):
         said = "2 labels are missing (examples 'arrays-0001', 'arrays-0003')"
         assert said in refusal(X, labels)
@@ -156,7 +156,7 @@ def test_labels_of_mixed_or_foreign_type():
 
 def test_fewer_than_two_classes():
     message = "The dataset 'arrays' cannot be used: it needs at least 2 classes, and every label is 'cat'."
-    assert refusal(X, ["cat"] * 4) == message
+    assert refusal(X, ["cat"] * 4).startswith(message)
 
 
 def test_class_names_must_differ():
@@ -184,12 +184,12 @@ def test_inputs_that_are_no_array_of_numbers():
 
 def test_rows_that_do_not_match():
     message = "its arrays must have one row an example, but there are 4 inputs, 3 labels, 5 ids."
-    assert refusal(X, Y[:3], ids=list("abcde")).endswith(message)
+    assert message in refusal(X, Y[:3], ids=list("abcde"))
 
 
 def test_an_empty_dataset():
     for inputs in (np.zeros((0, 2)), []):
-        assert refusal(inputs, []) == "The dataset 'arrays' cannot be used: it is empty."
+        assert refusal(inputs, []).startswith("The dataset 'arrays' cannot be used: it is empty.")
 
 
 def test_ids_that_are_repeated_or_missing():

@@ -93,4 +93,4 @@ def test_missing_labels(rows):
 
 
 def test_an_empty_dataset(rows):
-    assert refusal(rows.select([])) == "The dataset 'hugging-face' cannot be used: it is empty."
+    assert refusal(rows.select([])).startswith("The dataset 'hugging-face' cannot be used: it is empty.")
