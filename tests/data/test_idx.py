@@ -62,7 +62,7 @@ def test_a_truncated_file(tmp_path, pack):
     assert refusal(tmp_path, pack(CONTENT[:-1])).startswith(
         "The file PATH is truncated: its header says 2 × 3, 6 bytes, and fewer follow."
     )
-    assert refusal(tmp_path, pack(CONTENT[:7])) == "The file PATH is truncated: it ends inside its header."
+    assert refusal(tmp_path, pack(CONTENT[:7])).startswith("The file PATH is truncated: it ends inside its header.")
     assert "truncated: it holds 3 bytes, too few for a header" in refusal(tmp_path, pack(CONTENT[:3]))
     assert "truncated: it holds 0 bytes" in refusal(tmp_path, pack(b""))
 
