@@ -126,8 +126,8 @@ def membership_attack(
     if by == "group":
         names, group = groups_of(run)
         member = member_groups(member, group)
-        attack, notes, masks = on_groups(key, of_examples, arguments, settings, group), [told(key)], size_slices(group)
-        slices: Slices = lambda kept: masks  # noqa: E731
+        attack, notes = on_groups(key, of_examples, arguments, settings, group), [told(key)]
+        slices = _whichever_models(size_slices(group))
         units = len(names)
     else:
         slices, notes = _slices(run, models, member, pair)
@@ -190,6 +190,11 @@ def _plain(figure: Scalar) -> dict[str, Any]:
 
 def _of_models(need: str, array: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return array[kept] if quantity(need).dims[0] == "model" else array
+
+
+def _whichever_models(masks: Mapping[str, np.ndarray]) -> Slices:
+    """Slices that do not depend on the models that are kept."""
+    return lambda kept: masks
 
 
 def _slices(run: Run, models: np.ndarray, member: np.ndarray, pair: np.ndarray) -> tuple[Slices, list[str]]:

@@ -200,7 +200,10 @@ def test_bombs_do_not_make_a_process_grow(tmp_path: Path) -> None:
         (tmp_path / "pets" / name).mkdir(parents=True)
         (tmp_path / "pets" / name / "1.png").write_bytes(png(60_000, 60_000))
     command = [sys.executable, "-c", textwrap.dedent(CHILD), str(tmp_path)]
-    limit = lambda: resource.setrlimit(resource.RLIMIT_DATA, (4 * 2**30, 4 * 2**30))  # noqa: E731
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (4 * 2**30, 4 * 2**30))
+
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, preexec_fn=limit)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout.rpartition("grown ")[2]) < ROOM, done.stdout

@@ -107,7 +107,7 @@ def _inputs(inputs: Any, problems: Problems) -> Shaped[np.ndarray, "..."] | None
         problems.add("its inputs are not an array of numbers of one shape")
         return None
     if array.ndim and not len(array):
-        problems.add("it is empty")
+        problems.add("it is empty", "check the filter or the file that it was made from")
         return None
     if array.dtype.kind not in "biuf":
         problems.add(f"its inputs must be numbers, and are of type {array.dtype.name!r}")

@@ -150,6 +150,7 @@ def gathered(
             hint="let the dataset's length and its items agree; a filter must change both.",
         )
     if into is not None:
-        inputs.flush()  # type: ignore[attr-defined]
+        if isinstance(inputs, np.memmap):
+            inputs.flush()
         return opened(into), targets
     return inputs, targets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, Final
 
 import torch
@@ -15,7 +16,7 @@ from byrote.probes.signals import Signals, signals
 _BLOCK = 1024
 
 
-class Judge:
+class Judge(ABC):
     """Reads answers `[..., output]` of examples with `targets[...]`, or `targets[..., label]`.
 
     `signals` and `answers` name what is kept at a checkpoint and beside it at the end, with their types; `telling` is
@@ -27,17 +28,17 @@ class Judge:
     telling: ClassVar[str]
     shown: ClassVar[tuple[str, ...]]
 
+    @abstractmethod
     def read(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """The signals."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answered(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """What is kept beside them at the end of a phase."""
-        raise NotImplementedError
 
+    @abstractmethod
     def presented(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Whether each of `logits[n, output]` is right, and what is to be summed."""
-        raise NotImplementedError
 
 
 class ByClass(Judge):

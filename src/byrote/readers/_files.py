@@ -129,6 +129,7 @@ def _told(path: Path) -> Iterator[None]:
         raise BadInput(f"There is no file {str(path)!r}.", hint=CHECK_THE_PATH) from None
     except OSError as error:
         raise BadInput(f"The file {str(path)!r} cannot be read: {error.strerror or error}.", hint=UNREADABLE) from None
+    # a spoiled header may name a compression that zipfile does not know: NotImplementedError
     except (ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise BadInput(

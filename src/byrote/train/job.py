@@ -375,11 +375,11 @@ OBJECTIVES = {
 def _check_task(job: Job) -> None:
     """Refuse an objective, or a probe, that is for other targets than the dataset's."""
     inner = job.recipe if isinstance(job.recipe, Recipe) else getattr(job.recipe, "recipe", None)
-    meant = getattr(getattr(inner, "objective", None), "task", job.task)
+    objective = getattr(inner, "objective", None)
+    meant = getattr(objective, "task", job.task)
     if meant != job.task:
         raise BadInput(
-            f"The recipe's objective {inner.objective!r} is for {TASKS[meant]}, and the dataset has "  # type: ignore[union-attr]
-            f"{TASKS[job.task]}.",
+            f"The recipe's objective {objective!r} is for {TASKS[meant]}, and the dataset has {TASKS[job.task]}.",
             hint=f"byrote.Recipe(…, objective={OBJECTIVES[job.task]}).",
         )
     if job.probes and job.task != "classes":
