@@ -57,7 +57,10 @@ def from_arrays(
     assert labels is not None
     if len({len(array) for array in lengths.values() if array is not None}) > 1:
         counts = ", ".join(f"{len(array)} {word}" for word, array in lengths.items() if array is not None)
-        problems.add(f"its arrays must have one row an example, but there are {counts}")
+        problems.add(
+            f"its arrays must have one row an example, but there are {counts}",
+            "the first axis of each counts the examples",
+        )
         problems.settle()
 
     chosen_ids = numbered(name, len(raw)) if lengths["ids"] is None else _texts(lengths["ids"], "id", problems)
@@ -67,10 +70,16 @@ def from_arrays(
     finite = finite_rows(shaped)
     if not finite.all():
         bad = counted(int((~finite).sum()), "example has", "examples have")
-        problems.add(f"{bad} NaN or infinite inputs ({quoted(chosen_ids[~finite])})")
+        problems.add(
+            f"{bad} NaN or infinite inputs ({quoted(chosen_ids[~finite])})",
+            "leave them out, or put a number in their place",
+        )
     read = read_targets(labels, task, ids=chosen_ids, class_names=class_names, problems=problems)
     if tolerance is not None and not (task == "regression" and 0 < tolerance < float("inf")):
-        problems.add(f"a tolerance is a number above 0 for a regression, and is {tolerance} for the task {task!r}")
+        problems.add(
+            f"a tolerance is a number above 0 for a regression, and is {tolerance} for the task {task!r}",
+            "leave it out, or say task='regression' and how far off still counts as right",
+        )
     for word, texts in (("id", chosen_ids), ("class name", read.class_names)):
         _writable(texts, word, problems)
     problems.settle()
@@ -104,18 +113,23 @@ def _inputs(inputs: Any, problems: Problems) -> Shaped[np.ndarray, "..."] | None
         if array.dtype.kind == "O" and not any(isinstance(value, str) for value in array.flat):
             array = array.astype(np.float64)
     except (TypeError, ValueError):
-        problems.add("its inputs are not an array of numbers of one shape")
+        problems.add(
+            "its inputs are not an array of numbers of one shape", "bring all examples to one shape, or pad them"
+        )
         return None
     if array.ndim and not len(array):
         problems.add("it is empty", "check the filter or the file that it was made from")
         return None
     if array.dtype.kind not in "biuf":
-        problems.add(f"its inputs must be numbers, and are of type {array.dtype.name!r}")
+        problems.add(
+            f"its inputs must be numbers, and are of type {array.dtype.name!r}",
+            "byrote.from_table takes columns of texts, byrote.from_text_table a column of prose",
+        )
         return None
     if array.ndim < 2 or 0 in array.shape[1:]:
         problems.add(
             f"its inputs must have an axis of examples and some features, but their shape is {array.shape}",
-            "a single feature is inputs[:, None]" if array.ndim == 1 else None,
+            "a single feature is inputs[:, None]" if array.ndim == 1 else "give each example at least one number",
         )
         return None
     return array
@@ -135,11 +149,17 @@ def _column(values: Any, word: str, problems: Problems) -> Shaped[np.ndarray, " 
     try:
         array = listed(values)
     except (TypeError, ValueError):
-        problems.add(f"it must have one {word} an example, but its {word}s are a {type(values).__name__!r}")
+        problems.add(
+            f"it must have one {word} an example, but its {word}s are a {type(values).__name__!r}",
+            f"give a list or array with a {word} for each",
+        )
         return None
     if array.ndim == 1:
         return array
-    problems.add(f"it must have one {word} an example, but the {word}s have the shape {array.shape}")
+    problems.add(
+        f"it must have one {word} an example, but the {word}s have the shape {array.shape}",
+        f"give a list or array with a {word} for each",
+    )
     return None
 
 
@@ -147,7 +167,10 @@ def _texts(values: Shaped[np.ndarray, " example"], word: str, problems: Problems
     missing = is_absent(values)
     if missing.any():
         rows = ", ".join(str(row) for row in np.flatnonzero(missing)[:3])
-        problems.add(f"{counted(int(missing.sum()), f'{word} is', f'{word}s are')} missing (rows from 0: {rows})")
+        problems.add(
+            f"{counted(int(missing.sum()), f'{word} is', f'{word}s are')} missing (rows from 0: {rows})",
+            f"give every example a {word}, or leave those without one out",
+        )
     return np.array([str(value) for value in values.tolist()], np.str_)
 
 
@@ -155,14 +178,20 @@ def _writable(texts: Iterable[str], word: str, problems: Problems) -> None:
     """Refuse halves of characters (lone surrogates), which no file can hold."""
     broken = [text for text in texts if not str(text).isascii() and any("\ud800" <= c <= "\udfff" for c in str(text))]
     if broken:
-        problems.add(f"{counted(len(broken), f'{word} is', f'{word}s are')} no valid text ({quoted(broken)})")
+        problems.add(
+            f"{counted(len(broken), f'{word} is', f'{word}s are')} no valid text ({quoted(broken)})",
+            "read the texts again in the encoding that they were written in",
+        )
 
 
 def _unique(ids: Shaped[np.ndarray, " example"], problems: Problems) -> None:
     values, counts = np.unique(ids, return_counts=True)
     twice = values[counts > 1]
     if len(twice):
-        problems.add(f"ids must be unique, but {counted(len(twice), 'is', 'are')} repeated ({quoted(twice)})")
+        problems.add(
+            f"ids must be unique, but {counted(len(twice), 'is', 'are')} repeated ({quoted(twice)})",
+            "without ids the examples are numbered; groups=… may repeat",
+        )
 
 
 def _displayed(
@@ -175,11 +204,17 @@ def _displayed(
     elif display.kind == "image":
         layout = _fitting(shape, display.shape)
         if layout is None and int(np.prod(shape)) != int(np.prod(display.shape)):
-            problems.add(f"images of shape {display.shape} cannot be shown from inputs of shape {shape}")
+            problems.add(
+                f"images of shape {display.shape} cannot be shown from inputs of shape {shape}",
+                "leave out display, or give the shape of one input",
+            )
     else:
         layout = None
         if display.feature_names and len(display.feature_names) != int(np.prod(shape)):
-            problems.add(f"{len(display.feature_names)} feature names do not fit {int(np.prod(shape))} features")
+            problems.add(
+                f"{len(display.feature_names)} feature names do not fit {int(np.prod(shape))} features",
+                "name each feature once, in their order",
+            )
     return _channel_first(_float32(raw, scaled=display.kind == "image"), layout), display
 
 

@@ -57,13 +57,22 @@ def _read_sets(targets: np.ndarray, ids: np.ndarray, class_names: Sequence[str] 
     names = tuple(map(str, range(labels))) if class_names is None else tuple(map(str, class_names))
     found = np.zeros((len(targets), max(labels, 1)), np.int8)
     if not fits:
-        problems.add(f"several labels are a table [example, label] of 0 and 1, but the targets are {targets.shape}")
+        problems.add(
+            f"several labels are a table [example, label] of 0 and 1, but the targets are {targets.shape}",
+            "give a column of 0 and 1 for each label",
+        )
     elif len(names) != labels or len(set(names)) < labels:
-        problems.add(f"{labels} labels need as many different names, but there are {len(names)} ({quoted(names)})")
+        problems.add(
+            f"{labels} labels need as many different names, but there are {len(names)} ({quoted(names)})",
+            "class_names=… names each label once",
+        )
     elif not np.isin(targets, (0, 1)).all():
         rows = (~np.isin(targets, (0, 1))).any(axis=1)
         are = counted(int(rows.sum()), "example has", "examples have")
-        problems.add(f"{are} labels that are neither 0 nor 1 ({_at(ids[rows])})")
+        problems.add(
+            f"{are} labels that are neither 0 nor 1 ({_at(ids[rows])})",
+            "1 is an example that has the label, 0 one that has it not",
+        )
     else:
         found = targets.astype(np.int8)
         if labels > 1 and (found.sum(axis=1) == 1).all():
@@ -72,7 +81,9 @@ def _read_sets(targets: np.ndarray, ids: np.ndarray, class_names: Sequence[str] 
                 "take targets.argmax(axis=1)",
             )
         elif len(np.unique(found, axis=0)) < 2:
-            problems.add("every example has the same labels")
+            problems.add(
+                "every example has the same labels", "there is nothing to learn: add examples with other labels"
+            )
     return Labels(found, names)
 
 
@@ -82,20 +93,35 @@ def _read_numbers(
     """Finite numbers, not all of them the same."""
     nothing = Labels(np.zeros(len(targets)), ())
     if class_names is not None:
-        problems.add(f"numbers have no class names, and there are {len(class_names)}")
+        problems.add(
+            f"numbers have no class names, and there are {len(class_names)}",
+            "leave out class_names, or say task='classes'",
+        )
     missing = is_absent(targets)
     if missing.any():
-        problems.add(f"{counted(int(missing.sum()), 'number is', 'numbers are')} missing ({_at(ids[missing])})")
+        problems.add(
+            f"{counted(int(missing.sum()), 'number is', 'numbers are')} missing ({_at(ids[missing])})",
+            "leave these examples out",
+        )
         return nothing
     if not all_numbers(targets):
-        problems.add(f"a regression learns numbers, and its targets are of type {targets.dtype.name!r}")
+        problems.add(
+            f"a regression learns numbers, and its targets are of type {targets.dtype.name!r}",
+            "task='classes' learns names",
+        )
         return nothing
     values = targets.astype(np.float64)
     infinite = ~np.isfinite(values)
     if infinite.any():
-        problems.add(f"{counted(int(infinite.sum()), 'number is', 'numbers are')} infinite ({_at(ids[infinite])})")
+        problems.add(
+            f"{counted(int(infinite.sum()), 'number is', 'numbers are')} infinite ({_at(ids[infinite])})",
+            "leave these examples out",
+        )
     elif not np.ptp(values) > 0:
-        problems.add(f"every target is {values[0] if len(values) else 'missing'}")
+        problems.add(
+            f"every target is {values[0] if len(values) else 'missing'}",
+            "there is nothing to learn: add examples with other targets",
+        )
     return Labels(values, ())
 
 
@@ -110,17 +136,23 @@ def read_labels(
     names = None if class_names is None else tuple(str(name) for name in class_names)
     if names is not None and len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
-        problems.add(f"its class names must differ, but {quoted(twice)} stands more than once")
+        problems.add(f"its class names must differ, but {quoted(twice)} stands more than once", "name each class once")
     missing = is_absent(labels) | is_minus_one(labels)
     present = labels[~missing]
     if missing.any():
-        problems.add(f"{counted(int(missing.sum()), 'label is', 'labels are')} missing ({_at(ids[missing])})")
+        problems.add(
+            f"{counted(int(missing.sum()), 'label is', 'labels are')} missing ({_at(ids[missing])})",
+            "leave these examples out",
+        )
     if all_text(present):
         return _text(present.astype(np.str_), missing, ids, names, problems)
     if all_numbers(present):
         return _whole(present.astype(np.float64), missing, ids, names, problems)
     other = {type(one).__name__ for one in present.tolist()}
-    problems.add(f"its labels must be all whole numbers or all text, and are of type {quoted(sorted(other))}")
+    problems.add(
+        f"its labels must be all whole numbers or all text, and are of type {quoted(sorted(other))}",
+        "bring them to one type, as [str(label) for label in labels]",
+    )
     return Labels(np.zeros(len(labels), np.int64), names or ())
 
 
@@ -207,7 +239,10 @@ def _whole(
         if wrong.any():
             shown = ", ".join(f"{value:g}" for value in dict.fromkeys(present[wrong][:3].tolist()))
             where = _at(ids[~missing][wrong])
-            hint = "of numbers that are to be predicted say task='regression'" if wrong is not outside else None
+            to_predict = "of numbers that are to be predicted say task='regression'"
+            hint = (
+                f"labels count from 0 to {limit - 1}, in the order of class_names" if wrong is outside else to_predict
+            )
             problems.add(f"{counted(int(wrong.sum()), one, many)} ({shown} at {where})", hint)
     sound = bool(whole.all() and not outside.any())
     found = np.where(whole & ~outside, present, 0).astype(np.int64)
@@ -226,7 +261,9 @@ def _finished(
 ) -> Labels:
     distinct = np.unique(found)
     if sound and len(distinct) < 2 and len(found):
-        problems.add(f"it needs at least 2 classes, and every label is {names[distinct[0]]!r}")
+        problems.add(
+            f"it needs at least 2 classes, and every label is {names[distinct[0]]!r}", "add examples of another class"
+        )
     targets = np.full(len(missing), -1, np.int64)
     targets[~missing] = found
     return Labels(targets, names)

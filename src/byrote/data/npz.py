@@ -26,6 +26,7 @@ from byrote.errors import CHECK_THE_PATH, BadInput
 
 NEEDED: Final = ("inputs", "targets")
 OPTIONAL: Final = ("ids", "groups", "class_names", "heldout_inputs", "heldout_targets", "heldout_ids")
+DAMAGED: Final = "the file is damaged: copy it again, or write it again with np.savez"
 #: Deflate cannot expand further than this, so a larger claim is false before a byte is unpacked.
 LARGEST_EXPANSION: Final = 1032
 SLACK: Final = 1024
@@ -128,16 +129,16 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Pa
         declared = math.prod(shape) * dtype.itemsize
         bound = info.compress_size * LARGEST_EXPANSION + SLACK
         if declared > info.file_size or info.file_size > bound:
-            problems.add(f"the array {name!r} declares {declared} bytes, more than it can hold")
+            problems.add(f"the array {name!r} declares {declared} bytes, more than it can hold", DAMAGED)
             problems.settle()
         refuse_beyond_memory(f"The array {name!r} of {str(path)!r}", declared)
         content = stream.read(declared)
         if len(content) < declared or stream.read(1):
-            problems.add(f"the array {name!r} does not hold the {declared} bytes that it declares")
+            problems.add(f"the array {name!r} does not hold the {declared} bytes that it declares", DAMAGED)
             problems.settle()
     flat = np.frombuffer(content, dtype, count=math.prod(shape))
     if dtype.kind == "U" and content and np.frombuffer(content, dtype.str[0] + "u4").max() > sys.maxunicode:
-        problems.add(f"the array {name!r} holds numbers that are no characters")
+        problems.add(f"the array {name!r} holds numbers that are no characters", DAMAGED)
         problems.settle()
     return np.reshape(flat, shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="), copy=False)
 

@@ -52,11 +52,10 @@ class Problems:
     clauses: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
 
-    def add(self, clause: str, hint: str | None = None) -> None:
-        """Note one problem, and its mend where there is one."""
+    def add(self, clause: str, hint: str) -> None:
+        """Note one problem, and its mend."""
         self.clauses.append(clause)
-        if hint is not None:
-            self.hints.append(hint)
+        self.hints.append(hint)
 
     def settle(self) -> None:
         """Go on if nothing was found.
@@ -66,4 +65,4 @@ class Problems:
         """
         if self.clauses:
             message = f"The dataset {self.name!r} cannot be used: {'; '.join(self.clauses)}."
-            raise BadInput(message, hint="; ".join(self.hints or ["mend the data at the places named"]) + ".")
+            raise BadInput(message, hint="; ".join(dict.fromkeys(self.hints)) + ".")

@@ -266,12 +266,18 @@ def _typed(texts: pa.ChunkedArray, *, decimal_comma: bool) -> pa.ChunkedArray:
 def _texts(cells: pa.ChunkedArray, name: str, problems: Problems) -> Shaped[np.ndarray, " row"]:
     """The cells as text; a missing one is a problem."""
     if not (is_named(cells.type) or is_numeric(cells.type) or pa.types.is_temporal(cells.type)):
-        problems.add(f"the column {name!r} holds values of the type {str(cells.type)!r}, which name nothing")
+        problems.add(
+            f"the column {name!r} holds values of the type {str(cells.type)!r}, which name nothing",
+            "ids and groups are texts or whole numbers",
+        )
         return np.full(len(cells), "", np.str_)
     texts = named(cells)
     missing = np.flatnonzero(texts.is_null().to_numpy(zero_copy_only=False))
     if len(missing):
-        problems.add(f"the column {name!r} is empty in {counted(len(missing), 'row', 'rows')} ({rows_said(missing)})")
+        problems.add(
+            f"the column {name!r} is empty in {counted(len(missing), 'row', 'rows')} ({rows_said(missing)})",
+            "fill these cells, or leave the rows out",
+        )
     return np.array(inert_texts(pc.fill_null(texts, "").to_numpy(zero_copy_only=False)), np.str_)
 
 
@@ -281,5 +287,8 @@ def _refuse_infinite(table: pa.Table, facts: Facts) -> None:
         if pa.types.is_floating(table.column(name).type):
             infinite = np.flatnonzero(np.isinf(numbers(table.column(name))))
             if len(infinite):
-                problems.add(f"the column {name!r} holds infinite numbers ({rows_said(infinite)})")
+                problems.add(
+                    f"the column {name!r} holds infinite numbers ({rows_said(infinite)})",
+                    "leave them out, or put a number in their place",
+                )
     problems.settle()

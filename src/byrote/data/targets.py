@@ -146,7 +146,10 @@ def _numbers(cells: pa.ChunkedArray, name: str, problems: Problems, *, guessed: 
     values = numbers(cells)
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
-        problems.add(f"the column {name!r} holds infinite numbers ({rows_said(infinite)})")
+        problems.add(
+            f"the column {name!r} holds infinite numbers ({rows_said(infinite)})",
+            "leave them out, or put a number in their place",
+        )
         return _nothing((name,))
     notes = (
         f"The column {name!r} holds {len(np.unique(values))} different numbers, so that it is learned as a number "
@@ -161,7 +164,10 @@ def _label(cells: pa.ChunkedArray, name: str, problems: Problems) -> Int[np.ndar
     if _lacks(cells, name, "label", problems):
         return nothing
     if not (is_named(cells.type) or is_numeric(cells.type)):
-        problems.add(f"the column {name!r} holds values of the type {str(cells.type)!r}, which are no labels")
+        problems.add(
+            f"the column {name!r} holds values of the type {str(cells.type)!r}, which are no labels",
+            "labels are 0 and 1, yes and no, or true and false",
+        )
         return nothing
     if is_named(cells.type):
         words = pc.utf8_lower(pc.utf8_trim_whitespace(named(cells))).to_numpy(zero_copy_only=False).astype(np.str_)
@@ -203,7 +209,10 @@ def _classes(cells: pa.ChunkedArray, name: str, problems: Problems) -> tuple[Int
         found, targets = np.unique(texts, return_inverse=True)
         names = tuple(found.tolist())
     else:
-        problems.add(f"the column {name!r} holds values of the type {str(cells.type)!r}, which are no classes")
+        problems.add(
+            f"the column {name!r} holds values of the type {str(cells.type)!r}, which are no classes",
+            "classes are texts or whole numbers",
+        )
         return nothing
     if len(names) > max(2, _MOST_CLASSES * len(cells)):
         problems.add(
