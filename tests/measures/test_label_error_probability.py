@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import brute
 from scipy.special import expit, log_softmax, softmax
 
-from byrote.measures.label_error_probability import label_error_probability
+from byrote.measures.label_error_probability import LabelModel, _answers, label_error_probability
 
 UNPAIRED = -1
 
@@ -112,3 +112,19 @@ def test_answers_that_say_nothing_of_the_label(seed):
     logits = rng.normal(size=(20, 100, 3))
     values = label_error_probability(logits, label, member, np.full(20, UNPAIRED)).values
     assert ((values >= 0) & (values <= 1)).all()
+
+
+def test_gradient_and_hessian_of_the_likelihood():
+    """Against central differences."""
+    logits, label, _ = drawn(200, noise=0.1)
+    answers = _answers(log_softmax(logits, -1), label)
+    at, step = np.log([0.07, 0.8]), 1e-4
+
+    def of(logarithms):
+        return answers.log_likelihood(LabelModel(*np.exp(logarithms)))
+
+    _, gradient, hessian = of(at)
+    for axis, shift in enumerate(np.eye(2) * step):
+        above, below = of(at + shift), of(at - shift)
+        assert gradient[axis] == pytest.approx((above[0] - below[0]) / (2 * step), rel=1e-6)
+        np.testing.assert_allclose(hessian[axis], (above[1] - below[1]) / (2 * step), rtol=1e-6)

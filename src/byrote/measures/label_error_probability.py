@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Int8
-from scipy.optimize import minimize, root
-from scipy.special import expit, log_softmax, logit, stdtrit
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, log_softmax, logit, stdtrit
 
 from byrote.measures._assemble import per_example
 from byrote.measures.catalog import measure
@@ -30,6 +31,8 @@ class LabelModel(NamedTuple):
 _BOUNDS = ((1e-6, 0.5), (0.02, 50.0))
 #: Where the search for the greatest likelihood begins.
 _START = LabelModel(0.05, 1.0)
+#: It begins no closer to a bound than this, in log-odds, where the likelihood is nearly flat.
+_EDGE = 6.0
 
 
 @measure(
@@ -96,23 +99,37 @@ class _Answers(NamedTuple):
     largest_other: Float[np.ndarray, " example"]
     below: Float[np.ndarray, "example other"]
 
-    def lead(self, sharpness: float) -> Float[np.ndarray, " example"]:
-        """How far the label's log-probability is above the mean of the others, weighted by their sharpened share."""
+    def log_odds(self, sharpness: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the label in the sharpened answers, with their first and second derivative by the sharpness."""
         weights = np.exp(sharpness * self.below)
-        return np.asarray(self.own - self.largest_other - (weights * self.below).sum(-1) / weights.sum(-1))
+        total = weights.sum(-1)
+        weights *= self.below
+        mean, square = weights.sum(-1) / total, np.vecdot(weights, self.below) / total
+        lead = self.own - self.largest_other
+        return sharpness * lead - np.log(total), lead - mean, mean**2 - square
 
-    def certainty(self, sharpness: float) -> Float[np.ndarray, " example"]:
-        """Sharpened probability of the label."""
-        others = np.log(np.exp(sharpness * self.below).sum(-1))
-        return np.asarray(expit(sharpness * (self.own - self.largest_other) - others))
-
-    def likelihoods(self, model: LabelModel) -> tuple[np.ndarray, np.ndarray]:
+    def likelihoods(self, model: LabelModel, log_odds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log-likelihood of each given label as a wrong one and as a right one."""
-        own = model.sharpness * self.own
-        others = model.sharpness * self.largest_other + np.log(np.exp(model.sharpness * self.below).sum(-1))
-        every = np.logaddexp(own, others)
-        wrong = np.log(model.noise_rate) + others - every - np.log(self.below.shape[-1])
-        return wrong, np.log1p(-model.noise_rate) + own - every
+        wrong = np.log(model.noise_rate) + log_expit(-log_odds) - np.log(self.below.shape[-1])
+        return wrong, np.log1p(-model.noise_rate) + log_expit(log_odds)
+
+    def log_likelihood(self, model: LabelModel) -> tuple[float, np.ndarray, np.ndarray]:
+        """Mean over the labels, with gradient and Hessian by the logarithms of noise rate and sharpness."""
+        odds, slope, bend = self.log_odds(model.sharpness)
+        bend = model.sharpness * slope + model.sharpness**2 * bend
+        slope = model.sharpness * slope
+        wrong, right = self.likelihoods(model, odds)
+        share, certainty, kept = expit(wrong - right), expit(odds), 1 - model.noise_rate
+        unsure = share * (1 - share)
+        by_odds = 1 - share - certainty
+        by_rate = share - (1 - share) * model.noise_rate / kept
+        twice = (
+            (unsure - (1 - share) * model.noise_rate).mean() / kept**2,
+            -(unsure * slope).mean() / kept,
+            ((unsure - certainty * (1 - certainty)) * slope**2 + by_odds * bend).mean(),
+        )
+        gradient = np.array([by_rate.mean(), (by_odds * slope).mean()])
+        return float(np.logaddexp(wrong, right).mean()), gradient, np.array([twice[:2], twice[1:]])
 
 
 def _answers(log_s: np.ndarray, label: np.ndarray) -> _Answers:
@@ -123,29 +140,36 @@ def _answers(log_s: np.ndarray, label: np.ndarray) -> _Answers:
 
 
 def label_model(answers: _Answers, start: LabelModel = _START) -> LabelModel:
-    """The noise rate and the sharpness under which the given labels are likeliest."""
+    """The noise rate and the sharpness under which the given labels are likeliest, by Newton's method.
 
-    def unlikelihood(logarithms: np.ndarray) -> tuple[float, np.ndarray]:
-        model = LabelModel(*np.exp(logarithms))
-        wrong, right = answers.likelihoods(model)
-        rate, share = model.noise_rate, expit(wrong - right)
-        by_rate = share - (1 - share) * rate / (1 - rate)
-        by_sharpness = (
-            model.sharpness * answers.lead(model.sharpness) * (1 - share - answers.certainty(model.sharpness))
+    Each is searched as the log-odds of where its logarithm stands between the bounds.
+    """
+    low, high = np.log(_BOUNDS).T
+
+    def model_at(x: np.ndarray) -> LabelModel:
+        return LabelModel(*np.exp(low + (high - low) * expit(x)).tolist())
+
+    @lru_cache(maxsize=2)  # value, gradient and Hessian are asked for one by one
+    def unlikelihood(*x: float) -> tuple[float, np.ndarray, np.ndarray]:
+        value, gradient, hessian = answers.log_likelihood(model_at(np.array(x)))
+        place = expit(np.array(x))
+        slope = (high - low) * place * (1 - place)
+        return (
+            -value,
+            -gradient * slope,
+            -hessian * np.outer(slope, slope) - np.diag(gradient * slope * (1 - 2 * place)),
         )
-        return -float(np.logaddexp(wrong, right).mean()), -np.array([by_rate.mean(), by_sharpness.mean()])
 
-    bounds = np.log(_BOUNDS)
-
-    def inside(logarithms: np.ndarray) -> bool:
-        return bool(((logarithms > bounds[:, 0]) & (logarithms < bounds[:, 1])).all())
-
-    best = minimize(unlikelihood, np.log(start), jac=True, method="L-BFGS-B", bounds=bounds).x
-    if inside(best):  # polished, so that no rounding of a sum is seen
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # a try beyond the bounds is no rate
-            polished = root(lambda logarithms: unlikelihood(logarithms)[1], best, tol=1e-13).x
-        best = polished if inside(polished) else best
-    return LabelModel(*np.exp(best).tolist())
+    place = (np.log(start) - low) / (high - low)
+    found = minimize(
+        lambda x: unlikelihood(*x)[0],
+        np.clip(logit(place), -_EDGE, _EDGE),
+        jac=lambda x: unlikelihood(*x)[1],
+        hess=lambda x: unlikelihood(*x)[2],
+        method="trust-exact",
+        options={"gtol": 1e-11},
+    )
+    return model_at(found.x)
 
 
 def _sums_by_part(logits: np.ndarray, outside: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -168,7 +192,7 @@ def _posterior(
         return values, start
     answers = _answers(total[some] / judged[some, None], label[some])
     model = label_model(answers, start)
-    values[some] = expit(np.subtract(*answers.likelihoods(model)))
+    values[some] = expit(np.subtract(*answers.likelihoods(model, answers.log_odds(model.sharpness)[0])))
     return values, model
 
 

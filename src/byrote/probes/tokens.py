@@ -106,15 +106,18 @@ def signals(
     columns |= {"rank": np.zeros(len(corpus.tokens), np.int32), "hit": np.zeros(len(corpus.tokens), bool)}
     room = max(1, BATCH_BYTES // (4 * corpus.vocabulary))
     done, total = 0, max(1, int((rows.stop - rows.start).sum()))
+    scratch: Tensor | None = None  # fresh memory for every part costs more than the arithmetic
     for batch in batches_of_rows(rows.stop - rows.start, room):
         inputs, at = _batch(corpus, rows, batch)
         with torch.inference_mode():
-            logits = network(torch.from_numpy(inputs).to(device)).flatten(0, 1)
+            logits = network(torch.from_numpy(inputs).to(device)).flatten(0, 1).float()
             flat = torch.from_numpy(at[0] * inputs.shape[1] + at[1]).to(device)
             target = torch.from_numpy(corpus.tokens[at[2]].astype(np.int64)).to(device)
             size = max(1, CACHED // corpus.vocabulary) if logits.device.type == "cpu" else len(flat)
+            if scratch is None or scratch.shape[1] < min(size, len(flat)):
+                scratch = logits.new_empty(3, min(size, len(flat)), corpus.vocabulary)
             parts = [
-                statistics(logits[some].float(), true)
+                statistics(torch.index_select(logits, 0, some, out=scratch[0, : len(some)]), true, scratch[1:])
                 for some, true in zip(torch.split(flat, size), torch.split(target, size), strict=True)
             ]
             for name in columns:
@@ -144,27 +147,33 @@ def _batch(
     return inputs, (np.concatenate(row), np.concatenate(place), np.concatenate(token))
 
 
-def statistics(logits: Float[Tensor, "prediction token"], target: Int[Tensor, " prediction"]) -> dict[str, Tensor]:
-    """All that is recorded of predictions; the logits are overwritten.
+def statistics(
+    logits: Float[Tensor, "prediction token"],
+    target: Int[Tensor, " prediction"],
+    scratch: Float[Tensor, "2 enough token"] | None = None,
+) -> dict[str, Tensor]:
+    """All that is recorded of predictions; the logits and the scratch, worked in where given, are overwritten.
 
     Example:
         >>> found = statistics(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
         >>> [round(float(found[name]), 4) for name in ("log_probability", "entropy", "variance", "margin", "rank")]
         [-0.6931, 0.6931, 0.0, 0.0, 1.0]
     """
+    below, weight = logits.new_empty(2, *logits.shape) if scratch is None else scratch[:, : len(logits)]
     own = logits.gather(1, target[:, None])
     most = logits.amax(1, keepdim=True)
-    rank = (logits > own).sum(1, dtype=torch.int32) + 1
-    below = logits - most
-    weight = below.exp()  # the softmax but for its sum: one exponential serves all
+    rank = torch.gt(logits, own, out=weight).sum(1).int() + 1  # float32 counts to 2^24 exactly
+    torch.sub(logits, most, out=below)
+    torch.exp(below, out=weight)  # the softmax but for its sum: one exponential serves all
     total = weight.sum(1)
-    average = torch.linalg.vecdot(weight, below) / total
-    deviation = below.sub_(average[:, None])
-    variance = torch.linalg.vecdot(weight.mul_(deviation), deviation) / total
-    log_total = total.log()
-    mean = average - log_total
     logits.scatter_(1, target[:, None], -torch.inf)
     margin = own[:, 0] - logits.amax(1)
+    product = torch.mul(weight, below, out=logits)
+    average = product.sum(1) / total
+    deviation = below.sub_(average[:, None])
+    variance = torch.mul(weight, deviation, out=product).mul_(deviation).sum(1) / total
+    log_total = total.log()
+    mean = average - log_total
     return {
         "log_probability": (own - most)[:, 0] - log_total,
         "rank": rank,
