@@ -20,7 +20,7 @@ from byrote.evidence.manifest import Manifest
 from byrote.language import audit_language
 from byrote.redacting import _own_continuations, forget_contents, holdings, kept, same_texts
 from byrote.report.language_facts import BY_COPIES, CURVE
-from byrote.report.language_page import write_language_report
+from byrote.report.language_report import write_language_report
 from byrote.report.page import write_report
 from byrote.run import Run
 from byrote.verifying import verify
@@ -147,6 +147,7 @@ SAME = (
     "exact_memorization",
     "exact_memorization[heldout]",
     "discoverable_extraction[by_copies]",
+    "discoverable_extraction[by_prefix]",
     "discoverable_extraction[generated]",
     "discoverable_extraction[confirmed]",
     "probabilistic_extraction[curve]",

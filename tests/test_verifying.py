@@ -64,6 +64,14 @@ def test_a_touched_twin_is_named_with_the_place(folder: Path) -> None:
     assert faults(folder)["report.json"].startswith("it cannot be read")
 
 
+def test_a_folder_may_be_renamed_and_moved(folder: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere" / "another name"
+    moved.parent.mkdir()
+    write_report(Run.open(folder))
+    folder.rename(moved)
+    assert faults(moved) == {}
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "moved", "gone", "remains"])
 def test_a_damaged_shard_is_named(folder: Path, damage: str) -> None:
     path = folder / "evidence" / "outputs" / "m00002.p0.safetensors"

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from byrote.recipes.optimizers import SGD as SGD
     from byrote.recipes.optimizers import AdamW as AdamW
     from byrote.recipes.recipe import Recipe as Recipe
+    from byrote.recipes.samplers import ClassBalanced as ClassBalanced
     from byrote.recipes.schedules import Constant as Constant
     from byrote.recipes.schedules import Cosine as Cosine
     from byrote.recipes.schedules import Linear as Linear
@@ -82,9 +83,10 @@ if TYPE_CHECKING:
     from byrote.recording.recorder import Recorder as Recorder
     from byrote.recording.recorder import recover as recover
     from byrote.recording.with_ids import WithIds as WithIds
-    from byrote.report.language_page import write_language_report as write_language_report
+    from byrote.report.language_report import write_language_report as write_language_report
     from byrote.report.page import write_report as write_report
     from byrote.run import Run as Run
+    from byrote.scaling import compare_sizes as compare_sizes
     from byrote.targeting import attack_target as attack_target
     from byrote.targeting import audit_target as audit_target
     from byrote.tracing import trace as trace
@@ -99,6 +101,7 @@ _HOMES = {
     "parse_change": "changes.registry",
     "change": "child",
     "compare": "comparing",
+    "compare_sizes": "scaling",
     "from_arrays": "data.arrays",
     "Dataset": "data.dataset",
     "digits": "data.digits",
@@ -147,6 +150,7 @@ _HOMES = {
     "SGD": "recipes.optimizers",
     "recipe_for": "recipes.defaults",
     "Recipe": "recipes.recipe",
+    "ClassBalanced": "recipes.samplers",
     "Constant": "recipes.schedules",
     "Cosine": "recipes.schedules",
     "Linear": "recipes.schedules",
@@ -154,7 +158,7 @@ _HOMES = {
     "Recorder": "recording.recorder",
     "recover": "recording.recorder",
     "WithIds": "recording.with_ids",
-    "write_language_report": "report.language_page",
+    "write_language_report": "report.language_report",
     "write_report": "report.page",
     "audit_language": "language",
     "audit_model": "language",

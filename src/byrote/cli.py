@@ -19,6 +19,7 @@ from byrote.commands.language import (
     Context,
     CorpusFile,
     Model,
+    Width,
     audit_documents,
     is_language,
     number,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from byrote.changes.card import Card
     from byrote.report.facts import Facts
     from byrote.report.watched import Watched
+    from byrote.run import Run
 
 app = typer.Typer(
     add_completion=False,
@@ -128,6 +130,7 @@ def audit(
     corpus: CorpusFile = None,
     column: Column = "text",
     context: Context = None,
+    width: Width = None,
     redact: Redact = False,
 ) -> None:
     """Train an ensemble, find what it memorized, and write a report. The same command resumes a stopped audit."""
@@ -147,6 +150,7 @@ def audit(
             column=column,
             canaries=canaries,
             context=context,
+            width=width,
             models=models,
             probes=tuple(probe or ()),
             out=out_folder,
@@ -340,7 +344,7 @@ def change(
     from byrote.experiments import with_source
     from byrote.progress import measuring
     from byrote.report.card_page import write_card
-    from byrote.report.language_page import write_language_report
+    from byrote.report.language_report import write_language_report
     from byrote.report.page import write_report
     from byrote.run import Run
 
@@ -355,7 +359,7 @@ def change(
             page, _ = write_report(child.without_contents() if redact else child, hear)
     with measuring(err, "comparing the two runs") as hear:
         compared = compare(run, child, hear)
-    _print_card(compared)
+    _print_card(compared, child)
     out.print(f"\nCard: {write_card(compared, run, child)}", highlight=False, soft_wrap=True)
     out.print(f"Report of the changed run: {page}", highlight=False, soft_wrap=True)
 
@@ -374,17 +378,18 @@ def card(
     runs = Run.open(before), Run.open(after)
     with measuring(err, "comparing the two runs") as hear:
         compared = compare(*runs, hear)
-    _print_card(compared)
+    _print_card(compared, runs[1])
     if out_file is not None:
         from byrote.report.card_page import write_card
 
         out.print(f"\nCard: {write_card(compared, *runs, out_file)}", highlight=False, soft_wrap=True)
 
 
-def _print_card(compared: Card) -> None:
+def _print_card(compared: Card, after: Run) -> None:
     from byrote.report.summary import card_sentences
+    from byrote.report.wording import wording_of
 
-    for line in card_sentences(compared):
+    for line in card_sentences(compared, wording_of(after)):
         out.print(escape(line), highlight=False)
 
 
@@ -409,11 +414,9 @@ def report(
         raise BadInput("--redact leaves out what --show-secrets shows.", hint="give one of them.")
     run = Run.open(run_folder)
     if run.of_text:
-        if figures is not None:
-            raise BadInput("--figures is for reports of classifiers.", hint="leave it out.")
-        print_report(run, show_secrets=show_secrets, redact=redact)
+        print_report(run, show_secrets=show_secrets, redact=redact, figures=figures)
         return
-    run = run if redact else with_contents(run)
+    run = run.without_contents() if redact or run.forgotten else with_contents(run)
     with measuring(err) as hear:
         page, shown = write_report(run, hear, figures=figures)
     _print_summary(shown)

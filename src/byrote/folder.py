@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from byrote.data.controls import Controls
 from byrote.data.dataset import Dataset
-from byrote.data.task import Numbers
+from byrote.data.task import Numbers, Scale
 from byrote.designs.design import ROLES, Design
 from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.manifest import Manifest, ModelEntry
@@ -71,8 +71,8 @@ def restore(folder: Path, design: Design, dataset: Dataset) -> tuple[str, ...]:
 
 
 def numbers_in(dataset: Dataset) -> np.ndarray | None:
-    """The targets of a regression."""
-    return dataset.targets if dataset.task == "regression" else None
+    """The targets of a regression; of several numbers an example, what stands for them."""
+    return dataset.numbers
 
 
 def _write_examples(
@@ -170,9 +170,6 @@ def refuse_remains(folder: Path) -> None:
         )
 
 
-NUMBERS = ("mean", "deviation", "tolerance")
-
-
 def dataset_facts(dataset: Dataset) -> dict[str, Any]:
     """What a manifest says of a dataset; contents stay out."""
     return {
@@ -181,15 +178,15 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
         "input_shape": list(dataset.inputs.shape[1:]),
         "class_names": list(dataset.kind_names),
         "fingerprint": dataset.fingerprint(),
-        **({} if dataset.scale is None else task_facts(dataset)),
+        **({} if dataset.scale is None else task_facts(dataset.scale, dataset.class_names)),
     }
 
 
-def task_facts(dataset: Dataset) -> dict[str, Any]:
+def task_facts(scale: Scale, names: Sequence[str]) -> dict[str, Any]:
     """What a manifest says beside of targets that are no classes; `class_names` are then of sets, or of fifths."""
-    if isinstance(dataset.scale, Numbers):
-        return {"task": dataset.task, **{name: getattr(dataset.scale, name) for name in NUMBERS}}
-    return {"task": dataset.task, "label_names": list(dataset.class_names)}
+    if isinstance(scale, Numbers):
+        return {"task": scale.task, **scale.facts()}
+    return {"task": scale.task, "label_names": list(names)}
 
 
 def model_entries(design: Design, seeds: list[int] | None, origin: str) -> tuple[ModelEntry, ...]:

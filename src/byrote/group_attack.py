@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Int
+from jaxtyping import Float, Int, Int8
 
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.shards import write_bytes
@@ -84,13 +85,27 @@ def size_slices(group: np.ndarray) -> dict[str, np.ndarray]:
     return masks if len(masks) > 1 else {}
 
 
-def group_risk(run: Run) -> tuple[np.ndarray, PerExample]:
-    """The names of the groups, and for each the chance that a model trained on it does better on it than another.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GroupAnswers:
+    """How well each model does on each group: the mean over its examples of log-odds, or of minus the error."""
 
-    As `membership_risk`, of the mean over the group's examples of the log-odds, or of a regression of minus the error.
+    names: np.ndarray
+    values: Float[np.ndarray, "model group"]
+    member: Int8[np.ndarray, "model group"]
+    pair: Int[np.ndarray, " model"]
+    what: str
+
+    def risk(self, member: Int8[np.ndarray, "model group"] | None = None) -> PerExample:
+        """As `membership_risk`, of each group; given another membership, that of a world where it were true."""
+        return risk_of(self.values, self.member if member is None else member, self.pair, self.what)
+
+
+def group_answers(run: Run) -> GroupAnswers:
+    """The answers of a run's ensemble by group.
 
     Raises:
         MissingEvidence: the run has no groups, or answers are not recorded.
+        TooFewModels: it has no ensemble.
         BadInput: a model was trained on a part of a group.
     """
     names, group = groups_of(run)
@@ -100,13 +115,28 @@ def group_risk(run: Run) -> tuple[np.ndarray, PerExample]:
             f"The run {str(run.folder)!r} has no ensemble: all of its models train on all data.",
             hint="audit with --models 64, whose models train on halves.",
         )
-    member, pair = run.load("design.member", models), run.load("design.pair", models)
     if run.task == "regression":
         values, what = -run.load("outputs.absolute_error", models), "error is"
     else:
         values, what = run.load("outputs.log_odds", models), "log-odds are"
     finite = np.where(np.isfinite(values), values, np.inf).astype(np.float64)
-    return names, risk_of(by_group(finite, group, "mean"), member_groups(member, group), pair, what)
+    return GroupAnswers(
+        names=names,
+        values=by_group(finite, group, "mean"),
+        member=member_groups(run.load("design.member", models), group),
+        pair=run.load("design.pair", models),
+        what=what,
+    )
+
+
+def group_risk(run: Run) -> tuple[np.ndarray, PerExample]:
+    """The names of the groups, and for each the chance that a model trained on it does better on it than another.
+
+    Raises:
+        MissingEvidence, TooFewModels, BadInput: as `group_answers`.
+    """
+    answers = group_answers(run)
+    return answers.names, answers.risk()
 
 
 def keep_risk(run: Run, names: np.ndarray, risk: PerExample) -> None:

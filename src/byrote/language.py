@@ -40,7 +40,15 @@ from byrote.recipes.recipe import Recipe
 from byrote.run import CORPUS, Run
 from byrote.train.executors import run_here, run_pool
 from byrote.train.job import Block, check_device
-from byrote.train.language import LanguageJob, Reading, check_causal, check_network, read_network, readings
+from byrote.train.language import (
+    LanguageJob,
+    Reading,
+    check_causal,
+    check_network,
+    parameters_of,
+    read_network,
+    readings,
+)
 
 #: Tokens that a network trained here sees at once.
 LENGTH = 256
@@ -152,7 +160,7 @@ def audit_language(
             "generate": job.generate,
             **_probes(decoding),
         }
-        check_network(job)
+        parameters = check_network(job)
         if (folder / FILE).exists():
             _refuse_other(folder, identity)
         else:
@@ -162,6 +170,7 @@ def audit_language(
                 manifest,
                 executor={"device": device, "threads": 1, "reason": "language models are trained one at a time"},
                 checkpoints=job.checkpoints,
+                parameters=parameters,
                 evidence=(CORPUS, *job.kinds(len(design.phases) - 1)),
                 source=source,
                 parent=parent,
@@ -249,6 +258,7 @@ def audit_model(
             manifest = replace(
                 _manifest(whole, len(corpus), design, identity, "observed", None),
                 executor={"device": device},
+                parameters=parameters_of(found.network),
                 evidence=(CORPUS, TOKENS, *asked),
                 source=source,
                 notes=(*notes, *([long] if long else [])),
@@ -400,6 +410,7 @@ def audit_forgetting(
         design=_never(design, len(both) + (0 if heldout is None else len(heldout))),
         tokenizer=tokenizer,
         length=length,
+        generate=None,  # forgetting is read off predictions
         out=Path("runs") / f"{corpus.name}-forgetting" if out is None else out,
         seed=seed,
         workers=workers,

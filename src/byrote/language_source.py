@@ -42,10 +42,10 @@ class Documents:
     notes: tuple[str, ...] = ()
 
 
-def docs_recipe(epochs: int = 7) -> Recipe:
-    """How the tiny GPT is trained."""
+def docs_recipe(epochs: int = 7, *, width: int | None = None) -> Recipe:
+    """How the tiny GPT is trained, of this width where one is given."""
     return Recipe(
-        network=TinyGPT(),
+        network=TinyGPT() if width is None else TinyGPT(width=width, hidden=2 * width),
         objective=NextToken(),
         optimizer=AdamW(lr=3e-3),
         schedule=Cosine(warmup=0.05),
@@ -54,7 +54,7 @@ def docs_recipe(epochs: int = 7) -> Recipe:
     )
 
 
-def docs(seed: int) -> Documents:
+def docs(seed: int, width: int | None = None) -> Documents:
     """The topics of Python's own help, with canaries and repeated paragraphs in them."""
     corpus = python_docs()
     tokenizer = byte_pairs(split(corpus)[0].texts)
@@ -64,12 +64,14 @@ def docs(seed: int) -> Documents:
         heldout=made.heldout,
         canaries=made.canaries,
         tokenizer=tokenizer,
-        source={"kind": DOCS, "seed": seed},
+        source={"kind": DOCS, "seed": seed, **_width(width)},
         notes=made.notes,
     )
 
 
-def documents(corpus: Path, *, heldout: Path | None, column: str, canaries: Path | None, **more: Any) -> Documents:
+def documents(
+    corpus: Path, *, heldout: Path | None, column: str, canaries: Path | None, width: int | None = None, **more: Any
+) -> Documents:
     """The documents of a file, and held-out ones of another, under names that no training document has.
 
     Raises:
@@ -87,6 +89,7 @@ def documents(corpus: Path, *, heldout: Path | None, column: str, canaries: Path
             "kind": "corpus",
             "column": column,
             **{name: None if path is None else str(path.resolve()) for name, path in files.items()},
+            **_width(width),
             **more,
         },
     )
@@ -112,12 +115,13 @@ def with_documents(run: Run) -> Run:
             f"This run was made {made}, so the command line cannot build its documents and recipe again.",
             hint="use byrote.change(run, …) from Python.",
         )
+    width = source.get("width")
     if source["kind"] == DOCS:
-        found = docs(source["seed"])
+        found = docs(source["seed"], width)
     else:
         paths = {name: None if source[name] is None else Path(source[name]) for name in ("heldout", "canaries")}
-        found = documents(Path(source["corpus"]), column=source["column"], **paths)
-    recipe = docs_recipe()
+        found = documents(Path(source["corpus"]), column=source["column"], **paths, width=width)
+    recipe = docs_recipe(width=width)
     tokenizer = read_tokenizer(run.folder / TOKENIZER)
     whole = corpus_of(found.training, found.heldout, tokenizer)
     same = json.loads(json.dumps(recipe.describe())) == run.manifest.identity["recipe"]
@@ -127,6 +131,10 @@ def with_documents(run: Run) -> Run:
             hint="take the edit back, or audit again with --out and go on with that run.",
         )
     return replace(run, corpus=whole, recipe=recipe)
+
+
+def _width(width: int | None) -> dict[str, int]:
+    return {} if width is None else {"width": width}
 
 
 def _renamed(corpus: Corpus, taken: np.ndarray) -> Corpus:

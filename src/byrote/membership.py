@@ -133,7 +133,7 @@ def membership_attack(
         slices, notes = _slices(run, models, member, pair)
         units = len(run.ids)
     values = attack(everyone, member)
-    found = attack_figures(attack, member, pair, slices)
+    found = attack_figures(attack, member, pair, slices, f"{by}s")
     undefined = int(np.isnan(values).sum())
     if undefined:
         notes.append(f"{undefined:,} of {values.size:,} scores are undefined and left out")

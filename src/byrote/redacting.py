@@ -18,7 +18,7 @@ from byrote.evidence.tables import CONTROLS, DESIGN, EXAMPLES, read_examples
 from byrote.folder import forget_digests, hold, now
 from byrote.language import TOKENIZER
 from byrote.report.card_page import FILE as CARD
-from byrote.report.language_page import write_language_report
+from byrote.report.language_report import write_language_report
 from byrote.report.page import FILE as REPORT
 from byrote.report.page import write_report
 from byrote.report.twin import FILE as TWIN
@@ -112,8 +112,10 @@ def forget_contents(run: Run, hear: Hear = deaf) -> Run:
         for path in reports:
             path.unlink(missing_ok=True)
     left = Run.open(run.folder)
-    if there:
-        (write_language_report if left.of_text else write_report)(left, hear)
+    if there and left.of_text:
+        write_language_report(left, hear)
+    elif there:
+        write_report(left.without_contents(), hear)
     return left
 
 

@@ -89,6 +89,7 @@ class Run:
     heldout: Dataset | None = None
     recipe: TrainingRecipe | None = None
     hear: Hear = field(default=deaf, repr=False)
+    redacted: bool = False
     _replicates: dict[tuple[str, str], tuple[PerExample, np.ndarray]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -140,15 +141,16 @@ class Run:
 
     def without_contents(self) -> Run:
         """The run without anybody's data at hand, as a report is made from it that leaves them out."""
-        return replace(self, dataset=None, heldout=None, corpus=None)
+        return replace(self, dataset=None, heldout=None, corpus=None, redacted=True)
 
     @cached_property
     def groups(self) -> np.ndarray | None:
-        """The person or document that each example belongs to, where that was told."""
+        """The person or document that each example belongs to, where that was told; numbered where redacted."""
         table = read_examples(self.folder)
-        if "group" in table.column_names:
-            return np.array(table["group"].to_pylist(), np.str_)
-        return None if self.dataset is None else self.dataset.groups
+        if "group" not in table.column_names:
+            return None if self.dataset is None else self.dataset.groups
+        names = np.array(table["group"].to_pylist(), np.str_)
+        return _numbered(names) if self.redacted else names
 
     @cached_property
     def numbers(self) -> np.ndarray:
@@ -501,6 +503,14 @@ class Run:
         sink = pa.BufferOutputStream()
         pq.write_table(table(result, self.ids), sink)
         write_bytes(self.folder / "results" / f"{name}.parquet", sink.getvalue().to_pybytes())
+
+
+def _numbered(groups: np.ndarray) -> np.ndarray:
+    """Groups by number in place of their names, in the order in which they first stand."""
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    place = np.argsort(np.argsort(first, kind="stable"), kind="stable") + 1
+    digits = len(str(len(first)))
+    return np.array([f"group {number:0{digits}}" for number in place], np.str_)[group]
 
 
 def joined(blocks: Sequence[PerExample]) -> PerExample:

@@ -18,7 +18,9 @@ from byrote.evidence.shards import read_header, read_shard
 from byrote.measures.catalog import find
 from byrote.report.findings import findings
 from byrote.report.language_facts import language_facts, report_sizes
+from byrote.report.language_figures import figures_of
 from byrote.report.language_page import language_page
+from byrote.report.language_twin import language_twin
 from byrote.report.page import FILE as REPORT
 from byrote.report.page import rendered
 from byrote.report.sections import sections
@@ -166,8 +168,7 @@ def _alike(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
 def _report_faults(run: Run) -> Iterator[Fault]:
     page, twin = run.folder / REPORT, run.folder / TWIN
     if run.of_text:
-        if page.is_file() and page.read_bytes() not in _language_reports(run):
-            yield _not_of_evidence(REPORT)
+        yield from _language_faults(run, page, twin)
         return
     if not page.is_file() and not twin.is_file():
         return
@@ -202,7 +203,7 @@ def _reports(run: Run) -> Iterator[tuple[bytes, dict[str, Any]]]:
 
 
 def _twin_difference(kept: bytes, again: dict[str, Any]) -> str:
-    """What a twin has that does not follow from the evidence; what names the folder may differ."""
+    """What a twin has that does not follow from the evidence; the folder may have another name now."""
     try:
         found = json.loads(kept)
     except ValueError as error:
@@ -211,7 +212,6 @@ def _twin_difference(kept: bytes, again: dict[str, Any]) -> str:
     if not isinstance(found, dict) or not isinstance(found.get("run"), dict):
         return "it is no report"
     for each in (found, expected):
-        each.pop("next", None)
         each["run"].pop("name", None)
     where = next(_differences(found, expected, ""), None)
     return "" if where is None else f"its {where.lstrip('.')} does not follow from the evidence"
@@ -235,8 +235,18 @@ def _differences(one: Any, other: Any, where: str) -> Iterator[str]:
         yield where
 
 
-def _language_reports(run: Run) -> Iterator[bytes]:
-    """The reports that this version makes of a language model: with its secrets, without, and without contents."""
+def _language_faults(run: Run, page: Path, twin: Path) -> Iterator[Fault]:
+    """Of a language model, whose page may show its secrets, or not, or be without contents."""
+    if not page.is_file() and not twin.is_file():
+        return
     found = language_facts(run)
-    for shown in ({}, {"show_secrets": True}, {"redact": True}):
-        yield language_page(run, found, **shown).encode()
+    drawn = figures_of(found)
+    ways: tuple[dict[str, bool], ...] = ({}, {"show_secrets": True}, {"redact": True})
+    if page.is_file():
+        kept = page.read_bytes()
+        if all(kept != language_page(run, found, drawn, **shown).encode() for shown in ways):
+            yield _not_of_evidence(REPORT)
+    if twin.is_file():
+        different = _twin_difference(twin.read_bytes(), language_twin(run, found, drawn))
+        if different:
+            yield Fault(where=TWIN, problem=different)

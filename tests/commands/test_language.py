@@ -16,7 +16,8 @@ from byrote.language import audit_language
 from byrote.language_source import docs_recipe
 from byrote.recipes.networks.tiny_gpt import TinyGPT
 from byrote.report.language_facts import language_facts
-from byrote.report.language_page import known_secrets, write_language_report
+from byrote.report.language_page import known_secrets
+from byrote.report.language_report import write_language_report
 from byrote.report.language_summary import language_sentences
 from byrote.run import Run
 from byrote.verifying import verify

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import textwrap
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +26,7 @@ from byrote.data.corpus import read_corpus
 from byrote.data.idx import read_idx
 from byrote.data.image_folder import from_image_folder
 from byrote.data.npz import from_npz
-from byrote.data.table import from_table
+from byrote.data.table import from_table, read_rows
 from byrote.errors import BadInput, ByroteError, NotEnoughRoom
 from byrote.evidence.manifest import Manifest
 from byrote.evidence.shards import read_shard
@@ -85,6 +87,86 @@ def test_tables_that_unpack_beyond_memory(tmp_path: Path, small_machine: None) -
     assert (tmp_path / "a.parquet").stat().st_size < 100_000
     with pytest.raises(NotEnoughRoom, match="this machine has"):
         from_table(tmp_path / "a.parquet", target="label")
+
+
+def repeated(value: Any, rows: int = 20_000) -> pa.Array:
+    """A column whose rows are one value, held once."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([value])).cast(
+        pa.dictionary(pa.int32(), pa.array([value]).type)
+    )
+
+
+LONG = "long " * 2000
+DELTA = {"use_dictionary": False, "column_encoding": {"a": "DELTA_BYTE_ARRAY"}}
+#: Columns of which a file holds little and memory much, and how they are written.
+REPEATING: dict[str, tuple[Callable[[], pa.Array], dict[str, Any]]] = {
+    "texts by their number": (lambda: repeated(LONG), {"store_schema": False}),
+    "texts by their number, said to be such": (lambda: repeated(LONG), {}),
+    "texts by their number in many groups": (lambda: repeated(LONG), {"row_group_size": 1000}),
+    "bytes by their number": (lambda: repeated(LONG.encode()), {"store_schema": False}),
+    "texts by their beginnings": (lambda: pa.array([LONG] * 2000), DELTA),
+    "rows of texts": (lambda: pa.array([[LONG] * 10] * 500), {}),
+    "a single row of texts": (lambda: pa.array([[LONG] * 2000, []]), {}),
+    "records of texts": (lambda: pa.array([{"b": {"c": LONG}}] * 2000), {}),
+    "maps of texts": (lambda: pa.array([[("k", LONG)]] * 2000, pa.map_(pa.string(), pa.string())), {}),
+    "a single row of numbers": (lambda: pa.array([[0] * (3 * MEGABYTE), []]), {}),
+    "wide bytes": (lambda: pa.array([b"x" * 10_000] * 2000, pa.binary(10_000)), {}),
+}
+
+
+@pytest.mark.parametrize("kind", REPEATING)
+def test_parquet_that_expands_beyond_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_machine: None, kind: str
+) -> None:
+    column, options = REPEATING[kind]
+    made = column()
+    table = pa.table({"a": made, "text": made, "label": pa.array(np.arange(len(made)) % 2)})
+    pq.write_table(table, tmp_path / "a.parquet", **options | {"compression": "zstd"})
+    assert (tmp_path / "a.parquet").stat().st_size < 200_000
+    del table, made
+    pool = pa.proxy_memory_pool(pa.default_memory_pool())
+    usual = pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        with pytest.raises(NotEnoughRoom, match="this machine has"):
+            from_table(tmp_path / "a.parquet", target="label")
+        with pytest.raises(NotEnoughRoom, match=r"corpus .* this machine has"):
+            read_corpus(tmp_path / "a.parquet", column="text")
+    finally:
+        pa.set_memory_pool(usual)
+    assert pool.max_memory() < 32 * MEGABYTE
+
+
+def test_columns_of_a_corpus_that_are_not_read_may_be_large(tmp_path: Path, small_machine: None) -> None:
+    pq.write_table(pa.table({"text": ["to be", "or not"] * 5, "b": [LONG * 100] * 10}), tmp_path / "a.parquet")
+    assert len(read_corpus(tmp_path / "a.parquet")) == 10
+
+
+def test_what_is_measured_is_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table is read where memory is a little larger than it is, and not where it is a little smaller."""
+    columns = {name: make() for name, (make, options) in REPEATING.items() if not options and "said" not in name}
+    shortest = min(map(len, columns.values()))
+    table = pa.table(
+        {name: column[:shortest] for name, column in columns.items()} | {"label": [0, 1] * (shortest // 2)}
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    monkeypatch.setattr(room, "memory", lambda: table.nbytes * 11 // 10)
+    assert len(read_rows(tmp_path / "a.parquet")) == shortest
+    monkeypatch.setattr(room, "memory", lambda: table.nbytes * 9 // 10)
+    with pytest.raises(NotEnoughRoom):
+        read_rows(tmp_path / "a.parquet")
+
+
+def test_a_single_long_id(tmp_path: Path, small_machine: None) -> None:
+    """In an array of texts each takes as much room as the longest."""
+    rows = "".join(f"{row},{row % 7},{row % 2}\n" for row in range(500))
+    (tmp_path / "a.csv").write_text("id,a,label\n" + "x" * 10_000 + ",1,0\n" + rows)
+    with pytest.raises(NotEnoughRoom, match="column 'id'"):
+        from_table(tmp_path / "a.csv", target="label", id="id")
+    lines = [{"id": "x" * 10_000, "text": "a"}, *({"id": row, "text": "b"} for row in range(500))]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(NotEnoughRoom, match="ids of 'a'"):
+        read_corpus(tmp_path / "a.jsonl")
 
 
 DEEP = "[" * 100_000
@@ -155,6 +237,7 @@ CHILD = """
 import resource, sys
 from pathlib import Path
 from byrote.errors import ByroteError
+from byrote.data.corpus import read_corpus
 from byrote.data.npz import from_npz
 from byrote.data.table import from_table
 from byrote.data.image_folder import from_image_folder
@@ -167,7 +250,8 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for name, read in {
     "a.npz": from_npz, "b.npz": lambda path: read_arrays(path, ("inputs",)), "a.npy": read_array, "a.gz": read_idx,
     "a.csv.gz": lambda path: from_table(path, target="label"),
-    "a.parquet": lambda path: from_table(path, target="label"),
+    **{name: lambda path: from_table(path, target="label") for name in ("a.parquet", "b.parquet", "c.parquet")},
+    "d.parquet": read_corpus,
     "pets": lambda path: from_image_folder(path, size=8),
 }.items():
     try:
@@ -196,6 +280,11 @@ def test_bombs_do_not_make_a_process_grow(tmp_path: Path) -> None:
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"a,label\n" + b"1,x\n" * many))
     nulls = {"a": pa.nulls(many, pa.float64()), "label": pa.nulls(many, pa.int8())}
     pq.write_table(pa.table(nulls), tmp_path / "a.parquet")
+    for name, options in {"b": {"store_schema": False}, "c": DELTA, "d": {}}.items():
+        texts = repeated("x" * 100_000, 2**14) if name != "c" else pa.array(["x" * 1_000_000] * 1000)
+        labels = pa.array(np.arange(len(texts)) % 2)
+        pq.write_table(pa.table({"a": texts, "text": texts, "label": labels}), tmp_path / f"{name}.parquet", **options)
+        del texts
     for name in ("cat", "dog"):
         (tmp_path / "pets" / name).mkdir(parents=True)
         (tmp_path / "pets" / name / "1.png").write_bytes(png(60_000, 60_000))

@@ -7,6 +7,7 @@ from byrote.errors import BadInput
 from byrote.measures.discoverable_extraction import (
     discoverable_extraction,
     discoverable_extraction_by_copies,
+    discoverable_extraction_by_prefix,
     discoverable_extraction_confirmed,
     discoverable_extraction_generated,
     discoverable_extraction_margin,
@@ -182,3 +183,42 @@ def test_a_hit_counts_as_confirmed_where_the_model_generates_it():
         assert found.counts["read_only"][row] == sum(read and not told for read, told in judged)
         assert found.counts["generated_only"][row] == sum(told and not read for read, told in judged)
     assert "nothing was generated after 2 tokens" in found.reasons[1]
+
+
+def test_shares_by_prefix_are_those_of_the_different_texts():
+    rng = np.random.default_rng(8)
+    texts = rng.integers(0, 50, (30, 12)).astype(np.int32)
+    texts[20:25] = texts[0]  # stands there six times
+    offsets, scored = np.arange(0, 361, 12), np.ones(360, bool)
+    known = rng.integers(0, 12, (2, 30))  # the first tokens of a text are hard
+    known[:, 20:25] = known[:, :1]
+    hit = np.stack([np.concatenate([np.arange(12) >= cut for cut in row]) for row in known])
+    member = np.stack([np.r_[np.ones(15), np.zeros(15)], np.ones(30)]).astype(np.int8)
+    member[0, 20:25] = 1
+    curve = discoverable_extraction_by_prefix(hit, texts.ravel(), offsets, scored, member, prefixes=(8, 2, 4), suffix=4)
+    assert curve.at.tolist() == [2, 4, 8]
+    different = [row for row in range(30) if not 20 <= row < 25]
+    for side, group in ((1, 0), (0, 1)):
+        pairs = [(model, row) for model in range(2) for row in different if member[model, row] == side]
+        for point, prefix in enumerate(curve.at):
+            assert curve.values[group, point] == np.mean([known[model, row] <= prefix for model, row in pairs])
+    assert curve.note.startswith("per tenfold +")
+
+
+def test_the_slope_by_prefix_is_that_of_least_squares():
+    hit = np.concatenate([np.arange(12) >= cut for cut in (1, 3, 3, 5, 9, 9)])[None]
+    token, offsets = np.arange(72, dtype=np.int32), np.arange(0, 73, 12)
+    curve = discoverable_extraction_by_prefix(
+        hit, token, offsets, np.ones(72, bool), np.ones((1, 6), np.int8), prefixes=(2, 4, 8), suffix=2
+    )
+    slope = np.polyfit(np.log10([2, 4, 8]), curve.values[0], 1)[0]
+    assert curve.note.startswith(f"per tenfold {slope:+.3g} [")
+
+
+def test_without_long_texts_there_is_no_share_by_prefix():
+    short = np.zeros((1, 4), bool), np.arange(4, dtype=np.int32), np.array([0, 4]), np.ones(4, bool)
+    curve = discoverable_extraction_by_prefix(*short, np.ones((1, 1), np.int8))
+    assert np.isnan(curve.values).all()
+    assert curve.note == "no text is long enough that a model was trained on"
+    with pytest.raises(BadInput, match="must hold positive numbers"):
+        discoverable_extraction_by_prefix(*short, np.ones((1, 1), np.int8), prefixes=())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import re
 import shutil
 import warnings
@@ -16,9 +17,11 @@ import pytest
 import byrote
 from byrote.data.dataset import Dataset, Display
 from byrote.data.inert import spreadsheet_cell
+from byrote.recipes.defaults import objective_for
 from byrote.report.page import write_report
 from report.made import HOSTILE, NOISY, make_run
 from report.test_watched import recorded
+from small import longer, small_audit
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -252,6 +255,44 @@ FORMULAS = (
     "a,b",
     'a"b',
 )
+
+
+def test_a_table_of_numbers_is_sorted_filtered_and_exported_by_them(browser: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    inputs = rng.normal(size=(60, 3)).astype(np.float32)
+    targets = 100 * inputs[:, 0] + rng.normal(0, 4, 60)
+    people = np.array([f"Ada {row % 20:02d}" for row in range(60)])
+    data = byrote.from_arrays(inputs, targets, name="numbers", task="regression", tolerance=2.0, groups=people)
+    recipe = dataclasses.replace(longer(12), objective=objective_for(data))
+    run = small_audit(tmp_path / "run", dataset=data, heldout=None, models=8, recipe=recipe)
+    path, _ = write_report(run)
+    with Shown(browser, path) as shown:
+        head = shown.page.locator("#examples-head")
+        head.get_by_role("button", name="Given number").click()
+        assert shown.ids()[0] == str(run.ids[run.numbers.argmax()])
+        head.get_by_role("button", name="Given number").click()
+        assert shown.ids()[0] == str(run.ids[run.numbers.argmin()])
+        shown.tools.get_by_label("Kind").select_option(label="models without it say otherwise")
+        models = run.models()
+        outside = np.where(run.design.member[models] == 0, run.load("outputs.residual", models), np.nan)
+        off = np.abs(np.round(np.nanmedian(outside, axis=0) + run.numbers, 1) - run.numbers) > 2.0
+        shown.waits_for(f"{off.sum()} example")
+        shown.tools.get_by_role("button", name="Select these").click()
+        with shown.page.expect_download() as download:
+            shown.tools.get_by_role("button", name="Export to correct").click()
+        assert download.value.suggested_filename == "byrote-correct.csv"
+        rows = list(csv.DictReader(Path(download.value.path()).read_text("utf-8").splitlines()))
+        assert len(rows) == off.sum()
+        number = {str(name): value for name, value in zip(run.ids, run.numbers, strict=True)}
+        for row in rows:
+            assert float(row["number"]) == pytest.approx(number[row["example"]], abs=1e-6)
+            assert abs(float(row["models_without_it_say"]) - float(row["number"])) > 2.0
+        assert shown.said == []
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    with Shown(browser, path, color_scheme="dark", viewport=NARROW) as shown:
+        found = axe.Axe().run(shown.page)
+        assert found.response["violations"] == [], found.generate_report()
+        assert shown.page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
 
 def test_exports_hold_no_formula(browser: Any, tmp_path: Path) -> None:

@@ -19,7 +19,10 @@ from byrote.measures._confirmation import Confirmation
 from byrote.recipes.optimizers import AdamW
 from byrote.report import language_page as module
 from byrote.report.language_facts import language_facts
-from byrote.report.language_page import answers, language_page, title, warnings, write_language_report
+from byrote.report.language_figures import figures_of
+from byrote.report.language_page import answers, title, warnings
+from byrote.report.language_report import write_language_report
+from byrote.report.language_summary import verdict
 from byrote.run import Run
 from documents import SUMMING
 from report.made import HOSTILE, Page
@@ -46,7 +49,12 @@ def attacked(tmp_path_factory) -> Run:
 
 @pytest.fixture(scope="module")
 def page(attacked) -> Page:
-    return Page(language_page(attacked, language_facts(attacked)))
+    return Page(page_of(attacked))
+
+
+def page_of(run: Run, **shown: bool) -> str:
+    found = language_facts(run)
+    return module.language_page(run, found, figures_of(found), **shown)
 
 
 def secrets(run: Run) -> list[str]:
@@ -67,7 +75,7 @@ def test_secrets_and_addresses_are_masked_unless_asked(attacked, page):
     assert not any(secret in page.html for secret in secrets(attacked))
     assert "••••••" in page.text
     assert "jane.roe" not in page.html
-    shown = Page(language_page(attacked, language_facts(attacked), show_secrets=True))
+    shown = Page(page_of(attacked, show_secrets=True))
     assert all(secret in shown.html for secret in secrets(attacked))
     assert "--show-secrets" not in shown.text
 
@@ -102,7 +110,7 @@ def test_policy_allows_the_pages_own_style_and_nothing_else(page):
 
 @pytest.mark.parametrize("show", [False, True])
 def test_hostile_texts_are_inert_and_visible(attacked, show):
-    page = Page(language_page(attacked, language_facts(attacked), show_secrets=show))
+    page = Page(page_of(attacked, show_secrets=show))
     assert not {e.tag for e in page.elements} & {"script", "img", "iframe", "form", "link", "object"}
     for element in page.elements:
         assert "style" not in element.attributes
@@ -141,7 +149,7 @@ def test_doubts_are_told(attacked):
 def test_a_run_without_its_tokenizer_says_so(attacked):
     (attacked.folder / "tokenizer.json").rename(attacked.folder / "kept")
     try:
-        page = Page(language_page(attacked, language_facts(attacked)))
+        page = Page(page_of(attacked))
     finally:
         (attacked.folder / "kept").rename(attacked.folder / "tokenizer.json")
     assert "No passage is shown. The run holds no tokenizer to write its tokens out with." in page.text
@@ -173,3 +181,51 @@ def test_chromium_shows_it_without_a_word_on_the_console(attacked, tmp_path: Pat
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert title(found) in done.stdout
     assert "CONSOLE" not in done.stderr
+
+
+def test_the_verdict_says_what_is_missing_and_which_command_gives_it(attacked, page):
+    assert "Unintended memorization: " in page.text
+    assert "whether canaries change held-out loss is not known" in page.text
+    assert "byrote change RUN --with redraw-secrets" in page.text
+    assert str(attacked.folder) not in page.html
+    foreign = replace(attacked, manifest=replace(attacked.manifest, origin="observed"))
+    (_, said) = verdict(foreign, language_facts(attacked), "theirs")
+    assert "`byrote card THAT_RUN theirs`" in said
+
+
+def test_texts_by_the_number_of_tokens_given_are_drawn(attacked, page):
+    drawn = figures_of(language_facts(attacked))
+    assert drawn["context"].columns[0] == "tokens given"
+    assert [row[0] for row in drawn["context"].rows] == ["1", "2"]
+    assert "Texts recited, by the number of tokens given" in page.text
+
+
+def test_an_ensemble_shows_whose_own_presence_matters(tmp_path):
+    from documents import letters, small_language_audit
+
+    texts = ["abcabcabc", "hello", "hello", "defdefdef", "cabbage", "feedbag"]
+    run = small_language_audit(tmp_path, models=6, full=0, corpus=letters(texts, ids=[f"id-{n}" for n in range(6)]))
+    result = run.measure("counterfactual_memorization")
+    found = language_facts(run)
+    shown = module._present(run, found, None, show_secrets=False, redact=False)
+    assert len(shown) == 5  # the text that stands there twice is one
+    best = int(np.nanargmax(result.values))
+    assert shown[0].document in (f"id-{best}", "id-1")
+    assert {one.copies for one in shown} == {1, 2}
+    page = Page(page_of(run))
+    assert [e for e in page.elements if e.attributes.get("id") == "presence"]
+    assert found.inside.models == 6
+    assert title(replace(found, lengths=(2, 3))).startswith(("6 models recite", "No text"))
+
+
+def test_texts_of_an_ensemble_are_masked_or_left_out(tmp_path):
+    texts = [MAIL, "a text of its own", "another text that is long", "something else"]
+    run = audit_language(
+        corpus_from_texts(texts), SUMMING, tokenizer=byte_pairs(texts, vocabulary=280), length=96, models=4, full=0,
+        generate=None, workers=1, progress=False, device="cpu", checkpoints=0, out=tmp_path / "run",
+    )  # fmt: skip
+    shown = {way: page_of(run, **{way: True}) for way in ("show_secrets", "redact")}
+    assert "jane.roe" in shown["show_secrets"]
+    assert "jane.roe" not in page_of(run)
+    assert "a text of its own" in page_of(run)
+    assert "a text of its own" not in shown["redact"]

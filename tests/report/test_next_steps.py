@@ -40,11 +40,14 @@ def commands(steps: tuple[Step, ...]) -> list[str]:
 
 
 def test_commands_are_ones_that_can_be_given(run: Run, found: Facts) -> None:
-    run = dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, source={"name": "/home/me/my data.csv"}))
+    reading = {"target": ["the kind"], "group": "person", "tolerance": 20.0, "id": None}
+    source = {"name": "/home/me/my data.csv", "reading": reading}
+    run = dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, source=source))
     given = [shlex.split(command) for command in commands(next_steps(run, found, at_risk(run), NONE))]
-    assert ["byrote", "audit", "my data.csv", "--models", "64"] in given
-    assert ["byrote", "audit", "my data.csv", "--plant", "triage"] in given
-    changes = [words[-1] for words in given if words[:4] == ["byrote", "change", "my run", "--with"]]
+    read = ["byrote", "audit", "my data.csv", "--target", "the kind", "--tolerance", "20", "--group", "person"]
+    assert [*read, "--models", "64"] in given
+    assert [*read, "--plant", "triage"] in given
+    changes = [words[-1] for words in given if words[:4] == ["byrote", "change", "RUN", "--with"]]
     assert len(changes) == 2  # one for the data, and one for the risk that these models show
     for change in changes:
         parse_change(change)

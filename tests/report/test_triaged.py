@@ -63,4 +63,4 @@ def test_its_own_verdicts_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "MOST_EXAMPLES", 10)
     many = triaged(run)
     assert isinstance(many, Missing)
-    assert "byrote triage run, and then byrote report run" in many.why
+    assert "byrote triage RUN, and then byrote report RUN" in many.why

@@ -44,6 +44,10 @@ Context = Annotated[
     int | None,
     typer.Option(min=2, help="Tokens that the model sees at once.", rich_help_panel=_PANEL),
 ]
+Width = Annotated[
+    int | None,
+    typer.Option(min=8, help="Width of the tiny GPT, 128 unless given: how large it is.", rich_help_panel=_PANEL),
+]
 
 
 def is_language(source: str | None, model: str | None, corpus: Path | None) -> bool:
@@ -60,6 +64,7 @@ def audit_documents(
     column: str,
     canaries: str,
     context: int | None,
+    width: int | None,
     models: int | None,
     probes: Sequence[str],
     out: Path | None,
@@ -72,22 +77,25 @@ def audit_documents(
     from byrote.language_source import docs, documents
 
     _refuse_mixed(source, model, corpus)
+    if model is not None and width is not None:
+        raise BadInput(f"--width is that of a tiny GPT, not of the model {model!r}.", hint="leave it out.")
     decoding = _asked(probes)
     if source == DOCS:
-        found = docs(seed)
+        found = docs(seed, width)
     else:
         assert corpus is not None
         files = {"heldout": _file(heldout), "canaries": _file(canaries)}
-        found = documents(corpus, column=column, seed=seed, **files)
+        found = documents(corpus, column=column, seed=seed, width=width, **files)
     if model is not None:
         run = _foreign(model, found, context=context, decoding=decoding, out=out, device=device)
     else:
         run = _tiny(
             found,
             context=context,
+            width=width,
             models=models or 1,
             decoding=decoding,
-            out=out or (Path("runs") / DOCS if source == DOCS else None),
+            out=out or Path("runs") / (found.training.name if width is None else f"{found.training.name}-{width}-wide"),
             seed=seed,
             workers=workers,
             device=device,
@@ -95,14 +103,14 @@ def audit_documents(
     print_report(run, redact=redact)
 
 
-def print_report(run: Run, *, show_secrets: bool = False, redact: bool = False) -> None:
+def print_report(run: Run, *, show_secrets: bool = False, redact: bool = False, figures: Path | None = None) -> None:
     """Write the report of a language model's run and print what was found."""
     from byrote.progress import measuring
-    from byrote.report.language_page import write_language_report
+    from byrote.report.language_report import write_language_report
     from byrote.report.language_summary import language_sentences
 
     with measuring(err) as hear:
-        page, found = write_language_report(run, hear, show_secrets=show_secrets, redact=redact)
+        page, found = write_language_report(run, hear, show_secrets=show_secrets, redact=redact, figures=figures)
     for sentence in language_sentences(run, found):
         say(sentence)
     console.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
@@ -135,13 +143,13 @@ def _foreign(model: str, found: Documents, **asked: Any) -> Run:
     )
 
 
-def _tiny(found: Documents, *, context: int | None, **asked: Any) -> Run:
+def _tiny(found: Documents, *, context: int | None, width: int | None, **asked: Any) -> Run:
     from byrote.language import LENGTH, audit_language
     from byrote.language_source import docs_recipe
 
     return audit_language(
         found.training,
-        docs_recipe(),
+        docs_recipe(width=width),
         heldout=found.heldout,
         canaries=found.canaries,
         tokenizer=found.tokenizer,

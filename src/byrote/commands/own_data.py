@@ -16,7 +16,8 @@ Source = Annotated[str, typer.Argument(help=SOURCE)]
 Target = Annotated[
     list[str] | None,
     typer.Option(
-        help="Column of a table: the class, or a number to be predicted; given more than once, labels of yes and no.",
+        help="Column of a table: the class, or a number to be predicted; given more than once, labels of yes and no, "
+        "or with --task regression numbers.",
         rich_help_panel=_PANEL,
     ),
 ]

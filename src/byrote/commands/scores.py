@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from byrote.commands.terminal import RunFolder, err, print_table, say
 
+if TYPE_CHECKING:
+    from byrote.run import Run
 
-def compare(run_folder: RunFolder) -> None:
-    """Set all scores of a run beside label memorization and the planted controls: which cheap one to trust here?"""
+
+def compare(
+    run_folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="A run; or runs of language models of 3 sizes or more.")
+    ],
+) -> None:
+    """Set all scores of a run beside label memorization and the planted controls: which cheap one to trust here?
+
+    Of several runs, of language models of different size over the same corpus, it tells how memorization grows with
+    size.
+    """
     from byrote.changes.card import decimal
     from byrote.comparing import TOP, YARDSTICK, compare, keep
     from byrote.run import Run
 
-    run = Run.open(run_folder)
+    runs = [Run.open(folder) for folder in run_folders]
+    if len(runs) > 1 or runs[0].of_text:
+        _print_sizes(runs)
+        return
+    (run,) = runs
     with err.status("Comparing every score…"):
         found = compare(run)
         path = keep(run, found)
@@ -34,6 +50,25 @@ def compare(run_folder: RunFolder) -> None:
     for note in found.notes:
         say(note)
     say(f"Table: {path}")
+
+
+def _print_sizes(runs: Sequence[Run]) -> None:
+    import numpy as np
+
+    from byrote.scaling import compare_sizes
+
+    with err.status("Comparing sizes…"):
+        found = compare_sizes(runs)
+    rows = []
+    for law in found.laws:
+        slope, low, high = (float(of[1]) for of in (law.fit.values, law.fit.low, law.fit.high))
+        interval = "–" if np.isnan(low) else f"{low:+.3f} to {high:+.3f}"
+        told = [f"{slope:+.3f}", interval, law.fit.r_squared] if law.known else ["–", "–", "–"]
+        rows.append([law.name, *(f"{value:.3f}" for value in law.values), *told])
+    sizes = [f"{size:,}" for size in found.parameters]
+    print_table(["by the parameters of the model", *sizes, "per tenfold", "95 %", "R²"], rows)
+    for note in found.notes:
+        say(note)
 
 
 def calibrate(

@@ -13,6 +13,7 @@ from byrote.data.convert import Layout, image_layout, listed, to_numpy
 from byrote.data.dataset import Dataset, Display
 from byrote.data.labels import is_absent, read_targets
 from byrote.data.problems import Problems, counted, quoted
+from byrote.data.room import text_array
 from byrote.data.task import Task, scale_of
 
 
@@ -171,7 +172,7 @@ def _texts(values: Shaped[np.ndarray, " example"], word: str, problems: Problems
             f"{counted(int(missing.sum()), f'{word} is', f'{word}s are')} missing (rows from 0: {rows})",
             f"give every example a {word}, or leave those without one out",
         )
-    return np.array([str(value) for value in values.tolist()], np.str_)
+    return text_array(f"The {word}s of {problems.name!r}", [str(value) for value in values.tolist()])
 
 
 def _writable(texts: Iterable[str], word: str, problems: Problems) -> None:

@@ -18,7 +18,9 @@ from jaxtyping import Bool, Int, Int32, Int64, Shaped
 
 from byrote.data.arrays import numbered
 from byrote.data.controls import Controls
+from byrote.data.parquet import refuse_unpacking
 from byrote.data.problems import counted, quoted
+from byrote.data.room import text_array
 from byrote.errors import BadInput
 
 #: Texts to token numbers of each, without any special token added.
@@ -189,8 +191,9 @@ def corpus_from_texts(
     held = tuple(texts)
     if not held:
         raise BadInput(f"The corpus {name!r} holds no document.", hint="give at least one text.")
-    named = numbered(name, len(held)) if ids is None else np.array(list(ids), np.str_)
-    for what, column in (("ids", named), ("groups", groups)):
+    named = numbered(name, len(held)) if ids is None else text_array(f"The ids of {name!r}", list(ids))
+    parts = None if groups is None else text_array(f"The groups of {name!r}", list(groups))
+    for what, column in (("ids", named), ("groups", parts)):
         if column is not None and len(column) != len(held):
             raise BadInput(
                 f"The corpus {name!r} has {len(held)} documents and {len(column)} {what}.",
@@ -208,7 +211,7 @@ def corpus_from_texts(
             )
         _refuse_halves(name, document, text)
     _refuse_repeated(name, named)
-    return Corpus(name=name, ids=named, texts=held, groups=None if groups is None else np.array(list(groups), np.str_))
+    return Corpus(name=name, ids=named, texts=held, groups=parts)
 
 
 def read_corpus(path: str | Path, *, column: str = "text", name: str | None = None) -> Corpus:
@@ -370,6 +373,7 @@ def _parquet_rows(path: Path, column: str) -> Iterator[Row]:
     wanted = [name for name in (column, "id", "group") if name in names]
     number = 0
     try:
+        refuse_unpacking(path, file, f"The corpus {str(path)!r}", wanted)
         for batch in file.iter_batches(columns=wanted):
             for row in batch.to_pylist():
                 number += 1

@@ -10,13 +10,13 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from byrote.data.blocks import row_blocks
 from byrote.data.contents import contents
 from byrote.data.controls import Controls
 from byrote.data.problems import counted, quoted
-from byrote.data.task import Numbers, Scale, Task, scale_of, task_notes
+from byrote.data.task import Numbers, Scale, SeveralNumbers, Task, scale_of, task_notes
 from byrote.errors import BadInput
 
 
@@ -76,6 +76,8 @@ class Dataset:
     def __repr__(self) -> str:
         shape = " × ".join(str(size) for size in self.inputs.shape[1:])
         what = {"classes": f"{self.classes} classes", "labels": f"{self.classes} labels", "regression": "a number each"}
+        if self.task == "regression" and self.outputs > 1:
+            what["regression"] = f"{self.outputs} numbers each"
         return f"Dataset({self.name!r}, {len(self)} examples of {shape}, {what[self.task]})"
 
     @property
@@ -86,7 +88,14 @@ class Dataset:
     @property
     def outputs(self) -> int:
         """How many numbers a network answers with."""
-        return 1 if self.task == "regression" else self.classes
+        if self.task == "regression":
+            return 1 if self.targets.ndim == 1 else self.targets.shape[1]
+        return self.classes
+
+    @property
+    def numbers(self) -> Float[np.ndarray, " example"] | None:
+        """The number that a regression wants of each example; of several, what stands for them. None otherwise."""
+        return self.scale.number(self.targets) if isinstance(self.scale, Numbers) else None
 
     @property
     def learned(self) -> Shaped[np.ndarray, "example *label"]:
@@ -117,6 +126,8 @@ class Dataset:
             digest.update(f"{self.task}\n".encode())
         if isinstance(self.scale, Numbers):
             digest.update(f"{self.scale.mean!r} {self.scale.deviation!r} {self.scale.tolerance!r}\n".encode())
+        if isinstance(self.scale, SeveralNumbers):
+            digest.update(f"{self.scale.means.tolist()} {self.scale.deviations.tolist()}\n".encode())
         for array in (self.inputs, self.targets):
             dtype = array.dtype.newbyteorder("<")
             digest.update(f"{dtype.str} {array.shape}\n".encode())

@@ -37,6 +37,8 @@ def read_targets(
     if task not in TASKS:
         problems.add(f"there is no task {task!r}", f"the tasks are {', '.join(sorted(TASKS))}")
         return Labels(np.zeros(len(targets), np.int64), ("a", "b"))
+    if task == "regression" and targets.ndim == 2:
+        return _read_columns(targets, ids, class_names, problems)
     if task == "labels":
         return _read_sets(targets, ids, class_names, problems)
     if targets.ndim != 1:
@@ -71,7 +73,7 @@ def _read_sets(targets: np.ndarray, ids: np.ndarray, class_names: Sequence[str] 
         are = counted(int(rows.sum()), "example has", "examples have")
         problems.add(
             f"{are} labels that are neither 0 nor 1 ({_at(ids[rows])})",
-            "1 is an example that has the label, 0 one that has it not",
+            "1 is an example that has the label, 0 one that has it not; numbers to be predicted are task='regression'",
         )
     else:
         found = targets.astype(np.int8)
@@ -121,6 +123,35 @@ def _read_numbers(
         problems.add(
             f"every target is {values[0] if len(values) else 'missing'}",
             "there is nothing to learn: add examples with other targets",
+        )
+    return Labels(values, ())
+
+
+def _read_columns(
+    targets: np.ndarray, ids: np.ndarray, class_names: Sequence[str] | None, problems: Problems
+) -> Labels:
+    """Finite numbers [example, output], no column all the same; a single column is a number an example."""
+    if targets.shape[1] == 1:
+        return _read_numbers(targets[:, 0], ids, class_names, problems)
+    if not targets.shape[1] or targets.dtype.kind not in "iuf":
+        problems.add(
+            f"a regression learns numbers, and its targets are of type {targets.dtype.name!r} {targets.shape}",
+            "several labels an example are task='labels'",
+        )
+        return Labels(np.zeros(len(targets)), ())
+    if class_names is not None:
+        problems.add(f"numbers have no class names, and there are {len(class_names)}", "leave out class_names")
+    values = targets.astype(np.float64)
+    unfit = ~np.isfinite(values).all(1)
+    if unfit.any():
+        have = counted(int(unfit.sum()), "example has", "examples have")
+        problems.add(f"{have} missing or infinite targets ({_at(ids[unfit])})", "leave these examples out")
+        return Labels(np.zeros(values.shape), ())
+    same = np.flatnonzero(np.ptp(values, axis=0) == 0) if len(values) else np.zeros(0, np.int64)
+    if len(same):
+        problems.add(
+            f"every target in column {same[0]}, counted from 0, is {values[0, same[0]]}",
+            "leave the column out: there is nothing to learn",
         )
     return Labels(values, ())
 

@@ -11,21 +11,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from jaxtyping import Shaped
 
 from byrote.data.arrays import from_arrays, numbered
 from byrote.data.features import RowDisplay, fit, is_named, is_numeric, named, numbers
 from byrote.data.inert import inert, inert_texts
+from byrote.data.parquet import CELL, read_parquet, refuse_repeated_names
 from byrote.data.problems import Problems, counted, quoted, rows_said
-from byrote.data.room import refuse_beyond_memory
+from byrote.data.room import refuse_beyond_memory, text_array
 from byrote.data.split import HELD_OUT, Split, held_out, split
 from byrote.data.targets import Target, Targets, read_columns, refuse_tolerance
 from byrote.data.task import Task
 from byrote.errors import CHECK_THE_PATH, BadInput
 
-#: A number of a table takes so many bytes at least, once it is a feature.
-CELL: Final = 4
 #: File names that are tables end so; `.csv.gz` is unpacked as it is read.
 PARQUET: Final = (".parquet", ".pq")
 TEXT: Final = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -87,6 +85,7 @@ def from_table(
             f"The table {str(path)!r} has no column to learn from beside {quoted(facts.targets.columns)}.",
             hint=" ".join(notes) or "give it columns of numbers or names.",
         )
+    refuse_beyond_memory(f"The table {str(path)!r}", len(table) * len(encoding.names()) * CELL)
     whole = from_arrays(
         encoding.apply(features),
         facts.targets.values,
@@ -125,12 +124,7 @@ def read_rows(path: Path | str, *, texts: Sequence[str | None] = ()) -> pa.Table
             "save it as CSV UTF-8." if "UTF8" in what else "give each row as many cells as the first, or save it again."
         )
         raise BadInput(f"The table {str(path)!r} cannot be read: {what}.", hint=hint) from error
-    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
-    if twice:
-        raise BadInput(
-            f"The columns of {str(path)!r} must have different names. Got {quoted(twice)} more than once.",
-            hint="rename or remove the columns that are called alike.",
-        )
+    refuse_repeated_names(path, table.column_names)
     if not len(table):
         raise BadInput(
             f"The table {str(path)!r} has no rows.", hint="write a row of names and below it a row an example."
@@ -197,11 +191,7 @@ def refuse_unknown(table: pa.Table, path: Path | str, columns: dict[str, Target 
 
 
 def _parquet(path: Path) -> pa.Table:
-    file = pq.ParquetFile(path)
-    rows = file.metadata.num_rows
-    unpacked = sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
-    refuse_beyond_memory(f"The table {str(path)!r}", max(unpacked, rows * file.metadata.num_columns * CELL))
-    table = file.read()
+    table = read_parquet(path, f"The table {str(path)!r}")
     table.validate(full=True)
     columns = [named(column) if is_named(column.type) else column for column in table.columns]
     return pa.Table.from_arrays(columns, names=table.column_names)
@@ -278,7 +268,8 @@ def _texts(cells: pa.ChunkedArray, name: str, problems: Problems) -> Shaped[np.n
             f"the column {name!r} is empty in {counted(len(missing), 'row', 'rows')} ({rows_said(missing)})",
             "fill these cells, or leave the rows out",
         )
-    return np.array(inert_texts(pc.fill_null(texts, "").to_numpy(zero_copy_only=False)), np.str_)
+    read = inert_texts(pc.fill_null(texts, "").to_numpy(zero_copy_only=False))
+    return text_array(f"The column {name!r}", read.tolist())
 
 
 def _refuse_infinite(table: pa.Table, facts: Facts) -> None:

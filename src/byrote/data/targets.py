@@ -1,4 +1,4 @@
-"""The column of a table that is learned: a class, a number, or several columns of labels."""
+"""The column of a table that is learned: a class or a number; or several columns, of labels or of numbers."""
 
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ def read_columns(table: pa.Table, target: Target, task: Task | None, problems: P
     """
     columns = (target,) if isinstance(target, str) else tuple(target)
     refuse_unfit_task(task, columns)
+    if len(columns) > 1 and task == "regression":
+        return _several_numbers(table, columns, problems)
     if len(columns) > 1 or task == "labels":
         read = [_label(table.column(name), name, problems) for name in columns]
         return Targets(
@@ -72,7 +74,7 @@ def read_columns(table: pa.Table, target: Target, task: Task | None, problems: P
 
 
 def refuse_unfit_task(task: Task | None, columns: Sequence[str]) -> None:
-    """Refuse a task that there is not, or another one than "labels" for several columns.
+    """Refuse a task that there is not, or one of a single column for several.
 
     Raises:
         BadInput: it is such.
@@ -81,10 +83,10 @@ def refuse_unfit_task(task: Task | None, columns: Sequence[str]) -> None:
         raise BadInput(f"There is no task {task!r}.", hint=f"--task {', --task '.join(sorted(TASKS))}.")
     if not columns:
         raise BadInput("A table needs a column to learn.", hint="--target COLUMN.")
-    if len(columns) > 1 and task not in (None, "labels"):
+    if len(columns) > 1 and task == "classes":
         raise BadInput(
             f"The task {task!r} has one target, and {len(columns)} are given ({quoted(columns)}).",
-            hint="several --target columns are labels, each yes or no.",
+            hint="several --target columns are labels, each yes or no, or with --task regression numbers.",
         )
 
 
@@ -158,6 +160,18 @@ def _numbers(cells: pa.ChunkedArray, name: str, problems: Problems, *, guessed: 
     return Targets(task="regression", values=values, class_names=None, columns=(name,), notes=notes if guessed else ())
 
 
+def _several_numbers(table: pa.Table, columns: tuple[str, ...], problems: Problems) -> Targets:
+    read = []
+    for name in columns:
+        if _lacks(table.column(name), name, "number", problems):
+            return _nothing(columns)
+        found = _numbers(table.column(name), name, problems, guessed=False)
+        if found.task != "regression":
+            return _nothing(columns)
+        read.append(found.values)
+    return Targets(task="regression", values=np.stack(read, axis=1), class_names=None, columns=columns)
+
+
 def _label(cells: pa.ChunkedArray, name: str, problems: Problems) -> Int[np.ndarray, " row"]:
     """1 and 0 of a column of yes and no."""
     nothing = np.zeros(len(cells), np.int8)
@@ -180,7 +194,8 @@ def _label(cells: pa.ChunkedArray, name: str, problems: Problems) -> Int[np.ndar
     if not known.all():
         problems.add(
             f"the column {name!r} is a label, and holds something else than 0 and 1 ({shown})",
-            "labels are 0 and 1, yes and no, or true and false; a column of classes is the only --target",
+            "labels are 0 and 1, yes and no, or true and false; a column of classes is the only --target, and numbers "
+            "take --task regression",
         )
     return yes.astype(np.int8)
 

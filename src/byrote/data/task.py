@@ -1,4 +1,4 @@
-"""What is learned of an example: one class, several labels that it has or has not, or a number."""
+"""What is learned of an example: one class, several labels that it has or has not, or a number or several."""
 
 from __future__ import annotations
 
@@ -61,13 +61,46 @@ class Numbers:
     given: bool = False
     task: ClassVar[Task] = "regression"
 
-    def index(self, targets: Shaped[np.ndarray, " example"]) -> Int[np.ndarray, " example"]:
-        """The fifth in which each number lies."""
-        return np.searchsorted(self.edges, targets, side="right").astype(np.int64)
+    def number(self, targets: Shaped[np.ndarray, "example *output"]) -> Float[np.ndarray, " example"]:
+        """The number of each example."""
+        return targets
 
-    def learned(self, targets: Shaped[np.ndarray, " example"]) -> Float[np.ndarray, " example"]:
+    def index(self, targets: Shaped[np.ndarray, "example *output"]) -> Int[np.ndarray, " example"]:
+        """The fifth in which each number lies."""
+        return np.searchsorted(self.edges, self.number(targets), side="right").astype(np.int64)
+
+    def learned(self, targets: Shaped[np.ndarray, "example *output"]) -> Float[np.ndarray, "example *output"]:
         """What a network is trained towards: numbers with mean 0 and deviation 1."""
         return ((targets - self.mean) / self.deviation).astype(np.float32)
+
+    def facts(self) -> dict[str, float | int]:
+        """What a manifest says of them."""
+        return {name: getattr(self, name) for name in ("mean", "deviation", "tolerance")}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SeveralNumbers(Numbers):
+    """Of several numbers an example: `means` and `deviations` of each, by which it is centred and scaled.
+
+    Where one number must stand for an example it is the mean of these; `mean`, `deviation`, `edges` and `names` are of
+    that one. An answer is right whose error is at most `tolerance`: the root of the mean of its squared errors, each in
+    deviations of its number.
+    """
+
+    means: Float[np.ndarray, " output"]
+    deviations: Float[np.ndarray, " output"]
+
+    def number(self, targets: Shaped[np.ndarray, "example *output"]) -> Float[np.ndarray, " example"]:
+        """The mean of the numbers of each example, once they are centred and scaled."""
+        return np.asarray(((targets - self.means) / self.deviations).mean(1), np.float64)
+
+    def learned(self, targets: Shaped[np.ndarray, "example *output"]) -> Float[np.ndarray, "example *output"]:
+        """What a network is trained towards: numbers with mean 0 and deviation 1, each by itself."""
+        return np.asarray((targets - self.means) / self.deviations, np.float32)
+
+    def facts(self) -> dict[str, float | int]:
+        """What a manifest says of them."""
+        return {**super().facts(), "outputs": len(self.means)}
 
 
 #: How answers are judged; None where an example has one class.
@@ -83,7 +116,9 @@ def scale_of(
     """How answers are judged where these are the training targets; None for classes."""
     if task == "labels":
         return label_sets(targets, class_names)
-    return numbers_of(targets, tolerance) if task == "regression" else None
+    if task != "regression":
+        return None
+    return numbers_of(targets, tolerance) if targets.ndim == 1 else several_numbers_of(targets, tolerance)
 
 
 def label_sets(targets: Shaped[np.ndarray, "example label"], label_names: tuple[str, ...]) -> LabelSets:
@@ -121,6 +156,29 @@ def numbers_of(targets: Shaped[np.ndarray, " example"], tolerance: float | None 
     )
 
 
+def several_numbers_of(targets: Shaped[np.ndarray, "example output"], tolerance: float | None = None) -> SeveralNumbers:
+    """Centres and spreads of the columns, and fifths of their mean.
+
+    Example:
+        >>> several_numbers_of(np.array([[0.0, 10.0], [2.0, 30.0]])).deviations
+        array([ 1., 10.])
+    """
+    values = targets.astype(np.float64)
+    means, spreads = values.mean(0), values.std(0)
+    deviations = np.where(spreads > 0, spreads, 1.0)
+    one = numbers_of(((values - means) / deviations).mean(1), TOLERANCE if tolerance is None else tolerance)
+    return SeveralNumbers(
+        mean=one.mean,
+        deviation=one.deviation,
+        tolerance=one.tolerance,
+        edges=one.edges,
+        names=one.names,
+        given=tolerance is not None,
+        means=means,
+        deviations=deviations,
+    )
+
+
 def refuse_other_tasks(task: Task, name: str, what: str, hint: str = "take data of one class an example.") -> None:
     """Refuse data whose examples do not have one class each, for something that is about classes.
 
@@ -135,6 +193,12 @@ def task_notes(
     targets: Shaped[np.ndarray, "example *label"], class_names: tuple[str, ...], scale: Scale | None
 ) -> tuple[str, ...]:
     """What a person should know of targets that are no classes."""
+    if isinstance(scale, SeveralNumbers):
+        return (
+            f"The target is {len(scale.means)} numbers: networks learn each centred and scaled. An error is the mean "
+            "over them, in their standard deviations; an answer counts as right where the root of the mean square is "
+            f"at most {scale.tolerance:.4g}. Where a single number is shown, it is the mean of them.",
+        )
     if isinstance(scale, Numbers):
         return (
             f"The target is a number: networks learn it centred and scaled, and an answer counts as right that misses "

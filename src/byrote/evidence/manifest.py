@@ -35,7 +35,8 @@ class Manifest:
     `identity` holds whatever makes two audits the same audit; `executor` how the models were divided into blocks,
     which a resume reuses; `source` how the command line builds the dataset and recipe again; `parent` the run that
     this one is a changed form of; `stopping` the looks that were planned, those that were reached, and where and why
-    the audit stopped, where it was to stop by itself; `forgotten` when the run's contents were removed and what went.
+    the audit stopped, where it was to stop by itself; `forgotten` when the run's contents were removed and what went;
+    `parameters` how many weights a language model has.
     """
 
     byrote: str
@@ -55,6 +56,7 @@ class Manifest:
     stopping: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
     forgotten: dict[str, Any] | None = None
+    parameters: int | None = None
     schema: str = field(default=SCHEMA_VERSION)
 
     def write(self, folder: Path) -> None:
@@ -108,6 +110,8 @@ def _refuse_malformed(manifest: Manifest) -> None:
     for name in ("heldout", "source", "parent", "stopping", "forgotten"):
         if not isinstance(getattr(manifest, name), dict | None):
             raise TypeError(f"its {name!r} is no table")
+    if not isinstance(manifest.parameters, int | None):
+        raise TypeError("its 'parameters' are no number")
     if not isinstance(manifest.dataset.get("name"), str):
         raise TypeError("its dataset has no name")
 

@@ -103,7 +103,8 @@ _TOKENS = (MODEL, TOKEN)
 # Of examples with several labels, a "label" below is the whole set of them: its probability is the product over the
 # labels, and its logit the sum of those of the labels it has, so that every name keeps its meaning. Of a regression
 # "correct" says that the prediction misses the target by no more than the run's tolerance, and "prediction" is the
-# fifth of the training numbers in which it lies.
+# fifth of the training numbers in which it lies. Of several numbers an example errors are in standard deviations of
+# each, and the mean over them is what is kept of residual, square and size.
 SCHEMA: dict[str, dict[str, Quantity]] = {
     # the network's answers on the training examples (members or not), evaluation mode, at the end of a phase
     "outputs": _outputs(EXAMPLE),

@@ -60,8 +60,8 @@ def consistency_score(
         The source's C is high for typical examples; this is 1 - C, so that higher is more memorized. Ratios that
         lie within .025 of the next count as one. From models of one ratio alone it is the score at that training
         set size, which the note says. Intervals are those of Price & Bonett (2004) for a sum of rates: with m
-        ratios, 2/m successes and 2/m failures are added at each. At a ratio s of r models, a share s^r of the
-        examples is undefined: .9 takes 44 models to leave 1 %.
+        ratios, 2/m successes and 2/m failures are added at each. At a ratio s, 1 / (1 - s) models of a ratio grid, or
+        some more where subsets are drawn independently, have an answer for every example.
     """
     levels = _levels(ratio)
     trials = np.stack([_counted(member == 0, level.models) for level in levels])

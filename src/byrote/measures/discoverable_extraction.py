@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Int32
 
+from byrote.errors import BadInput
 from byrote.measures._confirmation import read_and_said
 from byrote.measures._repetitions import copies_of, pooled_curve
 from byrote.measures._windows import PREFIX, SUFFIX, over_models, too_short, windows_of
@@ -15,6 +16,8 @@ from byrote.stats.log_linear import log_linear
 
 _SOURCE = "Carlini et al. 2022, arXiv:2202.07646, Definition 3.1"
 _READ = ("corpus.offsets", "corpus.scored", "design.member")
+#: Tokens given, one after the other.
+PREFIXES = (10, 25, 50)
 
 Hits = Bool[np.ndarray, "model token"]
 Offsets = Int[np.ndarray, " boundary"]
@@ -300,6 +303,87 @@ def discoverable_extraction_by_copies(
         copies.cluster,
         f"documents of {prefix} and then {suffix} tokens or more",
     )
+
+
+@measure(
+    needs=("tokens.hit", "corpus.token", *_READ),
+    unit="share of texts",
+    range=(0.0, 1.0),
+    higher="more memorized",
+    source="Carlini et al. 2022, arXiv:2202.07646, sec. 4.3",
+    section="5.2",
+    domain="security",
+    level="model",
+    evaluation="extraction",
+    by_example=False,
+    variant_of="discoverable_extraction",
+    variant="by_prefix",
+)
+def discoverable_extraction_by_prefix(
+    hit: Hits,
+    token: Int32[np.ndarray, " token"],
+    offsets: Offsets,
+    scored: Tokens,
+    member: Member,
+    *,
+    prefixes: tuple[int, ...] = PREFIXES,
+    suffix: int = SUFFIX,
+) -> Curve:
+    r"""The share of different texts that are extracted, by how many of their first tokens are given; and a null.
+
+    Formula:
+        at p tokens: mean of 1[the suffix after the first p tokens is extracted] over all (model, text) of which the
+        model was trained on a document ("trained on it"), or on none ("never saw it"), texts of the longest prefix
+        and the suffix or more; in the note b of the least-squares fit 1[extracted] = a + b log10(p) over the former
+    Undefined:
+        nan where there is no such pair; the errors with fewer than 3 different texts.
+
+    Example:
+        >>> hit, token = np.array([[False, False, True] * 2]), np.array([1, 2, 3, 1, 2, 3], np.int32)
+        >>> scored, member = np.array([False, True, True] * 2), np.ones((1, 2), np.int8)
+        >>> discoverable_extraction_by_prefix(
+        ...     hit, token, np.array([0, 3, 6]), scored, member, prefixes=(1, 2), suffix=1).values[0]
+        array([0., 1.])
+
+    Differs:
+        Every prefix begins where the document does, so that the suffix asked for moves with its end; the source cuts
+        prefixes before one suffix, as `probes.context_lengths` does. Each text counts once, however often it stands
+        in the corpus.
+
+    Raises:
+        BadInput: no prefix is given, or one is not positive.
+    """
+    if not prefixes or min(prefixes) < 1:
+        raise BadInput(
+            f"The 'prefixes' argument of discoverable_extraction must hold positive numbers. Got {prefixes!r}.",
+            hint="prefixes=(10, 25, 50)",
+        )
+    at = np.unique(prefixes)
+    each = [windows_of(offsets, scored, prefix=int(prefix), suffix=suffix, stride=0) for prefix in at]
+    copies = copies_of(token, offsets, member)
+    long = np.all([windows.count > 0 for windows in each], axis=0)
+    documents = np.bincount(copies.cluster, long)[copies.cluster]
+    asked = np.zeros(member.shape[1], bool)
+    asked[np.unique(copies.cluster, return_index=True)[1]] = True
+    asked &= documents > 0
+
+    def over_copies(share: Float[np.ndarray, " example"]) -> Float[np.ndarray, " example"]:
+        sums = np.bincount(copies.cluster, np.where(long, share, 0.0))[copies.cluster]
+        return np.asarray(sums / np.maximum(documents, 1))
+
+    outcome = np.stack([[over_copies(windows.mean(windows.every(row))) for row in hit] for windows in each])
+    sides = [np.tile(asked & seen, (len(at), 1, 1)) for seen in (copies.seen > 0, copies.seen == 0)]
+    point, model, example = np.nonzero(sides[0])
+    told = "no text is long enough that a model was trained on"
+    if len(np.unique(example)) > 2 and len(at) > 1:
+        ways = [copies.cluster[example], model] if len(np.unique(model)) > 2 else [copies.cluster[example]]
+        fit = log_linear(outcome[point, model, example], {"prefix": at[point]}, ways)
+        told = f"per tenfold {fit.values[1]:+.3g} [{fit.low[1]:.3g}, {fit.high[1]:.3g}]"
+        if np.isnan(fit.low[1]):
+            told = "too few texts differ for a slope"
+    elif len(example):
+        told = "too few texts or prefixes for a slope"
+    return pooled_curve("prefix", at.astype(np.float64), outcome, sides, copies.cluster, told)
 
 
 @measure(

@@ -24,6 +24,7 @@ _TOKENS = (
     "design.member",
 )
 
+_NAMED = {"holm": "Holm", "benjamini_hochberg": "Benjamini and Hochberg"}
 _MISSING = (
     "no model was trained on canaries, or none on all but some text",
     "no model was trained without canaries, or none on all but some text",
@@ -115,7 +116,7 @@ def unintended_memorization(
         examples=int(planted.sum()),
         reason=reason,
         note=f"{known} of {int(planted.sum())} planted canaries and {of_controls} of {int(controls.sum())} controls "
-        f"are memorized ({correction.replace('_', '-')}, {level:g}); {_told(use)}",
+        f"are memorized ({_NAMED.get(correction, correction)}, {level:g}); {_told(use)}",
     )
 
 

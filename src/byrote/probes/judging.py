@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from byrote.data.task import LabelSets, Numbers, Scale
+from byrote.data.task import LabelSets, Numbers, Scale, SeveralNumbers
 from byrote.probes.signals import Signals, signals
 
 #: The sign of a set that no training example has is looked up among so many sets at a time.
@@ -130,6 +130,44 @@ class ByError(Judge):
         return self.read(logits, targets)["correct"], {}
 
 
+class ByErrors(Judge):
+    """Several numbers an example; errors are in deviations of each number, and one error is the mean over them."""
+
+    signals: ClassVar = {
+        "correct": torch.bool,
+        "residual": torch.float32,
+        "squared_error": torch.float64,
+        "absolute_error": torch.float32,
+    }
+    answers = ByError.answers
+    telling = "squared_error"
+    shown = ()
+
+    def __init__(self, scale: SeveralNumbers) -> None:
+        self.tolerance = scale.tolerance
+        self.edges = torch.from_numpy(scale.edges)
+
+    def read(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """The mean of the residuals, of their squares and of their sizes, and whether the squares are small enough."""
+        off = (logits.float() - targets).double()
+        squared = off.square().mean(-1)
+        return {
+            "correct": squared.sqrt() <= self.tolerance,
+            "residual": off.mean(-1),
+            "squared_error": squared,
+            "absolute_error": off.abs().mean(-1),
+        }
+
+    def answered(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """The fifth in which the mean of the numbers lies."""
+        edges = self.edges.to(logits.device)
+        return {"prediction": torch.bucketize(logits.double().mean(-1), edges, right=True)}
+
+    def presented(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """By the tolerance."""
+        return self.read(logits, targets)["correct"], {}
+
+
 BY_CLASS: Final[Judge] = ByClass()
 
 
@@ -137,6 +175,8 @@ def judge_of(scale: Scale | None) -> Judge:
     """The judge of answers on this scale; of classes where there is none."""
     if isinstance(scale, LabelSets):
         return BySet(scale)
+    if isinstance(scale, SeveralNumbers):
+        return ByErrors(scale)
     return BY_CLASS if scale is None else ByError(scale)
 
 

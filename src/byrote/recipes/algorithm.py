@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 #: Weights, buffers, optimizer moments, a memory by example, a second network: whatever the algorithm needs.
@@ -14,11 +16,15 @@ State = Any
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What a recipe must know of the data before it can build a network."""
+    """What a recipe must know of the data before it can build a network.
+
+    `labels[example]` are for samplers that draw by class, where examples have one each.
+    """
 
     inputs: tuple[int, ...]
     classes: int
     examples: int
+    labels: Int[np.ndarray, " example"] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,6 +111,11 @@ class BoundCoTeaching:
         """The sampler's order of that epoch."""
         return self.single.order(seed, epoch, count)
 
+    @property
+    def repeats(self) -> bool:
+        """Whether an epoch may show an example more often than its count says."""
+        return self.single.repeats
+
     def obstacle(self) -> str:
         """Why these models cannot be trained many at once."""
         return "co-teaching trains two networks that choose each other's examples"

@@ -169,7 +169,12 @@ class BoundRecipe:
 
     def order(self, seed: int, epoch: int, count: UInt8[np.ndarray, " example"]) -> Int[np.ndarray, " shown"]:
         """The sampler's order of that epoch."""
-        return self.recipe.sampler.order(seed, epoch, count)
+        return self.recipe.sampler.order(seed, epoch, count, self.shape.labels)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether an epoch may show an example more often than its count says."""
+        return self.recipe.sampler.repeats
 
     def needs_noise(self, dropouts: list[Dropout]) -> bool:
         """Whether a step draws random numbers by example."""

@@ -87,9 +87,22 @@ class Schedule(Protocol):
 
 @runtime_checkable
 class Sampler(Protocol):
-    """The order of an epoch."""
+    """The order of an epoch, which must be as long as the sum of the counts."""
 
-    def order(self, seed: int, epoch: int, count: UInt8[np.ndarray, " example"]) -> Int[np.ndarray, " shown"]: ...
+    @property
+    def repeats(self) -> bool:
+        """Whether an epoch may show an example more often than its count says."""
+        ...
+
+    def order(
+        self,
+        seed: int,
+        epoch: int,
+        count: UInt8[np.ndarray, " example"],
+        classes: Int[np.ndarray, " example"] | None = None,
+    ) -> Int[np.ndarray, " shown"]:
+        """Rows of the dataset, of those with a count; `classes` are those of examples that have one each."""
+        ...
 
 
 def described(slot: Any) -> Any:

@@ -30,8 +30,9 @@ class Driven:
         model: int = 0,
         repeats: bool = False,
         ids: Sequence[str] | None = None,
-        labels: Sequence[int] | np.ndarray | None = None,
+        labels: Sequence[Any] | np.ndarray | None = None,
         class_names: Sequence[str] | None = None,
+        tolerance: float | None = None,
         name: str = "recorded",
         clean: Iterable[Any] | None = None,
         clean_every: int = 1,
@@ -53,6 +54,7 @@ class Driven:
             ids=ids,
             labels=labels,
             class_names=class_names,
+            tolerance=tolerance,
             name=name,
         )
         self._recorder: Recorder | None = None

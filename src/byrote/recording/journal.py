@@ -17,6 +17,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
+from byrote.data.task import Task
 from byrote.errors import BadInput, DamagedShard, RunMismatch
 from byrote.evidence.shards import read_header, read_shard, write_bytes, write_shard
 from byrote.recording.tally import Shown, Tally
@@ -38,6 +39,8 @@ class Settings:
     repeats: bool
     name: str
     class_names: tuple[str, ...] | None
+    task: Task = "classes"
+    tolerance: float | None = None
 
 
 class Journal:

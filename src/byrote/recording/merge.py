@@ -7,24 +7,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from byrote.data.controls import Controls
+from byrote.data.task import TASKS
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.store import Evidence
-from byrote.folder import environment, model_entries, now, set_up
+from byrote.folder import environment, model_entries, now, set_up, task_facts
+from byrote.probes.judging import BY_CLASS, Judge
 from byrote.recording.journal import FOLDER, Journal, Settings, journals
 from byrote.recording.tally import UNLABELLED, Tally
+from byrote.recording.wanted import Wanted, wanted_of
 from byrote.run import Run
 
 #: The table of ids and labels, where they were given.
 GIVEN = "given.parquet"
 #: The class of examples whose label nobody saw.
 UNKNOWN = "unknown"
+SAME: Final = "the models of a run are trained on the same examples; give each its own folder otherwise."
 #: Clean passes of a network that has trained make a trajectory from so many on.
 FEWEST_PASSES = 2
 
@@ -67,7 +72,12 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
     _refuse_different(found)
     examples, classes = first.settings.examples, max(one.classes for one in found)
     label, relabelled = _labels(folder, found)
-    names = first.settings.class_names or tuple(map(str, range(max(classes, label.max(initial=0) + 1))))
+    wanted = _wanted(folder, first.settings)
+    names = (
+        wanted.scale.names
+        if wanted
+        else first.settings.class_names or tuple(map(str, range(max(classes, label.max(initial=0) + 1))))
+    )
     notes = [note for one in found for note in one.notes]
     if relabelled:
         notes.append(f"{relabelled} examples had different labels in different models; the first is kept.")
@@ -75,7 +85,7 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
     if unseen.any():
         notes.append(f"Nobody saw the labels of {unseen.sum()} examples; they stand under {UNKNOWN!r}.")
         label, names = np.where(unseen, len(names), label), (*names, UNKNOWN)
-    evidence, checkpoints = _evidence(found, notes)
+    evidence, checkpoints = _evidence(found, notes, BY_CLASS if wanted is None else wanted.judge)
     member = np.stack([one.tally.presentations > 0 for one in found]).astype(np.int64)
     design = observed(member, np.full(len(found), NO_PAIR, np.int64))
     manifest = Manifest(
@@ -87,6 +97,7 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
             "examples": examples,
             "class_names": list(names),
             "fingerprint": None,
+            **({} if wanted is None else task_facts(wanted.scale, wanted.label_names)),
         },
         heldout=None,
         identity={},
@@ -106,7 +117,8 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
     for kind, each in evidence.items():
         for position, columns in enumerate(each):
             store.write(kind, position, 0, columns, {"diverged": "false", "recorded": str(found[position].model)})
-    set_up(folder, manifest, design, _ids(folder, examples), label.astype(np.int64), Controls())
+    numbers = wanted.targets if wanted is not None and wanted.task == "regression" else None
+    set_up(folder, manifest, design, _ids(folder, examples), label.astype(np.int64), Controls(), numbers=numbers)
     return Run.open(folder)
 
 
@@ -180,8 +192,19 @@ def _refuse_different(found: Sequence[Recorded]) -> None:
             raise BadInput(
                 f"Models {first.model} and {one.model} of the run are about {theirs[0]} examples of {theirs[1]} "
                 f"classes and {mine[0]} examples of {mine[1]} classes, named {theirs[2]} and {mine[2]}.",
-                hint="the models of a run are trained on the same examples; give each its own folder otherwise.",
+                hint=SAME,
             )
+        if (one.settings.task, one.settings.tolerance) != (first.settings.task, first.settings.tolerance):
+            raise BadInput(
+                f"Models {first.model} and {one.model} of the run want {_aim(first.settings)} and "
+                f"{_aim(one.settings)}.",
+                hint=SAME,
+            )
+
+
+def _aim(settings: Settings) -> str:
+    within = "" if settings.tolerance is None else f" within {settings.tolerance:g}"
+    return f"{TASKS[settings.task]}{within}"
 
 
 def _labels(folder: Path, found: Sequence[Recorded]) -> tuple[np.ndarray, int]:
@@ -193,6 +216,20 @@ def _labels(folder: Path, found: Sequence[Recorded]) -> tuple[np.ndarray, int]:
         disagree |= (label != UNLABELLED) & (one.label != UNLABELLED) & (label != one.label)
         label = np.where(label == UNLABELLED, one.label, label)
     return label, int(disagree.sum())
+
+
+def _wanted(folder: Path, settings: Settings) -> Wanted | None:
+    """The targets of all examples, where they are no classes."""
+    if settings.task == "classes":
+        return None
+    given = _given(folder).get("target")
+    if given is None:
+        raise BadInput(
+            f"The recording in {str(folder)!r} lacks the targets of its examples.",
+            hint="restore the folder from a copy, or record again into another one.",
+        )
+    targets = given.astype(np.float64) if settings.task == "regression" else given
+    return wanted_of(targets, settings.class_names, settings.tolerance, settings.examples)
 
 
 def _ids(folder: Path, examples: int) -> np.ndarray:
@@ -208,10 +245,10 @@ def _given(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _evidence(
-    found: Sequence[Recorded], notes: list[str]
+    found: Sequence[Recorded], notes: list[str], judge: Judge
 ) -> tuple[dict[str, list[dict[str, np.ndarray]]], tuple[int, ...]]:
     """Columns of every model by kind; a kind, or a clean pass, that some model lacks is left out with a note."""
-    evidence = {"presentation": [one.tally.evidence() for one in found]}
+    evidence = {"presentation": [one.tally.evidence(judge.shown) for one in found]}
     outputs = [one.outputs for one in found]
     whole = [one for one in outputs if one is not None]
     if len(whole) == len(found):
@@ -226,9 +263,8 @@ def _evidence(
         notes.append(f"Trajectories hold the clean passes that all models have: after {shared} epochs.")
     if sum(epochs > 0 for epochs in shared) < FEWEST_PASSES:
         return evidence, ()
-    names = ("log_odds", "logit_margin", "entropy", "top_confidence")
     evidence["trajectory"] = [
-        {name: np.stack([one.passes[epochs][name] for epochs in shared]) for name in names}
+        {name: np.stack([one.passes[epochs][name] for epochs in shared]) for name in judge.signals}
         | {"epochs": np.array(shared, np.int64)}
         for one in found
     ]

@@ -15,17 +15,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from byrote.errors import BadInput
 from byrote.evidence.manifest import FILE
 from byrote.evidence.shards import write_bytes
 from byrote.folder import refuse_remains
-from byrote.probes.signals import signals
+from byrote.probes.judging import BY_CLASS, Judge
 from byrote.recording.journal import FOLDER, LARGE, Journal, Settings, locked
 from byrote.recording.merge import GIVEN, merged
 from byrote.recording.tally import UNLABELLED, Shown
+from byrote.recording.wanted import wanted_of
 from byrote.run import Run
 from byrote.train.resources import logits_fit
 
@@ -67,8 +67,11 @@ class Recorder:
             that what a distributed sampler shows twice to fill up counts once; pass it with samplers that draw with
             replacement.
         ids: the examples' names, in their order.
-        labels: the examples' labels; else those that come with `observe`.
+        labels: the examples' labels; else those that come with `observe`. Of other targets than classes they are
+            needed: 0 and 1 [example, label], or numbers [example], as `observe` gets them.
         class_names: in the order of the logits.
+        tolerance: by how much an answer may miss its number and still be right; a quarter of the numbers' standard
+            deviation unless given.
         name: what to call the data.
         resume_at: go on with a recording at the start of this epoch, counted from 0; what it holds of it and of later
             ones is forgotten.
@@ -88,8 +91,9 @@ class Recorder:
         model: int = 0,
         repeats: bool = False,
         ids: Sequence[str] | None = None,
-        labels: Sequence[int] | np.ndarray | None = None,
+        labels: Sequence[Any] | np.ndarray | None = None,
         class_names: Sequence[str] | None = None,
+        tolerance: float | None = None,
         name: str = "recorded",
         resume_at: int | None = None,
         flush_seconds: float | int = 60,
@@ -108,10 +112,16 @@ class Recorder:
         self.epochs_done = 0 if resume_at is None else resume_at
         self.run: Run | None = None
         self._last_epoch = epochs
-        self._classes = 0 if class_names is None else len(class_names)
-        self._labels = _labels(labels, examples)
-        if self._classes and self._labels.max() >= self._classes:
-            raise _beyond("label", int(self._labels.max()), self._classes)
+        self._wanted = wanted_of(labels, class_names, tolerance, examples)
+        if self._wanted is None:
+            self._judge: Judge = BY_CLASS
+            self._classes = 0 if class_names is None else len(class_names)
+            self._labels = _labels(labels, examples)
+            if self._classes and self._labels.max() >= self._classes:
+                raise _beyond("label", int(self._labels.max()), self._classes)
+        else:
+            self._judge, self._classes = self._wanted.judge, self._wanted.outputs
+            self._labels = self._wanted.kinds.astype(np.int32)
         self._flush_seconds = float(flush_seconds)
         self._settings = Settings(
             examples=examples,
@@ -119,6 +129,8 @@ class Recorder:
             repeats=repeats,
             name=name,
             class_names=None if class_names is None else tuple(map(str, class_names)),
+            task="classes" if self._wanted is None else self._wanted.task,
+            tolerance=tolerance,
         )
         self._journal = Journal(self.folder, model)
         self._begin(ids, labels, resume_at)
@@ -155,6 +167,8 @@ class Recorder:
     def observe(self, ids: Any, logits: Tensor, targets: Any) -> None:
         """Take note of a forward pass of the training: `ids[batch]`, `logits[batch, class]`, `targets[batch]`.
 
+        Of several labels `logits` and `targets` are [batch, label], of numbers the answers [batch] or [batch, 1].
+
         Call it for every batch that the loss is taken of, with gradient accumulation too. Nothing waits for a GPU:
         logits are copied there and reduced to losses and margins in float32 later on. Labels and values that only the
         device knows are checked when they come to the host, at the latest at `epoch_end`.
@@ -163,12 +177,7 @@ class Recorder:
             BadInput: shapes, ids or targets that do not fit; values that are not finite.
         """
         self._refuse_closed("observe")
-        ids, targets = _indices("ids", ids), _indices("targets", targets)
-        self._check_shapes(ids, logits, targets)
-        if ids.device.type == "cpu":
-            self._check_range("id", ids, self.examples)
-        if targets.device.type == "cpu":
-            self._check_range("target", targets, self._classes)
+        ids, logits, targets = self._checked(ids, logits, targets)
         device = logits.device
         self._waiting.append((_copied(ids, device), logits.detach().clone(), _copied(targets, device)))
         self._step += 1
@@ -254,12 +263,8 @@ class Recorder:
         parts: list[dict[str, np.ndarray]] = []
         with _evaluating(network):
             for batch in batches:
-                given, logits, wanted = forward(network, batch)
-                ids, targets = _indices("ids", given), _indices("targets", wanted)
-                self._check_shapes(ids, logits, targets)
-                self._check_range("id", ids, self.examples)
-                self._check_range("target", targets, self._classes)
-                parts.append(self._answers(ids, logits, targets.to(logits.device, torch.int64)))
+                ids, logits, targets = self._checked(*forward(network, batch), waiting=True)
+                parts.append(self._answers(ids, logits, _copied(targets, logits.device)))
         if not parts:
             raise BadInput(
                 "The clean pass went over no batch.",
@@ -272,18 +277,30 @@ class Recorder:
         self._journal.write_clean(self.rank, columns, epochs=self.epochs_done, classes=self._classes)
 
     def _answers(self, ids: Tensor, logits: Tensor, targets: Tensor) -> dict[str, np.ndarray]:
-        read = signals(logits, targets)._asdict()
-        answers = {name: values.cpu().numpy() for name, values in read.items()}
-        example, label = (values.cpu().numpy().astype(np.int32) for values in (ids, targets))
-        wrong = np.flatnonzero(~np.isfinite(answers["log_odds"]))
+        judge = self._judge
+        types = {**judge.signals, **judge.answers}
+        read = {**judge.read(logits.float(), targets), **judge.answered(logits.float(), targets)}
+        answers = {name: values.to(types[name]).cpu().numpy() for name, values in read.items()}
+        example = ids.cpu().numpy().astype(np.int32)
+        label = self._label(example, targets)
+        wrong = np.flatnonzero(~np.isfinite(answers[judge.telling]))
         if len(wrong):
             raise BadInput(
                 f"The logits of example {example[wrong[0]]} in the clean pass are not finite.",
                 hint="check that the training did not diverge, and that the inputs hold no NaN.",
             )
-        kept = {"logits": logits.float().cpu().numpy()} if logits_fit(1, self.examples, self._classes) else {}
-        prediction = logits.argmax(1).to(torch.int32).cpu().numpy()
-        return {"example": example, "label": label, **answers, "prediction": prediction, **kept}
+        keep = self._wanted is None and logits_fit(1, self.examples, self._classes)
+        kept = {"logits": logits.float().cpu().numpy()} if keep else {}
+        return {"example": example, "label": label, **answers, **kept}
+
+    def _label(self, example: np.ndarray, targets: Tensor) -> np.ndarray:
+        """The class, set or fifth of each, held against what is known of these examples."""
+        given: np.ndarray = targets.cpu().numpy()
+        if self._wanted is None:
+            return given.astype(np.int32)
+        self._wanted.refuse_others(example, given)
+        known: np.ndarray = self._labels[example]
+        return known
 
     @torch.no_grad()
     def _reduce(self) -> None:
@@ -293,9 +310,13 @@ class Recorder:
         sizes = [len(ids) for ids, _, _ in self._waiting]
         ids, logits, targets = (torch.cat([step[column] for step in self._waiting]) for column in range(3))
         logits = logits.float()
-        label = targets.clamp(0, self._classes - 1)[:, None]  # a device would not survive a target out of range
-        margin = logits.gather(1, label).squeeze(1) - logits.scatter(1, label, -torch.inf).amax(1)
-        loss = F.cross_entropy(logits, label.squeeze(1), reduction="none")
+        # a device would not survive a class out of range
+        inside = targets.clamp(0, self._classes - 1) if self._wanted is None else targets
+        correct, summed = self._judge.presented(logits, inside)
+        if "loss_sum" in summed:
+            loss, margin = summed["loss_sum"], summed["logit_margin_sum"]
+        else:
+            loss, margin = self._judge.read(logits, inside)["residual"].square(), torch.where(correct, 1.0, -1.0)
         steps = np.repeat(np.arange(self._step - len(sizes), self._step) + 1, sizes)
         self._reduced.append((ids, targets, loss, margin, steps))
         self._presentations += len(ids)
@@ -306,7 +327,11 @@ class Recorder:
         self._reduce()
         parts, self._reduced, self._presentations = self._reduced, [], 0
         for ids, targets, loss, margin, steps in parts:
-            example, label = (values.cpu().numpy().astype(np.int64) for values in (ids, targets))
+            example = ids.cpu().numpy().astype(np.int64)
+            self._refuse_beyond("id", example, self.examples)
+            label = self._label(example, targets)
+            if self._wanted is None:
+                self._refuse_beyond("target", label, self._classes)
             shown = Shown(
                 epoch=np.full(len(steps), self.epochs_done, np.int32),
                 step=steps.astype(np.int32),
@@ -315,10 +340,6 @@ class Recorder:
                 loss=loss.cpu().numpy(),
                 logit_margin=margin.cpu().numpy(),
             )
-            for what, values, size in (("id", example, self.examples), ("target", label, self._classes)):
-                beyond = np.flatnonzero((values < 0) | (values >= size))
-                if len(beyond):
-                    raise _beyond(what, int(values[beyond[0]]), size)
             wrong = np.flatnonzero(~(np.isfinite(shown.loss) & np.isfinite(shown.logit_margin)))
             if len(wrong):
                 raise BadInput(
@@ -327,6 +348,11 @@ class Recorder:
                 )
             self._know(shown.example, shown.label)
             self._shown.append(shown)
+
+    def _refuse_beyond(self, what: str, values: np.ndarray, size: int) -> None:
+        beyond = np.flatnonzero((values < 0) | (values >= size))
+        if len(beyond):
+            raise _beyond(what, int(values[beyond[0]]), size)
 
     def _know(self, example: np.ndarray, label: np.ndarray) -> None:
         """Hold labels against those that are known, and learn new ones."""
@@ -340,6 +366,27 @@ class Recorder:
                 hint="ids are positions in the dataset, not in the batch; byrote.WithIds(dataset) adds them to its "
                 "items.",
             )
+
+    def _checked(
+        self, ids: Any, logits: Tensor, targets: Any, *, waiting: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A batch whose shapes fit; values on the host are looked at, those on a device where it may be waited for."""
+        ids = _indices("ids", ids)
+        if self._wanted is None:
+            targets = _indices("targets", targets)
+            self._check_shapes(ids, logits, targets)
+            if waiting or targets.device.type == "cpu":
+                self._check_range("target", targets, self._classes)
+        else:
+            logits, targets = self._wanted.batch(logits, targets)
+            if tuple(ids.shape) != (len(logits),):
+                raise BadInput(
+                    f"A recorder takes ids[batch]. Got shape {tuple(ids.shape)} for {len(logits)} answers.",
+                    hint="byrote.WithIds(dataset) adds positions to its items.",
+                )
+        if waiting or ids.device.type == "cpu":
+            self._check_range("id", ids, self.examples)
+        return ids, logits, targets
 
     def _check_shapes(self, ids: Tensor, logits: Tensor, targets: Tensor) -> None:
         batch = (len(ids),) if ids.ndim == 1 else None
@@ -402,6 +449,7 @@ class Recorder:
             if self.rank == 0 and (ids is not None or labels is not None):
                 columns: dict[str, Any] = {} if ids is None else {"example": list(map(str, ids))}
                 columns |= {} if labels is None else {"label": self._labels}
+                columns |= {} if self._wanted is None else {"target": self._wanted.targets.tolist()}
                 sink = pa.BufferOutputStream()
                 pq.write_table(pa.table(columns), sink)
                 write_bytes(self.folder / FOLDER / GIVEN, sink.getvalue().to_pybytes())
@@ -425,7 +473,10 @@ class Recorder:
         return last
 
 
-WITH_IDS = "byrote.WithIds(dataset) adds positions to its items; targets are numbers of classes."
+WITH_IDS = (
+    "byrote.WithIds(dataset) adds positions to its items; targets are numbers of classes, or what Recorder(labels=…) "
+    "holds of all examples: numbers to be predicted, or 0 and 1 by label."
+)
 
 
 def recover(folder: str | Path) -> Run:
@@ -491,7 +542,8 @@ def _indices(name: str, values: Any) -> Tensor:
 
 def _copied(values: Tensor, device: torch.device) -> Tensor:
     """A copy that no later write reaches; without waiting, where it goes to a GPU."""
-    return values.to(device, torch.int64, copy=True, non_blocking=device.type == "cuda")
+    kind = torch.float32 if values.is_floating_point() else torch.int64
+    return values.to(device, kind, copy=True, non_blocking=device.type == "cuda")
 
 
 def _beyond(what: str, value: int, size: int) -> BadInput:

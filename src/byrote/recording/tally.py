@@ -15,7 +15,10 @@ UNLABELLED = -1
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Shown:
-    """Presentations, one a row: in which epoch and at which step, of which example, and how the model fared."""
+    """Presentations, one a row: in which epoch and at which step, of which example, and how the model fared.
+
+    `logit_margin` is above 0 where the answer is right; of a number it is 1 or -1, and `loss` the squared error.
+    """
 
     epoch: Int[np.ndarray, " shown"]
     step: Int[np.ndarray, " shown"]
@@ -118,11 +121,11 @@ class Tally:
         """Everything that is needed to go on."""
         return {name: getattr(self, name) for name in self.COLUMNS}
 
-    def evidence(self) -> dict[str, np.ndarray]:
-        """The columns of `presentation`."""
-        sums = {name: getattr(self, name).astype(np.float32) for name in ("loss_sum", "logit_margin_sum")}
+    def evidence(self, sums: Sequence[str]) -> dict[str, np.ndarray]:
+        """The columns of `presentation`, of the sums these."""
+        summed = {name: getattr(self, name).astype(np.float32) for name in sums}
         counts = {name: getattr(self, name) for name in ("presentations", "forgetting_count", "first_learned")}
-        return {**counts, **sums}
+        return {**counts, **summed}
 
     def words(self) -> dict[str, str]:
         """What else must be known to go on."""

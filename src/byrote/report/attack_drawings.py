@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from byrote.membership import AttackFigures
 from byrote.report import svg
-from byrote.report.attacks import Attacks, Slice, attack_name, slices
+from byrote.report.attacks import Slice, attack_name, slices
 from byrote.report.figures import WIDTH, Figure
 from byrote.report.text import kind_words, number, plain
 from byrote.results import Scalar
@@ -21,19 +22,20 @@ _DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5,
 _AXES = {
     "memorization": "by tenth of label memorization, 10 the most",
     "class": "by class",
+    "size": "by number of examples",
     "group": "by group",
     "control": "by planted control",
 }
 
 
-def curves(attacks: Attacks) -> Figure:
+def curves(attacks: Sequence[AttackFigures], name: str = "roc") -> Figure:
     """True positives by false positives, both logarithmic, with 95 % bands and what guessing gives."""
     from matplotlib.figure import Figure as Canvas
 
     title = "Share of members found by share of others accused, on logarithmic axes: " + "; ".join(
-        f"{attack_name(found)}, AUC {number(found.figures['auc'].value, 3)}" for found in attacks.found
+        f"{attack_name(found)}, AUC {number(found.figures['auc'].value, 3)}" for found in attacks
     )
-    least = min(float(found.curve.at[0]) for found in attacks.found)
+    least = min(float(found.curve.at[0]) for found in attacks)
     with svg.style():
         figure = Canvas(figsize=(WIDTH, 4.4), layout="constrained")
         figure.patch.set_visible(False)
@@ -42,7 +44,7 @@ def curves(attacks: Attacks) -> Figure:
         axis.set_xscale("log")
         axis.set_yscale("log")
         floor = least
-        for index, found in enumerate(attacks.found):
+        for index, found in enumerate(attacks):
             curve, color = found.curve, svg.SERIES[index % len(svg.SERIES)]
             values, low, high = (np.where(each > 0, each, np.nan)[0] for each in (curve.values, curve.low, curve.high))
             low = np.where(np.isnan(low), least / 10, low)
@@ -60,24 +62,24 @@ def curves(attacks: Attacks) -> Figure:
         axis.set_xlabel("others wrongly accused (false positives)")
         axis.set_ylabel("members found (true positives)")
         figure.legend(loc="outside upper left", ncols=5, handlelength=2.6, fontsize=9.5)
-        drawn = svg.inline(figure, name="roc", title=title)
+        drawn = svg.inline(figure, name=name, title=title)
     return Figure(
-        name="roc",
+        name=name,
         svg=drawn,
         title=title,
-        columns=("false positives", *(attack_name(found) for found in attacks.found)),
+        columns=("false positives", *(attack_name(found) for found in attacks)),
         rows=tuple(_points(attacks)),
         canvas=figure,
     )
 
 
-def _points(attacks: Attacks) -> list[tuple[str, ...]]:
+def _points(attacks: Sequence[AttackFigures]) -> list[tuple[str, ...]]:
     """Each attack has rates of its own where scores are undefined; the first one's are told."""
-    at = attacks.first.curve.at
+    at = attacks[0].curve.at
     rows = []
     for rate in at:
         cells = []
-        for found in attacks.found:
+        for found in attacks:
             value, low, high = (
                 float(np.interp(rate, found.curve.at, each[0]))
                 for each in (found.curve.values, found.curve.low, found.curve.high)
@@ -87,19 +89,19 @@ def _points(attacks: Attacks) -> list[tuple[str, ...]]:
     return rows
 
 
-def by_slice(attacks: Attacks) -> Figure | None:
-    """How well the first attack finds each slice of the examples; None where there is none."""
+def by_slice(found: AttackFigures, *, name: str = "slices", classes: str = "by class") -> Figure | None:
+    """How well an attack finds each slice of what was attacked; None where there is none."""
     from matplotlib.figure import Figure as Canvas
 
-    found = attacks.first
+    axis_words = {**_AXES, "class": classes}
     every = slices(found)
     panels = [(axis, _shown(axis, list(each))) for axis, each in groupby(every, key=lambda one: one.axis)]
     panels = [(axis, each) for axis, each in panels if each]
     panels.sort(key=lambda panel: panel[0] != "memorization")
     if not panels:
         return None
-    title = f"AUC of {attack_name(found)} by slice of the examples: " + "; ".join(
-        f"{_AXES.get(axis, axis)}, from {number(min(e.auc.value for e in each))} to "
+    title = f"AUC of {attack_name(found)} by slice of the {found.by}s: " + "; ".join(
+        f"{axis_words.get(axis, axis)}, from {number(min(e.auc.value for e in each))} to "
         f"{number(max(e.auc.value for e in each))}"
         for axis, each in panels
     )
@@ -108,21 +110,21 @@ def by_slice(attacks: Attacks) -> Figure | None:
         figure = Canvas(figsize=(WIDTH, sum(heights) + 0.6), layout="constrained")
         figure.patch.set_visible(False)
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
-        for index, (axis, (name, each)) in enumerate(zip(axes, panels, strict=True)):
+        for index, (axis, (kind, each)) in enumerate(zip(axes, panels, strict=True)):
             axis.patch.set_visible(False)
             _dots(axis, each, svg.SERIES[index % len(svg.SERIES)])
             axis.axvline(found.figures["auc"].value, color=svg.INK, linewidth=1)
-            axis.set_title(_AXES.get(name, name), loc="left", fontsize=10, color=svg.INK)
-        axes[-1].set_xlabel("AUC; dashed .5, guessing; solid all examples")
-        drawn = svg.inline(figure, name="slices", title=title)
+            axis.set_title(axis_words.get(kind, kind), loc="left", fontsize=10, color=svg.INK)
+        axes[-1].set_xlabel(f"AUC; dashed .5, guessing; solid all {found.by}s")
+        drawn = svg.inline(figure, name=name, title=title)
     return Figure(
-        name="slices",
+        name=name,
         svg=drawn,
         title=title,
-        columns=("slice", "examples", "AUC", "found at 1 % false alarms"),
+        columns=("slice", f"{found.by}s", "AUC", "found at 1 % false alarms"),
         rows=tuple(
             (
-                f"{_AXES.get(e.axis, e.axis).split(',')[0]}: {_name(e)}",
+                f"{axis_words.get(e.axis, e.axis).split(',')[0]}: {_name(e)}",
                 f"{e.examples:,}",
                 _value(e.auc),
                 _value(e.found),

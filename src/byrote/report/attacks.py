@@ -85,27 +85,20 @@ def attacks(run: Run, hear: Hear) -> Attacks | Missing:
         hear(done / len(keys))
     if not found:
         return refused[0][1]
-    if part is run and run.groups is not None:
-        of_groups = where_possible(partial(membership_attack, run, by="group"))
-        if isinstance(of_groups, Missing):
-            refused.append(("whole groups", of_groups))
-        else:
-            found.append(of_groups)
     return Attacks(found=tuple(found), refused=tuple(refused), examples=len(part.ids), total=len(run.ids))
 
 
 def attack_name(found: AttackFigures) -> str:
     """An attack in words."""
-    name = _NAMES.get(found.attack, kind_words(found.attack))
-    return f"{name}, whole groups" if found.by == "group" else name
+    return _NAMES.get(found.attack, kind_words(found.attack))
 
 
-def risk_words(attacks: Attacks) -> str:
+def risk_words(attacks: Attacks, its: str = "its label") -> str:
     """What an attacker learns, in two sentences."""
     found = attacks.first
     auc, rate = found.figures["auc"], found.figures[tpr_name(TOLD)]
     knows = f" and has {found.references} models of its own, trained like these" if found.references else ""
-    who = f"An attacker who knows an example and its label{knows} ({attack_name(found)})"
+    who = f"An attacker who knows an example and {its}{knows} ({attack_name(found)})"
     null = f"{number(found.null.value, 3)} where membership was swapped at random"
     area = f"AUC {_brief(auc)}, where .5 is guessing and {null}"
     if math.isnan(auc.value):
@@ -135,7 +128,7 @@ def attack_columns() -> tuple[str, ...]:
     return ("Attack", "Reference models", "AUC", "null AUC", "balanced accuracy", *rates)
 
 
-def attack_rows(attacks: Attacks) -> tuple[AttackRow, ...]:
+def attack_rows(attacks: Sequence[AttackFigures]) -> tuple[AttackRow, ...]:
     """Each attack's figures in words; a rate that cannot be told says why."""
     return tuple(
         AttackRow(
@@ -149,13 +142,13 @@ def attack_rows(attacks: Attacks) -> tuple[AttackRow, ...]:
                 *(_rate(found.figures[tpr_name(rate)]) for rate in RATES),
             ),
         )
-        for found in attacks.found
+        for found in attacks
     )
 
 
-def refusals(attacks: Attacks) -> tuple[str, ...]:
+def refusals(attacks: Sequence[AttackFigures]) -> tuple[str, ...]:
     """Why rates are refused, each reason once."""
-    reasons = [found.figures[tpr_name(rate)].reason for found in attacks.found for rate in RATES]
+    reasons = [found.figures[tpr_name(rate)].reason for found in attacks for rate in RATES]
     return tuple(dict.fromkeys(reason for reason in reasons if reason))
 
 

@@ -19,15 +19,17 @@ from byrote.evidence.shards import write_bytes
 from byrote.measures.catalog import catalog
 from byrote.report.differing import Setting, settings
 from byrote.report.provenance import change_words, provenance
+from byrote.report.summary import spoken
 from byrote.report.text import count
 from byrote.report.trace_page import environment
+from byrote.report.wording import wording_of
 from byrote.run import Run
 
 FILE: Final = "card.html"
 #: A plot is so many units wide, with a margin for marks at its ends.
 WIDTH, MARGIN = 320.0, 8.0
 #: Rows that say whether memorization fell, and those that say what it cost, by how their names begin.
-GAINS: Final = ("label memorization of", "extraction of", "exposure of")
+GAINS: Final = ("label memorization of", "memorization of", "extraction of", "exposure of")
 COSTS: Final = ("accuracy on held-out", "accuracy on non-members", "loss on held-out")
 MOST_TILES = 4
 #: Facts about how fast a run was; they differ from run to run.
@@ -100,6 +102,7 @@ def card_page(compared: Card, before: Run, after: Run) -> str:
     style = "".join(files("byrote.report").joinpath(name).read_text("utf-8") for name in ("page.css", "card.css"))
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     aside = beside_the_change(before, after)
+    compared = spoken(compared, wording_of(after))
     return (
         environment()
         .get_template("card.html.jinja")

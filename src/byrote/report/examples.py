@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Int
 
 from byrote.report.known import FORGOTTEN, RISK, Known
-from byrote.report.text import kind_words, number, plain
+from byrote.report.text import amount, kind_words, number, plain
 from byrote.report.triaged import looks
+from byrote.report.wording import given, wording_of
 from byrote.results import PerExample
 from byrote.run import Run
 
@@ -27,9 +28,11 @@ STATIC_ROWS = 10
 LONGEST_ID = 200
 LONGEST_NAME = 80
 DIGITS = 3
+#: Numbers in a unit of the data's own keep so many digits behind the point.
+FINEST = 9
 
+_LEAD = "label_memorization"
 _TITLES = {
-    "label_memorization": "Label memorization",
     RISK: "Attack risk",
     FORGOTTEN: "Forgotten (1 / epochs)",
 }
@@ -82,6 +85,8 @@ def examples(
     `scores` are the columns besides those that are known anyway, `lead` among them.
     """
     columns = {**scores, **about.scores}
+    score = wording_of(run).score
+    titles = {**_TITLES, _LEAD: score[0].upper() + score[1:]}
     order = _order(columns[lead])
     kinds = tuple(kind for kind in run.controls.kinds() if (about.planted == kind).any())
     judged = tuple(sorted(set(verdicts.values())))
@@ -89,7 +94,7 @@ def examples(
     rows = made.fitting(order)
     return Examples(
         columns=tuple(
-            Column(key=key, title=_TITLES.get(key, key.replace("_", " ")), error=key == lead) for key in columns
+            Column(key=key, title=titles.get(key, key.replace("_", " ")), error=key == lead) for key in columns
         ),
         rows=tuple(made.static(int(row)) for row in order[:STATIC_ROWS]),
         data=made.json(rows),
@@ -97,7 +102,7 @@ def examples(
         total=len(run.ids),
         kinds=tuple(kind_words(kind) for kind in kinds),
         verdicts=tuple(looks(kind) for kind in judged),
-        said=about.said is not None,
+        said=about.said is not None or about.answered is not None,
     )
 
 
@@ -141,7 +146,7 @@ class _Rows:
     def json(self, rows: np.ndarray) -> str:
         """These rows, column by column."""
         ids = [plain(self.run.ids[row], LONGEST_ID) for row in rows]
-        said = self.about.said
+        said, answered = self.about.said, self.about.answered
         return script_json(
             {
                 "classes": [plain(name, LONGEST_NAME) for name in self.run.class_names],
@@ -154,6 +159,9 @@ class _Rows:
                 "numbers": [_rounded(result.values[rows]) for result in self.columns.values()],
                 "stderr": _rounded(self.columns[self.lead].stderr[rows]),
                 "said": None if said is None else said.label[rows].tolist(),
+                "given": None if answered is None else _rounded(answered.given[rows], FINEST),
+                "answer": None if answered is None else _rounded(answered.answer[rows], FINEST),
+                "tolerance": None if answered is None else answered.tolerance,
                 "share": None if said is None else _rounded(said.share[rows], 2),
                 "planted": self._codes(self.about.planted[rows].tolist(), self.kinds),
                 "verdict": self._codes([self.verdicts.get(str(self.run.ids[row]), "") for row in rows], self.judged),
@@ -161,16 +169,20 @@ class _Rows:
         )
 
     def static(self, row: int) -> Row:
-        names, said = self.run.class_names, self.about.said
+        names, said, answered = self.run.class_names, self.about.said, self.about.answered
         planted, verdict = str(self.about.planted[row]), self.verdicts.get(str(self.run.ids[row]), "")
         return Row(
             id=str(self.run.ids[row]),
-            label=names[int(self.run.labels[row])],
+            label=given(self.run, row),
             numbers=tuple(
                 _with_error(result, row) if key == self.lead else number(float(result.values[row]))
                 for key, result in self.columns.items()
             ),
-            said=said_words(names, int(said.label[row]), float(said.share[row])) if said is not None else "",
+            said=said_words(names, int(said.label[row]), float(said.share[row]))
+            if said is not None
+            else amount(float(answered.answer[row]))
+            if answered is not None
+            else "",
             about=about_words(planted, verdict),
         )
 

@@ -15,7 +15,9 @@ from byrote.changes.cross_fit import ensemble_rates
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.schema import quantity
 from byrote.measures.catalog import OF_TEXT, Measure, catalog
+from byrote.report.missing import of_this_run
 from byrote.report.provenance import change_words
+from byrote.report.wording import CLASSES, Wording, wording_of
 from byrote.results import Curve, PerExample, Scalar
 from byrote.run import JACKKNIFE_PARTS, Hear, Run, deaf
 from byrote.stats.extrapolated_share import extrapolated_share
@@ -66,6 +68,7 @@ class Facts:
     detections: tuple[Detection, ...]
     notes: tuple[str, ...]
     curves: dict[str, Curve] = field(default_factory=dict)
+    wording: Wording = CLASSES
 
     @property
     def share_memorized(self) -> Scalar:
@@ -137,7 +140,7 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
             elif isinstance(result, PerExample) and np.isnan(result.values).mean() >= LARGE_UNDEFINED:
                 notes.append(f"{entry.key}: {result.undefined}")
         except (MissingEvidence, TooFewModels) as error:
-            unmeasured.setdefault(error.message, []).append(entry.key)
+            unmeasured.setdefault(of_this_run(error.message), []).append(entry.key)
     notes += [f"{', '.join(keys)}: not measured, because {message}" for message, keys in unmeasured.items()]
     diverged = run.diverged()
     if diverged:
@@ -159,6 +162,7 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
         detections=tuple(sorted(detections, key=lambda d: (d.kind, -np.nan_to_num(d.average_precision.value)))),
         notes=tuple(notes),
         curves=curves,
+        wording=wording_of(run),
     )
 
 

@@ -46,10 +46,12 @@ def words(group: str) -> str:
 
 
 def distribution(
-    result: PerExample, groups: Mapping[str, Bool[np.ndarray, " example"]], score: str = "label memorization"
+    result: PerExample,
+    groups: Mapping[str, Bool[np.ndarray, " example"]],
+    score: str = "label memorization",
+    line: float | None = MEMORIZED,
 ) -> Figure:
-    """Histograms of a score, label memorization unless another is named, one below the other, a group each."""
-    line = MEMORIZED if score == "label memorization" else None
+    """Histograms of a score, one below the other, a group each; `line` is where memorization begins."""
     defined = result.reason_code == 0
     edges = _edges(result) if line is not None else _even_edges(result)
     chosen = {name: result.values[mask & defined] for name, mask in groups.items()}
@@ -88,12 +90,12 @@ def distribution(
 
 
 def training(found: Trajectories) -> Figure:
-    """Probability of the given label over epochs, of planted and of clean examples, or over all."""
+    """How training went over epochs, of planted and of clean examples, or over all."""
     return _by_control(found) if found.lines else _by_quantile(found)
 
 
 def _by_control(found: Trajectories) -> Figure:
-    title = "Mean probability of the given label by epoch: " + "; ".join(
+    title = f"Mean {found.what} by epoch: " + "; ".join(
         f"{_line_words(line)}, from {number(line.values[0])} to {number(line.values[-1])}" for line in found.lines
     )
     colors = _colors([line.group for line in found.lines])
@@ -103,7 +105,7 @@ def _by_control(found: Trajectories) -> Figure:
             dashes = "-" if line.trained else (0, (5, 3))
             axis.plot(found.epochs, line.values, color=colors[line.group], linestyle=dashes, label=_line_words(line))
             _band(axis, found.epochs, line.values - line.stderr, line.values + line.stderr, colors[line.group])
-        _finish(axis, found.epochs, "mean probability of the given label")
+        _finish(axis, found.epochs, f"mean {found.what}", share=found.probability)
         drawn = svg.inline(figure, name="training", title=title)
     rows = [
         (f"{epoch}", *(_with_error(line.values[i], line.stderr[i]) for line in found.lines))
@@ -114,7 +116,7 @@ def _by_control(found: Trajectories) -> Figure:
 
 
 def _by_quantile(found: Trajectories) -> Figure:
-    title = "Probability of the given label by epoch, over examples: " + "; ".join(
+    title = f"{found.what[0].upper()}{found.what[1:]} by epoch, over examples: " + "; ".join(
         f"{_side(q.trained)}, median from {number(q.values[2, 0])} to {number(q.values[2, -1])}"
         for q in found.quantiles
     )
@@ -129,7 +131,7 @@ def _by_quantile(found: Trajectories) -> Figure:
             axis.plot(
                 found.epochs, part.values[2], color=color, linestyle=dashes, label=f"median, {_side(part.trained)}"
             )
-        _finish(axis, found.epochs, "probability of the given label")
+        _finish(axis, found.epochs, found.what, share=found.probability)
         drawn = svg.inline(figure, name="training", title=title)
     columns = ["epoch"] + [f"{q:.0%} of examples below, {_side(p.trained)}" for p in found.quantiles for q in QUANTILES]
     rows = [
@@ -204,12 +206,12 @@ def _count_axis(axis: Any, largest: int) -> None:
         axis.yaxis.get_major_locator().set_params(integer=True)
 
 
-def _finish(axis: Any, epochs: np.ndarray, share: str) -> None:
-    """Epochs across, a share from 0 to 1 upwards, and what the lines are."""
+def _finish(axis: Any, epochs: np.ndarray, what: str, *, share: bool = True) -> None:
+    """Epochs across, a share from 0 to 1 or a size from 0 upwards, and what the lines are."""
     _epoch_axis(axis, epochs)
     _legend(axis)
-    axis.set_ylim(-0.02, 1.02)
-    axis.set_ylabel(share)
+    axis.set_ylim(*((-0.02, 1.02) if share else (0.0, None)))
+    axis.set_ylabel(what)
 
 
 def _epoch_axis(axis: Any, epochs: np.ndarray) -> None:

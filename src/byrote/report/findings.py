@@ -1,4 +1,4 @@
-"""All that a report rests on, measured once: facts, attacks, scores compared, triage, and what is known by example."""
+"""All that a report rests on, measured once: facts, attacks, groups, scores compared, triage, known things."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from byrote.comparing import Comparison, compare
 from byrote.errors import TooFewModels
 from byrote.report.attacks import Attacks, attacks
 from byrote.report.facts import Facts, facts
+from byrote.report.grouped import Grouped, grouped
 from byrote.report.known import Known, known
 from byrote.report.missing import Missing, where_possible
 from byrote.report.peeled import Peeled, peeled
@@ -31,6 +32,7 @@ class Findings:
     triaged: Triaged | Missing
     known: Known
     onion: Peeled | None = None
+    grouped: Grouped | Missing | None = None
 
 
 def findings(run: Run, hear: Hear = deaf) -> Findings:
@@ -47,13 +49,20 @@ def findings(run: Run, hear: Hear = deaf) -> Findings:
         )
     measured = facts(run, lambda share: hear(FACTS * share))
     attacked = attacks(run, lambda share: hear(FACTS + ATTACKS * share))
+    of_groups = grouped(run, measured.memorization)
     compared = where_possible(lambda: _compared(run))
     hear(FACTS + ATTACKS + COMPARING)
     judged = triaged(run)
     about = known(run)
     hear(1.0)
     return Findings(
-        facts=measured, attacks=attacked, comparison=compared, triaged=judged, known=about, onion=peeled(run)
+        facts=measured,
+        attacks=attacked,
+        comparison=compared,
+        triaged=judged,
+        known=about,
+        onion=peeled(run),
+        grouped=of_groups,
     )
 
 

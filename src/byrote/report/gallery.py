@@ -12,11 +12,13 @@ from jaxtyping import Int
 
 from byrote.data.controls import CONFLICTING_DUPLICATE, EXACT_DUPLICATE, LABEL_NOISE, NEAR_DUPLICATE
 from byrote.errors import MissingEvidence, TooFewModels
+from byrote.performance import prediction_of
 from byrote.report.known import FORGOTTEN, RISK, Known
 from byrote.report.neighbours import Leaning, Neighbours, Twin, neighbours
 from byrote.report.picture import Content, contents
-from byrote.report.text import kind_words, number
+from byrote.report.text import amount, kind_words, number
 from byrote.report.triaged import looks
+from byrote.report.wording import given, rounded
 from byrote.results import PerExample
 from byrote.run import Run
 
@@ -33,6 +35,22 @@ class Vote:
     models: int
     share: float
     given: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What models answer to an example whose target is a number: in words, and as places on a line of 100.
+
+    `low` to `high` is what counts as right.
+    """
+
+    inside: str
+    outside: str
+    given: float
+    low: float
+    high: float
+    at_inside: tuple[float, ...]
+    at_outside: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +79,7 @@ class Card:
     votes: tuple[Vote, ...] | None
     other_votes: int
     planted: tuple[str, ...]
+    answers: Answers | None = None
     facts: tuple[tuple[str, str], ...] = ()
     leaning: tuple[Leaning, ...] = ()
     twins: tuple[Twin, ...] = ()
@@ -121,7 +140,9 @@ def _gallery(
 ) -> Gallery:
     rows = np.concatenate([top, ordinary])
     shown, stretched = (None, False) if run.dataset is None else contents(run.dataset, rows)
-    votes = None if rates is None else _votes(run, rows)
+    regression = run.task == "regression"
+    votes = None if rates is None or regression else _votes(run, rows)
+    answers = _answers(run, rows) if regression and rates is not None else {}
     near = neighbours(run, top)
     cards = [
         replace(
@@ -130,6 +151,7 @@ def _gallery(
             ),
             facts=tuple(_facts(about, verdicts, str(run.ids[row]), int(row))),
             **_near(near, int(row)),
+            answers=answers.get(int(row)),
         )
         for i, row in enumerate(rows)
     ]
@@ -138,7 +160,7 @@ def _gallery(
         typical=tuple(cards[len(top) :]),
         contents=shown is not None,
         stretched=stretched,
-        votes=votes is not None,
+        votes=votes is not None or regression,
         influence=near.measured,
     )
 
@@ -203,6 +225,48 @@ def _votes(run: Run, rows: np.ndarray) -> Int[np.ndarray, "row class"] | None:
         return None
 
 
+def _answers(run: Run, rows: np.ndarray) -> dict[int, Answers]:
+    """By row of the run, what its models answer."""
+    models = run.models()
+    said = np.stack([prediction_of(run, int(model))[rows] for model in models])
+    member = run.design.member[models][:, rows]
+    tolerance = float(run.manifest.dataset["tolerance"])
+    return {
+        int(row): _answer(
+            float(run.numbers[row]), tolerance, said[:, i][member[:, i] == 1], said[:, i][member[:, i] == 0]
+        )
+        for i, row in enumerate(rows)
+    }
+
+
+def _answer(number: float, tolerance: float, inside: np.ndarray, outside: np.ndarray) -> Answers:
+    every = np.concatenate([inside, outside, [number - tolerance, number + tolerance]])
+    every = every[np.isfinite(every)]
+    low, high = float(every.min()), float(every.max())
+
+    def at(values: np.ndarray) -> tuple[float, ...]:
+        return tuple(np.round(2 + 96 * (values[np.isfinite(values)] - low) / (high - low or 1.0), 2).tolist())
+
+    edges = at(np.array([number, number - tolerance, number + tolerance]))
+    return Answers(
+        inside=_spread(rounded(inside, tolerance)),
+        outside=_spread(rounded(outside, tolerance)),
+        given=edges[0],
+        low=edges[1],
+        high=edges[2],
+        at_inside=at(inside),
+        at_outside=at(outside),
+    )
+
+
+def _spread(values: np.ndarray) -> str:
+    """The median of the answers, and from where to where they lie."""
+    if not len(values):
+        return "–"
+    low, middle, high = (amount(float(value)) for value in (values.min(), np.median(values), values.max()))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
 def _card(
     run: Run, result: PerExample, rates: Rates | None, row: int, content: Content | None, votes: np.ndarray | None
 ) -> Card:
@@ -212,7 +276,7 @@ def _card(
     cast = 0 if votes is None else int(votes.sum())
     return Card(
         id=str(run.ids[row]),
-        label=names[label],
+        label=given(run, row),
         content=content,
         value=number(float(result.values[row])),
         stderr=number(float(result.stderr[row])),

@@ -12,6 +12,7 @@ from byrote.report.facts import FEWEST_ON_A_SIDE, INTERPOLATES, LEAST_MEMORIZED,
 from byrote.report.summary import found_words, percent
 from byrote.report.text import count, kind_words, number
 from byrote.report.trajectories import CLEAN
+from byrote.report.wording import Wording
 from byrote.results import Scalar
 from byrote.run import Run
 
@@ -46,23 +47,25 @@ class Headline:
 
 
 _GAP = f"at least {100 * MEMORIZED:.0f} percentage points"
-_MEANING = ": to that extent the label comes from having seen it, not from other examples"
 
 
-def headline(run: Run, facts: Facts, risk: str = "") -> Headline:
-    """The headline of a run; `risk` says what memorization puts at risk."""
+def headline(run: Run, facts: Facts, risk: str = "", groups: str = "") -> Headline:
+    """The headline of a run; `risk` says what memorization puts at risk, `groups` what of whole groups."""
     examples = len(run.ids)
     few = facts.memorized_corrected is None
     share = f"{percent(facts.share_memorized)} of these {examples:,} examples"
+    words = facts.wording
+    meaning = f": to that extent the {words.target} comes from having seen it, not from other examples"
     return Headline(
         title=f"With {facts.memorization.models} models, {share} seem learned by rote"
         if few
         else f"{share} look learned by rote",
-        lead=f"For each of them, models that were trained on the example predict its label more often, by {_GAP}, "
-        f"than models that never saw it{'' if few else _MEANING}. {_scatter(facts)}",
+        lead=f"For each of them, models that were trained on the example {words.right} more often, by {_GAP}, "
+        f"than models that never saw it{'' if few else meaning}. {_scatter(facts)}",
         answers=(
             ("How sure is this?", _certainty(facts)),
             *([("What does it put at risk?", risk)] if risk else []),
+            *([("And of whole persons or documents?", groups)] if groups else []),
             *([("Does the method find what is known?", _check(facts))] if len(facts.mean_memorization) > 1 else []),
             ("How well do the models generalise?", _generalisation(facts)),
             ("Could they memorize at all?", _fit(facts)),
@@ -128,12 +131,13 @@ def _check(facts: Facts) -> str:
 
 
 def _generalisation(facts: Facts) -> str:
+    words = facts.wording
     text = (
-        f"They are right on {percent(facts.member_accuracy)} of the labels they were trained on and on "
-        f"{percent(facts.nonmember_accuracy)} of the labels they were not"
+        f"They {words.right_on} {percent(facts.member_accuracy)} of the {words.targets} they were trained on and "
+        f"{words.right_on.split()[-1]} {percent(facts.nonmember_accuracy)} of the {words.targets} they were not"
     )
     if facts.heldout_accuracy is not None:
-        text += f". On held-out data, which no model saw, accuracy is {percent(facts.heldout_accuracy)}"
+        text += f". On held-out data, which no model saw, {words.rate} is {percent(facts.heldout_accuracy)}"
     if facts.full_accuracy is not None:
         text += f"; models trained on everything reach {percent(facts.full_accuracy)} there"
     if LABEL_NOISE in facts.mean_memorization and facts.heldout_accuracy is not None:
@@ -142,27 +146,32 @@ def _generalisation(facts: Facts) -> str:
 
 
 def _fit(facts: Facts) -> str:
+    words = facts.wording
     if math.isnan(facts.member_accuracy.value):
         return "Unknown: it was not recorded which examples the models were trained on."
     if facts.interpolates:
         return (
-            f"Yes. They fit {percent(facts.member_accuracy)} of their own training labels, so that hardly any "
-            "memorization is hidden by labels left unfitted."
+            f"Yes. They fit {percent(facts.member_accuracy)} of the {words.targets} they were trained on, so that "
+            f"hardly any memorization is hidden by {words.targets} left unfitted."
         )
-    return f"Only in part. They fit {percent(facts.member_accuracy)} of their own training labels."
+    return f"Only in part. They fit {percent(facts.member_accuracy)} of the {words.targets} they were trained on."
 
 
 def _warning(facts: Facts) -> str:
     if math.isnan(facts.member_accuracy.value):
-        return "Accuracy on training data is unknown, so that nobody can say whether these models could memorize."
+        return (
+            f"{_capital(facts.wording.rate)} on training data is unknown, so that nobody can say whether these models "
+            "could memorize."
+        )
     return (
-        f"The models did not fit their own training data: accuracy on it is {percent(facts.member_accuracy)}, below "
-        f"{INTERPOLATES:.0%}. What they did not fit they cannot have memorized, so that the figures here may be too "
-        "low. Train longer, or with a larger network."
+        f"The models did not fit their own training data: {facts.wording.rate} on it is "
+        f"{percent(facts.member_accuracy)}, below {INTERPOLATES:.0%}. What they did not fit they cannot have "
+        "memorized, so that the figures here may be too low. Train longer, or with a larger network."
     )
 
 
 def _tiles(run: Run, facts: Facts) -> tuple[Tile, ...]:
+    words = facts.wording
     accuracy = {
         "trained on": facts.member_accuracy,
         "not trained on": facts.nonmember_accuracy,
@@ -175,15 +184,15 @@ def _tiles(run: Run, facts: Facts) -> tuple[Tile, ...]:
         Tile(
             title="Memorized",
             figures=_memorized(facts),
-            note=f"label memorization of {MEMORIZED} or more",
+            note=f"{words.score} of {MEMORIZED} or more",
         ),
         Tile(
-            title="Mean label memorization",
+            title=f"Mean {words.score}",
             figures=tuple(_figure(_words(name, len(means)), figure, percents=False) for name, figure in means),
-            note="0: no effect of having seen the example; 1: all of the label",
+            note=f"0: no effect of having seen the example; 1: {words.whole}",
         ),
         Tile(
-            title="Accuracy",
+            title=rate_title(words),
             figures=tuple(_figure(name, figure, percents=True) for name, figure in accuracy.items() if figure),
             note="mean over models",
         ),
@@ -193,6 +202,21 @@ def _tiles(run: Run, facts: Facts) -> tuple[Tile, ...]:
             note=note,
         ),
     )
+
+
+def rate_title(words: Wording) -> str:
+    """What the share of right answers is called at the head of its figures.
+
+    Example:
+        >>> from byrote.report.wording import CLASSES, numbers
+        >>> rate_title(CLASSES), rate_title(numbers(0.5))
+        ('Accuracy', 'Share of answers within 0.5')
+    """
+    return _capital(words.rate.removeprefix("the "))
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _memorized(facts: Facts) -> tuple[Figure, ...]:

@@ -17,7 +17,7 @@ DARKEST = 0.6
 MOST_UPRIGHT = 7
 
 
-def heat_map(found: Comparison) -> Figure | None:
+def heat_map(found: Comparison, score: str = "label memorization") -> Figure | None:
     """Scores down, criteria across, the darker the better; None where there is no score."""
     from matplotlib.figure import Figure as Canvas
     from matplotlib.patches import Rectangle
@@ -28,8 +28,8 @@ def heat_map(found: Comparison) -> Figure | None:
     cells = [[figures.get(name) for name in criteria] for figures in _figures(found)]
     names = [proxy.measure.key for proxy in found.proxies]
     title = (
-        f"{len(names)} scores by {len(criteria)} criteria: {', '.join(criteria.values())}; most like label "
-        f"memorization is {names[0]}"
+        f"{len(names)} scores by {len(criteria)} criteria: {', '.join(criteria.values())}; most like "
+        f"{score} is {names[0]}"
     )
     with svg.style():
         figure = Canvas(figsize=(WIDTH, 1.0 + 0.31 * len(names)), layout="constrained")

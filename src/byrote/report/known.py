@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from byrote.errors import MissingEvidence
-from byrote.report.missing import Missing, where_possible
+from byrote.report.missing import where_possible
+from byrote.report.wording import rounded
 from byrote.results import PerExample
 from byrote.run import Run
 
@@ -31,12 +32,25 @@ class Said:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Answered:
+    """Of a regression: the number that is given, the median answer of the models without the example, NaN of none."""
+
+    given: Float[np.ndarray, " example"]
+    answer: Float[np.ndarray, " example"]
+    tolerance: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Known:
-    """By example, in the run's order; `planted` is empty where nothing was planted."""
+    """By example, in the run's order; `planted` is empty where nothing was planted.
+
+    What models without an example answer is `said` of classes and sets of labels, `answered` of numbers.
+    """
 
     planted: Shaped[np.ndarray, " example"]
     said: Said | None
     scores: Mapping[str, PerExample]
+    answered: Answered | None = None
 
 
 def known(run: Run) -> Known:
@@ -46,8 +60,13 @@ def known(run: Run) -> Known:
         result = where_possible(partial(run.measure, key))
         if isinstance(result, PerExample) and (result.reason_code == 0).any():
             scores[name] = result
-    said = where_possible(lambda: _said(run))
-    return Known(planted=_planted(run), said=None if isinstance(said, Missing) else said, scores=scores)
+    said = where_possible(lambda: _answered(run) if run.task == "regression" else _said(run))
+    return Known(
+        planted=_planted(run),
+        said=said if isinstance(said, Said) else None,
+        scores=scores,
+        answered=said if isinstance(said, Answered) else None,
+    )
 
 
 def _planted(run: Run) -> Shaped[np.ndarray, " example"]:
@@ -74,3 +93,16 @@ def _said(run: Run) -> Said:
             "No model is without an example.", hint="audit with a design that leaves examples out, such as --models 64."
         )
     return Said(label=label, share=share)
+
+
+def _answered(run: Run) -> Answered:
+    models, tolerance = run.models(), float(run.manifest.dataset["tolerance"])
+    size = max(1, BLOCK_CELLS // max(len(models), 1))
+    off = np.full(len(run.ids), np.nan)
+    for start in range(0, len(run.ids), size):
+        rows = slice(start, min(start + size, len(run.ids)))
+        outside = run.load("design.member", models, rows) == 0
+        residual = np.where(outside, run.load("outputs.residual", models, rows), np.nan)
+        some = outside.any(0)
+        off[rows][some] = np.nanmedian(residual[:, some], axis=0)
+    return Answered(given=run.numbers, answer=rounded(run.numbers + off, tolerance), tolerance=tolerance)

@@ -20,7 +20,8 @@ LENGTHS: Final = (50, 50)
 #: The kind of evidence that tells how likely texts are where answers are drawn otherwise than from the model as it is.
 DECODING: Final = "decoding"
 #: Curves of the report, over texts of the lengths that the run's models were asked to go on with.
-BY_COPIES, CURVE = "discoverable_extraction[by_copies]", "probabilistic_extraction[curve]"
+BY_COPIES, BY_PREFIX = "discoverable_extraction[by_copies]", "discoverable_extraction[by_prefix]"
+CURVE = "probabilistic_extraction[curve]"
 DECODING_CURVE = "probabilistic_extraction[decoding_curve]"
 Kind = TypeVar("Kind", bound=Result)
 
@@ -69,6 +70,7 @@ class LanguageFacts:
     recitation: Recitation
     confirmation: Confirmation | None
     by_copies: Curve | None
+    by_prefix: Curve | None
     queries: Curve | None
     exposures: PerCanary | None
     by_repetitions: Curve | None
@@ -96,6 +98,7 @@ def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
     hear(0.5)
     long = len(recitation.document) > 0
     by_copies = _measured(run, Curve, BY_COPIES, **report_sizes(run, BY_COPIES)) if long else None
+    by_prefix = _measured(run, Curve, BY_PREFIX, **report_sizes(run, BY_PREFIX)) if long else None
     key = DECODING_CURVE if _decoded(run) else CURVE
     queries = _measured(run, Curve, key, **report_sizes(run, key)) if long else None
     hear(0.8)
@@ -113,6 +116,7 @@ def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
         recitation=recitation,
         confirmation=_confirmed(run, lengths[0]) if long else None,
         by_copies=by_copies,
+        by_prefix=by_prefix,
         queries=queries,
         exposures=exposures,
         by_repetitions=_measured(run, Curve, "exposure[by_repetitions]"),
@@ -155,11 +159,14 @@ def recited(run: Run, prefix: int, suffix: int) -> Recitation:
     )
 
 
-def report_sizes(run: Run, key: str) -> dict[str, int]:
+def report_sizes(run: Run, key: str) -> dict[str, Any]:
     """The options that the report measures a curve with; none where the measure's own lengths are the run's."""
     lengths = _lengths(run)
-    if not run.of_text or lengths == LENGTHS or key not in (BY_COPIES, CURVE, DECODING_CURVE):
+    if not run.of_text or lengths == LENGTHS or key not in (BY_COPIES, BY_PREFIX, CURVE, DECODING_CURVE):
         return {}
+    if key == BY_PREFIX:
+        prefix, suffix = lengths
+        return {"prefixes": tuple(sorted({max(1, prefix // 5), max(1, prefix // 2), prefix})), "suffix": suffix}
     return dict(zip(("prefix", "suffix"), lengths, strict=True))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from byrote.report import svg
-from byrote.report.figures import WIDTH, Figure
+from byrote.report.figures import WIDTH, Figure, distribution
 from byrote.report.language_facts import LanguageFacts
 from byrote.report.text import number
 from byrote.results import Curve, PerCanary
@@ -25,6 +26,8 @@ def figures_of(found: LanguageFacts) -> dict[str, Figure]:
     figures = {}
     if found.by_copies is not None and np.isfinite(found.by_copies.values[0]).sum() > 1:
         figures["extraction"] = extraction(found.by_copies)
+    if found.by_prefix is not None and len(found.by_prefix.at) > 1 and np.isfinite(found.by_prefix.values[0]).any():
+        figures["context"] = context(found.by_prefix)
     if found.by_repetitions is not None and np.isfinite(found.by_repetitions.values).sum() > 1:
         figures["exposure"] = exposure(found.by_repetitions, found.space_bits)
     if found.exposures is not None and np.isfinite(found.exposures.values).any():
@@ -33,12 +36,23 @@ def figures_of(found: LanguageFacts) -> dict[str, Figure]:
         figures["queries"] = queries(found.queries, found.drawn)
     if found.trajectory is not None and len(found.trajectory.at) > 1:
         figures["training"] = training(found.trajectory)
+    result = found.counterfactual
+    if result is not None and not result.reason_code.all():
+        everyone = np.ones(len(result.values), bool)
+        figures["presence"] = replace(
+            distribution(result, {"documents": everyone}, "counterfactual memorization", line=None), name="presence"
+        )
     return figures
 
 
 def extraction(curve: Curve) -> Figure:
     """The share of documents that are recited, by how often they stand in the corpus."""
     return _curve(curve, "extraction", "share of documents recited", "times in the corpus", share=True)
+
+
+def context(curve: Curve) -> Figure:
+    """The share of different texts that are recited, by how many of their tokens are given."""
+    return _curve(curve, "context", "share of texts recited", "tokens given", share=True)
 
 
 def queries(curve: Curve, drawn: str) -> Figure:
@@ -96,6 +110,7 @@ def null(found: PerCanary) -> Figure:
             )
             for times, values in rows.items()
         ),
+        canvas=figure,
     )
 
 
@@ -138,7 +153,7 @@ def _curve(
         (_plain(at), *(_cell(curve, row, point, share=share) for row in known)) for point, at in enumerate(curve.at)
     ]
     columns = (across, *(curve.groups[row] for row in known))
-    return Figure(name=name, svg=drawn, title=title, columns=columns, rows=tuple(rows))
+    return Figure(name=name, svg=drawn, title=title, columns=columns, rows=tuple(rows), canvas=figure)
 
 
 def _across(axis: Any, at: np.ndarray) -> None:

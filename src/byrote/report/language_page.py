@@ -5,41 +5,47 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from jaxtyping import Float
 
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import Canaries, read_canaries
 from byrote.data.tokenizers import pieces, read_tokenizer
 from byrote.errors import BadInput
-from byrote.evidence.shards import write_bytes
 from byrote.index.corpus_index import index_tokens
 from byrote.language import TOKENIZER
+from byrote.measures._repetitions import copies_of
 from byrote.measures.k_eidetic_memorization import RARE
 from byrote.report.facts import changed
-from byrote.report.language_facts import LanguageFacts, Recitation, language_facts
-from byrote.report.language_figures import figures_of
-from byrote.report.page import FILE
+from byrote.report.figures import Figure
+from byrote.report.language_facts import LanguageFacts, Recitation
+from byrote.report.language_summary import verdict
+from byrote.report.missing import RUN
 from byrote.report.provenance import provenance
 from byrote.report.secrets import MASK, masked
 from byrote.report.summary import percent
 from byrote.report.text import count, number
 from byrote.report.trace_page import environment
-from byrote.run import Hear, Run, deaf
+from byrote.results import PerCanary
+from byrote.run import Run
 from byrote.stats.multiple import corrected
 
 #: So many passages are shown, those that come nearest where none is recited, and canaries; and places of a passage.
 MOST_PASSAGES: Final = 40
 NEAREST: Final = 6
 MOST_CANARIES: Final = 400
+MOST_PRESENT: Final = 20
 PLACES: Final = 3
 #: Tokens after a passage that are looked at, to hide a secret that begins in it.
 BEYOND: Final = 32
+#: Tokens of a text that are shown where it is only named.
+BEGINNING: Final = 30
 #: Surprise in bits, from which on a token is coloured the next darker.
 STEPS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 LEVEL: Final = 0.05
@@ -79,6 +85,17 @@ class Passage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Presence:
+    """A text whose own presence in training matters much: by how much, how often it stands there, how it begins."""
+
+    document: str
+    value: str
+    interval: str
+    copies: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Secret:
     """A canary, its secret masked unless asked for."""
 
@@ -101,22 +118,18 @@ class Tile:
     note: str
 
 
-def write_language_report(
-    run: Run, hear: Hear = deaf, *, show_secrets: bool = False, redact: bool = False
-) -> tuple[Path, LanguageFacts]:
-    """Measure a run, write its `report.html`, and say where it is and what was found.
+def language_page(
+    run: Run,
+    found: LanguageFacts,
+    figures: Mapping[str, Figure],
+    *,
+    show_secrets: bool = False,
+    redact: bool = False,
+) -> str:
+    """The page of a run whose facts were measured, and drawn by `figures_of`.
 
     `redact` leaves texts, and what stands before secrets, out of it.
     """
-    found = language_facts(run, lambda share: hear(0.8 * share))
-    path = run.folder / FILE
-    write_bytes(path, language_page(run, found, show_secrets=show_secrets, redact=redact).encode())
-    hear(1.0)
-    return path, found
-
-
-def language_page(run: Run, found: LanguageFacts, *, show_secrets: bool = False, redact: bool = False) -> str:
-    """The page of a run whose facts were measured."""
     from markupsafe import Markup
 
     names = ("page.css", "trace.css", "language.css")
@@ -137,6 +150,7 @@ def language_page(run: Run, found: LanguageFacts, *, show_secrets: bool = False,
             found=found,
             title=title(found),
             lead=lead(run, found),
+            present=_present(run, found, canaries, show_secrets=show_secrets, redact=redact),
             warnings=warnings(run, found),
             changed=next(iter(changed(run)), ""),
             tiles=tiles(found),
@@ -144,7 +158,8 @@ def language_page(run: Run, found: LanguageFacts, *, show_secrets: bool = False,
             passages=shown,
             no_passages=why,
             left_out=max(found.recitation.of_trained[0] - len(shown), 0),
-            figures={name: (figure, Markup(figure.svg)) for name, figure in figures_of(found).items()},
+            figures={name: (figure, Markup(figure.svg)) for name, figure in figures.items()},
+            verdict=[sentence.split("`") for sentence in verdict(run, found, RUN)],
             secrets=secrets[:MOST_CANARIES],
             more_secrets=max(len(secrets) - MOST_CANARIES, 0),
             masked=not show_secrets,
@@ -161,19 +176,20 @@ def language_page(run: Run, found: LanguageFacts, *, show_secrets: bool = False,
 def title(found: LanguageFacts) -> str:
     """What was found, in a sentence that a person can read aloud."""
     recited, texts = found.recitation.of_trained
-    suffix = found.lengths[1]
+    suffix, models = found.lengths[1], found.inside.models
+    recite = "It recites" if models == 1 else f"{models} models recite"
     if not texts:
         said = "No text is long enough to be recited"
     elif recited:
-        said = f"It recites {recited:,} of {count(texts, 'text')}, {suffix} tokens word for word"
+        said = f"{recite} {recited:,} of {count(texts, 'text')}, {suffix} tokens word for word"
     else:
-        said = f"It recites none of {count(texts, 'text')} for {suffix} tokens"
+        said = f"{recite} none of {count(texts, 'text')} for {suffix} tokens"
     if found.exposures is None:
         return said
     known, planted = known_secrets(found)
     same = (recited > 0) == (known > 0)
     join = ", but" if not same else ", and" if recited else " and"
-    return f"{said}{join} knows {known:,} of {count(planted, 'planted secret')}"
+    return f"{said}{join} know{'s' * (models == 1)} {known:,} of {count(planted, 'planted secret')}"
 
 
 def lead(run: Run, found: LanguageFacts) -> str:
@@ -181,11 +197,12 @@ def lead(run: Run, found: LanguageFacts) -> str:
     recited, texts = found.recitation.of_others
     prefix, suffix = found.lengths
     said = (
-        f"A text is recited where the model, given its first {prefix} tokens, goes on with exactly the {suffix} that "
-        "follow in it, taking the likeliest token each time."
+        f"A text is recited where {'the model' if found.inside.models == 1 else 'one of the models'}, given its first "
+        f"{prefix} tokens, goes on with exactly the {suffix} that follow in it, taking the likeliest token each time."
     )
     if texts:
-        said += f" Of {count(texts, 'text')} that it was never trained on it recites {recited:,}: what chance gives."
+        never = "it was never trained on it recites" if found.inside.models == 1 else "none was trained on they recite"
+        said += f" Of {count(texts, 'text')} that {never} {recited:,}: what chance gives."
     elif found.recitation.of_trained[1]:
         said += " No text is known to be new to it, so that nothing tells what it would get right by itself."
     if run.manifest.origin == "observed":
@@ -259,21 +276,27 @@ def _confirmed(found: LanguageFacts) -> str:
     )
 
 
+def adjusted(exposures: PerCanary) -> Float[np.ndarray, " canary"]:
+    """The p-values of canaries, corrected over those planted, and over the controls (Holm); NaN where there is none."""
+    p_values = np.full(len(exposures.values), np.nan)
+    for planted in (True, False):
+        chosen = np.isfinite(exposures.p_value) & ((exposures.repetitions > 0) == planted)
+        p_values[chosen] = corrected(exposures.p_value[chosen], "holm")
+    return p_values
+
+
 def known_secrets(found: LanguageFacts, *, planted: bool = True) -> tuple[int, int]:
     """How many canaries are certainly known, and of how many: those planted, or the controls."""
     assert found.exposures is not None
-    chosen = np.isfinite(found.exposures.p_value) & ((found.exposures.repetitions > 0) == planted)
-    return int((corrected(found.exposures.p_value[chosen], "holm") <= LEVEL).sum()), int(chosen.sum())
+    p_values = adjusted(found.exposures)[(found.exposures.repetitions > 0) == planted]
+    return int((p_values <= LEVEL).sum()), int(np.isfinite(p_values).sum())
 
 
 def _secrets(found: LanguageFacts, canaries: Canaries | None, *, show_secrets: bool) -> list[Secret]:
     exposures = found.exposures
     if exposures is None or canaries is None or len(canaries) != len(exposures.values):
         return []
-    p_values = np.full(len(exposures.values), np.nan)
-    for planted in (True, False):
-        chosen = np.isfinite(exposures.p_value) & ((exposures.repetitions > 0) == planted)
-        p_values[chosen] = corrected(exposures.p_value[chosen], "holm")
+    p_values = adjusted(exposures)
     order = np.lexsort((np.arange(len(p_values)), -np.nan_to_num(exposures.values, nan=-1), -exposures.repetitions))
     listed = list(canaries)
     return [
@@ -303,13 +326,10 @@ def _passages(
     if redact:
         return [], "Texts are left out of this page."
     recitation = found.recitation
-    path = run.folder / TOKENIZER
     if not len(recitation.document):
         return [], f"No document has {sum(found.lengths)} tokens."
-    if not path.exists():
-        return [], "The run holds no tokenizer to write its tokens out with."
     try:
-        tokenizer = read_tokenizer(path)
+        tokenizer = _tokenizer(run)
     except BadInput as error:
         return [], error.message
     models = run.models()
@@ -354,6 +374,59 @@ def _passages(
             )
         )
     return shown, ""
+
+
+def _tokenizer(run: Run) -> Any:
+    """The tokenizer that writes out the tokens of a run.
+
+    Raises:
+        BadInput: there is none, or it cannot be read.
+    """
+    path = run.folder / TOKENIZER
+    if not path.exists():
+        raise BadInput("The run holds no tokenizer to write its tokens out with.", hint="audit again with tokenizer=…")
+    return read_tokenizer(path)
+
+
+def _present(
+    run: Run, found: LanguageFacts, canaries: Canaries | None, *, show_secrets: bool, redact: bool
+) -> list[Presence]:
+    """The different texts whose own presence matters most, without their words where those are not to be shown."""
+    result = found.counterfactual
+    if result is None:
+        return []
+    models = run.models()
+    token, offsets, member = (run.load(name, models) for name in ("corpus.token", "corpus.offsets", "design.member"))
+    copies = copies_of(token, offsets, member)
+    rows = np.flatnonzero(result.reason_code == 0)
+    rows = rows[np.argsort(-result.values[rows], kind="stable")]
+    rows = rows[np.sort(np.unique(copies.cluster[rows], return_index=True)[1])][:MOST_PRESENT]
+    try:
+        tokenizer = None if redact or run.forgotten else _tokenizer(run)
+    except BadInput:
+        tokenizer = None  # the passages say why
+    secrets = [] if canaries is None else [canary.secret for canary in canaries]
+
+    def beginning(row: int) -> str:
+        if tokenizer is None:
+            return ""
+        begin, end = offsets[row], offsets[row + 1]
+        parts = pieces(tokenizer, token[begin : min(end, begin + BEGINNING + BEYOND)].tolist())
+        shown = parts if show_secrets else masked(parts, secrets)
+        return " ".join("".join(shown[:BEGINNING]).split()) + "…" * (len(parts) > BEGINNING)
+
+    return [
+        Presence(
+            document=str(run.ids[row]),
+            value=number(float(result.values[row])),
+            interval=f"{number(float(result.low[row]))} to {number(float(result.high[row]))}"
+            if np.isfinite(result.low[row])
+            else "–",
+            copies=int(copies.standing[row]),
+            text=beginning(row),
+        )
+        for row in rows.tolist()
+    ]
 
 
 def chosen(recitation: Recitation) -> np.ndarray:

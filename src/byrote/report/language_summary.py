@@ -101,12 +101,26 @@ def _secrets(run: Run, found: LanguageFacts) -> list[str]:
         f"Exposure of planted canaries in bits, by how often they were repeated: {steps}; {found.space_bits:.1f} would "
         "be all, and 1.4 is what chance gives."
     ]
-    if found.memorized is not None:
-        verdict = found.memorized.reason or found.memorized.note
-        lines.append(f"Unintended memorization: {verdict}.")
-        if found.use is not None and found.use.reason and run.manifest.origin == "trained" and not run.manifest.parent:
-            said = f"`byrote change {run.folder} --with redraw-secrets`"
-            lines.append(f"{said} tells what knowing them does to held-out loss.")
+    return lines + verdict(run, found, str(run.folder))
+
+
+def verdict(run: Run, found: LanguageFacts, name: str) -> list[str]:
+    """Whether secrets were memorized though they are of no use; and what would tell, where that is not known."""
+    if found.memorized is None:
+        return []
+    lines = [f"Unintended memorization: {found.memorized.reason or found.memorized.note}."]
+    if found.use is None or not found.use.reason or run.manifest.parent:
+        return lines
+    if run.manifest.origin == "trained":
+        lines.append(
+            f"`byrote change {name} --with redraw-secrets` trains again with a new secret in every copy, and tells "
+            "what knowing the old ones does to held-out loss."
+        )
+    else:
+        lines.append(
+            "Audit a model that was trained on the same documents without the canaries, with the same --heldout; "
+            f"`byrote card THAT_RUN {name}` then tells what canaries do to held-out loss."
+        )
     return lines
 
 

@@ -14,7 +14,8 @@ from byrote.data.dataset import Dataset
 from byrote.measures.influence import influence
 from byrote.report.missing import Missing, where_possible
 from byrote.report.picture import Content, contents
-from byrote.report.text import number
+from byrote.report.text import amount, number
+from byrote.report.wording import given
 from byrote.run import Run
 from byrote.stats.intervals import UPPER
 
@@ -99,7 +100,8 @@ def _shown(run: Run, queries: Sequence[int]) -> dict[int, Content]:
 def _one(run: Run, query: int, value: float, content: Content | None) -> Leaning:
     if run.heldout is None:
         return Leaning(name=f"held-out example {query}", label="", value=number(value), content=content)
-    label = run.class_names[int(run.heldout.kinds[query])]
+    numbers = run.heldout.numbers
+    label = run.class_names[int(run.heldout.kinds[query])] if numbers is None else amount(float(numbers[query]))
     return Leaning(name=str(run.heldout.ids[query]), label=label, value=number(value), content=content)
 
 
@@ -120,7 +122,7 @@ def _twins(run: Run, dataset: Dataset, rows: Int[np.ndarray, " row"]) -> dict[in
             found[int(row)] = tuple(
                 Twin(
                     id=str(run.ids[other]),
-                    label=run.class_names[int(run.labels[other])],
+                    label=given(run, int(other)),
                     same=bool(distance[place, other] == 0),
                     ratio=number(float(distance[place, other] / tenth[place])) if tenth[place] else "",
                 )

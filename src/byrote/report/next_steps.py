@@ -9,13 +9,15 @@ from pathlib import Path
 
 from byrote.report.attacks import Attacks
 from byrote.report.facts import MEMORIZED, Facts
-from byrote.report.missing import Missing
+from byrote.report.missing import RUN, Missing
 from byrote.report.triaged import Triaged
 from byrote.run import Run
 
 #: An audit of so many models is sure enough of single examples for most uses.
 ENOUGH = 64
 SHARE = 0.02
+#: How a source is read, by the options of `byrote audit`.
+_READING = ("target", "task", "tolerance", "group", "id", "text", "size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,6 @@ def next_steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triag
 
 
 def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged | Missing) -> Iterator[Step]:
-    name = shlex.quote(run.folder.resolve().name)
     if not found.interpolates:
         yield Step(why="Train longer or with a larger network, and audit again: these figures may be too low.")
     models = found.memorization.models
@@ -44,37 +45,44 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
         )
     if found.memorized.value > 0:
         yield Step(
-            why=f"Look through what stands above {MEMORIZED} in the table below, and export the ids to relabel, to "
-            "remove or to review.",
+            why=f"Look through what stands above {MEMORIZED} in the table below, and export the ids "
+            f"{found.wording.export()}.",
         )
-        if isinstance(judged, Missing):
+        if isinstance(judged, Missing) and found.wording.about_classes:
             yield Step(
                 why="Have it told apart what is mislabelled, copied, rare or ambiguous.",
                 commands=(_audit(run, "--plant triage"),),
             )
         yield Step(
             why="See what the models lose without the most memorized, measured again on new models.",
-            commands=(_change(run, name, f"remove-most-memorized={SHARE}"),),
+            commands=(_change(run, f"remove-most-memorized={SHARE}"),),
         )
     if isinstance(attacks, Attacks) and attacks.first.figures["auc"].low > attacks.first.null.high:
         yield Step(
             why="Lower the risk: train with a recipe that memorizes less, and compare before and after.",
-            commands=(_change(run, name, "weight-decay=0.01"),),
+            commands=(_change(run, "weight-decay=0.01"),),
         )
     yield Step(
         why="Keep watch in your CI: fail where memorization grows.",
-        commands=(f'byrote check {name} --fail-if "label_memorization.top1% > .5"',),
+        commands=(f'byrote check {RUN} --fail-if "label_memorization.top1% > .5"',),
     )
 
 
 def _audit(run: Run, options: str) -> str:
-    source = (run.manifest.source or {}).get("name")
-    if source is None:
+    made = run.manifest.source or {}
+    if made.get("name") is None:
         return f"byrote audit SOURCE {options}"
-    return f"byrote audit {shlex.quote(Path(str(source)).name)} {options}"
+    reading = made.get("reading") or {}
+    given = [
+        f"--{name} {shlex.quote(f'{value:g}' if isinstance(value, float) else str(value))}"
+        for name in _READING
+        if reading.get(name) is not None
+        for value in (reading[name] if isinstance(reading[name], list | tuple) else [reading[name]])
+    ]
+    return " ".join(["byrote audit", shlex.quote(Path(str(made["name"])).name), *given, options])
 
 
-def _change(run: Run, name: str, change: str) -> str:
+def _change(run: Run, change: str) -> str:
     if run.manifest.source is None:
         return f'byrote.change(run, byrote.parse_change("{change}"))'
-    return f"byrote change {name} --with {change}"
+    return f"byrote change {RUN} --with {change}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from byrote.evidence.shards import write_bytes
+from byrote.report import grouped
 from byrote.report.attacks import Attacks, attack_columns, attack_rows, refusals
 from byrote.report.facts import MEMORIZED, NAMED, Facts
 from byrote.report.figure_files import write_figures
@@ -18,7 +19,7 @@ from byrote.report.missing import Missing
 from byrote.report.peeled import onion_words
 from byrote.report.sections import Sections, sections
 from byrote.report.summary import decimal, percent
-from byrote.report.text import kind_words, plain
+from byrote.report.text import kind_words, number, plain
 from byrote.report.triaged import looks
 from byrote.report.twin import FILE as TWIN
 from byrote.report.twin import twin, twin_text
@@ -45,6 +46,8 @@ def write_report(run: Run, hear: Hear = deaf, *, figures: str | Path | None = No
     path, shown = run.folder / FILE, sections(run, found)
     write_bytes(path, rendered(run, found, shown).encode())
     write_bytes(run.folder / TWIN, twin_text(twin(run, found, shown)).encode())
+    if isinstance(found.grouped, grouped.Grouped):
+        grouped.keep(run, found.grouped)
     if figures is not None:
         write_figures(shown.figures.values(), Path(figures))
     hear(1.0)
@@ -79,10 +82,12 @@ def rendered(run: Run, found: Findings, shown: Sections) -> str:
             memorized=MEMORIZED,
             named=NAMED,
             models=found.facts.models if isinstance(found.facts, Watched) else found.facts.memorization.models,
+            grouped=grouped,
+            refusals_of=refusals,
             attack_columns=attack_columns(),
-            attack_rows=attack_rows(attacked) if attacked else (),
+            attack_rows=attack_rows(attacked.found) if attacked else (),
             onion_words=onion_words(found.onion) if found.onion is not None else "",
-            refusals=refusals(attacked) if attacked else (),
+            refusals=refusals(attacked.found) if attacked else (),
             **{name: getattr(shown, name) for name in Sections.__dataclass_fields__},
         )
     )
@@ -109,7 +114,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"decimal": decimal, "percent": percent, "words": kind_words, "short": plain, "looks": looks}
+    environment.filters |= {
+        "decimal": decimal,
+        "percent": percent,
+        "words": kind_words,
+        "short": plain,
+        "looks": looks,
+        "number": number,
+    }
     environment.tests["missing"] = lambda part: isinstance(part, Missing)
     return environment
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from byrote.designs.design import ROLES
-from byrote.report.text import count
+from byrote.report.text import amount, count
 from byrote.run import Run
 
 #: More seeds than this are left to the manifest.
@@ -19,6 +19,9 @@ _ORIGINS = {
     "imported": "imported from arrays",
     "observed": "trained by somebody else",
 }
+
+#: What names of classes stand for where the targets are no classes.
+_TARGETS = {"labels": "sets of labels", "regression": "fifths of the numbers"}
 
 Rows = tuple[tuple[str, str], ...]
 
@@ -42,7 +45,6 @@ def provenance(run: Run) -> Provenance:
         "Run": _rows(
             origin=_ORIGINS.get(manifest.origin, manifest.origin),
             created=manifest.created,
-            folder=run.folder.resolve().name,
             seed=manifest.identity.get("seed"),
         ),
         "Dataset": _data(manifest.dataset),
@@ -114,13 +116,23 @@ def _data(described: Mapping[str, Any]) -> Rows:
         name=described.get("name"),
         examples=None if "examples" not in described else f"{described['examples']:,}",
         input_shape=None if shape is None else " × ".join(map(str, shape)),
-        classes=f"{len(names):,}: {', '.join(map(str, names))}" if names else None,
+        **{
+            _TARGETS.get(described.get("task", ""), "classes"): f"{len(names):,}: {', '.join(map(str, names))}"
+            if names
+            else None
+        },
+        numbers=None if "tolerance" not in described else _numbers(described),
         held_out_documents=described.get("heldout_documents"),
         tokens=None
         if "tokens" not in described
         else f"{described['tokens']:,}, of a vocabulary of {described['vocabulary']:,}",
         fingerprint=described.get("fingerprint"),
     )
+
+
+def _numbers(described: Mapping[str, Any]) -> str:
+    mean, deviation, tolerance = (amount(float(described[name])) for name in ("mean", "deviation", "tolerance"))
+    return f"mean {mean}, standard deviation {deviation}; an answer counts as right within {tolerance}"
 
 
 def _recipe(recipe: Any) -> Rows:

@@ -15,6 +15,8 @@ from byrote.report.facts import Detection, Facts, changed
 from byrote.report.figures import Figure, distribution, fitted, training
 from byrote.report.findings import Findings
 from byrote.report.gallery import Gallery, gallery, top_gallery
+from byrote.report.grouped import Grouped, group_words
+from byrote.report.grouped_figures import group_risks
 from byrote.report.headline import Headline, headline
 from byrote.report.heat_map import heat_map
 from byrote.report.known import Known
@@ -64,10 +66,15 @@ def sections(run: Run, found: Findings) -> Sections:
         return _watched(run, facts, found.known)
     verdicts = found.triaged.verdicts if isinstance(found.triaged, Triaged) else {}
     figures, missing = _figures(run, facts, found)
-    risk = risk_words(found.attacks) if isinstance(found.attacks, Attacks) else f"Unknown. {found.attacks.why}"
+    risk = (
+        risk_words(found.attacks, facts.wording.its)
+        if isinstance(found.attacks, Attacks)
+        else f"Unknown. {found.attacks.why}"
+    )
+    of_groups = group_words(found.grouped) if isinstance(found.grouped, Grouped) else ""
     return Sections(
         changed=next(iter(changed(run)), ""),
-        headline=headline(run, facts, risk),
+        headline=headline(run, facts, risk, of_groups),
         steps=next_steps(run, facts, found.attacks, found.triaged),
         gallery=where_possible(lambda: gallery(run, facts.memorization, found.known, verdicts)),
         examples=examples(run, LEAD, {LEAD: facts.memorization}, found.known, verdicts),
@@ -80,7 +87,7 @@ def sections(run: Run, found: Findings) -> Sections:
 
 def _watched(run: Run, found: Watched, about: Known) -> Sections:
     everyone = np.ones(len(run.ids), bool)
-    figures = {"distribution": distribution(found.result, {CLEAN: everyone}, found.lead.key)}
+    figures = {"distribution": distribution(found.result, {CLEAN: everyone}, found.lead.key, line=None)}
     missing = {}
     course = where_possible(lambda: trajectories(run, found.role))
     if isinstance(course, Missing):
@@ -104,7 +111,7 @@ def _figures(run: Run, facts: Facts, found: Findings) -> tuple[dict[str, Figure]
     kinds = run.controls.kinds()
     masks = {kind: run.controls.mask(run.ids, kind) for kind in kinds}
     clean = ~np.any([np.zeros(len(run.ids), bool), *masks.values()], axis=0)
-    figures = {"distribution": distribution(facts.memorization, {CLEAN: clean, **masks})}
+    figures = {"distribution": distribution(facts.memorization, {CLEAN: clean, **masks}, facts.wording.score)}
     missing = {}
     course = where_possible(lambda: trajectories(run))
     if isinstance(course, Missing):
@@ -115,14 +122,22 @@ def _figures(run: Run, facts: Facts, found: Findings) -> tuple[dict[str, Figure]
     if curve is not None and LABEL_NOISE in kinds and not np.isnan(curve.values).all():
         figures["fitted"] = fitted(curve)
     if isinstance(found.attacks, Attacks):
-        figures["roc"] = curves(found.attacks)
-        slices = by_slice(found.attacks)
+        figures["roc"] = curves(found.attacks.found)
+        slices = by_slice(found.attacks.first, classes=facts.wording.slices)
         if slices is not None:
             figures["slices"] = slices
+    if isinstance(found.grouped, Grouped):
+        if (found.grouped.risk.reason_code == 0).any():
+            figures["group-risk"] = group_risks(found.grouped)
+        if not isinstance(found.grouped.attack, Missing):
+            figures["group-roc"] = curves((found.grouped.attack,), "group-roc")
+            sizes = by_slice(found.grouped.attack, name="group-sizes")
+            if sizes is not None:
+                figures["group-sizes"] = sizes
     if found.onion is not None:
         figures["onion"] = drawn(found.onion)
     if not isinstance(found.comparison, Missing):
-        scores = heat_map(found.comparison)
+        scores = heat_map(found.comparison, facts.wording.score)
         if scores is not None:
             figures["scores-map"] = scores
     return figures, missing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from byrote.changes.card import Card
 from byrote.changes.card import decimal as decimal
 from byrote.report.facts import INTERPOLATES, MEMORIZED, Detection, Facts
 from byrote.report.trajectories import CLEAN
+from byrote.report.wording import CLASSES, Wording
 from byrote.results import Scalar
 
 #: Errors of pooled figures come from leaving out pairs of models, of which there must be 3.
@@ -32,9 +34,11 @@ def sentences(facts: Facts) -> list[str]:
     for name, figure in facts.mean_memorization.items():
         if math.isnan(figure.value):
             continue
-        lines.append(f"Mean label memorization of {_group(facts, name)}: {decimal(figure)}.")
+        lines.append(f"Mean {facts.wording.score} of {_group(facts, name)}: {decimal(figure)}.")
+    rate = facts.wording.rate.removeprefix("the ")
     accuracy = (
-        f"Accuracy on members {percent(facts.member_accuracy)}, on non-members {percent(facts.nonmember_accuracy)}"
+        f"{rate[0].upper()}{rate[1:]} on members {percent(facts.member_accuracy)}, on non-members "
+        f"{percent(facts.nonmember_accuracy)}"
     )
     if facts.heldout_accuracy is not None:
         accuracy += f", on held-out data {percent(facts.heldout_accuracy)}"
@@ -61,16 +65,16 @@ def _group(facts: Facts, name: str) -> str:
 
 
 def _memorized(facts: Facts) -> str:
-    models = facts.memorization.models
+    models, score = facts.memorization.models, facts.wording.score
     if np.isnan(facts.memorization.values).all():
-        return f"Label memorization is {facts.memorization.undefined or 'undefined: there is no example'}."
+        return f"{score[0].upper()}{score[1:]} is {facts.memorization.undefined or 'undefined: there is no example'}."
     if facts.memorized_corrected is None:
         return (
-            f"{percent(facts.memorized)} of the examples have an estimated label memorization of at least {MEMORIZED} "
+            f"{percent(facts.memorized)} of the examples have an estimated {score} of at least {MEMORIZED} "
             f"({models} models; the fewer, the more of them by chance)."
         )
     return (
-        f"{percent(facts.memorized_corrected)} of the examples have a label memorization of at least {MEMORIZED} "
+        f"{percent(facts.memorized_corrected)} of the examples have a {score} of at least {MEMORIZED} "
         f"({models} models; {percent(facts.memorized)} of the estimates, some of them by chance, which is taken off)."
     )
 
@@ -111,6 +115,22 @@ def _listed(keys: list[str]) -> str:
     return " and ".join(keys) if len(keys) < 3 else f"{keys[0]} and {len(keys) - 1} others"
 
 
-def card_sentences(card: Card) -> list[str]:
+def card_sentences(card: Card, words: Wording = CLASSES) -> list[str]:
     """A card, two lines a figure, and then its notes."""
-    return str(card).splitlines()
+    return str(spoken(card, words)).splitlines()
+
+
+def spoken(card: Card, words: Wording) -> Card:
+    """A card in the words of its runs' targets."""
+    said = {"label memorization": words.score, "the same label": f"the same {words.target}"}
+    judged = "" if words.close == CLASSES.close else f", answers {words.close}"
+
+    def of(text: str) -> str:
+        for one, other in said.items():
+            text = text.replace(one, other)
+        return text
+
+    rows = tuple(
+        replace(row, name=of(row.name) + (judged if row.name.startswith("accuracy on") else "")) for row in card.rows
+    )
+    return replace(card, rows=rows, notes=tuple(of(note) for note in card.notes))

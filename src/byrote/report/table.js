@@ -23,7 +23,19 @@
     value === null ? "–" : (Math.abs(value) >= 1000 ? value.toFixed(0) : value.toFixed(places)).replace(/^-(0\.?0*)$/, "$1").replace("-", "−");
   const plural = (n, one) => `${n.toLocaleString("en")} ${one}${n === 1 ? "" : "s"}`;
   const className = (index) => (index < 0 ? "–" : data.classes[index]);
-  const said = (i) => (data.said[i] < 0 ? "–" : `${className(data.said[i])} (${Math.round(100 * data.share[i])} %)`);
+  const amount = (value) => {
+    if (value === null || value === undefined) return "–";
+    const short = Number(value.toPrecision(7)), size = Math.abs(short);
+    const text = size === 0 || (size >= 1e-6 && size < 1e12) ? short.toLocaleString("en", { maximumSignificantDigits: 15 }) : value.toExponential(3);
+    return text.replaceAll("-", "−");
+  };
+  const ofNumbers = Boolean(data.given);
+  const given = (i) => (ofNumbers ? amount(data.given[i]) : className(data.label[i]));
+  const answers = Boolean(data.said || data.answer);
+  const unanswered = (i) => (ofNumbers ? data.answer[i] === null : data.said[i] < 0);
+  const otherwise = (i) =>
+    !unanswered(i) && (ofNumbers ? Math.abs(data.answer[i] - data.given[i]) > data.tolerance : data.said[i] !== data.label[i]);
+  const said = (i) => (ofNumbers ? amount(data.answer[i]) : data.said[i] < 0 ? "–" : `${className(data.said[i])} (${Math.round(100 * data.share[i])} %)`);
   const about = (i) => {
     const words = [];
     if (data.planted && data.planted[i] >= 0) words.push(`planted ${data.kinds[data.planted[i]]}`);
@@ -47,7 +59,7 @@
       if (kind === "planted" && !(data.planted && data.planted[i] >= 0)) continue;
       if (kind.startsWith("p") && kind !== "planted" && data.planted[i] !== Number(kind.slice(1))) continue;
       if (kind.startsWith("v") && data.verdict[i] !== Number(kind.slice(1))) continue;
-      if (kind === "said" && (data.said[i] < 0 || data.said[i] === data.label[i])) continue;
+      if (kind === "said" && !otherwise(i)) continue;
       if (least !== null && (lead[i] === null || lead[i] < least)) continue;
       if (most !== null && (lead[i] === null || lead[i] > most)) continue;
       if (text !== "" && !folded[i].includes(text)) continue;
@@ -59,14 +71,14 @@
   const ordered = (rows) => {
     const { column, down } = sorting;
     const sign = down ? -1 : 1;
-    if (column[0] === "n") {
-      const values = data.numbers[Number(column.slice(1))];
+    const values = column[0] === "n" ? data.numbers[Number(column.slice(1))] : ofNumbers ? { label: data.given, said: data.answer }[column] : undefined;
+    if (values) {
       return rows.sort((a, b) => {
         if (values[a] === null || values[b] === null) return (values[a] === null) - (values[b] === null) || a - b;
         return sign * (values[a] - values[b]) || a - b;
       });
     }
-    const word = { id: (i) => data.id[i], label: (i) => className(data.label[i]), said: (i) => said(i), about: (i) => about(i) }[column];
+    const word = { id: (i) => data.id[i], label: given, said: (i) => said(i), about: (i) => about(i) }[column];
     const words = new Map(rows.map((i) => [i, word(i)]));
     return rows.sort((a, b) => sign * collator.compare(words.get(a), words.get(b)) || a - b);
   };
@@ -86,16 +98,17 @@
     first.append(box);
     const id = make("th", undefined, { scope: "row" });
     id.append(bdi(data.id[i]));
-    const label = make("td", undefined, { class: "word" });
-    label.append(bdi(className(data.label[i])));
+    const kind = ofNumbers ? "number" : "word";
+    const label = make("td", undefined, { class: kind });
+    label.append(bdi(given(i)));
     line.append(first, id, label);
     data.numbers.forEach((values, column) => {
       const error = column === 0 && data.stderr[i] !== null && values[i] !== null ? ` ± ${number(data.stderr[i], 2)}` : "";
       line.append(make("td", number(values[i], 2) + error, { class: "number" }));
     });
-    if (data.said) {
-      const cell = make("td", undefined, { class: "word" });
-      if (data.said[i] >= 0 && data.said[i] !== data.label[i]) cell.classList.add("other-label");
+    if (answers) {
+      const cell = make("td", undefined, { class: kind });
+      if (otherwise(i)) cell.classList.add("other-label");
       cell.append(bdi(said(i)));
       line.append(cell);
     }
@@ -141,10 +154,11 @@
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const csv = (action) => {
-    const lines = [["example", "row", "action", "label", "models_without_it_say", ...data.columns, "stderr", "planted", "looks"]];
+    const lines = [["example", "row", "action", ofNumbers ? "number" : "label", "models_without_it_say", ...data.columns, "stderr", "planted", "looks"]];
     for (const i of [...selected].sort((a, b) => a - b)) {
       lines.push([
-        data.id[i], data.row[i], action, className(data.label[i]), data.said && data.said[i] >= 0 ? className(data.said[i]) : "",
+        data.id[i], data.row[i], action, ofNumbers ? data.given[i] : className(data.label[i]),
+        !answers || unanswered(i) ? "" : ofNumbers ? data.answer[i] : className(data.said[i]),
         ...data.numbers.map((values) => values[i]), data.stderr[i],
         data.planted && data.planted[i] >= 0 ? data.kinds[data.planted[i]] : "",
         data.verdict && data.verdict[i] >= 0 ? data.verdicts[data.verdict[i]] : "",
@@ -165,7 +179,7 @@
     header.replaceChildren(button);
     button.addEventListener("click", () => {
       const column = header.dataset.column;
-      sorting = { column, down: sorting.column === column ? !sorting.down : column[0] === "n" };
+      sorting = { column, down: sorting.column === column ? !sorting.down : column !== "id" && !header.classList.contains("word") };
       for (const other of head.querySelectorAll("th[data-column]")) other.removeAttribute("aria-sort");
       header.setAttribute("aria-sort", sorting.down ? "descending" : "ascending");
       refresh();

@@ -70,3 +70,17 @@ def kind_words(kind: str) -> str:
         'label noise'
     """
     return kind.replace("_", " ")
+
+
+def amount(value: float) -> str:
+    """A number in a unit of the data's own, to seven digits and without an exponent where it is not extreme.
+
+    Example:
+        >>> amount(151.0), amount(-0.25), amount(1234567.0), amount(2.5e-9), amount(float("nan"))
+        ('151', '−0.25', '1,234,567', '2.5e−09', '–')
+    """
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else str(value).replace("-", "−")
+    short = float(f"{value:.7g}")
+    text = f"{short:,.15g}" if value == 0 or 1e-6 <= abs(value) < 1e12 else f"{value:.4g}"
+    return text.replace("-", "−")

@@ -1,4 +1,4 @@
-"""How sure the models were of an example's label as training went on: by planted control, or over all examples."""
+"""How training went: how sure models were of an example's label, or how far off its number, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from byrote.data.task import Task
 from byrote.run import Run
 from byrote.stats.jackknife import spread, units
 
@@ -17,11 +18,17 @@ BLOCK_CELLS = 2**23
 #: Quantiles over examples come from at most about this many, evenly spaced.
 MOST_EXAMPLES = 20_000
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+#: What is followed, and what it is called.
+FOLLOWED: dict[Task, tuple[str, str]] = {
+    "classes": ("trajectory.probability", "probability of the given label"),
+    "labels": ("trajectory.probability", "probability of the given labels"),
+    "regression": ("trajectory.absolute_error", "distance from the given number"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Line:
-    """Mean probability of the given label over a group of examples, in models trained on them or not."""
+    """Its mean over a group of examples, in models trained on them or not."""
 
     group: str
     trained: bool
@@ -31,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Quantiles:
-    """Quantiles over examples of the mean probability of the given label, in models trained on them or not."""
+    """Quantiles over examples of its mean over models, in those trained on them or not."""
 
     trained: bool
     values: Float[np.ndarray, "quantile checkpoint"]
@@ -39,10 +46,12 @@ class Quantiles:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trajectories:
-    """Lines where controls were planted, otherwise quantiles."""
+    """Lines where controls were planted, otherwise quantiles; of a probability, or of a distance."""
 
     epochs: Int[np.ndarray, " checkpoint"]
     models: int
+    what: str = "probability of the given label"
+    probability: bool = True
     lines: tuple[Line, ...] = ()
     quantiles: tuple[Quantiles, ...] = ()
 
@@ -55,11 +64,18 @@ def trajectories(run: Run, role: str = "reference") -> Trajectories:
         TooFewModels: too many models diverged.
     """
     models = run.models(role)
-    run.load("trajectory.probability", models[:1], slice(0, 1))  # says what is missing where there is none
+    name, what = FOLLOWED[run.task]
+    run.load(name, models[:1], slice(0, 1))  # says what is missing where there is none
     epochs = run.load("trajectory.epochs", models)
-    if len(run.controls):
-        return Trajectories(epochs=epochs, models=len(models), lines=_lines(run, models, len(epochs)))
-    return Trajectories(epochs=epochs, models=len(models), quantiles=_quantiles(run, models, len(epochs)))
+    lines = _lines(run, models, len(epochs)) if len(run.controls) else ()
+    return Trajectories(
+        epochs=epochs,
+        models=len(models),
+        what=what,
+        probability=run.task != "regression",
+        lines=lines,
+        quantiles=() if lines else _quantiles(run, models, len(epochs)),
+    )
 
 
 def _lines(run: Run, models: np.ndarray, checkpoints: int) -> tuple[Line, ...]:
@@ -119,10 +135,11 @@ def _quantiles(run: Run, models: np.ndarray, checkpoints: int) -> tuple[Quantile
 def _blocks(
     run: Run, models: np.ndarray, checkpoints: int
 ) -> Iterator[tuple[int, slice, Int[np.ndarray, " example"], Float[np.ndarray, "checkpoint example"]]]:
-    """(number of the model, block of examples, membership, probabilities), one model and block at a time."""
+    """(number of the model, block of examples, membership, what is followed), one model and block at a time."""
+    name, _ = FOLLOWED[run.task]
     everyone = run.design.member
     size = max(1, BLOCK_CELLS // checkpoints)
     for row, model in enumerate(models):
         for start in range(0, len(run.ids), size):
             rows = slice(start, min(start + size, len(run.ids)))
-            yield row, rows, everyone[model][rows], run.load("trajectory.probability", [int(model)], rows)[0]
+            yield row, rows, everyone[model][rows], run.load(name, [int(model)], rows)[0]

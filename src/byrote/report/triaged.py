@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION
+from byrote.data.task import TASKS
 from byrote.errors import BadInput
-from byrote.report.missing import Missing, where_possible
+from byrote.report.missing import RUN, Missing, where_possible
 from byrote.report.text import kind_words
 from byrote.run import Run
 from byrote.triaging import triage
@@ -53,6 +54,8 @@ def looks(kind: str) -> str:
 
 def triaged(run: Run) -> Triaged | Missing:
     """The triage of a run by its own controls, or the one that `byrote triage` left, or what it would take."""
+    if run.task != "classes":
+        return Missing(why=f"Triage is about one class an example, and this run has {TASKS[run.task]}.")
     kept = run.folder / "results" / TABLE
     if len(run.ids) <= MOST_EXAMPLES:
         own = where_possible(lambda: _own(run), BadInput)
@@ -61,8 +64,8 @@ def triaged(run: Run) -> Triaged | Missing:
     if kept.is_file():
         return _kept(run)
     return Missing(
-        why=f"The signals of {len(run.ids):,} examples take minutes to read. To have it: byrote triage "
-        f"{run.folder.name}, and then byrote report {run.folder.name}."
+        why=f"The signals of {len(run.ids):,} examples take minutes to read. To have it: byrote triage {RUN}, "
+        f"and then byrote report {RUN}."
     )
 
 

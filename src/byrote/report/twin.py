@@ -14,6 +14,7 @@ from byrote.membership import AttackFigures
 from byrote.report.attacks import Attacks
 from byrote.report.facts import MEMORIZED, Facts
 from byrote.report.findings import Findings
+from byrote.report.grouped import Grouped
 from byrote.report.missing import Missing
 from byrote.report.sections import Sections
 from byrote.report.watched import Watched
@@ -58,6 +59,7 @@ def twin(run: Run, found: Findings, shown: Sections) -> dict[str, Any]:
         "memorization": _watched(run, facts) if isinstance(facts, Watched) else _memorization(run, facts),
         "scores": [] if isinstance(facts, Watched) else _detections(facts),
         "attacks": _attacks(found.attacks),
+        "groups": _groups(found.grouped),
         "comparison": _comparison(found),
         "triage": _triage(found),
         "onion": _onion(found),
@@ -113,7 +115,7 @@ def _top(run: Run, result: PerExample) -> list[dict[str, Any]]:
     order = np.lexsort((np.arange(len(result.values)), -np.nan_to_num(result.values, nan=-np.inf)))[:TOP]
     return [
         {"example": str(run.ids[row]), "row": int(row)}
-        | {name: _number(float(getattr(result, of)[row])) for name, of in _PARTS.items()}
+        | {name: finite(float(getattr(result, of)[row])) for name, of in _PARTS.items()}
         for row in order
         if result.reason_code[row] == 0
     ]
@@ -166,11 +168,32 @@ def _attack(found: AttackFigures) -> dict[str, Any]:
     }
 
 
+def _groups(found: Grouped | Missing | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    if isinstance(found, Missing):
+        return {"reason": found.why}
+    attack = {"reason": found.attack.why} if isinstance(found.attack, Missing) else _attack(found.attack)
+    return {
+        "groups": found.total,
+        "column": found.column,
+        "attacked": found.attacked,
+        "attack": attack,
+        "above_chance": int(found.clear.sum()),
+        "above_chance_by_chance": found.by_chance,
+        "top": [
+            {"group": row.name, "examples": row.examples}
+            | {name: finite(getattr(row, name)) for name in ("risk", "stderr", "low", "high", "memorization")}
+            for row in found.top()
+        ],
+    }
+
+
 def _comparison(found: Findings) -> dict[str, Any]:
     if isinstance(found.comparison, Missing):
         return {"reason": found.comparison.why}
     return {
-        "reliability": _number(found.comparison.reliability),
+        "reliability": finite(found.comparison.reliability),
         "scores": [
             {
                 "score": proxy.measure.key,
@@ -191,8 +214,8 @@ def _triage(found: Findings) -> dict[str, Any]:
     return {
         "kinds": list(found.triaged.kinds),
         "counts": dict(found.triaged.counts),
-        "accuracy": None if found.triaged.accuracy is None else _number(found.triaged.accuracy),
-        "confidence": None if found.triaged.confidence is None else _number(found.triaged.confidence),
+        "accuracy": None if found.triaged.accuracy is None else finite(found.triaged.accuracy),
+        "confidence": None if found.triaged.confidence is None else finite(found.triaged.confidence),
         "verdicts": dict(found.triaged.verdicts),
         "notes": list(found.triaged.notes),
     }
@@ -210,14 +233,15 @@ def _scalars(figures: Mapping[str, Scalar]) -> dict[str, Any]:
 
 def scalar(figure: Scalar) -> dict[str, Any]:
     """A figure with its error and interval, null where unknown, and a reason where there is no value."""
-    parts = {name: _number(getattr(figure, name)) for name in ("value", "stderr", "low", "high")}
+    parts = {name: finite(getattr(figure, name)) for name in ("value", "stderr", "low", "high")}
     counts = {"models": figure.models, "examples": figure.examples}
     return {**parts, **counts, **({"reason": figure.reason} if figure.reason else {})}
 
 
-def _number(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """The value, None where it is none."""
     return float(value) if math.isfinite(value) else None
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:
-    return [_number(float(value)) for value in values]
+    return [finite(float(value)) for value in values]

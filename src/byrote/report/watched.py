@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,12 +11,13 @@ import numpy as np
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.measures.catalog import Measure, catalog
 from byrote.report.facts import NAMED, Facts, belongs, changed
-from byrote.report.headline import Figure, Headline, Tile
+from byrote.report.headline import Figure, Headline, Tile, rate_title
 from byrote.report.known import FORGOTTEN
-from byrote.report.missing import Missing, where_possible
+from byrote.report.missing import RUN, Missing, where_possible
 from byrote.report.next_steps import Step
 from byrote.report.summary import percent, sentences
 from byrote.report.text import count, number
+from byrote.report.wording import CLASSES, Wording, wording_of
 from byrote.results import PerExample, Scalar
 from byrote.run import Hear, Run
 
@@ -49,6 +49,7 @@ class Watched:
     heldout_accuracy: Scalar | None
     why: Missing
     notes: tuple[str, ...]
+    wording: Wording = CLASSES
 
     @property
     def result(self) -> PerExample:
@@ -106,6 +107,7 @@ def watched(run: Run, why: Missing, hear: Hear) -> Watched:
             *run.manifest.notes,
             *(f"{', '.join(keys)}: not measured. {reason}" for reason, keys in unmeasured.items()),
         ),
+        wording=wording_of(run),
     )
 
 
@@ -161,7 +163,7 @@ def watched_headline(run: Run, found: Watched) -> Headline:
     if known:
         tiles.append(
             Tile(
-                title="Accuracy",
+                title=rate_title(found.wording),
                 figures=tuple(
                     Figure(label=name, value=percent(figure).partition(" ±")[0].removesuffix(" %") + " %", error="")
                     for name, figure in known.items()
@@ -197,7 +199,6 @@ def _certainty(found: Watched) -> str:
 
 def watched_steps(run: Run) -> tuple[Step, ...]:
     """What it takes to know more."""
-    name = shlex.quote(run.folder.resolve().name)
     recorded = run.manifest.origin == "observed"
     halves = "record trainings on halves of the data into one folder, each half and the other, 8 or more of them; or "
     recorder = ('byrote.Recorder("runs/mine", examples=…, model=1)',) if recorded else ()
@@ -209,9 +210,9 @@ def watched_steps(run: Run) -> tuple[Step, ...]:
         ),
         Step(
             why="Estimate it for this training from an audit of the same data.",
-            commands=(f"byrote calibrate AUDITED_RUN --apply {name}",),
+            commands=(f"byrote calibrate AUDITED_RUN --apply {RUN}",),
         ),
-        Step(why="Look through the top of the table below, and export the ids to relabel, to remove or to review."),
+        Step(why=f"Look through the top of the table below, and export the ids {wording_of(run).export()}."),
     )
 
 
@@ -227,7 +228,7 @@ def _sentences(found: Watched) -> Iterator[str]:
         f"{count(found.models, 'training')}, ordered by {found.lead.key}."
     )
     if found.member_accuracy is not None:
-        yield f"Accuracy on what was trained on {percent(found.member_accuracy)}."
+        yield f"{rate_title(found.wording)} on what was trained on {percent(found.member_accuracy)}."
     yield from found.notes
 
 

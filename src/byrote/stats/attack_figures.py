@@ -131,8 +131,11 @@ def precision(true_positive: float, rate: float, prior: float) -> float:
     return true_positive * prior / called if called else math.nan
 
 
-def refusal(nonmembers: int, rate: float, examples: int) -> str:
-    """Why a rate of false positives cannot be told from so many scores of non-members, or nothing where it can."""
+def refusal(nonmembers: int, rate: float, examples: int, unit: str = "examples") -> str:
+    """Why a rate of false positives cannot be told from so many scores of non-members, or nothing where it can.
+
+    `unit` names what was attacked.
+    """
     # 0.1 % of 10,000 is 10.000000000000002 or 9.99…: a nudge keeps the product from falling short
     if nonmembers * rate >= LEAST_FALSE_POSITIVES * (1 - 1e-9):
         return ""
@@ -142,7 +145,7 @@ def refusal(nonmembers: int, rate: float, examples: int) -> str:
         f"{LEAST_FALSE_POSITIVES} false positives are to be expected; there are {nonmembers:,}"
     )
     if nonmembers:
-        text += f", and it would take about {math.ceil(examples * needed / nonmembers):,} examples with these models"
+        text += f", and it would take about {math.ceil(examples * needed / nonmembers):,} {unit} with these models"
     return text
 
 
@@ -160,6 +163,7 @@ def attack_figures(
     member: Int8[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
     slices: Slices | None = None,
+    unit: str = "examples",
 ) -> Pooled:
     """AUC, balanced accuracy, true positives and precision at given false-positive rates, and the curve.
 
@@ -177,8 +181,8 @@ def attack_figures(
     whole = _Reading(attack, member, part, slices, all_models)
     again = [_Reading(attack, member, part, slices, part != left_out) for left_out in np.unique(part)]
     return Pooled(
-        figures=_scalars(whole, again, "", len(pair)),
-        slices={name: _scalars(whole, again, name, len(pair)) for name in whole.figures if name},
+        figures=_scalars(whole, again, "", len(pair), unit),
+        slices={name: _scalars(whole, again, name, len(pair), unit) for name in whole.figures if name},
         curve=_curve(whole, again, len(pair)),
     )
 
@@ -205,7 +209,7 @@ def null_auc(
     all_models = np.ones(len(pair), bool)
     areas = np.empty(draws)
     for draw in range(draws):
-        swapped = member[_exchange(pair, rng)]
+        swapped = member[exchange(pair, rng)]
         curve = roc(attack(all_models, swapped), swapped)
         areas[draw] = math.nan if curve is None else curve.area
     scatter = float(areas.std(ddof=1))
@@ -224,8 +228,8 @@ def null_auc(
     )
 
 
-def _exchange(pair: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """For each model the one whose members it gets."""
+def exchange(pair: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each model the one whose members it gets: mates exchange theirs at random, models without one among them."""
     source = np.arange(len(pair))
     single = []
     for unit in range(int(units(pair).max(initial=-1)) + 1):
@@ -296,11 +300,11 @@ def precision_name(rate: float, prior: float) -> str:
     return f"precision_at_fpr_{rate:g}_prior_{prior:g}"
 
 
-def _scalars(whole: _Reading, again: list[_Reading], name: str, models: int) -> dict[str, Scalar]:
+def _scalars(whole: _Reading, again: list[_Reading], name: str, models: int, unit: str) -> dict[str, Scalar]:
     nonmembers, examples = whole.nonmembers[name], whole.examples[name]
     reasons: dict[str, str] = {}
     for rate in RATES:
-        refused = refusal(nonmembers, rate, examples)
+        refused = refusal(nonmembers, rate, examples, unit)
         reasons |= dict.fromkeys([tpr_name(rate), *(precision_name(rate, prior) for prior in PRIORS)], refused)
     found = {}
     for figure, value in whole.figures[name].items():

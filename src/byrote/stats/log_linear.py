@@ -52,8 +52,12 @@ def log_linear(
     share: Real[np.ndarray, " observation"] | Bool[np.ndarray, " observation"],
     factors: Mapping[str, Real[np.ndarray, " observation"]],
     clusters: Sequence[Int[np.ndarray, " observation"]],
+    *,
+    weight: Real[np.ndarray, " observation"] | None = None,
 ) -> LogLinearFit:
     """Least squares of shares, or of single outcomes 0 and 1, on the logarithms of the factors.
+
+    `weight` is what each observation counts, such as the tokens that its share is of; 1 unless given.
 
     Observations of one cluster may depend on each other: the same document at several lengths of context, its copies,
     all answers of a model. With two ways of clustering, by document and by model, both kinds of dependence count.
@@ -83,8 +87,9 @@ def log_linear(
     names = ("intercept", *factors)
     logs = np.stack([np.ones(len(share)), *(np.log10(factor) for factor in factors.values())], axis=1)
     outcome = share.astype(np.float64)
+    counts = np.ones(len(share)) if weight is None else weight.astype(np.float64)
     every = np.zeros(len(share), np.int64)
-    values = _left_out(logs, outcome, every, 1, keep=True)[0]
+    values = _left_out(logs, outcome, counts, every, 1, keep=True)[0]
     sizes = tuple(len(np.unique(way)) for way in clusters)
     if np.isnan(values).any():
         nan = np.full(len(names), np.nan)
@@ -99,7 +104,7 @@ def log_linear(
             clusters=sizes,
             reason="the factors do not vary, or not independently of each other",
         )
-    stderr = _error(logs, outcome, clusters)
+    stderr = _error(logs, outcome, counts, clusters)
     reach = stdtrit(min(sizes) - 1.0, UPPER) * stderr if min(sizes) > 1 else stderr
     return LogLinearFit(
         names=names,
@@ -107,7 +112,7 @@ def log_linear(
         stderr=stderr,
         low=values - reach,
         high=values + reach,
-        r_squared=_explained(logs, outcome, values),
+        r_squared=_explained(logs, outcome, counts, values),
         observations=len(share),
         clusters=sizes,
         note="" if np.isfinite(stderr).all() else "an error is unknown: too few clusters vary",
@@ -136,44 +141,50 @@ def _check(share: np.ndarray, factors: Mapping[str, np.ndarray], clusters: Seque
 
 
 def _left_out(
-    logs: np.ndarray, outcome: np.ndarray, cluster: np.ndarray, clusters: int, *, keep: bool = False
+    logs: np.ndarray, outcome: np.ndarray, counts: np.ndarray, cluster: np.ndarray, clusters: int, *, keep: bool = False
 ) -> Float[np.ndarray, "cluster coefficient"]:
     """Coefficients without each cluster, or (`keep`) of each cluster by itself; NaN where they are not determined."""
     size = logs.shape[1]
     gram, moment = np.zeros((clusters, size, size)), np.zeros((clusters, size))
-    np.add.at(gram, cluster, logs[:, :, None] * logs[:, None, :])
-    np.add.at(moment, cluster, logs * outcome[:, None])
+    weighed = logs * counts[:, None]
+    np.add.at(gram, cluster, weighed[:, :, None] * logs[:, None, :])
+    np.add.at(moment, cluster, weighed * outcome[:, None])
     if not keep:
         gram, moment = gram.sum(0) - gram, moment.sum(0) - moment
     solved = np.full((clusters, size), np.nan)
-    sound = np.linalg.matrix_rank(gram, tol=1e-9 * max(len(logs), 1), hermitian=True) == size
+    sound = np.linalg.matrix_rank(gram, tol=1e-9 * max(counts.sum(), 1.0), hermitian=True) == size
     solved[sound] = np.linalg.solve(gram[sound], moment[sound][..., None])[..., 0]
     return solved
 
 
-def _error(logs: np.ndarray, outcome: np.ndarray, clusters: Sequence[np.ndarray]) -> Float[np.ndarray, " coefficient"]:
+def _error(
+    logs: np.ndarray, outcome: np.ndarray, counts: np.ndarray, clusters: Sequence[np.ndarray]
+) -> Float[np.ndarray, " coefficient"]:
     ways = [np.unique(way, return_inverse=True)[1] for way in clusters]
-    errors = [_jackknife(logs, outcome, way) for way in ways]
+    errors = [_jackknife(logs, outcome, counts, way) for way in ways]
     if len(ways) == 1:
         return errors[0]
     cells = np.unique(np.stack(ways), axis=1, return_inverse=True)[1].reshape(-1)
-    apart = errors[0] ** 2 + errors[1] ** 2 - np.nan_to_num(_jackknife(logs, outcome, cells)) ** 2
+    apart = errors[0] ** 2 + errors[1] ** 2 - np.nan_to_num(_jackknife(logs, outcome, counts, cells)) ** 2
     return np.asarray(np.sqrt(np.maximum(apart, np.maximum(*errors) ** 2)))
 
 
-def _jackknife(logs: np.ndarray, outcome: np.ndarray, cluster: np.ndarray) -> Float[np.ndarray, " coefficient"]:
+def _jackknife(
+    logs: np.ndarray, outcome: np.ndarray, counts: np.ndarray, cluster: np.ndarray
+) -> Float[np.ndarray, " coefficient"]:
     clusters = int(cluster.max(initial=-1)) + 1
     if clusters < 3:
         return np.full(logs.shape[1], np.nan)
-    replicates = _left_out(logs, outcome, cluster, clusters)
+    replicates = _left_out(logs, outcome, counts, cluster, clusters)
     around = np.abs(replicates).max(0) + 1.0  # a slope of 0 is as well determined as any
     return np.asarray(np.where(np.ptp(replicates, axis=0) <= 1e-12 * around, np.nan, spread(replicates)))
 
 
-def _explained(logs: np.ndarray, outcome: np.ndarray, values: np.ndarray) -> float:
-    points, point, count = np.unique(logs, axis=0, return_inverse=True, return_counts=True)
-    if len(points) < 3:
+def _explained(logs: np.ndarray, outcome: np.ndarray, counts: np.ndarray, values: np.ndarray) -> float:
+    points, point = np.unique(logs, axis=0, return_inverse=True)
+    count = np.bincount(point.reshape(-1), counts)
+    if len(points) < 3 or not count.all():
         return float("nan")
-    means = np.bincount(point.reshape(-1), outcome) / count
+    means = np.bincount(point.reshape(-1), counts * outcome) / count
     total = float(count @ (means - np.average(means, weights=count)) ** 2)
     return 1.0 - float(count @ (means - points @ values) ** 2) / total if total > 0 else float("nan")

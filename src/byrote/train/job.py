@@ -105,7 +105,12 @@ class Job:
 
     def algorithm(self) -> Algorithm:
         """The recipe bound to this data and device."""
-        shape = Shape(inputs=self.data.inputs.shape[1:], classes=self.classes, examples=len(self.data.inputs))
+        shape = Shape(
+            inputs=self.data.inputs.shape[1:],
+            classes=self.classes,
+            examples=len(self.data.inputs),
+            labels=self.data.targets if self.task == "classes" else None,
+        )
         return self.recipe.bind(shape, torch.device(self.device))
 
     def kinds(self, phase: int) -> tuple[str, ...]:
@@ -200,7 +205,8 @@ def _train_models(
         checkpoints = _checkpoints(job.checkpoints, algorithm.epochs, epochs)
         size = (len(models), len(inputs))
         trajectory = TrajectoryProbe(*size, checkpoints, judge=judge)
-        presentation = PresentationProbe(*size, inputs.device, repeats=bool(phase.count.max() > 1), judge=judge)
+        repeats = bool(phase.count.max() > 1) or getattr(algorithm, "repeats", False)
+        presentation = PresentationProbe(*size, inputs.device, repeats=repeats, judge=judge)
         at = len(checkpoints) - 1
         outputs = OutputsProbe(*size, job.classes, at=at, keep_logits=job.keep_logits, judge=judge)
         asked: list[Probe] = [outputs]
@@ -342,7 +348,7 @@ _SLOTS = {
     "augmentation": ("apply", "byrote.RandomShift(2) or byrote.HorizontalFlip(), as a call."),
     "gradient_transform": ("apply", "byrote.ClipNorm(1.0), as a call."),
     "input_perturbation": ("apply", "byrote.ProjectedGradient(…), as a call."),
-    "sampler": ("order", "leave it out: every epoch shuffles."),
+    "sampler": ("order", "leave it out: every epoch shuffles; byrote.ClassBalanced(), as a call, draws."),
 }
 
 
@@ -381,6 +387,12 @@ def _check_task(job: Job) -> None:
         raise BadInput(
             f"The recipe's objective {objective!r} is for {TASKS[meant]}, and the dataset has {TASKS[job.task]}.",
             hint=f"byrote.Recipe(…, objective={OBJECTIVES[job.task]}).",
+        )
+    sampler = getattr(inner, "sampler", None)
+    if getattr(sampler, "task", job.task) != job.task:
+        raise BadInput(
+            f"The recipe's sampler {sampler!r} is about one class an example, and the dataset has {TASKS[job.task]}.",
+            hint="leave the sampler out: every epoch shuffles.",
         )
     if job.probes and job.task != "classes":
         raise BadInput(

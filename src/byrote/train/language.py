@@ -89,12 +89,9 @@ class LanguageJob:
 
     def kinds(self, phase: int) -> tuple[str, ...]:
         """The evidence that every model has of a phase once it is complete."""
-        trajectory = ("document_trajectory",) if self.checkpoints else ()
-        return (
-            (*trajectory, "weights", tokens.KIND, *self.readings())
-            if phase == len(self.design.phases) - 1
-            else trajectory
-        )
+        last = len(self.design.phases) - 1
+        trajectory = ("document_trajectory",) if self.checkpoints and phase in (0, last) else ()
+        return (*trajectory, "weights", tokens.KIND, *self.readings()) if phase == last else trajectory
 
     def missing(self, evidence: Evidence, model: int) -> bool:
         """Whether any shard of the model is not there."""
@@ -297,8 +294,10 @@ def _train_phase(
     state = algorithm.begin(state, max(1, steps))
     if kept:
         restore(state, kept)
-    checkpoints = sorted({*(epoch for epoch in job.checkpoints if epoch < epochs), epochs}) if job.checkpoints else []
     last = stand.phase == len(job.design.phases) - 1
+    checkpoints: list[int] = []
+    if "document_trajectory" in job.kinds(stand.phase):  # of an earlier phase only its end is ever asked
+        checkpoints = sorted({*(epoch for epoch in job.checkpoints if epoch < epochs and last), epochs})
     written = time.monotonic()
     pending: list[Callable[[], dict[str, np.ndarray]]] = []
     with aside(job.cores) as reader:
@@ -338,14 +337,21 @@ def _by_document_now(job: LanguageJob, network: nn.Module, model: int | None) ->
     return by_document(evidence.block(tokens.KIND, model, phase), job.corpus)
 
 
-def check_network(job: LanguageJob) -> None:
-    """Send two tokens more or less through a fresh network before anything trains.
+def check_network(job: LanguageJob) -> int:
+    """Send two tokens more or less through a fresh network before anything trains, and count its weights.
 
     Raises:
         BadInput: the network does not fit.
     """
     algorithm = job.algorithm()
-    check_causal(algorithm.network(algorithm.init(0)), job.corpus.vocabulary, job.device)
+    network = algorithm.network(algorithm.init(0))
+    check_causal(network, job.corpus.vocabulary, job.device)
+    return parameters_of(network)
+
+
+def parameters_of(network: nn.Module) -> int:
+    """How many weights a network has, shared ones once."""
+    return sum(weights.numel() for weights in network.parameters())
 
 
 def check_causal(network: nn.Module, vocabulary: int, device: str) -> None:

@@ -1,0 +1,122 @@
+"""Parquet files: what their columns take in memory is known before any of them is expanded.
+
+A file stores a long text once, however many rows repeat it, so that kilobytes can stand for terabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from byrote.data.problems import quoted
+from byrote.data.room import refuse_beyond_memory
+from byrote.errors import BadInput
+
+#: A number of a table takes so many bytes at least, once it is a feature.
+CELL: Final = 4
+#: Bytes of a value by its type in the file; of texts, what it takes to say where one ends.
+_WIDTHS: Final = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 4}
+#: How texts are stored that repeat one another: whole ones by number, or their beginnings.
+_BY_NUMBER: Final = frozenset(("RLE_DICTIONARY", "PLAIN_DICTIONARY"))
+_BY_BEGINNING: Final = "DELTA_BYTE_ARRAY"
+#: Rows looked at together while texts stand as their numbers, and bytes where they must be expanded to be measured.
+_ROWS: Final = 1 << 18
+_BYTES: Final = 1 << 26
+
+
+def read_parquet(path: Path, what: str) -> pa.Table:
+    """The rows of a file, if this machine's memory holds them; `what` names the file in the refusal.
+
+    Raises:
+        NotEnoughRoom: it does not.
+        BadInput: two columns have one name.
+    """
+    file = pq.ParquetFile(path)
+    refuse_repeated_names(path, file.schema_arrow.names)
+    refuse_unpacking(path, file, what)
+    return file.read()
+
+
+def refuse_repeated_names(path: Path, names: Sequence[str]) -> None:
+    """Refuse columns that are called alike.
+
+    Raises:
+        BadInput: with their names.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadInput(
+            f"The columns of {str(path)!r} must have different names. Got {quoted(twice)} more than once.",
+            hint="rename or remove the columns that are called alike.",
+        )
+
+
+def refuse_unpacking(path: Path, file: pq.ParquetFile, what: str, columns: Sequence[str] | None = None) -> None:
+    """Refuse columns that take more than the machine's memory, before they are expanded; all columns unless named.
+
+    The file says how many values it holds and how large its pages are. Texts that pages store once for many rows are
+    counted row by row while they stand as numbers.
+
+    Raises:
+        NotEnoughRoom: they do.
+        BadInput: two columns, or parts of them, cannot be told apart by name.
+    """
+    groups = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
+    leaves = [file.schema.column(index) for index in range(len(file.schema))]
+    refuse_repeated_names(path, [leaf.path for leaf in leaves])
+    parts = [
+        (leaf, [group.column(index) for group in groups])
+        for index, leaf in enumerate(leaves)
+        if columns is None or any(leaf.path == name or leaf.path.startswith(f"{name}.") for name in columns)
+    ]
+    total = sum(_least(leaf, chunks) for leaf, chunks in parts)
+    refuse_beyond_memory(what, total)
+    repeating = [part for part in parts if _repeats(*part)]
+    by_number = pq.ParquetFile(path, read_dictionary=[leaf.path for leaf, _ in repeating], pre_buffer=False)
+    for leaf, chunks in repeating:
+        total -= _least(leaf, chunks)
+        rows, reader = _ROWS, by_number
+        if not _stays_a_number(leaf, chunks):
+            largest = max(chunk.total_uncompressed_size for chunk in chunks)  # no text is longer than its page
+            if leaf.max_repetition_level:  # and a single row can hold any number of them
+                refuse_beyond_memory(what, total + sum(chunk.num_values for chunk in chunks) * largest)
+            rows, reader = max(1, _BYTES // max(1, largest)), file
+        for batch in reader.iter_batches(batch_size=rows, columns=[leaf.path], use_threads=False):
+            total += sum(map(_expanded, batch.columns))
+            refuse_beyond_memory(what, total)
+
+
+def _least(leaf: Any, chunks: Sequence[Any]) -> int:
+    """The bytes that a column takes at least."""
+    width = max(_WIDTHS.get(leaf.physical_type, leaf.length), CELL)
+    return sum(max(chunk.total_uncompressed_size, chunk.num_values * width) for chunk in chunks)
+
+
+def _repeats(leaf: Any, chunks: Sequence[Any]) -> bool:
+    """Whether it may hold texts of which pages store parts once for many rows."""
+    encodings = {encoding for chunk in chunks for encoding in chunk.encodings}
+    return leaf.physical_type == "BYTE_ARRAY" and bool(encodings & {*_BY_NUMBER, _BY_BEGINNING})
+
+
+def _stays_a_number(leaf: Any, chunks: Sequence[Any]) -> bool:
+    """Whether texts can be read as their numbers; else they come expanded."""
+    return leaf.logical_type.type != "DECIMAL" and not any(_BY_BEGINNING in chunk.encodings for chunk in chunks)
+
+
+def _expanded(array: pa.Array) -> int:
+    """The bytes of an array, once each number in it is the text that it stands for."""
+    if pa.types.is_dictionary(array.type):
+        lengths = pc.take(pc.binary_length(array.dictionary), array.indices)
+        return (pc.sum(lengths).as_py() or 0) + len(array) * CELL
+    if pa.types.is_map(array.type):
+        return _expanded(array.keys) + _expanded(array.items)
+    if pa.types.is_struct(array.type):
+        return sum(map(_expanded, array.flatten()))
+    if pa.types.is_nested(array.type):
+        return _expanded(array.flatten()) + len(array) * CELL
+    return int(array.nbytes)

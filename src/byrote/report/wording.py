@@ -1,0 +1,123 @@
+"""The words of a report, by what is learned of an example: a class, a set of labels, or a number."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from byrote.report.text import amount
+from byrote.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wording:
+    """How a report names the target of an example, answers to it, and when one is right.
+
+    `score` names label memorization, `right` is what right answers do, `rate` the share of them, `close` one of them;
+    `wrong` are targets not to be trusted, `causes` what makes an example memorized, `mend` is what one does to them.
+    `plant` is a control that such data take.
+    """
+
+    score: str = "label memorization"
+    target: str = "label"
+    targets: str = "labels"
+    its: str = "its label"
+    given: str = "given label"
+    named: str = "labelled"
+    right: str = "predict its label"
+    right_on: str = "are right on"
+    rate: str = "accuracy"
+    close: str = "right"
+    whole: str = "all of the label"
+    said: str = "the class that most models not trained on the example predict, and the share of them that do"
+    wrong: str = "a wrong label"
+    causes: str = "a wrong label, an ambiguous or rare example, one of its kind"
+    mend: str = "relabel"
+    surer: str = "is surer of it than one that was not"
+    course: str = "how sure models are of the given label"
+    plant: str = "label-noise=0.05"
+    slices: str = "by class"
+
+    @property
+    def about_classes(self) -> bool:
+        """Whether an example has one class."""
+        return self.slices == CLASSES.slices
+
+    def export(self) -> str:
+        """The three ends that selected examples may be exported to."""
+        return f"to {self.mend}, to remove or to review"
+
+
+CLASSES = Wording()
+LABELS = Wording(
+    named="has",
+    target="set of labels",
+    targets="sets of labels",
+    its="its labels",
+    given="given labels",
+    right="get all of its labels right",
+    whole="all of the labels",
+    said="the set of labels that most models not trained on the example predict, and the share of them that do",
+    wrong="wrong labels",
+    causes="a wrong or missing label, an ambiguous or rare example, one of its kind",
+    course="how sure models are of the given labels",
+    plant="exact-duplicates=0.02",
+    slices="by set of labels",
+)
+
+
+def wording_of(run: Run) -> Wording:
+    """The words for a run's targets."""
+    if run.task == "regression":
+        return numbers(float(run.manifest.dataset["tolerance"]))
+    return LABELS if run.task == "labels" else CLASSES
+
+
+def numbers(tolerance: float) -> Wording:
+    """The words of a regression with this tolerance.
+
+    Example:
+        >>> numbers(20.0).right
+        'answer within 20 of its number'
+    """
+    within = f"within {amount(tolerance)}"
+    return Wording(
+        score="memorization",
+        target="number",
+        targets="numbers",
+        its="its number",
+        given="given number",
+        named="given",
+        right=f"answer {within} of its number",
+        right_on=f"come {within} of",
+        rate=f"the share of answers {within}",
+        close=within,
+        whole=f"every model with it is {within}, none without it",
+        said="the median of what models not trained on the example answer",
+        wrong="a wrong number",
+        causes="a wrong number, one that does not follow from the inputs, a rare example",
+        mend="correct",
+        surer="comes closer to its number than one that was not",
+        course="how far off models are",
+        plant="exact-duplicates=0.02",
+        slices="by fifth of the numbers",
+    )
+
+
+def given(run: Run, row: int) -> str:
+    """What stands as the target of an example."""
+    if run.task == "regression":
+        return amount(float(run.numbers[row]))
+    return run.class_names[int(run.labels[row])]
+
+
+def rounded(values: np.ndarray, tolerance: float) -> np.ndarray:
+    """Answers to the digits that matter: a twentieth of the tolerance or less is noise.
+
+    Example:
+        >>> rounded(np.array([151.2345]), 20.0), rounded(np.array([0.12345]), 0.5)
+        (array([151.]), array([0.12]))
+    """
+    return np.round(values.astype(np.float64), 1 - math.floor(math.log10(tolerance))) if tolerance > 0 else values
