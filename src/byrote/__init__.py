@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from byrote.onion import privacy_onion as privacy_onion
     from byrote.performance import counterfactual_memorization as counterfactual_memorization
     from byrote.privacy import audit_privacy as audit_privacy
+    from byrote.privacy import audit_privacy_in_many_runs as audit_privacy_in_many_runs
     from byrote.recipes.augmentations import FeatureMask as FeatureMask
     from byrote.recipes.augmentations import HorizontalFlip as HorizontalFlip
     from byrote.recipes.augmentations import RandomShift as RandomShift
@@ -128,6 +129,7 @@ _HOMES = {
     "counterfactual_memorization": "performance",
     "privacy_onion": "onion",
     "audit_privacy": "privacy",
+    "audit_privacy_in_many_runs": "privacy",
     "FeatureMask": "recipes.augmentations",
     "HorizontalFlip": "recipes.augmentations",
     "RandomShift": "recipes.augmentations",

@@ -120,7 +120,12 @@ def audit(
     members: Annotated[Path | None, typer.Option(help="CSV with the columns example and member (1, 0).")] = None,
     attack_with: Annotated[str, typer.Option("--attack", help="The attack on the target.")] = "lira",
     epsilon: Annotated[
-        bool, typer.Option("--epsilon", help="Audit differential privacy: train once, with canaries chosen by coins.")
+        bool,
+        typer.Option(
+            "--epsilon",
+            help="Audit differential privacy: train once, with canaries chosen by coins; with --models so many times, "
+            "with one canary.",
+        ),
     ] = False,
     canaries: Annotated[
         str, typer.Option(help="Canaries of --epsilon, as a number; with --corpus what `byrote plant` wrote beside it.")
@@ -188,6 +193,7 @@ def audit(
         bound_epsilon(
             found,
             canaries=whole_number("--canaries", canaries),
+            models=1 if models is None else models,
             delta=delta,
             out=where,
             seed=seed,

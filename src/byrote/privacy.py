@@ -1,4 +1,4 @@
-"""A privacy audit in one training run: canaries that joined by coins, and the ε that guessing them proves."""
+"""Privacy audits, in one training run or in many: canaries join by coins, and guessing them proves an ε."""
 
 from __future__ import annotations
 
@@ -19,11 +19,20 @@ from byrote.errors import BadInput
 from byrote.measures._by_group import by_group
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.run import Run
-from byrote.stats.privacy_bounds import EpsilonBound, GaussianBound, ceiling, one_run_epsilon, one_run_gaussian
+from byrote.stats.privacy_bounds import (
+    EpsilonBound,
+    GaussianBound,
+    ceiling,
+    many_runs_epsilon,
+    one_run_epsilon,
+    one_run_gaussian,
+)
 
 #: The method "fixed" guesses this share of the canaries on either side unless told otherwise: with a
 #: hundred or more, fair coins hardly ever put so few on one side that a guess must be wrong.
 SHARE = 1 / 3
+#: In many runs the guess is "in" where the model gives the canary's label more than half of the probability.
+THRESHOLD = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +165,52 @@ def audit_privacy(
     )
 
 
+def audit_privacy_in_many_runs(
+    dataset: Dataset,
+    recipe: TrainingRecipe,
+    *,
+    models: int = 64,
+    delta: float = 1e-5,
+    confidence: float = 0.95,
+    heldout: Dataset | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    device: str | None = None,
+    progress: Progress | bool = True,
+) -> tuple[EpsilonBound, Run]:
+    """Train many times with one mislabelled canary that joins by a fair coin, and bound ε from below.
+
+    The classical audit (`many_runs_epsilon`): it leans on nothing but that the runs are independent, and costs a
+    training for each guess. The guess is "in" where a model gives the canary's label, a wrong one, more than half of
+    the probability; that threshold is fixed before any model trains. Where the dataset has groups, the canary is a
+    whole group and the mean over its examples is judged.
+
+    Raises:
+        BadInput: as `audit_privacy`; so few models that no ε could be shown, which is said before anything trains.
+    """
+    refuse_other_tasks(dataset.task, dataset.name, "A privacy audit in many training runs")
+    dataset, rows = with_canaries(dataset, 1, mislabel=True, seed=seed)
+    design = privacy_design(len(dataset), rows, models=models, seed=seed, groups=dataset.groups)
+    joined = design.member[:, rows[0]] == 1
+    # refuse now what the bound would refuse after
+    many_runs_epsilon(joined.astype(np.float64), joined, threshold=0.5, delta=delta, confidence=confidence)
+    run = audit(
+        dataset,
+        recipe,
+        heldout=heldout,
+        design=design,
+        out=Path(out) if out is not None else Path("runs") / f"{dataset.name}+privacy",
+        seed=seed,
+        workers=workers,
+        device=device,
+        checkpoints=2,
+        progress=progress,
+    )
+    scores = run.load("outputs.log_odds", run.models("target"))[:, rows].astype(np.float64).mean(1)
+    return many_runs_epsilon(scores, joined, threshold=THRESHOLD, delta=delta, confidence=confidence), run
+
+
 def with_canaries(dataset: Dataset, canaries: int, *, mislabel: bool, seed: int) -> tuple[Dataset, np.ndarray]:
     """The dataset with its canaries, mislabelled if asked, and their rows; examples that are controls are none.
 
@@ -203,10 +258,16 @@ def _with_groups(
 
 
 def privacy_design(
-    examples: int, rows: np.ndarray, *, references: int, seed: int, groups: np.ndarray | None = None
+    examples: int,
+    rows: np.ndarray,
+    *,
+    models: int = 1,
+    references: int = 0,
+    seed: int,
+    groups: np.ndarray | None = None,
 ) -> Design:
-    """One target that each canary joins by a fair coin, and references without any canary."""
-    design = coins(examples, 1, canaries=rows, rng=np.random.default_rng([seed, 5]), groups=groups)
+    """Targets that each canary joins by a fair coin, and references without any canary."""
+    design = coins(examples, models, canaries=rows, rng=np.random.default_rng([seed, 5]), groups=groups)
     if not references:
         return design
     member = np.ones((references, examples), np.uint8)

@@ -191,11 +191,37 @@ def forgetting(
 
 
 def bound_epsilon(
-    found: Experiment, *, canaries: int, delta: float, out: Path, seed: int, workers: int | None, device: str | None
+    found: Experiment,
+    *,
+    canaries: int,
+    models: int,
+    delta: float,
+    out: Path,
+    seed: int,
+    workers: int | None,
+    device: str | None,
 ) -> None:
-    """Train once with canaries chosen by coins, and print the lower bound on epsilon that guessing them shows."""
-    from byrote.privacy import audit_privacy
+    """Train once with many canaries, or many times with one, and print the bound on ε that guessing them shows."""
+    from byrote.privacy import audit_privacy, audit_privacy_in_many_runs
 
+    if models > 1:
+        bound, _ = audit_privacy_in_many_runs(
+            found.dataset,
+            found.recipe,
+            models=models,
+            delta=delta,
+            heldout=found.heldout,
+            out=out,
+            seed=seed,
+            workers=workers,
+            device=device,
+        )
+        say(
+            f"Epsilon is at least {bound.epsilon:.2f} at delta {delta:g}, with {bound.confidence:.0%} confidence: in "
+            f"{bound.correct} of {bound.guesses} runs it was guessed right whether the canary had joined."
+        )
+        say(f"So many runs could show {bound.ceiling:.2f} at most. A lower bound is no guarantee, however small it is.")
+        return
     result = audit_privacy(
         found.dataset,
         found.recipe,

@@ -79,7 +79,8 @@ def _audit(run: Run, options: str) -> str:
         if reading.get(name) is not None
         for value in (reading[name] if isinstance(reading[name], list | tuple) else [reading[name]])
     ]
-    return " ".join(["byrote audit", shlex.quote(Path(str(made["name"])).name), *given, options])
+    where = ["--data-dir", shlex.quote(made["data_dir"])] if made.get("data_dir") else []
+    return " ".join(["byrote audit", shlex.quote(Path(str(made["name"])).name), *where, *given, options])
 
 
 def _change(run: Run, change: str) -> str:
