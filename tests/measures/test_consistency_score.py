@@ -111,7 +111,8 @@ def test_covers_a_learning_curve(models_per_ratio, ratios, middle):
     assert known.mean() > 0.85
     error = found.values[known].std() / np.sqrt(known.sum())
     assert abs(found.values[known].mean() - truth) < 4 * error
-    assert 0.92 <= np.mean((found.low <= truth)[known] & (truth <= found.high)[known]) <= 0.985
+    # an interval of rates, which may hold more often than it says
+    assert 0.93 <= np.mean((found.low <= truth)[known] & (truth <= found.high)[known]) < 0.99
 
 
 def profile(run, **changes):
