@@ -81,7 +81,10 @@ def test_undefined_has_its_reason():
     member = np.array([[0, 1, -1], [0, 0, 0], [0, 0, 0], [1, 0, 0]], np.int8)
     found = consistency_score(np.ones((4, 3), bool), member, np.array([0.3, 0.7, 0.7, 0.7]))
     np.testing.assert_array_equal(np.isnan(found.values), [False, True, True])
-    assert found.reason(1) == "every model trained on 30% of the examples was trained on it"
+    assert (
+        found.reason(1)
+        == "every model trained on 30% of the examples was trained on it; it takes 2 such models or more"
+    )
     assert np.isnan([found.stderr[1], found.low[1], found.high[1]]).all()
 
 
@@ -198,6 +201,15 @@ def test_the_share_without_a_value_is_told():
     found = consistency_score(np.ones((4, 4), bool), member, np.array([0.2, 0.2, 0.8, 0.8]))
     assert found.undefined == (
         "undefined for 25.0% of the examples, most often because: "
-        "every model trained on 80% of the examples was trained on it"
+        "every model trained on 80% of the examples was trained on it; it takes 5 such models or more"
     )
     assert consistency_score(np.ones((4, 4), bool), 0 * member, np.array([0.2, 0.2, 0.8, 0.8])).undefined == ""
+
+
+def test_it_says_how_many_models_it_takes():
+    """At 1 - 1/k it is k, without a model more for the rounding of 1 - .9 or .8."""
+    for k in (2, 4, 5, 10):
+        found = consistency_score(np.ones((2, 1), bool), np.ones((2, 1), np.int8), np.full(2, 1 - 1 / k))
+        assert found.reason(0).endswith(f"it takes {k} such models or more")
+    whole = consistency_score(np.ones((2, 1), bool), np.ones((2, 1), np.int8), np.ones(2))
+    assert whole.reason(0).endswith("was trained on it")

@@ -73,7 +73,10 @@ def consistency_score(
         values,
         _price_bonett(values, missed, trials, weights),
         [
-            (f"every model trained on {level.ratio:.0%} of the examples was trained on it", trials[row] == 0)
+            (
+                f"every model trained on {level.ratio:.0%} of the examples was trained on it{_takes(level)}",
+                trials[row] == 0,
+            )
             for row, level in enumerate(levels)
         ],
         counts={"nonmembers": trials.sum(0)},
@@ -163,6 +166,11 @@ class _Level:
     ratio: float
     models: np.ndarray
     weight: float
+
+
+def _takes(level: _Level) -> str:
+    """How many models of the ratio leave every example out at least once."""
+    return f"; it takes {-(-100 // round(100 * (1 - level.ratio)))} such models or more" if level.ratio < 0.995 else ""
 
 
 def _levels(ratio: np.ndarray) -> list[_Level]:
