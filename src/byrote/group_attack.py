@@ -113,7 +113,7 @@ def group_answers(run: Run) -> GroupAnswers:
     if not len(models):
         raise TooFewModels(
             f"The run {str(run.folder)!r} has no ensemble: all of its models train on all data.",
-            hint="audit with --models 64, whose models train on halves.",
+            hint="audit with --models 64 --out ANOTHER_FOLDER: these models train on halves.",
         )
     if run.task == "regression":
         values, what = -run.load("outputs.absolute_error", models), "error is"

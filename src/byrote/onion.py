@@ -174,7 +174,7 @@ def _halves(run: Run) -> tuple[np.ndarray, np.ndarray]:
         raise TooFewModels(
             f"An onion takes at least {2 * LEAST_MODELS} models in pairs, half to choose the layer and half to "
             f"measure. Got {len(models)}.",
-            hint="audit with --models 64.",
+            hint="audit with --models 64 --out ANOTHER_FOLDER.",
         )
     first = np.isin(pair, names[: len(names) // 2])
     return models[first], models[~first]

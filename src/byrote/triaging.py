@@ -118,7 +118,7 @@ def triage(
         raise BadInput(
             f"Triage learns to tell two kinds of planted controls or more apart, and in this run {len(kinds)} of "
             f"{len(KINDS)} kinds have the {LEAST_CONTROLS} strongly memorized examples that it takes.",
-            hint="audit with --plant triage, which plants some of every kind.",
+            hint="audit with --plant triage --out ANOTHER_FOLDER, which plants some of every kind.",
         )
     taught = memorized & np.isin(told, kinds)
     features, answers = learned.values[taught], told[taught]

@@ -45,8 +45,8 @@ def test_commands_are_ones_that_can_be_given(run: Run, found: Facts) -> None:
     run = dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, source=source))
     given = [shlex.split(command) for command in commands(next_steps(run, found, at_risk(run), NONE))]
     read = ["byrote", "audit", "my data.csv", "--target", "the kind", "--tolerance", "20", "--group", "person"]
-    assert [*read, "--models", "64"] in given
-    assert [*read, "--plant", "triage"] in given
+    assert [*read, "--models", "64", "--out", "RUN-64"] in given
+    assert [*read, "--plant", "triage", "--out", "RUN-triage"] in given
     changes = [words[-1] for words in given if words[:4] == ["byrote", "change", "RUN", "--with"]]
     assert len(changes) == 2  # one for the data, and one for the risk that these models show
     for change in changes:

@@ -77,6 +77,6 @@ def _compared(run: Run) -> Comparison:
     if len(set(units(run.design.pair[models]).tolist())) < 2:
         raise TooFewModels(
             f"Scores are compared over two pairs of models or more. Got {len(models)} models.",
-            hint="audit with --models 64.",
+            hint="audit with --models 64 --out ANOTHER_FOLDER.",
         )
     return compare(run)

@@ -41,7 +41,7 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
         yield Step(
             why=f"Be surer of single examples: {ENOUGH} models instead of {models} make errors about "
             f"{(ENOUGH / models) ** 0.5:.1f} times smaller.",
-            commands=(_audit(run, f"--models {ENOUGH}"),),
+            commands=(_audit(run, f"--models {ENOUGH} --out {RUN}-{ENOUGH}"),),
         )
     if found.memorized.value > 0:
         yield Step(
@@ -51,7 +51,7 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
         if isinstance(judged, Missing) and found.wording.about_classes:
             yield Step(
                 why="Have it told apart what is mislabelled, copied, rare or ambiguous.",
-                commands=(_audit(run, "--plant triage"),),
+                commands=(_audit(run, f"--plant triage --out {RUN}-triage"),),
             )
         yield Step(
             why="See what the models lose without the most memorized, measured again on new models.",
