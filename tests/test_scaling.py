@@ -102,36 +102,6 @@ def test_canaries_and_pairs_take_part(tmp_path):
     assert np.isfinite(found.fit.low[1])
 
 
-def test_the_interval_covers_where_models_scatter():
-    """Expected .95; 600 draws have an error of .01."""
-    from byrote.stats.log_linear import log_linear
-
-    for sizes in (3, 5):
-        hits = 0
-        for seed in range(600):
-            rng = np.random.default_rng([seed, sizes])
-            logs = np.linspace(4, 6, sizes)
-            luck = rng.normal(0, 0.1, 60)
-            chance = np.clip(0.1 * logs + rng.normal(0, 0.05, sizes), 0.02, 0.98)[:, None] + luck
-            outcome = (rng.random((sizes, 60)) < chance).astype(float)
-            ways = [np.tile(np.arange(60), sizes), np.repeat(np.arange(sizes), 60)]
-            fit = log_linear(outcome.ravel(), {"size": np.repeat(10**logs, 60)}, ways)
-            hits += bool(fit.low[1] <= 0.1 <= fit.high[1])
-        assert 0.90 <= hits / 600 <= 0.99, (sizes, hits / 600)
-
-
-def test_a_weight_counts_as_so_many_observations():
-    from byrote.stats.log_linear import log_linear
-
-    rng = np.random.default_rng(3)
-    share, factor, times = rng.random(20), rng.uniform(1, 99, 20), rng.integers(1, 5, 20)
-    weighed = log_linear(share, {"f": factor}, [np.arange(20)], weight=times)
-    again = [np.repeat(of, times) for of in (share, factor, np.arange(20))]
-    repeated = log_linear(again[0], {"f": again[1]}, [again[2]])
-    for name in ("values", "stderr", "low", "high", "r_squared"):
-        np.testing.assert_allclose(getattr(weighed, name), getattr(repeated, name))
-
-
 def test_refuses_runs_that_say_nothing_of_size(audited, tmp_path):
     two = [of_size(audited, size, tmp_path / f"{size}", lambda size: 0.5, seed=2) for size in SIZES[:2]]
     with pytest.raises(BadInput, match=r"at least 3 sizes\. Got 2: 1,000 and 10,000 parameters\."):

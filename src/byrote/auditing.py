@@ -30,7 +30,6 @@ from byrote.folder import (
     hold,
     model_entries,
     now,
-    numbers_in,
     refuse_remains,
     restore,
     set_up,
@@ -243,7 +242,7 @@ def audit(
                 dataset.controls,
                 contents=dataset.contents(),
                 groups=dataset.groups,
-                numbers=numbers_in(dataset),
+                numbers=dataset.numbers,
             )
         if goal is None:
             _train(job, Evidence(job.folder), blocks, workers, seconds, listener)

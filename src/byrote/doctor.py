@@ -79,13 +79,14 @@ def _too_old(wanted: Requirement, found: str | None) -> bool:
     return found is not None and not wanted.specifier.contains(found, prereleases=True)
 
 
-def matmul_gflops(size: int = 1024, repeats: int = 5) -> float:
+def matmul_gflops() -> float:
     """Billions of float32 operations a second of one thread's matrix product; the best of some tries."""
     import torch
 
+    size = 1024
     with one_thread():
         a = torch.rand(size, size)
-        best = min(_seconds(a) for _ in range(repeats))
+        best = min(_seconds(a) for _ in range(5))
     return 2 * size**3 / best / 1e9
 
 

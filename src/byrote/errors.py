@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class ByroteError(Exception):
@@ -34,6 +36,17 @@ def _code(character: str) -> str:
 
 def _rebuild(kind: type[ByroteError], message: str, hint: str) -> ByroteError:
     return kind(message, hint=hint)
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """A question that names the known name closest to one that is none, to begin a hint with; empty where none is.
+
+    Example:
+        >>> meant("diagnosi", ["age", "diagnosis"])
+        "did you mean 'diagnosis'? "
+    """
+    close = get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]!r}? " if close else ""
 
 
 #: Hints for a path that leads nowhere, or to what cannot be read.

@@ -54,7 +54,7 @@ def restore(folder: Path, design: Design, dataset: Dataset) -> tuple[str, ...]:
     """Write those tables of a known run again that are missing or damaged, and name them."""
 
     def examples() -> None:
-        _write_examples(folder, dataset.ids, dataset.kinds, dataset.contents(), dataset.groups, numbers_in(dataset))
+        _write_examples(folder, dataset.ids, dataset.kinds, dataset.contents(), dataset.groups, dataset.numbers)
 
     written = []
     for name, read, write in (
@@ -68,11 +68,6 @@ def restore(folder: Path, design: Design, dataset: Dataset) -> tuple[str, ...]:
             write()
             written.append(name)
     return tuple(written)
-
-
-def numbers_in(dataset: Dataset) -> np.ndarray | None:
-    """The targets of a regression; of several numbers an example, what stands for them."""
-    return dataset.numbers
 
 
 def _write_examples(

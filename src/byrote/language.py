@@ -18,7 +18,8 @@ from byrote.auditing import Progress, default_device, default_workers, seeds_of
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import Canaries
 from byrote.data.canary_tokens import CanaryTokens, tokenize_canaries
-from byrote.data.corpus import Corpus, Encode, refuse_overlap
+from byrote.data.corpus import Corpus, Encode, corpus_from_texts, refuse_overlap
+from byrote.data.problems import counted
 from byrote.data.tokenizers import BEGIN, byte_pairs, encoder, read_tokenizer
 from byrote.designs.design import NO_PAIR, Design, observed, one_phase
 from byrote.designs.full_data import full_data
@@ -31,8 +32,9 @@ from byrote.evidence.store import Evidence
 from byrote.folder import environment, hold, model_entries, now, refuse_remains, set_up
 from byrote.index.near_duplicates import near_duplicates
 from byrote.probes.decoding import Decoding
+from byrote.probes.generations import PREFIX, SUFFIX
 from byrote.probes.tokens import KIND as TOKENS
-from byrote.probes.tokens import windowed
+from byrote.probes.tokens import signals, windowed
 from byrote.probes.trajectory import log_spaced
 from byrote.progress import Silent, Terminal
 from byrote.recipes.networks.pretrained import Pretrained, load_pretrained
@@ -55,8 +57,10 @@ LENGTH = 256
 #: Readings of the whole corpus during training, at most.
 CHECKPOINTS = 6
 #: Tokens of each document that are given, and those that are then generated.
-GENERATE = (50, 50)
+GENERATE = (PREFIX, SUFFIX)
 TOKENIZER = "tokenizer.json"
+#: Training documents that are read with and without a BOS token, to find out how the model was trained.
+SAMPLE = 16
 
 
 def audit_language(
@@ -228,6 +232,9 @@ def audit_model(
     whole = corpus if heldout is None else corpus.joined(heldout, corpus.name)
     whole = whole.tokenized(found.encode, vocabulary=found.vocabulary, bos=found.bos)
     check_causal(found.network, found.vocabulary, device)
+    folder = Path(out) if out is not None else Path("runs") / found.name
+    bos, told = _beginning(found, corpus, folder, device)
+    whole = replace(whole, bos=bos)
     member = (np.arange(len(whole)) < len(corpus)).astype(np.int8)[None]
     design = observed(member, np.full(1, NO_PAIR))
     identity = {
@@ -248,7 +255,6 @@ def audit_model(
         generate=_fitting(generate, whole, found.context),
         decoding=decoding,
     )
-    folder = Path(out) if out is not None else Path("runs") / found.name
     listener: Progress = Terminal(doing="reading") if progress is True else Silent() if progress is False else progress
     with hold(folder):
         if (folder / FILE).exists():
@@ -261,13 +267,42 @@ def audit_model(
                 parameters=parameters_of(found.network),
                 evidence=(CORPUS, TOKENS, *asked),
                 source=source,
-                notes=(*notes, *([long] if long else [])),
+                notes=(*notes, *(note for note in (told, long) if note)),
             )
             _begin(folder, manifest, design, whole, found.tokenizer, canaries)
             for note in manifest.notes:
                 listener.say(note)
         _read(found, whole, asked, Evidence(folder / "evidence"), device, listener)
     return replace(Run.open(folder), corpus=whole)
+
+
+def _beginning(found: Pretrained, corpus: Corpus, folder: Path, device: str) -> tuple[int | None, str]:
+    """The token that is read before every document, and the sentence about it where that had to be found out.
+
+    Where the tokenizer names a BOS token and does not put it there by itself, nobody but the training knows whether it
+    stood there. The first training documents that differ, cut to the context, are then read both ways, and the lower
+    mean loss over the tokens that both predict decides. A run that goes on does as it did.
+    """
+    if (folder / FILE).exists():
+        return Manifest.read(folder).dataset.get("bos", found.bos), ""
+    if found.begin is None:
+        return found.bos, ""
+    texts = list(dict.fromkeys(corpus.texts))[:SAMPLE]
+    pieces = [piece[: found.context] for piece in found.encode(texts)]
+    without = corpus_from_texts(texts).tokenized(lambda _: pieces, vocabulary=found.vocabulary)
+    if not without.scored.any():
+        return found.bos, ""
+    losses = []
+    for some in (replace(without, bos=found.begin), without):
+        said = signals(found.network, some, device=device, context=found.context)["log_probability"]
+        losses.append(-float(said[without.scored].mean(dtype=np.float64)))
+    with_bos = losses[0] < losses[1]
+    ways = ("with", "without") if with_bos else ("without", "with")
+    told = (
+        f"Documents are read {ways[0]} the BOS token before them: mean loss {min(losses):.2f} against "
+        f"{max(losses):.2f} {ways[1]}, in {counted(len(texts), 'training document', 'training documents')}."
+    )
+    return (found.begin if with_bos else None), told if np.isfinite(losses).all() else ""
 
 
 def _read(
@@ -468,6 +503,7 @@ def _manifest(
             "heldout_documents": len(corpus) - trained,
             "tokens": len(corpus.tokens),
             "vocabulary": corpus.vocabulary,
+            "bos": corpus.bos,
             "class_names": [],
             "fingerprint": corpus.fingerprint(),
         },

@@ -13,13 +13,13 @@ from jaxtyping import Bool, Float, Int8
 from scipy.special import expit
 
 from byrote.data.task import TASKS, Task
-from byrote.errors import BadInput, MissingEvidence, TooFewModels
+from byrote.errors import BadInput, MissingEvidence, TooFewModels, meant
 from byrote.evidence.schema import quantity
 from byrote.evidence.shards import write_bytes
 from byrote.group_attack import groups_of, on_groups, size_slices, told
 from byrote.measures._by_group import member_groups
 from byrote.measures._references import References, refuse_leaks
-from byrote.measures.catalog import catalog, find
+from byrote.measures.catalog import Measure, catalog
 from byrote.results import Curve, PerModelExample, Scalar
 from byrote.run import Run
 from byrote.stats.attack_figures import Attack, Slices, attack_figures, null_auc
@@ -64,6 +64,24 @@ class AttackFigures:
         )
 
 
+def attack_named(key: str) -> Measure:
+    """The attack of that key.
+
+    Raises:
+        BadInput: there is none; the hint names the attacks.
+    """
+    known = catalog()
+    if key in known and known[key].attacks:
+        return known[key]
+    attacks = [name for name, each in known.items() if each.attacks]
+    problem = (
+        f"The measure {key!r} is no membership attack: it does not score each model and example."
+        if key in known
+        else f"There is no attack {key!r}."
+    )
+    raise BadInput(problem, hint=f"{meant(key, attacks)}the attacks are {', '.join(attacks)}.")
+
+
 def membership_attack(
     run: Run,
     key: str | None = None,
@@ -90,7 +108,7 @@ def membership_attack(
         TooFewModels: the models cannot support it.
     """
     key = key or DEFAULT[run.task]
-    entry, settings, models = find(key), dict(options or {}), run.models()
+    entry, settings, models = attack_named(key), dict(options or {}), run.models()
     if not entry.suits(run.task):
         raise MissingEvidence(
             f"{key!r} is not for the targets of the run {str(run.folder)!r}, which has {TASKS[run.task]}.",
@@ -110,11 +128,7 @@ def membership_attack(
             for name, need in entry.parameters.items()
         }
         result = entry.function(**given, **settings)
-        if not isinstance(result, PerModelExample):
-            raise BadInput(
-                f"The measure {key!r} is no membership attack: it does not score each model and example.",
-                hint=f"the attacks are {', '.join(known for known, each in catalog().items() if each.attacks)}.",
-            )
+        assert isinstance(result, PerModelExample)
         return result
 
     def of_examples(kept: Bool[np.ndarray, " model"], membership: Int8[np.ndarray, "model example"]) -> np.ndarray:

@@ -27,6 +27,7 @@ from byrote.evidence.schema import quantity
 from byrote.evidence.shards import write_bytes
 from byrote.evidence.store import Evidence
 from byrote.evidence.tables import read_controls, read_design, read_examples
+from byrote.measures._windows import PREFIX, SUFFIX
 from byrote.measures.catalog import Measure, find
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.results import Curve, PerCanary, PerExample, PerModelExample, PerPair, Result, Scalar, Survival
@@ -138,6 +139,12 @@ class Run:
     def forgotten(self) -> bool:
         """Whether its contents were removed; what is left of texts says only which of them are the same."""
         return self.manifest.forgotten is not None
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Tokens that language models were given of a document, and asked for; the usual ones where none was asked."""
+        prefix, suffix = self.manifest.identity.get("generate") or (PREFIX, SUFFIX)
+        return int(prefix), int(suffix)
 
     def without_contents(self) -> Run:
         """The run without anybody's data at hand, as a report is made from it that leaves them out."""
@@ -473,11 +480,10 @@ class Run:
         queries = int(self.manifest.heldout["examples"])
         return self.share("heldout.correct", lambda right, _: float(right.mean()), role=role, examples=queries)
 
-    def votes(self, rows: np.ndarray, role: str = "reference") -> np.ndarray:
+    def votes(self, rows: np.ndarray) -> np.ndarray:
         """`[row, class]`: how many models that did not train on the example predict each class."""
-        models = self.models(role)
         counts = np.zeros((len(rows), len(self.class_names)), np.int64)
-        for model in models:
+        for model in self.models():
             predicted = self.load("outputs.prediction", [int(model)])[0][rows]
             outside = self.design.member[model][rows] == 0
             counts[np.flatnonzero(outside), predicted[outside]] += 1

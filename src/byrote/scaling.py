@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from byrote.errors import BadInput, MissingEvidence
 from byrote.evidence.manifest import differences
 from byrote.measures._repetitions import copies_of
-from byrote.measures._windows import windows_of
+from byrote.measures._windows import PREFIX, SUFFIX, windows_of
 from byrote.measures.exact_memorization import by_document
 from byrote.results import PerCanary
 from byrote.run import Run
@@ -22,8 +22,6 @@ from byrote.stats.log_linear import LogLinearFit, log_linear
 PARAMETERS: Final = "parameters"
 #: Two sizes lie on a line whatever the law is.
 FEWEST_SIZES: Final = 3
-#: Tokens given and tokens asked for, where the runs' manifests name no common ones.
-LENGTHS: Final = (50, 50)
 #: What is asked of each model: documents it was trained on, or those it never saw.
 _SIDES: Final = {"trained on": 1, "held out": 0}
 
@@ -108,7 +106,8 @@ def compare_sizes(runs: Sequence[Run]) -> Scaling:
         )
     for other in runs[1:]:
         _refuse_others(runs[0], other)
-    prefix, suffix = _lengths(runs)
+    lengths = {run.lengths for run in runs}
+    prefix, suffix = lengths.pop() if len(lengths) == 1 else (PREFIX, SUFFIX)
     laws = [
         _law(
             f"texts recited, {prefix} tokens given and {suffix} asked for",
@@ -167,12 +166,6 @@ def _refuse_others(first: Run, other: Run) -> None:
         + ("their documents have other texts or tokens." if same else "they hold other documents."),
         hint="audit models with the same tokenizer over the same files.",
     )
-
-
-def _lengths(runs: Sequence[Run]) -> tuple[int, int]:
-    named = {tuple(run.manifest.identity.get("generate") or ()) for run in runs}
-    (prefix, suffix) = named.pop() if len(named) == 1 and () not in named else LENGTHS
-    return int(prefix), int(suffix)
 
 
 def _recited(run: Run, prefix: int, suffix: int) -> list[_Answers]:

@@ -23,9 +23,9 @@ from byrote.data.dataset import Dataset
 from byrote.data.task import refuse_other_tasks
 from byrote.designs.design import NO_PAIR, ROLES, UNKNOWN_COUNT, Design, Phase
 from byrote.errors import BadInput, TooFewModels
-from byrote.evidence.manifest import ModelEntry
+from byrote.evidence.manifest import ANSWERS, ModelEntry
 from byrote.evidence.shards import write_bytes, write_shard
-from byrote.measures.catalog import find
+from byrote.membership import attack_named
 from byrote.probes.outputs import OutputsProbe
 from byrote.recipes.algorithm import Algorithm, Shape, State, TrainingRecipe
 from byrote.results import PerExample, PerModelExample, Scalar
@@ -128,8 +128,7 @@ def audit_target(
     refuse_other_tasks(dataset.task, dataset.name, "An attack on given weights")
     member = members if isinstance(members, np.ndarray) else read_members(members, dataset)
     _refuse_one_sided(member)
-    if not find(attack).attacks:
-        raise BadInput(f"The measure {attack!r} is no membership attack.", hint="lira, rmia, loss_attack, …")
+    attack_named(attack)
     shape = Shape(inputs=dataset.inputs.shape[1:], classes=dataset.classes, examples=len(dataset))
     algorithm = recipe.bind(shape, torch.device("cpu"))
     state = load_weights(algorithm, weights)
@@ -288,7 +287,7 @@ def with_target(run: Run, algorithm: Algorithm, state: State, member: Int8[np.nd
             )
         return run
     model = run.design.models
-    for kind, data in (("outputs", run.dataset), ("heldout", run.heldout)):
+    for kind, data in zip(ANSWERS, (run.dataset, run.heldout), strict=True):
         if data is None:
             continue
         inputs, targets = Labelled(inputs=data.inputs, targets=data.targets).tensors(torch.device("cpu"))

@@ -101,11 +101,11 @@ def _number(header: dict[str, str], name: str) -> int:
 
 
 def _missing(run: Run) -> Iterator[Fault]:
-    """Kinds of which some models have a shard and some have none."""
-    indices = {entry.index for entry in run.manifest.models}
+    """Kinds of which some of the models that can have a shard have none."""
     for folder in sorted(path for path in (run.folder / "evidence").glob("*") if path.is_dir()):
         if folder.name in ("corpus", "class_probability"):
             continue
+        indices = {entry.index for entry in run.manifest.models if entry.can_have(folder.name)}
         there = {model for model in indices if run.evidence.has(folder.name, model, run.last_phase)}
         if there and there != indices:
             lacking = sorted(indices - there)

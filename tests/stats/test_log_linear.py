@@ -113,3 +113,29 @@ def test_undefined_where_nothing_varies_and_where_clusters_are_few():
 def test_impossible_fits_are_refused(share, factors, clusters, said):
     with pytest.raises(BadInput, match=said):
         log_linear(np.array(share), {k: np.array(v) for k, v in factors.items()}, [np.array(c) for c in clusters])
+
+
+def test_the_interval_covers_where_models_scatter():
+    """Expected .95; 600 draws have an error of .01."""
+    for sizes in (3, 5):
+        hits = 0
+        for seed in range(600):
+            rng = np.random.default_rng([seed, sizes])
+            logs = np.linspace(4, 6, sizes)
+            luck = rng.normal(0, 0.1, 60)
+            chance = np.clip(0.1 * logs + rng.normal(0, 0.05, sizes), 0.02, 0.98)[:, None] + luck
+            outcome = (rng.random((sizes, 60)) < chance).astype(float)
+            ways = [np.tile(np.arange(60), sizes), np.repeat(np.arange(sizes), 60)]
+            fit = log_linear(outcome.ravel(), {"size": np.repeat(10**logs, 60)}, ways)
+            hits += bool(fit.low[1] <= 0.1 <= fit.high[1])
+        assert 0.90 <= hits / 600 <= 0.99, (sizes, hits / 600)
+
+
+def test_a_weight_counts_as_so_many_observations():
+    rng = np.random.default_rng(3)
+    share, factor, times = rng.random(20), rng.uniform(1, 99, 20), rng.integers(1, 5, 20)
+    weighed = log_linear(share, {"f": factor}, [np.arange(20)], weight=times)
+    again = [np.repeat(of, times) for of in (share, factor, np.arange(20))]
+    repeated = log_linear(again[0], {"f": again[1]}, [again[2]])
+    for name in ("values", "stderr", "low", "high", "r_squared"):
+        np.testing.assert_allclose(getattr(weighed, name), getattr(repeated, name))

@@ -24,6 +24,11 @@ Better = Literal["lower", "higher", ""]
 Of = Callable[[Run, np.ndarray], Scalar]
 SHARE: Bounds = (0.0, 1.0)
 MEMORIZATION: Bounds = (-1.0, 1.0)
+#: What choosing examples by the scores that are compared does to a comparison.
+BY_SCORE = (
+    "they were chosen by the first run's own scores, so that what remains looks less memorized there by chance as "
+    "well. Rows that rest on it have no verdict; held-out data are free of that."
+)
 #: Evidence that is taken while models train, before a change of the models acts.
 IN_TRAINING = ("trajectory", "presentation", "first_phase")
 
@@ -414,12 +419,7 @@ def _absence(removed: int, by_score: bool) -> list[str]:
     if not removed:
         return []
     text = f"{removed} examples of the first run are not in the second and count in neither column"
-    if not by_score:
-        return [f"{text}."]
-    return [
-        f"{text}; they were chosen by the first run's own scores, so that what remains looks less memorized there by "
-        "chance as well. Rows that rest on it have no verdict; held-out data are free of that."
-    ]
+    return [f"{text}; {BY_SCORE}" if by_score else f"{text}."]
 
 
 def _relabelling(relabelled: int, by_score: bool) -> list[str]:
@@ -429,12 +429,7 @@ def _relabelling(relabelled: int, by_score: bool) -> list[str]:
         f"{relabelled} examples have another label in the second run. What models say of their labels differs by "
         "construction: their row has no verdict, and they count in no other"
     )
-    if not by_score:
-        return [f"{text}."]
-    return [
-        f"{text}; they were chosen by the first run's own scores, so that what remains looks less memorized there by "
-        "chance as well. Rows that rest on it have no verdict; held-out data are free of that."
-    ]
+    return [f"{text}; {BY_SCORE}" if by_score else f"{text}."]
 
 
 def _refuse_other_data(before: Run, after: Run) -> None:

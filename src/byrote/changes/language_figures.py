@@ -19,8 +19,6 @@ from byrote.stats.jackknife import from_replicates
 PARTS = 20
 SHARE: Bounds = (0.0, 1.0)
 BITS: Bounds = (0.0, np.inf)
-#: What is generated where a run's manifest names no lengths.
-LENGTHS = (50, 50)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +158,7 @@ def _texts(run: Run) -> _Texts:
     models = run.models()
     token, offsets = run.load("corpus.token", models), run.load("corpus.offsets", models)
     scored, member = run.load("corpus.scored", models), run.load("design.member", models)
-    prefix, suffix = run.manifest.identity.get("generate") or LENGTHS
+    prefix, suffix = run.lengths
     windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
     names: dict[bytes, int] = {}
     cluster = np.array(

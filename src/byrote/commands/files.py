@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from byrote.commands.terminal import RunFolder, say
+from byrote.report.text import capital
 
 
 def read(
@@ -24,7 +25,7 @@ def read(
     run = readers.read(format_, path, out_folder, labels=None if labels is None else readers.labels_in(labels))
     say(repr(run))
     for note in run.manifest.notes:
-        say(f"{note[0].upper()}{note[1:].rstrip('.')}.")
+        say(f"{capital(note).rstrip('.')}.")
 
 
 def export(

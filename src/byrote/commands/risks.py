@@ -10,6 +10,7 @@ import typer
 from byrote.commands.language import DOCS, forget_documents, whole_numbers
 from byrote.commands.own_data import Id, Size, Source, Target, Text
 from byrote.commands.terminal import RunFolder, Workers, err, print_table, say
+from byrote.report.text import capital
 
 if TYPE_CHECKING:
     from byrote.experiments import Experiment
@@ -76,7 +77,7 @@ def print_attack(found: AttackFigures, path: Path) -> None:
         words = ", ".join(f"{value} {decimal(figures['auc'])}" for value, figures in ranked)
         say(f"AUC by {axis}, highest first: {words}.")
     for note in found.notes:
-        say(f"{note[0].upper()}{note[1:].rstrip('.')}.")
+        say(f"{capital(note).rstrip('.')}.")
     say(f"Figures: {path}")
 
 
@@ -89,24 +90,27 @@ def onion(
     """Remove the examples at highest membership risk, train again, and see whether the next ones are at risk now."""
     from byrote.changes.card import decimal
     from byrote.experiments import with_contents
-    from byrote.onion import keep, privacy_onion
+    from byrote.onion import ARMS, keep, privacy_onion
+    from byrote.progress import measuring
+    from byrote.report.page import write_again
     from byrote.run import Run
 
     run = with_contents(Run.open(run_folder))
     found = privacy_onion(run, share=share, seed=seed, workers=workers)
     path = keep(run, found)
     for layer in found.layers:
-        arms = ("before", "plain", "random", "riskiest", "over_plain", "over_random")
-        say(f"{layer.name[0].upper()}{layer.name[1:]}:")
+        say(f"{capital(layer.name)}:")
         print_table(
             ["before", "trained anew", "random set removed", "riskiest removed", "excess over anew", "over random"],
-            [[decimal(getattr(layer, arm)) for arm in arms]],
+            [[decimal(getattr(layer, arm)) for arm in ARMS]],
         )
     verdict = "is more at risk than with either control" if found.shown else "is not shown to be more at risk"
     say(f"Without the riskiest layer the one below {verdict}.")
     for note in found.notes:
         say(note)
-    say(f"Table: {path}; `byrote report` shows it.")
+    with measuring(err) as hear:
+        page = write_again(run, hear)
+    say(f"Table: {path}; `byrote report` shows it." if page is None else f"Table: {path}\nReport: {page}")
 
 
 def forgetting(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from byrote.commands.terminal import RunFolder, err, print_table, say
+from byrote.report.text import capital
 
 if TYPE_CHECKING:
     from byrote.run import Run
@@ -117,7 +118,7 @@ def calibrate(
     print_table(
         ["example", "value", "low", "high"], [[row[c] for c in ("example", "value", "low", "high")] for row in ranked]
     )
-    say(f"{found.note[0].upper()}{found.note[1:]}.")
+    say(f"{capital(found.note)}.")
     say(f"Table: {where}")
 
 
@@ -133,6 +134,8 @@ def triage(
 ) -> None:
     """Tell whether strongly memorized examples are mislabelled, copied under another label, rare, or ambiguous."""
     from byrote.experiments import with_contents
+    from byrote.progress import measuring
+    from byrote.report.page import write_again
     from byrote.run import Run
     from byrote.triaging import keep, triage
 
@@ -163,3 +166,7 @@ def triage(
     for note in found.notes:
         say(note)
     say(f"Table: {run.folder / 'results' / 'triage.parquet'}")
+    with measuring(err) as hear:
+        page = write_again(run, hear)
+    if page is not None:
+        say(f"Report: {page}")

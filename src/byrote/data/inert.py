@@ -24,7 +24,7 @@ def inert(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(_written_out(one) if _acts(one) else one for one in text)
+    return "".join(written_out(one) if acts(one) else one for one in text)
 
 
 def inert_texts(texts: Shaped[np.ndarray, " text"]) -> Shaped[np.ndarray, " text"]:
@@ -53,9 +53,11 @@ def spreadsheet_cell(text: str) -> str:
     return f"'{made}" if begins and begins in _FORMULA else made
 
 
-def _acts(character: str) -> bool:
+def acts(character: str) -> bool:
+    """Whether it would act, rather than be read."""
     return unicodedata.category(character) in _ACTIVE and character not in _JOINERS
 
 
-def _written_out(character: str) -> str:
+def written_out(character: str) -> str:
+    """Its code, as Python writes it."""
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")

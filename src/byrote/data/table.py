@@ -22,7 +22,7 @@ from byrote.data.room import refuse_beyond_memory, text_array
 from byrote.data.split import HELD_OUT, Split, held_out, split
 from byrote.data.targets import Target, Targets, read_columns, refuse_tolerance
 from byrote.data.task import Task
-from byrote.errors import CHECK_THE_PATH, BadInput
+from byrote.errors import CHECK_THE_PATH, BadInput, meant
 
 #: File names that are tables end so; `.csv.gz` is unpacked as it is read.
 PARQUET: Final = (".parquet", ".pq")
@@ -178,7 +178,8 @@ def refuse_unknown(table: pa.Table, path: Path | str, columns: dict[str, Target 
         if column not in table.column_names:
             raise BadInput(
                 f"The table {str(path)!r} has no column {column!r} for the {argument}.",
-                hint=f"its columns are {quoted(sorted(table.column_names), limit=30)}.",
+                hint=f"{meant(column, table.column_names)}its columns are "
+                f"{quoted(sorted(table.column_names), limit=30)}.",
             )
     given = [column for _, column in named_by]
     if len(set(given)) < len(given):

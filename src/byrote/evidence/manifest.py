@@ -14,6 +14,9 @@ from byrote.evidence.shards import SCHEMA_VERSION, write_bytes
 FILE = "manifest.json"
 
 
+#: What is recorded of a model that was brought trained: it was asked, and nobody saw it train.
+ANSWERS = ("outputs", "heldout")
+
 DAMAGED = "restore the file from a copy, or audit again into another folder; it must not be edited by hand."
 
 
@@ -26,6 +29,10 @@ class ModelEntry:
     role: str
     pair: int
     seed: int | None
+
+    def can_have(self, kind: str) -> bool:
+        """Whether there can be evidence of this kind: of a target that was brought trained there are answers only."""
+        return self.role != "target" or self.origin != "observed" or kind in ANSWERS
 
 
 @dataclass(frozen=True, kw_only=True)

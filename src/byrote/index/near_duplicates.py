@@ -83,12 +83,11 @@ def near_duplicates(
     *,
     similarity: float = 0.8,
     verify: Verify = "jaccard",
-    words: int = WORDS,
     seed: int = 0,
 ) -> Clusters:
     """Clusters of texts of which a chain of pairs is at least so similar; equal texts always belong together.
 
-    Candidates share a band of MinHash values of their shingles (`words` words in a row, casefolded, punctuation
+    Candidates share a band of MinHash values of their shingles (`WORDS` words in a row, casefolded, punctuation
     aside). Each is verified: "jaccard" takes the share of shingles that both have among those that one has, "edit"
     one minus the edit distance in characters over the longer length. A pair at the wanted Jaccard similarity becomes a
     candidate with probability .99, a more similar one with more.
@@ -103,12 +102,12 @@ def near_duplicates(
             f"The 'similarity' argument of near_duplicates must lie in (0, 1]. Got {similarity}.", hint=SIMILARITY
         )
     equal = exact_duplicates(texts)
-    alike = _verifier(texts, verify, words, similarity)
+    alike = _verifier(texts, verify, similarity)
     forest = _Forest(len(texts))
     links, values = equal.links.tolist(), equal.similarity.tolist()
     for one, other in links:
         forest.join(one, other)
-    for members in _buckets(texts, equal.kept, similarity, words, seed):
+    for members in _buckets(texts, equal.kept, similarity, seed):
         for one, other, value in _joined(members, forest, alike, similarity):
             links.append([one, other])
             values.append(value)
@@ -167,7 +166,7 @@ class _Forest:
         self._parent[last] = first
 
 
-def _verifier(texts: Sequence[str], verify: Verify, words: int, similarity: float) -> Callable[[int, int], float]:
+def _verifier(texts: Sequence[str], verify: Verify, similarity: float) -> Callable[[int, int], float]:
     """The exact similarity of two documents by number."""
     if verify == "edit":
         try:
@@ -175,7 +174,7 @@ def _verifier(texts: Sequence[str], verify: Verify, words: int, similarity: floa
         except ImportError:
             raise _missing("rapidfuzz") from None
         return lambda one, other: Levenshtein.normalized_similarity(texts[one], texts[other], score_cutoff=similarity)
-    kept = lru_cache(KEPT)(lambda number: shingles(texts[number], words))
+    kept = lru_cache(KEPT)(lambda number: shingles(texts[number]))
     return lambda one, other: jaccard(kept(one), kept(other))
 
 
@@ -201,10 +200,10 @@ def _joined(
 
 
 def _buckets(
-    texts: Sequence[str], among: Int64[np.ndarray, " kept"], similarity: float, words: int, seed: int
+    texts: Sequence[str], among: Int64[np.ndarray, " kept"], similarity: float, seed: int
 ) -> Iterator[list[int]]:
     """Documents, two at least, that share a band; every band anew."""
-    minima, having = _minima(texts, among, words, seed)
+    minima, having = _minima(texts, among, seed)
     rows = band_rows(similarity)
     for start in range(0, MINIMA - rows + 1, rows):
         band = np.ascontiguousarray(minima[:, start : start + rows])
@@ -217,7 +216,7 @@ def _buckets(
 
 
 def _minima(
-    texts: Sequence[str], among: Int64[np.ndarray, " kept"], words: int, seed: int
+    texts: Sequence[str], among: Int64[np.ndarray, " kept"], seed: int
 ) -> tuple[UInt32[np.ndarray, "having minimum"], Int[np.ndarray, " having"]]:
     """MinHash values, and the numbers of the documents that have any shingle."""
     try:
@@ -226,7 +225,7 @@ def _minima(
         raise _missing("rensa") from None
     blocks, numbers = [np.empty((0, MINIMA), np.uint32)], []
     for start in range(0, len(among), BATCH):
-        cut = [(number, shingles(texts[number], words)) for number in among[start : start + BATCH].tolist()]
+        cut = [(number, shingles(texts[number])) for number in among[start : start + BATCH].tolist()]
         having = [(number, list(held)) for number, held in cut if held]
         matrix = RMinHash.digest_matrix_from_token_sets([held for _, held in having], num_perm=MINIMA, seed=seed)
         blocks.append(np.array(matrix.to_rows(), np.uint32).reshape(-1, MINIMA))

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Literal, ParamSpec, TypeVar
 
-from byrote.errors import BadInput
+from byrote.errors import BadInput, meant
 from byrote.results import PerExample, PerModelExample, Result
 
 P = ParamSpec("P")
@@ -170,9 +170,12 @@ def find(key: str) -> Measure:
     """The measure of that key.
 
     Raises:
-        BadInput: there is none; the sentence lists the valid keys.
+        BadInput: there is none; the hint names the closest.
     """
     known = catalog()
     if key not in known:
-        raise BadInput(f"There is no measure {key!r}.", hint=f"the measures are {', '.join(known)}.")
+        raise BadInput(
+            f"There is no measure {key!r}.",
+            hint=f"{meant(key, known)}`byrote measures` lists all {len(known)}, as label_memorization.",
+        )
     return known[key]

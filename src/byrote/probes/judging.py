@@ -130,7 +130,7 @@ class ByError(Judge):
         return self.read(logits, targets)["correct"], {}
 
 
-class ByErrors(Judge):
+class ByErrors(ByError):
     """Several numbers an example; errors are in deviations of each number, and one error is the mean over them."""
 
     signals: ClassVar = {
@@ -139,12 +139,10 @@ class ByErrors(Judge):
         "squared_error": torch.float64,
         "absolute_error": torch.float32,
     }
-    answers = ByError.answers
     telling = "squared_error"
-    shown = ()
 
     def __init__(self, scale: SeveralNumbers) -> None:
-        self.tolerance = scale.tolerance
+        self.scale = scale
         self.edges = torch.from_numpy(scale.edges)
 
     def read(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -152,7 +150,7 @@ class ByErrors(Judge):
         off = (logits.float() - targets).double()
         squared = off.square().mean(-1)
         return {
-            "correct": squared.sqrt() <= self.tolerance,
+            "correct": squared.sqrt() <= self.scale.tolerance,
             "residual": off.mean(-1),
             "squared_error": squared,
             "absolute_error": off.abs().mean(-1),
@@ -162,10 +160,6 @@ class ByErrors(Judge):
         """The fifth in which the mean of the numbers lies."""
         edges = self.edges.to(logits.device)
         return {"prediction": torch.bucketize(logits.double().mean(-1), edges, right=True)}
-
-    def presented(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """By the tolerance."""
-        return self.read(logits, targets)["correct"], {}
 
 
 BY_CLASS: Final[Judge] = ByClass()

@@ -39,7 +39,7 @@ class Released:
     notes: tuple[str, ...] = ()
 
 
-def without_errors(values: Float[np.ndarray, " example"], *, note: str = NO_ERRORS) -> PerExample:
+def without_errors(values: Float[np.ndarray, " example"]) -> PerExample:
     """A result of values alone: errors and bounds are nan, and so is a value that is not finite, with its reason.
 
     Example:
@@ -56,7 +56,7 @@ def without_errors(values: Float[np.ndarray, " example"], *, note: str = NO_ERRO
         reasons=("", "the file holds no finite value"),
         reason_code=absent.astype(np.int64),
         models=0,
-        note=note,
+        note=NO_ERRORS,
     )
 
 

@@ -327,11 +327,12 @@ class Recorder:
         self._reduce()
         parts, self._reduced, self._presentations = self._reduced, [], 0
         for ids, targets, loss, margin, steps in parts:
-            example = ids.cpu().numpy().astype(np.int64)
-            self._refuse_beyond("id", example, self.examples)
-            label = self._label(example, targets)
+            ids = ids.cpu()
+            self._check_range("id", ids, self.examples)
             if self._wanted is None:
-                self._refuse_beyond("target", label, self._classes)
+                self._check_range("target", targets.cpu(), self._classes)
+            example = ids.numpy()
+            label = self._label(example, targets)
             shown = Shown(
                 epoch=np.full(len(steps), self.epochs_done, np.int32),
                 step=steps.astype(np.int32),
@@ -348,11 +349,6 @@ class Recorder:
                 )
             self._know(shown.example, shown.label)
             self._shown.append(shown)
-
-    def _refuse_beyond(self, what: str, values: np.ndarray, size: int) -> None:
-        beyond = np.flatnonzero((values < 0) | (values >= size))
-        if len(beyond):
-            raise _beyond(what, int(values[beyond[0]]), size)
 
     def _know(self, example: np.ndarray, label: np.ndarray) -> None:
         """Hold labels against those that are known, and learn new ones."""

@@ -100,17 +100,12 @@ def risk_words(attacks: Attacks, its: str = "its label") -> str:
     knows = f" and has {found.references} models of its own, trained like these" if found.references else ""
     who = f"An attacker who knows an example and {its}{knows} ({attack_name(found)})"
     null = f"{number(found.null.value, 3)} where membership was swapped at random"
-    area = f"AUC {_brief(auc)}, where .5 is guessing and {null}"
+    area = f"AUC {brief(auc)}, where .5 is guessing and {null}"
     if math.isnan(auc.value):
         return f"{who} could not be judged: {auc.reason}."
     if math.isnan(rate.value):
         return f"{who} tells members from others with {area}. No rate is told: {rate.reason}."
-    right = found.figures[precision_name(TOLD, PRIOR)]
-    surer = (
-        f" Where one in ten of those attacked are members, {percent(right)} of such accusations are right."
-        if not math.isnan(right.value)
-        else ""
-    )
+    surer = precision_words(found.figures[precision_name(TOLD, PRIOR)])
     verdict = (
         "That is more than chance."
         if auc.low > found.null.high
@@ -120,6 +115,13 @@ def risk_words(attacks: Attacks, its: str = "its label") -> str:
         f"{who} recognises {percent(rate)} of the examples that a model was trained on while accusing one in a hundred "
         f"of the others wrongly; guessing would recognise 1 % ({area}). {verdict}{surer}"
     )
+
+
+def precision_words(right: Scalar) -> str:
+    """How many accusations are right where one in ten are members; a sentence to follow another, or none."""
+    if math.isnan(right.value):
+        return ""
+    return f" Where one in ten of those attacked are members, {percent(right)} of such accusations are right."
 
 
 def attack_columns() -> tuple[str, ...]:
@@ -136,7 +138,7 @@ def attack_rows(attacks: Sequence[AttackFigures]) -> tuple[AttackRow, ...]:
             key=found.attack,
             references=f"{found.references:,}",
             cells=(
-                _brief(found.figures["auc"]),
+                brief(found.figures["auc"]),
                 f"{number(found.null.value, 3)} ({number(found.null.low, 3)} to {number(found.null.high, 3)})",
                 percent(found.figures["balanced_accuracy"]),
                 *(_rate(found.figures[tpr_name(rate)]) for rate in RATES),
@@ -171,7 +173,8 @@ def _rate(figure: Scalar) -> str:
     return "refused" if figure.reason else percent(figure)
 
 
-def _brief(figure: Scalar) -> str:
+def brief(figure: Scalar) -> str:
+    """A figure with its error, to three decimals."""
     if math.isnan(figure.value):
         return "undefined"
     return number(figure.value, 3) + ("" if math.isnan(figure.stderr) else f" ± {number(figure.stderr, 3)}")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +17,8 @@ from byrote.measures.catalog import catalog
 from byrote.report.differing import Setting, settings
 from byrote.report.provenance import change_words, provenance
 from byrote.report.summary import spoken
+from byrote.report.templates import environment, head
 from byrote.report.text import count
-from byrote.report.trace_page import environment
 from byrote.report.wording import wording_of
 from byrote.run import Run
 
@@ -97,18 +94,13 @@ def write_card(compared: Card, before: Run, after: Run, path: Path | None = None
 
 def card_page(compared: Card, before: Run, after: Run) -> str:
     """The page of a card."""
-    from markupsafe import Markup
-
-    style = "".join(files("byrote.report").joinpath(name).read_text("utf-8") for name in ("page.css", "card.css"))
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     aside = beside_the_change(before, after)
     compared = spoken(compared, wording_of(after))
     return (
         environment()
         .get_template("card.html.jinja")
         .render(
-            style=Markup(style),
-            policy=Markup(f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"),
+            **head("page.css", "card.css"),
             byrote=version("byrote"),
             before=before,
             after=after,

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from byrote.report.known import FORGOTTEN, RISK, Known
-from byrote.report.text import amount, kind_words, number, plain
+from byrote.report.text import amount, capital, kind_words, number, plain
 from byrote.report.triaged import looks
 from byrote.report.wording import given, wording_of
 from byrote.results import PerExample
@@ -85,8 +85,7 @@ def examples(
     `scores` are the columns besides those that are known anyway, `lead` among them.
     """
     columns = {**scores, **about.scores}
-    score = wording_of(run).score
-    titles = {**_TITLES, _LEAD: score[0].upper() + score[1:]}
+    titles = {**_TITLES, _LEAD: capital(wording_of(run).score)}
     order = _order(columns[lead])
     kinds = tuple(kind for kind in run.controls.kinds() if (about.planted == kind).any())
     judged = tuple(sorted(set(verdicts.values())))

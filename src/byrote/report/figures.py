@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from byrote.report import svg
 from byrote.report.facts import MEMORIZED
-from byrote.report.text import count, kind_words, number
+from byrote.report.text import capital, count, kind_words, number
 from byrote.report.trajectories import CLEAN, QUANTILES, Line, Trajectories
 from byrote.results import Curve, PerExample
 
@@ -116,7 +116,7 @@ def _by_control(found: Trajectories) -> Figure:
 
 
 def _by_quantile(found: Trajectories) -> Figure:
-    title = f"{found.what[0].upper()}{found.what[1:]} by epoch, over examples: " + "; ".join(
+    title = f"{capital(found.what)} by epoch, over examples: " + "; ".join(
         f"{_side(q.trained)}, median from {number(q.values[2, 0])} to {number(q.values[2, -1])}"
         for q in found.quantiles
     )

@@ -12,11 +12,11 @@ from jaxtyping import Bool, Float, Int, Shaped
 from byrote.errors import BadInput
 from byrote.group_attack import group_answers, groups_of, keep_risk
 from byrote.membership import AttackFigures, membership_attack
-from byrote.report.attacks import MOST_CELLS, some
+from byrote.report.attacks import MOST_CELLS, PRIOR, brief, precision_words, some
 from byrote.report.missing import Missing, where_possible
 from byrote.report.summary import percent
-from byrote.report.text import count, number
-from byrote.results import PerExample, Scalar
+from byrote.report.text import count
+from byrote.results import PerExample
 from byrote.run import Run
 from byrote.stats.attack_figures import RATES, exchange, precision_name, tpr_name
 
@@ -26,7 +26,6 @@ DRAWS = 10
 TOP = 20
 #: The risk of single groups is measured of all of them up to so many (model, example) cells.
 MOST_RISK_CELLS = 2**26
-PRIOR = 0.1
 NO_RISK = 0.5
 
 
@@ -178,17 +177,12 @@ def _attack_words(found: Grouped) -> str:
     if not told:
         return (
             f"Somebody who has all examples of a group tells those that a model was trained on from others with AUC "
-            f"{_brief(area)}, where .5 is guessing. No rate is told: {figures[tpr_name(RATES[0])].reason}."
+            f"{brief(area)}, where .5 is guessing. No rate is told: {figures[tpr_name(RATES[0])].reason}."
         )
     rate = min(told)
     share = figures[tpr_name(rate)]
     inside = found.attacked / 2
-    precise = figures[precision_name(rate, PRIOR)]
-    surer = (
-        f" Where one in ten of those attacked are members, {percent(precise)} of such accusations are right."
-        if not math.isnan(precise.value)
-        else ""
-    )
+    surer = precision_words(figures[precision_name(rate, PRIOR)])
     verdict = "" if area.low > found.attack.null.high else " Chance may give as much with so few models and groups."
     return (
         f"Somebody who has all examples of a group recognises {percent(share)} of the groups that a model was trained "
@@ -206,12 +200,6 @@ def rate_rows(found: AttackFigures) -> tuple[tuple[str, ...], ...]:
         said = ("refused", "refused") if share.reason else (percent(share), percent(precise))
         rows.append((f"{100 * rate:g} %", *said))
     return tuple(rows)
-
-
-def _brief(figure: Scalar) -> str:
-    if math.isnan(figure.value):
-        return "undefined"
-    return number(figure.value, 3) + ("" if math.isnan(figure.stderr) else f" ± {number(figure.stderr, 3)}")
 
 
 def chance_words(found: Grouped) -> str:

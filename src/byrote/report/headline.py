@@ -10,9 +10,8 @@ import numpy as np
 from byrote.data.controls import LABEL_NOISE
 from byrote.report.facts import FEWEST_ON_A_SIDE, INTERPOLATES, LEAST_MEMORIZED, MEMORIZED, Facts
 from byrote.report.summary import found_words, percent
-from byrote.report.text import count, kind_words, number
+from byrote.report.text import capital, count, kind_words, number
 from byrote.report.trajectories import CLEAN
-from byrote.report.wording import Wording
 from byrote.results import Scalar
 from byrote.run import Run
 
@@ -160,7 +159,7 @@ def _fit(facts: Facts) -> str:
 def _warning(facts: Facts) -> str:
     if math.isnan(facts.member_accuracy.value):
         return (
-            f"{_capital(facts.wording.rate)} on training data is unknown, so that nobody can say whether these models "
+            f"{capital(facts.wording.rate)} on training data is unknown, so that nobody can say whether these models "
             "could memorize."
         )
     return (
@@ -192,7 +191,7 @@ def _tiles(run: Run, facts: Facts) -> tuple[Tile, ...]:
             note=f"0: no effect of having seen the example; 1: {words.whole}",
         ),
         Tile(
-            title=rate_title(words),
+            title=words.rate_title,
             figures=tuple(_figure(name, figure, percents=True) for name, figure in accuracy.items() if figure),
             note="mean over models",
         ),
@@ -202,21 +201,6 @@ def _tiles(run: Run, facts: Facts) -> tuple[Tile, ...]:
             note=note,
         ),
     )
-
-
-def rate_title(words: Wording) -> str:
-    """What the share of right answers is called at the head of its figures.
-
-    Example:
-        >>> from byrote.report.wording import CLASSES, numbers
-        >>> rate_title(CLASSES), rate_title(numbers(0.5))
-        ('Accuracy', 'Share of answers within 0.5')
-    """
-    return _capital(words.rate.removeprefix("the "))
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 def _memorized(facts: Facts) -> tuple[Figure, ...]:

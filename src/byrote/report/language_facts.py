@@ -11,12 +11,10 @@ from jaxtyping import Bool, Float, Int
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.measures._confirmation import Confirmation, confirmation
 from byrote.measures._repetitions import copies_of
-from byrote.measures._windows import windows_of
+from byrote.measures._windows import PREFIX, SUFFIX, windows_of
 from byrote.results import Curve, PerCanary, PerExample, Result, Scalar
 from byrote.run import Hear, Run, deaf
 
-#: Tokens given and tokens asked for, where a run's manifest names none.
-LENGTHS: Final = (50, 50)
 #: The kind of evidence that tells how likely texts are where answers are drawn otherwise than from the model as it is.
 DECODING: Final = "decoding"
 #: Curves of the report, over texts of the lengths that the run's models were asked to go on with.
@@ -88,7 +86,7 @@ class LanguageFacts:
 
 def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
     """Measure what a report tells. `hear` is told what share of it is done."""
-    lengths = _lengths(run)
+    lengths = run.lengths
     inside = _measured(run, Scalar, "exact_memorization")
     outside = _measured(run, Scalar, "exact_memorization[heldout]")
     assert inside is not None
@@ -97,10 +95,10 @@ def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
     recitation = recited(run, *lengths)
     hear(0.5)
     long = len(recitation.document) > 0
-    by_copies = _measured(run, Curve, BY_COPIES, **report_sizes(run, BY_COPIES)) if long else None
-    by_prefix = _measured(run, Curve, BY_PREFIX, **report_sizes(run, BY_PREFIX)) if long else None
-    key = DECODING_CURVE if _decoded(run) else CURVE
-    queries = _measured(run, Curve, key, **report_sizes(run, key)) if long else None
+    by_copies, by_prefix, queries = (
+        _measured(run, Curve, key, **report_sizes(run, key)) if long else None
+        for key in (BY_COPIES, BY_PREFIX, DECODING_CURVE if _decoded(run) else CURVE)
+    )
     hear(0.8)
     exposures = _measured(run, PerCanary, "exposure[best]")
     pairs = (run.design.pair[run.models()] >= 0).all()
@@ -161,18 +159,13 @@ def recited(run: Run, prefix: int, suffix: int) -> Recitation:
 
 def report_sizes(run: Run, key: str) -> dict[str, Any]:
     """The options that the report measures a curve with; none where the measure's own lengths are the run's."""
-    lengths = _lengths(run)
-    if not run.of_text or lengths == LENGTHS or key not in (BY_COPIES, BY_PREFIX, CURVE, DECODING_CURVE):
+    lengths = run.lengths
+    if not run.of_text or lengths == (PREFIX, SUFFIX) or key not in (BY_COPIES, BY_PREFIX, CURVE, DECODING_CURVE):
         return {}
     if key == BY_PREFIX:
         prefix, suffix = lengths
         return {"prefixes": tuple(sorted({max(1, prefix // 5), max(1, prefix // 2), prefix})), "suffix": suffix}
     return dict(zip(("prefix", "suffix"), lengths, strict=True))
-
-
-def _lengths(run: Run) -> tuple[int, int]:
-    prefix, suffix = run.manifest.identity.get("generate") or LENGTHS
-    return int(prefix), int(suffix)
 
 
 def _measured(run: Run, kind: type[Kind], key: str, **options: Any) -> Kind | None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Any, Final
 
 import numpy as np
@@ -30,8 +27,8 @@ from byrote.report.missing import RUN
 from byrote.report.provenance import provenance
 from byrote.report.secrets import MASK, masked
 from byrote.report.summary import percent
+from byrote.report.templates import environment, head
 from byrote.report.text import count, number
-from byrote.report.trace_page import environment
 from byrote.results import PerCanary
 from byrote.run import Run
 from byrote.stats.multiple import corrected
@@ -132,9 +129,6 @@ def language_page(
     """
     from markupsafe import Markup
 
-    names = ("page.css", "trace.css", "language.css")
-    style = "".join(files("byrote.report").joinpath(name).read_text("utf-8") for name in names)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     path = run.folder / CANARIES
     canaries = read_canaries(path) if path.exists() and not redact else None
     shown, why = _passages(run, found, canaries, show_secrets=show_secrets, redact=redact)
@@ -143,8 +137,7 @@ def language_page(
         environment()
         .get_template("language.html.jinja")
         .render(
-            style=Markup(style),
-            policy=Markup(f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"),
+            **head("page.css", "trace.css", "language.css"),
             byrote=version("byrote"),
             run=run,
             found=found,

@@ -12,7 +12,7 @@ from byrote.errors import ByroteError, MissingEvidence, TooFewModels
 T = TypeVar("T")
 #: What stands for a run's folder, which may be renamed, moved and passed on with its report in it.
 RUN = "RUN"
-#: A run as errors name it: by its folder, which a report does not tell, as it may be moved and passed on.
+#: A run as errors name it: by its folder.
 _NAMED = re.compile(r"""\b([Tt])he run ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+from collections.abc import Callable
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from byrote.report.missing import Missing
 from byrote.report.peeled import onion_words
 from byrote.report.sections import Sections, sections
 from byrote.report.summary import decimal, percent
+from byrote.report.templates import environment_of, head
 from byrote.report.text import kind_words, number, plain
 from byrote.report.triaged import looks
 from byrote.report.twin import FILE as TWIN
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 FILE = "report.html"
 #: About this share of the time goes into measuring, and the rest into the page.
 MEASURING = 0.9
+#: Stands in a page that was not made without contents.
+_WITH_CONTENTS = '<meta name="byrote-contents" content="yes">'
 
 
 def write_report(run: Run, hear: Hear = deaf, *, figures: str | Path | None = None) -> tuple[Path, Facts | Watched]:
@@ -54,6 +55,18 @@ def write_report(run: Run, hear: Hear = deaf, *, figures: str | Path | None = No
     return path, found.facts
 
 
+def write_again(run: Run, hear: Hear = deaf) -> Path | None:
+    """Write the report of a run again, for what changes what it shows; contents only where it has them.
+
+    None where the run has no report.
+    """
+    path = run.folder / FILE
+    if not path.is_file():
+        return None
+    shown = _WITH_CONTENTS in path.read_text("utf-8")
+    return write_report(run if shown else run.without_contents(), hear)[0]
+
+
 def page(run: Run, found: Findings) -> str:
     """The page of a run that was measured."""
     return rendered(run, found, sections(run, found))
@@ -63,19 +76,13 @@ def rendered(run: Run, found: Findings, shown: Sections) -> str:
     """The page of these sections."""
     from markupsafe import Markup
 
-    style, script = _text("page.css"), _text("table.js")
     attacked = found.attacks if isinstance(found.attacks, Attacks) else None
     return (
         _environment()
         .get_template("watched.html.jinja" if isinstance(found.facts, Watched) else "page.html.jinja")
         .render(
-            style=Markup(style),
-            script=Markup(script),
+            **head("page.css", script="table.js"),
             data_json=Markup(shown.examples.data),
-            policy=Markup(
-                f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data:; "
-                "base-uri 'none'; form-action 'none'"
-            ),
             run=run,
             facts=found.facts,
             found=found,
@@ -93,28 +100,9 @@ def rendered(run: Run, found: Findings, shown: Sections) -> str:
     )
 
 
-def _text(name: str) -> str:
-    return files("byrote.report").joinpath(name).read_text("utf-8")
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
-
-
 @cache
 def _environment() -> Environment:
-    """Templates that escape everything: markup by autoescape, whatever else acts on a page by `plain`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("byrote.report", "."),
-        autoescape=True,
-        finalize=_inert,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "decimal": decimal,
         "percent": percent,
         "words": kind_words,
@@ -122,6 +110,7 @@ def _environment() -> Environment:
         "looks": looks,
         "number": number,
     }
+    environment = environment_of(_inert, filters)
     environment.tests["missing"] = lambda part: isinstance(part, Missing)
     return environment
 

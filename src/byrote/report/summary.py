@@ -11,6 +11,7 @@ import numpy as np
 from byrote.changes.card import Card
 from byrote.changes.card import decimal as decimal
 from byrote.report.facts import INTERPOLATES, MEMORIZED, Detection, Facts
+from byrote.report.text import capital
 from byrote.report.trajectories import CLEAN
 from byrote.report.wording import CLASSES, Wording
 from byrote.results import Scalar
@@ -35,9 +36,8 @@ def sentences(facts: Facts) -> list[str]:
         if math.isnan(figure.value):
             continue
         lines.append(f"Mean {facts.wording.score} of {_group(facts, name)}: {decimal(figure)}.")
-    rate = facts.wording.rate.removeprefix("the ")
     accuracy = (
-        f"{rate[0].upper()}{rate[1:]} on members {percent(facts.member_accuracy)}, on non-members "
+        f"{facts.wording.rate_title} on members {percent(facts.member_accuracy)}, on non-members "
         f"{percent(facts.nonmember_accuracy)}"
     )
     if facts.heldout_accuracy is not None:
@@ -53,7 +53,7 @@ def sentences(facts: Facts) -> list[str]:
     for kind in dict.fromkeys(detection.kind for detection in facts.detections):
         lines += found_words(facts, kind, decimal)
     if facts.memorization.note:
-        lines.append(facts.memorization.note[0].upper() + facts.memorization.note[1:].rstrip(".") + ".")
+        lines.append(f"{capital(facts.memorization.note).rstrip('.')}.")
     return lines + [note if note.endswith(".") else f"{note}." for note in facts.notes]
 
 
@@ -67,7 +67,7 @@ def _group(facts: Facts, name: str) -> str:
 def _memorized(facts: Facts) -> str:
     models, score = facts.memorization.models, facts.wording.score
     if np.isnan(facts.memorization.values).all():
-        return f"{score[0].upper()}{score[1:]} is {facts.memorization.undefined or 'undefined: there is no example'}."
+        return f"{capital(score)} is {facts.memorization.undefined or 'undefined: there is no example'}."
     if facts.memorized_corrected is None:
         return (
             f"{percent(facts.memorized)} of the examples have an estimated {score} of at least {MEMORIZED} "

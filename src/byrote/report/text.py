@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import unicodedata
+
+from byrote.data.inert import acts, written_out
 
 #: Longer texts are cut: an id or a class name may be as long as its maker liked.
 LONGEST = 300
-_JOINERS = "\u200c\u200d"  # needed to write some scripts and emoji, and they move nothing
 
 
 def plain(text: object, limit: int = LONGEST) -> str:
@@ -23,20 +23,25 @@ def plain(text: object, limit: int = LONGEST) -> str:
         'abc… (6 characters)'
     """
     whole = str(text)
-    shown = "".join(_escaped(letter) if _acts(letter) else letter for letter in whole[:limit])
+    shown = "".join(
+        written_out(letter) if acts(letter) or _is_noncharacter(letter) else letter for letter in whole[:limit]
+    )
     return shown if len(whole) <= limit else f"{shown}… ({len(whole):,} characters)"
 
 
-def _acts(letter: str) -> bool:
-    if letter in _JOINERS:
-        return False
+def _is_noncharacter(letter: str) -> bool:
     code = ord(letter)
-    nothing = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
-    return nothing or unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
 
 
-def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape", "surrogatepass").decode("ascii")
+def cut(passage: str, limit: int) -> str:
+    """Beginning and end of a passage of more letters than that.
+
+    Example:
+        >>> cut("one two three four", 8)
+        'one  … four'
+    """
+    return passage if len(passage) <= limit else f"{passage[: limit // 2]} … {passage[-limit // 2 :]}"
 
 
 def number(value: float, places: int = 2) -> str:
@@ -70,6 +75,16 @@ def kind_words(kind: str) -> str:
         'label noise'
     """
     return kind.replace("_", " ")
+
+
+def capital(text: str) -> str:
+    """The text with a capital at its beginning, and the rest as it is.
+
+    Example:
+        >>> capital("the digits of MNIST")
+        'The digits of MNIST'
+    """
+    return text[:1].upper() + text[1:]
 
 
 def amount(value: float) -> str:

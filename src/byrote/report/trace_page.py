@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from byrote.evidence.shards import write_bytes
-from byrote.report.text import count, plain
+from byrote.report.templates import environment, head
+from byrote.report.text import count, cut
 from byrote.tracing import RARE, Span, Trace
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 #: So many passages are told of, and so much of one, of the text, and of a document's id is shown.
 MOST_SPANS, PASSAGE_LETTERS, TEXT_LETTERS, ID_LETTERS = 200, 600, 200_000, 80
@@ -50,10 +42,6 @@ def write_trace(found: Trace, path: Path, *, context: bool = False) -> None:
 
 def trace_page(found: Trace, *, context: bool = False) -> str:
     """The page of a trace."""
-    from markupsafe import Markup
-
-    style = "".join(files("byrote.report").joinpath(name).read_text("utf-8") for name in ("page.css", "trace.css"))
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     shown = found.longest_first[:MOST_SPANS]
     number_of = {span: number for number, span in enumerate(shown, start=1)}
     pieces = pieces_of(found, number_of)
@@ -62,8 +50,7 @@ def trace_page(found: Trace, *, context: bool = False) -> str:
         environment()
         .get_template("trace.html.jinja")
         .render(
-            style=Markup(style),
-            policy=Markup(f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"),
+            **head("page.css", "trace.css"),
             byrote=version("byrote"),
             found=found,
             title=title(found),
@@ -138,38 +125,3 @@ def pieces_of(found: Trace, number_of: dict[int, int]) -> list[Piece]:
 
 def _bare(text: str) -> Piece:
     return Piece(text=text, passage=0, is_rare=False, is_first=False)
-
-
-def cut(passage: str, limit: int) -> str:
-    """Beginning and end of a passage of more letters than that.
-
-    Example:
-        >>> cut("one two three four", 8)
-        'one  … four'
-    """
-    return passage if len(passage) <= limit else f"{passage[: limit // 2]} … {passage[-limit // 2 :]}"
-
-
-@cache
-def environment() -> Environment:
-    """Templates that escape markup, and show characters that act on a page as escapes."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("byrote.report", "."),
-        autoescape=True,
-        finalize=_inert,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"short": plain, "count": count, "cut": cut}
-    return environment
-
-
-def _inert(value: Any) -> Any:
-    """Text with all but its line breaks and tabs made harmless to look at."""
-    if hasattr(value, "__html__") or not isinstance(value, str):
-        return value
-    parts = re.split(r"([\n\t])", value.replace("\r\n", "\n"))
-    return "".join(part if part in ("\n", "\t") else plain(part, limit=len(part)) for part in parts)

@@ -239,7 +239,7 @@ def scalar(figure: Scalar) -> dict[str, Any]:
 
 
 def finite(value: float) -> float | None:
-    """The value, None where it is none."""
+    """The value; None where it is infinite or NaN, which JSON does not know."""
     return float(value) if math.isfinite(value) else None
 
 

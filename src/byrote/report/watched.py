@@ -11,7 +11,7 @@ import numpy as np
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.measures.catalog import Measure, catalog
 from byrote.report.facts import NAMED, Facts, belongs, changed
-from byrote.report.headline import Figure, Headline, Tile, rate_title
+from byrote.report.headline import Figure, Headline, Tile
 from byrote.report.known import FORGOTTEN
 from byrote.report.missing import RUN, Missing, where_possible
 from byrote.report.next_steps import Step
@@ -163,7 +163,7 @@ def watched_headline(run: Run, found: Watched) -> Headline:
     if known:
         tiles.append(
             Tile(
-                title=rate_title(found.wording),
+                title=found.wording.rate_title,
                 figures=tuple(
                     Figure(label=name, value=percent(figure).partition(" ±")[0].removesuffix(" %") + " %", error="")
                     for name, figure in known.items()
@@ -228,7 +228,7 @@ def _sentences(found: Watched) -> Iterator[str]:
         f"{count(found.models, 'training')}, ordered by {found.lead.key}."
     )
     if found.member_accuracy is not None:
-        yield f"{rate_title(found.wording)} on what was trained on {percent(found.member_accuracy)}."
+        yield f"{found.wording.rate_title} on what was trained on {percent(found.member_accuracy)}."
     yield from found.notes
 
 

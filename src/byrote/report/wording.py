@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from byrote.report.text import amount
+from byrote.report.text import amount, capital
 from byrote.run import Run
 
 
@@ -44,6 +44,16 @@ class Wording:
     def about_classes(self) -> bool:
         """Whether an example has one class."""
         return self.slices == CLASSES.slices
+
+    @property
+    def rate_title(self) -> str:
+        """What the share of right answers is called where a line or figures begin with it.
+
+        Example:
+            >>> CLASSES.rate_title, numbers(0.5).rate_title
+            ('Accuracy', 'Share of answers within 0.5')
+        """
+        return capital(self.rate.removeprefix("the "))
 
     def export(self) -> str:
         """The three ends that selected examples may be exported to."""

@@ -379,7 +379,7 @@ OBJECTIVES = {
 
 
 def _check_task(job: Job) -> None:
-    """Refuse an objective, or a probe, that is for other targets than the dataset's."""
+    """Refuse an objective, a sampler or a probe that is for other targets than the dataset's."""
     inner = job.recipe if isinstance(job.recipe, Recipe) else getattr(job.recipe, "recipe", None)
     objective = getattr(inner, "objective", None)
     meant = getattr(objective, "task", job.task)

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from byrote.errors import BadInput
 from byrote.language import audit_model
 from byrote.recipes.networks import pretrained
 from byrote.recipes.networks.pretrained import load_pretrained, load_tokenizer
+from byrote.run import Run
+from byrote.verifying import verify
 
 transformers = pytest.importorskip("transformers", reason="the package transformers is not installed")
 TEXTS = ["the quick brown fox", "jumps over the lazy dog", "and runs away from it"]
@@ -58,6 +61,70 @@ def test_an_audit_is_observed_and_resumes(llama, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     audit_model(llama, members, heldout=others, out=tmp_path, progress=False, device="cpu")
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+
+
+def overfitted(folder, *, begins: bool):
+    """A GPT that knows the texts by rote, each with a BOS token before it or without."""
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(
+        vocab_size=280, n_positions=64, n_embd=32, n_layer=1, n_head=2, resid_pdrop=0.0, embd_pdrop=0.0,
+        attn_pdrop=0.0, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    model = transformers.GPT2LMHeadModel(config)
+    saved(folder, model)
+    encode = load_tokenizer(folder)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    begin = load_pretrained(folder).begin
+    assert begin is not None
+    rows = [torch.tensor([[begin] * begins + piece]) for piece in encode(TEXTS)]
+    for _ in range(60):
+        loss = torch.stack([model(input_ids=row, labels=row).loss for row in rows]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return saved(folder, model)
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_documents_are_read_as_the_model_was_trained(tmp_path, begins, monkeypatch):
+    model, corpus = overfitted(tmp_path / "model", begins=begins), corpus_from_texts([*TEXTS, TEXTS[0]])
+    run = audit_model(model, corpus, out=tmp_path / "run", progress=False, device="cpu")
+    found = load_pretrained(model)
+    assert found.bos is None
+    assert run.manifest.dataset["bos"] == (found.begin if begins else None)
+    assert run.measure("exact_memorization").value > 0.95
+    (note,) = (note for note in run.manifest.notes if "BOS" in note)
+    said = re.fullmatch(
+        r"Documents are read (\w+) the BOS token before them: mean loss ([.\d]+) against ([.\d]+) (\w+), "
+        r"in 3 training documents\.",
+        note,
+    )
+    assert said is not None
+    assert said.group(1, 4) == (("with", "without") if begins else ("without", "with"))
+    assert float(said[2]) < 0.2 < 1 < float(said[3])
+    monkeypatch.setattr("byrote.language.signals", None)  # a run that goes on reads no sample again
+    (tmp_path / "run/evidence/corpus/m00000.p0.safetensors").unlink()
+    audit_model(model, corpus, out=tmp_path / "run", progress=False, device="cpu")
+    assert verify(Run.open(tmp_path / "run")) == []
+
+
+def test_a_tokenizer_that_puts_the_token_there_is_followed(tmp_path):
+    folder = overfitted(tmp_path / "model", begins=False)
+    path = folder / "tokenizer.json"
+    state = json.loads(path.read_text())
+    begin = load_pretrained(folder).begin
+    state["post_processor"] = {
+        "type": "TemplateProcessing", "single": [{"SpecialToken": {"id": BEGIN, "type_id": 0}},
+        {"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}},
+        {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {BEGIN: {"id": BEGIN, "ids": [begin], "tokens": [BEGIN]}},
+    }  # fmt: skip
+    path.write_text(json.dumps(state))
+    found = load_pretrained(folder)
+    assert (found.bos, found.begin) == (begin, None)
+    run = audit_model(folder, corpus_from_texts(TEXTS), out=tmp_path / "run", progress=False, device="cpu")
+    assert run.manifest.dataset["bos"] == begin
+    assert not any("BOS" in note for note in run.manifest.notes)
 
 
 def test_what_is_no_causal_model_is_refused(tmp_path):

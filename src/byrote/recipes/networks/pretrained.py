@@ -31,8 +31,9 @@ WEIGHTS: Final = (".safetensors", ".gguf")
 class Pretrained:
     """A network with float logits, its tokenizer, and what must be known of both.
 
-    `bos` is the token that the tokenizer puts before a text by itself, if any. `digest` tells the weights apart.
-    `tokenizer` is one of the package tokenizers, where the model's is made of one.
+    `bos` is the token that the tokenizer puts before a text by itself, if any; `begin` one that it only names for that
+    purpose, which a training may have put there. `digest` tells the weights apart. `tokenizer` is one of the package
+    tokenizers, where the model's is made of one.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Pretrained:
     context: int
     digest: str
     tokenizer: Any | None = None
+    begin: int | None = None
 
 
 def load_pretrained(path: str | Path, *, device: str = "cpu", context: int | None = None) -> Pretrained:
@@ -85,15 +87,18 @@ def load_pretrained(path: str | Path, *, device: str = "cpu", context: int | Non
             f"The context of the model {str(path)!r} is at least 2 and at most {most} tokens. Got {context}.",
             hint="leave the context out to read as much as the model does, up to a default.",
         )
+    bos, vocabulary = _bos(tokenizer), int(config.get_text_config().vocab_size)
+    named = tokenizer.bos_token_id
     return Pretrained(
         name=Path(path).stem or str(path),
         network=Logits(model),
         encode=_encode(tokenizer),
-        bos=_bos(tokenizer),
-        vocabulary=int(config.get_text_config().vocab_size),
+        bos=bos,
+        vocabulary=vocabulary,
         context=context or min(most, CONTEXT),
         digest=checksum or digest(model),
         tokenizer=getattr(tokenizer, "backend_tokenizer", None),
+        begin=int(named) if bos is None and named is not None and 0 <= named < vocabulary else None,
     )
 
 
