@@ -308,3 +308,13 @@ def test_whatever_a_network_raises_is_a_sentence(tmp_path):
 
     with pytest.raises(BadInput, match="does not take the dataset's inputs of shape"):
         check_network(job(tmp_path, recipe(Network(Attention))))
+
+
+def test_a_sampler_that_does_not_say_whether_it_repeats_is_refused(tmp_path):
+    class Sorted:
+        def order(self, seed, epoch, count, classes=None):
+            return np.flatnonzero(count)
+
+    with pytest.raises(BadInput, match="must have a property repeats") as refusal:
+        check_network(job(tmp_path, recipe(MLP(hidden=(4,)), sampler=Sorted())))
+    assert "repeats = True" in refusal.value.hint

@@ -368,6 +368,11 @@ def _check_slots(recipe: TrainingRecipe) -> None:
         slot = getattr(inner, name)
         if slot is not None and (isinstance(slot, type) or not hasattr(slot, method)):
             raise BadInput(f"The {name!r} argument of Recipe must have a method {method}. Got {slot!r}.", hint=hint)
+    if not hasattr(inner.sampler, "repeats"):
+        raise BadInput(
+            f"The 'sampler' argument of Recipe must have a property repeats. Got {inner.sampler!r}.",
+            hint="repeats = True where an epoch may show an example more often than its count, else False.",
+        )
 
 
 #: The objective for each task.
