@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from byrote.checking import Condition, check, junit
+from byrote.checking import Condition, check, junit, junit_refused
 from byrote.errors import BadInput
 from byrote.results import PerExample
 from byrote.run import Run
@@ -42,8 +42,8 @@ def test_a_figure_is_that_of_the_measure(run: Run) -> None:
 def test_what_holds_fails_and_what_does_not_passes(run: Run) -> None:
     above, below = check(run, ["label_memorization.top1% > .5", "label_memorization.top1% < .5"])
     assert (above.failed(strict=False), below.failed(strict=False)) == (True, False)
-    assert "it is, " in above.sentence()
-    assert "it is not, " in below.sentence()
+    assert "> .5 holds: the figure is " in above.sentence()
+    assert "< .5 does not hold: the figure is " in below.sentence()
 
 
 def test_an_interval_over_the_bound_is_told_and_fails_when_strict(run: Run) -> None:
@@ -107,4 +107,12 @@ def test_an_error_that_is_not_known_is_said(run: Run) -> None:
     (verdict,) = check(run, ["label_memorization.median > .5"])
     assert verdict.unsure
     assert verdict.failed(strict=True)
-    assert verdict.sentence().endswith("it is not, 0; its interval is not known")
+    assert verdict.sentence().endswith("does not hold: the figure is 0, of which no interval is known")
+
+
+def test_a_check_that_cannot_be_made_is_an_error_of_each_condition() -> None:
+    root = ElementTree.fromstring(junit_refused(["a.mean > 1", "b"], "run", "There is no\0 measure 'a'."))
+    suite = root[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "0", "2")
+    assert [case.get("name") for case in suite] == ["a.mean > 1", "b"]
+    assert [case[0].get("message") for case in suite if case[0].tag == "error"] == ["There is no measure 'a'."] * 2

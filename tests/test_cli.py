@@ -161,6 +161,7 @@ def bad_arrays(body: str) -> str:
         ({"manifest.json": "{"}, ["report", "."], "cannot be read as a manifest", ""),
         ({"manifest.json": json.dumps({"schema": "99"})}, ["report", "."], "schema version '99'", ""),
         ({}, ["measures", "loudness"], "There is no measure 'loudness'", "label_memorization"),
+        ({}, ["measures", "label_memorisation"], "no measure", "did you mean 'label_memorization'?"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_status_2(

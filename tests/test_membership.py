@@ -134,7 +134,7 @@ def test_what_cannot_be_attacked_is_refused(run: Run, tmp_path: Path) -> None:
         BadInput, match=r"'label_memorization' is no membership attack.* Hint: the attacks are .*lira, .*rmia, "
     ):
         membership_attack(run, "label_memorization")
-    with pytest.raises(BadInput, match="There is no measure 'lyra'"):
+    with pytest.raises(BadInput, match=r"There is no attack 'lyra'\. Hint: did you mean 'lira'\? the attacks are "):
         membership_attack(run, "lyra")
     with pytest.raises(MissingEvidence, match="augmented"):
         membership_attack(run, "lira[augmented]")

@@ -193,14 +193,14 @@ def test_digits_learned_by_rote_are_shown_to_be_far_from_private(tmp_path: Path)
 def test_many_runs_of_a_learner_by_rote_and_of_one_that_learns_nothing(tmp_path: Path) -> None:
     """A model that fits every label knows the canary's wrong one where it was trained on it, and only there."""
     common: dict[str, Any] = {"models": 24, "workers": 1, "device": "cpu", "progress": False}
-    bound, run = byrote.audit_privacy_in_many_runs(clusters(), learner(40), out=tmp_path / "rote", **common)
-    inside = int((run.design.member.min(1) == 1).sum())
+    found = byrote.audit_privacy_in_many_runs(clusters(), learner(40), out=tmp_path / "rote", **common)
+    bound, inside = found.bound, int((found.run.design.member.min(1) == 1).sum())
     assert 0 < inside < 24
-    assert run.design.member.sum() == 24 * 239 + inside  # all but the canary are always in
+    assert found.run.design.member.sum() == 24 * 239 + inside  # all but the canary are always in
     assert (bound.guesses, bound.correct, bound.method) == (24, 24, "many runs")
     assert bound.epsilon == bound.ceiling > 0.5
-    bound, _ = byrote.audit_privacy_in_many_runs(clusters(), learner(1, lr=1e-12), out=tmp_path / "none", **common)
-    assert bound.epsilon == 0
+    none = byrote.audit_privacy_in_many_runs(clusters(), learner(1, lr=1e-12), out=tmp_path / "none", **common)
+    assert none.bound.epsilon == 0
 
 
 def test_too_few_runs_are_refused_before_they_train(tmp_path: Path) -> None:

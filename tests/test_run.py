@@ -186,7 +186,7 @@ def test_votes_are_those_of_models_without_the_example(run: Run) -> None:
 def test_names_that_are_none_get_a_sentence_with_the_valid_ones(run: Run) -> None:
     with pytest.raises(BadInput, match=r"^There is no evidence named 'outputs\.lost'\. Hint: the names are .*loss"):
         run.load("outputs.lost", [0])
-    with pytest.raises(BadInput, match=r"^There is no measure 'loudness'\. Hint: the measures are .*influence"):
+    with pytest.raises(BadInput, match=r"^There is no measure 'loudness'\. Hint: `byrote measures` lists all"):
         run.measure("loudness")
     with pytest.raises(BadInput, match=r"come from measures by example; 'influence' is none"):
         run.pooled("influence", defined_mean, examples=60)

@@ -11,8 +11,10 @@ from sklearn.metrics import roc_auc_score
 import byrote
 from byrote.designs.design import one_phase
 from byrote.errors import BadInput, TooFewModels
+from byrote.report.page import write_report
 from byrote.run import Run
-from byrote.targeting import TargetAttack, attack_target, audit_target, read_members
+from byrote.targeting import TargetAttack, _figures, _off, attack_target, audit_target, read_members
+from byrote.verifying import verify
 from small import blobs, longer, small_audit
 
 EXAMPLES = 120
@@ -173,8 +175,34 @@ def test_members_that_cannot_be_read(tmp_path, lines, sentence):
 
 
 def test_a_missing_table(tmp_path):
-    with pytest.raises(BadInput, match="cannot be read as CSV"):
+    with pytest.raises(BadInput, match=r"There is no file '.*none\.csv' of members"):
         read_members(tmp_path / "none.csv", DATA)
+
+
+def test_weights_and_members_that_are_swapped(target, tmp_path):
+    members = rows(tmp_path / "m.csv", ["example,member", "blobs-0001,1", "blobs-0002,0"])
+    with pytest.raises(BadInput, match=r"weights\.safetensors' is no table of members.* Hint: --weights takes a "):
+        attacked(members, target[1], tmp_path / "run")
+    with pytest.raises(BadInput, match=r"m\.csv' is a table and holds no weights\. Hint: --weights takes a "):
+        attacked(members, members, tmp_path / "run")
+    with pytest.raises(BadInput, match=r"There is no file '.*gone' of weights"):
+        attacked(tmp_path / "gone", members, tmp_path / "run")
+
+
+def test_a_rate_far_from_the_nominal_is_told():
+    score = np.linspace(0, 1, 400)
+    member = np.tile(np.array([1, 0], np.int8), 200)
+    far = list(_off(_figures(score, member, np.linspace(-1, 0.4, 2000), 8)))
+    assert any("At the threshold for 10.0% false positives" in line for line in far)
+    assert all("of the target's 200 known non-members are taken for members" in line for line in far)
+    assert list(_off(_figures(score, member, np.linspace(0, 1, 2000), 8))) == []
+
+
+def test_a_run_with_a_target_that_was_brought_is_whole(found):
+    assert "presentation" in found.run.manifest.evidence
+    assert verify(found.run) == []
+    write_report(found.run)
+    assert verify(found.run) == []
 
 
 @pytest.mark.parametrize(("side", "words"), [(1, "non-member"), (0, "member")])

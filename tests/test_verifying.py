@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from byrote.report.page import write_report
+from byrote.report.page import write_again, write_report
 from byrote.run import Run
 from byrote.verifying import verify
 from small import small_audit
@@ -113,3 +113,17 @@ def test_a_manifest_edited_by_hand_is_noticed(folder: Path) -> None:
     found = faults(folder)
     assert found
     assert all("the manifest says" in problem for problem in found.values())
+
+
+@pytest.mark.parametrize("redacted", [False, True])
+def test_a_report_that_is_written_again_has_contents_only_if_it_had_them(folder: Path, redacted: bool) -> None:
+    run = Run.open(folder)
+    write_report(run.without_contents() if redacted else run)
+    before = (folder / "report.html").read_bytes()
+    (folder / "report.json").unlink()
+    assert write_again(run) == folder / "report.html"
+    assert (folder / "report.html").read_bytes() == before
+    assert (b"byrote-contents" in before) == (not redacted)
+    assert faults(folder) == {}
+    (folder / "report.html").unlink()
+    assert write_again(run) is None

@@ -118,12 +118,12 @@ class Verdict:
     def sentence(self) -> str:
         """What was found."""
         if self.figure is None:
-            return f"{self.condition.text}: not known, because {self.problem}"
-        found, doubt = f"{self.figure.value:.3g}", "; its interval is not known"
+            return f"{self.condition.text}: not known, because {self.problem.rstrip('.')}"
+        found, doubt = f"{self.figure.value:.3g}", ", of which no interval is known"
         if self._bounded:
             found += f" [{self.figure.low:.3g}, {self.figure.high:.3g}]"
             doubt = "; its interval reaches over the bound" if self.unsure else ""
-        return f"{self.condition.text}: {'it is' if self.holds else 'it is not'}, {found}{doubt}"
+        return f"{self.condition.text} {'holds' if self.holds else 'does not hold'}: the figure is {found}{doubt}"
 
     def _refused(self, value: float) -> bool:
         return _OPERATORS[self.condition.operator](value, self.condition.bound)
@@ -140,16 +140,28 @@ def check(run: Run, conditions: Sequence[str]) -> list[Verdict]:
 
 def junit(verdicts: Sequence[Verdict], name: str, *, strict: bool) -> bytes:
     """The verdicts as a JUnit file: a case a condition, `failure` where it fails, `error` where it is not known."""
-    failures = sum(not verdict.problem and verdict.failed(strict=strict) for verdict in verdicts)
-    errors = sum(bool(verdict.problem) for verdict in verdicts)
+    outcomes = [
+        (verdict.condition.text, ("error" if verdict.problem else "failure") if verdict.failed(strict=strict) else "")
+        for verdict in verdicts
+    ]
+    return _suite(name, outcomes, [verdict.sentence() for verdict in verdicts])
+
+
+def junit_refused(conditions: Sequence[str], name: str, why: str) -> bytes:
+    """A JUnit file of a check that could not be carried out: each condition an `error`."""
+    return _suite(name, [(text, "error") for text in conditions], [why] * len(conditions))
+
+
+def _suite(name: str, outcomes: Sequence[tuple[str, str]], messages: Sequence[str]) -> bytes:
+    """Cases by name, each with the tag of what went wrong, or none."""
+    failures, errors = (str(sum(each == tag for _, each in outcomes)) for tag in ("failure", "error"))
     suite = ElementTree.Element(
-        "testsuite", name=_legal(name), tests=str(len(verdicts)), failures=str(failures), errors=str(errors)
+        "testsuite", name=_legal(name), tests=str(len(outcomes)), failures=failures, errors=errors
     )
-    for verdict in verdicts:
-        case = ElementTree.SubElement(suite, "testcase", classname="byrote", name=_legal(verdict.condition.text))
-        if verdict.failed(strict=strict):
-            tag = "error" if verdict.problem else "failure"
-            ElementTree.SubElement(case, tag, message=_legal(verdict.sentence()))
+    for (text, tag), message in zip(outcomes, messages, strict=True):
+        case = ElementTree.SubElement(suite, "testcase", classname="byrote", name=_legal(text))
+        if tag:
+            ElementTree.SubElement(case, tag, message=_legal(message))
     root = ElementTree.Element("testsuites")
     root.append(suite)
     content: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)

@@ -15,6 +15,7 @@ from byrote.commands.contents import Redact, forget_contents
 from byrote.commands.differences import diff
 from byrote.commands.files import export, read
 from byrote.commands.language import (
+    Audits,
     Column,
     Context,
     CorpusFile,
@@ -27,7 +28,7 @@ from byrote.commands.language import (
     print_report,
     whole_number,
 )
-from byrote.commands.listing import ListsChanges, ListsControls
+from byrote.commands.listing import ListsChanges
 from byrote.commands.own_data import SOURCE, Balanced, Group, Id, Size, Task, Text, Tolerance
 from byrote.commands.plan import Budget, Models, Stderr, plan
 from byrote.commands.risks import attack, attack_weights, bound_epsilon, forgetting, onion
@@ -66,7 +67,7 @@ def top(
         raise typer.Exit
 
 
-@app.command(cls=ListsControls)
+@app.command(cls=Audits)
 def audit(
     source: Annotated[str | None, typer.Argument(help=f"{SOURCE} Or docs: a tiny language model.")] = None,
     models: Models = None,

@@ -68,6 +68,14 @@ class PrivacyAudit:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ManyRunsAudit:
+    """What many trainings prove about the privacy of one recipe: the bound, and the run of all models."""
+
+    bound: EpsilonBound
+    run: Run
+
+
 def audit_privacy(
     dataset: Dataset,
     recipe: TrainingRecipe,
@@ -178,7 +186,7 @@ def audit_privacy_in_many_runs(
     workers: int | None = None,
     device: str | None = None,
     progress: Progress | bool = True,
-) -> tuple[EpsilonBound, Run]:
+) -> ManyRunsAudit:
     """Train many times with one mislabelled canary that joins by a fair coin, and bound ε from below.
 
     The classical audit (`many_runs_epsilon`): it leans on nothing but that the runs are independent, and costs a
@@ -208,7 +216,8 @@ def audit_privacy_in_many_runs(
         progress=progress,
     )
     scores = run.load("outputs.log_odds", run.models("target"))[:, rows].astype(np.float64).mean(1)
-    return many_runs_epsilon(scores, joined, threshold=THRESHOLD, delta=delta, confidence=confidence), run
+    bound = many_runs_epsilon(scores, joined, threshold=THRESHOLD, delta=delta, confidence=confidence)
+    return ManyRunsAudit(bound=bound, run=run)
 
 
 def with_canaries(dataset: Dataset, canaries: int, *, mislabel: bool, seed: int) -> tuple[Dataset, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from byrote.auditing import Progress, audit
 from byrote.data.dataset import Dataset
 from byrote.data.task import refuse_other_tasks
 from byrote.designs.design import NO_PAIR, ROLES, UNKNOWN_COUNT, Design, Phase
-from byrote.errors import BadInput, TooFewModels
+from byrote.errors import CHECK_THE_PATH, BadInput, TooFewModels
 from byrote.evidence.manifest import ANSWERS, ModelEntry
 from byrote.evidence.shards import write_bytes, write_shard
 from byrote.membership import attack_named
@@ -36,6 +36,7 @@ from byrote.train.job import Labelled
 
 #: Chance that one of the checks of likeness gives a false alarm.
 FALSE_ALARM = 0.01
+_GO_WHERE = "--weights takes a .safetensors file, and --members a CSV whose first line is example,member."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +170,7 @@ def attack_target(run: Run, attack: str = "lira") -> TargetAttack:
     risk = run.measured_on("membership_risk", references)
     assert isinstance(risk, PerExample)
     likeness = likenesses(run, references, int(targets[-1]))
+    figures = _figures(score, member, others, len(references))
     result = TargetAttack(
         run=run,
         attack=attack,
@@ -177,9 +179,9 @@ def attack_target(run: Run, attack: str = "lira") -> TargetAttack:
         false_positive_rate=rate,
         member=member,
         risk=risk,
-        figures=_figures(score, member, others, len(references)),
+        figures=figures,
         likeness=likeness,
-        warnings=tuple(_warning(trait) for trait in likeness if not trait.alike),
+        warnings=(*(_warning(trait) for trait in likeness if not trait.alike), *_off(figures)),
     )
     sink = pa.BufferOutputStream()
     pq.write_table(result.table(), sink)
@@ -194,6 +196,7 @@ def read_members(path: str | Path, dataset: Dataset) -> Int8[np.ndarray, " examp
         BadInput: the file, a column, an id or a value is not as it should be, or an id stands there twice.
     """
     path = Path(path)
+    _refuse_unreadable(path, "members", text=True)
     try:
         text = pa.csv.ConvertOptions(column_types={"example": pa.string(), "member": pa.string()})
         table = pa.csv.read_csv(path, convert_options=text)
@@ -232,6 +235,18 @@ def read_members(path: str | Path, dataset: Dataset) -> Int8[np.ndarray, " examp
     return member
 
 
+def _refuse_unreadable(path: Path, what: str, *, text: bool) -> None:
+    """Refuse a path that leads nowhere, and what holds text in place of weights, or other things in place of text."""
+    if not path.is_file():
+        raise BadInput(f"There is no file {str(path)!r} of {what}.", hint=CHECK_THE_PATH)
+    with path.open("rb") as file:
+        start = file.read(1024)
+    if text and b"\0" in start:
+        raise BadInput(f"The file {str(path)!r} is no table of members: it holds no text.", hint=_GO_WHERE)
+    if not text and path.suffix.lower() in (".csv", ".tsv", ".txt"):
+        raise BadInput(f"The file {str(path)!r} is a table and holds no weights.", hint=_GO_WHERE)
+
+
 def load_weights(algorithm: Algorithm, path: str | Path) -> State:
     """A state of the algorithm whose network has these weights.
 
@@ -239,6 +254,7 @@ def load_weights(algorithm: Algorithm, path: str | Path) -> State:
         BadInput: the file is no safetensors file, or its tensors are not those of the network.
     """
     path = Path(path)
+    _refuse_unreadable(path, "weights", text=False)
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
@@ -337,6 +353,21 @@ def _warning(trait: Likeness) -> str:
         f"The reference models do not behave like the target: its {trait.trait} is {trait.target:.3g}, theirs are "
         f"{trait.lowest:.3g} to {trait.highest:.3g}; scores and false-positive rates rest on that likeness."
     )
+
+
+def _off(figures: Mapping[str, Scalar]) -> Iterator[str]:
+    """Rates of false positives that the target's known non-members have and chance would rarely give."""
+    for rate in RATES:
+        realised = figures[f"realised_fpr_{rate:g}"]
+        if np.isnan(realised.value):
+            continue
+        count = round(realised.value * realised.examples)
+        if binomtest(count, realised.examples, rate).pvalue < FALSE_ALARM / len(RATES):
+            yield (
+                f"At the threshold for {rate:.1%} false positives {realised.value:.1%} of the target's "
+                f"{realised.examples:,} known non-members are taken for members; true-positive rates at that threshold "
+                "are those of the rate that was realised."
+            )
 
 
 class _Answers:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from byrote.changes.card import Row, card
+from byrote.errors import BadInput
 from byrote.results import Scalar
 from byrote.run import Run
 from byrote.stats.jackknife import difference, from_replicates
@@ -189,3 +191,12 @@ def test_what_the_first_run_took_out_by_its_own_scores_leaves_no_verdict(
     other = card(before, smaller)
     assert all(found.judged for found in other.rows)
     assert not any("own scores" in note for note in other.notes)
+
+
+def test_a_child_before_its_parent_is_refused(tmp_path: Path) -> None:
+    run, child = small_audit(tmp_path / "run"), small_audit(tmp_path / "child", seed=1)
+    parent = {"folder": str(run.folder.resolve()), "change": {"name": "weight_decay", "stage": "recipe"}}
+    child = dataclasses.replace(child, manifest=dataclasses.replace(child.manifest, parent=parent))
+    with pytest.raises(BadInput, match=r"was made from .*comes second\. Hint: byrote card \S*run \S*child"):
+        card(child, run)
+    assert card(run, child).rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,7 +87,16 @@ def target(members: str) -> list[str]:
         (target("strange.csv"), "1 ids of 'strange.csv' are not in the dataset", "ids look like"),
         (target("words.csv"), "Membership must be 1 or 0. Got 'yes' in row 2", "leave out the examples"),
         (target("columns.csv"), "has the columns id, member", "'example'"),
-        (target("gone.csv"), "cannot be read as CSV", "example,member"),
+        (target("gone.csv"), "There is no file 'gone.csv' of members", "check the path"),
+        (target("w.safetensors"), "'w.safetensors' is no table of members", "--members a CSV"),
+        (["attack", "fine.csv"], "'fine.csv' is a file and no run folder", "folder that `byrote audit` wrote"),
+        (["attack", "foor"], "The folder 'foor' is no run", "did you mean 'four'?"),
+        (["attack", "four", "--with", "lossattack"], "no attack 'lossattack'", "did you mean 'loss_attack'?"),
+        (["check", "four", "--fail-if", "label_memorisation.mean > 1"], "no measure", "'label_memorization'?"),
+        (["read", "c_score", "fine.csv", "--out", "x"], "is no file of NumPy arrays", "`byrote audit` takes tables"),
+        (["read", "feldman_zhang", "fine.csv", "--out", "x"], "is no file of NumPy arrays", ".npz"),
+        (["read", "leakpro", "meter", "--out", "x"], "holds no logits of shadow models", "sm_0_logits.npy"),
+        (["read", "privacy_meter", "leakpro", "--out", "x"], "holds no signals", "run_mia.py"),
         (["audit", "same_ids.py"], "ids must be unique, but 1 is repeated ('a')", ""),
         (["read", "mi_lira_2021", "lira", "--out", "x", "--labels", "others.npy"], "are not those given", "one order"),
         (["read", "c_score", "c.npz", "--out", "x", "--labels", "others.npy"], "are not those given", "one order"),
@@ -172,3 +182,8 @@ def test_a_grid_says_for_how_many_examples_it_has_no_answer(byrote):
     assert 0.5 < share < 0.99
     assert f"consistency_score: {sentence}" in " ".join(said.split())
     assert sentence in " ".join(byrote("measure", "grid", "consistency_score")[1].split())
+
+
+def test_a_check_that_cannot_be_made_leaves_a_junit_file(byrote):
+    assert byrote("check", "four", "--fail-if", "loudness.mean > 1", "--junit", "check.xml")[0] == 2
+    assert "<error message=\"There is no measure 'loudness'." in Path("check.xml").read_text()

@@ -112,6 +112,10 @@ def test_onion_compares_four_arms(byrote):
     assert "Mean membership risk of the layer below" in said
     assert "the one below" in said
     assert {path.name for path in Path("runs/mine-onion").iterdir()} == {"plain", "random", "riskiest"}
+    assert "Report: runs/mine/report.html" in said
+    assert json.loads(Path("runs/mine/report.json").read_text())["onion"] is not None
+    status, said, _ = byrote("verify", "runs/mine")
+    assert status == 0, said
 
 
 def test_forgetting_tells_after_how_many_epochs(byrote):
@@ -133,6 +137,7 @@ def test_epsilon_is_bounded_by_one_training(byrote):
     assert status == 0
     assert "Epsilon is at least" in said
     assert "guesses" in said
+    assert "Its Gaussian bound is" in said
     assert Run.open("runs/mine-epsilon").design.models == 1
 
 
@@ -153,6 +158,10 @@ def test_a_trained_model_as_the_target(byrote):
     )  # fmt: skip
     assert status == 0
     assert "on the target with 8 reference models" in said
+    assert "Risk tells of the example, whether or not the target saw it" in " ".join(said.split())
+    said = " ".join(byrote("attack", "runs/mine-target")[1].split())
+    assert "the reference models, not the target that was brought" in said
+    assert "runs/mine-target/results/target-lira.parquet" in said
     assert pq.read_table("runs/mine-target/results/target-lira.parquet").num_rows == len(kept.ids)
     assert len(run.ids) != len(kept.ids)
 

@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from byrote.cli import app, main
+from byrote.commands.language import print_report
 from byrote.data.python_docs import planted_docs, python_docs, split
 from byrote.data.tokenizers import byte_pairs, encoder
+from byrote.errors import BadInput
 from byrote.language import audit_language
 from byrote.language_source import docs_recipe
 from byrote.recipes.networks.tiny_gpt import TinyGPT
@@ -79,6 +81,17 @@ def test_a_summary_of_pairs(tmp_path):
         (["audit", "docs", "--probe", "last_layer"], "There is no probe 'last_layer' of a language model."),
         (["audit", "docs", "--probe", "decoding:top_k=x"], "The setting 'top_k=x' of the probe decoding cannot be"),
         (["audit", "docs", "--probe", "decoding:top_p=2"], "The 'top_p' argument of decoding must lie in (0, 1]."),
+        (["audit", "docs", "--epsilon"], "--epsilon is not for this audit of a language model."),
+        (["audit", "docs", "--canaries", "16"], "--canaries is not for this audit of a language model."),
+        (
+            ["audit", "--model", "m", "--corpus", "c.jsonl", "--members", "m.csv", "--weights", "w.safetensors"],
+            "--weights and --members are not for this audit of a language model.",
+        ),
+        (
+            ["audit", "--model", "m", "--corpus", "c.jsonl", "--canaries", "16"],
+            "Of a language model --canaries takes a file that `byrote plant` wrote beside the documents. Got '16'.",
+        ),
+        (["audit", "--corpus", "c.jsonl", "--heldout", "0.3"], "--heldout takes a file of documents"),
         (["forgetting", "docs", "--canaries", "900"], "paragraphs can be injected. Got 900."),
         (["forgetting", "docs", "--repetitions", "x"], "Repetitions must be whole numbers. Got 'x'."),
         (["audit", "--corpus", "nothing.jsonl"], "There is no file 'nothing.jsonl'."),
@@ -97,6 +110,40 @@ def test_bad_input_ends_with_status_2(arguments, sentence, tmp_path, monkeypatch
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_model_that_is_nowhere_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.txt").write_text("One document.")
+    done = RUNNER.invoke(app, ["audit", "--model", "nowhere", "--corpus", "c.txt"])
+    assert "There is no folder 'nowhere', and no model of that name could be loaded." in str(done.exception)
+
+
+@pytest.mark.parametrize("command", ["attack", "triage", "onion"])
+def test_commands_for_other_networks_say_what_works(command, language_run):
+    done = RUNNER.invoke(app, [command, str(language_run.folder)])
+    assert isinstance(done.exception, BadInput)
+    assert f"is one of a language model, and `byrote {command}` is for other networks." in str(done.exception)
+    assert f"`byrote measure {language_run.folder} discoverable_extraction`" in str(done.exception)
+
+
+def test_a_warning_where_what_was_held_out_is_known_better(language_run, monkeypatch, capsys):
+    run, facts = language_run, language_facts(language_run)
+    better = dataclasses.replace(facts.outside, value=0.9, low=0.8, high=1.0)
+    worse = dataclasses.replace(facts.inside, value=0.2, low=0.1, high=0.3)
+    page = write_language_report(run)[0]
+    for inside, warned in ((worse, True), (better, False)):
+        shown = dataclasses.replace(facts, inside=inside, outside=better)
+        monkeypatch.setattr("byrote.report.language_report.write_language_report", lambda *_, **__: (page, shown))  # noqa: B023
+        print_report(run)
+        assert (
+            "Warning: documents that the model was trained on are predicted worse" in capsys.readouterr().out
+        ) == warned
+
+
+@pytest.fixture(scope="module")
+def language_run(tmp_path_factory):
+    return small_language_audit(tmp_path_factory.mktemp("language") / "run", checkpoints=0)
+
+
 def test_planting_keeps_the_documents_and_writes_the_secrets_beside_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "c.jsonl").write_text("".join(json.dumps({"text": f"document {i}"}) + "\n" for i in range(5)))
@@ -110,6 +157,11 @@ def test_planting_keeps_the_documents_and_writes_the_secrets_beside_them(tmp_pat
     assert not any(canary["secret"] in done.output for canary in canaries)
     again = RUNNER.invoke(app, command)
     assert "is there already" in str(again.exception)
+    beside = RUNNER.invoke(app, [*command[:3], "other.jsonl", *command[4:]])
+    assert "'canaries.json' is there already" in str(beside.exception)
+    elsewhere = RUNNER.invoke(app, [*command[:3], "planted/other.jsonl", *command[4:]])
+    assert "--out planted/other.jsonl" in str(beside.exception)
+    assert elsewhere.exit_code == 0, elsewhere.output
 
 
 @pytest.mark.slow

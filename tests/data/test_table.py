@@ -104,6 +104,7 @@ def test_line_breaks_in_cells_and_a_byte_order_mark(tmp_path):
 def test_what_is_refused(tmp_path, frame):
     path = written(tmp_path / "t.csv", frame)
     assert "no column 'sort' for the target. Hint: its columns are 'colour', 'key'" in refusal(path, target="sort")
+    assert "Hint: did you mean 'colour'? its columns are" in refusal(path, target="color")
     assert "cannot be the target and the group at once" in refusal(path, group="kind")
     assert "ids must be unique, but 10 are repeated" in refusal(path, id="person")
     assert "the column 'colour' is empty in 13 rows (rows 3, 6, 9, 12, 15, …, counted from 1)" in refusal(

@@ -135,3 +135,17 @@ def test_canaries_that_help_are_not_unintended():
     assert "changes with canaries: +0.3" in verdict(0.3).note
     assert np.isnan(verdict(-0.3).value)
     assert "they help" in verdict(-0.3).reason
+
+
+def test_what_is_missing_of_the_held_out_loss_is_told():
+    offsets, scored, document = np.array([0, 1, 2]), np.ones(2, bool), np.array([0, -1])
+
+    def reason(member):
+        loss = np.full((len(member), 2), -1.0)
+        return unintended_memorization_heldout_loss(loss, offsets, scored, document, np.array(member, np.int8)).reason
+
+    assert reason([[1, 1]]) == "the models that were trained on canaries have no held-out document without canaries"
+    assert reason([[0, 0]]) == "no model was trained on canaries"
+    assert reason([[1, 0]]) == "no model was trained without canaries"
+    assert reason([[1, 0], [0, 1]]).startswith("the models that were trained without canaries have no held-out")
+    assert reason([[1, 0], [0, 0]]) == ""

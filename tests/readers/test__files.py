@@ -51,7 +51,7 @@ def test_every_load_in_the_package_forbids_pickles():
     assert not any(re.search(r"^(import|from) (pickle|joblib|cloudpickle|torch)", text, re.M) for text in texts)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"PK\x03\x04 and no archive", b"labels,scores\n1,2\n"])
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"PK\x03\x04 and no archive"])
 def test_damage_is_told_in_one_sentence(tmp_path, content):
     path = tmp_path / "bad.npz"
     path.write_bytes(content)
@@ -94,3 +94,11 @@ def test_names(tmp_path):
         "experiment-10_16",
     ]
     assert text(np.array([b"n01/a.JPEG", b"b"])) == text(np.array(["n01/a.JPEG", "b"])) == ("n01/a.JPEG", "b")
+
+
+def test_a_table_is_no_file_of_arrays(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("labels,scores\n1,2\n")
+    for reader in (read_array, names_in):
+        with pytest.raises(BadInput, match=r"scores\.csv' is no file of NumPy arrays \(\.npy, \.npz\)"):
+            reader(path)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -141,9 +143,11 @@ def card(before: Run, after: Run, hear: Hear = deaf) -> Card:
     those of independent runs. Intervals hold for all rows with a verdict at once. `hear` is told what share is done.
 
     Raises:
-        BadInput: the runs share no examples, or are of different classes or shapes of inputs.
+        BadInput: the second run is what the first was made from, or they share no examples, or are of different
+            classes or shapes of inputs.
         TooFewModels: too many models of one of them diverged.
     """
+    _refuse_swapped(before, after)
     _refuse_diverged(before, "before the change")
     _refuse_diverged(after, "after the change")
     if before.of_text and after.of_text:
@@ -430,6 +434,17 @@ def _relabelling(relabelled: int, by_score: bool) -> list[str]:
         "construction: their row has no verdict, and they count in no other"
     )
     return [f"{text}; {BY_SCORE}" if by_score else f"{text}."]
+
+
+def _refuse_swapped(before: Run, after: Run) -> None:
+    """Refuse a child before its parent, of which nothing would be known of what was chosen by scores."""
+    parent = (before.manifest.parent or {}).get("folder")
+    if parent is not None and Path(str(parent)) == after.folder.resolve():
+        raise BadInput(
+            f"The run {str(before.folder)!r} was made from {str(after.folder)!r} by `byrote change`, so it is the run "
+            "after the change and comes second.",
+            hint=f"byrote card {shlex.quote(str(after.folder))} {shlex.quote(str(before.folder))}",
+        )
 
 
 def _refuse_other_data(before: Run, after: Run) -> None:

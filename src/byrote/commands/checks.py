@@ -22,13 +22,19 @@ def check(
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit file for a CI.")] = None,
 ) -> None:
     """Fail, with status 1, where a run meets a condition that it must not meet."""
-    from byrote.checking import check, junit
+    from byrote.checking import check, junit, junit_refused
+    from byrote.errors import ByroteError
     from byrote.evidence.shards import write_bytes
     from byrote.run import Run
 
-    run = Run.open(run_folder)
-    with err.status("Measuring…"):
-        verdicts = check(run, fail_if)
+    try:
+        run = Run.open(run_folder)
+        with err.status("Measuring…"):
+            verdicts = check(run, fail_if)
+    except ByroteError as error:
+        if junit_file is not None:
+            write_bytes(junit_file, junit_refused(fail_if, run_folder.name, str(error)))
+        raise
     for verdict in verdicts:
         say(f"{'FAIL' if verdict.failed(strict=strict) else 'pass'}  {verdict.sentence()}")
     if junit_file is not None:
@@ -49,7 +55,7 @@ def verify(run_folder: RunFolder) -> None:
     with measuring(err) as hear:
         faults = verify(run, hear)
     for fault in faults:
-        say(f"{fault.where}: {fault.problem}.")
+        say(f"{fault.where}: {fault.problem.rstrip('.')}.")
     if faults:
         raise typer.Exit(FAILED)
     say("Every checksum fits, and the tables and the report follow from the evidence.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from byrote.commands.listing import ListsControls
 from byrote.commands.terminal import err, print_table, say
 from byrote.commands.terminal import out as console
 from byrote.errors import BadInput
@@ -21,6 +22,17 @@ DOCS = "docs"
 #: Epochs before and after paragraphs are shown that are to be forgotten.
 BEFORE, AFTER, READINGS = 4, 6, 6
 _PANEL = "Language models"
+#: Parameters of `byrote audit` that an audit of the docs reads, one of a corpus, and one of somebody else's model.
+READ_OF_DOCS = frozenset({"source", "model", "corpus", "context", "width", "models", "probe"}) | {
+    *("out_folder", "seed", "workers", "device", "redact")
+}
+READ_OF_CORPUS = READ_OF_DOCS | {"heldout", "column", "canaries"}
+READ_OF_MODEL = READ_OF_CORPUS - {"models"}
+#: Those that name a file here and are a number in other audits.
+FILES = {
+    "heldout": "of documents that it was not trained on",
+    "canaries": "that `byrote plant` wrote beside the documents",
+}
 
 Model = Annotated[
     str | None,
@@ -48,6 +60,20 @@ Width = Annotated[
     int | None,
     typer.Option(min=8, help="Width of the tiny GPT, 128 unless given: how large it is.", rich_help_panel=_PANEL),
 ]
+
+
+class Audits(ListsControls):
+    """The command that audits; it knows which options were given and which have their default."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Audit, unless a language model is asked for with options that are for other networks."""
+        values = ctx.params
+        if is_language(values["source"], values["model"], values["corpus"]):
+            options = {parameter.name: parameter.opts[0] for parameter in self.params}
+            sources = {name: ctx.get_parameter_source(name) for name in options}
+            given = {name: options[name] for name, from_ in sources.items() if from_ and from_.name == "COMMANDLINE"}
+            refuse_unread(given, values)
+        return super().invoke(ctx)
 
 
 def is_language(source: str | None, model: str | None, corpus: Path | None) -> bool:
@@ -113,6 +139,11 @@ def print_report(run: Run, *, show_secrets: bool = False, redact: bool = False, 
         page, found = write_language_report(run, hear, show_secrets=show_secrets, redact=redact, figures=figures)
     for sentence in language_sentences(run, found):
         say(sentence)
+    if found.inside.high < found.outside.low:
+        say(
+            "Warning: documents that the model was trained on are predicted worse than those held out; they may have "
+            "been shown to it in another form, or --corpus and --heldout are swapped."
+        )
     console.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
 
 
@@ -181,9 +212,46 @@ def _asked(probes: Sequence[str]) -> Decoding | None:
     return found
 
 
+def refuse_unread(given: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    """Refuse options of an audit of a language model that it would not read, or that would have to name a file.
+
+    `given` are the options that stand in the command, as they are written there, and `values` those of all.
+
+    Raises:
+        BadInput: there is one.
+    """
+    read = READ_OF_DOCS if values["source"] == DOCS else READ_OF_CORPUS if values["model"] is None else READ_OF_MODEL
+    unread = [option for name, option in given.items() if name not in read]
+    if unread:
+        raise BadInput(
+            f"{' and '.join(unread)} {'is' if len(unread) == 1 else 'are'} not for this audit of a language model.",
+            hint=f"leave {'it' if len(unread) == 1 else 'them'} out.",
+        )
+    for name, what in FILES.items():
+        if name in given and _number(values[name]):
+            raise BadInput(
+                f"Of a language model {given[name]} takes a file {what}. Got {values[name]!r}.",
+                hint=f"{given[name]} FILE, or leave it out.",
+            )
+
+
 def _file(text: str) -> Path | None:
     """The file that an option names; a number, which is its default in other audits, names none."""
     return None if _number(text) else Path(text)
+
+
+def refuse_language(run: Run, command: str) -> None:
+    """Refuse a command on a run of language models that is for other networks.
+
+    Raises:
+        BadInput: the run is one of language models.
+    """
+    if run.of_text:
+        measure = "exposure" if "canaries" in run.manifest.evidence else "discoverable_extraction"
+        raise BadInput(
+            f"The run {str(run.folder)!r} is one of a language model, and `byrote {command}` is for other networks.",
+            hint=f"`byrote measure {run.folder} {measure}` and `byrote report {run.folder}` tell what it memorized.",
+        )
 
 
 def _number(text: str) -> bool:
@@ -238,7 +306,8 @@ def plant(
         coins=coins,
     )
     manifest = out_file.with_name(FILE)
-    _refuse_existing(out_file, manifest)
+    _refuse_existing(out_file, "give another file with --out.")
+    _refuse_existing(manifest, f"give a file in another folder, as --out planted/{out_file.name}.")
     out_file.parent.mkdir(parents=True, exist_ok=True)
     write_corpus(made.corpus, out_file)
     made.canaries.write(manifest)
@@ -320,10 +389,9 @@ def whole_numbers(text: str, *, hint: str) -> tuple[int, ...]:
         raise BadInput(f"Repetitions must be whole numbers. Got {text!r}.", hint=hint) from None
 
 
-def _refuse_existing(*files: Path) -> None:
-    for file in files:
-        if file.exists():
-            raise BadInput(f"The file {str(file)!r} is there already.", hint="give another one with --out.")
+def _refuse_existing(file: Path, hint: str) -> None:
+    if file.exists():
+        raise BadInput(f"The file {str(file)!r} is there already.", hint=hint)
 
 
 def number(option: str, text: str) -> float:

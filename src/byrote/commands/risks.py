@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from byrote.commands.language import DOCS, forget_documents, whole_numbers
+from byrote.commands.language import DOCS, forget_documents, refuse_language, whole_numbers
 from byrote.commands.own_data import Id, Size, Source, Target, Text
 from byrote.commands.terminal import RunFolder, Workers, err, print_table, say
 from byrote.report.text import capital
@@ -36,7 +36,14 @@ def attack(
     from byrote.run import Run
 
     run = Run.open(run_folder)
+    refuse_language(run, "attack")
     key = with_ or DEFAULT[run.task]
+    targets = sorted(run.folder.glob("results/target-*.parquet"))
+    if targets:
+        say(
+            "The models attacked here are the reference models, not the target that was brought; what `byrote audit … "
+            f"--weights` told of that one is in {', '.join(map(str, targets))}."
+        )
     with err.status(f"Attacking every model with {key}…"):
         found = membership_attack(run, key)
         print_attack(found, keep(run, found))
@@ -95,7 +102,9 @@ def onion(
     from byrote.report.page import write_again
     from byrote.run import Run
 
-    run = with_contents(Run.open(run_folder))
+    run = Run.open(run_folder)
+    refuse_language(run, "onion")
+    run = with_contents(run)
     found = privacy_onion(run, share=share, seed=seed, workers=workers)
     path = keep(run, found)
     for layer in found.layers:
@@ -209,7 +218,7 @@ def bound_epsilon(
     from byrote.privacy import audit_privacy, audit_privacy_in_many_runs
 
     if models > 1:
-        bound, _ = audit_privacy_in_many_runs(
+        bound = audit_privacy_in_many_runs(
             found.dataset,
             found.recipe,
             models=models,
@@ -219,7 +228,7 @@ def bound_epsilon(
             seed=seed,
             workers=workers,
             device=device,
-        )
+        ).bound
         say(
             f"Epsilon is at least {bound.epsilon:.2f} at delta {delta:g}, with {bound.confidence:.0%} confidence: in "
             f"{bound.correct} of {bound.guesses} runs it was guessed right whether the canary had joined."
@@ -242,6 +251,7 @@ def bound_epsilon(
         f"{result.correct} of {result.guesses} guesses about {result.canaries} canaries were right."
     )
     say(f"These guesses could show {result.ceiling:.2f} at most, {result.canaries} canaries {result.limit:.2f}.")
+    say(f"Its Gaussian bound is {result.gaussian.epsilon:.2f}, of μ at least {result.gaussian.mu:.2f}.")
     for note in result.notes:
         say(note)
 
@@ -280,6 +290,7 @@ def attack_weights(
         say(f"Warning: {warning}")
     say(f"{result.attack} on the target with {result.references} reference models:")
     print_table(["figure", "value"], [[name.replace("_", " "), decimal(v)] for name, v in result.figures.items()])
+    say("Guessing has an AUC of .5; errors are over the examples, of this one target.")
     rows = sorted(
         result.table().to_pylist(), key=lambda row: (row["score"] != row["score"], row["false_positive_rate"])
     )
@@ -295,5 +306,10 @@ def attack_weights(
             ]
             for r in rows[:10]
         ],
+    )
+    say(
+        "The false-positive rate is the share of non-members of the reference models that score at least as high. Risk "
+        "tells of the example, whether or not the target saw it: the chance that a reference model trained on it is "
+        "surer of it than one that was not."
     )
     say(f"Table: {out / 'results' / f'target-{attack}.parquet'}")

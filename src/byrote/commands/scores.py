@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from byrote.commands.language import refuse_language
 from byrote.commands.terminal import RunFolder, err, print_table, say
 from byrote.report.text import capital
 
@@ -141,7 +142,9 @@ def triage(
 
     if forgetting is not None and taught_by is not None:
         raise typer.BadParameter("--forgetting goes with a run that teaches itself; leave out --taught-by.")
-    run = with_contents(Run.open(run_folder))
+    run = Run.open(run_folder)
+    refuse_language(run, "triage")
+    run = with_contents(run)
     teacher = None if taught_by is None else with_contents(Run.open(taught_by))
     with err.status("Reading the signals of every example…"):
         found = triage(run, taught_by=teacher, forgetting=() if forgetting is None else (Run.open(forgetting),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,15 @@ class Manifest:
         path = folder / FILE
         try:
             content = json.loads(path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            if folder.is_file():
+                raise BadInput(
+                    f"{str(folder)!r} is a file and no run folder.",
+                    hint=f"{_meant(folder)}give the folder that `byrote audit` wrote.",
+                ) from None
             raise BadInput(
                 f"The folder {str(folder)!r} is no run: it holds no {FILE}.",
-                hint="`byrote audit digits` makes one.",
+                hint=f"{_meant(folder)}`byrote audit digits` makes one.",
             ) from None
         except (ValueError, OSError, RecursionError) as error:
             raise BadInput(f"The file {str(path)!r} cannot be read as a manifest: {error}.", hint=DAMAGED) from error
@@ -103,6 +109,14 @@ class Manifest:
         except (KeyError, TypeError) as error:
             raise BadInput(f"The file {str(path)!r} is not a manifest of byrote: {error}.", hint=DAMAGED) from error
         return manifest
+
+
+def _meant(folder: Path) -> str:
+    """A question that names the run whose name is closest, beside what is none or in `runs`, where audits go."""
+    found = [path.parent for place in ("runs/*", "*") for path in folder.parent.glob(f"{place}/{FILE}")]
+    named = {run.name: run for run in found}
+    close = get_close_matches(folder.stem if folder.is_file() else folder.name, named, n=1)
+    return f"did you mean {str(named[close[0]])!r}? " if close else ""
 
 
 def _refuse_malformed(manifest: Manifest) -> None:

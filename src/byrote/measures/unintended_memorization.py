@@ -25,10 +25,6 @@ _TOKENS = (
 )
 
 _NAMED = {"holm": "Holm", "benjamini_hochberg": "Benjamini and Hochberg"}
-_MISSING = (
-    "no model was trained on canaries, or none on all but some text",
-    "no model was trained without canaries, or none on all but some text",
-)
 
 LogProbability = Float[np.ndarray, "model token"]
 Offsets = Int[np.ndarray, " boundary"]
@@ -170,7 +166,8 @@ def unintended_memorization_heldout_loss(
     total = weight.sum(1)
     excess = (weight * (losses - usual)).sum(1) / np.where(total, total, np.nan)
     sides = [_moments(excess[some & np.isfinite(excess)]) for some in (known, without)]
-    reason = next((why for side, why in zip(sides, _MISSING, strict=True) if not side.count[0]), "")
+    each = zip(sides, (known, without), ("on", "without"), strict=True)
+    reason = next((_missing(some, how) for side, some, how in each if not side.count[0]), "")
     interval = welch(*sides, bounds=(-np.inf, np.inf))
     return Scalar(
         value=np.nan if reason else float(sides[0].mean[0] - sides[1].mean[0]),
@@ -196,6 +193,13 @@ def _by_document(
 def _moments(values: Float[np.ndarray, " model"]) -> Moments:
     mean = values.mean(keepdims=True) if len(values) else np.full(1, np.nan)
     return Moments(np.array([len(values)]), mean, ((values - mean) ** 2).sum(keepdims=True))
+
+
+def _missing(models: Bool[np.ndarray, " model"], how: str) -> str:
+    """Why no model that was trained on canaries, or without, has a loss on held-out text."""
+    if not models.any():
+        return f"no model was trained {how} canaries"
+    return f"the models that were trained {how} canaries have no held-out document without canaries"
 
 
 def _told(use: Scalar) -> str:

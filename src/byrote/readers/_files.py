@@ -34,6 +34,7 @@ def read_array(path: Path) -> Shaped[np.ndarray, "..."]:
         BadInput: the file is missing, pickled, damaged, or holds several arrays.
     """
     with _told(path), path.open("rb") as file:
+        _refuse_foreign(file, path)
         _refuse_false_size(file, path.stat().st_size, path)
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, NpzFile):
@@ -83,6 +84,21 @@ def _member(archive: NpzFile, name: str, path: Path) -> Shaped[np.ndarray, "..."
     return _plain(archive[name])
 
 
+def _refuse_foreign(stream: Any, path: Path) -> None:
+    """Refuse what is neither NumPy's nor, which NumPy says itself, a pickle or empty.
+
+    Raises:
+        BadInput: it is such.
+    """
+    start = stream.read(6)
+    stream.seek(0)
+    if start and not start.startswith((np.lib.format.MAGIC_PREFIX[: len(start)], b"PK", b"\x80")):
+        raise BadInput(
+            f"The file {str(path)!r} is no file of NumPy arrays (.npy, .npz).",
+            hint="the format that is read is one of such files; `byrote audit` takes tables and data of your own.",
+        )
+
+
 def _refuse_false_size(stream: Any, size: int, path: Path) -> None:
     """Refuse an .npy stream whose header declares more than there is, before NumPy makes room for it."""
     start = stream.read(6)
@@ -111,6 +127,7 @@ def _plain(array: Any) -> Shaped[np.ndarray, "..."]:
 @contextmanager
 def _archive(path: Path) -> Iterator[NpzFile]:
     with _told(path), path.open("rb") as file:
+        _refuse_foreign(file, path)
         loaded = np.load(file, allow_pickle=False)
         if not isinstance(loaded, NpzFile):
             raise BadInput(

@@ -141,13 +141,13 @@ def read_runs(
         BadInput: there is none, or one does not fit the labels.
     """
     path = Path(path)
-    known = required(labels, f"The held-out runs below {str(path)!r}")
     files = sorted(path.rglob("aux_arrays.npz"), key=natural)
     if not files:
         raise BadInput(
             f"There is no 'aux_arrays.npz' below the folder {str(path)!r}.",
             hint="give the folder of a subset ratio, such as cifar100-inception/0.7.",
         )
+    known = required(labels, f"The held-out runs below {str(path)!r}")
     rows = [_one_model(file, len(known)) for file in files]
     names = [str(file.parent.relative_to(path)) for file in files]
     member = membership(np.stack([row[0] for row in rows]), names, len(known), repr(str(path)))

@@ -54,8 +54,8 @@ def read(
         BadInput: a file is missing or does not fit.
     """
     path = Path(path)
-    population = required(labels, f"The logits in {str(path)!r}")
     files = _files(path)
+    population = required(labels, f"The logits in {str(path)!r}")
     rows = _indices(path / "audit_indices.npy", len(population))
     if len(np.unique(rows)) < len(rows):
         raise BadInput(

@@ -44,8 +44,8 @@ def read(
         BadInput: a file is missing or does not fit.
     """
     path = Path(path)
-    known = required(labels, f"The signals in {str(path)!r}")
     file = _signals_file(path / "signals", algorithm)
+    known = required(labels, f"The signals in {str(path)!r}")
     probability = _signals(file, len(known))
     models = len(probability)
     stored = path / "models" / "memberships.npy"

@@ -213,6 +213,11 @@ def _loaded(path: str | Path, kind: Any, place: str, options: dict[str, Any]) ->
     except Exception as error:  # transformers raises OSError, ValueError, KeyError and what its packages raise
         if what == "weights" and "Unrecognized configuration class" in str(error):
             raise not_causal(path, "transformers knows no causal form of it") from error
+        if isinstance(error, OSError) and not Path(path).exists():
+            raise BadInput(
+                f"There is no folder {str(path)!r}, and no model of that name could be loaded.",
+                hint="give the folder that save_pretrained wrote, or a .gguf file; nothing is downloaded.",
+            ) from error
         first = (str(error).strip().splitlines() or [""])[0].rstrip(".")
         raise BadInput(
             f"The {what} of the model {str(path)!r} cannot be read: {type(error).__name__}: {first}.",
