@@ -133,7 +133,7 @@ def audit_privacy(
         recipe,
         heldout=heldout,
         design=privacy_design(len(dataset), rows, references=references, seed=seed, groups=dataset.groups),
-        out=Path(out) if out is not None else Path("runs") / f"{dataset.name}+privacy",
+        out=_folder(dataset, out),
         seed=seed,
         workers=workers,
         device=device,
@@ -200,22 +200,24 @@ def audit_privacy_in_many_runs(
     refuse_other_tasks(dataset.task, dataset.name, "A privacy audit in many training runs")
     dataset, rows = with_canaries(dataset, 1, mislabel=True, seed=seed)
     design = privacy_design(len(dataset), rows, models=models, seed=seed, groups=dataset.groups)
-    joined = design.member[:, rows[0]] == 1
-    # refuse now what the bound would refuse after
-    many_runs_epsilon(joined.astype(np.float64), joined, threshold=0.5, delta=delta, confidence=confidence)
+    # a rehearsal in which every guess is right: refuse now what the bound would refuse after
+    coin = design.member[:, rows[0]] == 1
+    many_runs_epsilon(coin.astype(np.float64), coin, threshold=0.5, delta=delta, confidence=confidence)
     run = audit(
         dataset,
         recipe,
         heldout=heldout,
         design=design,
-        out=Path(out) if out is not None else Path("runs") / f"{dataset.name}+privacy",
+        out=_folder(dataset, out),
         seed=seed,
         workers=workers,
         device=device,
         checkpoints=2,
         progress=progress,
     )
-    scores = run.load("outputs.log_odds", run.models("target"))[:, rows].astype(np.float64).mean(1)
+    targets = run.models("target")
+    joined = run.design.member[targets, rows[0]] == 1
+    scores = run.load("outputs.log_odds", targets)[:, rows].astype(np.float64).mean(1)
     bound = many_runs_epsilon(scores, joined, threshold=THRESHOLD, delta=delta, confidence=confidence)
     return ManyRunsAudit(bound=bound, run=run)
 
@@ -298,6 +300,10 @@ def canary_scores(run: Run, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return scores, joined
     first, group = np.unique(run.groups[rows], return_index=True, return_inverse=True)[1:]
     return by_group(scores[None], group, "mean")[0], joined[first]
+
+
+def _folder(dataset: Dataset, out: str | Path | None) -> Path:
+    return Path("runs") / f"{dataset.name}+privacy" if out is None else Path(out)
 
 
 def _size(canaries: int, method: str, k: int | None) -> int | None:

@@ -132,7 +132,9 @@ def test_a_warning_where_what_was_held_out_is_known_better(language_run, monkeyp
     page = write_language_report(run)[0]
     for inside, warned in ((worse, True), (better, False)):
         shown = dataclasses.replace(facts, inside=inside, outside=better)
-        monkeypatch.setattr("byrote.report.language_report.write_language_report", lambda *_, **__: (page, shown))  # noqa: B023
+        monkeypatch.setattr(
+            "byrote.report.language_report.write_language_report", lambda *_, at=(page, shown), **__: at
+        )
         print_report(run)
         assert (
             "Warning: documents that the model was trained on are predicted worse" in capsys.readouterr().out

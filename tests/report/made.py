@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ from byrote.data.controls import LABEL_NOISE, Controls, planted
 from byrote.data.dataset import Dataset
 from byrote.run import Run
 
+MAIL = "write to jane.roe@mail.example.org now"
 EPOCHS = (0, 1, 5, 20)
 NOISY = 5
 HOSTILE = (
@@ -119,3 +121,8 @@ class Page(HTMLParser):
     def all(self, tag: str) -> list[Element]:
         """The elements of that name."""
         return [element for element in self.elements if element.tag == tag]
+
+
+def secrets(run: Run) -> list[str]:
+    """The secrets of a run's canaries."""
+    return re.findall(r'"secret": "(\d+)"', (run.folder / "canaries.json").read_text())

@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from byrote.data.canaries import plant
 from byrote.data.corpus import corpus_from_texts
 from byrote.data.tokenizers import byte_pairs
 from byrote.language import audit_language
 from byrote.measures._confirmation import Confirmation
-from byrote.recipes.optimizers import AdamW
 from byrote.report import language_page as module
 from byrote.report.language_facts import language_facts
 from byrote.report.language_figures import figures_of
@@ -25,26 +23,7 @@ from byrote.report.language_report import write_language_report
 from byrote.report.language_summary import verdict
 from byrote.run import Run
 from documents import SUMMING
-from report.made import HOSTILE, Page
-
-MAIL = "write to jane.roe@mail.example.org now"
-
-
-@pytest.fixture(scope="module")
-def attacked(tmp_path_factory) -> Run:
-    """Hostile texts and ids, a mail address, and canaries, learned by heart as far as a small network can."""
-    texts = [f"{text} tail" for text in HOSTILE if len(text) < 1_000] + [MAIL, MAIL]
-    ids = [f"{text}{number}" for number, text in enumerate(texts)]
-    corpus = corpus_from_texts(texts, name=HOSTILE[0], ids=ids)
-    made = plant(corpus, level=2, repeat=(1, 8), rng=np.random.default_rng(0))
-    assert made.controls is not None
-    heldout = made.controls.joined(corpus_from_texts(["never seen before this"], ids=["h"]), "heldout")
-    recipe = replace(SUMMING, epochs=4, optimizer=AdamW(lr=0.05))
-    return audit_language(
-        made.corpus, recipe, heldout=heldout, canaries=made.canaries, tokenizer=byte_pairs(texts, vocabulary=280),
-        length=96, generate=(2, 3), workers=1, progress=False, device="cpu", checkpoints=3,
-        out=tmp_path_factory.mktemp("attacked") / "run", notes=[HOSTILE[4]],
-    )  # fmt: skip
+from report.made import HOSTILE, MAIL, Page, secrets
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +34,6 @@ def page(attacked) -> Page:
 def page_of(run: Run, **shown: bool) -> str:
     found = language_facts(run)
     return module.language_page(run, found, figures_of(found), **shown)
-
-
-def secrets(run: Run) -> list[str]:
-    return re.findall(r'"secret": "(\d+)"', (run.folder / "canaries.json").read_text())
 
 
 def test_says_what_was_found(attacked, page):
@@ -229,3 +204,13 @@ def test_texts_of_an_ensemble_are_masked_or_left_out(tmp_path):
     assert "jane.roe" not in page_of(run)
     assert "a text of its own" in page_of(run)
     assert "a text of its own" not in shown["redact"]
+
+
+def test_the_page_warns_where_what_was_held_out_is_known_better(attacked):
+    found = language_facts(attacked)
+    worse, better = (replace(found.inside, value=v, low=v - 0.1, high=v + 0.1) for v in (0.2, 0.8))
+    for inside, outside, warned in ((worse, better, True), (better, worse, False), (better, better, False)):
+        said = warnings(attacked, replace(found, inside=inside, outside=outside))
+        assert warned == any(
+            text.startswith("Documents that the model was trained on are predicted worse") for text in said
+        )

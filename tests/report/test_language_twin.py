@@ -15,7 +15,7 @@ from byrote.report.twin import FILE
 from byrote.run import Run
 from byrote.verifying import verify
 from documents import small_language_audit
-from report.test_language_page import MAIL, attacked, secrets  # noqa: F401
+from report.made import MAIL, secrets
 
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
 
@@ -35,7 +35,7 @@ def test_the_schema_is_one() -> None:
     assert fits({"schema": 1})
 
 
-def test_the_twin_says_what_the_page_says_and_holds_no_text(attacked: Run) -> None:  # noqa: F811
+def test_the_twin_says_what_the_page_says_and_holds_no_text(attacked: Run) -> None:
     for shown in ({}, {"show_secrets": True}, {"redact": True}):
         page, found = write_language_report(attacked, **shown)
         made = read(attacked)
@@ -54,7 +54,7 @@ def test_the_twin_says_what_the_page_says_and_holds_no_text(attacked: Run) -> No
     assert made["run"]["parameters"] == attacked.manifest.parameters
 
 
-def test_a_twin_that_was_edited_is_told(attacked: Run) -> None:  # noqa: F811
+def test_a_twin_that_was_edited_is_told(attacked: Run) -> None:
     write_language_report(attacked)
     made = read(attacked)
     made["recited"]["trained"]["recited"] += 1
@@ -78,7 +78,7 @@ def test_a_run_without_canaries_or_of_pairs_fits_it_too(tmp_path: Path, changes:
         assert result["top"][0]["value"] == pytest.approx(np.nanmax(measured.values))
 
 
-def test_every_figure_becomes_a_png_and_an_svg(attacked: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_every_figure_becomes_a_png_and_an_svg(attacked: Run, tmp_path: Path) -> None:
     write_language_report(attacked, figures=tmp_path)
     names = set(read(attacked)["figures"])
     assert {"extraction", "exposure", "null", "training"} <= names

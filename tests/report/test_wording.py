@@ -90,7 +90,9 @@ def test_a_card_of_numbers_speaks_of_them(regression: Run) -> None:
 def test_the_table_holds_numbers_and_what_models_without_an_example_answer(regression: Run) -> None:
     path, _ = write_report(regression)
     html = path.read_text("utf-8")
-    data = json.loads(re.search(r'<script type="application/json" id="examples-data">(.*?)</script>', html).group(1))  # type: ignore[union-attr]
+    held = re.search(r'<script type="application/json" id="examples-data">(.*?)</script>', html)
+    assert held is not None
+    data = json.loads(held[1])
     rows = np.array(data["row"])
     np.testing.assert_allclose(data["given"], regression.numbers[rows], atol=1e-6)
     models = regression.models()

@@ -139,11 +139,6 @@ def print_report(run: Run, *, show_secrets: bool = False, redact: bool = False, 
         page, found = write_language_report(run, hear, show_secrets=show_secrets, redact=redact, figures=figures)
     for sentence in language_sentences(run, found):
         say(sentence)
-    if found.inside.high < found.outside.low:
-        say(
-            "Warning: documents that the model was trained on are predicted worse than those held out; they may have "
-            "been shown to it in another form, or --corpus and --heldout are swapped."
-        )
     console.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
 
 

@@ -217,35 +217,17 @@ def bound_epsilon(
     """Train once with many canaries, or many times with one, and print the bound on ε that guessing them shows."""
     from byrote.privacy import audit_privacy, audit_privacy_in_many_runs
 
+    asked: dict[str, Any] = {"delta": delta, "heldout": found.heldout, "out": out, "seed": seed}
+    asked |= {"workers": workers, "device": device}
     if models > 1:
-        bound = audit_privacy_in_many_runs(
-            found.dataset,
-            found.recipe,
-            models=models,
-            delta=delta,
-            heldout=found.heldout,
-            out=out,
-            seed=seed,
-            workers=workers,
-            device=device,
-        ).bound
+        bound = audit_privacy_in_many_runs(found.dataset, found.recipe, models=models, **asked).bound
         say(
             f"Epsilon is at least {bound.epsilon:.2f} at delta {delta:g}, with {bound.confidence:.0%} confidence: in "
             f"{bound.correct} of {bound.guesses} runs it was guessed right whether the canary had joined."
         )
         say(f"So many runs could show {bound.ceiling:.2f} at most. A lower bound is no guarantee, however small it is.")
         return
-    result = audit_privacy(
-        found.dataset,
-        found.recipe,
-        canaries=canaries,
-        delta=delta,
-        heldout=found.heldout,
-        out=out,
-        seed=seed,
-        workers=workers,
-        device=device,
-    )
+    result = audit_privacy(found.dataset, found.recipe, canaries=canaries, **asked)
     say(
         f"Epsilon is at least {result.epsilon:.2f} at delta {result.delta:g}, with {result.confidence:.0%} confidence: "
         f"{result.correct} of {result.guesses} guesses about {result.canaries} canaries were right."

@@ -83,6 +83,11 @@ class LanguageFacts:
         """Whether the model is no less surprised by its training text than a uniform guess would be."""
         return self.surprise >= self.guess
 
+    @property
+    def knows_others_better(self) -> bool:
+        """Whether documents held out are predicted better than those trained on, beyond both intervals."""
+        return self.inside.high < self.outside.low
+
 
 def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
     """Measure what a report tells. `hear` is told what share of it is done."""

@@ -22,13 +22,13 @@ from byrote.measures.k_eidetic_memorization import RARE
 from byrote.report.facts import changed
 from byrote.report.figures import Figure
 from byrote.report.language_facts import LanguageFacts, Recitation
-from byrote.report.language_summary import verdict
+from byrote.report.language_summary import KNOWS_OTHERS_BETTER, verdict
 from byrote.report.missing import RUN
 from byrote.report.provenance import provenance
 from byrote.report.secrets import MASK, masked
 from byrote.report.summary import percent
 from byrote.report.templates import environment, head
-from byrote.report.text import count, number
+from byrote.report.text import capital, count, number
 from byrote.results import PerCanary
 from byrote.run import Run
 from byrote.stats.multiple import corrected
@@ -211,6 +211,8 @@ def warnings(run: Run, found: LanguageFacts) -> list[str]:
             f"At {found.surprise:.2f} nats a token the model knows no more than a uniform guess ({found.guess:.2f}): "
             "the tokenizer may not be its own."
         )
+    if found.knows_others_better:
+        said.append(capital(KNOWS_OTHERS_BETTER))
     checked = found.confirmation
     if checked is not None and checked.read_only + checked.generated_only:
         said.append(

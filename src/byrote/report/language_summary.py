@@ -9,6 +9,11 @@ from byrote.report.summary import percent
 from byrote.report.text import count
 from byrote.run import Run
 
+KNOWS_OTHERS_BETTER = (
+    "documents that the model was trained on are predicted worse than those held out; they may have been shown to it "
+    "in another form, or --corpus and --heldout are swapped."
+)
+
 
 def language_sentences(run: Run, found: LanguageFacts) -> list[str]:
     """What was found, most important first; no text of the corpus and no secret stands in it."""
@@ -30,6 +35,8 @@ def _predicted(found: LanguageFacts) -> list[str]:
             f"At {found.surprise:.2f} nats a token it knows no more than a uniform guess ({found.guess:.2f}): the "
             "tokenizer may not be the model's own."
         )
+    if found.knows_others_better:
+        lines.append(f"Warning: {KNOWS_OTHERS_BETTER}")
     reached = found.trajectory
     if reached is not None:
         steps = ", ".join(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ import numpy as np
 from byrote.report.figures import Figure
 from byrote.report.language_facts import LanguageFacts
 from byrote.report.language_page import adjusted, chosen, known_secrets, lead, title, warnings
-from byrote.report.twin import VERSION, finite, scalar
+from byrote.report.twin import VERSION, finite, scalar, schema_in
 from byrote.results import PerCanary, PerExample, Scalar
 from byrote.run import Run
 
@@ -23,8 +21,7 @@ TOP = 100
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) that the `report.json` of every language model fits."""
-    found: dict[str, Any] = json.loads(files("byrote.report").joinpath(SCHEMA_FILE).read_text("utf-8"))
-    return found
+    return schema_in(SCHEMA_FILE)
 
 
 def language_twin(run: Run, found: LanguageFacts, figures: Mapping[str, Figure]) -> dict[str, Any]:

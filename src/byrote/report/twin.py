@@ -30,7 +30,12 @@ TOP = 100
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) that every `report.json` fits."""
-    found: dict[str, Any] = json.loads(files("byrote.report").joinpath(SCHEMA_FILE).read_text("utf-8"))
+    return schema_in(SCHEMA_FILE)
+
+
+def schema_in(file: str) -> dict[str, Any]:
+    """A schema that comes with this package."""
+    found: dict[str, Any] = json.loads(files("byrote.report").joinpath(file).read_text("utf-8"))
     return found
 
 
