@@ -452,7 +452,9 @@ class Interrupting(Heard):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("after", [3, 16, 20, 32.5])
+@pytest.mark.parametrize(
+    "after", [pytest.param(3, marks=pytest.mark.slow), 16, pytest.param(20, marks=pytest.mark.slow), 32.5]
+)
 def test_interrupted_between_looks_and_resumed_decides_as_if_undisturbed(tmp_path: Path, after: float) -> None:
     settings = {"models": 64, "recipe": loops(), "stderr": 0.14}
     whole = small_audit(tmp_path / "whole", **settings)

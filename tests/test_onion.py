@@ -66,6 +66,7 @@ def test_an_exposed_layer_is_shown_with_its_true_size(monkeypatch, tmp_path):
     assert 0.4 * most < np.mean(found) < most
 
 
+@pytest.mark.slow
 def test_where_nothing_is_exposed_nothing_is_shown(monkeypatch, tmp_path):
     shown = [peeled(monkeypatch, tmp_path / str(seed), exposed=0.0, seed=seed).shown for seed in range(20)]
     assert sum(shown) <= 2

@@ -115,7 +115,7 @@ def test_a_manifest_edited_by_hand_is_noticed(folder: Path) -> None:
     assert all("the manifest says" in problem for problem in found.values())
 
 
-@pytest.mark.parametrize("redacted", [False, True])
+@pytest.mark.parametrize("redacted", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_report_that_is_written_again_has_contents_only_if_it_had_them(folder: Path, redacted: bool) -> None:
     run = Run.open(folder)
     write_report(run.without_contents() if redacted else run)

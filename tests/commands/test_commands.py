@@ -106,6 +106,7 @@ def test_an_attack_that_is_none(byrote):
     assert "is no membership attack" in said.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_onion_compares_four_arms(byrote):
     status, said, _ = byrote("onion", "runs/mine", "--workers", "1", "--share", "0.1")
     assert status == 0

@@ -143,6 +143,7 @@ def test_run_folders_stay_in_runs(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_a_number_and_its_performance(byrote, tmp_path):
     rng = np.random.default_rng(1)
     lines = [f"{x:.3f},{50 + 9 * x:.2f},p{i % 20}" for i, x in enumerate(rng.normal(size=60))]

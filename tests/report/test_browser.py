@@ -257,6 +257,7 @@ FORMULAS = (
 )
 
 
+@pytest.mark.slow
 def test_a_table_of_numbers_is_sorted_filtered_and_exported_by_them(browser: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     inputs = rng.normal(size=(60, 3)).astype(np.float32)
