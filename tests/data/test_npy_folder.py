@@ -96,7 +96,7 @@ import resource, sys
 import numpy as np, torch, byrote
 from byrote.data.npy_folder import from_npy_folder
 
-recipe = byrote.Recipe(network=byrote.MLP(hidden=(4,)), epochs=1, batch_size=512)
+recipe = byrote.Recipe(network=byrote.MLP(hidden=(4,)), epochs=1, batch_size=128)
 tiny = byrote.from_arrays(np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2)
 said = dict(models=4, full=0, workers=1, checkpoints=2, progress=False, device="cpu")
 byrote.audit(tiny, recipe, out=sys.argv[2], **said)  # whatever is loaded on the way is loaded now
@@ -116,12 +116,12 @@ print(len(run.ids), run.measure("label_memorization"))
 def test_an_audit_of_more_than_memory(tmp_path, how):
     path = tmp_path / "large"
     path.mkdir()
-    inputs = np.lib.format.open_memmap(path / "inputs.npy", "w+", np.float32, (10_000, 4_000))  # 160 MB, as holes
+    inputs = np.lib.format.open_memmap(path / "inputs.npy", "w+", np.float32, (10_000, 6_000))  # 240 MB, as holes
     inputs[:, 0] = np.arange(10_000) / 10_000
     inputs.flush()
     np.save(path / "targets.npy", np.arange(10_000) % 2)
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(path), str(tmp_path / "run"), str(100 * 2**20), how],
+        [sys.executable, "-c", SCRIPT, str(path), str(tmp_path / "run"), str(150 * 2**20), how],
         capture_output=True,
         text=True,
         timeout=300,
