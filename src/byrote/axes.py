@@ -20,6 +20,8 @@ CANARY: Final = "canary"
 REFERENCE: Final = "reference"
 #: The tokens of a continuation, counted from where it begins.
 POSITION: Final = "position"
+#: Numbers of tokens that are given before one and the same suffix.
+CONTEXT: Final = "context"
 
 AXES: Final = (
     MODEL,
@@ -34,4 +36,5 @@ AXES: Final = (
     CANARY,
     REFERENCE,
     POSITION,
+    CONTEXT,
 )

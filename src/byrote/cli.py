@@ -16,6 +16,7 @@ from byrote.commands.differences import diff
 from byrote.commands.files import export, read
 from byrote.commands.language import (
     Audits,
+    Bos,
     Column,
     Context,
     CorpusFile,
@@ -136,6 +137,7 @@ def audit(
     corpus: CorpusFile = None,
     column: Column = "text",
     context: Context = None,
+    bos: Bos = None,
     width: Width = None,
     redact: Redact = False,
 ) -> None:
@@ -156,6 +158,7 @@ def audit(
             column=column,
             canaries=canaries,
             context=context,
+            bos=bos,
             width=width,
             models=models,
             probes=tuple(probe or ()),

@@ -31,6 +31,7 @@ from byrote.evidence.shards import write_bytes
 from byrote.evidence.store import Evidence
 from byrote.folder import environment, hold, model_entries, now, refuse_remains, set_up
 from byrote.index.near_duplicates import near_duplicates
+from byrote.probes.contexts import LENGTHS
 from byrote.probes.decoding import Decoding
 from byrote.probes.generations import PREFIX, SUFFIX
 from byrote.probes.tokens import KIND as TOKENS
@@ -194,7 +195,9 @@ def audit_model(
     heldout: Corpus | None = None,
     canaries: Canaries | None = None,
     context: int | None = None,
+    bos: bool | None = None,
     generate: tuple[int, int] | None = GENERATE,
+    contexts: Sequence[int] = LENGTHS,
     decoding: Decoding | None = None,
     out: str | Path | None = None,
     device: str | None = None,
@@ -213,7 +216,11 @@ def audit_model(
         heldout: documents that it was not trained on.
         canaries: what was planted in the corpus before the model was trained on it.
         context: tokens that the model sees at once, 1,024 unless given or the model takes fewer.
+        bos: whether the BOS token stands before every document, as it did in the training. Where neither this nor the
+            tokenizer says so, the first training documents are read both ways and the lower loss decides.
         generate: how many tokens of each document to give, and how many to generate after them; None for none.
+        contexts: how many tokens to give, one number after the other, before a suffix as long as what is generated;
+            for `discoverable_extraction[by_context]`. Nothing of that where nothing is generated.
         decoding: how answers would be drawn, for `probabilistic_extraction[decoding]`; None not to record that.
         out: the run folder; `runs/<model's name>` unless given.
         device: "cpu" or "cuda"; a GPU is taken where there is one.
@@ -233,17 +240,20 @@ def audit_model(
     whole = whole.tokenized(found.encode, vocabulary=found.vocabulary, bos=found.bos)
     check_causal(found.network, found.vocabulary, device)
     folder = Path(out) if out is not None else Path("runs") / found.name
-    bos, told = _beginning(found, corpus, folder, device)
-    whole = replace(whole, bos=bos)
+    begin, told = _beginning(found, corpus, folder, device, bos)
+    whole = replace(whole, bos=begin)
     member = (np.arange(len(whole)) < len(corpus)).astype(np.int8)[None]
     design = observed(member, np.full(1, NO_PAIR))
+    generate = _fitting(generate, whole, found.context)
+    contexts = tuple(contexts) if generate is not None else ()
     identity = {
         "corpus": whole.fingerprint(),
         "model": found.digest,
         "design": design.describe(),
         "context": found.context,
         "canaries": _digest(canaries),
-        "generate": _fitting(generate, whole, found.context),
+        "generate": generate,
+        "contexts": contexts,
         **_probes(decoding),
     }
     tokenized = None if canaries is None else _asked(canaries, whole, len(corpus), found.encode, found.context)
@@ -252,7 +262,8 @@ def audit_model(
         found.context,
         device,
         canaries=tokenized,
-        generate=_fitting(generate, whole, found.context),
+        generate=generate,
+        lengths=contexts,
         decoding=decoding,
     )
     listener: Progress = Terminal(doing="reading") if progress is True else Silent() if progress is False else progress
@@ -276,13 +287,23 @@ def audit_model(
     return replace(Run.open(folder), corpus=whole)
 
 
-def _beginning(found: Pretrained, corpus: Corpus, folder: Path, device: str) -> tuple[int | None, str]:
+def _beginning(
+    found: Pretrained, corpus: Corpus, folder: Path, device: str, asked: bool | None
+) -> tuple[int | None, str]:
     """The token that is read before every document, and the sentence about it where that had to be found out.
 
-    Where the tokenizer names a BOS token and does not put it there by itself, nobody but the training knows whether it
-    stood there. The first training documents that differ, cut to the context, are then read both ways, and the lower
-    mean loss over the tokens that both predict decides. A run that goes on does as it did.
+    What is asked for counts. Where the tokenizer names a BOS token and does not put it there by itself, nobody but the
+    training knows whether it stood there. The first training documents that differ, cut to the context, are then read
+    both ways, and the lower mean loss over the tokens that both predict decides. A run that goes on does as it did.
+
+    Raises:
+        BadInput: a BOS token is asked for, and the tokenizer names none.
     """
+    if asked is not None:
+        named = found.begin if found.bos is None else found.bos
+        if asked and named is None:
+            raise BadInput(f"The tokenizer of the model {found.name!r} names no BOS token.", hint="leave --bos out.")
+        return (named if asked else None), ""
     if (folder / FILE).exists():
         return Manifest.read(folder).dataset.get("bos", found.bos), ""
     if found.begin is None:

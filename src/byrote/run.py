@@ -47,7 +47,7 @@ Hear = Callable[[float], None]
 
 #: The kind of evidence that holds the documents, and all kinds that are about documents.
 CORPUS = "corpus"
-DOCUMENTS = (CORPUS, "tokens", "decoding", "generations", "canaries")
+DOCUMENTS = (CORPUS, "tokens", "decoding", "generations", "contexts", "canaries")
 #: Evidence that holds texts as tokens; and measures that ask of those only whether two are the same, or a suffix its
 #: document's own, which is what is left of them in a run whose contents were forgotten.
 TEXTS = frozenset({"corpus.token", "generations.token", "generations.truth"})

@@ -140,7 +140,16 @@ def _documents(rng: np.random.Generator, member: np.ndarray, vocabulary: int = 7
         **{f"tokens.{name}": array for name, array in token_answers(logits, token, scored).items()},
         "decoding.log_probability": token_answers(logits / 0.7, token, scored)["log_probability"],
         **_continuations(rng, member, token, offsets),
+        **_contexts(rng, member, lengths),
     }
+
+
+def _contexts(rng: np.random.Generator, member: np.ndarray, lengths: np.ndarray) -> Evidence:
+    """Whether a suffix is got right after 10, 25 or 50 tokens: the more often, the more; and seldom by non-members."""
+    asked = lengths >= 100
+    chance = np.where(member == 1, 0.9, 0.1)[:, None] * np.array([0.3, 0.6, 1.0])[:, None]
+    reached = (rng.random((len(member), 3, len(lengths))) < chance) & asked
+    return {"contexts.reached": reached, "contexts.length": np.array([10, 25, 50]), "contexts.asked": asked}
 
 
 def _readings(rng: np.random.Generator, evidence: Evidence) -> Evidence:

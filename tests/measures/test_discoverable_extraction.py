@@ -6,12 +6,15 @@ from hypothesis import strategies as st
 from byrote.errors import BadInput
 from byrote.measures.discoverable_extraction import (
     discoverable_extraction,
+    discoverable_extraction_by_context,
     discoverable_extraction_by_copies,
     discoverable_extraction_by_prefix,
     discoverable_extraction_confirmed,
     discoverable_extraction_generated,
     discoverable_extraction_margin,
     discoverable_extraction_per_tenfold,
+    discoverable_extraction_per_tenfold_context,
+    discoverable_extraction_per_tenfold_prefix,
 )
 from measures.documents import random_documents, spans
 from measures.evidence import slow_member_mean
@@ -202,23 +205,50 @@ def test_shares_by_prefix_are_those_of_the_different_texts():
         pairs = [(model, row) for model in range(2) for row in different if member[model, row] == side]
         for point, prefix in enumerate(curve.at):
             assert curve.values[group, point] == np.mean([known[model, row] <= prefix for model, row in pairs])
-    assert curve.note.startswith("per tenfold +")
+    assert curve.note == "25 different texts"
 
 
 def test_the_slope_by_prefix_is_that_of_least_squares():
     hit = np.concatenate([np.arange(12) >= cut for cut in (1, 3, 3, 5, 9, 9)])[None]
     token, offsets = np.arange(72, dtype=np.int32), np.arange(0, 73, 12)
-    curve = discoverable_extraction_by_prefix(
-        hit, token, offsets, np.ones(72, bool), np.ones((1, 6), np.int8), prefixes=(2, 4, 8), suffix=2
-    )
-    slope = np.polyfit(np.log10([2, 4, 8]), curve.values[0], 1)[0]
-    assert curve.note.startswith(f"per tenfold {slope:+.3g} [")
+    asked = hit, token, offsets, np.ones(72, bool), np.ones((1, 6), np.int8)
+    curve = discoverable_extraction_by_prefix(*asked, prefixes=(2, 4, 8), suffix=2)
+    fit = discoverable_extraction_per_tenfold_prefix(*asked, prefixes=(2, 4, 8), suffix=2)
+    assert fit.value == pytest.approx(np.polyfit(np.log10([2, 4, 8]), curve.values[0], 1)[0])
+    assert fit.low < fit.value < fit.high
+    assert fit.examples == 6
+    alone = discoverable_extraction_per_tenfold_prefix(*asked, prefixes=(2,), suffix=2)
+    assert np.isnan(alone.value)
+    assert "one length only" in alone.reason
+
+
+def test_shares_by_context_are_those_of_the_different_texts_and_their_slope_that_of_least_squares():
+    rng = np.random.default_rng(3)
+    texts = rng.integers(0, 50, (30, 12)).astype(np.int32)
+    texts[20:25] = texts[0]
+    reached = rng.random((2, 3, 30)) < np.array([0.2, 0.5, 0.8])[None, :, None]
+    reached[..., 20:25] = reached[..., :1]
+    asked = rng.random(30) < 0.8
+    asked[[0, *range(20, 25)]] = True
+    member = np.stack([np.r_[np.ones(15), np.zeros(15)], np.ones(30)]).astype(np.int8)
+    member[0, 20:25] = 1
+    given = reached & asked, np.array([5, 20, 80]), asked, texts.ravel(), np.arange(0, 361, 12), member
+    curve, fit = discoverable_extraction_by_context(*given), discoverable_extraction_per_tenfold_context(*given)
+    different = [row for row in range(30) if asked[row] and not 20 <= row < 25]
+    for side, group in ((1, 0), (0, 1)):
+        pairs = [(model, row) for model in range(2) for row in different if member[model, row] == side]
+        for point in range(3):
+            assert curve.values[group, point] == np.mean([reached[model, point, row] for model, row in pairs])
+    assert fit.value == pytest.approx(np.polyfit(np.log10([5, 20, 80]), curve.values[0], 1)[0])
 
 
 def test_without_long_texts_there_is_no_share_by_prefix():
     short = np.zeros((1, 4), bool), np.arange(4, dtype=np.int32), np.array([0, 4]), np.ones(4, bool)
     curve = discoverable_extraction_by_prefix(*short, np.ones((1, 1), np.int8))
     assert np.isnan(curve.values).all()
-    assert curve.note == "no text is long enough that a model was trained on"
+    assert curve.note == "no text is long enough"
+    slope = discoverable_extraction_per_tenfold_prefix(*short, np.ones((1, 1), np.int8))
+    assert np.isnan(slope.value)
+    assert "no text is long enough" in slope.reason
     with pytest.raises(BadInput, match="must hold positive numbers"):
         discoverable_extraction_by_prefix(*short, np.ones((1, 1), np.int8), prefixes=())

@@ -170,9 +170,9 @@ def test_the_verdict_says_what_is_missing_and_which_command_gives_it(attacked, p
 
 def test_texts_by_the_number_of_tokens_given_are_drawn(attacked, page):
     drawn = figures_of(language_facts(attacked))
-    assert drawn["context"].columns[0] == "tokens given"
-    assert [row[0] for row in drawn["context"].rows] == ["1", "2"]
-    assert "Texts recited, by the number of tokens given" in page.text
+    assert drawn["prefix"].columns[0] == "tokens given"
+    assert [row[0] for row in drawn["prefix"].rows] == ["1", "2"]
+    assert "Texts recited, by how many of their first tokens are given" in page.text
 
 
 def test_an_ensemble_shows_whose_own_presence_matters(tmp_path):

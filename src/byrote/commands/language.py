@@ -27,7 +27,7 @@ READ_OF_DOCS = frozenset({"source", "model", "corpus", "context", "width", "mode
     *("out_folder", "seed", "workers", "device", "redact")
 }
 READ_OF_CORPUS = READ_OF_DOCS | {"heldout", "column", "canaries"}
-READ_OF_MODEL = READ_OF_CORPUS - {"models"}
+READ_OF_MODEL = (READ_OF_CORPUS - {"models"}) | {"bos"}
 #: Those that name a file here and are a number in other audits.
 FILES = {
     "heldout": "of documents that it was not trained on",
@@ -55,6 +55,15 @@ Column = Annotated[str, typer.Option(help="The column of --corpus that holds the
 Context = Annotated[
     int | None,
     typer.Option(min=2, help="Tokens that the model sees at once.", rich_help_panel=_PANEL),
+]
+Bos = Annotated[
+    bool | None,
+    typer.Option(
+        "--bos/--no-bos",
+        help="Whether --model was trained with its BOS token before every document; found out unless given.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
 ]
 Width = Annotated[
     int | None,
@@ -90,6 +99,7 @@ def audit_documents(
     column: str,
     canaries: str,
     context: int | None,
+    bos: bool | None,
     width: int | None,
     models: int | None,
     probes: Sequence[str],
@@ -113,7 +123,7 @@ def audit_documents(
         files = {"heldout": _file(heldout), "canaries": _file(canaries)}
         found = documents(corpus, column=column, seed=seed, width=width, **files)
     if model is not None:
-        run = _foreign(model, found, context=context, decoding=decoding, out=out, device=device)
+        run = _foreign(model, found, context=context, bos=bos, decoding=decoding, out=out, device=device)
     else:
         run = _tiny(
             found,

@@ -14,6 +14,7 @@ from byrote.axes import (
     CANARY,
     CHECKPOINT,
     CLASS,
+    CONTEXT,
     EXAMPLE,
     MODEL,
     POSITION,
@@ -179,6 +180,12 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
         "token": Quantity((MODEL, EXAMPLE, POSITION), "int32", "", "the model's continuation; -1 where too short"),
         "truth": Quantity((EXAMPLE, POSITION), "int32", "", "the document's own; -1 where it is too short"),
     },
+    # whether one and the same suffix of a document is extracted after few tokens before it or after many
+    "contexts": {
+        "reached": Quantity((MODEL, CONTEXT, EXAMPLE), "bool", "", "each suffix token's logit is strictly largest"),
+        "length": Quantity((CONTEXT,), "int64", "token", "how many tokens before the suffix are given"),
+        "asked": Quantity((EXAMPLE,), "bool", "", "the document has the longest of these and then the suffix"),
+    },
     # what a language model says of each token where answers are drawn at another temperature, or from the likeliest
     "decoding": {
         "log_probability": Quantity(_TOKENS, "float32", "nat", "under the decoding distribution; nan if not scored"),
@@ -235,12 +242,13 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
 }
 
 
-#: Probes that record a kind only where they are asked for; every run has the other kinds.
-PROBE_OF = {
-    "augmented": "augmented",
-    "decoding": "decoding",
-    "gradients": "gradient_norm",
-    "last_layer": "last_layer",
+#: Kinds that only some audits record, and what asks for them.
+ASKED_BY = {
+    "augmented": "--probe augmented",
+    "contexts": "--model DIR",
+    "decoding": "--probe decoding",
+    "gradients": "--probe gradient_norm",
+    "last_layer": "--probe last_layer",
 }
 
 

@@ -23,7 +23,16 @@ _REGISTERED: dict[str, Measure] = {}
 
 #: Evidence of language models and their documents.
 OF_TEXT = frozenset(
-    ("tokens", "document_trajectory", "first_document_phase", "generations", "decoding", "corpus", "canaries")
+    (
+        "tokens",
+        "document_trajectory",
+        "first_document_phase",
+        "generations",
+        "contexts",
+        "decoding",
+        "corpus",
+        "canaries",
+    )
 )
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, Int8, Int32
 from byrote.errors import BadInput
 from byrote.measures._confirmation import read_and_said
 from byrote.measures._repetitions import copies_of, pooled_curve
+from byrote.measures._texts import TextsByLength, texts_by_length
 from byrote.measures._windows import PREFIX, SUFFIX, over_models, too_short, windows_of
 from byrote.measures.catalog import measure
 from byrote.measures.positional_match import missing
@@ -16,12 +17,16 @@ from byrote.stats.log_linear import log_linear
 
 _SOURCE = "Carlini et al. 2022, arXiv:2202.07646, Definition 3.1"
 _READ = ("corpus.offsets", "corpus.scored", "design.member")
+_TEXTS = ("corpus.token", "corpus.offsets", "design.member")
 #: Tokens given, one after the other.
 PREFIXES = (10, 25, 50)
 
 Hits = Bool[np.ndarray, "model token"]
 Offsets = Int[np.ndarray, " boundary"]
 Tokens = Bool[np.ndarray, " token"]
+Reached = Bool[np.ndarray, "model context example"]
+Lengths = Int[np.ndarray, " context"]
+Asked = Bool[np.ndarray, " example"]
 Member = Int8[np.ndarray, "model example"]
 
 
@@ -334,7 +339,7 @@ def discoverable_extraction_by_prefix(
     Formula:
         at p tokens: mean of 1[the suffix after the first p tokens is extracted] over all (model, text) of which the
         model was trained on a document ("trained on it"), or on none ("never saw it"), texts of the longest prefix
-        and the suffix or more; in the note b of the least-squares fit 1[extracted] = a + b log10(p) over the former
+        and the suffix or more
     Undefined:
         nan where there is no such pair; the errors with fewer than 3 different texts.
 
@@ -347,43 +352,145 @@ def discoverable_extraction_by_prefix(
 
     Differs:
         Every prefix begins where the document does, so that the suffix asked for moves with its end; the source cuts
-        prefixes before one suffix, as `probes.context_lengths` does. Each text counts once, however often it stands
-        in the corpus.
+        prefixes before one suffix, which is `discoverable_extraction[by_context]`. Each text counts once, however
+        often it stands in the corpus.
 
     Raises:
         BadInput: no prefix is given, or one is not positive.
     """
-    if not prefixes or min(prefixes) < 1:
-        raise BadInput(
-            f"The 'prefixes' argument of discoverable_extraction must hold positive numbers. Got {prefixes!r}.",
-            hint="prefixes=(10, 25, 50)",
-        )
-    at = np.unique(prefixes)
-    each = [windows_of(offsets, scored, prefix=int(prefix), suffix=suffix, stride=0) for prefix in at]
-    copies = copies_of(token, offsets, member)
-    long = np.all([windows.count > 0 for windows in each], axis=0)
-    documents = np.bincount(copies.cluster, long)[copies.cluster]
-    asked = np.zeros(member.shape[1], bool)
-    asked[np.unique(copies.cluster, return_index=True)[1]] = True
-    asked &= documents > 0
+    return _by_prefix(hit, token, offsets, scored, member, prefixes, suffix).curve("prefix")
 
-    def over_copies(share: Float[np.ndarray, " example"]) -> Float[np.ndarray, " example"]:
-        sums = np.bincount(copies.cluster, np.where(long, share, 0.0))[copies.cluster]
-        return np.asarray(sums / np.maximum(documents, 1))
 
-    outcome = np.stack([[over_copies(windows.mean(windows.every(row))) for row in hit] for windows in each])
-    sides = [np.tile(asked & seen, (len(at), 1, 1)) for seen in (copies.seen > 0, copies.seen == 0)]
-    point, model, example = np.nonzero(sides[0])
-    told = "no text is long enough that a model was trained on"
-    if len(np.unique(example)) > 2 and len(at) > 1:
-        ways = [copies.cluster[example], model] if len(np.unique(model)) > 2 else [copies.cluster[example]]
-        fit = log_linear(outcome[point, model, example], {"prefix": at[point]}, ways)
-        told = f"per tenfold {fit.values[1]:+.3g} [{fit.low[1]:.3g}, {fit.high[1]:.3g}]"
-        if np.isnan(fit.low[1]):
-            told = "too few texts differ for a slope"
-    elif len(example):
-        told = "too few texts or prefixes for a slope"
-    return pooled_curve("prefix", at.astype(np.float64), outcome, sides, copies.cluster, told)
+@measure(
+    needs=("tokens.hit", "corpus.token", *_READ),
+    unit="share per tenfold",
+    range=(-np.inf, np.inf),
+    higher="more memorized the more of a text is given",
+    source="Carlini et al. 2022, arXiv:2202.07646, sec. 4.3",
+    section="5.2",
+    domain="security",
+    level="model",
+    evaluation="extraction",
+    by_example=False,
+    variant_of="discoverable_extraction",
+    variant="per_tenfold_prefix",
+)
+def discoverable_extraction_per_tenfold_prefix(
+    hit: Hits,
+    token: Int32[np.ndarray, " token"],
+    offsets: Offsets,
+    scored: Tokens,
+    member: Member,
+    *,
+    prefixes: tuple[int, ...] = PREFIXES,
+    suffix: int = SUFFIX,
+) -> Scalar:
+    r"""By how much the share of texts that are extracted grows with each tenfold of the tokens given.
+
+    Formula:
+        b of the least-squares fit 1[extracted] = a + b log10(p) over all (model, text, p) that
+        `discoverable_extraction[by_prefix]` counts as trained on; errors by leaving out texts, and models, see
+        `log_linear`
+    Undefined:
+        nan where no text is long enough, or there is one prefix; the error with fewer than 3 different texts, and
+        where all points lie on the line.
+
+    Example:
+        >>> hit, token = np.array([[False, False, True] * 2]), np.array([1, 2, 3, 4, 5, 6], np.int32)
+        >>> scored, member = np.array([False, True, True] * 2), np.ones((1, 2), np.int8)
+        >>> round(discoverable_extraction_per_tenfold_prefix(
+        ...     hit, token, np.array([0, 3, 6]), scored, member, prefixes=(1, 2), suffix=1).value, 2)
+        3.32
+
+    Raises:
+        BadInput: no prefix is given, or one is not positive.
+    """
+    return _by_prefix(hit, token, offsets, scored, member, prefixes, suffix).slope()
+
+
+@measure(
+    needs=("contexts.reached", "contexts.length", "contexts.asked", *_TEXTS),
+    unit="share of texts",
+    range=(0.0, 1.0),
+    higher="more memorized",
+    source="Carlini et al. 2022, arXiv:2202.07646, sec. 4.3",
+    section="5.2",
+    domain="security",
+    level="model",
+    evaluation="extraction",
+    by_example=False,
+    variant_of="discoverable_extraction",
+    variant="by_context",
+)
+def discoverable_extraction_by_context(
+    reached: Reached,
+    length: Lengths,
+    asked: Asked,
+    token: Int32[np.ndarray, " token"],
+    offsets: Offsets,
+    member: Member,
+) -> Curve:
+    r"""The share of texts of which one and the same suffix is extracted, by how many tokens before it are given.
+
+    Formula:
+        at p tokens: mean of 1[the suffix is extracted after the p tokens before it] over all (model, text) of which
+        the model was trained on a document ("trained on it"), or on none ("never saw it")
+    Undefined:
+        nan where there is no such pair; the errors with fewer than 3 different texts.
+
+    Example:
+        >>> reached, asked = np.array([[[False, True], [True, True]]]), np.ones(2, bool)
+        >>> token, member = np.array([1, 2, 3, 4, 5, 6], np.int32), np.ones((1, 2), np.int8)
+        >>> discoverable_extraction_by_context(
+        ...     reached, np.array([1, 2]), asked, token, np.array([0, 3, 6]), member).values[0]
+        array([0.5, 1. ])
+
+    Differs:
+        Each text counts once, however often it stands in the corpus.
+    """
+    return texts_by_length(length, reached, asked, token, offsets, member).curve("context")
+
+
+@measure(
+    needs=("contexts.reached", "contexts.length", "contexts.asked", *_TEXTS),
+    unit="share per tenfold",
+    range=(-np.inf, np.inf),
+    higher="more memorized the more of a text is given",
+    source="Carlini et al. 2022, arXiv:2202.07646, sec. 4.3",
+    section="5.2",
+    domain="security",
+    level="model",
+    evaluation="extraction",
+    by_example=False,
+    variant_of="discoverable_extraction",
+    variant="per_tenfold_context",
+)
+def discoverable_extraction_per_tenfold_context(
+    reached: Reached,
+    length: Lengths,
+    asked: Asked,
+    token: Int32[np.ndarray, " token"],
+    offsets: Offsets,
+    member: Member,
+) -> Scalar:
+    r"""By how much the share of texts whose suffix is extracted grows with each tenfold of the tokens before it.
+
+    Formula:
+        b of the least-squares fit 1[extracted] = a + b log10(p) over all (model, text, p) that
+        `discoverable_extraction[by_context]` counts as trained on; errors by leaving out texts, and models, see
+        `log_linear`
+    Undefined:
+        nan where no text is long enough, or there is one length; the error with fewer than 3 different texts, and
+        where all points lie on the line.
+
+    Example:
+        >>> reached, asked = np.array([[[False, True], [True, True]]]), np.ones(2, bool)
+        >>> token, member = np.array([1, 2, 3, 4, 5, 6], np.int32), np.ones((1, 2), np.int8)
+        >>> round(discoverable_extraction_per_tenfold_context(
+        ...     reached, np.array([1, 10]), asked, token, np.array([0, 3, 6]), member).value, 2)
+        0.5
+    """
+    return texts_by_length(length, reached, asked, token, offsets, member).slope()
 
 
 @measure(
@@ -443,3 +550,24 @@ def discoverable_extraction_per_tenfold(
         reason="every document has as many copies, or none is long enough" if fit.reason else "",
         note=f"share at one copy {fit.values[0]:.3g}, R² {fit.r_squared:.2f}; {fit.note}".rstrip("; "),
     )
+
+
+def _by_prefix(
+    hit: np.ndarray,
+    token: np.ndarray,
+    offsets: np.ndarray,
+    scored: np.ndarray,
+    member: np.ndarray,
+    prefixes: tuple[int, ...],
+    suffix: int,
+) -> TextsByLength:
+    if not prefixes or min(prefixes) < 1:
+        raise BadInput(
+            f"The 'prefixes' argument of discoverable_extraction must hold positive numbers. Got {prefixes!r}.",
+            hint="prefixes=(10, 25, 50)",
+        )
+    at = np.unique(prefixes)
+    each = [windows_of(offsets, scored, prefix=int(prefix), suffix=suffix, stride=0) for prefix in at]
+    share = np.stack([[np.nan_to_num(windows.mean(windows.every(row))) for windows in each] for row in hit])
+    long = np.all([windows.count > 0 for windows in each], axis=0)
+    return texts_by_length(at, share, long, token, offsets, member)

@@ -18,7 +18,13 @@ from byrote.run import Hear, Run, deaf
 #: The kind of evidence that tells how likely texts are where answers are drawn otherwise than from the model as it is.
 DECODING: Final = "decoding"
 #: Curves of the report, over texts of the lengths that the run's models were asked to go on with.
-BY_COPIES, BY_PREFIX = "discoverable_extraction[by_copies]", "discoverable_extraction[by_prefix]"
+BY_COPIES, BY_PREFIX, BY_CONTEXT = (f"discoverable_extraction[by_{what}]" for what in ("copies", "prefix", "context"))
+#: By how much recitation grows with each tenfold of what.
+GROWTH: Final = {
+    "copies": "discoverable_extraction[per_tenfold]",
+    "prefix": "discoverable_extraction[per_tenfold_prefix]",
+    "context": "discoverable_extraction[per_tenfold_context]",
+}
 CURVE = "probabilistic_extraction[curve]"
 DECODING_CURVE = "probabilistic_extraction[decoding_curve]"
 Kind = TypeVar("Kind", bound=Result)
@@ -69,6 +75,8 @@ class LanguageFacts:
     confirmation: Confirmation | None
     by_copies: Curve | None
     by_prefix: Curve | None
+    by_context: Curve | None
+    growth: dict[str, Scalar]
     queries: Curve | None
     exposures: PerCanary | None
     by_repetitions: Curve | None
@@ -104,6 +112,8 @@ def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
         _measured(run, Curve, key, **report_sizes(run, key)) if long else None
         for key in (BY_COPIES, BY_PREFIX, DECODING_CURVE if _decoded(run) else CURVE)
     )
+    by_context = _measured(run, Curve, BY_CONTEXT) if long else None
+    grown = {name: _measured(run, Scalar, key, **report_sizes(run, key)) for name, key in GROWTH.items() if long}
     hear(0.8)
     exposures = _measured(run, PerCanary, "exposure[best]")
     pairs = (run.design.pair[run.models()] >= 0).all()
@@ -120,6 +130,8 @@ def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
         confirmation=_confirmed(run, lengths[0]) if long else None,
         by_copies=by_copies,
         by_prefix=by_prefix,
+        by_context=by_context,
+        growth={name: figure for name, figure in grown.items() if figure is not None and not figure.reason},
         queries=queries,
         exposures=exposures,
         by_repetitions=_measured(run, Curve, "exposure[by_repetitions]"),
@@ -165,9 +177,11 @@ def recited(run: Run, prefix: int, suffix: int) -> Recitation:
 def report_sizes(run: Run, key: str) -> dict[str, Any]:
     """The options that the report measures a curve with; none where the measure's own lengths are the run's."""
     lengths = run.lengths
-    if not run.of_text or lengths == (PREFIX, SUFFIX) or key not in (BY_COPIES, BY_PREFIX, CURVE, DECODING_CURVE):
+    by_prefix = (BY_PREFIX, GROWTH["prefix"])
+    sized = (BY_COPIES, GROWTH["copies"], CURVE, DECODING_CURVE, *by_prefix)
+    if not run.of_text or lengths == (PREFIX, SUFFIX) or key not in sized:
         return {}
-    if key == BY_PREFIX:
+    if key in by_prefix:
         prefix, suffix = lengths
         return {"prefixes": tuple(sorted({max(1, prefix // 5), max(1, prefix // 2), prefix})), "suffix": suffix}
     return dict(zip(("prefix", "suffix"), lengths, strict=True))

@@ -26,8 +26,9 @@ def figures_of(found: LanguageFacts) -> dict[str, Figure]:
     figures = {}
     if found.by_copies is not None and np.isfinite(found.by_copies.values[0]).sum() > 1:
         figures["extraction"] = extraction(found.by_copies)
-    if found.by_prefix is not None and len(found.by_prefix.at) > 1 and np.isfinite(found.by_prefix.values[0]).any():
-        figures["context"] = context(found.by_prefix)
+    for name, curve in (("prefix", found.by_prefix), ("context", found.by_context)):
+        if curve is not None and len(curve.at) > 1 and np.isfinite(curve.values[0]).any():
+            figures[name] = given(curve, name)
     if found.by_repetitions is not None and np.isfinite(found.by_repetitions.values).sum() > 1:
         figures["exposure"] = exposure(found.by_repetitions, found.space_bits)
     if found.exposures is not None and np.isfinite(found.exposures.values).any():
@@ -50,9 +51,9 @@ def extraction(curve: Curve) -> Figure:
     return _curve(curve, "extraction", "share of documents recited", "times in the corpus", share=True)
 
 
-def context(curve: Curve) -> Figure:
+def given(curve: Curve, name: str) -> Figure:
     """The share of different texts that are recited, by how many of their tokens are given."""
-    return _curve(curve, "context", "share of texts recited", "tokens given", share=True)
+    return _curve(curve, name, "share of texts recited", "tokens given", share=True)
 
 
 def queries(curve: Curve, drawn: str) -> Figure:

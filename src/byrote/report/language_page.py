@@ -21,7 +21,7 @@ from byrote.measures._repetitions import copies_of
 from byrote.measures.k_eidetic_memorization import RARE
 from byrote.report.facts import changed
 from byrote.report.figures import Figure
-from byrote.report.language_facts import LanguageFacts, Recitation
+from byrote.report.language_facts import GROWTH, LanguageFacts, Recitation
 from byrote.report.language_summary import KNOWS_OTHERS_BETTER, verdict
 from byrote.report.missing import RUN
 from byrote.report.provenance import provenance
@@ -151,6 +151,7 @@ def language_page(
             passages=shown,
             no_passages=why,
             left_out=max(found.recitation.of_trained[0] - len(shown), 0),
+            growth={name: grown(found, name) for name in GROWTH},
             figures={name: (figure, Markup(figure.svg)) for name, figure in figures.items()},
             verdict=[sentence.split("`") for sentence in verdict(run, found, RUN)],
             secrets=secrets[:MOST_CANARIES],
@@ -269,6 +270,25 @@ def _confirmed(found: LanguageFacts) -> str:
     return (
         "all confirmed by generating" if checked.confirmed == hits else f"{checked.confirmed} of {hits} hits confirmed"
     )
+
+
+def grown(found: LanguageFacts, name: str) -> str:
+    """By how much recitation grows with each tenfold, in a sentence."""
+    figure = found.growth.get(name)
+    if figure is None:
+        return ""
+    reach = "" if np.isnan(figure.low) else f" ({percent_points(figure.low)} to {percent_points(figure.high)})"
+    return f"With each tenfold the share changes by {percent_points(figure.value)}{reach} in a straight fit."
+
+
+def percent_points(share: float) -> str:
+    """A difference of shares, with its sign.
+
+    Example:
+        >>> percent_points(0.123), percent_points(-0.04)
+        ('+12 points', '−4 points')
+    """
+    return f"{100 * share:+.0f} points".replace("-", "−")
 
 
 def adjusted(exposures: PerCanary) -> Float[np.ndarray, " canary"]:

@@ -78,6 +78,7 @@ def _recited(run: Run, found: LanguageFacts) -> dict[str, Any]:
             "disputed_margin": finite(checked.disputed_margin),
         },
         "drawn": found.drawn,
+        "per_tenfold": {name: scalar(figure) for name, figure in found.growth.items()},
         "texts": [
             {
                 "document": str(run.ids[texts.document[row]]),

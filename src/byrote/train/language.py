@@ -22,7 +22,7 @@ from byrote.data.corpus import Corpus
 from byrote.designs.design import Design, Phase
 from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
-from byrote.probes import generations, tokens
+from byrote.probes import contexts, generations, tokens
 from byrote.probes.aside import aside
 from byrote.probes.canaries import signals as canary_signals
 from byrote.probes.decoding import KIND as DECODING
@@ -154,19 +154,24 @@ def readings(
     *,
     canaries: CanaryTokens | None = None,
     generate: tuple[int, int] | None = None,
+    lengths: Sequence[int] = (),
     decoding: Decoding | None = None,
     cores: int = 1,
 ) -> dict[str, Reading]:
     """What a network is asked of a corpus beside the tokens, by the kind of evidence that it gives.
 
-    `generate` is how many tokens of a document are given and how many are then generated, `decoding` how answers
-    would be drawn.
+    `generate` is how many tokens of a document are given and how many are then generated, `lengths` how many are given
+    before one and the same suffix, `decoding` how answers would be drawn.
     """
     asked: dict[str, Reading] = {}
     if generate is not None:
         asked["generations"] = partial(
             generations.signals, corpus=corpus, device=device, context=context, prefix=generate[0], suffix=generate[1]
         )
+        if lengths:
+            asked[contexts.KIND] = partial(
+                contexts.signals, corpus=corpus, device=device, context=context, lengths=lengths, suffix=generate[1]
+            )
     if canaries is not None:
         asked["canaries"] = partial(
             canary_signals, corpus=corpus, canaries=canaries, device=device, context=context, cores=cores

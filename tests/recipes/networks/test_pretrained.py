@@ -1,6 +1,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ import torch
 
 from byrote.data.corpus import corpus_from_texts
 from byrote.data.tokenizers import BEGIN, byte_pairs
-from byrote.errors import BadInput
+from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.language import audit_model
 from byrote.recipes.networks import pretrained
 from byrote.recipes.networks.pretrained import load_pretrained, load_tokenizer
+from byrote.report.language_report import write_language_report
 from byrote.run import Run
 from byrote.verifying import verify
 
@@ -106,6 +108,38 @@ def test_documents_are_read_as_the_model_was_trained(tmp_path, begins, monkeypat
     (tmp_path / "run/evidence/corpus/m00000.p0.safetensors").unlink()
     audit_model(model, corpus, out=tmp_path / "run", progress=False, device="cpu")
     assert verify(Run.open(tmp_path / "run")) == []
+
+
+def test_who_knows_how_the_model_was_trained_says_so(tmp_path):
+    model, corpus = overfitted(tmp_path / "model", begins=True), corpus_from_texts(TEXTS)
+    found = load_pretrained(model)
+    for asked in (True, False):
+        run = audit_model(model, corpus, bos=asked, out=tmp_path / str(asked), progress=False, device="cpu")
+        assert run.manifest.dataset["bos"] == (found.begin if asked else None)
+        assert not any("BOS" in note for note in run.manifest.notes)
+    with pytest.raises(BadInput, match="names no BOS token"):
+        audit_model(replace(found, begin=None), corpus, bos=True, out=tmp_path / "none", progress=False, device="cpu")
+    with pytest.raises(RunMismatch):
+        audit_model(model, corpus, bos=False, out=tmp_path / "True", progress=False, device="cpu")
+
+
+def test_one_suffix_is_asked_for_after_few_tokens_and_after_many(tmp_path):
+    model, corpus = overfitted(tmp_path / "model", begins=True), corpus_from_texts(TEXTS)
+    run = audit_model(
+        model, corpus, generate=(8, 4), contexts=(1, 3, 8), out=tmp_path / "run", progress=False, device="cpu"
+    )
+    curve = run.measure("discoverable_extraction[by_context]")
+    assert curve.at.tolist() == [1, 3, 8]
+    assert curve.values[0, 2] == 1.0  # known by rote, from the beginning on
+    assert curve.counts.tolist() == [run.load("contexts.asked", [0]).sum(), 0]
+    assert curve.counts[0] > 1
+    page, found = write_language_report(run)
+    assert found.by_context is not None
+    assert "The same tokens recited, by how many before them are given" in page.read_text()
+    assert verify(Run.open(tmp_path / "run")) == []
+    without = audit_model(model, corpus, generate=None, out=tmp_path / "without", progress=False, device="cpu")
+    with pytest.raises(MissingEvidence, match=r"contexts.* --model"):
+        without.measure("discoverable_extraction[by_context]")
 
 
 def test_a_tokenizer_that_puts_the_token_there_is_followed(tmp_path):

@@ -4,7 +4,7 @@ import torch
 
 from byrote.errors import BadInput
 from byrote.measures.discoverable_extraction import discoverable_extraction
-from byrote.probes import context_lengths, tokens
+from byrote.probes import contexts, tokens
 from byrote.stats.log_linear import log_linear
 from documents import Bigrams, Summing, letters, numbers
 from probes.trained import trained
@@ -18,7 +18,7 @@ def test_equals_a_slow_loop(bos):
     network = Summing(27)
     with torch.no_grad():
         network.head.bias[1:3] += 4  # a and b are in question, nothing else
-    read = context_lengths.signals(network, corpus, context=16, lengths=(1, 2, 5), suffix=2)
+    read = contexts.signals(network, corpus, context=16, lengths=(1, 2, 5), suffix=2)
     np.testing.assert_array_equal(read["asked"], corpus.lengths >= 7)
     for row, length in enumerate((1, 2, 5)):
         for index in range(40):
@@ -26,23 +26,23 @@ def test_equals_a_slow_loop(bos):
             for place in (5, 6) if right else ():
                 before = ([] if bos is None else [bos]) + document[5 - length : place]
                 right &= network(torch.tensor([before]))[0, -1].argmax().item() == document[place]
-            assert read["hit"][row, index] == right
-    assert 0 < read["hit"].mean() < 1
+            assert read["reached"][row, index] == right
+    assert 0 < read["reached"].mean() < 1
 
 
 def test_a_table_needs_no_more_than_one_token():
     table = Bigrams(5)
     with torch.no_grad():
         table.table.copy_(torch.eye(5).roll(1, 1))
-    hit = context_lengths.signals(
-        table, numbers([[0, 1, 2, 3, 4], [0, 2, 2, 3, 1]], 5), context=9, lengths=(1, 3), suffix=2
-    )["hit"]
+    hit = contexts.signals(table, numbers([[0, 1, 2, 3, 4], [0, 2, 2, 3, 1]], 5), context=9, lengths=(1, 3), suffix=2)[
+        "reached"
+    ]
     np.testing.assert_array_equal(hit, [[True, False], [True, False]])
 
 
 def test_the_longest_context_of_whole_documents_is_that_of_the_token_record():
     network, corpus, _ = trained()
-    hit = context_lengths.signals(network, corpus, context=64, lengths=(2, 16), suffix=8)["hit"]
+    hit = contexts.signals(network, corpus, context=64, lengths=(2, 16), suffix=8)["reached"]
     whole = tokens.signals(network, corpus, context=64)["hit"].reshape(32, 24)[:, 16:].all(1)
     np.testing.assert_array_equal(hit[1], whole)
     assert hit[1].sum() > 8
@@ -67,4 +67,4 @@ def test_a_fit_says_how_much_more_context_brings_out():
 @pytest.mark.parametrize(("lengths", "suffix", "said"), [((0,), 2, "at least 1"), ((4,), 9, "context of 8")])
 def test_impossible_lengths_are_refused(lengths, suffix, said):
     with pytest.raises(BadInput, match=said):
-        context_lengths.signals(Bigrams(5), numbers([[1]], 5), context=8, lengths=lengths, suffix=suffix)
+        contexts.signals(Bigrams(5), numbers([[1]], 5), context=8, lengths=lengths, suffix=suffix)

@@ -1,4 +1,4 @@
-"""Context lengths: whether the same suffix is extracted after few tokens or after many."""
+"""Contexts: whether one and the same suffix is extracted after few tokens before it or after many."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from byrote.data.corpus import Corpus
 from byrote.errors import BadInput
 from byrote.probes.tokens import silent
 
+KIND: Final = "contexts"
+#: Tokens given, one after the other; with the suffix after them no more than `generations` asks for.
+LENGTHS: Final = (10, 25, 50)
 #: Logits of one batch take about so many bytes.
 BATCH_BYTES: Final = 2**25
 
@@ -23,15 +26,15 @@ def signals(
     *,
     device: str = "cpu",
     context: int,
-    lengths: Sequence[int] = (10, 20, 50),
+    lengths: Sequence[int] = LENGTHS,
     suffix: int = 50,
     progress: Callable[[float], None] = silent,
 ) -> dict[str, np.ndarray]:
-    """`hit[length, example]`: every suffix token is strictly the most likely one; and `asked[example]`.
+    """The columns of `contexts`.
 
     Asked are documents that have the longest of the lengths and then the suffix. The suffix is the same for every
-    length, the tokens that stand before it in the document; so only the context differs. The BOS token, where there
-    is one, stands before each. `stats.log_linear` fits the share by the length, clustered by document.
+    length, and so are the tokens that end before it; only how many of these are given differs. The BOS token, where
+    there is one, stands before each.
 
     This is for models that met their documents in pieces, as large ones do. One that met a document only whole, after
     its BOS token, is at a loss in its middle; there, vary the `prefix` of `discoverable_extraction`.
@@ -44,7 +47,7 @@ def signals(
     if min(lengths, default=0) < 1 or suffix < 1:
         raise BadInput(
             f"The lengths of context and suffix must be at least 1. Got {list(lengths)} and {suffix}.",
-            hint="lengths=(10, 20, 50), suffix=10.",
+            hint="lengths=(10, 25, 50), suffix=50.",
         )
     if len(begins) + longest + suffix - 1 > context:
         raise BadInput(
@@ -54,7 +57,7 @@ def signals(
     network.eval()
     asked = corpus.lengths >= longest + suffix
     rows = np.flatnonzero(asked)
-    hit = np.zeros((len(lengths), len(corpus)), bool)
+    reached = np.zeros((len(lengths), len(corpus)), bool)
     size = max(1, BATCH_BYTES // (4 * corpus.vocabulary * (longest + suffix)))
     for number, length in enumerate(lengths):
         for start in range(0, len(rows), size):
@@ -67,6 +70,6 @@ def signals(
                 true = torch.from_numpy(tokens[:, -suffix:]).to(device)[..., None]
                 others = logits.scatter(-1, true, -torch.inf).amax(-1)
                 right = (logits.gather(-1, true)[..., 0] > others).all(1)
-            hit[number, chosen] = right.cpu().numpy()
+            reached[number, chosen] = right.cpu().numpy()
             progress((number + min(1.0, (start + size) / len(rows))) / len(lengths))
-    return {"hit": hit, "asked": asked}
+    return {"reached": reached, "length": np.array(lengths, np.int64), "asked": asked}
