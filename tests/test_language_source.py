@@ -20,7 +20,7 @@ RUNNER = CliRunner()
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "docs_recipe", lambda **_: SUMMING)
+    monkeypatch.setattr(module, "docs_recipe", lambda *_, **__: SUMMING)
     texts = [f"the {animal} sat on the mat" for animal in ("cat", "dog", "emu", "cat", "cat")]
     for name, some in (("c.jsonl", texts), ("h.jsonl", ["a bird in the tree"])):
         (tmp_path / name).write_text(

@@ -30,7 +30,7 @@ from byrote.commands.language import (
     whole_number,
 )
 from byrote.commands.listing import ListsChanges
-from byrote.commands.own_data import SOURCE, Balanced, Group, Id, Size, Task, Text, Tolerance
+from byrote.commands.own_data import SOURCE, Balanced, Epochs, Group, Id, Size, Task, Text, Tolerance
 from byrote.commands.plan import Budget, Models, Stderr, plan
 from byrote.commands.risks import attack, attack_weights, bound_epsilon, forgetting, onion
 from byrote.commands.scores import calibrate, compare, triage
@@ -105,6 +105,7 @@ def audit(
     task: Task = None,
     tolerance: Tolerance = None,
     balanced: Balanced = False,
+    epochs: Epochs = None,
     group: Group = None,
     id_: Id = None,
     text: Text = None,
@@ -150,6 +151,8 @@ def audit(
     from byrote.report.page import write_report
 
     if is_language(source, model, corpus):
+        from byrote.language_source import TinyGPTTraining
+
         audit_documents(
             source,
             model=model,
@@ -159,7 +162,7 @@ def audit(
             canaries=canaries,
             context=context,
             bos=bos,
-            width=width,
+            tiny=TinyGPTTraining(width=width, epochs=epochs),
             models=models,
             probes=tuple(probe or ()),
             out=out_folder,
@@ -184,6 +187,7 @@ def audit(
         task=task,
         tolerance=tolerance,
         balanced=balanced,
+        epochs=epochs,
     )
     found = experiment(source, data_dir=data_dir, plants=plants, seed=seed, reading=reading)
     folder = out_folder or Path("runs") / run_name(source)

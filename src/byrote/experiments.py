@@ -96,7 +96,7 @@ def experiment(
         built = Experiment(
             dataset=read.training,
             heldout=read.heldout,
-            recipe=recipe_for(read.training, balanced=reading.balanced),
+            recipe=recipe_for(read.training, balanced=reading.balanced, epochs=reading.epochs),
             source={},
             notes=read.notes,
         )

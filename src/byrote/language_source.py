@@ -14,7 +14,7 @@ from byrote.data.corpus import Corpus, read_corpus
 from byrote.data.python_docs import planted_docs, python_docs, split
 from byrote.data.tokenizers import byte_pairs, encoder, read_tokenizer
 from byrote.errors import BadInput, RunMismatch
-from byrote.language import TOKENIZER, corpus_of
+from byrote.language import LENGTH, TOKENIZER, corpus_of
 from byrote.recipes.networks.tiny_gpt import TinyGPT
 from byrote.recipes.objectives.next_token import NextToken
 from byrote.recipes.optimizers import AdamW
@@ -23,26 +23,59 @@ from byrote.recipes.schedules import Cosine
 from byrote.run import Run
 
 DOCS = "docs"
+BATCH_SIZE = 8
 #: What a run is made from, as its manifest has it.
 KINDS = (DOCS, "corpus", "model")
+
+
+#: A tiny GPT is trained for so many epochs, or more where documents are few, so that it takes about so many steps.
+EPOCHS, STEPS = 7, 300
+MOST_EPOCHS = 200
+#: Letters of a token, about, where the tokenizer was trained on the documents.
+LETTERS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyGPTTraining:
+    """What a person said of the tiny GPT: its width, and how often it goes over its documents."""
+
+    width: int | None = None
+    epochs: int | None = None
+
+    @classmethod
+    def of(cls, source: dict[str, Any]) -> TinyGPTTraining:
+        """What the manifest of a run has of it."""
+        return cls(**{name: source[name] for name in ("width", "epochs") if name in source})
+
+    def describe(self) -> dict[str, int]:
+        """What was said, for a manifest."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def recipe(self, training: Corpus) -> Recipe:
+        """How it is trained on these documents."""
+        letters = sum(map(len, training.texts))
+        rows = -(-letters // (LETTERS * LENGTH))
+        enough = -(-STEPS // -(-rows // BATCH_SIZE))
+        return docs_recipe(self.epochs or min(max(EPOCHS, enough), MOST_EPOCHS), width=self.width)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Documents:
     """What to train on and what is held out, what was planted, and `source`, from which all of it is built again.
 
-    `tokenizer` is None where it is to be trained on the documents.
+    `tokenizer` is None where it is to be trained on the documents; `recipe` is that of a tiny GPT.
     """
 
     training: Corpus
     heldout: Corpus | None
     canaries: Canaries | None
     tokenizer: Any | None
+    recipe: Recipe
     source: dict[str, Any]
     notes: tuple[str, ...] = ()
 
 
-def docs_recipe(epochs: int = 7, *, width: int | None = None) -> Recipe:
+def docs_recipe(epochs: int = EPOCHS, *, width: int | None = None) -> Recipe:
     """How the tiny GPT is trained, of this width where one is given."""
     return Recipe(
         network=TinyGPT() if width is None else TinyGPT(width=width, hidden=2 * width),
@@ -50,11 +83,15 @@ def docs_recipe(epochs: int = 7, *, width: int | None = None) -> Recipe:
         optimizer=AdamW(lr=3e-3),
         schedule=Cosine(warmup=0.05),
         epochs=epochs,
-        batch_size=8,
+        batch_size=BATCH_SIZE,
     )
 
 
-def docs(seed: int, width: int | None = None) -> Documents:
+#: Nothing was said of it.
+AS_IT_IS = TinyGPTTraining()
+
+
+def docs(seed: int, tiny: TinyGPTTraining = AS_IT_IS) -> Documents:
     """The topics of Python's own help, with canaries and repeated paragraphs in them."""
     corpus = python_docs()
     tokenizer = byte_pairs(split(corpus)[0].texts)
@@ -64,13 +101,20 @@ def docs(seed: int, width: int | None = None) -> Documents:
         heldout=made.heldout,
         canaries=made.canaries,
         tokenizer=tokenizer,
-        source={"kind": DOCS, "seed": seed, **_width(width)},
+        recipe=docs_recipe(tiny.epochs or EPOCHS, width=tiny.width),
+        source={"kind": DOCS, "seed": seed, **tiny.describe()},
         notes=made.notes,
     )
 
 
 def documents(
-    corpus: Path, *, heldout: Path | None, column: str, canaries: Path | None, width: int | None = None, **more: Any
+    corpus: Path,
+    *,
+    heldout: Path | None,
+    column: str,
+    canaries: Path | None,
+    tiny: TinyGPTTraining = AS_IT_IS,
+    **more: Any,
 ) -> Documents:
     """The documents of a file, and held-out ones of another, under names that no training document has.
 
@@ -85,11 +129,12 @@ def documents(
         heldout=others,
         canaries=None if canaries is None else read_canaries(canaries),
         tokenizer=None,
+        recipe=tiny.recipe(members),
         source={
             "kind": "corpus",
             "column": column,
             **{name: None if path is None else str(path.resolve()) for name, path in files.items()},
-            **_width(width),
+            **tiny.describe(),
             **more,
         },
     )
@@ -115,26 +160,21 @@ def with_documents(run: Run) -> Run:
             f"This run was made {made}, so the command line cannot build its documents and recipe again.",
             hint="use byrote.change(run, …) from Python.",
         )
-    width = source.get("width")
+    tiny = TinyGPTTraining.of(source)
     if source["kind"] == DOCS:
-        found = docs(source["seed"], width)
+        found = docs(source["seed"], tiny)
     else:
         paths = {name: None if source[name] is None else Path(source[name]) for name in ("heldout", "canaries")}
-        found = documents(Path(source["corpus"]), column=source["column"], **paths, width=width)
-    recipe = docs_recipe(width=width)
+        found = documents(Path(source["corpus"]), column=source["column"], **paths, tiny=tiny)
     tokenizer = read_tokenizer(run.folder / TOKENIZER)
     whole = corpus_of(found.training, found.heldout, tokenizer)
-    same = json.loads(json.dumps(recipe.describe())) == run.manifest.identity["recipe"]
+    same = json.loads(json.dumps(found.recipe.describe())) == run.manifest.identity["recipe"]
     if not same or whole.fingerprint() != run.manifest.dataset["fingerprint"]:
         raise RunMismatch(
             f"The run {str(run.folder)!r} was made from other {'documents' if same else 'settings of the training'}.",
             hint="take the edit back, or audit again with --out and go on with that run.",
         )
-    return replace(run, corpus=whole, recipe=recipe)
-
-
-def _width(width: int | None) -> dict[str, int]:
-    return {} if width is None else {"width": width}
+    return replace(run, corpus=whole, recipe=found.recipe)
 
 
 def _renamed(corpus: Corpus, taken: np.ndarray) -> Corpus:

@@ -65,3 +65,20 @@ def test_models_that_did_not_fit_come_first(run: Run, found: Facts) -> None:
     low = dataclasses.replace(found.member_accuracy, value=0.5)
     steps = next_steps(run, dataclasses.replace(found, member_accuracy=low), NONE, NONE)
     assert steps[0].why.startswith("Train longer")
+
+
+def test_whoever_brought_no_recipe_is_told_how_to_train_longer(run: Run, found: Facts) -> None:
+    unfit = dataclasses.replace(
+        found, member_accuracy=dataclasses.replace(found.member_accuracy, value=0.5, low=0.4, high=0.6)
+    )
+    reading = {"target": "kind", "heldout": 0.2, "balanced": True, "epochs": 30}
+    made = {"name": "/home/me/data.csv", "reading": reading, "plants": ["label-noise=0.1"], "seed": 3}
+    manifest = dataclasses.replace(run.manifest, source=made, identity={"recipe": {"epochs": 30}})
+    first = commands(next_steps(dataclasses.replace(run, manifest=manifest), unfit, NONE, NONE))[0]
+    assert first == (
+        "byrote audit data.csv --target kind --balanced --plant label-noise=0.1 --seed 3 --epochs 60 --out RUN-longer"
+    )
+    own = dataclasses.replace(manifest, source={"name": "mine.py", "plants": [], "seed": 0})
+    step = next_steps(dataclasses.replace(run, manifest=own), unfit, NONE, NONE)[0]
+    assert step.why.startswith("Train longer")
+    assert step.commands == ()

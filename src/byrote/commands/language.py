@@ -14,7 +14,7 @@ from byrote.commands.terminal import out as console
 from byrote.errors import BadInput
 
 if TYPE_CHECKING:
-    from byrote.language_source import Documents
+    from byrote.language_source import Documents, TinyGPTTraining
     from byrote.probes.decoding import Decoding
     from byrote.run import Run
 
@@ -23,11 +23,11 @@ DOCS = "docs"
 BEFORE, AFTER, READINGS = 4, 6, 6
 _PANEL = "Language models"
 #: Parameters of `byrote audit` that an audit of the docs reads, one of a corpus, and one of somebody else's model.
-READ_OF_DOCS = frozenset({"source", "model", "corpus", "context", "width", "models", "probe"}) | {
+READ_OF_DOCS = frozenset({"source", "model", "corpus", "context", "width", "epochs", "models", "probe"}) | {
     *("out_folder", "seed", "workers", "device", "redact")
 }
 READ_OF_CORPUS = READ_OF_DOCS | {"heldout", "column", "canaries"}
-READ_OF_MODEL = (READ_OF_CORPUS - {"models"}) | {"bos"}
+READ_OF_MODEL = (READ_OF_CORPUS - {"models", "epochs", "width"}) | {"bos"}
 #: Those that name a file here and are a number in other audits.
 FILES = {
     "heldout": "of documents that it was not trained on",
@@ -100,7 +100,7 @@ def audit_documents(
     canaries: str,
     context: int | None,
     bos: bool | None,
-    width: int | None,
+    tiny: TinyGPTTraining,
     models: int | None,
     probes: Sequence[str],
     out: Path | None,
@@ -113,25 +113,22 @@ def audit_documents(
     from byrote.language_source import docs, documents
 
     _refuse_mixed(source, model, corpus)
-    if model is not None and width is not None:
-        raise BadInput(f"--width is that of a tiny GPT, not of the model {model!r}.", hint="leave it out.")
     decoding = _asked(probes)
     if source == DOCS:
-        found = docs(seed, width)
+        found = docs(seed, tiny)
     else:
         assert corpus is not None
         files = {"heldout": _file(heldout), "canaries": _file(canaries)}
-        found = documents(corpus, column=column, seed=seed, width=width, **files)
+        found = documents(corpus, column=column, seed=seed, tiny=tiny, **files)
     if model is not None:
         run = _foreign(model, found, context=context, bos=bos, decoding=decoding, out=out, device=device)
     else:
         run = _tiny(
             found,
             context=context,
-            width=width,
             models=models or 1,
             decoding=decoding,
-            out=out or Path("runs") / (found.training.name if width is None else f"{found.training.name}-{width}-wide"),
+            out=out or Path("runs") / _folder_name(found.training.name, tiny),
             seed=seed,
             workers=workers,
             device=device,
@@ -179,13 +176,18 @@ def _foreign(model: str, found: Documents, **asked: Any) -> Run:
     )
 
 
-def _tiny(found: Documents, *, context: int | None, width: int | None, **asked: Any) -> Run:
+def _folder_name(corpus: str, tiny: TinyGPTTraining) -> str:
+    """What the run of a tiny GPT is called: by what makes it another one."""
+    said = {"width": "wide", "epochs": "epochs"}
+    return "-".join([corpus, *(f"{value}-{said[name]}" for name, value in tiny.describe().items())])
+
+
+def _tiny(found: Documents, *, context: int | None, **asked: Any) -> Run:
     from byrote.language import LENGTH, audit_language
-    from byrote.language_source import docs_recipe
 
     return audit_language(
         found.training,
-        docs_recipe(width=width),
+        found.recipe,
         heldout=found.heldout,
         canaries=found.canaries,
         tokenizer=found.tokenizer,

@@ -42,6 +42,15 @@ Balanced = Annotated[
         "--balanced", help="Weigh classes or labels that few examples have as much as others.", rich_help_panel=_PANEL
     ),
 ]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="How often each model goes over data of your own, or a tiny GPT over --corpus; as often as they suggest "
+        "unless given.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Group = Annotated[
     str | None,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from byrote.commands.own_data import Balanced, Group, Heldout, Id, Size, Source, Target, Task, Text, Tolerance
+from byrote.commands.own_data import Balanced, Epochs, Group, Heldout, Id, Size, Source, Target, Task, Text, Tolerance
 from byrote.commands.terminal import Workers, err, print_table, say
 
 Models = Annotated[
@@ -41,6 +41,7 @@ def plan(
     task: Task = None,
     tolerance: Tolerance = None,
     balanced: Balanced = False,
+    epochs: Epochs = None,
     group: Group = None,
     id_: Id = None,
     text: Text = None,
@@ -64,6 +65,7 @@ def plan(
         task=task,
         tolerance=tolerance,
         balanced=balanced,
+        epochs=epochs,
     )
     found = experiment(source, data_dir=data_dir, plants=plants, seed=seed, reading=reading)
     for note in found.notes:

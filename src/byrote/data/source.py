@@ -30,7 +30,7 @@ _FOR: Final[Mapping[str, Kind]] = {**dict.fromkeys(("target", "group", "id", "te
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How a source is read: the columns of a table, the size of images, and the share that is held out."""
+    """How a source is read: columns of a table, size of images, the share held out; and how it is trained on."""
 
     target: str | Sequence[str] | None = None
     group: str | None = None
@@ -41,6 +41,7 @@ class Reading:
     task: Task | None = None
     tolerance: float | None = None
     balanced: bool = False
+    epochs: int | None = None
 
     def __post_init__(self) -> None:
         if self.target is not None and not isinstance(self.target, str):
@@ -132,11 +133,13 @@ def refuse_unfit_options(reading: Reading, kind: Kind | None, name: str) -> None
                 f"--{option} {value} is for a table or for arrays, and {name!r} is {what}.",
                 hint=f"leave out --{option}.",
             )
-    if reading.balanced and kind is None:
-        raise BadInput(
-            f"--balanced is for data of your own with no recipe, and {name!r} brings one.",
-            hint="leave it out, and weigh in its recipe: CrossEntropy(class_weights=…).",
-        )
+    in_recipe = {"balanced": "weigh in its recipe: CrossEntropy(class_weights=…)", "epochs": "say so in its recipe"}
+    for option, instead in in_recipe.items():
+        if getattr(reading, option) and kind is None:
+            raise BadInput(
+                f"--{option} is for data of your own with no recipe, and {name!r} brings one.",
+                hint=f"leave it out, and {instead}.",
+            )
     for option, meant in _FOR.items():
         value = getattr(reading, option)
         if value is not None and meant != kind:

@@ -27,13 +27,18 @@ LEAST_STEPS = 600
 MOST_EPOCHS = 500
 
 
-def recipe_for(dataset: Dataset, *, balanced: bool = False) -> Recipe:
+def recipe_for(dataset: Dataset, *, balanced: bool = False, epochs: int | None = None) -> Recipe:
     """A network that fits nearly all of a small dataset: an MLP for rows, a small CNN for images, embeddings for texts.
 
     It is there to be replaced: memorization belongs to a recipe, and this one is not yours. `balanced` weighs classes,
-    or labels, that few examples have as much as the others.
+    or labels, that few examples have as much as the others; `epochs` are as many as the data suggest unless given.
     """
-    return dataclasses.replace(_recipe_for(dataset), objective=objective_for(dataset, balanced=balanced))
+    usual = _recipe_for(dataset)
+    return dataclasses.replace(
+        usual,
+        objective=objective_for(dataset, balanced=balanced),
+        epochs=usual.epochs if epochs is None else epochs,
+    )
 
 
 def objective_for(dataset: Dataset, *, balanced: bool = False) -> Objective:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from byrote.data.split import HELD_OUT
 from byrote.report.attacks import Attacks
 from byrote.report.facts import MEMORIZED, Facts
 from byrote.report.missing import RUN, Missing
@@ -17,7 +18,9 @@ from byrote.run import Run
 ENOUGH = 64
 SHARE = 0.02
 #: How a source is read, by the options of `byrote audit`.
-_READING = ("target", "task", "tolerance", "group", "id", "text", "size")
+_READING = ("target", "task", "tolerance", "group", "id", "text", "size", "heldout", "balanced", "epochs")
+#: What they are where nothing was said.
+_USUAL = {"heldout": HELD_OUT, "balanced": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,10 @@ def next_steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triag
 
 def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged | Missing) -> Iterator[Step]:
     if not found.interpolates:
-        yield Step(why="Train longer or with a larger network, and audit again: these figures may be too low.")
+        yield Step(
+            why="Train longer or with a larger network, and audit again: these figures may be too low.",
+            commands=_longer(run),
+        )
     models = found.memorization.models
     if models < ENOUGH:
         yield Step(
@@ -68,17 +74,31 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
     )
 
 
+def _longer(run: Run) -> tuple[str, ...]:
+    """The command that trains twice as long, where the recipe is not the user's own."""
+    made = run.manifest.source or {}
+    epochs = run.manifest.identity.get("recipe", {}).get("epochs")
+    if "reading" not in made or epochs is None:
+        return ()
+    return (_audit(run, f"--epochs {2 * epochs} --out {RUN}-longer"),)
+
+
 def _audit(run: Run, options: str) -> str:
     made = run.manifest.source or {}
     if made.get("name") is None:
         return f"byrote audit SOURCE {options}"
-    reading = made.get("reading") or {}
+    reading = {name: value for name, value in (made.get("reading") or {}).items() if f"--{name} " not in options}
     given = [
-        f"--{name} {shlex.quote(f'{value:g}' if isinstance(value, float) else str(value))}"
+        f"--{name}"
+        if value is True
+        else f"--{name} {shlex.quote(f'{value:g}' if isinstance(value, float) else str(value))}"
         for name in _READING
-        if reading.get(name) is not None
+        if reading.get(name, _USUAL.get(name)) != _USUAL.get(name)
         for value in (reading[name] if isinstance(reading[name], list | tuple) else [reading[name]])
     ]
+    if "--plant" not in options and run.manifest.parent is None and Path(str(made["name"])).suffix:
+        given += [f"--plant {shlex.quote(plant)}" for plant in made.get("plants") or ()]
+    given += [f"--seed {made['seed']}"] if made.get("seed") else []
     where = ["--data-dir", shlex.quote(made["data_dir"])] if made.get("data_dir") else []
     return " ".join(["byrote audit", shlex.quote(Path(str(made["name"])).name), *where, *given, options])
 
