@@ -89,9 +89,7 @@ def _audit(run: Run, options: str) -> str:
         return f"byrote audit SOURCE {options}"
     reading = {name: value for name, value in (made.get("reading") or {}).items() if f"--{name} " not in options}
     given = [
-        f"--{name}"
-        if value is True
-        else f"--{name} {shlex.quote(f'{value:g}' if isinstance(value, float) else str(value))}"
+        _option(name, value)
         for name in _READING
         if reading.get(name, _USUAL.get(name)) != _USUAL.get(name)
         for value in (reading[name] if isinstance(reading[name], list | tuple) else [reading[name]])
@@ -101,6 +99,12 @@ def _audit(run: Run, options: str) -> str:
     given += [f"--seed {made['seed']}"] if made.get("seed") else []
     where = ["--data-dir", shlex.quote(made["data_dir"])] if made.get("data_dir") else []
     return " ".join(["byrote audit", shlex.quote(Path(str(made["name"])).name), *where, *given, options])
+
+
+def _option(name: str, value: object) -> str:
+    if value is True:
+        return f"--{name}"
+    return f"--{name} {shlex.quote(f'{value:g}' if isinstance(value, float) else str(value))}"
 
 
 def _change(run: Run, change: str) -> str:
