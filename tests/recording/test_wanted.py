@@ -25,6 +25,10 @@ def data(task, examples=48):
     inputs = rng.normal(size=(examples, 3)).astype(np.float32)
     if task == "labels":
         return byrote.from_arrays(inputs, (inputs > 0.3).astype(np.int8), name="sets", class_names=("a", "b", "c"))
+    if task == "numbers":
+        several = np.stack([40 + 7 * inputs.sum(1), 0.1 * inputs[:, 0]], axis=1)
+        several += rng.normal(0, [1, 0.02], several.shape)
+        return byrote.from_arrays(inputs, several, name="numbers", task="regression", tolerance=0.4)
     numbers = 40 + 7 * inputs.sum(1) + rng.normal(size=examples)
     return byrote.from_arrays(inputs, numbers, name="numbers", task="regression", tolerance=3.0)
 
@@ -40,7 +44,7 @@ def recipe(task):
     )
 
 
-@pytest.mark.parametrize("task", ["labels", "regression"])
+@pytest.mark.parametrize("task", ["labels", "regression", "numbers"])
 def test_equals_what_the_engine_records(tmp_path, task):
     """The engine's own training on all data, repeated in a plain loop in the unit of the targets."""
     dataset, made = data(task), recipe(task)
@@ -58,7 +62,9 @@ def test_equals_what_the_engine_records(tmp_path, task):
     inputs, learned = torch.from_numpy(np.array(dataset.inputs)), torch.from_numpy(np.array(dataset.learned))
     own = torch.from_numpy(np.array(dataset.targets))
     scale = (dataset.scale.mean, dataset.scale.deviation) if task == "regression" else (0.0, 1.0)
-    tolerance = 3.0 if task == "regression" else None
+    if task == "numbers":
+        scale = torch.from_numpy(dataset.scale.means).float(), torch.from_numpy(dataset.scale.deviations).float()
+    tolerance = {"labels": None, "regression": 3.0, "numbers": 0.4}[task]
     loader = torch.utils.data.DataLoader(
         byrote.WithIds(list(zip(inputs, own, strict=True))), batch_size=20, shuffle=True
     )
@@ -90,12 +96,12 @@ def test_equals_what_the_engine_records(tmp_path, task):
             recorder.clean_pass(algorithm.network(state), loader, forward=forward)
         recorder.close()
     mine = byrote.Run.open(tmp_path / "mine")
-    assert mine.task == run.task == task
+    assert mine.task == run.task == dataset.task
     assert mine.class_names == run.class_names
     assert mine.manifest.checkpoints == run.manifest.checkpoints
     np.testing.assert_array_equal(mine.labels, run.labels)
-    if task == "regression":
-        np.testing.assert_array_equal(mine.numbers, dataset.targets)
+    if task != "labels":
+        np.testing.assert_array_equal(mine.numbers, dataset.numbers)
         assert {name: mine.manifest.dataset[name] for name in ("mean", "deviation", "tolerance")} == {
             name: run.manifest.dataset[name] for name in ("mean", "deviation", "tolerance")
         }
@@ -203,6 +209,9 @@ def test_rounded_targets_are_fine_and_others_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "logits", "targets", "said"),
     [
+        ([[0.5, 2.0], [1.0, 7.0]], torch.zeros(2, 3), [[0.5, 2.0], [1.0, 7.0]], r"numbers takes .* \[batch, 2\]"),
+        ([[0.5, 2.0], [1.0, 7.0]], torch.zeros(2, 2), [[0.5, 2.0], [1.0, 7.5]], r"came with the target \[1"),
+        ([[0.5, 2.0], [1.0, 7.0]], torch.tensor([[0, torch.nan]] * 2), [[0.5, 2.0], [1.0, 7.0]], "not finite"),
         ([1.0, 2.0], torch.zeros(2, 2), [1.0, 2.0], r"numbers takes answers and targets \[batch\]"),
         ([1.0, 2.0], torch.zeros(2), [1.0], r"Got shapes \(2, 1\) and \(1,\)"),
         ([[0, 1], [1, 1]], torch.zeros(2, 3), [[0, 1], [1, 1]], r"several labels an example takes .* \[batch, 2\]"),
@@ -229,7 +238,7 @@ def test_labels_that_do_not_fit(tmp_path):
         ({"labels": [0.5, 0.5]}, "every target is 0.5"),
         ({"labels": [[0, 2], [1, 1]]}, "neither 0 nor 1"),
         ({"labels": [[0, 1], [1, 1]], "class_names": ["a"]}, "2 labels need as many different names"),
-        ({"labels": [[0, 1], [1, 1]], "tolerance": 1.0}, "A tolerance is for numbers"),
+        ({"labels": [[0.5, np.nan], [1, 1]]}, "missing"),
         ({"labels": [1.0, 2.0], "tolerance": 0.0}, "above 0. Got 0"),
         ({"tolerance": 1.0}, "must hold the targets of 2 examples. Got 0"),
     ]:
@@ -239,10 +248,13 @@ def test_labels_that_do_not_fit(tmp_path):
 
 
 def test_whole_numbers_are_classes_unless_there_is_a_tolerance():
-    assert wanted_of([1, 2], None, None, 2) is None
-    assert wanted_of(None, None, None, 2) is None
+    assert wanted_of([1, 2], None, None, 2).task == "classes"
+    assert wanted_of(None, None, None, 2).task == "classes"
     assert wanted_of([1, 2], None, 1.0, 2).task == "regression"
     assert wanted_of([[1, 0], [1, 1]], None, None, 2).task == "labels"
+    assert wanted_of([[1.0, 0.0], [1.0, 1.0]], None, None, 2).task == "labels"
+    assert wanted_of([[1.0, 0.5], [0.0, 1.0]], None, None, 2).task == "regression"
+    assert wanted_of([[1, 0], [0, 1]], None, 0.5, 2).task == "regression"
 
 
 def test_models_that_want_something_else_are_refused(tmp_path):
@@ -271,7 +283,7 @@ def test_a_kill_of_a_regression(tmp_path):
     np.testing.assert_array_equal(run.load("presentation.first_learned", [0]), [[1, 2, 0]])
 
 
-@pytest.mark.parametrize("task", ["labels", "regression"])
+@pytest.mark.parametrize("task", ["labels", "regression", "numbers"])
 def test_a_report_of_it(tmp_path, task):
     dataset = data(task)
     recorder = Recorder(tmp_path / "run", examples=len(dataset), labels=dataset.targets, epochs=3)
@@ -280,7 +292,7 @@ def test_a_report_of_it(tmp_path, task):
     inputs, targets = torch.from_numpy(np.array(dataset.inputs)), torch.from_numpy(np.array(dataset.targets)).float()
     for _ in range(3):
         for ids in torch.randperm(len(dataset)).split(8):
-            answers = network(inputs[ids]) if task == "labels" else network(inputs[ids]).squeeze(1)
+            answers = network(inputs[ids]).squeeze(1) if task == "regression" else network(inputs[ids])
             recorder.observe(ids, answers, targets[ids])
             wrong = F.binary_cross_entropy_with_logits if task == "labels" else F.mse_loss
             optimizer.zero_grad()

@@ -131,7 +131,10 @@ class ByError(Judge):
 
 
 class ByErrors(ByError):
-    """Several numbers an example; errors are in deviations of each number, and one error is the mean over them."""
+    """Several numbers an example; errors are in deviations of each number, and one error is the mean over them.
+
+    Targets and answers are centred and scaled as networks learn them, or (`learned=False`) in their own units.
+    """
 
     signals: ClassVar = {
         "correct": torch.bool,
@@ -141,13 +144,15 @@ class ByErrors(ByError):
     }
     telling = "squared_error"
 
-    def __init__(self, scale: SeveralNumbers) -> None:
+    def __init__(self, scale: SeveralNumbers, *, learned: bool = True) -> None:
         self.scale = scale
         self.edges = torch.from_numpy(scale.edges)
+        self.means = torch.zeros(len(scale.means), dtype=torch.float64) if learned else torch.from_numpy(scale.means)
+        self.deviations = torch.ones_like(self.means) if learned else torch.from_numpy(scale.deviations)
 
     def read(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """The mean of the residuals, of their squares and of their sizes, and whether the squares are small enough."""
-        off = (logits.float() - targets).double()
+        off = (logits.float() - targets).double() / self.deviations.to(logits.device)
         squared = off.square().mean(-1)
         return {
             "correct": squared.sqrt() <= self.scale.tolerance,
@@ -159,7 +164,8 @@ class ByErrors(ByError):
     def answered(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """The fifth in which the mean of the numbers lies."""
         edges = self.edges.to(logits.device)
-        return {"prediction": torch.bucketize(logits.double().mean(-1), edges, right=True)}
+        scaled = (logits.double() - self.means.to(logits.device)) / self.deviations.to(logits.device)
+        return {"prediction": torch.bucketize(scaled.mean(-1), edges, right=True)}
 
 
 BY_CLASS: Final[Judge] = ByClass()

@@ -18,8 +18,8 @@ from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.store import Evidence
-from byrote.folder import environment, model_entries, now, set_up, task_facts
-from byrote.probes.judging import BY_CLASS, Judge
+from byrote.folder import environment, model_entries, now, set_up
+from byrote.probes.judging import Judge
 from byrote.recording.journal import FOLDER, Journal, Settings, journals
 from byrote.recording.tally import UNLABELLED, Tally
 from byrote.recording.wanted import Wanted, wanted_of
@@ -73,11 +73,7 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
     examples, classes = first.settings.examples, max(one.classes for one in found)
     label, relabelled = _labels(folder, found)
     wanted = _wanted(folder, first.settings)
-    names = (
-        wanted.scale.names
-        if wanted
-        else first.settings.class_names or tuple(map(str, range(max(classes, label.max(initial=0) + 1))))
-    )
+    names = wanted.names(max(classes, int(label.max(initial=0)) + 1))
     notes = [note for one in found for note in one.notes]
     if relabelled:
         notes.append(f"{relabelled} examples had different labels in different models; the first is kept.")
@@ -85,7 +81,7 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
     if unseen.any():
         notes.append(f"Nobody saw the labels of {unseen.sum()} examples; they stand under {UNKNOWN!r}.")
         label, names = np.where(unseen, len(names), label), (*names, UNKNOWN)
-    evidence, checkpoints = _evidence(found, notes, BY_CLASS if wanted is None else wanted.judge)
+    evidence, checkpoints = _evidence(found, notes, wanted.judge)
     member = np.stack([one.tally.presentations > 0 for one in found]).astype(np.int64)
     design = observed(member, np.full(len(found), NO_PAIR, np.int64))
     manifest = Manifest(
@@ -97,7 +93,7 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
             "examples": examples,
             "class_names": list(names),
             "fingerprint": None,
-            **({} if wanted is None else task_facts(wanted.scale, wanted.label_names)),
+            **wanted.facts(),
         },
         heldout=None,
         identity={},
@@ -117,8 +113,8 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
     for kind, each in evidence.items():
         for position, columns in enumerate(each):
             store.write(kind, position, 0, columns, {"diverged": "false", "recorded": str(found[position].model)})
-    numbers = wanted.targets if wanted is not None and wanted.task == "regression" else None
-    set_up(folder, manifest, design, _ids(folder, examples), label.astype(np.int64), Controls(), numbers=numbers)
+    kinds = label.astype(np.int64)
+    set_up(folder, manifest, design, _ids(folder, examples), kinds, Controls(), numbers=wanted.numbers)
     return Run.open(folder)
 
 
@@ -218,10 +214,10 @@ def _labels(folder: Path, found: Sequence[Recorded]) -> tuple[np.ndarray, int]:
     return label, int(disagree.sum())
 
 
-def _wanted(folder: Path, settings: Settings) -> Wanted | None:
-    """The targets of all examples, where they are no classes."""
+def _wanted(folder: Path, settings: Settings) -> Wanted:
+    """What the training wanted of its examples."""
     if settings.task == "classes":
-        return None
+        return wanted_of(None, settings.class_names, None, settings.examples)
     given = _given(folder).get("target")
     if given is None:
         raise BadInput(

@@ -21,11 +21,10 @@ from byrote.errors import BadInput
 from byrote.evidence.manifest import FILE
 from byrote.evidence.shards import write_bytes
 from byrote.folder import refuse_remains
-from byrote.probes.judging import BY_CLASS, Judge
 from byrote.recording.journal import FOLDER, LARGE, Journal, Settings, locked
 from byrote.recording.merge import GIVEN, merged
 from byrote.recording.tally import UNLABELLED, Shown
-from byrote.recording.wanted import wanted_of
+from byrote.recording.wanted import check_range, indices, wanted_of
 from byrote.run import Run
 from byrote.train.resources import logits_fit
 
@@ -68,10 +67,11 @@ class Recorder:
             replacement.
         ids: the examples' names, in their order.
         labels: the examples' labels; else those that come with `observe`. Of other targets than classes they are
-            needed: 0 and 1 [example, label], or numbers [example], as `observe` gets them.
+            needed: 0 and 1 [example, label], or numbers [example] or [example, number], as `observe` gets them.
         class_names: in the order of the logits.
         tolerance: by how much an answer may miss its number and still be right; a quarter of the numbers' standard
-            deviation unless given.
+            deviation unless given. Of several numbers: how large the root of the mean of the squared errors may be,
+            each in standard deviations of its number.
         name: what to call the data.
         resume_at: go on with a recording at the start of this epoch, counted from 0; what it holds of it and of later
             ones is forgotten.
@@ -113,15 +113,8 @@ class Recorder:
         self.run: Run | None = None
         self._last_epoch = epochs
         self._wanted = wanted_of(labels, class_names, tolerance, examples)
-        if self._wanted is None:
-            self._judge: Judge = BY_CLASS
-            self._classes = 0 if class_names is None else len(class_names)
-            self._labels = _labels(labels, examples)
-            if self._classes and self._labels.max() >= self._classes:
-                raise _beyond("label", int(self._labels.max()), self._classes)
-        else:
-            self._judge, self._classes = self._wanted.judge, self._wanted.outputs
-            self._labels = self._wanted.kinds.astype(np.int32)
+        self._judge = self._wanted.judge
+        self._labels = self._wanted.kinds.astype(np.int32)
         self._flush_seconds = float(flush_seconds)
         self._settings = Settings(
             examples=examples,
@@ -129,7 +122,7 @@ class Recorder:
             repeats=repeats,
             name=name,
             class_names=None if class_names is None else tuple(map(str, class_names)),
-            task="classes" if self._wanted is None else self._wanted.task,
+            task=self._wanted.task,
             tolerance=tolerance,
         )
         self._journal = Journal(self.folder, model)
@@ -167,7 +160,8 @@ class Recorder:
     def observe(self, ids: Any, logits: Tensor, targets: Any) -> None:
         """Take note of a forward pass of the training: `ids[batch]`, `logits[batch, class]`, `targets[batch]`.
 
-        Of several labels `logits` and `targets` are [batch, label], of numbers the answers [batch] or [batch, 1].
+        Of several labels or numbers `logits` and `targets` are [batch, label], of one number the answers [batch] or
+        [batch, 1].
 
         Call it for every batch that the loss is taken of, with gradient accumulation too. Nothing waits for a GPU:
         logits are copied there and reduced to losses and margins in float32 later on. Labels and values that only the
@@ -213,7 +207,7 @@ class Recorder:
         self._refuse_closed("flush")
         self._drain()
         shown, self._shown = Shown.joined([Shown.none(), *self._shown]), []
-        self._journal.write_shown(self.rank, shown, epochs=self.epochs_done, classes=self._classes)
+        self._journal.write_shown(self.rank, shown, epochs=self.epochs_done, classes=self._wanted.outputs)
         self._flushed = time.monotonic()
         if self.rank == 0 and self._journal.bytes() > LARGE:
             with locked(self.folder):
@@ -274,7 +268,7 @@ class Recorder:
         self._know(columns["example"], columns["label"])
         first = np.unique(columns["example"], return_index=True)[1]
         columns = {name: column[first] for name, column in columns.items()}
-        self._journal.write_clean(self.rank, columns, epochs=self.epochs_done, classes=self._classes)
+        self._journal.write_clean(self.rank, columns, epochs=self.epochs_done, classes=self._wanted.outputs)
 
     def _answers(self, ids: Tensor, logits: Tensor, targets: Tensor) -> dict[str, np.ndarray]:
         judge = self._judge
@@ -282,25 +276,16 @@ class Recorder:
         read = {**judge.read(logits.float(), targets), **judge.answered(logits.float(), targets)}
         answers = {name: values.to(types[name]).cpu().numpy() for name, values in read.items()}
         example = ids.cpu().numpy().astype(np.int32)
-        label = self._label(example, targets)
+        label = self._wanted.kind(example, targets.cpu().numpy()).astype(np.int32)
         wrong = np.flatnonzero(~np.isfinite(answers[judge.telling]))
         if len(wrong):
             raise BadInput(
                 f"The logits of example {example[wrong[0]]} in the clean pass are not finite.",
                 hint="check that the training did not diverge, and that the inputs hold no NaN.",
             )
-        keep = self._wanted is None and logits_fit(1, self.examples, self._classes)
+        keep = self._wanted.task == "classes" and logits_fit(1, self.examples, self._wanted.outputs)
         kept = {"logits": logits.float().cpu().numpy()} if keep else {}
         return {"example": example, "label": label, **answers, **kept}
-
-    def _label(self, example: np.ndarray, targets: Tensor) -> np.ndarray:
-        """The class, set or fifth of each, held against what is known of these examples."""
-        given: np.ndarray = targets.cpu().numpy()
-        if self._wanted is None:
-            return given.astype(np.int32)
-        self._wanted.refuse_others(example, given)
-        known: np.ndarray = self._labels[example]
-        return known
 
     @torch.no_grad()
     def _reduce(self) -> None:
@@ -310,13 +295,14 @@ class Recorder:
         sizes = [len(ids) for ids, _, _ in self._waiting]
         ids, logits, targets = (torch.cat([step[column] for step in self._waiting]) for column in range(3))
         logits = logits.float()
-        # a device would not survive a class out of range
-        inside = targets.clamp(0, self._classes - 1) if self._wanted is None else targets
-        correct, summed = self._judge.presented(logits, inside)
+        sound = self._wanted.sound(targets)
+        correct, summed = self._judge.presented(logits, sound)
         if "loss_sum" in summed:
             loss, margin = summed["loss_sum"], summed["logit_margin_sum"]
         else:
-            loss, margin = self._judge.read(logits, inside)["residual"].square(), torch.where(correct, 1.0, -1.0)
+            read = self._judge.read(logits, sound)
+            loss = read.get("squared_error", read["residual"].square())
+            margin = torch.where(correct, 1.0, -1.0)
         steps = np.repeat(np.arange(self._step - len(sizes), self._step) + 1, sizes)
         self._reduced.append((ids, targets, loss, margin, steps))
         self._presentations += len(ids)
@@ -328,11 +314,10 @@ class Recorder:
         parts, self._reduced, self._presentations = self._reduced, [], 0
         for ids, targets, loss, margin, steps in parts:
             ids = ids.cpu()
-            self._check_range("id", ids, self.examples)
-            if self._wanted is None:
-                self._check_range("target", targets.cpu(), self._classes)
+            check_range("id", ids, self.examples)
+            self._wanted.check(targets.cpu())
             example = ids.numpy()
-            label = self._label(example, targets)
+            label = self._wanted.kind(example, targets.cpu().numpy())
             shown = Shown(
                 epoch=np.full(len(steps), self.epochs_done, np.int32),
                 step=steps.astype(np.int32),
@@ -367,49 +352,13 @@ class Recorder:
         self, ids: Any, logits: Tensor, targets: Any, *, waiting: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
         """A batch whose shapes fit; values on the host are looked at, those on a device where it may be waited for."""
-        ids = _indices("ids", ids)
-        if self._wanted is None:
-            targets = _indices("targets", targets)
-            self._check_shapes(ids, logits, targets)
-            if waiting or targets.device.type == "cpu":
-                self._check_range("target", targets, self._classes)
-        else:
-            logits, targets = self._wanted.batch(logits, targets)
-            if tuple(ids.shape) != (len(logits),):
-                raise BadInput(
-                    f"A recorder takes ids[batch]. Got shape {tuple(ids.shape)} for {len(logits)} answers.",
-                    hint="byrote.WithIds(dataset) adds positions to its items.",
-                )
+        ids = indices("ids", ids)
+        logits, targets = self._wanted.batch(ids, logits, targets)
+        if waiting or targets.device.type == "cpu":
+            self._wanted.check(targets)
         if waiting or ids.device.type == "cpu":
-            self._check_range("id", ids, self.examples)
+            check_range("id", ids, self.examples)
         return ids, logits, targets
-
-    def _check_shapes(self, ids: Tensor, logits: Tensor, targets: Tensor) -> None:
-        batch = (len(ids),) if ids.ndim == 1 else None
-        if logits.ndim != 2 or targets.ndim != 1 or batch != (len(logits),) or batch != (len(targets),):
-            raise BadInput(
-                f"A recorder takes ids[batch], logits[batch, class] and targets[batch]. Got shapes {tuple(ids.shape)}, "
-                f"{tuple(logits.shape)} and {tuple(targets.shape)}.",
-                hint="for one logit of two classes, torch.stack([torch.zeros_like(logit), logit], 1); targets are "
-                "numbers of classes.",
-            )
-        if not logits.is_floating_point() or logits.shape[1] < 2:
-            raise BadInput(
-                f"Logits must be floats for 2 classes or more. Got {logits.dtype} for {logits.shape[1]}.",
-                hint="give answers before softmax; of one logit, torch.stack([torch.zeros_like(logit), logit], 1).",
-            )
-        self._classes = self._classes or logits.shape[1]
-        if logits.shape[1] != self._classes:
-            raise BadInput(
-                f"Logits must be for {self._classes} classes as before. Got {logits.shape[1]}.",
-                hint="give the logits of all classes; another network takes another Recorder.",
-            )
-
-    def _check_range(self, what: str, values: Tensor, size: int) -> None:
-        if len(values):
-            low, high = (int(end) for end in torch.aminmax(values))
-            if low < 0 or high >= size:
-                raise _beyond(what, low if low < 0 else high, size)
 
     def _refuse_closed(self, what: str) -> None:
         if self._closed:
@@ -445,7 +394,7 @@ class Recorder:
             if self.rank == 0 and (ids is not None or labels is not None):
                 columns: dict[str, Any] = {} if ids is None else {"example": list(map(str, ids))}
                 columns |= {} if labels is None else {"label": self._labels}
-                columns |= {} if self._wanted is None else {"target": self._wanted.targets.tolist()}
+                columns |= {} if self._wanted.targets is None else {"target": self._wanted.targets.tolist()}
                 sink = pa.BufferOutputStream()
                 pq.write_table(pa.table(columns), sink)
                 write_bytes(self.folder / FOLDER / GIVEN, sink.getvalue().to_pybytes())
@@ -467,12 +416,6 @@ class Recorder:
             self._know(shown.example, shown.label)
             last = max([last, *shown.step[-1:].tolist()])
         return last
-
-
-WITH_IDS = (
-    "byrote.WithIds(dataset) adds positions to its items; targets are numbers of classes, or what Recorder(labels=…) "
-    "holds of all examples: numbers to be predicted, or 0 and 1 by label."
-)
 
 
 def recover(folder: str | Path) -> Run:
@@ -511,40 +454,10 @@ def _process(rank: int | None, world: int | None) -> tuple[int, int]:
     return rank, world
 
 
-def _labels(labels: Sequence[int] | np.ndarray | None, examples: int) -> np.ndarray:
-    if labels is None:
-        return np.full(examples, UNLABELLED, np.int32)
-    given = np.asarray(labels)
-    if given.shape != (examples,) or given.dtype.kind not in "iu" or given.min(initial=0) < 0:
-        raise BadInput(
-            f"The 'labels' argument of Recorder must be {examples} numbers of classes. Got {given.dtype}{given.shape}.",
-            hint="give the class of each example as a whole number from 0 on, in the order of the dataset.",
-        )
-    return given.astype(np.int32)
-
-
-def _indices(name: str, values: Any) -> Tensor:
-    try:
-        found = torch.as_tensor(values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise BadInput(
-            f"The {name!r} of a batch must be whole numbers. Got {values!r:.80}.",
-            hint="byrote.WithIds(dataset) adds positions to its items; names go into Recorder(ids=…).",
-        ) from error
-    if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
-        raise BadInput(f"The {name!r} of a batch must be whole numbers. Got {found.dtype}.", hint=WITH_IDS)
-    return found.detach()
-
-
 def _copied(values: Tensor, device: torch.device) -> Tensor:
     """A copy that no later write reaches; without waiting, where it goes to a GPU."""
     kind = torch.float32 if values.is_floating_point() else torch.int64
     return values.to(device, kind, copy=True, non_blocking=device.type == "cuda")
-
-
-def _beyond(what: str, value: int, size: int) -> BadInput:
-    hint = "examples=len(dataset)." if what == "id" else "targets are numbers of classes, and none may be left out."
-    return BadInput(f"Every {what} must lie in [0, {size}). Got {value}.", hint=hint)
 
 
 def _forward(model: nn.Module, batch: Any) -> tuple[Any, Tensor, Any]:
