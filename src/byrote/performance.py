@@ -80,7 +80,7 @@ def targets_of(run: Run) -> np.ndarray:
             "Of several labels an example a run holds which are right, and no single prediction.",
             hint="label_memorization is about the whole set, label_memorization[label_accuracy] about each label.",
         )
-    if run.manifest.dataset.get("outputs", 1) > 1:
+    if run.several_numbers:
         raise MissingEvidence(
             f"The run {str(run.folder)!r} has several numbers an example, and holds the mean of the errors over them.",
             hint="byrote measure RUN 'counterfactual_memorization[squared_error]', or [absolute_error].",

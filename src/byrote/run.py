@@ -159,9 +159,14 @@ class Run:
         names = np.array(table["group"].to_pylist(), np.str_)
         return _numbered(names) if self.redacted else names
 
+    @property
+    def several_numbers(self) -> bool:
+        """Whether a regression predicts several numbers an example, of which the run holds the mean."""
+        return bool(self.manifest.dataset.get("outputs", 1) > 1)
+
     @cached_property
     def numbers(self) -> np.ndarray:
-        """The targets of a regression, in their own unit.
+        """The targets of a regression, in their own unit; of several numbers their mean, centred and scaled.
 
         Raises:
             MissingEvidence: the run is none.

@@ -14,6 +14,7 @@ from byrote.designs.full_data import full_data
 from byrote.recipes.defaults import objective_for
 from byrote.recipes.recipe import Recipe
 from byrote.report.card_page import card_page
+from byrote.report.gallery import gallery
 from byrote.report.page import write_report
 from byrote.report.summary import card_sentences
 from byrote.report.watched import report_sentences
@@ -102,6 +103,31 @@ def test_the_table_holds_numbers_and_what_models_without_an_example_answer(regre
         assert data["answer"][place] == pytest.approx(regression.numbers[row] + np.median(outside), abs=0.051)
     assert data["tolerance"] == 2.0
     assert data["said"] is None
+
+
+def test_a_report_about_several_numbers_tells_by_how_much_models_miss(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(60, 4)).astype(np.float32)
+    targets = np.stack([10 * inputs[:, 0] + rng.normal(size=60), 100 * inputs[:, 1]], axis=1)
+    data = byrote.from_arrays(inputs, targets, name="several", task="regression", tolerance=0.3)
+    run = byrote.audit(
+        data, recipe_for(data), models=4, full=0, out=tmp_path / "run", workers=1, progress=False,
+        device="cpu", heldout=None, checkpoints=3,
+    )  # fmt: skip
+    assert given(run, 3) == ", ".join(f"{value:.7g}".replace("-", "−") for value in targets[3])
+    page = Page(write_report(run)[0].read_text("utf-8"))
+    assert "Models without it miss by" in page.text
+    assert "Models without it say" not in page.text
+    assert "error, from none on the left, as a tick" in page.text
+    (card,) = gallery(run, run.measure("label_memorization")).memorized[:1]
+    row = run.ids.tolist().index(card.id)
+    member = run.design.member[:, row] == 1
+    errors = np.sqrt(run.load("outputs.squared_error", [0, 1, 2, 3])[:, row])
+    assert float(card.answers.outside.split()[0]) == pytest.approx(np.median(errors[~member]), abs=0.011)
+    right = [card.answers.low <= at <= card.answers.high for at in card.answers.at_outside]
+    assert right == (errors[~member] <= 0.3).tolist()
+    bare = replace(run, dataset=None)
+    assert given(bare, 3).endswith(" on average")
 
 
 def test_a_report_about_several_labels_speaks_of_sets(tmp_path: Path) -> None:

@@ -161,6 +161,7 @@ class _Rows:
                 "given": None if answered is None else _rounded(answered.given[rows], FINEST),
                 "answer": None if answered is None else _rounded(answered.answer[rows], FINEST),
                 "tolerance": None if answered is None else answered.tolerance,
+                "errors": answered is not None and answered.errors,
                 "share": None if said is None else _rounded(said.share[rows], 2),
                 "planted": self._codes(self.about.planted[rows].tolist(), self.kinds),
                 "verdict": self._codes([self.verdicts.get(str(self.run.ids[row]), "") for row in rows], self.judged),

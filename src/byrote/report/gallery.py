@@ -13,7 +13,7 @@ from jaxtyping import Int
 from byrote.data.controls import CONFLICTING_DUPLICATE, EXACT_DUPLICATE, LABEL_NOISE, NEAR_DUPLICATE
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.performance import prediction_of
-from byrote.report.known import FORGOTTEN, RISK, Known
+from byrote.report.known import FORGOTTEN, RISK, Known, errors_of
 from byrote.report.neighbours import Leaning, Neighbours, Twin, neighbours
 from byrote.report.picture import Content, contents
 from byrote.report.text import amount, kind_words, number
@@ -41,7 +41,7 @@ class Vote:
 class Answers:
     """What models answer to an example whose target is a number: in words, and as places on a line of 100.
 
-    `low` to `high` is what counts as right.
+    Of several numbers it is by how much they miss. `low` to `high` is what counts as right.
     """
 
     inside: str
@@ -227,27 +227,33 @@ def _votes(run: Run, rows: np.ndarray) -> Int[np.ndarray, "row class"] | None:
 
 def _answers(run: Run, rows: np.ndarray) -> dict[int, Answers]:
     """By row of the run, what its models answer."""
-    models = run.models()
-    said = np.stack([prediction_of(run, int(model))[rows] for model in models])
+    models, several = run.models(), run.several_numbers
+    said = np.stack([(errors_of(run, [m])[0] if several else prediction_of(run, m))[rows] for m in models.tolist()])
     member = run.design.member[models][:, rows]
     tolerance = float(run.manifest.dataset["tolerance"])
+    wanted = np.zeros(len(rows)) if several else run.numbers[rows]
     return {
         int(row): _answer(
-            float(run.numbers[row]), tolerance, said[:, i][member[:, i] == 1], said[:, i][member[:, i] == 0]
+            float(wanted[i]),
+            wanted[i] - (0.0 if several else tolerance),
+            tolerance,
+            said[:, i][member[:, i] == 1],
+            said[:, i][member[:, i] == 0],
         )
         for i, row in enumerate(rows)
     }
 
 
-def _answer(number: float, tolerance: float, inside: np.ndarray, outside: np.ndarray) -> Answers:
-    every = np.concatenate([inside, outside, [number - tolerance, number + tolerance]])
+def _answer(number: float, least: float, tolerance: float, inside: np.ndarray, outside: np.ndarray) -> Answers:
+    """`least` to `number` + `tolerance` is what counts as right."""
+    every = np.concatenate([inside, outside, [least, number + tolerance]])
     every = every[np.isfinite(every)]
     low, high = float(every.min()), float(every.max())
 
     def at(values: np.ndarray) -> tuple[float, ...]:
         return tuple(np.round(2 + 96 * (values[np.isfinite(values)] - low) / (high - low or 1.0), 2).tolist())
 
-    edges = at(np.array([number, number - tolerance, number + tolerance]))
+    edges = at(np.array([number, least, number + tolerance]))
     return Answers(
         inside=_spread(rounded(inside, tolerance)),
         outside=_spread(rounded(outside, tolerance)),

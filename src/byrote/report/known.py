@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,11 +33,22 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Answered:
-    """Of a regression: the number that is given, the median answer of the models without the example, NaN of none."""
+    """Of a regression: the number that is given, the median answer of the models without the example, NaN of none.
+
+    Of several numbers their mean is given, and `answer` is the median error (`errors`).
+    """
 
     given: Float[np.ndarray, " example"]
     answer: Float[np.ndarray, " example"]
     tolerance: float
+    errors: bool = False
+
+
+def errors_of(
+    run: Run, models: Sequence[int] | Int[np.ndarray, " model"], examples: slice = slice(None)
+) -> Float[np.ndarray, "model example"]:
+    """Of several numbers: the root of the mean square of a model's errors on an example, in standard deviations."""
+    return np.asarray(np.sqrt(run.load("outputs.squared_error", models, examples)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,13 +107,15 @@ def _said(run: Run) -> Said:
 
 
 def _answered(run: Run) -> Answered:
-    models, tolerance = run.models(), float(run.manifest.dataset["tolerance"])
+    models, tolerance, several = run.models(), float(run.manifest.dataset["tolerance"]), run.several_numbers
     size = max(1, BLOCK_CELLS // max(len(models), 1))
     off = np.full(len(run.ids), np.nan)
     for start in range(0, len(run.ids), size):
         rows = slice(start, min(start + size, len(run.ids)))
         outside = run.load("design.member", models, rows) == 0
-        residual = np.where(outside, run.load("outputs.residual", models, rows), np.nan)
+        read = errors_of(run, models, rows) if several else run.load("outputs.residual", models, rows)
+        residual = np.where(outside, read, np.nan)
         some = outside.any(0)
         off[rows][some] = np.nanmedian(residual[:, some], axis=0)
-    return Answered(given=run.numbers, answer=rounded(run.numbers + off, tolerance), tolerance=tolerance)
+    answer = rounded(off if several else run.numbers + off, tolerance)
+    return Answered(given=run.numbers, answer=answer, tolerance=tolerance, errors=several)

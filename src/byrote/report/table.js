@@ -34,7 +34,7 @@
   const answers = Boolean(data.said || data.answer);
   const unanswered = (i) => (ofNumbers ? data.answer[i] === null : data.said[i] < 0);
   const otherwise = (i) =>
-    !unanswered(i) && (ofNumbers ? Math.abs(data.answer[i] - data.given[i]) > data.tolerance : data.said[i] !== data.label[i]);
+    !unanswered(i) && (ofNumbers ? Math.abs(data.answer[i] - (data.errors ? 0 : data.given[i])) > data.tolerance : data.said[i] !== data.label[i]);
   const said = (i) => (ofNumbers ? amount(data.answer[i]) : data.said[i] < 0 ? "–" : `${className(data.said[i])} (${Math.round(100 * data.share[i])} %)`);
   const about = (i) => {
     const words = [];

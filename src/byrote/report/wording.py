@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,8 @@ class Wording:
 
     `score` names label memorization, `right` is what right answers do, `rate` the share of them, `close` one of them;
     `wrong` are targets not to be trusted, `causes` what makes an example memorized, `mend` is what one does to them.
-    `plant` is a control that such data take.
+    `plant` is a control that such data take. Of models without an example the table has what they `say`, which may be
+    `otherwise`, or differ (`differs`); a line of numbers has ticks for it (`tick`).
     """
 
     score: str = "label memorization"
@@ -32,6 +33,10 @@ class Wording:
     close: str = "right"
     whole: str = "all of the label"
     said: str = "the class that most models not trained on the example predict, and the share of them that do"
+    say: str = "say"
+    otherwise: str = "say otherwise"
+    differs: str = "differs from the given label"
+    tick: str = "answer"
     wrong: str = "a wrong label"
     causes: str = "a wrong label, an ambiguous or rare example, one of its kind"
     mend: str = "relabel"
@@ -70,6 +75,7 @@ LABELS = Wording(
     right="get all of its labels right",
     whole="all of the labels",
     said="the set of labels that most models not trained on the example predict, and the share of them that do",
+    differs="differs from the given labels",
     wrong="wrong labels",
     causes="a wrong or missing label, an ambiguous or rare example, one of its kind",
     course="how sure models are of the given labels",
@@ -81,7 +87,8 @@ LABELS = Wording(
 def wording_of(run: Run) -> Wording:
     """The words for a run's targets."""
     if run.task == "regression":
-        return numbers(float(run.manifest.dataset["tolerance"]))
+        words = numbers(float(run.manifest.dataset["tolerance"]))
+        return several_numbers(words) if run.several_numbers else words
     return LABELS if run.task == "labels" else CLASSES
 
 
@@ -106,6 +113,8 @@ def numbers(tolerance: float) -> Wording:
         close=within,
         whole=f"every model with it is {within}, none without it",
         said="the median of what models not trained on the example answer",
+        differs="differs from the given number by more than the tolerance",
+        tick="answer, around the given number,",
         wrong="a wrong number",
         causes="a wrong number, one that does not follow from the inputs, a rare example",
         mend="correct",
@@ -116,10 +125,37 @@ def numbers(tolerance: float) -> Wording:
     )
 
 
+def several_numbers(words: Wording) -> Wording:
+    """The words of a regression, where an example has several numbers."""
+    return replace(
+        words,
+        its="its numbers",
+        target="set of numbers",
+        targets="sets of numbers",
+        given="given numbers, their mean",
+        right=words.right.replace("its number", "its numbers"),
+        said="the median error of models not trained on the example: the root of the mean square over its numbers, in "
+        "their standard deviations",
+        say="miss by",
+        otherwise="miss by more than the tolerance",
+        differs="is more than the tolerance",
+        tick="error, from none on the left,",
+    )
+
+
+#: Of several numbers an example no more are written out.
+MOST_NUMBERS = 4
+
+
 def given(run: Run, row: int) -> str:
     """What stands as the target of an example."""
     if run.task == "regression":
-        return amount(float(run.numbers[row]))
+        if not run.several_numbers:
+            return amount(float(run.numbers[row]))
+        if run.dataset is None:
+            return f"{amount(float(run.numbers[row]))} on average"
+        numbers = [amount(number) for number in run.dataset.targets[row].tolist()]
+        return ", ".join(numbers if len(numbers) <= MOST_NUMBERS else [*numbers[:MOST_NUMBERS], "…"])
     return run.class_names[int(run.labels[row])]
 
 
