@@ -116,3 +116,51 @@ def test_a_check_that_cannot_be_made_is_an_error_of_each_condition() -> None:
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "0", "2")
     assert [case.get("name") for case in suite] == ["a.mean > 1", "b"]
     assert [case[0].get("message") for case in suite if case[0].tag == "error"] == ["There is no measure 'a'."] * 2
+
+
+@pytest.fixture(scope="module")
+def of_text(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    from byrote.data.canaries import plant
+    from byrote.data.corpus import corpus_from_texts
+    from byrote.data.tokenizers import byte_pairs
+    from byrote.language import audit_language
+    from documents import SUMMING
+
+    texts = [f"the {animal} sat on the mat and slept" for animal in ("cat", "dog", "emu", "ox")]
+    made = plant(corpus_from_texts(texts), level=3, repeat=(1, 4), rng=np.random.default_rng(0))
+    tokenizer = byte_pairs(texts, vocabulary=280)
+    return audit_language(
+        made.corpus, SUMMING, heldout=made.controls, canaries=made.canaries, tokenizer=tokenizer, length=96,
+        generate=(2, 3), workers=1, progress=False, device="cpu", checkpoints=0,
+        out=tmp_path_factory.mktemp("runs") / "run",
+    )  # fmt: skip
+
+
+def test_secrets_and_single_numbers_are_judged(of_text: Run) -> None:
+    exposure, known = of_text.measure("exposure"), of_text.measure("unintended_memorization")
+    planted = exposure.values[exposure.repetitions > 0]
+    texts = [
+        "exposure.max > 1",
+        "exposure.mean of 4 < 1",
+        "exposure.median of 0 > 19",
+        "unintended_memorization.value > .5",
+    ]
+    largest, four, controls, whole = check(of_text, texts)
+    assert largest.figure.value == planted.max()
+    assert largest.holds == (planted.max() > 1)
+    values = exposure.values[exposure.repetitions == 4]
+    assert four.figure.value == pytest.approx(values.mean())
+    reach = 4.302653 * values.std(ddof=1) / np.sqrt(3)  # Student's, 2 degrees of freedom
+    assert four.figure.high == pytest.approx(values.mean() + reach, rel=1e-6)
+    assert controls.figure.examples == 3
+    assert np.isnan(controls.figure.low)
+    assert whole.figure.value == known.value
+    for text, sentence in [
+        ("exposure.max of 7 > 1", "planted '7' times"),
+        ("exposure.value > 1", "no figure"),
+        ("unintended_memorization.mean > 1", "no figure"),
+        ("discoverable_extraction[by_copies].mean > 1", "no figure"),
+    ]:
+        with pytest.raises(BadInput, match=sentence):
+            check(of_text, [text])

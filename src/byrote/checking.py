@@ -15,8 +15,10 @@ import numpy as np
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.measures.catalog import find
 from byrote.membership import membership_attack
-from byrote.results import Scalar
+from byrote.results import PerCanary, Result, Scalar
 from byrote.run import Run
+from byrote.stats.intervals import mean_interval
+from byrote.stats.moments import Moments
 
 _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
@@ -37,7 +39,8 @@ _ACCURACIES: Final = ("members", "nonmembers", "heldout")
 _GRAMMAR: Final = (
     "MEASURE.FIGURE [of CONTROL] > NUMBER, as in 'label_memorization.top1% > .5': FIGURE is mean, median, max or "
     "topP% (the mean of the highest P percent); 'members.accuracy', 'nonmembers.accuracy', 'heldout.accuracy'; of an "
-    "attack, 'lira.auc'."
+    "attack, 'lira.auc'; of a measure that is one number, 'unintended_memorization.value'; of canaries, "
+    "'exposure.max', or 'exposure.mean of 4' of those planted 4 times."
 )
 
 
@@ -196,10 +199,7 @@ def _figure(run: Run, condition: Condition) -> Scalar:
             )
         return figures[condition.figure]
     if not entry.scores_examples:
-        raise BadInput(
-            f"The measure {condition.what!r} gives no score by example, so {condition.text!r} cannot be judged.",
-            hint="`byrote measures` lists those that score examples.",
-        )
+        return _figure_of(run.measure(condition.what), condition)
     statistic = _statistic(condition)
     rows = np.ones(len(run.ids), bool) if condition.kind is None else _control(run, condition.kind)
     values, _ = run.replicates(condition.what)
@@ -214,6 +214,56 @@ def _figure(run: Run, condition: Condition) -> Scalar:
         examples=int(rows.sum()),
         bounds=entry.range,
     )
+
+
+def _figure_of(result: Result, condition: Condition) -> Scalar:
+    """A figure of a measure that does not score examples: the number itself, or one over canaries.
+
+    The interval of a mean over canaries is Student's, that of the largest its own; of a median none is known.
+    """
+    if isinstance(result, Scalar) and condition.figure == "value" and condition.kind is None:
+        return result
+    if not isinstance(result, PerCanary) or condition.figure not in _PLAIN:
+        figures = "value" if isinstance(result, Scalar) else ", ".join(_PLAIN)
+        raise BadInput(
+            f"The measure {condition.what!r} has no figure that {condition.text!r} names.",
+            hint=f"its figures are {figures}."
+            if isinstance(result, Scalar | PerCanary)
+            else "those that score examples or canaries, or are one number, have some; see `byrote measures`.",
+        )
+    rows = np.flatnonzero((result.reason_code == 0) & _planted(result, condition))
+    ends, value = (math.nan, math.nan, math.nan), math.nan
+    if len(rows):
+        values = result.values[rows]
+        value, top = _PLAIN[condition.figure](values), rows[int(values.argmax())]
+        if condition.figure == "max":
+            ends = float(result.stderr[top]), float(result.low[top]), float(result.high[top])
+        elif condition.figure == "mean":
+            moments = Moments(np.array([len(rows)]), np.array([value]), np.square(values - value).sum(keepdims=True))
+            around = mean_interval(moments, bounds=(0.0, np.inf))
+            ends = float(around.stderr[0]), float(around.low[0]), float(around.high[0])
+    return Scalar(
+        value=value,
+        stderr=ends[0],
+        low=ends[1],
+        high=ends[2],
+        models=result.models,
+        examples=len(rows),
+        reason="" if len(rows) else "no such canary has a value",
+    )
+
+
+def _planted(result: PerCanary, condition: Condition) -> np.ndarray:
+    """Which canaries a condition is about: those planted, unless it names how often."""
+    if condition.kind is None:
+        return np.asarray(result.repetitions > 0)
+    there = sorted({int(times) for times in result.repetitions})
+    if not condition.kind.isdigit() or int(condition.kind) not in there:
+        raise BadInput(
+            f"No canary was planted {condition.kind!r} times, as {condition.text!r} has it.",
+            hint=f"they were planted {', '.join(map(str, there))} times; 0 are the controls.",
+        )
+    return np.asarray(result.repetitions == int(condition.kind))
 
 
 def _statistic(condition: Condition) -> Callable[[np.ndarray], float]:
