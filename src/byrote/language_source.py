@@ -29,7 +29,7 @@ KINDS = (DOCS, "corpus", "model")
 
 
 #: A tiny GPT is trained for so many epochs, or more where documents are few, so that it takes about so many steps.
-EPOCHS, STEPS = 7, 300
+EPOCHS, STEPS = 7, 600
 MOST_EPOCHS = 200
 #: Letters of a token, about, where the tokenizer was trained on the documents.
 LETTERS = 3
