@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import byrote
+from byrote.changes import language_figures
 from byrote.changes.data.remove_most_memorized import RemoveMostMemorized
 from byrote.changes.registry import parse_change
 from byrote.data.canaries import plant
@@ -50,6 +51,12 @@ def test_deduplication_leaves_one_of_each_and_counts_canaries_anew(planted):
     assert "exposure of canaries never planted" in rows
     assert "extraction of texts that stood more often" in rows
     assert any("as many epochs are fewer steps" in note for note in found.notes)
+    assert (
+        "as many epochs are more steps, which alone makes it remember more"
+        in language_figures._notes(child, planted, 3)[-1]
+    )
+    foreign = replace(planted, manifest=replace(planted.manifest, origin="observed"))
+    assert not any("epochs" in note for note in language_figures._notes(foreign, child, 3))
     row = rows["loss on held-out texts"]
     for run, figure in ((planted, row.before), (child, row.after)):
         said, scored = run.load("tokens.log_probability", run.models())[0], run.load("corpus.scored", run.models())

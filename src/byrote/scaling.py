@@ -102,7 +102,8 @@ def compare_sizes(runs: Sequence[Run]) -> Scaling:
         raise BadInput(
             f"A line against model size needs at least {FEWEST_SIZES} sizes. Got {len(set(sizes))}: "
             f"{' and '.join(f'{size:,}' for size in sorted(set(sizes)))} parameters.",
-            hint="`byrote audit docs --width 64` trains a smaller model; `byrote diff` and `byrote card` compare two.",
+            hint="audit models of other sizes over the same documents, of a tiny GPT with --width 64; `byrote diff` and "
+            "`byrote card` compare two.",
         )
     for other in runs[1:]:
         _refuse_others(runs[0], other)

@@ -117,7 +117,7 @@ def test_a_model_that_is_nowhere_is_named(tmp_path, monkeypatch):
     assert "There is no folder 'nowhere', and no model of that name could be loaded." in str(done.exception)
 
 
-@pytest.mark.parametrize("command", ["attack", "triage", "onion"])
+@pytest.mark.parametrize("command", ["attack", "triage", "onion", "calibrate"])
 def test_commands_for_other_networks_say_what_works(command, language_run):
     done = RUNNER.invoke(app, [command, str(language_run.folder)])
     assert isinstance(done.exception, BadInput)

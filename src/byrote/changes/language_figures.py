@@ -209,10 +209,11 @@ def _notes(before: Run, after: Run, common: int) -> list[str]:
         "Intervals are over texts or canaries, of the models that were trained: how far the figures of other seeds "
         "would lie apart is not in them.",
     ]
-    if shown[0] != shown[1]:
+    if shown[0] != shown[1] and all(run.manifest.origin == "trained" for run in (before, after)):
+        steps, remember = ("fewer", "less") if shown[1] < shown[0] else ("more", "more")
         notes.append(
             f"An epoch of the second run shows a model {shown[1]:,.0f} tokens in place of {shown[0]:,.0f}: as many "
-            "epochs are fewer steps, which alone makes it remember less."
+            f"epochs are {steps} steps, which alone makes it remember {remember}."
         )
     return notes
 

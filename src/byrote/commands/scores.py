@@ -89,7 +89,9 @@ def calibrate(
     from byrote.calibrating import calibrate, estimate
     from byrote.run import Run, table
 
-    calibration = calibrate(Run.open(run_folder), proxy)
+    run = Run.open(run_folder)
+    refuse_language(run, "calibrate")
+    calibration = calibrate(run, proxy)
     path = out_file or run_folder / "calibration.json"
     calibration.save(path)
     say(
