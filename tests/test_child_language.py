@@ -51,11 +51,9 @@ def test_deduplication_leaves_one_of_each_and_counts_canaries_anew(planted):
     assert "exposure of canaries never planted" in rows
     assert "extraction of texts that stood more often" in rows
     assert any("as many epochs are fewer steps" in note for note in found.notes)
-    assert (
-        "as many epochs are more steps, which alone makes it remember more"
-        in language_figures._notes(child, planted, 3)[-1]
-    )
-    foreign = replace(planted, manifest=replace(planted.manifest, origin="observed"))
+    told = language_figures._notes(child, planted, 3)[-1]
+    assert told.endswith("as many epochs are more steps, which alone makes it remember more.")
+    foreign = dataclasses.replace(planted, manifest=dataclasses.replace(planted.manifest, origin="observed"))
     assert not any("epochs" in note for note in language_figures._notes(foreign, child, 3))
     row = rows["loss on held-out texts"]
     for run, figure in ((planted, row.before), (child, row.after)):

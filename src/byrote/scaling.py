@@ -102,7 +102,7 @@ def compare_sizes(runs: Sequence[Run]) -> Scaling:
         raise BadInput(
             f"A line against model size needs at least {FEWEST_SIZES} sizes. Got {len(set(sizes))}: "
             f"{' and '.join(f'{size:,}' for size in sorted(set(sizes)))} parameters.",
-            hint="audit models of other sizes over the same documents, of a tiny GPT with --width 64; `byrote diff` and "
+            hint="audit models of other sizes over the same documents, tiny GPTs with --width 64; `byrote diff` and "
             "`byrote card` compare two.",
         )
     for other in runs[1:]:
