@@ -7,7 +7,7 @@ import pytest
 
 from byrote.data.controls import KINDS
 from byrote.errors import BadInput
-from byrote.experiments import CONTROLS, DEFAULT_PLANTS, Experiment, experiment, planted, rebuild
+from byrote.experiments import CONTROLS, DEFAULT_PLANTS, Experiment, SourceGone, experiment, planted, rebuild
 from small import blobs
 
 EXPERIMENT = """
@@ -96,5 +96,5 @@ def test_a_run_from_python_has_no_source() -> None:
 def test_a_file_that_is_gone_is_named(mine: Path) -> None:
     made = experiment(str(mine), data_dir=None, plants=None, seed=0)
     mine.unlink()
-    with pytest.raises(BadInput, match=r"^There is no file '.*mine\.py'"):
+    with pytest.raises(SourceGone, match=r"^What this run was made from is gone: there is no '.*mine\.py'"):
         rebuild(made.source)

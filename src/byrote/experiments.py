@@ -120,7 +120,8 @@ def rebuild(source: dict[str, Any] | None) -> Experiment:
     """The experiment of a run, from its manifest.
 
     Raises:
-        BadInput: the run was made from Python, or its source is gone.
+        BadInput: the run was made from Python.
+        SourceGone: its source is not there.
     """
     if source is None:
         raise BadInput(
@@ -130,8 +131,12 @@ def rebuild(source: dict[str, Any] | None) -> Experiment:
     name = source["name"]
     if name not in NAMES and not Path(name).exists() and Path(Path(name).name).exists():
         name = Path(name).name  # the project moved; whether this is the same file the caller sees by what it makes
-    if "reading" in source and not Path(name).exists():
-        raise BadInput(f"The data of this run are gone: there is no {name!r}.", hint="work in the folder they are in.")
+    for needed in (name if name not in NAMES else None, source["data_dir"]):
+        if needed is not None and not Path(needed).exists():
+            raise SourceGone(
+                f"What this run was made from is gone: there is no {needed!r}.",
+                hint="work in the folder it is in.",
+            )
     reading = Reading(**source.get("reading", {}))
     return experiment(name, data_dir=source["data_dir"], plants=source["plants"], seed=source["seed"], reading=reading)
 
@@ -162,6 +167,10 @@ def with_source(run: Run) -> Run:
     return run.attach(found.dataset, found.recipe, found.heldout)
 
 
+class SourceGone(BadInput):
+    """The file or folder that a run was made from is not there."""
+
+
 def with_contents(run: Run) -> Run:
     """The run with the data and recipe that its source builds, as far as they can be built again.
 
@@ -170,7 +179,7 @@ def with_contents(run: Run) -> Run:
     changed run is at hand where the change left it alone.
 
     Raises:
-        BadInput: the source is gone.
+        SourceGone: the source is not there.
         RunMismatch: the source builds something else now.
     """
     # a language model's run holds the tokens of its documents

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 
@@ -82,7 +83,7 @@ def test_a_table_that_moved_or_changed(byrote, tmp_path):
     table = (tmp_path / "mine.csv").rename(tmp_path / "elsewhere" / "mine.csv")
     status, _, said = byrote("report", "runs/mine")
     assert status == 2
-    assert "The data of this run are gone" in said
+    assert "What this run was made from is gone" in said
     table.rename(tmp_path / "mine.csv").write_text((tmp_path / "mine.csv").read_text().replace("red", "amber"))
     status, _, said = byrote("report", "runs/mine")
     assert status == 2
@@ -177,3 +178,21 @@ def test_several_labels(byrote, tmp_path):
     assert run.class_names[-1] == "another set of labels"
     assert run.manifest.identity["recipe"]["objective"]["slot"] == "BinaryCrossEntropy"
     assert experiments.with_source(run).dataset.task == "labels"
+
+
+def test_a_run_is_verified_where_its_data_are_not(byrote, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{b:.3f},{'x' if a > 0 else 'y'}" for a, b in rng.normal(size=(40, 2))]
+    (tmp_path / "gone.csv").write_text("\n".join(["a,b,kind", *rows]), "utf-8")
+    options = ("--target", "kind", "--models", "4", "--workers", "1", "--epochs", "2")
+    assert byrote("audit", "gone.csv", *options)[0] == 0
+    assert "and the report follow" in byrote("verify", "runs/gone")[1]
+    (tmp_path / "gone.csv").unlink()
+    status, said, _ = byrote("verify", "runs/gone")
+    assert status == 0
+    assert "report.html, which shows the data, was not checked" in " ".join(said.split())
+    twin = tmp_path / "runs/gone/report.json"
+    twin.write_text(re.sub(r'("value": )0\.\d+', r"\g<1>0.987", twin.read_text("utf-8"), count=1), "utf-8")
+    status, said, _ = byrote("verify", "runs/gone")
+    assert status == 1
+    assert "does not follow from the evidence" in said

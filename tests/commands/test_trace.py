@@ -78,3 +78,10 @@ def test_bad_input_ends_with_a_sentence_and_status_2(byrote, tmp_path):
         status, _, error = byrote("trace", *words)
         assert status == 2
         assert sentence in error
+
+
+def test_a_corpus_in_the_place_of_the_text_is_told(byrote):
+    status, _, error = byrote("trace", "--corpus", "answer.txt", "train.jsonl")
+    assert status == 2
+    assert "which is a corpus by its name" in error
+    assert "byrote trace answer.txt --corpus train.jsonl" in error

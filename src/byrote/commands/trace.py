@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from byrote.tracing import Trace
 
 ROWS, LETTERS = 20, 60
+#: What a file of many documents ends in.
+CORPORA = (".jsonl", ".parquet")
 
 
 def trace(
@@ -37,6 +39,11 @@ def trace(
     from byrote.report.trace_page import write_trace
     from byrote.tracing import trace
 
+    if text_file.suffix.lower() in CORPORA:
+        raise BadInput(
+            f"The text to be traced is {str(text_file)!r}, which is a corpus by its name.",
+            hint="byrote trace answer.txt --corpus train.jsonl",
+        )
     text = read_text(text_file)
     page = out_file or text_file.with_name(f"{text_file.stem}.trace.html")
     with err.status("Reading the corpus…"):
