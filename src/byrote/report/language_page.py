@@ -275,7 +275,7 @@ def _confirmed(found: LanguageFacts) -> str:
 def grown(found: LanguageFacts, name: str) -> str:
     """By how much recitation grows with each tenfold, in a sentence."""
     figure = found.growth.get(name)
-    if figure is None:
+    if figure is None or (figure.value == 0 and np.isnan(figure.low)):
         return ""
     reach = "" if np.isnan(figure.low) else f" ({percent_points(figure.low)} to {percent_points(figure.high)})"
     return f"With each tenfold the share changes by {percent_points(figure.value)}{reach} in a straight fit."
