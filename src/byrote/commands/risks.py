@@ -77,7 +77,12 @@ def print_attack(found: AttackFigures, path: Path) -> None:
         f"{found.attack} on {found.models} models, each with {found.references} reference models, over "
         f"{found.examples} {found.by}s."
     )
-    print_table(["figure", "value"], [[name.replace("_", " "), decimal(v)] for name, v in found.figures.items()])
+    rows, told = [], set()
+    for name, figure in found.figures.items():
+        again = bool(figure.reason) and figure.reason in told
+        told.add(figure.reason)
+        rows.append([name.replace("_", " "), "undefined, as above" if again else decimal(figure)])
+    print_table(["figure", "value"], rows)
     say(f"Where membership was swapped at random the AUC is {decimal(found.null)}.")
     for axis, slices in found.slices.items():
         ranked = sorted(slices.items(), key=lambda item: -item[1]["auc"].value)[:WORST_SLICES]
