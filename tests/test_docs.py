@@ -148,6 +148,7 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     assert {page for page in pages if not re.match(r"decisions/\d", page)} - {"index"} == listed
 
 
+@pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     for package in ("sphinx", "myst_parser", "furo"):
         if importlib.util.find_spec(package) is None:
