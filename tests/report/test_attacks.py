@@ -54,6 +54,12 @@ def test_the_sentence_tells_the_rate_and_what_guessing_gives(found: Attacks) -> 
     chance = dataclasses.replace(rate, value=0.5, low=0.45, high=0.55)
     null = dataclasses.replace(found.first, figures={**figures, "auc": chance})
     assert "no more than chance gives" in risk_words(dataclasses.replace(found, found=(null,)))
+    high = dataclasses.replace(rate, value=0.94, low=0.93, high=0.95)
+    wide = dataclasses.replace(found.first.null, value=0.5, low=0.0, high=1.0)
+    unsure = dataclasses.replace(found.first, figures={**figures, "auc": high}, null=wide)
+    words = risk_words(dataclasses.replace(found, found=(unsure,)))
+    assert "models are too few to tell whether that is more than chance" in words
+    assert "from 0.00 to 1.00" in words
 
 
 def test_slices_are_ordered_by_risk_and_tenths_by_number(found: Attacks) -> None:

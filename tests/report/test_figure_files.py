@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from byrote.errors import BadInput
 from byrote.report import svg
+from byrote.report.figure_files import write_figures
 from byrote.report.page import write_report
 from byrote.run import Run
 from report.made import make_run
@@ -44,3 +46,9 @@ def test_the_page_keeps_its_own_colours(run: Run) -> None:
     with_files = path.read_text("utf-8")
     write_report(run)
     assert path.read_text("utf-8") == with_files
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(BadInput, match="cannot be made"):
+        write_figures([], tmp_path / "taken")

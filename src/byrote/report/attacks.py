@@ -88,6 +88,10 @@ def attacks(run: Run, hear: Hear) -> Attacks | Missing:
     return Attacks(found=tuple(found), refused=tuple(refused), examples=len(part.ids), total=len(run.ids))
 
 
+#: The area under the curve of an attacker who guesses.
+GUESSING = 0.5
+
+
 def attack_name(found: AttackFigures) -> str:
     """An attack in words."""
     return _NAMES.get(found.attack, kind_words(found.attack))
@@ -106,11 +110,14 @@ def risk_words(attacks: Attacks, its: str = "its label") -> str:
     if math.isnan(rate.value):
         return f"{who} tells members from others with {area}. No rate is told: {rate.reason}."
     surer = precision_words(found.figures[precision_name(TOLD, PRIOR)])
-    verdict = (
-        "That is more than chance."
-        if auc.low > found.null.high
-        else "That is no more than chance gives, as far as these models can tell."
-    )
+    verdict = "That is no more than chance gives, as far as these models can tell."
+    if auc.low > found.null.high:
+        verdict = "That is more than chance."
+    elif auc.low > GUESSING:  # the figure stands off guessing, and the null is too wide to say whether it should
+        verdict = (
+            f"{found.models} models are too few to tell whether that is more than chance: with membership swapped at "
+            f"random the area lies anywhere from {number(found.null.low, 2)} to {number(found.null.high, 2)}."
+        )
     return (
         f"{who} recognises {percent(rate)} of the examples that a model was trained on while accusing one in a hundred "
         f"of the others wrongly; guessing would recognise 1 % ({area}). {verdict}{surer}"

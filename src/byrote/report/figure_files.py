@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from byrote.errors import BadInput
 from byrote.report import svg
 from byrote.report.figures import Figure
 
@@ -25,8 +26,17 @@ def write_figures(figures: Iterable[Figure], folder: Path) -> list[Path]:
 
     Example:
         A figure "distribution" becomes distribution.png, 200 dots an inch, and distribution.svg, its text as text.
+
+    Raises:
+        BadInput: the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"The folder {str(folder)!r} for the figures cannot be made: {error.strerror or error}.",
+            hint="--figures FOLDER, which may be new.",
+        ) from error
     written = []
     for figure in figures:
         with svg.style():
