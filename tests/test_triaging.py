@@ -153,3 +153,33 @@ def test_the_table_is_kept(run):
     table = pq.read_table(run.folder / "results" / "triage.parquet")
     assert table.column_names == ["example", "label_memorization", "planted", "kind", *KINDS]
     assert table["kind"].to_pylist() == found.kind().tolist()
+
+
+def test_a_kind_that_no_one_tells_from_another_is_named(run, tmp_path):
+    assert not triage(run).alike
+    rng = np.random.default_rng(0)
+    confused = dataclasses.replace(
+        run, controls=dataclasses.replace(run.controls, kind=rng.permutation(run.controls.kind)), _replicates={}
+    )
+    assert len(triage(confused).alike) >= 3
+
+
+def test_the_error_of_its_accuracy_covers_the_truth(run):
+    """2,000 draws of 40 planted examples of 4 kinds that are told right at known rates."""
+    rng, rates = np.random.default_rng(0), np.array([0.9, 0.6, 0.35, 0.97])
+    found, covered = triage(run), 0
+    for _ in range(2_000):
+        right = rng.binomial(EACH, rates)
+        drawn = dataclasses.replace(found, confusion=np.diag(right) + np.roll(np.diag(EACH - right), 1, axis=1))
+        covered += abs(drawn.accuracy - rates.mean()) <= 1.96 * drawn.accuracy_stderr
+    assert 0.93 <= covered / 2_000 <= 0.98
+
+
+def test_all_that_was_planted_is_counted_and_few_controls_are_named(tmp_path):
+    made = answered(tmp_path / "run", kinds=(LABEL_NOISE, AMBIGUOUS))
+    kinds = made.controls.kind
+    kept = np.concatenate([np.flatnonzero(kinds == LABEL_NOISE), np.flatnonzero(kinds == AMBIGUOUS)[:5]])
+    few = dataclasses.replace(made, controls=made.controls.restricted_to(made.controls.example[kept]), _replicates={})
+    with pytest.raises(BadInput, match=r"label noise 40, ambiguous 5\).*Hint: these data hold label noise 40"):
+        triage(few)
+    assert any("80 of them planted" in note for note in triage(made).notes)

@@ -24,7 +24,7 @@ from byrote.data.fashion_mnist import fashion_mnist
 from byrote.data.inert import inert
 from byrote.data.source import Reading, kind_of, read_source, refuse_unfit_options
 from byrote.data.table import SUFFIXES
-from byrote.errors import BadInput, ByroteError
+from byrote.errors import BadInput, ByroteError, meant
 from byrote.language_source import with_documents
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.recipes.defaults import recipe_for
@@ -108,11 +108,10 @@ def experiment(
             "or a Python file that defines dataset() and recipe().",
         )
     asked = DEFAULT_PLANTS.get(name, ()) if plants is None else plants
-    chosen = tuple(plant for text in asked for plant in (TRIAGE if text == "triage" else (text,)))
     return replace(
         built,
-        dataset=planted(built.dataset, chosen, seed),
-        source={"name": name, "data_dir": data_dir, "plants": list(chosen), "seed": seed, **said},
+        dataset=planted(built.dataset, asked, seed),
+        source={"name": name, "data_dir": data_dir, "plants": list(asked), "seed": seed, **said},
     )
 
 
@@ -201,15 +200,19 @@ def with_contents(run: Run) -> Run:
 
 
 def planted(dataset: Dataset, plants: Sequence[str], seed: int) -> Dataset:
-    """The dataset with controls, planted in this order.
+    """The dataset with controls, planted in this order; 'triage' stands for some of every kind.
 
     Raises:
         BadInput: a name is not that of a control.
     """
     known = {control.name for control in CONTROLS}
-    for index, text in enumerate(plants):
-        if text.partition("=")[0] not in known:
-            raise BadInput(f"{text!r} cannot be planted.", hint=f"plant {', '.join(sorted(known))}, as {LIKE}.")
+    for index, text in enumerate(plant for each in plants for plant in (TRIAGE if each == "triage" else (each,))):
+        name = text.partition("=")[0]
+        if name not in known:
+            raise BadInput(
+                f"{text!r} cannot be planted.",
+                hint=f"{meant(name, [*known, 'triage'])}plant {', '.join(sorted(known))}, as {LIKE}.",
+            )
         context = Context(dataset=dataset, rng=np.random.default_rng([seed, 3, index]))
         control = parse_change(text)
         refuse_unfit(control, dataset)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Int, Shaped
-from scipy.special import log_softmax
+from scipy.special import log_softmax, ndtri
 
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION
 from byrote.data.task import refuse_other_tasks
@@ -17,6 +18,7 @@ from byrote.errors import BadInput, MissingEvidence
 from byrote.evidence.shards import write_bytes
 from byrote.results import PerExample
 from byrote.run import Run
+from byrote.stats.intervals import adjusted_rate
 
 #: What a strongly memorized example may be, each a kind of planted control.
 KINDS = (LABEL_NOISE, CONFLICTING_DUPLICATE, RARE_SUBPOPULATION, AMBIGUOUS)
@@ -58,6 +60,20 @@ class Triage:
     def accuracy(self) -> float:
         """Mean over the kinds of the share of planted examples that were told right."""
         return float(np.mean(np.diag(self.confusion) / self.confusion.sum(1)))
+
+    @property
+    def accuracy_stderr(self) -> float:
+        """Standard error of `accuracy`: planted examples of a kind as independent trials, one of each outcome added.
+
+        A copy and its original are told alike, so that with conflicting duplicates it is somewhat larger.
+        """
+        return _balanced_stderr(self.confusion)
+
+    @property
+    def alike(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of kinds between which planted examples were not told apart better than by a coin (one-sided 95 %)."""
+        pairs = combinations(range(len(self.kinds)), 2)
+        return tuple((self.kinds[a], self.kinds[b]) for a, b in pairs if not _told_apart(self.confusion, a, b))
 
     def kind(self) -> Shaped[np.ndarray, " memorized"]:
         """The likeliest kind of each."""
@@ -115,10 +131,12 @@ def triage(
     memorized = _strongly(teacher)
     kinds = tuple(kind for kind in KINDS if np.count_nonzero(memorized & (told == kind)) >= LEAST_CONTROLS)
     if len(kinds) < 2:
+        there = told[memorized]
         raise BadInput(
             f"Triage learns to tell two kinds of planted controls or more apart, and in this run {len(kinds)} of "
-            f"{len(KINDS)} kinds have the {LEAST_CONTROLS} strongly memorized examples that it takes.",
-            hint="audit with --plant triage --out ANOTHER_FOLDER, which plants some of every kind.",
+            f"{len(KINDS)} kinds have the {LEAST_CONTROLS} strongly memorized examples that it takes"
+            + (f" ({_by_kind(there)})." if (there != "").any() else "."),
+            hint=_more_controls(told),
         )
     taught = memorized & np.isin(told, kinds)
     features, answers = learned.values[taught], told[taught]
@@ -152,8 +170,24 @@ def triage(
         log_loss=log_loss,
         confidence=confidence,
         signals=learned.names,
-        notes=_notes(kinds, int(judged.sum()), int(known.sum()), taught_by is not None, run.dataset is not None),
+        notes=_notes(kinds, truth, taught_by is not None, run.dataset is not None),
     )
+
+
+def _balanced_stderr(confusion: Int[np.ndarray, "kind kind"]) -> float:
+    trials = confusion.sum(1)
+    rate = adjusted_rate(np.diag(confusion), trials)
+    return float(np.sqrt((rate * (1 - rate) / (trials + 2)).sum()) / len(confusion))
+
+
+def _told_apart(confusion: Int[np.ndarray, "kind kind"], one: int, other: int) -> bool:
+    """Whether examples of two kinds that were taken for one of the two were taken for their own more often."""
+    both = confusion[np.ix_([one, other], [one, other])]
+    trials = both.sum(1)
+    if not trials.all():
+        return bool((np.diag(confusion)[[one, other]] > 0).all())
+    accuracy = float(np.mean(np.diag(both) / trials))
+    return accuracy - float(ndtri(0.95)) * _balanced_stderr(both) > 0.5
 
 
 def keep(run: Run, found: Triage) -> None:
@@ -273,6 +307,27 @@ def _filled(column: np.ndarray) -> np.ndarray:
     return np.where(known, column, np.median(column[known]) if known.any() else 0.0)
 
 
+def _by_kind(planted: Shaped[np.ndarray, " example"]) -> str:
+    """How many of each kind there are.
+
+    Example:
+        >>> _by_kind(np.array(["ambiguous", "", "label_noise", "ambiguous"]))
+        'label noise 1, ambiguous 2'
+    """
+    counts = {kind: np.count_nonzero(planted == kind) for kind in KINDS}
+    return ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in counts.items() if count) or "none"
+
+
+def _more_controls(planted: Shaped[np.ndarray, " example"]) -> str:
+    """What to plant where too few controls were memorized: some of each, or more of those that there are."""
+    if sum((planted == kind).any() for kind in KINDS) < 2:
+        return "audit with --plant triage --out ANOTHER_FOLDER, which plants some of every kind."
+    return (
+        f"these data hold {_by_kind(planted)}; audit more of them into another folder, or plant larger shares, such as "
+        "--plant label-noise=0.1 --plant ambiguous-examples=0.1 --plant conflicting-duplicates=0.1."
+    )
+
+
 def _strongly(run: Run) -> Bool[np.ndarray, " example"]:
     result = run.measure("label_memorization")
     assert isinstance(result, PerExample)
@@ -332,11 +387,13 @@ def _judgement(probability: np.ndarray, truth: np.ndarray, kinds: tuple[str, ...
     return confusion, float(log_loss), float(np.average(probability.max(1), weights=weight))
 
 
-def _notes(kinds: tuple[str, ...], judged: int, planted: int, transferred: bool, inputs: bool) -> tuple[str, ...]:
+def _notes(
+    kinds: tuple[str, ...], planted: Shaped[np.ndarray, " memorized"], transferred: bool, inputs: bool
+) -> tuple[str, ...]:
     missing = [kind.replace("_", " ") for kind in KINDS if kind not in kinds]
     found = [
-        f"{judged} examples are strongly memorized (label memorization of at least {STRONGLY}), {planted} of them "
-        "planted.",
+        f"{len(planted)} examples are strongly memorized (label memorization of at least {STRONGLY}), "
+        f"{np.count_nonzero(planted != '')} of them planted or copied there ({_by_kind(planted)}).",
         "The probabilities take every kind as equally frequent beforehand and every example as one of them; planted "
         "trouble may differ from what is in the data by itself.",
         "Planted examples are judged by what another planting taught."

@@ -69,5 +69,8 @@ def test_a_rate_stays_below_one(control: type) -> None:
 
 @pytest.mark.parametrize("text", ["", "=0.1", "spice=0.1", "Label-Noise=0.1", " label-noise=0.1"])
 def test_a_name_that_is_none_gets_the_valid_ones(text: str) -> None:
-    with pytest.raises(BadInput, match=r"^There is no change '.*'\. Hint: the changes are ambiguous-.*, weight-decay"):
+    with pytest.raises(
+        BadInput,
+        match=r"^There is no change '.*'\. Hint: (did you mean 'label-noise'\? )?the changes are ambiguous-.*, weight-decay",
+    ):
         parse_change(text)

@@ -10,6 +10,8 @@ import byrote
 from byrote.data.controls import LABEL_NOISE, planted
 from byrote.measures.catalog import catalog
 from byrote.report.facts import MEMORIZED, Facts, facts
+from byrote.report.headline import headline
+from byrote.report.summary import sentences
 from byrote.results import PerExample
 from byrote.run import Run
 from byrote.stats.extrapolated_share import extrapolated_share
@@ -186,3 +188,31 @@ def test_tells_what_share_is_done(run: Run) -> None:
     assert heard == sorted(heard)
     assert heard[-1] == pytest.approx(1.0)
     assert max(after - before for before, after in pairwise(heard)) < 0.2
+
+
+def test_a_share_of_all_has_the_error_of_one_example(tmp_path: Path) -> None:
+    """Every example but the last is memorized beyond doubt, so that leaving pairs out changes next to nothing."""
+    found = facts(make_run(tmp_path / "run", models=16, trajectories=False)).memorized_corrected
+    assert found is not None
+    assert found.stderr >= 1 / 40
+    assert found.low <= found.value - found.stderr or found.low == 0
+    assert found.high >= found.value + found.stderr or found.high == 1
+
+
+def test_a_model_that_did_not_train_is_named(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", models=16, trajectories=False, controls=False)
+    assert facts(run).collapsed == ()
+    margin = run.load("outputs.log_odds", run.models())
+    margin[3] = -1.0
+    broken = byrote.import_arrays(
+        tmp_path / "broken",
+        labels=run.labels,
+        member=run.design.member,
+        evidence={"outputs.log_odds": margin},
+        pair=run.design.pair,
+    )
+    found = facts(broken)
+    assert found.collapsed == ((3, 0.0),)
+    assert "model 3 (0.0%)" in found.collapsed_words
+    assert "model 3 (0.0%)" in headline(broken, found).warning
+    assert any("model 3 (0.0%)" in sentence for sentence in sentences(found))

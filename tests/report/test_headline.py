@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +50,12 @@ def test_figures_carry_their_errors(run: Run, found: Facts) -> None:
         ("Models", 1),
     ]
     assert (shown.tiles[0].figures[0].value, shown.tiles[0].figures[0].error) == ("12.8 %", "± 0.6 %")
+
+
+def test_with_too_few_models_no_single_example_is_called_memorized(tmp_path: Path) -> None:
+    few, enough = (make_run(tmp_path / str(models), models=models, trajectories=False) for models in (8, 10))
+    assert "no interval can lie wholly above 0.25" in dict(headline(few, facts(few)).answers)["How sure is this?"]
+    assert "no interval can" not in dict(headline(enough, facts(enough)).answers)["How sure is this?"]
 
 
 def test_below_interpolation_there_is_a_warning(run: Run, found: Facts) -> None:

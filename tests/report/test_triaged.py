@@ -59,6 +59,8 @@ def test_its_own_verdicts_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
     found = triaged(run)
     assert isinstance(found, Triaged)
     assert found.accuracy == pytest.approx((0.75 + 1) / 2)
+    assert found.accuracy_stderr == pytest.approx(0.5 * np.sqrt((4 * 2 + 5 * 1) / 6**3))
+    assert found.alike == ()
     assert found.counts == (("label_noise", 2), ("ambiguous", 1))
     monkeypatch.setattr(module, "MOST_EXAMPLES", 10)
     many = triaged(run)

@@ -26,7 +26,7 @@ from byrote.changes.recipe.early_learning import EarlyLearning
 from byrote.changes.recipe.goldfish import GoldfishLoss
 from byrote.changes.recipe.random_shift import RandomShift
 from byrote.changes.recipe.weight_decay import WeightDecay
-from byrote.errors import BadInput
+from byrote.errors import BadInput, meant
 
 CONTROLS: tuple[type[Any], ...] = (
     SymmetricLabelNoise,
@@ -84,7 +84,7 @@ def parse_change(text: str) -> Change:
     name, _, amount = text.partition("=")
     known = changes()
     if name not in known:
-        raise BadInput(f"There is no change {name!r}.", hint=f"the changes are {', '.join(known)}.")
+        raise BadInput(f"There is no change {name!r}.", hint=f"{meant(name, known)}the changes are {', '.join(known)}.")
     kind = known[name]
     if not amount:
         try:

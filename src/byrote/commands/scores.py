@@ -161,13 +161,16 @@ def triage(
         [[row["example"], row["label_memorization"], *(row[kind] for kind in found.kinds)] for row in natural[:top]],
     )
     say(
-        f"Planted examples: accuracy {found.accuracy:.2f} at a mean confidence of {found.confidence:.2f}. "
-        "Rows are what was planted, columns what it was taken for:"
+        f"Planted examples: accuracy {found.accuracy:.2f} ± {found.accuracy_stderr:.2f} at a mean confidence of "
+        f"{found.confidence:.2f}. Rows are what was planted, columns what it was taken for:"
     )
     print_table(
         ["planted", *words],
         [[word, *map(int, line)] for word, line in zip(words, found.confusion, strict=True)],
     )
+    for one, other in found.alike:
+        pair = f"{one} and {other}".replace("_", " ").capitalize()
+        say(f"{pair} are not told apart better than by a coin.")
     for note in found.notes:
         say(note)
     say(f"Table: {run.folder / 'results' / 'triage.parquet'}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from byrote.stats.ranking import auroc, auroc_by_chance, average_precision
 
 #: Below this mean accuracy on members a recipe does not interpolate, and memorization cannot show.
 INTERPOLATES = 0.98
+#: A model that fits less of its training data did not train, where the others do.
+COLLAPSED = 0.9
 #: Feldman & Zhang 2020 call an example memorized from this score on.
 MEMORIZED = 0.25
 #: The same as a bound for differences of rates, which may miss a true quarter by rounding.
@@ -54,7 +57,8 @@ class Facts:
     """What a run shows at first sight.
 
     `memorized` is the share of the estimates that reach `MEMORIZED`; `memorized_corrected` is freed of what chance
-    carries over that line, and None where there are too few models for it.
+    carries over that line, and None where there are too few models for it. `collapsed` are models that did not fit
+    their training data where the others did, each with the share that it fits.
     """
 
     memorization: PerExample
@@ -68,6 +72,7 @@ class Facts:
     detections: tuple[Detection, ...]
     notes: tuple[str, ...]
     curves: dict[str, Curve] = field(default_factory=dict)
+    collapsed: tuple[tuple[int, float], ...] = ()
     wording: Wording = CLASSES
 
     @property
@@ -108,6 +113,19 @@ class Facts:
         """Whether the models fit what they were trained on."""
         return self.member_accuracy.value >= INTERPOLATES
 
+    @property
+    def collapsed_words(self) -> str:
+        """Which models did not train where the others did; empty where none is such."""
+        if not self.collapsed:
+            return ""
+        named = ", ".join(f"{model} ({share:.1%})" for model, share in self.collapsed[:5])
+        more = f" and {len(self.collapsed) - 5} more" if len(self.collapsed) > 5 else ""
+        return (
+            f"Far less of the training data than by the others of the {self.memorization.models} models is fitted by "
+            f"{'model' if len(self.collapsed) == 1 else 'models'} {named}{more}: training collapsed there, which moves "
+            "every figure here and widens its error"
+        )
+
 
 def facts(run: Run, hear: Hear = deaf) -> Facts:
     """Measure a run with every measure by example that its evidence carries; `hear` is told what share is done.
@@ -147,6 +165,7 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
         notes.append(f"Models {', '.join(map(str, diverged))} diverged; they and their mates are left out.")
     return Facts(
         memorization=memorization,
+        collapsed=_collapsed(run),
         member_accuracy=run.accuracy(member=1),
         nonmember_accuracy=run.accuracy(member=0),
         heldout_accuracy=run.heldout_accuracy(),
@@ -222,12 +241,27 @@ def _corrected(run: Run, memorization: PerExample) -> Scalar | None:
         found = rates.of(kept)
         return extrapolated_share(found.right[0], found.models[0], MEMORIZED)
 
-    return from_replicates(
+    figure = from_replicates(
         share(everyone >= 0),
         np.array([share(everyone != part) for part in everyone]),
         models=memorization.models,
         examples=int(defined.sum()),
         bounds=(0.0, 1.0),
+    )
+    return _at_least_one(figure)
+
+
+def _at_least_one(figure: Scalar) -> Scalar:
+    """A share of examples with the error of one of them at least: at 0 and 1 leaving out pairs changes nothing."""
+    one = 1 / figure.examples
+    if math.isnan(figure.value) or figure.stderr >= one:
+        return figure
+    return replace(
+        figure,
+        stderr=one,
+        low=max(0.0, float(np.fmin(figure.low, figure.value - one))),
+        high=min(1.0, float(np.fmax(figure.high, figure.value + one))),
+        note="",
     )
 
 
@@ -247,6 +281,18 @@ def _detection(run: Run, entry: Measure, kind: str, planted: np.ndarray, clean: 
         return run.pooled(entry.key, figure, examples=int(judged.sum()), bounds=(0.0, 1.0))
 
     return Detection(measure=entry, kind=kind, auroc=pooled("auroc"), average_precision=pooled("average_precision"))
+
+
+def _collapsed(run: Run) -> tuple[tuple[int, float], ...]:
+    models = run.models()
+    share = np.full(len(models), np.nan)
+    for row, model in enumerate(models):
+        members = run.design.member[model] == 1
+        if members.any():
+            share[row] = run.load("outputs.correct", [int(model)])[0][members].mean()
+    if np.isnan(share).all() or np.nanmedian(share) < INTERPOLATES:
+        return ()
+    return tuple((int(models[row]), float(share[row])) for row in np.flatnonzero(share < COLLAPSED))
 
 
 def _memorized(values: np.ndarray) -> float:

@@ -12,8 +12,9 @@ from byrote.report.facts import FEWEST_ON_A_SIDE, INTERPOLATES, LEAST_MEMORIZED,
 from byrote.report.summary import found_words, percent
 from byrote.report.text import capital, count, kind_words, number
 from byrote.report.trajectories import CLEAN
-from byrote.results import Scalar
+from byrote.results import PerExample, Scalar
 from byrote.run import Run
+from byrote.stats.intervals import agresti_caffo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ def headline(run: Run, facts: Facts, risk: str = "", groups: str = "") -> Headli
             ("How well do the models generalise?", _generalisation(facts)),
             ("Could they memorize at all?", _fit(facts)),
         ),
-        warning="" if facts.interpolates else _warning(facts),
+        warning=_warning(facts),
         tiles=_tiles(run, facts),
     )
 
@@ -101,7 +102,12 @@ def _certainty(facts: Facts) -> str:
         f"It rests on {count(result.models, 'model')}{sides}. The score of one example has a standard error of "
         f"about {number(float(np.nanmedian(result.stderr[defined])))}. "
     )
-    if found.any():
+    if found.any() and _highest_end(result, defined) <= MEMORIZED:
+        text += (
+            f"With so few models no interval can lie wholly above {MEMORIZED}, so that of no single example can be "
+            f"said that it is memorized; {2 * FEWEST_ON_A_SIDE} models can. "
+        )
+    elif found.any():
         total = int(found.sum())
         many = "all" if clear == total else f"{clear:,}"
         text += (
@@ -112,6 +118,14 @@ def _certainty(facts: Facts) -> str:
         reasons = sorted({result.reason(int(row)) for row in np.flatnonzero(~defined)})
         text += f"{count(int((~defined).sum()), 'example has', 'examples have')} no score ({'; '.join(reasons)}). "
     return text.strip()
+
+
+def _highest_end(result: PerExample, defined: np.ndarray) -> float:
+    """The lower end of the interval of an example that all models with it and none without it get right."""
+    if not {"members", "nonmembers"} <= set(result.counts):
+        return 1.0
+    inside, outside = (result.counts[side][defined] for side in ("members", "nonmembers"))
+    return float(np.max(agresti_caffo(inside, inside, np.zeros_like(outside), outside).low))
 
 
 def _check(facts: Facts) -> str:
@@ -162,6 +176,10 @@ def _warning(facts: Facts) -> str:
             f"{capital(facts.wording.rate)} on training data is unknown, so that nobody can say whether these models "
             "could memorize."
         )
+    if facts.collapsed:
+        return f"{facts.collapsed_words}. A smaller learning rate, or a slow start of it, usually helps."
+    if facts.interpolates:
+        return ""
     return (
         f"The models did not fit their own training data: {facts.wording.rate} on it is "
         f"{percent(facts.member_accuracy)}, below {INTERPOLATES:.0%}. What they did not fit they cannot have "

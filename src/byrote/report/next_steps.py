@@ -11,6 +11,7 @@ from byrote.data.split import HELD_OUT
 from byrote.report.attacks import Attacks
 from byrote.report.facts import MEMORIZED, Facts
 from byrote.report.missing import RUN, Missing
+from byrote.report.text import count
 from byrote.report.triaged import Triaged
 from byrote.run import Run
 
@@ -37,7 +38,12 @@ def next_steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triag
 
 
 def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged | Missing) -> Iterator[Step]:
-    if not found.interpolates:
+    if found.collapsed:
+        yield Step(
+            why=f"Find out why training collapsed in {count(len(found.collapsed), 'model')}, and audit again: a "
+            "smaller learning rate, or a slow start of it, usually helps.",
+        )
+    elif not found.interpolates:
         yield Step(
             why="Train longer or with a larger network, and audit again: these figures may be too low.",
             commands=_longer(run),

@@ -45,7 +45,9 @@ def sentences(facts: Facts) -> list[str]:
     lines.append(accuracy + ".")
     if math.isnan(facts.memorized.stderr) and facts.memorization.models < MODELS_FOR_ERRORS:
         lines.append(f"Figures without ± have no known error: it takes {MODELS_FOR_ERRORS} models, in pairs.")
-    if not facts.interpolates:
+    if facts.collapsed:
+        lines.append(f"{facts.collapsed_words}.")
+    elif not facts.interpolates:
         lines.append(
             f"The models did not converge on their own training data (below {INTERPOLATES:.0%}): what they did not fit "
             "they cannot have memorized. Train longer, or with a larger network."

@@ -38,6 +38,8 @@ class Triaged:
     kinds: tuple[str, ...]
     confusion: Int[np.ndarray, "kind kind"] | None
     accuracy: float | None
+    accuracy_stderr: float | None
+    alike: tuple[tuple[str, str], ...]
     confidence: float | None
     notes: tuple[str, ...]
 
@@ -78,6 +80,8 @@ def _own(run: Run) -> Triaged:
         kinds=found.kinds,
         confusion=found.confusion,
         accuracy=found.accuracy,
+        accuracy_stderr=found.accuracy_stderr,
+        alike=found.alike,
         confidence=found.confidence,
         notes=found.notes,
     )
@@ -93,6 +97,8 @@ def _kept(run: Run) -> Triaged:
         kinds=tuple(sorted(set(kinds.tolist()))),
         confusion=None,
         accuracy=None,
+        accuracy_stderr=None,
+        alike=(),
         confidence=None,
         notes=(f"As `byrote triage` left it in results/{TABLE}.",),
     )

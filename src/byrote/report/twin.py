@@ -220,6 +220,8 @@ def _triage(found: Findings) -> dict[str, Any]:
         "kinds": list(found.triaged.kinds),
         "counts": dict(found.triaged.counts),
         "accuracy": None if found.triaged.accuracy is None else finite(found.triaged.accuracy),
+        "accuracy_stderr": None if found.triaged.accuracy_stderr is None else finite(found.triaged.accuracy_stderr),
+        "not_told_apart": [list(pair) for pair in found.triaged.alike],
         "confidence": None if found.triaged.confidence is None else finite(found.triaged.confidence),
         "verdicts": dict(found.triaged.verdicts),
         "notes": list(found.triaged.notes),
