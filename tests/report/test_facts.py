@@ -208,7 +208,7 @@ def test_a_model_that_did_not_train_is_named(tmp_path: Path) -> None:
         tmp_path / "broken",
         labels=run.labels,
         member=run.design.member,
-        evidence={"outputs.log_odds": margin},
+        evidence={"outputs.log_odds": margin, "outputs.logit_margin": margin},
         pair=run.design.pair,
     )
     found = facts(broken)
