@@ -71,6 +71,6 @@ def test_a_rate_stays_below_one(control: type) -> None:
 def test_a_name_that_is_none_gets_the_valid_ones(text: str) -> None:
     with pytest.raises(
         BadInput,
-        match=r"^There is no change .*\. Hint: (did you mean .label-noise.\? )?the changes are ambiguous-.*, weight-decay",
+        match=r"^There is no change .*Hint: (did you mean .label-noise.\? )?the changes are ambiguous-.*, weight-decay",
     ):
         parse_change(text)
