@@ -36,11 +36,21 @@ def test_top_recall_counts_ties_by_their_chance():
 def test_top_recall_is_the_mean_of_random_tie_breaks():
     rng = np.random.default_rng(0)
     score, yardstick = rng.integers(0, 4, (2, 40)).astype(float)
+    top = set(np.flatnonzero(yardstick == 3).tolist())  # of 40 values in 4 steps these are nearest to a fifth
     broken = []
     for _ in range(4_000):
-        tops = [set(np.argsort(-(x + rng.random(40) * 1e-6))[:8]) for x in (score, yardstick)]
-        broken.append(len(tops[0] & tops[1]) / 8)
+        found = set(np.argsort(-(score + rng.random(40) * 1e-6))[: len(top)].tolist())
+        broken.append(len(found & top) / len(top))
+    assert 4 <= len(top) <= 12
     assert top_recall(score, yardstick, 0.2) == pytest.approx(np.mean(broken), abs=0.01)
+
+
+def test_a_score_like_the_yardstick_finds_all_of_its_top_under_ties():
+    yardstick = np.repeat([0.0, 0.5, 1.0], [300, 67, 33])  # 20 would be the top 5 %
+    assert top_recall(yardstick, yardstick) == 1.0
+    few = np.repeat([0.0, 0.5, 1.0], [300, 88, 12])  # 12 are nearer to 20 than 100 are
+    assert top_recall(few + (few == 1.0), few) == 1.0
+    assert np.isnan(top_recall(yardstick, np.zeros(400)))
 
 
 def test_every_score_stands_beside_label_memorization(run, comparison):

@@ -72,7 +72,7 @@ def test_groups_have_figures_where_the_data_have_groups(tmp_path: Path) -> None:
     found = membership_attack(small_audit(tmp_path / "run", dataset=data, models=8, heldout=None), draws=2)
     assert set(found.slices["group"]) == {"ann", "bob"}
     assert found.slices["group"]["bob"]["auc"].examples == 12
-    assert "2 of 10 groups have figures: at most 50, of 10 or more" in found.notes
+    assert "figures by group are those of the largest, at most 50, with 10 examples or more: 2 of 10" in found.notes
 
 
 def test_a_private_model_shows_nothing_and_a_lookup_table_all(tmp_path: Path) -> None:

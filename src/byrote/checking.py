@@ -40,7 +40,7 @@ _GRAMMAR: Final = (
     "MEASURE.FIGURE [of CONTROL] > NUMBER, as in 'label_memorization.top1% > .5': FIGURE is mean, median, max or "
     "topP% (the mean of the highest P percent); 'members.accuracy', 'nonmembers.accuracy', 'heldout.accuracy'; of an "
     "attack, 'lira.auc'; of a measure that is one number, 'unintended_memorization.value'; of canaries, "
-    "'exposure.max', or 'exposure.mean of 4' of those planted 4 times."
+    "'exposure[best].max', or 'exposure[best].mean of 4' of those planted 4 times."
 )
 
 
@@ -85,6 +85,10 @@ class Condition:
             bound=bound,
         )
 
+    def refuses(self, value: float) -> bool:
+        """Whether a figure of this value lies on the refused side."""
+        return _OPERATORS[self.operator](value, self.bound)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
@@ -126,10 +130,11 @@ class Verdict:
         if self._bounded:
             found += f" [{self.figure.low:.3g}, {self.figure.high:.3g}]"
             doubt = "; its interval reaches over the bound" if self.unsure else ""
-        return f"{self.condition.text} {'holds' if self.holds else 'does not hold'}: the figure is {found}{doubt}"
+        verdict = "holds" if self.holds else "does not hold by its value alone" if self.unsure else "does not hold"
+        return f"{self.condition.text} {verdict}: the figure is {found}{doubt}"
 
     def _refused(self, value: float) -> bool:
-        return _OPERATORS[self.condition.operator](value, self.condition.bound)
+        return self.condition.refuses(value)
 
 
 def check(run: Run, conditions: Sequence[str]) -> list[Verdict]:
@@ -180,7 +185,9 @@ def _judged(run: Run, condition: Condition) -> Verdict:
     try:
         figure = _figure(run, condition)
     except (MissingEvidence, TooFewModels) as error:
-        return Verdict(condition=condition, figure=None, problem=error.message)
+        return Verdict(
+            condition=condition, figure=None, problem=f"{error.message.rstrip('.')} ({error.hint.rstrip('.')})"
+        )
     if math.isnan(figure.value):
         return Verdict(condition=condition, figure=None, problem=figure.reason or "the figure is undefined")
     return Verdict(condition=condition, figure=figure)
@@ -236,6 +243,12 @@ def _figure_of(result: Result, condition: Condition) -> Scalar:
     if len(rows):
         values = result.values[rows]
         value, top = _PLAIN[condition.figure](values), rows[int(values.argmax())]
+        if result.at_least[rows].any() and condition.refuses(value) != condition.refuses(math.inf):
+            raise TooFewModels(
+                f"some of these canaries are known better than all that they were compared with, so that the figure is "
+                f"only known to be at least {value:.3g}",
+                hint="'exposure[best].max' goes as far as the secrets' space does.",
+            )
         if condition.figure == "max":
             ends = float(result.stderr[top]), float(result.low[top]), float(result.high[top])
         elif condition.figure == "mean":

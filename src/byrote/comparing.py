@@ -78,8 +78,12 @@ def compare(run: Run) -> Comparison:
         except (MissingEvidence, TooFewModels) as error:
             notes.append(f"{key}: not compared, because {error.message}")
     reliability = _reliability(run)
+    models = len(run.models())
     notes += [
-        f"With {len(run.models())} models label memorization itself has a reliability of {reliability:.2f}: a score "
+        f"How reliably {models} models rank examples by label memorization is not known: by some halves of the models "
+        "every example has the same."
+        if np.isnan(reliability)
+        else f"With {models} models label memorization itself has a reliability of {reliability:.2f}: a score "
         f"without any noise of its own that ranks as it does would reach a rank correlation of about "
         f"{np.sqrt(max(reliability, 0)):.2f}.",
         "Each interval holds by itself; the best of many scores looks better than it is.",
@@ -136,19 +140,26 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def top_recall(score: np.ndarray, yardstick: np.ndarray, share: float = TOP) -> float:
-    """Of the share of the examples that is highest on the yardstick, the part that is as high on the score.
+    """Of the share of the examples that is highest on the yardstick, the part among as many highest on the score.
 
-    Ties at either cut count by their expected part.
+    Examples tied at the yardstick's cut are all in or all out, whichever comes nearer to the share; of those tied at
+    the score's cut the expected part counts. NaN where that leaves no example out of the top, or none in it.
 
     Example:
         >>> top_recall(np.array([9.0, 8.0, 1.0, 2.0]), np.array([7.0, 1.0, 6.0, 2.0]), 0.5)
         0.5
     """
     known = np.isfinite(score) & np.isfinite(yardstick)
-    count = round(share * known.sum())
-    if not count:
+    wanted = round(share * known.sum())
+    if not wanted:
         return float("nan")
-    return float((_in_top(score[known], count) * _in_top(yardstick[known], count)).sum() / count)
+    cut = np.partition(yardstick[known], -wanted)[-wanted]
+    above, tied = yardstick[known] > cut, yardstick[known] >= cut
+    top = tied if tied.sum() - wanted <= wanted - above.sum() else above
+    count = int(top.sum())
+    if count in (0, len(top)):
+        return float("nan")
+    return float(_in_top(score[known], count)[top].mean())
 
 
 def _in_top(score: np.ndarray, count: int) -> np.ndarray:
@@ -220,6 +231,8 @@ def _reliability(run: Run) -> float:
 
     Formula:
         2 r / (1 + r), r the mean Spearman correlation of the halves (Spearman 1910, Brown 1910)
+    Undefined:
+        nan where all examples are alike by a half.
     """
     models = run.models()
     unit = parts(run.design.pair[models], groups=len(models))

@@ -223,7 +223,7 @@ def _slices(run: Run, models: np.ndarray, member: np.ndarray, pair: np.ndarray) 
     else:
         notes.append(
             "tenths of memorization go by label_memorization[probability] over each target's reference models, so that "
-            "a target does not choose its own examples"
+            "a target does not choose its own examples; an example may count in another tenth for each target"
         )
 
     def slices(kept: Bool[np.ndarray, " model"]) -> dict[str, np.ndarray]:
@@ -259,7 +259,8 @@ def _fixed_slices(run: Run) -> tuple[dict[str, np.ndarray], list[str]]:
         masks |= {f"group:{names[number]}": run.groups == names[number] for number in chosen}
         if len(chosen) < len(names):
             notes.append(
-                f"{len(chosen)} of {len(names)} groups have figures: at most {MOST_GROUPS}, of {LEAST_IN_GROUP} or more"
+                f"figures by group are those of the largest, at most {MOST_GROUPS}, with {LEAST_IN_GROUP} examples or "
+                f"more: {len(chosen) or 'none'} of {len(names)}"
             )
     return masks, notes
 

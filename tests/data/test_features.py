@@ -18,7 +18,9 @@ def test_numbers_are_centred_and_missing_cells_take_the_median():
     expected = np.stack([(filled - filled.mean()) / filled.std(), [0, 0, 1, 0]], 1)
     np.testing.assert_allclose(encoding.apply(table), expected, rtol=1e-6)
     assert encoding.names() == ("x", "x is missing")
-    assert notes == ()
+    assert notes == (
+        "Missing cells of 'x' take the median of the others, and a feature of their own says where they are.",
+    )
 
 
 def test_names_become_one_feature_a_level_and_missing_is_one():
@@ -81,7 +83,9 @@ def test_numbers_of_all_kinds():
         "v": pa.array(["u", "v", "u", "v"], pa.large_string()),
     }
     encoding, notes, whole = fitted(table)
-    assert notes == ()
+    assert notes == (
+        "Missing cells of 'b', 'd' take the median of the others, and a feature of their own says where they are.",
+    )
     assert np.isfinite(encoding.apply(whole)).all()
     assert [type(one) for one in encoding.columns] == [Numeric, Numeric, Numeric, Categorical, Categorical]
 
@@ -134,4 +138,5 @@ def test_dates_become_days(kind):
     )
     assert encoding.cells(made[1]) == (("day", "1970-01-11"),)
     assert encoding.cells(made[3]) == (("day", "missing"),)
-    assert notes == ("The column 'day' holds dates, which are learned as a number of days.",)
+    assert notes[0] == "The column 'day' holds dates, which are learned as a number of days."
+    assert len(notes) == 2  # the other is about the missing one

@@ -16,6 +16,7 @@ import byrote
 from byrote.designs.full_data import full_data
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.evidence.schema import SCHEMA
+from byrote.membership import membership_attack
 from byrote.recording.journal import Journal
 from byrote.recording.recorder import Recorder, recover
 from small import RECIPE, blobs, small_audit
@@ -227,6 +228,26 @@ def test_several_models_make_one_run(tmp_path):
     assert run.design.models == 3
     for model in range(3):
         agree(run, slow(shows[model], 7, repeats=False), model)
+
+
+def test_trainings_on_a_half_and_on_the_other_are_a_pair_and_can_be_attacked(tmp_path):
+    """As the report of a recorded training advises: attacks need pairs, the evidence of leaving examples out."""
+    rng = np.random.default_rng(0)
+    loader = torch.utils.data.DataLoader(data(40), batch_size=20)
+    for pair in range(4):
+        half = torch.tensor(rng.permutation(40))
+        for mate, ids in enumerate(half.chunk(2)):
+            model, recorder = Net(), Recorder(tmp_path / "run", examples=40, model=2 * pair + mate)
+            inputs = torch.stack([data(40)[int(row)][0] for row in ids])
+            recorder.observe(ids, model(inputs), ids % 3)
+            recorder.epoch_end()
+            recorder.clean_pass(model, loader)
+            run = recorder.close()
+    assert run.design.pair.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert np.isfinite(run.measure("label_memorization").values).any()
+    assert membership_attack(run, "lira").models == 8
+    with pytest.raises(BadInput, match=r"not trained by byrote.*Hint: train again with the change"):
+        byrote.change(run, byrote.parse_change("weight-decay=0.1"))
 
 
 def test_models_of_other_examples_are_refused(tmp_path):

@@ -42,7 +42,8 @@ def commands(steps: tuple[Step, ...]) -> list[str]:
 def test_commands_are_ones_that_can_be_given(run: Run, found: Facts) -> None:
     reading = {"target": ["the kind"], "group": "person", "tolerance": 20.0, "id": None}
     source = {"name": "/home/me/my data.csv", "reading": reading}
-    run = dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, source=source))
+    manifest = dataclasses.replace(run.manifest, source=source, origin="trained")
+    run = dataclasses.replace(run, manifest=manifest)
     given = [shlex.split(command) for command in commands(next_steps(run, found, at_risk(run), NONE))]
     read = ["byrote", "audit", "my data.csv", "--target", "the kind", "--tolerance", "20", "--group", "person"]
     assert [*read, "--models", "64", "--out", "RUN-64"] in given
@@ -56,6 +57,8 @@ def test_commands_are_ones_that_can_be_given(run: Run, found: Facts) -> None:
 
 
 def test_a_run_made_from_python_is_changed_from_python(run: Run, found: Facts) -> None:
+    assert not any("byrote.change" in command for command in commands(next_steps(run, found, NONE, NONE)))
+    run = dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, origin="trained"))
     given = commands(next_steps(run, found, NONE, NONE))
     assert 'byrote.change(run, byrote.parse_change("remove-most-memorized=0.02"))' in given
     assert not any("weight-decay" in command for command in given)  # nothing is known to be at risk

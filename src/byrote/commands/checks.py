@@ -16,7 +16,10 @@ FAILED = 1
 def check(
     run_folder: RunFolder,
     fail_if: Annotated[
-        list[str], typer.Option("--fail-if", help="As in 'label_memorization.top1% > .5'; may be given again.")
+        list[str],
+        typer.Option(
+            "--fail-if", help="As in 'label_memorization.top1% > .5' (the mean of the highest 1 %); may be given again."
+        ),
     ],
     strict: Annotated[bool, typer.Option("--strict", help="Fail where the interval reaches over the bound.")] = False,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit file for a CI.")] = None,

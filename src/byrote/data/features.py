@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -163,7 +164,18 @@ def fit(table: pa.Table, rows: Bool[np.ndarray, " row"]) -> tuple[Encoding, tupl
         if isinstance(made, Categorical) and made.pooled:
             has = counted(len(made.levels), "level has", "levels have")
             notes.append(f"The column {name!r} has many levels: {has} a feature of their own, the rare ones share one.")
-    return Encoding(tuple(kept)), tuple(notes)
+    return Encoding(tuple(kept)), (*notes, *_of_missing(kept))
+
+
+def _of_missing(columns: Sequence[Column]) -> Iterator[str]:
+    """What becomes of missing cells, where there are any."""
+    for kind, what in (
+        (Numeric, "take the median of the others, and a feature of their own says where they are"),
+        (Categorical, "are a level of their own"),
+    ):
+        names = [column.column for column in columns if isinstance(column, kind) and column.missing]
+        if names:
+            yield f"Missing cells of {quoted(names, limit=5)} {what}."
 
 
 def numbers(cells: pa.ChunkedArray) -> Float[np.ndarray, " row"]:

@@ -31,11 +31,16 @@ def refuse_unfit(heldout: Dataset, dataset: Dataset) -> None:
             f"The held-out dataset has inputs of shape {shapes[0]}, the training data of shape {shapes[1]}.",
             hint="prepare both alike.",
         )
-    if _shared(heldout, dataset) == len(heldout):
+    if all_shared(heldout, dataset):
         raise BadInput(
             f"All {len(heldout)} examples of the held-out dataset are also training data.",
             hint="hold out examples that are in no training set, or leave out heldout.",
         )
+
+
+def all_shared(heldout: Dataset, dataset: Dataset) -> bool:
+    """Whether every held-out example is also one of training."""
+    return _shared(heldout, dataset) == len(heldout)
 
 
 def shared_with(heldout: Dataset, dataset: Dataset) -> tuple[str, ...]:

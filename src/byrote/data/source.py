@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from byrote.data.heldout import all_shared
 from byrote.data.image_folder import from_image_folder
 from byrote.data.npy_folder import from_npy_folder, is_npy_folder
 from byrote.data.npz import from_npz
@@ -95,28 +96,27 @@ def read_source(name: str, reading: Reading, *, seed: int) -> Split:
         raise BadInput(
             f"Which column of the table {name!r} is the class?", hint=f"--target COLUMN; its columns are {columns}."
         )
+    how: dict[str, Any] = {each: getattr(reading, each) for each in ("target", "group", "id", "task", "tolerance")}
     if reading.text is None:
-        return from_table(
-            name,
-            target=reading.target,
-            group=reading.group,
-            id=reading.id,
-            heldout=reading.heldout,
-            seed=seed,
-            task=reading.task,
-            tolerance=reading.tolerance,
+        read = from_table(name, heldout=reading.heldout, seed=seed, **how)
+    else:
+        read = from_text_table(name, text=reading.text, heldout=reading.heldout, seed=seed, **how)
+    _refuse_alike(read, name)
+    return read
+
+
+def _refuse_alike(read: Split, name: str) -> None:
+    """Refuse a table whose rows are alike in what is learned from, so that none can be held out.
+
+    Raises:
+        BadInput: every held-out row is one trained on as well.
+    """
+    if read.heldout is not None and all_shared(read.heldout, read.training):
+        left_out = [note for note in read.notes if "left out" in note]
+        raise BadInput(
+            f"Every held-out row of the table {name!r} is also a training row in all that is learned from.",
+            hint=" ".join([*left_out, "--heldout 0 holds none out."]),
         )
-    return from_text_table(
-        name,
-        text=reading.text,
-        target=reading.target,
-        group=reading.group,
-        id=reading.id,
-        heldout=reading.heldout,
-        seed=seed,
-        task=reading.task,
-        tolerance=reading.tolerance,
-    )
 
 
 def refuse_unfit_options(reading: Reading, kind: Kind | None, name: str) -> None:

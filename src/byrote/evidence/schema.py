@@ -242,13 +242,24 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
 }
 
 
-#: Kinds that only some audits record, and what asks for them.
-ASKED_BY = {
-    "augmented": "--probe augmented",
-    "contexts": "--model DIR",
-    "decoding": "--probe decoding",
-    "gradients": "--probe gradient_norm",
-    "last_layer": "--probe last_layer",
+_OF_TEXT = "audit a language model into another folder: `byrote audit docs`, or --corpus, or --model"
+#: What records a kind of which a run has nothing.
+RECORDED_BY = {
+    "outputs": "audit an ensemble (`byrote audit`), or let a Recorder make a clean pass at the end of training",
+    "trajectory": "audit an ensemble (`byrote audit`), or let a Recorder make clean passes after two epochs or more",
+    "heldout": "audit with held-out examples into another folder",
+    "presentation": "audit an ensemble (`byrote audit`), or record a training of your own with byrote.Recorder",
+    "augmented": "audit into another folder with --probe augmented",
+    "gradients": "audit into another folder with --probe gradient_norm",
+    "last_layer": "audit into another folder with --probe last_layer",
+    "corpus": _OF_TEXT,
+    "tokens": _OF_TEXT,
+    "document_trajectory": "let byrote train on the corpus, with checkpoints, into another folder",
+    "generations": _OF_TEXT,
+    "contexts": "audit into another folder with --model DIR",
+    "decoding": "audit into another folder with --probe decoding",
+    "canaries": "plant some in a corpus with `byrote plant`, train on it, and audit with --canaries",
+    "class_probability": "read a run that holds them with byrote.readers",
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from byrote.errors import DamagedShard, MissingEvidence
-from byrote.evidence.schema import ASKED_BY, SCHEMA, quantity
+from byrote.evidence.schema import RECORDED_BY, SCHEMA, quantity
 from byrote.evidence.shards import read_columns, read_header, read_shard, write_shard
 
 #: Kinds of which a block is cut along the first axis of a model's arrays; of all others along the last.
@@ -63,8 +63,8 @@ class Evidence:
         if not self.has(kind, model, phase):
             raise MissingEvidence(
                 f"{name!r} is not recorded for model {model}.",
-                hint=f"audit into another folder with {ASKED_BY[kind]}."
-                if kind in ASKED_BY and not (self.folder / kind).exists()
+                hint=f"{RECORDED_BY[kind]}."
+                if kind in RECORDED_BY and not (self.folder / kind).exists()
                 else "run the same `byrote audit` command again: it trains what is missing.",
             )
         self.verify(kind, model, phase)

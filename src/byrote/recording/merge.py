@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow.parquet as pq
+from jaxtyping import Int
 
 from byrote.data.controls import Controls
 from byrote.data.task import TASKS
@@ -83,7 +84,7 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
         label, names = np.where(unseen, len(names), label), (*names, UNKNOWN)
     evidence, checkpoints = _evidence(found, notes, wanted.judge)
     member = np.stack([one.tally.presentations > 0 for one in found]).astype(np.int64)
-    design = observed(member, np.full(len(found), NO_PAIR, np.int64))
+    design = observed(member, _mates(member))
     manifest = Manifest(
         byrote=version("byrote"),
         created=now(),
@@ -116,6 +117,26 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
     kinds = label.astype(np.int64)
     set_up(folder, manifest, design, _ids(folder, examples), kinds, Controls(), numbers=wanted.numbers)
     return Run.open(folder)
+
+
+def _mates(member: Int[np.ndarray, "model example"]) -> Int[np.ndarray, " model"]:
+    """The number of the pair of each model: two that were trained on a part of the examples and on all the others.
+
+    Example:
+        >>> _mates(np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1]])).tolist()
+        [0, -1, 0]
+    """
+    pair = np.full(len(member), NO_PAIR, np.int64)
+    waiting: dict[bytes, list[int]] = {}
+    pairs = 0
+    for model, shown in enumerate(member.astype(bool)):
+        mates = waiting.get((~shown).tobytes())
+        if mates:
+            pair[[mates.pop(0), model]] = pairs
+            pairs += 1
+        else:
+            waiting.setdefault(shown.tobytes(), []).append(model)
+    return pair
 
 
 def _recorded(journal: Journal) -> Recorded:

@@ -60,7 +60,7 @@ def curves(attacks: Sequence[AttackFigures], name: str = "roc") -> Figure:
             each.set_major_formatter(lambda value, _: f"{100 * value:g} %")
         axis.minorticks_off()
         axis.set_xlabel("others wrongly accused (false positives)")
-        axis.set_ylabel("members found (true positives)")
+        axis.set_ylabel(f"{'members' if attacks[0].by == 'example' else 'groups of members'} found (true positives)")
         figure.legend(loc="outside upper left", ncols=5, handlelength=2.6, fontsize=9.5)
         drawn = svg.inline(figure, name=name, title=title)
     return Figure(

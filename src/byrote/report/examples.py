@@ -27,7 +27,7 @@ STATIC_ROWS = 10
 #: Ids are cut from here on; the row says which example it is.
 LONGEST_ID = 200
 LONGEST_NAME = 80
-DIGITS = 3
+DIGITS = 5
 #: Numbers in a unit of the data's own keep so many digits behind the point.
 FINEST = 9
 

@@ -27,10 +27,8 @@ def heat_map(found: Comparison, score: str = "label memorization") -> Figure | N
     criteria = _criteria(found)
     cells = [[figures.get(name) for name in criteria] for figures in _figures(found)]
     names = [proxy.measure.key for proxy in found.proxies]
-    title = (
-        f"{len(names)} scores by {len(criteria)} criteria: {', '.join(criteria.values())}; most like "
-        f"{score} is {names[0]}"
-    )
+    listed = ", ".join(criteria.values()).replace("\n", " ")
+    title = f"{len(names)} scores by {len(criteria)} criteria: {listed}; most like {score} is {names[0]}"
     with svg.style():
         figure = Canvas(figsize=(WIDTH, 1.0 + 0.31 * len(names)), layout="constrained")
         figure.patch.set_visible(False)

@@ -67,12 +67,12 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
             )
         yield Step(
             why="See what the models lose without the most memorized, measured again on new models.",
-            commands=(_change(run, f"remove-most-memorized={SHARE}"),),
+            commands=_change(run, f"remove-most-memorized={SHARE}"),
         )
     if isinstance(attacks, Attacks) and attacks.first.figures["auc"].low > attacks.first.null.high:
         yield Step(
             why="Lower the risk: train with a recipe that memorizes less, and compare before and after.",
-            commands=(_change(run, "weight-decay=0.01"),),
+            commands=_change(run, "weight-decay=0.01"),
         )
     yield Step(
         why="Keep watch in your CI: fail where memorization grows.",
@@ -113,7 +113,10 @@ def _option(name: str, value: object) -> str:
     return f"--{name} {shlex.quote(f'{value:g}' if isinstance(value, float) else str(value))}"
 
 
-def _change(run: Run, change: str) -> str:
+def _change(run: Run, change: str) -> tuple[str, ...]:
+    """The command for a change; none where byrote did not train the models itself."""
+    if run.manifest.origin != "trained":
+        return ()
     if run.manifest.source is None:
-        return f'byrote.change(run, byrote.parse_change("{change}"))'
-    return f"byrote change {RUN} --with {change}"
+        return (f'byrote.change(run, byrote.parse_change("{change}"))',)
+    return (f"byrote change {RUN} --with {change}",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_HALF_UP, Decimal
 
 from byrote.data.inert import acts, written_out
 
@@ -45,15 +46,17 @@ def cut(passage: str, limit: int) -> str:
 
 
 def number(value: float, places: int = 2) -> str:
-    """A number with a true minus sign; an en dash where there is none.
+    """A number with a true minus sign, halves rounded away from 0 as the page's script does; an en dash of none.
 
     Example:
         >>> number(-0.125), number(float("nan")), number(-0.001)
-        ('−0.12', '–', '0.00')
+        ('−0.13', '–', '0.00')
     """
     if math.isnan(value):
         return "–"
-    text = f"{value:.{places}f}"
+    if math.isinf(value):
+        return f"{value}".replace("-", "−")
+    text = f"{Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):f}"
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
 
 

@@ -200,7 +200,10 @@ def _certainty(found: Watched) -> str:
 def watched_steps(run: Run) -> tuple[Step, ...]:
     """What it takes to know more."""
     recorded = run.manifest.origin == "observed"
-    halves = "record trainings on halves of the data into one folder, each half and the other, 8 or more of them; or "
+    halves = (
+        "record trainings on random halves of the data into one folder, of each half and of the other, 8 or more of "
+        "them (two that complement each other are taken as a pair); or "
+    )
     recorder = ('byrote.Recorder("runs/mine", examples=…, model=1)',) if recorded else ()
     return (
         Step(

@@ -99,7 +99,7 @@ def numbers(tolerance: float) -> Wording:
         >>> numbers(20.0).right
         'answer within 20 of its number'
     """
-    within = f"within {amount(tolerance)}"
+    within = f"within {amount(float(f'{tolerance:.4g}'))}"
     return Wording(
         score="memorization",
         target="number",
