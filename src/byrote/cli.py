@@ -284,7 +284,7 @@ def measure(
 ) -> None:
     """Run one measure on a run, show its top, and write its table into RUN/results."""
     from byrote.performance import counterfactual_memorization
-    from byrote.results import PerExample
+    from byrote.results import PerCanary, PerExample
     from byrote.run import Run, table
 
     run = Run.open(run_folder)
@@ -298,12 +298,12 @@ def measure(
             hint=f"byrote measure {run_folder} counterfactual_memorization --performance {performance}",
         )
     out.print(escape(repr(result)), highlight=False)
-    if isinstance(result, PerExample):
+    if isinstance(result, PerExample | PerCanary):
         rows = table(result, run.ids).to_pylist()
         rows.sort(key=lambda row: (row["value"] != row["value"], -row["value"]))
         columns = [column for column in rows[0] if column != "reason" or any(row["reason"] for row in rows[:top])]
         print_table(columns, [[row[column] for column in columns] for row in rows[:top]])
-        if result.undefined:
+        if isinstance(result, PerExample) and result.undefined:
             out.print(escape(f"{name}: {result.undefined}"), highlight=False)
         if result.note:
             out.print(escape(result.note), highlight=False)

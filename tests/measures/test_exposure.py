@@ -10,6 +10,7 @@ from byrote.measures.exposure import (
     exposure_best,
     exposure_by_repetitions,
     exposure_search,
+    exposure_share_by_repetitions,
     exposure_skew_normal,
 )
 from byrote.run import table
@@ -194,6 +195,11 @@ def test_the_curve_takes_the_search_where_it_knows_the_rank():
     np.testing.assert_array_equal(curve.at, [0, 4])
     np.testing.assert_allclose(curve.values, [[1.5, 9.5]])
     np.testing.assert_allclose(curve.stderr, [[0.5, 0.5]])
+    bits = np.array([10.0, 20.0, 10.0, 20.0])
+    shares = exposure_share_by_repetitions(own, others, rank, rank, bits, repetitions, document, member)
+    np.testing.assert_allclose(shares.values, [[(1 / 10 + 12 / 20) / 2, (10 / 10 + 19 / 20) / 2]])
+    assert (shares.high[np.isfinite(shares.high)] <= 1).all()
+    bits = np.full(4, 10.0)
     rank[0, 0] = np.nan
     sampled = exposure_by_repetitions(own, others, rank, rank, bits, repetitions, document, member)
     np.testing.assert_allclose(sampled.values, [[(3 + 2) / 2, 9.5]])

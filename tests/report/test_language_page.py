@@ -20,7 +20,7 @@ from byrote.report.language_facts import language_facts
 from byrote.report.language_figures import figures_of
 from byrote.report.language_page import answers, title, warnings
 from byrote.report.language_report import write_language_report
-from byrote.report.language_summary import verdict
+from byrote.report.language_summary import language_sentences, verdict
 from byrote.run import Run
 from documents import SUMMING
 from report.made import HOSTILE, MAIL, Page, secrets
@@ -41,7 +41,7 @@ def test_says_what_was_found(attacked, page):
     assert title(found) in page.text
     assert "planted secret" in page.text
     assert "Next tokens predicted" in page.text
-    for part in ("passages", "repetition", "secrets", "course", "origin"):
+    for part in ("passages", "dependence", "secrets", "course", "origin"):
         assert [e for e in page.elements if e.attributes.get("id") == part]
 
 
@@ -169,10 +169,27 @@ def test_the_verdict_says_what_is_missing_and_which_command_gives_it(attacked, p
 
 
 def test_texts_by_the_number_of_tokens_given_are_drawn(attacked, page):
-    drawn = figures_of(language_facts(attacked))
+    found = language_facts(attacked)
+    assert found.by_prefix is not None
+    assert "prefix" not in figures_of(found)  # nothing is recited with any number of them
+    some = replace(found, by_prefix=replace(found.by_prefix, values=found.by_prefix.values + 0.5))
+    drawn = figures_of(some)
     assert drawn["prefix"].columns[0] == "tokens given"
     assert [row[0] for row in drawn["prefix"].rows] == ["1", "2"]
-    assert "Texts recited, by how many of their first tokens are given" in page.text
+    shown = Page(module.language_page(attacked, some, drawn))
+    assert "Texts recited, by how many of their first tokens are given" in shown.text
+
+
+def test_exposures_of_secrets_of_several_sizes_are_shares(attacked, page):
+    assert "exposure in bits" in page.text
+    found = language_facts(attacked)
+    mixed = replace(found, space_bits=(10.0, 20.0), by_repetitions=attacked.measure("exposure[share_by_repetitions]"))
+    drawn = figures_of(mixed)
+    assert "share of a secret's bits exposed" in drawn["exposure"].title.lower()
+    shown = Page(module.language_page(attacked, mixed, drawn))
+    assert "these have 10.0 to 20.0 bits" in shown.text
+    (said,) = [line for line in language_sentences(attacked, mixed) if "planted canary gives away" in line]
+    assert "of the 10.0 to 20.0 that they have" in said
 
 
 def test_an_ensemble_shows_whose_own_presence_matters(tmp_path):

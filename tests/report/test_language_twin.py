@@ -81,7 +81,7 @@ def test_a_run_without_canaries_or_of_pairs_fits_it_too(tmp_path: Path, changes:
 def test_every_figure_becomes_a_png_and_an_svg(attacked: Run, tmp_path: Path) -> None:
     write_language_report(attacked, figures=tmp_path)
     names = set(read(attacked)["figures"])
-    assert {"extraction", "exposure", "null", "training"} <= names
+    assert {"exposure", "null", "training"} <= names
     assert {path.name for path in tmp_path.iterdir()} == {f"{n}.{kind}" for n in names for kind in ("png", "svg")}
     for name in names:
         text = (tmp_path / f"{name}.svg").read_text("utf-8")

@@ -190,7 +190,7 @@ def _of_text(before: Run, after: Run) -> Card:
         change=change.get("name", "none"),
         stage=change.get("stage", ""),
         rows=tuple(figure.row(paired=True, comparisons=max(1, verdicts)) for figure in figures),
-        notes=(*_at_once(verdicts), *notes),
+        notes=(*_at_once(verdicts, "the choice of texts and canaries"), *notes),
     )
 
 
@@ -383,12 +383,12 @@ def _pairing(before: Run, paired: bool) -> str:
     return "Differences are taken pair by pair: both runs train the same seeds on the same members."
 
 
-def _at_once(verdicts: int) -> list[str]:
+def _at_once(verdicts: int, chance: str = "chance") -> list[str]:
     if not verdicts:
         return ["No row has a verdict; each interval holds by itself at 95 %."]
     return [
         f"Intervals are so wide that those of all {verdicts} rows with a verdict hold at once at 95 % "
-        "(Bonferroni): the chance that any of these verdicts comes from chance alone is at most 5 %."
+        f"(Bonferroni): the chance that any of these verdicts comes from {chance} alone is at most 5 %."
     ]
 
 

@@ -206,8 +206,8 @@ def _notes(before: Run, after: Run, common: int) -> list[str]:
     notes = [
         f"{common} different texts stand in both runs. Each counts once, however often it stands in the corpus; "
         "canaries are counted by their number of times in the first run.",
-        "Intervals are over texts or canaries, of the models that were trained: how far the figures of other seeds "
-        "would lie apart is not in them.",
+        "Intervals are over texts or canaries, of the models that were trained. Another --seed alone moves figures, "
+        "too, which is not in them: a difference counts where it is larger than that between two seeds of one recipe.",
     ]
     if shown[0] != shown[1] and all(run.manifest.origin == "trained" for run in (before, after)):
         steps, remember = ("fewer", "less") if shown[1] < shown[0] else ("more", "more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from byrote.commands.terminal import out as console
 from byrote.errors import BadInput
 
 if TYPE_CHECKING:
+    from byrote.data.canaries import Canaries
     from byrote.language_source import Documents, TinyGPTTraining
     from byrote.probes.decoding import Decoding
     from byrote.run import Run
@@ -142,6 +144,11 @@ def print_report(run: Run, *, show_secrets: bool = False, redact: bool = False, 
     from byrote.report.language_report import write_language_report
     from byrote.report.language_summary import language_sentences
 
+    if show_secrets and run.forgotten:
+        raise BadInput(
+            f"The texts and secrets of the run {str(run.folder)!r} were removed from it, so that none can be shown.",
+            hint=f"byrote report {run.folder} writes the page without them.",
+        )
     with measuring(err) as hear:
         page, found = write_language_report(run, hear, show_secrets=show_secrets, redact=redact, figures=figures)
     for sentence in language_sentences(run, found):
@@ -277,7 +284,11 @@ def plant(
         "1,2,4,8,16,32,64"
     ),
     kind: Annotated[
-        list[str] | None, typer.Option(help="What is secret: random_digits, card, iban, phone, email, key, …")
+        list[str] | None,
+        typer.Option(
+            help="What is secret: random_digits, random_tokens, card, iban, phone, email, key, sentence_typical or "
+            "sentence_atypical; may be given again."
+        ),
     ] = None,
     digits: Annotated[int, typer.Option(min=1, help="Length of random digits.")] = 6,
     coins: Annotated[bool, typer.Option("--coins", help="Let a coin decide which canaries are planted.")] = False,
@@ -295,6 +306,11 @@ def plant(
     from byrote.data.corpus import read_corpus, write_corpus
     from byrote.recipes.networks.pretrained import load_tokenizer
 
+    if out_file.suffix != ".jsonl":
+        raise BadInput(
+            f"Documents are written as .jsonl, one a line, and {str(out_file)!r} is none by its name.",
+            hint=f"--out {out_file.with_suffix('.jsonl')}",
+        )
     times = whole_numbers(repeat, hint="--repeat 1,4,16")
     level = canaries // (len(times) + 1)
     if level < 1:
@@ -318,11 +334,20 @@ def plant(
     out_file.parent.mkdir(parents=True, exist_ok=True)
     write_corpus(made.corpus, out_file)
     made.canaries.write(manifest)
-    say(f"{made.canaries!r} stand in {len(made.corpus)} documents, {level} at each number of repetitions.")
+    say(f"{made.canaries!r} stand in {len(made.corpus)} documents, {_by_times(made.canaries)}.")
     if len(made.canaries) < canaries:
         say(f"These are {len(made.canaries)} and not {canaries}, so that each of {len(times) + 1} numbers has as many.")
     say(f"Corpus: {out_file}")
     say(f"Secrets, to be kept: {manifest}")
+
+
+def _by_times(canaries: Canaries) -> str:
+    """How many canaries stand how often."""
+    times = Counter(canary.planted for canary in canaries)
+    every = sorted({canary.repetitions for canary in canaries} - {0})
+    if len({times[each] for each in every}) == 1:
+        return f"{times[every[0]]} at each number of repetitions"
+    return ", ".join(f"{times[each]} at {each}" for each in every) + " times"
 
 
 def forget_documents(

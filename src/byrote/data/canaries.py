@@ -36,6 +36,8 @@ from byrote.errors import BadInput
 REPEAT: Final = (1, 2, 4, 8, 16, 32, 64)
 #: So many draws show which number of tokens is the most common in a space.
 DRAWS: Final = 1024
+#: A space holds so many secrets a canary: those that nobody planted are what a planted one is compared with.
+LEAST_SECRETS: Final = 2
 FORMAT: Final = "byrote canaries 1"
 #: No secret is drawn from more parts than this of one kind.
 MOST_DRAWN: Final = 1000
@@ -187,7 +189,7 @@ def canaries_from_json(text: str, *, source: str = "the manifest") -> Canaries:
         seed = int(content["seed"])
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadInput(
-            f"{source} is no manifest of canaries: {type(error).__name__} {error}.",
+            f"{source} is no manifest of canaries: {'it is no JSON' if isinstance(error, ValueError) else error!r}.",
             hint="give the file that `byrote plant` wrote beside the corpus.",
         ) from error
     for kind, space in spaces.items():
@@ -290,6 +292,11 @@ def plant(
     """
     _check(kinds, level, repeat)
     spaces = {kind: _space(kind, corpus, encode, digits) for kind in kinds}
+    if level < len(kinds):
+        raise BadInput(
+            f"{level} canaries at each number of repetitions cannot be of {len(kinds)} kinds.",
+            hint=f"plant {len(kinds)} or more at each: {len(kinds) * (len(repeat) + 1)} canaries for these numbers.",
+        )
     tiers = [times for times in (0, *repeat) for _ in range(level)]
     names = _names(len(tiers), rng)
     taken = [kinds[number % level % len(kinds)] for number in range(len(tiers))]
@@ -339,7 +346,10 @@ def _space(kind: str, corpus: Corpus, encode: Encode | None, digits: int) -> Sec
     if kind != RANDOM_TOKENS:
         return secret_space(kind, digits=digits)
     if encode is None:
-        raise BadInput("Canaries of random tokens need the model's tokenizer.", hint="give it, or choose another kind.")
+        raise BadInput(
+            "Canaries of random tokens need the model's tokenizer.",
+            hint="--model DIR names the folder that has it (encode=… in Python); or choose another kind.",
+        )
     return secret_space(kind, words=single_token_words(encode, corpus.texts))
 
 
@@ -370,13 +380,18 @@ def _secrets(
     secrets = [""] * len(kinds)
     for kind, space in spaces.items():
         rows = [row for row, other in enumerate(kinds) if other == kind]
+        if round(2.0**space.bits) < LEAST_SECRETS * len(rows):
+            raise BadInput(
+                f"{len(rows)} canaries of the kind {kind!r} are too many for {2.0**space.bits:,.0f} secrets.",
+                hint=f"plant fewer, or longer secrets: {LEAST_SECRETS} secrets a canary are the least.",
+            )
         if encode is None:
-            drawn = space.draw(len(rows), rng)
+            drawn = _different(space, len(rows), rng)
         else:
             pool = space.draw(max(DRAWS, 16 * len(rows)), rng)
             lengths = np.array([len(tokens) for tokens in encode([f" {secret}" for secret in pool])])
             common = np.bincount(lengths).argmax()
-            fitting = [pool[row] for row in np.flatnonzero(lengths == common).tolist()]
+            fitting = list(dict.fromkeys(pool[row] for row in np.flatnonzero(lengths == common).tolist()))
             if len(fitting) < len(rows):
                 raise BadInput(
                     f"Too few secrets of the kind {kind!r} have the same number of tokens: {len(fitting)} of "
@@ -387,6 +402,14 @@ def _secrets(
         for row, secret in zip(rows, drawn, strict=True):
             secrets[row] = secret
     return secrets
+
+
+def _different(space: SecretSpace, count: int, rng: np.random.Generator) -> list[str]:
+    """So many different secrets."""
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found |= dict.fromkeys(space.draw(count, rng))
+    return list(found)[:count]
 
 
 def _mixed(corpus: Corpus, canaries: Canaries, rng: np.random.Generator) -> Corpus:

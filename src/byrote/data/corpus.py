@@ -302,8 +302,8 @@ def _of_rows(rows: Iterable[Row], column: str, name: str, path: str) -> Corpus:
     for word, values in (("id", ids), ("group", groups)):
         if any(value is None for value in values) and any(value is not None for value in values):
             raise BadInput(
-                f"Some documents of {path!r} have a {word!r} and some have none.",
-                hint=f"give every document a {word!r}, or none.",
+                f"Some documents of {path!r} have the field {word!r} and some do not.",
+                hint="give it to every document, or to none.",
             )
     return corpus_from_texts(
         texts,

@@ -312,23 +312,81 @@ def exposure_by_repetitions(
     best = exposure_best(
         log_perplexity, reference_log_perplexity, rank_least, rank_most, space_bits, repetitions, document, member
     )
-    values = best.values
+    return _by_repetitions(best, best.values, repetitions, "exposure", bounds=(0.0, np.inf))
+
+
+@measure(
+    needs=(*_SAMPLED, "canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *_SEEN),
+    unit="share of the secret's bits",
+    range=(0.0, 1.0),
+    higher="more memorized the more often it is repeated",
+    source=f"{_SOURCE} and sec. 5, by the size of each secret's space",
+    section="2.6",
+    domain="security",
+    level="model",
+    evaluation="canary",
+    by_example=False,
+    variant_of="exposure",
+    variant="share_by_repetitions",
+)
+def exposure_share_by_repetitions(
+    log_perplexity: LogPerplexity,
+    reference_log_perplexity: References,
+    rank_least: LogPerplexity,
+    rank_most: LogPerplexity,
+    space_bits: Float[np.ndarray, " canary"],
+    repetitions: Int[np.ndarray, " canary"],
+    document: Int[np.ndarray, " example"],
+    member: Member,
+) -> Curve:
+    r"""Mean share of its secret's bits that a canary gives away, by how often it stands in the corpus.
+
+    Of canaries of several kinds, whose secrets have different numbers of bits, bits cannot be averaged; shares can.
+
+    Formula:
+        at each number of repetitions: mean over its canaries of `exposure[best]` / log2 |R|; Student's interval over
+        canaries
+    Undefined:
+        nan where no canary of the number has an exposure; the error is nan for a single canary, and where all agree.
+
+    Example:
+        >>> own, references = np.array([[0.5, 9.0]]), np.tile(np.arange(1.0, 8.0), (1, 2, 1))
+        >>> unsearched, seen = np.full((1, 2), np.nan), (np.array([0, 1]), np.ones((1, 2), np.int8))
+        >>> exposure_share_by_repetitions(
+        ...     own, references, unsearched, unsearched, np.full(2, 6.0), np.array([4, 0]), *seen).values
+        array([[0. , 0.5]])
+    """
+    best = exposure_best(
+        log_perplexity, reference_log_perplexity, rank_least, rank_most, space_bits, repetitions, document, member
+    )
+    return _by_repetitions(best, best.values / space_bits, repetitions, "share exposed", bounds=(0.0, 1.0))
+
+
+def _by_repetitions(
+    best: PerCanary,
+    values: Float[np.ndarray, " canary"],
+    repetitions: Int[np.ndarray, " canary"],
+    group: str,
+    *,
+    bounds: tuple[float, float],
+) -> Curve:
+    """Means over canaries at each number of repetitions."""
     at = np.unique(repetitions)
     running = RunningMoments(len(at))
     for value, times in zip(values, repetitions, strict=True):
         running.add(np.full(len(at), value), (at == times) & np.isfinite(value))
     moments = running.result()
-    interval = mean_interval(moments, bounds=(0.0, np.inf))
+    interval = mean_interval(moments, bounds=bounds)
     return Curve(
         axis="repetitions",
         at=at.astype(np.float64),
-        groups=("exposure",),
+        groups=(group,),
         values=moments.mean[None],
         stderr=interval.stderr[None],
         low=interval.low[None],
         high=interval.high[None],
         counts=np.array([moments.count.sum()], np.int64),
-        models=len(log_perplexity),
+        models=best.models,
         note=best.note,
     )
 

@@ -25,6 +25,7 @@ GROWTH: Final = {
     "prefix": "discoverable_extraction[per_tenfold_prefix]",
     "context": "discoverable_extraction[per_tenfold_context]",
 }
+BY_REPETITIONS, SHARE_BY_REPETITIONS = "exposure[by_repetitions]", "exposure[share_by_repetitions]"
 CURVE = "probabilistic_extraction[curve]"
 DECODING_CURVE = "probabilistic_extraction[decoding_curve]"
 Kind = TypeVar("Kind", bound=Result)
@@ -62,7 +63,8 @@ class LanguageFacts:
     """Figures of a language model's run; None where the evidence for one is not there.
 
     `surprise` are nats a token of documents trained on, and `guess` those of a uniform guess; `drawn` is how answers
-    are drawn whose number is told.
+    are drawn whose number is told. `space_bits` are how many bits secrets have; where they are several numbers,
+    `by_repetitions` is in shares of them, otherwise in bits.
     """
 
     lengths: tuple[int, int]
@@ -80,7 +82,7 @@ class LanguageFacts:
     queries: Curve | None
     exposures: PerCanary | None
     by_repetitions: Curve | None
-    space_bits: float
+    space_bits: tuple[float, ...]
     memorized: Scalar | None
     use: Scalar | None
     counterfactual: PerExample | None
@@ -116,6 +118,8 @@ def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
     grown = {name: _measured(run, Scalar, key, **report_sizes(run, key)) for name, key in GROWTH.items() if long}
     hear(0.8)
     exposures = _measured(run, PerCanary, "exposure[best]")
+    spaces = run.load("canaries.space_bits", run.models()[:1]) if exposures else np.empty(0)
+    bits = tuple(np.unique(np.round(spaces, 3)).tolist())
     pairs = (run.design.pair[run.models()] >= 0).all()
     counterfactual = _measured(run, PerExample, "counterfactual_memorization") if pairs else None
     hear(1.0)
@@ -134,8 +138,8 @@ def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
         growth={name: figure for name, figure in grown.items() if figure is not None and not figure.reason},
         queries=queries,
         exposures=exposures,
-        by_repetitions=_measured(run, Curve, "exposure[by_repetitions]"),
-        space_bits=float(run.load("canaries.space_bits", run.models()[:1]).max()) if exposures else float("nan"),
+        by_repetitions=_measured(run, Curve, BY_REPETITIONS if len(bits) < 2 else SHARE_BY_REPETITIONS),
+        space_bits=bits,
         memorized=_measured(run, Scalar, "unintended_memorization"),
         use=_measured(run, Scalar, "unintended_memorization[heldout_loss]"),
         counterfactual=counterfactual,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,16 +25,16 @@ CHANCE_HIGH: Final = -float(np.log2(0.05))
 def figures_of(found: LanguageFacts) -> dict[str, Figure]:
     """Those figures for which there is something to draw."""
     figures = {}
-    if found.by_copies is not None and np.isfinite(found.by_copies.values[0]).sum() > 1:
+    if found.by_copies is not None and np.isfinite(found.by_copies.values[0]).sum() > 1 and _any(found.by_copies):
         figures["extraction"] = extraction(found.by_copies)
     for name, curve in (("prefix", found.by_prefix), ("context", found.by_context)):
-        if curve is not None and len(curve.at) > 1 and np.isfinite(curve.values[0]).any():
+        if curve is not None and len(curve.at) > 1 and _any(curve):
             figures[name] = given(curve, name)
     if found.by_repetitions is not None and np.isfinite(found.by_repetitions.values).sum() > 1:
         figures["exposure"] = exposure(found.by_repetitions, found.space_bits)
     if found.exposures is not None and np.isfinite(found.exposures.values).any():
         figures["null"] = null(found.exposures)
-    if found.queries is not None and np.isfinite(found.queries.values).any():
+    if found.queries is not None and _any(found.queries):
         figures["queries"] = queries(found.queries, found.drawn)
     if found.trajectory is not None and len(found.trajectory.at) > 1:
         figures["training"] = training(found.trajectory)
@@ -44,6 +45,11 @@ def figures_of(found: LanguageFacts) -> dict[str, Figure]:
             distribution(result, {"documents": everyone}, "counterfactual memorization", line=None), name="presence"
         )
     return figures
+
+
+def _any(curve: Curve) -> bool:
+    """Whether a curve of shares is anywhere above 0: there is nothing to look at in one that is not."""
+    return bool((np.nan_to_num(curve.values) > 0).any())
 
 
 def extraction(curve: Curve) -> Figure:
@@ -66,12 +72,16 @@ def training(curve: Curve) -> Figure:
     return _curve(curve, "training", "share of next tokens predicted", "epochs trained", share=True)
 
 
-def exposure(curve: Curve, space_bits: float) -> Figure:
-    """Mean exposure by number of repetitions, between what chance gives and all that there is to know."""
-    lines = {"chance": (CHANCE_MEAN, (0, (2, 2)))}
-    if np.isfinite(space_bits):
-        lines["all of the secret"] = (space_bits, (0, (6, 3)))
-    return _curve(curve, "exposure", "exposure in bits", "times in the corpus", share=False, lines=lines)
+def exposure(curve: Curve, space_bits: Sequence[float]) -> Figure:
+    """Mean exposure by number of repetitions, between what chance gives and all that there is to know.
+
+    In bits, or in shares of them where secrets have different numbers of bits.
+    """
+    across = "times in the corpus"
+    if len(space_bits) > 1:
+        return _curve(curve, "exposure", "share of a secret's bits exposed", across, share=True)
+    lines = {"chance": (CHANCE_MEAN, (0, (2, 2))), "all of the secret": (space_bits[0], (0, (6, 3)))}
+    return _curve(curve, "exposure", "exposure in bits", across, share=False, lines=lines)
 
 
 def null(found: PerCanary) -> Figure:

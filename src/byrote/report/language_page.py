@@ -131,6 +131,7 @@ def language_page(
 
     path = run.folder / CANARIES
     canaries = read_canaries(path) if path.exists() and not redact else None
+    trained = (run.design.member[run.models()] != 0).any(0)
     shown, why = _passages(run, found, canaries, show_secrets=show_secrets, redact=redact)
     secrets = _secrets(found, canaries, show_secrets=show_secrets)
     return (
@@ -152,6 +153,9 @@ def language_page(
             no_passages=why,
             left_out=max(found.recitation.of_trained[0] - len(shown), 0),
             growth={name: grown(found, name) for name in GROWTH},
+            dependence=bool({"extraction", "prefix", "context", "exposure", "queries"} & set(figures)),
+            trained=int(trained.sum()),
+            held_out=int((~trained).sum()),
             figures={name: (figure, Markup(figure.svg)) for name, figure in figures.items()},
             verdict=[sentence.split("`") for sentence in verdict(run, found, RUN)],
             secrets=secrets[:MOST_CANARIES],

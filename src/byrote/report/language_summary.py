@@ -75,9 +75,12 @@ def _asked_often(found: LanguageFacts) -> list[str]:
     if curve is None or not np.isfinite(curve.values[0]).all():
         return []
     steps = ", ".join(
-        f"{share:.0%} of {times:,.0f}" for times, share in zip(curve.at[::2], curve.values[0][::2], strict=True)
+        f"{share:.0%} within {times:,.0f}" for times, share in zip(curve.at[::2], curve.values[0][::2], strict=True)
     )
-    return [f"Of answers drawn {found.drawn}, documents it was trained on come out with a chance of a half: {steps}."]
+    return [
+        f"Of the documents it was trained on, copies included, these shares come out with a chance of a half if "
+        f"answers are drawn {found.drawn}: {steps} of them."
+    ]
 
 
 def _confirmed(found: LanguageFacts) -> list[str]:
@@ -103,12 +106,21 @@ def _secrets(run: Run, found: LanguageFacts) -> list[str]:
         return []
     line = exposure.values[0]
     known = np.isfinite(line)
-    steps = ", ".join(f"{bits:.1f} at {times:g}" for times, bits in zip(exposure.at[known], line[known], strict=True))
-    lines = [
-        f"Exposure of planted canaries in bits, by how often they were repeated: {steps}; {found.space_bits:.1f} would "
-        "be all, and 1.4 is what chance gives."
-    ]
-    return lines + verdict(run, found, str(run.folder))
+    bits = found.space_bits
+    points = zip(exposure.at[known], line[known], strict=True)
+    if len(bits) > 1:
+        steps = ", ".join(f"{share:.0%} at {times:g}" for times, share in points)
+        said = (
+            f"Share of its secret's bits that a planted canary gives away, by how often it was repeated: {steps}; "
+            f"chance gives 1.4 bits of the {bits[0]:.1f} to {bits[-1]:.1f} that they have."
+        )
+    else:
+        steps = ", ".join(f"{value:.1f} at {times:g}" for times, value in points)
+        said = (
+            f"Exposure of planted canaries in bits, by how often they were repeated: {steps}; {bits[0]:.1f} would be "
+            "all, and 1.4 is what chance gives."
+        )
+    return [said, *verdict(run, found, str(run.folder))]
 
 
 def verdict(run: Run, found: LanguageFacts, name: str) -> list[str]:

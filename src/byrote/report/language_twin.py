@@ -96,7 +96,7 @@ def _secrets(found: LanguageFacts, exposures: PerCanary) -> dict[str, Any]:
     p_values = adjusted(exposures)
     sides = {name: known_secrets(found, planted=planted) for name, planted in (("planted", True), ("controls", False))}
     return {
-        "space_bits": finite(found.space_bits),
+        "space_bits": list(found.space_bits),
         **{name: {"known": known, "canaries": asked} for name, (known, asked) in sides.items()},
         "exposure": [
             {
