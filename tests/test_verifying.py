@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from byrote import comparing, membership
 from byrote.report.page import write_again, write_report
 from byrote.run import Run
 from byrote.verifying import verify
@@ -127,3 +128,23 @@ def test_a_report_that_is_written_again_has_contents_only_if_it_had_them(folder:
     assert faults(folder) == {}
     (folder / "report.html").unlink()
     assert write_again(run) is None
+
+
+def test_tables_of_commands_follow_too_and_foreign_files_are_named(tmp_path: Path) -> None:
+    run = small_audit(tmp_path / "run", models=8)
+    folder = run.folder
+    attacked = membership.keep(run, membership.membership_attack(run, "loss_attack"))
+    compared = comparing.keep(run, comparing.compare(run))
+    assert faults(folder) == {}
+    content = json.loads(attacked.read_text())
+    content["figures"]["auc"]["value"] += 0.01
+    attacked.write_text(json.dumps(content))
+    rows = pq.read_table(compared).to_pylist()
+    rows[0]["value"] += 0.01
+    pq.write_table(pa.Table.from_pylist(rows), compared)
+    (folder / "results" / "notes.txt").write_text("mine")
+    found = faults(folder)
+    assert found["results/attack-loss_attack.json"] == "its figures.auc.value does not follow from the evidence"
+    assert found["results/comparison.parquet"] == "its value does not follow from the evidence"
+    assert found["results/notes.txt"] == "byrote writes no such file"
+    assert len(found) == 3

@@ -100,6 +100,15 @@ def compare(run: Run) -> Comparison:
 
 def keep(run: Run, found: Comparison) -> Path:
     """Write `results/comparison.parquet`: a row for each score and figure, with its error."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(as_table(found), sink)
+    path = run.folder / "results" / "comparison.parquet"
+    write_bytes(path, sink.getvalue().to_pybytes())
+    return path
+
+
+def as_table(found: Comparison) -> pa.Table:
+    """A row for each score and figure, with its error."""
     rows = []
     for proxy in found.proxies:
         figures = {"rank_correlation": proxy.rank_correlation, "top_recall": proxy.top_recall}
@@ -119,11 +128,7 @@ def keep(run: Run, found: Comparison) -> Path:
             }
             for name, v in figures.items()
         ]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows), sink)
-    path = run.folder / "results" / "comparison.parquet"
-    write_bytes(path, sink.getvalue().to_pybytes())
-    return path
+    return pa.Table.from_pylist(rows)
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:

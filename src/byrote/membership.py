@@ -171,7 +171,14 @@ def membership_attack(
 
 def keep(run: Run, found: AttackFigures) -> Path:
     """Write `results/attack-<key>.json` or `…-by-group.json`: all figures with their errors, or why one was refused."""
-    plain = {
+    path = run.folder / "results" / f"attack-{found.attack}{'' if found.by == 'example' else '-by-group'}.json"
+    write_bytes(path, json.dumps(plain(found), indent=1).replace("NaN", "null").encode())
+    return path
+
+
+def plain(found: AttackFigures) -> dict[str, Any]:
+    """The figures of an attack as `keep` writes them; an error that is not known is NaN."""
+    return {
         "attack": found.attack,
         **({} if found.by == "example" else {"by": found.by}),
         "models": found.models,
@@ -191,9 +198,6 @@ def keep(run: Run, found: AttackFigures) -> Path:
         },
         "notes": list(found.notes),
     }
-    path = run.folder / "results" / f"attack-{found.attack}{'' if found.by == 'example' else '-by-group'}.json"
-    write_bytes(path, json.dumps(plain, indent=1).replace("NaN", "null").encode())
-    return path
 
 
 def _plain(figure: Scalar) -> dict[str, Any]:

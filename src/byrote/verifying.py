@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from byrote.errors import BadInput, ByroteError, DamagedShard, MissingEvidence
+from byrote.comparing import as_table, compare
+from byrote.errors import ByroteError, DamagedShard, MissingEvidence
 from byrote.evidence.manifest import ModelEntry
 from byrote.evidence.shards import read_header, read_shard
-from byrote.measures.catalog import find
+from byrote.measures.catalog import catalog
+from byrote.membership import membership_attack, plain
 from byrote.report.findings import findings
 from byrote.report.language_facts import language_facts, report_sizes
 from byrote.report.language_figures import figures_of
@@ -33,6 +36,12 @@ from byrote.run import Hear, Run, deaf, table
 TOLERANCE = 1e-6
 #: About this share of the time goes into reading shards.
 READING = 0.3
+#: Figures of attacks, which follow from the evidence, and tables that take more than the run.
+ATTACKED = re.compile(r"attack-(?P<key>.+?)(?P<by>-by-group)?\.json")
+COMPARISON = "comparison.parquet"
+OF_COMMANDS = re.compile(
+    r"(triage|group_risk|estimated_label_memorization|onion|privacy_onion|target-.+|[a-z_0-9]+[.].+)\.parquet"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +58,10 @@ def verify(run: Run, hear: Hear = deaf, *, contents: bool = True) -> list[Fault]
     Where the data that a page shows are not at hand (`contents`), only `report.json` is held against the evidence.
 
     Every shard is read whole against its checksum and must be where its header says; every model must have its shards;
-    every table under `results/` of a measure of the catalog, and the report, must come out of the evidence again;
-    tables of measures that read texts are passed over where a run forgot them.
+    every table under `results/` of a measure of the catalog, of attacks and of the comparison of scores, and the
+    report, must come out of the evidence again; there must be no file there that byrote does not write. Tables of
+    measures that read texts are passed over where a run forgot them; so are those that took more than the run, such as
+    of targets and of triage by another run, and `card.html`, which is about two runs.
     """
     faults: list[Fault] = []
     shards = sorted((run.folder / "evidence").glob("*/*"))
@@ -60,7 +71,7 @@ def verify(run: Run, hear: Hear = deaf, *, contents: bool = True) -> list[Fault]
     faults += _missing(run)
     if faults:
         return faults  # what is computed from damaged evidence says nothing
-    tables = sorted((run.folder / "results").glob("*.parquet"))
+    tables = sorted((run.folder / "results").glob("*"))
     for number, path in enumerate(tables, start=1):
         faults += _table_faults(run, path)
         hear(READING + (1 - READING) * number / (len(tables) + 1))
@@ -119,11 +130,18 @@ def _missing(run: Run) -> Iterator[Fault]:
 
 def _table_faults(run: Run, path: Path) -> Iterator[Fault]:
     where = path.relative_to(run.folder).as_posix()
+    if ATTACKED.fullmatch(path.name):
+        yield from _attack_faults(run, path, where)
+        return
+    if path.name == COMPARISON:
+        yield from _comparison_faults(run, path, where)
+        return
     key, _, role = path.stem.partition("@")
-    try:
-        find(key)
-    except BadInput:
-        return  # a table of a command, not of a measure
+    if OF_COMMANDS.fullmatch(path.name) or not run.design.models:
+        return
+    if path.suffix != ".parquet" or key not in catalog():
+        yield Fault(where=where, problem="byrote writes no such file")
+        return
     try:
         kept = pq.read_table(path)
         result = run.measured_on(key, run.models(role or "reference"))
@@ -151,6 +169,36 @@ def _table_faults(run: Run, path: Path) -> Iterator[Fault]:
             problem=f"its {', '.join(different)} {'does' if len(different) == 1 else 'do'} not follow from the "
             "evidence, unless it was made with options of its own",
         )
+
+
+def _attack_faults(run: Run, path: Path, where: str) -> Iterator[Fault]:
+    matched = ATTACKED.fullmatch(path.name)
+    assert matched is not None
+    try:
+        kept = json.loads(path.read_bytes())
+        again = plain(membership_attack(run, matched["key"], by="group" if matched["by"] else "example"))
+    except ValueError as error:
+        yield Fault(where=where, problem=f"it cannot be read: {error}")
+        return
+    except ByroteError as error:
+        yield Fault(where=where, problem=f"it cannot be computed again: {error.message}")
+        return
+    place = next(_differences(kept, json.loads(json.dumps(again).replace("NaN", "null")), ""), None)
+    if place is not None:
+        yield Fault(where=where, problem=f"its {place.lstrip('.')} does not follow from the evidence")
+
+
+def _comparison_faults(run: Run, path: Path, where: str) -> Iterator[Fault]:
+    try:
+        different = _different(pq.read_table(path), as_table(compare(run)))
+    except (pa.ArrowException, OSError) as error:
+        yield Fault(where=where, problem=f"it cannot be read: {error}")
+        return
+    except ByroteError as error:
+        yield Fault(where=where, problem=f"it cannot be computed again: {error.message}")
+        return
+    if different:
+        yield Fault(where=where, problem=f"its {', '.join(different)} does not follow from the evidence")
 
 
 def _different(kept: pa.Table, again: pa.Table) -> Sequence[str]:

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,3 +194,25 @@ def test_the_commands_write_it(changed: tuple[Run, Run], tmp_path: Path) -> None
     assert done.exit_code == 0, done.output
     assert "Card:" in done.output
     assert (tmp_path / "card.html").read_text() == card_page(card(*changed), *changed)
+
+
+def fitting(run: Run, value: float) -> Run:
+    """The run, whose accuracy on what models were trained on is said to be this."""
+
+    def share(name: str, keep: Any, **about: Any) -> Scalar:
+        found = run.share(name, keep, **about)
+        return dataclasses.replace(found, value=value) if name == "outputs.correct" else found
+
+    other = dataclasses.replace(run)
+    other.share = share  # type: ignore[method-assign]
+    return other
+
+
+def test_what_no_longer_fits_is_no_help(changed: tuple[Run, Run]) -> None:
+    """The second run answers at random what it was trained on."""
+    before, after = (fitting(run, value) for run, value in zip(changed, (0.99, 0.9), strict=True))
+    assert not any("no longer fit" in note for note in card(before, before).notes)
+    made = card(before, after)
+    assert any(note.startswith("The models of the second run no longer fit") for note in made.notes)
+    assert "no longer fit their training data" in title(dataclasses.replace(made, rows=(row("a", 0.5, 0.2, "lower"),)))
+    assert "Could they still memorize?" in dict(answers(made, ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,11 @@ Better = Literal["lower", "higher", ""]
 Of = Callable[[Run, np.ndarray], Scalar]
 SHARE: Bounds = (0.0, 1.0)
 MEMORIZATION: Bounds = (-1.0, 1.0)
+MEMBERS = "accuracy on members"
+#: Below this mean accuracy on members a recipe does not interpolate, and memorization cannot show.
+INTERPOLATES = 0.98
+#: How the note begins of a second run that no longer fits what it trains on.
+UNFIT = "The models of the second run no longer fit their training data"
 #: What choosing examples by the scores that are compared does to a comparison.
 BY_SCORE = (
     "they were chosen by the first run's own scores, so that what remains looks less memorized there by chance as "
@@ -165,6 +170,7 @@ def card(before: Run, after: Run, hear: Hear = deaf) -> Card:
         notes=(
             _pairing(before, two.paired),
             *_at_once(verdicts),
+            *_fitting(figures),
             *_examples(two),
             *_choice(cross_fitted, forgotten=int(two.forgotten.sum())),
             *_absence(two.removed, two.removed_by_score),
@@ -233,6 +239,7 @@ class _Two:
     forgotten: np.ndarray
     to_forget: int
     removed: int
+    added: int
     removed_by_score: bool
     relabelled_by_score: bool
     paired: bool
@@ -269,6 +276,7 @@ class _Two:
             forgotten=np.isin(common, forget),
             to_forget=len(forget),
             removed=len(removed),
+            added=len(after.ids) - len(ids),
             removed_by_score=bool(np.isin(removed, forget).any()),
             relabelled_by_score=bool(np.isin(ids[turned], forget).any()),
             paired=_same_models(before, after),
@@ -293,7 +301,7 @@ class _Two:
         )
 
     def accuracies(self) -> list[_Figure]:
-        members = self.figure("accuracy on members", _accuracy(member=1), "", SHARE)
+        members = self.figure(MEMBERS, _accuracy(member=1), "", SHARE)
         if self.before.manifest.heldout is None or self.after.manifest.heldout is None:
             return [members, self.figure("accuracy on non-members", _accuracy(member=0), "higher", SHARE)]
         return [members, self.figure("accuracy on held-out data", _heldout_accuracy, "higher", SHARE, judged=True)]
@@ -392,8 +400,21 @@ def _at_once(verdicts: int, chance: str = "chance") -> list[str]:
     ]
 
 
+def _fitting(figures: Sequence[_Figure]) -> list[str]:
+    """A warning where what was changed keeps models from fitting what they are trained on."""
+    fit = next((figure for figure in figures if figure.name == MEMBERS), None)
+    if fit is None or not fit.before.value >= INTERPOLATES > fit.after.value:
+        return []
+    return [
+        f"{UNFIT}: {fit.after.value:.1%} of it, and {fit.before.value:.1%} before. What they do not fit they cannot "
+        "memorize; train the second run longer to tell the two apart."
+    ]
+
+
 def _examples(two: _Two) -> list[str]:
     notes = [f"{len(two.common)} examples are in both runs with the same label."]
+    if two.added:
+        notes.append(f"{two.added} examples of the second run are not in the first and count in neither column.")
     if two.replaced is None:
         return [*notes, "They are matched by their ids alone: the inputs of one of the runs were not recorded."]
     if two.replaced:

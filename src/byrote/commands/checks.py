@@ -49,18 +49,23 @@ def check(
 
 def verify(run_folder: RunFolder) -> None:
     """Check every checksum of a run, and that its tables and report follow from the evidence."""
+    from byrote.errors import RunMismatch
     from byrote.experiments import SourceGone, with_contents
     from byrote.progress import measuring
     from byrote.run import Run
-    from byrote.verifying import verify
+    from byrote.verifying import Fault, verify
 
-    run, gone = Run.open(run_folder), ""
+    run, gone, other = Run.open(run_folder), "", ""
     try:
         run = with_contents(run)
     except SourceGone as error:
         gone = error.message
+    except RunMismatch as error:
+        other = f"{error.message.rstrip('.')}: the manifest was edited, or the source is another one now"
     with measuring(err) as hear:
-        faults = verify(run, hear, contents=not gone)
+        faults = verify(run, hear, contents=not gone and not other)
+    if other:
+        faults.insert(0, Fault(where="manifest.json", problem=other))
     for fault in faults:
         say(f"{fault.where}: {fault.problem.rstrip('.')}.")
     if faults:

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from byrote.changes.card import Card, Row, decimal
+from byrote.changes.card import UNFIT, Card, Row, decimal
 from byrote.evidence.shards import write_bytes
 from byrote.measures.catalog import catalog
 from byrote.report.differing import Setting, settings
@@ -128,6 +128,8 @@ def title(compared: Card) -> str:
         return "No figure has a verdict"
     if better and worse:
         return f"It helped and it cost: {len(better)}\u00a0{of} better, {len(worse)} worse"
+    if better and any(note.startswith(UNFIT) for note in compared.notes):
+        return f"{len(better)}\u00a0{of} better, but the models no longer fit their training data"
     if better:
         return f"It helped: {len(better)}\u00a0{of} better, none worse"
     if worse:
@@ -177,6 +179,8 @@ def answers(compared: Card, aside: Sequence[Setting]) -> list[tuple[str, str]]:
     ]
     answered = [(question, answer) for question, answer in found if answer]
     answered += [("How sure is that?", " ".join(sure))] if sure else []
+    unfit = [note for note in compared.notes if note.startswith(UNFIT)]
+    answered += [("Could they still memorize?", " ".join(unfit))] if unfit else []
     steps = [note for note in compared.notes if "fewer steps" in note]
     if steps:
         answered.append(("What else differs?", " ".join(steps)))

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from byrote.axes import CHECKPOINT
+from byrote.changes.card import INTERPOLATES
 from byrote.changes.cross_fit import ensemble_rates
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.schema import quantity
@@ -26,8 +27,6 @@ from byrote.stats.intervals import UPPER
 from byrote.stats.jackknife import from_replicates
 from byrote.stats.ranking import auroc, auroc_by_chance, average_precision
 
-#: Below this mean accuracy on members a recipe does not interpolate, and memorization cannot show.
-INTERPOLATES = 0.98
 #: A model that fits less of its training data did not train, where the others do.
 COLLAPSED = 0.9
 #: Feldman & Zhang 2020 call an example memorized from this score on.

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from byrote.changes.card import INTERPOLATES
 from byrote.data.controls import LABEL_NOISE
-from byrote.report.facts import FEWEST_ON_A_SIDE, INTERPOLATES, LEAST_MEMORIZED, MEMORIZED, Facts
+from byrote.report.facts import FEWEST_ON_A_SIDE, LEAST_MEMORIZED, MEMORIZED, Facts
 from byrote.report.summary import found_words, percent
 from byrote.report.text import capital, count, kind_words, number
 from byrote.report.trajectories import CLEAN

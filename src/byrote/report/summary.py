@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from byrote.changes.card import Card
+from byrote.changes.card import INTERPOLATES, Card
 from byrote.changes.card import decimal as decimal
-from byrote.report.facts import INTERPOLATES, MEMORIZED, Detection, Facts
+from byrote.report.facts import MEMORIZED, Detection, Facts
 from byrote.report.text import capital
 from byrote.report.trajectories import CLEAN
 from byrote.report.wording import CLASSES, Wording
