@@ -188,3 +188,8 @@ def test_a_figure_without_interval_is_judged_by_its_value_alone(of_text: Run) ->
     assert not verdict.failed(strict=False)
     assert verdict.failed(strict=True)
     assert "does not hold by its value alone: the figure is" in verdict.sentence()
+
+
+def test_an_accuracy_the_wrong_way_round_is_understood(run: Run) -> None:
+    with pytest.raises(BadInput, match=r"Hint: did you mean 'heldout\.accuracy'\?"):
+        check(run, ["accuracy.heldout < .9"])

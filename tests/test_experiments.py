@@ -8,7 +8,7 @@ import pytest
 from byrote.data.controls import KINDS
 from byrote.errors import BadInput
 from byrote.experiments import CONTROLS, DEFAULT_PLANTS, Experiment, SourceGone, experiment, planted, rebuild
-from small import blobs
+from small import blobs, small_audit
 
 EXPERIMENT = """
 import numpy as np
@@ -98,3 +98,9 @@ def test_a_file_that_is_gone_is_named(mine: Path) -> None:
     mine.unlink()
     with pytest.raises(SourceGone, match=r"^What this run was made from is gone: there is no '.*mine\.py'"):
         rebuild(made.source)
+
+
+def test_a_run_is_no_source(tmp_path):
+    run = small_audit(tmp_path / "run")
+    with pytest.raises(BadInput, match=r"is a run already, and no data to audit\. Hint: byrote report"):
+        experiment(str(run.folder), data_dir=None, plants=None, seed=0)

@@ -34,3 +34,10 @@ def test_a_lost_table_is_written_again_by_the_same_audit(tmp_path: Path, name: s
     assert (folder / name).read_bytes() == before
     assert {path: path.stat().st_mtime_ns for path in shards} == shards
     np.testing.assert_array_equal(again.design.member, run.design.member)
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(BadInput, match=r"is no run and holds other files: 'thesis\.tex'"):
+        small_audit(tmp_path)
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == ["thesis.tex"]

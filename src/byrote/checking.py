@@ -196,6 +196,11 @@ def _judged(run: Run, condition: Condition) -> Verdict:
 def _figure(run: Run, condition: Condition) -> Scalar:
     if condition.what in _ACCURACIES:
         return _accuracy(run, condition)
+    if condition.what == "accuracy" and condition.figure in _ACCURACIES:
+        raise BadInput(
+            f"There is no measure 'accuracy', as {condition.text!r} has it.",
+            hint=f"did you mean '{condition.figure}.accuracy'?",
+        )
     entry = find(condition.what)
     if entry.attacks:
         figures = membership_attack(run, condition.what).figures

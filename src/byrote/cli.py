@@ -283,10 +283,13 @@ def measure(
     ] = None,
 ) -> None:
     """Run one measure on a run, show its top, and write its table into RUN/results."""
+    from byrote.measures.catalog import catalog
     from byrote.performance import counterfactual_memorization
     from byrote.results import PerCanary, PerExample
     from byrote.run import Run, table
 
+    if str(run_folder) in catalog() and not run_folder.is_dir():
+        raise BadInput(f"{str(run_folder)!r} is a measure and no run.", hint=f"byrote measure {name} {run_folder}")
     run = Run.open(run_folder)
     if performance is None:
         result = run.measure(name, role=role)
@@ -301,12 +304,17 @@ def measure(
     if isinstance(result, PerExample | PerCanary):
         rows = table(result, run.ids).to_pylist()
         rows.sort(key=lambda row: (row["value"] != row["value"], -row["value"]))
-        columns = [column for column in rows[0] if column != "reason" or any(row["reason"] for row in rows[:top])]
+        columns = [column for column in rows[0] if any(_told(row[column]) for row in rows[:top])]
         print_table(columns, [[row[column] for column in columns] for row in rows[:top]])
         if isinstance(result, PerExample) and result.undefined:
             out.print(escape(f"{name}: {result.undefined}"), highlight=False)
         if result.note:
             out.print(escape(result.note), highlight=False)
+
+
+def _told(cell: object) -> bool:
+    """Whether a cell of a table says anything: an error that nobody knows, or no reason, does not."""
+    return cell != "" and cell == cell
 
 
 @app.command()

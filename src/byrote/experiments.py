@@ -25,6 +25,7 @@ from byrote.data.inert import inert
 from byrote.data.source import Reading, kind_of, read_source, refuse_unfit_options
 from byrote.data.table import SUFFIXES
 from byrote.errors import BadInput, ByroteError, meant
+from byrote.evidence.manifest import FILE as MANIFEST
 from byrote.language_source import with_documents
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.recipes.defaults import recipe_for
@@ -73,6 +74,11 @@ def experiment(
     Raises:
         BadInput: nothing goes by that name, or its data cannot be used.
     """
+    if (Path(name) / MANIFEST).is_file():
+        raise BadInput(
+            f"{name!r} is a run already, and no data to audit.",
+            hint=f"byrote report {name} shows it; byrote audit takes what it was made from.",
+        )
     reading = reading or Reading()
     kind = None if name in NAMES or name.endswith(".py") else kind_of(name)
     refuse_unfit_options(reading, kind, name)

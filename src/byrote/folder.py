@@ -19,12 +19,16 @@ from filelock import FileLock, Timeout
 
 from byrote.data.controls import Controls
 from byrote.data.dataset import Dataset
+from byrote.data.problems import quoted
 from byrote.data.task import Numbers, Scale
 from byrote.designs.design import ROLES, Design
 from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.manifest import Manifest, ModelEntry
 from byrote.evidence.shards import write_bytes, write_shard
 from byrote.evidence.tables import CONTROLS, DESIGN, EXAMPLES, read_controls, read_design, read_examples
+
+#: What an audit that was killed may have left in a folder before its manifest.
+OWN = ("evidence", "results", "recorded", EXAMPLES, CONTROLS, DESIGN, "tokenizer", "canaries", "report", "card")
 
 
 def set_up(
@@ -153,11 +157,19 @@ def _take_back(made: list[Path]) -> None:
 
 
 def refuse_remains(folder: Path) -> None:
-    """Refuse a folder whose manifest is gone while evidence is left: nobody can tell whose it is.
+    """Refuse a folder whose manifest is gone while evidence is left, or that holds files of something else.
 
     Raises:
         RunMismatch: there is such evidence.
+        BadInput: it holds what no run does.
     """
+    names = sorted(path.name for path in folder.iterdir())
+    foreign = [name for name in names if not name.startswith((".", *OWN))]
+    if foreign:
+        raise BadInput(
+            f"The folder {str(folder)!r} is no run and holds other files: {quoted(foreign)}.",
+            hint="give an empty or a new folder with --out.",
+        )
     if any((folder / "evidence").rglob("*.safetensors")):
         raise RunMismatch(
             f"The folder {str(folder)!r} holds evidence without a manifest.",

@@ -40,7 +40,7 @@ class PerExample:
             return f"PerExample({len(self.values)} examples, all undefined: {why})"
         return (
             f"PerExample({len(self.values)} examples, {len(defined)} defined, median {np.median(defined):.3g}, "
-            f"largest {defined.max():.3g}, from {self.models} models)"
+            f"largest {defined.max():.3g}, from {_models(self.models)})"
         )
 
     def _repr_html_(self) -> str:
@@ -83,7 +83,7 @@ class PerPair:
 
     def __repr__(self) -> str:
         top = f"largest {self.values.max():.3g}, " if len(self.values) else ""
-        return f"PerPair({len(self.values)} pairs kept, {top}from {self.models} models)"
+        return f"PerPair({len(self.values)} pairs kept, {top}from {_models(self.models)})"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,7 +145,7 @@ class PerCanary:
         return (
             f"PerCanary({len(self.values)} canaries, {int(defined.sum())} defined, median "
             f"{np.nanmedian(self.values):.3g}, largest {'≥ ' * bool(self.at_least[top])}{self.values[top]:.3g}, "
-            f"from {self.models} models)"
+            f"from {_models(self.models)})"
         )
 
     def reason(self, canary: int) -> str:
@@ -176,7 +176,7 @@ class Survival:
 
     def __repr__(self) -> str:
         medians = ", ".join(f"{g} {m:.3g}" for g, m in zip(self.groups, self.median, strict=True))
-        return f"Survival(over {self.axis}, medians: {medians}, from {self.models} models)"
+        return f"Survival(over {self.axis}, medians: {medians}, from {_models(self.models)})"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -196,7 +196,7 @@ class Curve:
 
     def __repr__(self) -> str:
         ends = ", ".join(f"{g} {v[-1]:.3g}" for g, v in zip(self.groups, self.values, strict=True))
-        return f"Curve(over {self.axis}, at the end: {ends}, from {self.models} models)"
+        return f"Curve(over {self.axis}, at the end: {ends}, from {_models(self.models)})"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -220,3 +220,7 @@ class Scalar:
 
 
 Result = PerExample | PerModelExample | PerPair | PerCanary | Curve | Survival | Scalar
+
+
+def _models(number: int) -> str:
+    return f"{number} model{'' if number == 1 else 's'}"

@@ -159,7 +159,7 @@ def test_a_single_model_is_a_run(byrote):
     assert (run.design.member == 1).all()
     status, said, _ = byrote("measure", "one", "cumulative_sample_loss", "--role", "full")
     assert status == 0
-    assert "from 1 models" in said
+    assert "from 1 model" in said
 
 
 def test_two_splits_say_what_they_measure(byrote):

@@ -216,7 +216,7 @@ def test_the_curve_takes_what_is_known_of_a_search_that_ended_early():
 def test_the_result_reads_aloud_and_makes_a_table():
     own = np.array([[0.5, 2.5, np.nan]])
     found = exposure(own, np.tile(np.arange(1.0, 8.0), (1, 3, 1)), *seen(3))
-    assert repr(found) == "PerCanary(3 canaries, 2 defined, median 2.21, largest ≥ 3, from 1 models)"
+    assert repr(found) == "PerCanary(3 canaries, 2 defined, median 2.21, largest ≥ 3, from 1 model)"
     rows = table(found, np.array(["a"])).to_pylist()
     assert [row["canary"] for row in rows] == [0, 1, 2]
     assert rows[0]["at_least"]

@@ -10,7 +10,7 @@ import typer
 from byrote.commands.language import DOCS, forget_documents, refuse_language, whole_numbers
 from byrote.commands.own_data import Id, Size, Source, Target, Text
 from byrote.commands.terminal import RunFolder, Workers, err, print_table, say
-from byrote.report.text import capital
+from byrote.report.text import capital, cut
 
 if TYPE_CHECKING:
     from byrote.experiments import Experiment
@@ -86,7 +86,7 @@ def print_attack(found: AttackFigures, path: Path) -> None:
     say(f"Where membership was swapped at random the AUC is {decimal(found.null)}.")
     for axis, slices in found.slices.items():
         ranked = sorted(slices.items(), key=lambda item: -item[1]["auc"].value)[:WORST_SLICES]
-        words = ", ".join(f"{value} {decimal(figures['auc'])}" for value, figures in ranked)
+        words = ", ".join(f"{cut(value, 60)} {decimal(figures['auc'])}" for value, figures in ranked)
         say(f"AUC by {axis}, highest first: {words}.")
     for note in found.notes:
         say(f"{capital(note).rstrip('.')}.")

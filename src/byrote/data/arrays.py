@@ -191,7 +191,7 @@ def _unique(ids: Shaped[np.ndarray, " example"], problems: Problems) -> None:
     if len(twice):
         problems.add(
             f"ids must be unique, but {counted(len(twice), 'is', 'are')} repeated ({quoted(twice)})",
-            "without ids the examples are numbered; groups=… may repeat",
+            "without ids the examples are numbered; what belongs to one person or document is a group, and may repeat",
         )
 
 

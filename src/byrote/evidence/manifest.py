@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
@@ -18,6 +19,8 @@ FILE = "manifest.json"
 #: What is recorded of a model that was brought trained: it was asked, and nobody saw it train.
 ANSWERS = ("outputs", "heldout")
 
+#: A digest, as it stands in JSON.
+DIGEST = re.compile('"[0-9a-f]{32,}"')
 DAMAGED = "restore the file from a copy, or audit again into another folder; it must not be edited by hand."
 
 
@@ -141,8 +144,9 @@ def refuse_mismatch(folder: Path, found: dict[str, Any], asked: dict[str, Any]) 
     """Refuse to go on with a run folder of another audit, and name what differs."""
     changed = differences(found, json.loads(json.dumps(asked)))
     if changed:
+        plain = [each for each in changed if "fingerprint" not in each.partition(" was ")[0]] or changed
         raise RunMismatch(
-            f"The run folder {str(folder)!r} belongs to another audit: {'; '.join(changed)}.",
+            f"The run folder {str(folder)!r} belongs to another audit: {'; '.join(plain)}.",
             hint="give another folder with --out, or remove this one.",
         )
 
@@ -162,6 +166,8 @@ def differing(found: Any, asked: Any, where: str = "") -> Iterator[tuple[str, An
 
 
 def short(value: Any) -> str:
-    """A value as it stands in an error sentence."""
+    """A value as it stands in an error sentence; of a digest its beginning."""
     text = json.dumps(value, ensure_ascii=False)
+    if DIGEST.fullmatch(text):
+        return text[1:9]
     return text if len(text) <= 40 else text[:12] + "…" + text[-8:]

@@ -101,7 +101,11 @@ def _described(run: Run) -> dict[str, dict[str, Any]]:
             "contents": "forgotten" if run.forgotten else None,
             **{name: value for name, value in identity.items() if name not in TOLD},
         },
-        "dataset": dict(manifest.dataset),
+        "dataset": {
+            name: value
+            for name, value in manifest.dataset.items()
+            if name != "class_names" or run.task == "classes"  # of other targets they are made up
+        },
         "held-out data": dict(manifest.heldout or {}),
         "recipe": dict(recipe) if isinstance(recipe, dict) else {"recipe": recipe},
         "design": {

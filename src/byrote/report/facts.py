@@ -157,7 +157,7 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
             elif isinstance(result, PerExample) and np.isnan(result.values).mean() >= LARGE_UNDEFINED:
                 notes.append(f"{entry.key}: {result.undefined}")
         except (MissingEvidence, TooFewModels) as error:
-            unmeasured.setdefault(of_this_run(error.message), []).append(entry.key)
+            unmeasured.setdefault(_within(of_this_run(error.message)), []).append(entry.key)
     notes += [f"{', '.join(keys)}: not measured, because {message}" for message, keys in unmeasured.items()]
     diverged = run.diverged()
     if diverged:
@@ -182,6 +182,11 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
         curves=curves,
         wording=wording_of(run),
     )
+
+
+def _within(sentence: str) -> str:
+    """The sentence as it goes on after "because"."""
+    return f"the {sentence.removeprefix('The ')}" if sentence.startswith("The ") else sentence
 
 
 def changed(run: Run) -> tuple[str, ...]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from byrote.designs.design import ROLES
-from byrote.report.text import amount, count
+from byrote.report.text import amount, count, cut
 from byrote.run import Run
 
 #: More seeds than this are left to the manifest.
 MOST_SEEDS = 2_000
+#: Longer names of classes are cut.
+LONGEST_NAME = 80
 
 _ORIGINS = {
     "trained": "trained by byrote",
@@ -105,6 +107,10 @@ def compact(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
+def _short(names: Sequence[object]) -> Iterator[str]:
+    return (cut(str(name), LONGEST_NAME) for name in names)
+
+
 def _rows(**values: Any) -> Rows:
     return tuple((name.replace("_", " "), str(value)) for name, value in values.items() if value not in (None, ""))
 
@@ -117,7 +123,7 @@ def _data(described: Mapping[str, Any]) -> Rows:
         examples=None if "examples" not in described else f"{described['examples']:,}",
         input_shape=None if shape is None else " × ".join(map(str, shape)),
         **{
-            _TARGETS.get(described.get("task", ""), "classes"): f"{len(names):,}: {', '.join(map(str, names))}"
+            _TARGETS.get(described.get("task", ""), "classes"): f"{len(names):,}: {', '.join(_short(names))}"
             if names
             else None
         },
