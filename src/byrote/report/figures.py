@@ -50,15 +50,19 @@ def distribution(
     groups: Mapping[str, Bool[np.ndarray, " example"]],
     score: str = "label memorization",
     line: float | None = MEMORIZED,
+    unit: str = "example",
 ) -> Figure:
-    """Histograms of a score, one below the other, a group each; `line` is where memorization begins."""
+    """Histograms of a score, one below the other, a group each; `line` is where memorization begins.
+
+    `unit` is what is counted, in the singular.
+    """
     defined = result.reason_code == 0
     edges = _edges(result) if line is not None else _even_edges(result)
     chosen = {name: result.values[mask & defined] for name, mask in groups.items()}
     chosen = {name: values for name, values in chosen.items() if len(values)}
     heights = {name: np.histogram(values, edges)[0] for name, values in chosen.items()}
     title = f"Histogram of {score}: " + "; ".join(
-        f"{words(name) if len(groups) > 1 else 'all examples'}, {count(len(values), 'example')}, "
+        f"{words(name) if len(groups) > 1 else f'all {unit}s'}, {count(len(values), unit)}, "
         f"median {number(float(np.median(values)))}"
         for name, values in chosen.items()
     )
@@ -70,16 +74,16 @@ def distribution(
             if line is not None:
                 axis.axvline(line, color=svg.INK, linewidth=1.2, linestyle=(0, (4, 3)))
             axis.grid(visible=False, axis="x")
-            _count_axis(axis, int(bars.max()))
-            what = words(name) if len(groups) > 1 else "all examples"
-            axis.set_title(f"{what} ({count(int(bars.sum()), 'example')})", loc="left", fontsize=10, color=svg.INK)
+            _count_axis(axis, int(bars.max()), f"{unit}s")
+            what = words(name) if len(groups) > 1 else f"all {unit}s"
+            axis.set_title(f"{what} ({count(int(bars.sum()), unit)})", loc="left", fontsize=10, color=svg.INK)
         axes[-1].set_xlabel(score)
         drawn = svg.inline(figure, name="distribution", title=title)
     return Figure(
         name="distribution",
         svg=drawn,
         title=title,
-        columns=(score, *(words(name) if len(groups) > 1 else "examples" for name in heights)),
+        columns=(score, *(words(name) if len(groups) > 1 else f"{unit}s" for name in heights)),
         rows=tuple(
             (f"{number(low)} to {number(high)}", *(f"{bars[index]:,}" for bars in heights.values()))
             for index, (low, high) in enumerate(pairwise(edges))
@@ -194,15 +198,15 @@ def _even_edges(result: PerExample) -> Float[np.ndarray, " edge"]:
     return np.linspace(low, high if high > low else low + 1.0, EVEN_BARS + 1)
 
 
-def _count_axis(axis: Any, largest: int) -> None:
+def _count_axis(axis: Any, largest: int, what: str) -> None:
     if largest > MANY:
         axis.set_yscale("log")
         axis.set_ylim(0.6, largest * 1.6)
         axis.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else "")
         axis.minorticks_off()
-        axis.set_ylabel("examples (log)")
+        axis.set_ylabel(f"{what} (log)")
     else:
-        axis.set_ylabel("examples")
+        axis.set_ylabel(what)
         axis.yaxis.get_major_locator().set_params(integer=True)
 
 

@@ -42,7 +42,8 @@ def figures_of(found: LanguageFacts) -> dict[str, Figure]:
     if result is not None and not result.reason_code.all():
         everyone = np.ones(len(result.values), bool)
         figures["presence"] = replace(
-            distribution(result, {"documents": everyone}, "counterfactual memorization", line=None), name="presence"
+            distribution(result, {"documents": everyone}, "counterfactual memorization", line=None, unit="document"),
+            name="presence",
         )
     return figures
 
