@@ -216,3 +216,21 @@ def test_a_model_that_did_not_train_is_named(tmp_path: Path) -> None:
     assert "model 3 (0.0%)" in found.collapsed_words
     assert "model 3 (0.0%)" in headline(broken, found).warning
     assert any("model 3 (0.0%)" in sentence for sentence in sentences(found))
+
+
+def test_where_classes_are_of_other_sizes_the_mean_over_them_is_told(tmp_path: Path) -> None:
+    even = make_run(tmp_path / "even", trajectories=False, controls=False)
+    assert facts(even).nonmember_balanced is None
+    labels = (np.arange(40) < 5).astype(np.int64)  # the rare class is what models without it get wrong
+    rare = byrote.import_arrays(
+        tmp_path / "rare",
+        labels=labels,
+        member=even.design.member,
+        evidence={name: even.load(name, even.models()) for name in ("outputs.log_odds", "outputs.logit_margin")},
+        pair=even.design.pair,
+    )
+    found = facts(rare)
+    assert found.nonmember_balanced is not None
+    assert found.nonmember_balanced.value == pytest.approx(0.5, abs=0.02)
+    assert found.nonmember_accuracy.value > 0.8
+    assert "as the mean over classes" in dict(headline(rare, found).answers)["How well do the models generalise?"]

@@ -29,6 +29,8 @@ from byrote.stats.ranking import auroc, auroc_by_chance, average_precision
 
 #: A model that fits less of its training data did not train, where the others do.
 COLLAPSED = 0.9
+#: Where the largest class has so many times the examples of the smallest, accuracy says little about the latter.
+IMBALANCED = 3
 #: Feldman & Zhang 2020 call an example memorized from this score on.
 MEMORIZED = 0.25
 #: The same as a bound for differences of rates, which may miss a true quarter by rounding.
@@ -57,7 +59,8 @@ class Facts:
 
     `memorized` is the share of the estimates that reach `MEMORIZED`; `memorized_corrected` is freed of what chance
     carries over that line, and None where there are too few models for it. `collapsed` are models that did not fit
-    their training data where the others did, each with the share that it fits.
+    their training data where the others did, each with the share that it fits. `nonmember_balanced` is accuracy on
+    non-members as the mean over classes, where some classes have far fewer examples than others.
     """
 
     memorization: PerExample
@@ -72,6 +75,7 @@ class Facts:
     notes: tuple[str, ...]
     curves: dict[str, Curve] = field(default_factory=dict)
     collapsed: tuple[tuple[int, float], ...] = ()
+    nonmember_balanced: Scalar | None = None
     wording: Wording = CLASSES
 
     @property
@@ -165,6 +169,7 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
     return Facts(
         memorization=memorization,
         collapsed=_collapsed(run),
+        nonmember_balanced=_balanced(run),
         member_accuracy=run.accuracy(member=1),
         nonmember_accuracy=run.accuracy(member=0),
         heldout_accuracy=run.heldout_accuracy(),
@@ -285,6 +290,23 @@ def _detection(run: Run, entry: Measure, kind: str, planted: np.ndarray, clean: 
         return run.pooled(entry.key, figure, examples=int(judged.sum()), bounds=(0.0, 1.0))
 
     return Detection(measure=entry, kind=kind, auroc=pooled("auroc"), average_precision=pooled("average_precision"))
+
+
+def _balanced(run: Run) -> Scalar | None:
+    """Accuracy on non-members, every class counting alike; None where the classes are of similar size or no classes."""
+    if run.task != "classes":
+        return None
+    sizes = np.bincount(run.labels, minlength=len(run.class_names))
+    if sizes.max() < IMBALANCED * sizes[sizes > 0].min():
+        return None
+
+    def mean_over_classes(right: np.ndarray, membership: np.ndarray) -> float:
+        outside = membership == 0
+        judged = np.bincount(run.labels[outside], minlength=len(sizes))
+        correct = np.bincount(run.labels[outside], right[outside], minlength=len(sizes))
+        return float((correct[judged > 0] / judged[judged > 0]).mean()) if outside.any() else float("nan")
+
+    return run.share("outputs.correct", mean_over_classes, examples=len(run.ids))
 
 
 def _collapsed(run: Run) -> tuple[tuple[int, float], ...]:

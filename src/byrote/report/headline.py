@@ -150,6 +150,10 @@ def _generalisation(facts: Facts) -> str:
         f"They {words.right_on} {percent(facts.member_accuracy)} of the {words.targets} they were trained on and "
         f"{words.right_on.split()[-1]} {percent(facts.nonmember_accuracy)} of the {words.targets} they were not"
     )
+    if facts.nonmember_balanced is not None:
+        text += (
+            f" ({percent(facts.nonmember_balanced)} as the mean over classes, of which some are far larger than others)"
+        )
     if facts.heldout_accuracy is not None:
         text += f". On held-out data, which no model saw, {words.rate} is {percent(facts.heldout_accuracy)}"
     if facts.full_accuracy is not None:

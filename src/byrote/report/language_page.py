@@ -292,7 +292,8 @@ def percent_points(share: float) -> str:
         >>> percent_points(0.123), percent_points(-0.04)
         ('+12 points', '−4 points')
     """
-    return f"{100 * share:+.0f} points".replace("-", "−")
+    points = round(100 * share)
+    return f"{points:+d} points".replace("-", "−") if points else "0 points"
 
 
 def adjusted(exposures: PerCanary) -> Float[np.ndarray, " canary"]:
