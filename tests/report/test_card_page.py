@@ -30,18 +30,18 @@ def figure(value: float, spread: float = 0.01) -> Scalar:
     return from_replicates(value, replicates, models=6, examples=10)
 
 
-def row(name: str, before: float, after: float, better: str, unit: str = "") -> Row:
+def row(name: str, before: float, after: float, better: str, unit: str = "", tells: str = "gain") -> Row:
     was, now = figure(before), figure(after)
     return Row(
-        name=name, before=was, after=now, better=better, unit=unit,  # type: ignore[arg-type]
+        name=name, before=was, after=now, better=better, unit=unit, tells=tells,  # type: ignore[arg-type]
         difference=difference(now, was, paired=False),
     )  # fmt: skip
 
 
 FELL = row("label memorization of the rest", 0.8, 0.2, "lower")
 ROSE = row("label memorization of the rest", 0.2, 0.8, "lower")
-LOST = row("accuracy on held-out data", 0.9, 0.5, "higher")
-STAYED = row("accuracy on held-out data", 0.9, 0.9, "higher")
+LOST = row("accuracy on held-out data", 0.9, 0.5, "higher", tells="cost")
+STAYED = row("accuracy on held-out data", 0.9, 0.9, "higher", tells="cost")
 
 
 def of(*rows: Row) -> Card:
@@ -72,7 +72,7 @@ def test_questions_are_answered_from_the_rows() -> None:
 
 def test_marks_stand_where_the_axis_says() -> None:
     """Zero, the difference and its ends lie on one line: places are a linear function of the difference."""
-    rows = [FELL, LOST, row("cumulative_sample_loss", 3.0, 9.0, "", "nat")]
+    rows = [FELL, LOST, row("cumulative_sample_loss", 3.0, 9.0, "", "nat", "measure")]
     first, second = forests(rows)
     assert [line.name for line in first.lines] == [FELL.name, LOST.name]
     assert second.unit == "nat"

@@ -23,6 +23,8 @@ from byrote.stats.intervals import Bounds
 from byrote.stats.jackknife import difference
 
 Better = Literal["lower", "higher", ""]
+#: What a row tells: what was gained, as less memorization; what that cost; the mean of a measure; or how models fit.
+Tells = Literal["gain", "cost", "measure", ""]
 Of = Callable[[Run, np.ndarray], Scalar]
 SHARE: Bounds = (0.0, 1.0)
 MEMORIZATION: Bounds = (-1.0, 1.0)
@@ -65,6 +67,7 @@ class Row:
     unit: str = ""
     judged: bool = True
     remark: str = ""
+    tells: Tells = ""
 
     def __str__(self) -> str:
         """Two lines: the name, then before, after, the difference with its interval, and the verdict."""
@@ -125,6 +128,7 @@ class _Figure:
     unit: str = ""
     judged: bool = True
     remark: str = ""
+    tells: Tells = ""
 
     def row(self, *, paired: bool, comparisons: int) -> Row:
         same = paired and len(self.before.replicates) == len(self.after.replicates) >= 3
@@ -138,6 +142,7 @@ class _Figure:
             unit=self.unit,
             judged=self.judged,
             remark=self.remark,
+            tells=self.tells,
         )
 
 
@@ -288,7 +293,15 @@ class _Two:
         return self.removed_by_score or self.relabelled_by_score
 
     def figure(
-        self, name: str, of: Of, better: Better, bounds: Bounds, unit: str = "", *, judged: bool | None = None
+        self,
+        name: str,
+        of: Of,
+        better: Better,
+        bounds: Bounds,
+        *,
+        tells: Tells = "",
+        unit: str = "",
+        judged: bool | None = None,
     ) -> _Figure:
         return _Figure(
             name=name,
@@ -298,13 +311,18 @@ class _Two:
             bounds=bounds,
             unit=unit,
             judged=not self.selected if judged is None else judged,
+            tells=tells,
         )
 
     def accuracies(self) -> list[_Figure]:
         members = self.figure(MEMBERS, _accuracy(member=1), "", SHARE)
         if self.before.manifest.heldout is None or self.after.manifest.heldout is None:
-            return [members, self.figure("accuracy on non-members", _accuracy(member=0), "higher", SHARE)]
-        return [members, self.figure("accuracy on held-out data", _heldout_accuracy, "higher", SHARE, judged=True)]
+            outside = self.figure("accuracy on non-members", _accuracy(member=0), "higher", SHARE, tells="cost")
+            return [members, outside]
+        return [
+            members,
+            self.figure("accuracy on held-out data", _heldout_accuracy, "higher", SHARE, tells="cost", judged=True),
+        ]
 
     def cross_fitted(self) -> CrossFit | None:
         """Figures free of the choice by the first run's scores; None without a choice, or where it takes more pairs."""
@@ -338,7 +356,7 @@ class _Two:
 
     def _memorization_of(self, group: str, mask: np.ndarray, judged: bool | None = None) -> _Figure:
         of = _mean_of("label_memorization", mask, MEMORIZATION)
-        return self.figure(f"label memorization of {group}", of, "lower", MEMORIZATION, judged=judged)
+        return self.figure(f"label memorization of {group}", of, "lower", MEMORIZATION, tells="gain", judged=judged)
 
     def _memorization_of_relabelled(self) -> list[_Figure]:
         where = self.relabelled
@@ -353,6 +371,7 @@ class _Two:
                 better="lower",
                 bounds=MEMORIZATION,
                 judged=False,
+                tells="gain",
             )
         ]
 
@@ -363,7 +382,9 @@ class _Two:
         keys = sorted(_measured(self.before) & _measured(self.after) - {"label_memorization"})
         for done, key in enumerate(keys, start=1):
             entry = catalog()[key]
-            figure = self.figure(key, _mean_of(key, everything, entry.range), "", entry.range, entry.unit)
+            figure = self.figure(
+                key, _mean_of(key, everything, entry.range), "", entry.range, unit=entry.unit, tells="measure"
+            )
             figures.append(replace(figure, remark=self._remark(entry)))
             hear(done / len(keys))
         return figures
@@ -378,7 +399,14 @@ class _Two:
 def _cross_fitted(found: CrossFit) -> list[_Figure]:
     groups = {"the examples to forget": found.chosen, "the rest": found.rest}
     return [
-        _Figure(name=f"label memorization of {name}", before=was, after=now, better="lower", bounds=MEMORIZATION)
+        _Figure(
+            name=f"label memorization of {name}",
+            before=was,
+            after=now,
+            better="lower",
+            bounds=MEMORIZATION,
+            tells="gain",
+        )
         for name, (was, now) in groups.items()
     ]
 

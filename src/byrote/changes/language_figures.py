@@ -30,6 +30,7 @@ class LanguageFigure:
     after: Scalar
     better: str
     bounds: Bounds
+    tells: str
     unit: str = ""
 
 
@@ -87,11 +88,11 @@ def _of_texts(sides: list[_Texts], rows: tuple[np.ndarray, np.ndarray], models: 
             pair = [
                 _ratio(side.extracted[row[mask]], ones, models, SHARE) for side, row in zip(sides, rows, strict=True)
             ]
-            yield _figure(f"extraction of {name}", pair, "lower", SHARE)
-    for name, mask, column, better, bounds in (
-        ("next tokens predicted, texts trained on", trained, "right", "lower", SHARE),
-        ("loss on texts trained on", trained, "surprise", "", BITS),
-        ("loss on held-out texts", held_out, "surprise", "lower", BITS),
+            yield _figure(f"extraction of {name}", pair, "lower", SHARE, "gain")
+    for name, mask, column, better, bounds, tells in (
+        ("next tokens predicted, texts trained on", trained, "right", "lower", SHARE, ""),
+        ("loss on texts trained on", trained, "surprise", "", BITS, ""),
+        ("loss on held-out texts", held_out, "surprise", "lower", BITS, "cost"),
     ):
         if not mask.any():
             continue
@@ -99,7 +100,7 @@ def _of_texts(sides: list[_Texts], rows: tuple[np.ndarray, np.ndarray], models: 
             _ratio(getattr(side, column)[row[mask]], side.tokens[row[mask]], models, bounds)
             for side, row in zip(sides, rows, strict=True)
         ]
-        yield _figure(name, pair, better, bounds, "nat per token" if column == "surprise" else "")
+        yield _figure(name, pair, better, bounds, tells, "nat per token" if column == "surprise" else "")
 
 
 def _of_canaries(before: Run, after: Run) -> Iterator[LanguageFigure]:
@@ -117,7 +118,8 @@ def _of_canaries(before: Run, after: Run) -> Iterator[LanguageFigure]:
     for name, mask in names.items():
         if mask.any():
             pair = [_ratio(side.values[mask], np.ones(int(mask.sum())), models, BITS) for side in (was, now)]
-            yield _figure(f"exposure of {name}", pair, "" if name.endswith("never planted") else "lower", BITS, "bit")
+            better = "" if name.endswith("never planted") else "lower"
+            yield _figure(f"exposure of {name}", pair, better, BITS, "gain", "bit")
 
 
 def _exposures(run: Run) -> PerCanary | None:
@@ -129,8 +131,10 @@ def _exposures(run: Run) -> PerCanary | None:
     return result
 
 
-def _figure(name: str, pair: list[Scalar], better: str, bounds: Bounds, unit: str = "") -> LanguageFigure:
-    return LanguageFigure(name=name, before=pair[0], after=pair[1], better=better, bounds=bounds, unit=unit)
+def _figure(name: str, pair: list[Scalar], better: str, bounds: Bounds, tells: str, unit: str = "") -> LanguageFigure:
+    return LanguageFigure(
+        name=name, before=pair[0], after=pair[1], better=better, bounds=bounds, tells=tells, unit=unit
+    )
 
 
 def _ratio(values: np.ndarray, weights: np.ndarray, models: int, bounds: Bounds) -> Scalar:

@@ -311,6 +311,9 @@ def plant(
             f"Documents are written as .jsonl, one a line, and {str(out_file)!r} is none by its name.",
             hint=f"--out {out_file.with_suffix('.jsonl')}",
         )
+    manifest = out_file.with_name(FILE)
+    _refuse_existing(out_file, "give another file with --out.")
+    _refuse_existing(manifest, f"give a file in another folder, as --out planted/{out_file.name}.")
     times = whole_numbers(repeat, hint="--repeat 1,4,16")
     level = canaries // (len(times) + 1)
     if level < 1:
@@ -328,9 +331,6 @@ def plant(
         digits=digits,
         coins=coins,
     )
-    manifest = out_file.with_name(FILE)
-    _refuse_existing(out_file, "give another file with --out.")
-    _refuse_existing(manifest, f"give a file in another folder, as --out planted/{out_file.name}.")
     out_file.parent.mkdir(parents=True, exist_ok=True)
     write_corpus(made.corpus, out_file)
     made.canaries.write(manifest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,6 @@ import numpy as np
 
 from byrote.changes.card import UNFIT, Card, Row, decimal
 from byrote.evidence.shards import write_bytes
-from byrote.measures.catalog import catalog
 from byrote.report.differing import Setting, settings
 from byrote.report.provenance import change_words, provenance
 from byrote.report.summary import spoken
@@ -25,9 +24,6 @@ from byrote.run import Run
 FILE: Final = "card.html"
 #: A plot is so many units wide, with a margin for marks at its ends.
 WIDTH, MARGIN = 320.0, 8.0
-#: Rows that say whether memorization fell, and those that say what it cost, by how their names begin.
-GAINS: Final = ("label memorization of", "memorization of", "extraction of", "exposure of")
-COSTS: Final = ("accuracy on held-out", "accuracy on non-members", "loss on held-out")
 MOST_TILES = 4
 #: Facts about how fast a run was; they differ from run to run.
 SPEED: Final = ("how", "seconds a model")
@@ -171,8 +167,8 @@ def beside_the_change(before: Run, after: Run) -> tuple[Setting, ...]:
 def answers(compared: Card, aside: Sequence[Setting]) -> list[tuple[str, str]]:
     """Questions that a reader has, answered from the rows."""
     found = [
-        ("Is less learned by rote?", _told(_beginning(compared.rows, GAINS))),
-        ("What did it cost?", _told(_beginning(compared.rows, COSTS))),
+        ("Is less learned by rote?", _told([row for row in compared.rows if row.tells == "gain"])),
+        ("What did it cost?", _told([row for row in compared.rows if row.tells == "cost"])),
     ]
     sure = [
         note for note in compared.notes if "hold at once" in note or "has a verdict" in note or "over texts" in note
@@ -211,16 +207,13 @@ def _short(row: Row) -> str:
     return f"{row.name} ({_change(row)}, 95 % {_interval(row)})"
 
 
-def _beginning(rows: Iterable[Row], with_: Sequence[str]) -> list[Row]:
-    return [row for row in rows if row.name.startswith(tuple(with_))]
-
-
 def _key_rows(compared: Card) -> list[Row]:
     """Those that the first look is for: gains, the clearest first, and what it cost."""
-    gains = [row for row in _beginning(compared.rows, GAINS) if row.better and not math.isnan(row.difference.value)]
+    known = [row for row in compared.rows if not math.isnan(row.difference.value)]
+    gains = [row for row in known if row.tells == "gain" and row.better]
     clear = ("better", "worse", "no difference shown", "the same")
     gains.sort(key=lambda row: clear.index(row.verdict) if row.verdict in clear else len(clear))
-    costs = [row for row in _beginning(compared.rows, COSTS) if not math.isnan(row.difference.value)]
+    costs = [row for row in known if row.tells == "cost"]
     return [*gains[: MOST_TILES - min(len(costs), 1)], *costs[:1]]
 
 
@@ -228,7 +221,7 @@ def forests(rows: Sequence[Row]) -> list[Forest]:
     """The rows by whether they are figures of the card's own or of a measure, and by unit, each with its axis."""
     groups: dict[tuple[bool, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.name in catalog(), row.unit), []).append(row)
+        groups.setdefault((row.tells == "measure", row.unit), []).append(row)
     made = []
     for (measure, unit), some in sorted(groups.items(), key=lambda item: item[0][0]):
         axis = _Axis.over(some)
@@ -286,7 +279,7 @@ def _line(row: Row, axis: _Axis | None) -> Line:
     verdict = row.verdict or row.difference.reason or "undefined"
     return Line(
         name=row.name,
-        measure=row.name in catalog(),
+        measure=row.tells == "measure",
         direction=f"{row.better} is better" if row.better else "",
         before=_minus(decimal(row.before)),
         after=_minus(decimal(row.after)),
