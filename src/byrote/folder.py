@@ -163,7 +163,7 @@ def refuse_remains(folder: Path) -> None:
         RunMismatch: there is such evidence.
         BadInput: it holds what no run does.
     """
-    names = sorted(path.name for path in folder.iterdir())
+    names = sorted(path.name for path in folder.glob("*"))
     foreign = [name for name in names if not name.startswith((".", *OWN))]
     if foreign:
         raise BadInput(

@@ -210,7 +210,8 @@ def test_all_problems_are_said_together():
         "The dataset 'mine' cannot be used: ids must be unique, but 1 is repeated ('b'); "
         "1 example has NaN or infinite inputs ('a'); 1 label is missing (example 'b'); "
         "1 label is not a whole number (0.5 at example 'b'). "
-        "Hint: without ids the examples are numbered; groups=… may repeat; leave them out, or put a number in their "
+        "Hint: without ids the examples are numbered; what belongs to one person or document is a group, and may "
+        "repeat; leave them out, or put a number in their "
         "place; leave these examples out; of numbers that are to be predicted say task='regression'."
     )
 
