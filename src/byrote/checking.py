@@ -252,7 +252,9 @@ def _figure_of(result: Result, condition: Condition) -> Scalar:
             raise TooFewModels(
                 f"some of these canaries are known better than all that they were compared with, so that the figure is "
                 f"only known to be at least {value:.3g}",
-                hint="'exposure[best].max' goes as far as the secrets' space does.",
+                hint="'exposure[skew_normal].max' extrapolates as far as the secrets' space goes"
+                if condition.what == "exposure[best]"
+                else "'exposure[best].max' searches as far as the secrets' space goes.",
             )
         if condition.figure == "max":
             ends = float(result.stderr[top]), float(result.low[top]), float(result.high[top])
