@@ -187,3 +187,9 @@ def test_a_grid_says_for_how_many_examples_it_has_no_answer(byrote):
 def test_a_check_that_cannot_be_made_leaves_a_junit_file(byrote):
     assert byrote("check", "four", "--fail-if", "loudness.mean > 1", "--junit", "check.xml")[0] == 2
     assert "<error message=\"There is no measure 'loudness'." in Path("check.xml").read_text()
+
+
+def test_no_plan_is_made_of_language_models(byrote):
+    status, _, error = byrote("plan", "docs")
+    assert status == 2
+    assert "that of language models is not forecast" in " ".join(error.split())

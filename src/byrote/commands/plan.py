@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from byrote.commands.language import DOCS
 from byrote.commands.own_data import Balanced, Epochs, Group, Heldout, Id, Size, Source, Target, Task, Text, Tolerance
 from byrote.commands.terminal import Workers, err, print_table, say
+from byrote.errors import BadInput
 
 Models = Annotated[
     int | None,
@@ -49,6 +51,11 @@ def plan(
     heldout: Heldout = 0.2,
 ) -> None:
     """Tell how many models, how much time, disk and memory an audit takes, and which error to expect of it."""
+    if source == DOCS:
+        raise BadInput(
+            "A plan is of classifiers and regressions; that of language models is not forecast.",
+            hint="`byrote audit docs` trains one in one to two minutes of a core, with --models 8 eight of them.",
+        )
     from byrote.data.source import Reading
     from byrote.experiments import experiment
     from byrote.planning import plan, time_words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -32,5 +33,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         numeric = bool(rows) and isinstance(rows[0][number], int | float)
         grid.add_column(column, justify="right" if numeric else "left", no_wrap=not number)
     for row in rows:
-        grid.add_row(*[escape(f"{cell:.3g}" if isinstance(cell, float) else inert(str(cell))) for cell in row])
+        grid.add_row(*[escape(_shown(cell)) for cell in row])
     out.print(grid)
+
+
+def _shown(cell: object) -> str:
+    """A cell as text; a number that nobody knows is a dash."""
+    if isinstance(cell, float):
+        return "–" if math.isnan(cell) else f"{cell:.3g}"
+    return inert(str(cell))
