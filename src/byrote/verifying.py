@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from byrote.errors import ByroteError, DamagedShard, MissingEvidence
 from byrote.evidence.manifest import ModelEntry
 from byrote.evidence.shards import read_header, read_shard
 from byrote.measures.catalog import catalog
-from byrote.membership import membership_attack, plain
+from byrote.membership import By, membership_attack, plain
 from byrote.report.findings import findings
 from byrote.report.language_facts import language_facts, report_sizes
 from byrote.report.language_figures import figures_of
@@ -129,76 +130,62 @@ def _missing(run: Run) -> Iterator[Fault]:
 
 
 def _table_faults(run: Run, path: Path) -> Iterator[Fault]:
+    """What is wrong with a file under `results/`."""
     where = path.relative_to(run.folder).as_posix()
-    if ATTACKED.fullmatch(path.name):
-        yield from _attack_faults(run, path, where)
+    check: Callable[[], str]
+    if attack := ATTACKED.fullmatch(path.name):
+        by: By = "group" if attack["by"] else "example"
+        check = partial(_attack_problem, run, path, attack["key"], by)
+    elif path.name == COMPARISON:
+        check = partial(_comparison_problem, run, path)
+    elif OF_COMMANDS.fullmatch(path.name) or not run.design.models:
         return
-    if path.name == COMPARISON:
-        yield from _comparison_faults(run, path, where)
-        return
-    key, _, role = path.stem.partition("@")
-    if OF_COMMANDS.fullmatch(path.name) or not run.design.models:
-        return
-    if path.suffix != ".parquet" or key not in catalog():
+    elif path.suffix == ".parquet" and path.stem.partition("@")[0] in catalog():
+        check = partial(_measure_problem, run, path)
+    else:
         yield Fault(where=where, problem="byrote writes no such file")
         return
     try:
-        kept = pq.read_table(path)
-        result = run.measured_on(key, run.models(role or "reference"))
-    except (pa.ArrowException, OSError) as error:
-        yield Fault(where=where, problem=f"it cannot be read: {error}")
-        return
-    except MissingEvidence as error:
-        if not run.forgotten:
-            yield Fault(where=where, problem=f"it cannot be computed again: {error.message}")
-        return
+        problem = check()
+    except (pa.ArrowException, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        problem = f"it cannot be read: {error}"
     except ByroteError as error:
-        yield Fault(where=where, problem=f"it cannot be computed again: {error.message}")
-        return
-    if isinstance(result, Scalar):
-        return
-    different = _different(kept, table(result, run.ids))
-    sizes = report_sizes(run, key)
-    if different and sizes:
-        again = run.measured_on(key, run.models(role or "reference"), **sizes)
-        assert not isinstance(again, Scalar)
-        different = _different(kept, table(again, run.ids))
-    if different:
-        yield Fault(
-            where=where,
-            problem=f"its {', '.join(different)} {'does' if len(different) == 1 else 'do'} not follow from the "
-            "evidence, unless it was made with options of its own",
-        )
+        problem = f"it cannot be computed again: {error.message}"
+    if problem:
+        yield Fault(where=where, problem=problem)
 
 
-def _attack_faults(run: Run, path: Path, where: str) -> Iterator[Fault]:
-    matched = ATTACKED.fullmatch(path.name)
-    assert matched is not None
-    try:
-        kept = json.loads(path.read_bytes())
-        again = plain(membership_attack(run, matched["key"], by="group" if matched["by"] else "example"))
-    except ValueError as error:
-        yield Fault(where=where, problem=f"it cannot be read: {error}")
-        return
-    except ByroteError as error:
-        yield Fault(where=where, problem=f"it cannot be computed again: {error.message}")
-        return
-    place = next(_differences(kept, json.loads(json.dumps(again).replace("NaN", "null")), ""), None)
-    if place is not None:
-        yield Fault(where=where, problem=f"its {place.lstrip('.')} does not follow from the evidence")
+def _measure_problem(run: Run, path: Path) -> str:
+    """What of the table of a measure does not follow; texts that a run forgot cannot be measured again."""
+    key, _, role = path.stem.partition("@")
+    kept, models = pq.read_table(path), run.models(role or "reference")
+    for options in ({}, report_sizes(run, key)):
+        try:
+            result = run.measured_on(key, models, **options)
+        except MissingEvidence:
+            if run.forgotten:
+                return ""
+            raise
+        different = [] if isinstance(result, Scalar) else _different(kept, table(result, run.ids))
+        if not different:
+            return ""
+    return f"{_not_following(different)}, unless it was made with options of its own"
 
 
-def _comparison_faults(run: Run, path: Path, where: str) -> Iterator[Fault]:
-    try:
-        different = _different(pq.read_table(path), as_table(compare(run)))
-    except (pa.ArrowException, OSError) as error:
-        yield Fault(where=where, problem=f"it cannot be read: {error}")
-        return
-    except ByroteError as error:
-        yield Fault(where=where, problem=f"it cannot be computed again: {error.message}")
-        return
-    if different:
-        yield Fault(where=where, problem=f"its {', '.join(different)} does not follow from the evidence")
+def _attack_problem(run: Run, path: Path, key: str, by: By) -> str:
+    kept = json.loads(path.read_bytes())
+    again = json.loads(json.dumps(plain(membership_attack(run, key, by=by))).replace("NaN", "null"))
+    place = next(_differences(kept, again, ""), None)
+    return "" if place is None else _not_following([place.lstrip(".")])
+
+
+def _comparison_problem(run: Run, path: Path) -> str:
+    different = _different(pq.read_table(path), as_table(compare(run)))
+    return _not_following(different) if different else ""
+
+
+def _not_following(what: Sequence[str]) -> str:
+    return f"its {', '.join(what)} {'does' if len(what) == 1 else 'do'} not follow from the evidence"
 
 
 def _different(kept: pa.Table, again: pa.Table) -> Sequence[str]:
