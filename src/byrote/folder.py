@@ -156,8 +156,10 @@ def _take_back(made: list[Path]) -> None:
                 place.rmdir()
 
 
-def refuse_remains(folder: Path) -> None:
+def refuse_remains(folder: Path, *, shared: bool = False) -> None:
     """Refuse a folder whose manifest is gone while evidence is left, or that holds files of something else.
+
+    A `shared` folder may hold those: a training of one's own has checkpoints and logs to put somewhere.
 
     Raises:
         RunMismatch: there is such evidence.
@@ -165,7 +167,7 @@ def refuse_remains(folder: Path) -> None:
     """
     names = sorted(path.name for path in folder.glob("*"))
     foreign = [name for name in names if not name.startswith((".", *OWN))]
-    if foreign:
+    if foreign and not shared:
         raise BadInput(
             f"The folder {str(folder)!r} is no run and holds other files: {quoted(foreign)}.",
             hint="give an empty or a new folder with --out.",

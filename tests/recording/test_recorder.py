@@ -250,6 +250,13 @@ def test_trainings_on_a_half_and_on_the_other_are_a_pair_and_can_be_attacked(tmp
         byrote.change(run, byrote.parse_change("weight-decay=0.1"))
 
 
+def test_a_folder_may_hold_what_else_a_training_leaves(tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"mine")
+    run = told(Recorder(tmp_path, examples=7), drawn(np.random.default_rng(0)))
+    assert run.design.models == 1
+    assert (tmp_path / "checkpoint.pt").read_bytes() == b"mine"
+
+
 def test_models_of_other_examples_are_refused(tmp_path):
     told(Recorder(tmp_path / "run", examples=7), drawn(np.random.default_rng(0)))
     with pytest.raises(BadInput, match="Models 0 and 1 of the run are about 7 examples of 3 classes and 8 examples"):

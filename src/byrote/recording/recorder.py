@@ -379,7 +379,7 @@ class Recorder:
                 raise BadInput(
                     f"The folder {str(self.folder)!r} already holds a run.", hint="give another folder, or remove it."
                 )
-            refuse_remains(self.folder)
+            refuse_remains(self.folder, shared=True)
         model = self._journal.model
         try:
             if resume_at is not None:
