@@ -19,6 +19,7 @@ from byrote.axes import CANARY, CHECKPOINT, MODEL, TOKEN
 from byrote.data.controls import Controls
 from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
+from byrote.data.problems import counted
 from byrote.data.task import TASKS, Task
 from byrote.designs.design import ROLES, UNKNOWN_COUNT, Design
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
@@ -121,7 +122,7 @@ class Run:
 
     def __repr__(self) -> str:
         return (
-            f"Run({str(self.folder)!r}: {self.manifest.origin}, {self.design.models} models, "
+            f"Run({str(self.folder)!r}: {self.manifest.origin}, {counted(self.design.models, 'model', 'models')}, "
             f"{len(self.ids)} examples of {self.manifest.dataset['name']!r})"
         )
 

@@ -116,7 +116,7 @@ def test_the_change_of_loss_needs_both_sides():
 
 def test_models_of_unknown_membership_stand_on_neither_side():
     found = unintended_memorization_heldout_loss(*loss_run([[1, 2], [1, 2], [1, 1]], [1, -1, 0]))
-    assert "1 models trained on canaries, 1 on none" in found.note
+    assert "1 model trained on canaries, 1 on none" in found.note
 
 
 def verdict(shift: float):

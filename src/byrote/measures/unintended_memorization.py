@@ -177,7 +177,7 @@ def unintended_memorization_heldout_loss(
         models=len(member),
         examples=int(unseen.any(0).sum()),
         reason=reason,
-        note=f"{sides[0].count[0]} models trained on canaries, {sides[1].count[0]} on none",
+        note=f"{sides[0].count[0]} model{'s' * (sides[0].count[0] != 1)} trained on canaries, {sides[1].count[0]} on none",
     )
 
 
