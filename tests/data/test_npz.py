@@ -34,7 +34,8 @@ def test_what_a_file_becomes(tmp_path, compressed):
     assert not set(data.groups) & set(made.heldout.groups)
     row = int(data.ids[0][1:])
     np.testing.assert_array_equal(data.inputs[0], ARRAYS["inputs"][row])
-    assert made.notes == ("The file holds more arrays, which are left out: 'other'.",)
+    assert made.notes[0] == "The file holds more arrays, which are left out: 'other'."
+    assert made.notes[1].startswith("4 of 20 examples are held out")
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -33,7 +33,8 @@ def test_rows_of_an_npz_are_scaled_and_images_are_not(tmp_path):
     np.savez(tmp_path / "rows.npz", inputs=rng.normal(50, 1000, (40, 3)), targets=targets)
     made = read_source(str(tmp_path / "rows.npz"), Reading(), seed=0)
     np.testing.assert_allclose(made.training.inputs.std(0), 1, rtol=1e-5)
-    assert made.notes == ("Features are centred and scaled by the training examples.",)
+    assert made.notes[0].startswith("8 of 40 examples are held out")
+    assert made.notes[1:] == ("Features are centred and scaled by the training examples.",)
     np.savez(tmp_path / "pics.npz", inputs=rng.integers(0, 256, (40, 5, 5), dtype=np.uint8), targets=targets)
     made = read_source(str(tmp_path / "pics.npz"), Reading(), seed=0)
     assert 0 <= made.training.inputs.min() < made.training.inputs.max() <= 1

@@ -349,7 +349,8 @@ class _Two:
         if cross_fitted is not None:
             return figures + _cross_fitted(cross_fitted)
         others = self.planted | self.forgotten
-        rest = "the rest" if others.any() else "all examples"
+        whole = "the examples of both runs" if self.removed or self.added else "all examples"
+        rest = "the rest" if others.any() else whole
         groups = {"the examples to forget": self.forgotten, rest: ~others}
         judged = not self.to_forget
         return figures + [self._memorization_of(name, mask, judged) for name, mask in groups.items() if mask.any()]
@@ -422,6 +423,8 @@ def _pairing(before: Run, paired: bool) -> str:
 def _at_once(verdicts: int, chance: str = "chance") -> list[str]:
     if not verdicts:
         return ["No row has a verdict; each interval holds by itself at 95 %."]
+    if verdicts == 1:
+        return ["One row has a verdict; its interval holds at 95 %."]
     return [
         f"Intervals are so wide that those of all {verdicts} rows with a verdict hold at once at 95 % "
         f"(Bonferroni): the chance that any of these verdicts comes from {chance} alone is at most 5 %."

@@ -169,6 +169,7 @@ def unintended_memorization_heldout_loss(
     each = zip(sides, (known, without), ("on", "without"), strict=True)
     reason = next((_missing(some, how) for side, some, how in each if not side.count[0]), "")
     interval = welch(*sides, bounds=(-np.inf, np.inf))
+    trained = int(sides[0].count[0])
     return Scalar(
         value=np.nan if reason else float(sides[0].mean[0] - sides[1].mean[0]),
         stderr=float(interval.stderr[0]),
@@ -177,7 +178,7 @@ def unintended_memorization_heldout_loss(
         models=len(member),
         examples=int(unseen.any(0).sum()),
         reason=reason,
-        note=f"{sides[0].count[0]} model{'s' * (sides[0].count[0] != 1)} trained on canaries, {sides[1].count[0]} on none",
+        note=f"{trained} model{'' if trained == 1 else 's'} trained on canaries, {sides[1].count[0]} on none",
     )
 
 

@@ -53,7 +53,7 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
         yield Step(
             why=f"Be surer of single examples: {ENOUGH} models instead of {models} make errors about "
             f"{(ENOUGH / models) ** 0.5:.1f} times smaller.",
-            commands=(_audit(run, f"--models {ENOUGH} --out {RUN}-{ENOUGH}"),),
+            commands=_trained(run, _audit(run, f"--models {ENOUGH} --out {RUN}-{ENOUGH}")),
         )
     if found.memorized.value > 0:
         yield Step(
@@ -63,7 +63,7 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
         if isinstance(judged, Missing) and found.wording.about_classes:
             yield Step(
                 why="Have it told apart what is mislabelled, copied, rare or ambiguous.",
-                commands=(_audit(run, f"--plant triage --out {RUN}-triage"),),
+                commands=_trained(run, _audit(run, f"--plant triage --out {RUN}-triage")),
             )
         yield Step(
             why="See what the models lose without the most memorized, measured again on new models.",
@@ -113,10 +113,12 @@ def _option(name: str, value: object) -> str:
     return f"--{name} {shlex.quote(f'{value:g}' if isinstance(value, float) else str(value))}"
 
 
+def _trained(run: Run, command: str) -> tuple[str, ...]:
+    """The command; none where byrote did not train the models and so cannot train others."""
+    return (command,) if run.manifest.origin == "trained" else ()
+
+
 def _change(run: Run, change: str) -> tuple[str, ...]:
-    """The command for a change; none where byrote did not train the models itself."""
-    if run.manifest.origin != "trained":
-        return ()
     if run.manifest.source is None:
-        return (f'byrote.change(run, byrote.parse_change("{change}"))',)
-    return (f"byrote change {RUN} --with {change}",)
+        return _trained(run, f'byrote.change(run, byrote.parse_change("{change}"))')
+    return _trained(run, f"byrote change {RUN} --with {change}")

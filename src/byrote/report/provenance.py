@@ -19,7 +19,7 @@ LONGEST_NAME = 80
 _ORIGINS = {
     "trained": "trained by byrote",
     "imported": "imported from arrays",
-    "observed": "trained by somebody else",
+    "observed": "trained outside of byrote",
 }
 
 #: What names of classes stand for where the targets are no classes.

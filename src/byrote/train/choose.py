@@ -89,7 +89,9 @@ def _choice(job: Job, per_worker: int, compiled: bool) -> Choice:
     timed = {size: stack(size) for size in SIZES if size <= max(per_worker, SIZES[0])}
     fastest = min(timed.values())
     if loop <= fastest:
-        return _alone(f"one at a time: stacking was {fastest / loop:.1f} times slower", loop)
+        slower = fastest / loop
+        told = f"took {slower:.1f} times as long" if slower >= 1.05 else "was no faster"
+        return _alone(f"one at a time: training models side by side {told}", loop)
     size = min(size for size, seconds in timed.items() if seconds <= 1.1 * fastest)
     reason = f"{size} models at once: {loop / timed[size]:.1f} times as fast as one at a time"
     return Choice(
