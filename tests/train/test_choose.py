@@ -168,7 +168,7 @@ def test_reference_recipes_have_no_disparity(tmp_path, name):
 @pytest.mark.parametrize(
     ("loop", "stack", "size", "words"),
     [
-        (1.0, {8: 2.0, 16: 3.0, 32: 4.0}, 1, "stacking was 2.0 times slower"),
+        (1.0, {8: 2.0, 16: 3.0, 32: 4.0}, 1, "side by side took 2.0 times as long"),
         (1.0, {8: 0.5, 16: 0.25, 32: 0.26}, 16, "16 models at once: 4.0 times as fast"),
         (1.0, {8: 0.26, 16: 0.25, 32: 0.5}, 8, "8 models at once: 3.8 times as fast"),
     ],
