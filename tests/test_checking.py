@@ -44,7 +44,7 @@ def test_a_figure_is_that_of_the_measure(run: Run) -> None:
 def test_what_holds_fails_and_what_does_not_passes(run: Run) -> None:
     above, below = check(run, ["label_memorization.top1% > .5", "label_memorization.top1% < .5"])
     assert (above.failed(strict=False), below.failed(strict=False)) == (True, False)
-    assert "> .5 holds: the figure is " in above.sentence()
+    assert "> .5: the figure is " in above.sentence()
     assert re.search("< .5 does not hold( by its value alone)?: the figure is ", below.sentence())
 
 

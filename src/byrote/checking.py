@@ -130,8 +130,8 @@ class Verdict:
         if self._bounded:
             found += f" [{self.figure.low:.3g}, {self.figure.high:.3g}]"
             doubt = "; its interval reaches over the bound" if self.unsure else ""
-        verdict = "holds" if self.holds else "does not hold by its value alone" if self.unsure else "does not hold"
-        return f"{self.condition.text} {verdict}: the figure is {found}{doubt}"
+        verdict = "" if self.holds else " does not hold by its value alone" if self.unsure else " does not hold"
+        return f"{self.condition.text}{verdict}: the figure is {found}{doubt}"
 
     def _refused(self, value: float) -> bool:
         return self.condition.refuses(value)

@@ -175,6 +175,7 @@ def card(before: Run, after: Run, hear: Hear = deaf) -> Card:
         notes=(
             _pairing(before, two.paired),
             *_at_once(verdicts),
+            *_turned(figures),
             *_fitting(figures),
             *_examples(two),
             *_choice(cross_fitted, forgotten=int(two.forgotten.sum())),
@@ -428,6 +429,16 @@ def _at_once(verdicts: int, chance: str = "chance") -> list[str]:
     return [
         f"Intervals are so wide that those of all {verdicts} rows with a verdict hold at once at 95 % "
         f"(Bonferroni): the chance that any of these verdicts comes from {chance} alone is at most 5 %."
+    ]
+
+
+def _turned(figures: Sequence[_Figure]) -> list[str]:
+    """That measures have one orientation, where there are some."""
+    if not any(figure.tells == "measure" for figure in figures):
+        return []
+    return [
+        "Measures are higher where more is memorized; where they were published the other way round, as "
+        "area_under_margin, the sign is turned."
     ]
 
 
