@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from byrote.data.controls import LABEL_NOISE, planted
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.measures.catalog import catalog, find
 from byrote.measures.label_memorization import label_memorization_probability
-from byrote.membership import AttackFigures, membership_attack, memorization_tenths
+from byrote.membership import AttackFigures, membership_attack, memorization_tenths, plain
 from byrote.run import Run
 from byrote.stats.ranking import auroc
 from measures.attacks import gaussian
@@ -176,3 +178,13 @@ def test_without_log_odds_there_are_no_tenths(tmp_path: Path) -> None:
     assert any(
         note.startswith("no figures by memorization: 'outputs.log_odds' is not recorded") for note in found.notes
     )
+
+
+def test_what_is_kept_has_null_for_the_unknown_and_leaves_names_alone(run, tmp_path):
+    found = membership_attack(run, "loss_attack")
+    figure = next(iter(found.slices["class"].values()))
+    unknown = {name: dataclasses.replace(one, stderr=np.nan) for name, one in figure.items()}
+    told = plain(dataclasses.replace(found, slices={"class": {"NaN": unknown}}))
+    again = json.loads(json.dumps(told, allow_nan=False))
+    assert list(again["slices"]["class"]) == ["NaN"]
+    assert again["slices"]["class"]["NaN"]["auc"]["stderr"] is None

@@ -172,12 +172,12 @@ def membership_attack(
 def keep(run: Run, found: AttackFigures) -> Path:
     """Write `results/attack-<key>.json` or `…-by-group.json`: all figures with their errors, or why one was refused."""
     path = run.folder / "results" / f"attack-{found.attack}{'' if found.by == 'example' else '-by-group'}.json"
-    write_bytes(path, json.dumps(plain(found), indent=1).replace("NaN", "null").encode())
+    write_bytes(path, json.dumps(plain(found), indent=1, allow_nan=False).encode())
     return path
 
 
 def plain(found: AttackFigures) -> dict[str, Any]:
-    """The figures of an attack as `keep` writes them; an error that is not known is NaN."""
+    """The figures of an attack as `keep` writes them; what is not known is None."""
     return {
         "attack": found.attack,
         **({} if found.by == "example" else {"by": found.by}),
@@ -194,7 +194,7 @@ def plain(found: AttackFigures) -> dict[str, Any]:
         },
         "curve": {
             "false_positive_rate": found.curve.at.tolist(),
-            **{name: getattr(found.curve, name)[0].tolist() for name in ("values", "low", "high")},
+            **{name: [_known(v) for v in getattr(found.curve, name)[0]] for name in ("values", "low", "high")},
         },
         "notes": list(found.notes),
     }
@@ -203,7 +203,11 @@ def plain(found: AttackFigures) -> dict[str, Any]:
 def _plain(figure: Scalar) -> dict[str, Any]:
     if figure.reason:
         return {"reason": figure.reason}
-    return {name: getattr(figure, name) for name in ("value", "stderr", "low", "high")}
+    return {name: _known(getattr(figure, name)) for name in ("value", "stderr", "low", "high")}
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _of_models(need: str, array: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -40,9 +40,7 @@ READING = 0.3
 #: Figures of attacks, which follow from the evidence, and tables that take more than the run.
 ATTACKED = re.compile(r"attack-(?P<key>.+?)(?P<by>-by-group)?\.json")
 COMPARISON = "comparison.parquet"
-OF_COMMANDS = re.compile(
-    r"(triage|group_risk|estimated_label_memorization|onion|privacy_onion|target-.+|[a-z_0-9]+[.].+)\.parquet"
-)
+OF_COMMANDS = re.compile(r"(triage|group_risk|estimated_label_memorization|onion|target-.+|[a-z_0-9]+[.].+)\.parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +157,8 @@ def _measure_problem(run: Run, path: Path) -> str:
     """What of the table of a measure does not follow; texts that a run forgot cannot be measured again."""
     key, _, role = path.stem.partition("@")
     kept, models = pq.read_table(path), run.models(role or "reference")
-    for options in ({}, report_sizes(run, key)):
+    sizes = report_sizes(run, key)
+    for options in ({}, sizes) if sizes else ({},):
         try:
             result = run.measured_on(key, models, **options)
         except MissingEvidence:
@@ -174,7 +173,7 @@ def _measure_problem(run: Run, path: Path) -> str:
 
 def _attack_problem(run: Run, path: Path, key: str, by: By) -> str:
     kept = json.loads(path.read_bytes())
-    again = json.loads(json.dumps(plain(membership_attack(run, key, by=by))).replace("NaN", "null"))
+    again = json.loads(json.dumps(plain(membership_attack(run, key, by=by))))
     place = next(_differences(kept, again, ""), None)
     return "" if place is None else _not_following([place.lstrip(".")])
 

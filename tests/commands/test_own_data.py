@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from dataclasses import replace
@@ -187,6 +188,14 @@ def test_a_run_is_verified_where_its_data_are_not(byrote, tmp_path):
     options = ("--target", "kind", "--models", "4", "--workers", "1", "--epochs", "2")
     assert byrote("audit", "gone.csv", *options)[0] == 0
     assert "and the report follow" in byrote("verify", "runs/gone")[1]
+    manifest = tmp_path / "runs/gone/manifest.json"
+    whole = json.loads(manifest.read_text("utf-8"))
+    source = {**whole["source"], "reading": {**whole["source"]["reading"], "heldout": 0.3}}
+    manifest.write_text(json.dumps({**whole, "source": source}), "utf-8")
+    status, said, _ = byrote("verify", "runs/gone")
+    assert status == 1
+    assert said.startswith("manifest.json: ")
+    manifest.write_text(json.dumps(whole), "utf-8")
     (tmp_path / "gone.csv").unlink()
     status, said, _ = byrote("verify", "runs/gone")
     assert status == 0
