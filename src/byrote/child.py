@@ -25,8 +25,6 @@ from byrote.results import PerExample
 from byrote.run import Run
 
 FORGET_SHARE = 0.05
-#: What is left to do where byrote did not train the models.
-TRAIN_YOURSELF = "train again with the change, record that as well, and compare with `byrote card BEFORE AFTER`."
 #: Halves of fewer examples are no training data.
 FEWEST_EXAMPLES = 4
 
@@ -53,11 +51,7 @@ def change(
     folder = Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}+{_label(change, forget)}")
     if run.of_text:
         return change_language(run, change, out=folder, workers=workers, progress=progress)
-    if run.manifest.origin != "trained":
-        raise BadInput(
-            f"The run {str(run.folder)!r} was not trained by byrote, so that it cannot be trained again with a change.",
-            hint=TRAIN_YOURSELF,
-        )
+    refuse_untrained(run)
     if run.dataset is None or run.recipe is None:
         raise BadInput(
             f"The run {str(run.folder)!r} was opened without its data and recipe.",
@@ -115,6 +109,19 @@ def change(
             "forget": run.ids[rows].tolist(),
         },
     )
+
+
+def refuse_untrained(run: Run) -> None:
+    """Refuse a run whose models byrote did not train: it has neither their data nor their recipe.
+
+    Raises:
+        BadInput: it is one.
+    """
+    if run.manifest.origin != "trained":
+        raise BadInput(
+            f"The run {str(run.folder)!r} was not trained by byrote, so that it cannot be trained again with a change.",
+            hint="train again with the change, record that as well, and compare with `byrote card BEFORE AFTER`.",
+        )
 
 
 def refuse_others(run: Run, dataset: Dataset, recipe: TrainingRecipe, heldout: Dataset | None) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from byrote.changes.change import Context, refuse_unfit
 from byrote.changes.registry import CONTROLS, parse_change
-from byrote.child import TRAIN_YOURSELF, refuse_others
+from byrote.child import refuse_others, refuse_untrained
 from byrote.data.dataset import Dataset
 from byrote.data.digits import digits
 from byrote.data.fashion_mnist import fashion_mnist
@@ -167,11 +167,7 @@ def with_source(run: Run) -> Run:
     """
     if run.of_text:
         return with_documents(run)
-    if run.manifest.origin != "trained":
-        raise BadInput(
-            f"The run {str(run.folder)!r} was not trained by byrote, which has neither its data nor its recipe.",
-            hint=TRAIN_YOURSELF,
-        )
+    refuse_untrained(run)
     found = rebuild(run.manifest.source)
     refuse_others(run, found.dataset, found.recipe, found.heldout)
     return run.attach(found.dataset, found.recipe, found.heldout)
