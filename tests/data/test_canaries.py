@@ -263,3 +263,12 @@ def test_a_canary_of_a_rare_length_is_refused():
     corpus = corpus_from_texts([canary.text]).tokenized(odd, vocabulary=300, bos=0)
     with pytest.raises(BadInput, match="Too few secrets"):
         tokenize_canaries(canaries, corpus, odd, context=200)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("{}{}", "it is no JSON"), ('{"format": "byrote canaries 1"}', "it has no 'spaces'")],
+)
+def test_what_is_wrong_with_a_manifest_is_said_in_words(text, why):
+    with pytest.raises(BadInput, match=rf"is no manifest of canaries: {why}\."):
+        canaries_from_json(text)

@@ -168,6 +168,12 @@ def _difference(canary: Canary, count: int, rest: Sequence[str]) -> str:
     return f"{canary.name} {counted(count, 'time', 'times')} in place of {canary.planted}{why}"
 
 
+def _wrong(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return "it is no JSON"
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+
+
 def canaries_from_json(text: str, *, source: str = "the manifest") -> Canaries:
     """Read what `Canaries.to_json` wrote.
 
@@ -189,7 +195,7 @@ def canaries_from_json(text: str, *, source: str = "the manifest") -> Canaries:
         seed = int(content["seed"])
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadInput(
-            f"{source} is no manifest of canaries: {'it is no JSON' if isinstance(error, ValueError) else error!r}.",
+            f"{source} is no manifest of canaries: {_wrong(error)}.",
             hint="give the file that `byrote plant` wrote beside the corpus.",
         ) from error
     for kind, space in spaces.items():
@@ -292,11 +298,6 @@ def plant(
     """
     _check(kinds, level, repeat)
     spaces = {kind: _space(kind, corpus, encode, digits) for kind in kinds}
-    if level < len(kinds):
-        raise BadInput(
-            f"{level} canaries at each number of repetitions cannot be of {len(kinds)} kinds.",
-            hint=f"plant {len(kinds)} or more at each: {len(kinds) * (len(repeat) + 1)} canaries for these numbers.",
-        )
     tiers = [times for times in (0, *repeat) for _ in range(level)]
     names = _names(len(tiers), rng)
     taken = [kinds[number % level % len(kinds)] for number in range(len(tiers))]
@@ -339,6 +340,11 @@ def _check(kinds: Sequence[str], level: int, repeat: Sequence[int]) -> None:
         raise BadInput(
             f"Numbers of repetitions must be different and at least 1. Got {', '.join(map(str, repeat)) or 'none'}.",
             hint="controls, repeated 0 times, come with them.",
+        )
+    if level < len(kinds):
+        raise BadInput(
+            f"{level} canaries at each number of repetitions cannot be of {len(kinds)} kinds.",
+            hint=f"plant {len(kinds)} or more at each: {len(kinds) * (len(repeat) + 1)} canaries for these numbers.",
         )
 
 
