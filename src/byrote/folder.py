@@ -27,7 +27,7 @@ from byrote.evidence.manifest import Manifest, ModelEntry
 from byrote.evidence.shards import write_bytes, write_shard
 from byrote.evidence.tables import CONTROLS, DESIGN, EXAMPLES, read_controls, read_design, read_examples
 
-#: What an audit that was killed may have left in a folder before its manifest.
+#: How the names begin of what byrote writes into a run folder beside the manifest.
 OWN = ("evidence", "results", "recorded", EXAMPLES, CONTROLS, DESIGN, "tokenizer", "canaries", "report", "card")
 
 

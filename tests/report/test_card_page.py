@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import byrote
-from byrote.changes.card import Card, Row, card
+from byrote.changes.card import Better, Card, Row, Tells, card
 from byrote.cli import app
 from byrote.report.card_page import WIDTH, answers, card_page, forests, side_by_side, title, write_card
 from byrote.results import Scalar
@@ -30,10 +30,10 @@ def figure(value: float, spread: float = 0.01) -> Scalar:
     return from_replicates(value, replicates, models=6, examples=10)
 
 
-def row(name: str, before: float, after: float, better: str, unit: str = "", tells: str = "gain") -> Row:
+def row(name: str, before: float, after: float, better: Better, unit: str = "", tells: Tells = "gain") -> Row:
     was, now = figure(before), figure(after)
     return Row(
-        name=name, before=was, after=now, better=better, unit=unit, tells=tells,  # type: ignore[arg-type]
+        name=name, before=was, after=now, better=better, unit=unit, tells=tells,
         difference=difference(now, was, paired=False),
     )  # fmt: skip
 
@@ -196,15 +196,19 @@ def test_the_commands_write_it(changed: tuple[Run, Run], tmp_path: Path) -> None
     assert (tmp_path / "card.html").read_text() == card_page(card(*changed), *changed)
 
 
+class Fitting(Run):
+    """A run whose accuracy on what its models were trained on is said to be `value`."""
+
+    value: float
+
+    def share(self, name: str, keep: Any, **about: Any) -> Scalar:
+        found = super().share(name, keep, **about)
+        return dataclasses.replace(found, value=self.value) if name == "outputs.correct" else found
+
+
 def fitting(run: Run, value: float) -> Run:
-    """The run, whose accuracy on what models were trained on is said to be this."""
-
-    def share(name: str, keep: Any, **about: Any) -> Scalar:
-        found = run.share(name, keep, **about)
-        return dataclasses.replace(found, value=value) if name == "outputs.correct" else found
-
-    other = dataclasses.replace(run)
-    other.share = share  # type: ignore[method-assign]
+    other = Fitting(**{field.name: getattr(run, field.name) for field in dataclasses.fields(run) if field.init})
+    other.value = value
     return other
 
 

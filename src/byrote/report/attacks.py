@@ -20,6 +20,8 @@ from byrote.results import Scalar
 from byrote.run import Hear, Run
 from byrote.stats.attack_figures import RATES, precision_name, tpr_name
 
+#: The area under the curve of an attacker who guesses.
+GUESSING = 0.5
 #: LiRA is the attack that was named before anything was measured; the others stand beside it.
 KEYS = ("lira", "rmia", "loss_attack")
 KEYS_OF = {"regression": ("lira[residual]",)}
@@ -86,10 +88,6 @@ def attacks(run: Run, hear: Hear) -> Attacks | Missing:
     if not found:
         return refused[0][1]
     return Attacks(found=tuple(found), refused=tuple(refused), examples=len(part.ids), total=len(run.ids))
-
-
-#: The area under the curve of an attacker who guesses.
-GUESSING = 0.5
 
 
 def attack_name(found: AttackFigures) -> str:

@@ -103,7 +103,7 @@ def _certainty(facts: Facts) -> str:
         f"It rests on {count(result.models, 'model')}{sides}. The score of one example has a standard error of "
         f"about {number(float(np.nanmedian(result.stderr[defined])))}. "
     )
-    if found.any() and _highest_end(result, defined) <= MEMORIZED:
+    if found.any() and _highest_lower_end(result, defined) <= MEMORIZED:
         text += (
             f"With so few models no interval can lie wholly above {MEMORIZED}, so that of no single example can be "
             f"said that it is memorized; {2 * FEWEST_ON_A_SIDE} models can. "
@@ -121,7 +121,7 @@ def _certainty(facts: Facts) -> str:
     return text.strip()
 
 
-def _highest_end(result: PerExample, defined: np.ndarray) -> float:
+def _highest_lower_end(result: PerExample, defined: np.ndarray) -> float:
     """The lower end of the interval of an example that all models with it and none without it get right."""
     if not {"members", "nonmembers"} <= set(result.counts):
         return 1.0
