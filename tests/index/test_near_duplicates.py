@@ -45,6 +45,8 @@ def test_shingles_by_hand():
     assert shingles("one", 5) == {"one"}
     assert shingles("...", 5) == frozenset()
     assert shingles("東京 Tower", 2) == {"東 京", "京 tower"}
+    assert shingles("\u0915\u093f a", 1) == {"\u0915\u093f", "a"}  # a letter keeps its vowel sign
+    assert shingles("\u0e14\u0e35\u0e14\u0e39", 1) == {"\u0e14\u0e35", "\u0e14\u0e39"}
     assert jaccard(shingles("a b c", 1), shingles("b c d", 1)) == 0.5
     assert jaccard(frozenset(), frozenset()) == 0.0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+import regex
 from jaxtyping import Float, Shaped
 
 from byrote.data.dataset import Display
@@ -20,16 +20,25 @@ MOST_WORDS: Final = 20_000
 LONGEST: Final = 256
 PADDING, UNKNOWN = 0, 1
 _FIRST: Final = 2
-#: Letters and digits with what joins them; of scripts without spaces each character is a word.
-_WORD: Final = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]|(?:(?![぀-ヿ㐀-鿿豈-﫿])[^\W_])+(?:['’](?:[^\W_])+)*")
+#: Letters of scripts that put no blanks between words: Han, Kana, and those of South East Asia, as Thai and Khmer.
+UNSPACED: Final = r"[[\p{L}\p{N}]&&[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{Line_Break=Complex_Context}]]"
+_LETTER: Final = rf"[[\p{{L}}\p{{N}}]--{UNSPACED}]"
+#: A letter and what follows it in a word: letters, their marks, and a joiner (U+200C, U+200D) between these.
+_RUN: Final = rf"{_LETTER}(?:[\u200c\u200d]?[{_LETTER}\p{{M}}])*"
+_WORD: Final = regex.compile(rf"{UNSPACED}\p{{M}}*|{_RUN}(?:['\u2019]{_RUN})*", regex.VERSION1)
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, without punctuation.
+    """The words of a text in lower case, without punctuation; accents and vowel signs stay with their letter.
+
+    Where a script puts no blanks between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese), each letter with its
+    marks is a word.
 
     Example:
         >>> words_of("It's 3 o'clock: TEA!")
         ["it's", '3', "o'clock", 'tea']
+        >>> [len(word) for word in words_of("\u0915\u0940 \u6771\u4eac")]
+        [2, 1, 1]
     """
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 

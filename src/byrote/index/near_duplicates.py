@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,8 +9,10 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+import regex
 from jaxtyping import Float, Int, Int64, UInt32
 
+from byrote.data.vocabulary import UNSPACED
 from byrote.errors import BadInput
 
 #: A shingle is so many words in a row.
@@ -23,7 +24,7 @@ RECALL = 0.99
 #: So many documents are cut into shingles at a time, and of so many the shingles are kept for verifying.
 BATCH, KEPT = 4_096, 8_192
 
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\w+")
+_WORD = regex.compile(rf"{UNSPACED}\p{{M}}*|[[\p{{L}}\p{{N}}\p{{M}}_]--{UNSPACED}]+", regex.VERSION1)
 
 Verify = Literal["jaccard", "edit"]
 
@@ -119,7 +120,9 @@ def near_duplicates(
 
 
 def shingles(text: str, words: int = WORDS) -> frozenset[str]:
-    """The runs of that many words, casefolded; a shorter text is one shingle. A Han or Kana letter is a word.
+    """The runs of that many words, casefolded; a shorter text is one shingle.
+
+    Marks stay with their letter; in scripts without blanks between words (Han, Kana, Thai, …) each letter is a word.
 
     Example:
         >>> sorted(shingles("The quick, the QUICK fox", words=2))
