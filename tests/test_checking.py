@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from byrote.checking import Condition, check, junit, junit_refused
 from byrote.errors import BadInput
+from byrote.imported import import_arrays
 from byrote.results import PerExample
 from byrote.run import Run
 from small import longer, small_audit
@@ -194,3 +196,13 @@ def test_a_figure_without_interval_is_judged_by_its_value_alone(of_text: Run) ->
 def test_an_accuracy_the_wrong_way_round_is_understood(run: Run) -> None:
     with pytest.raises(BadInput, match=r"Hint: did you mean 'heldout\.accuracy'\?"):
         check(run, ["accuracy.heldout < .9"])
+
+
+def test_a_mean_that_no_model_left_over_defines_has_no_interval(tmp_path: Path) -> None:
+    member, labels = np.array([[1] * 8, [0] * 8]), np.zeros(8, np.int64)
+    evidence = {"outputs.correct": member == 1}
+    run = import_arrays(tmp_path / "run", labels=labels, member=member, evidence=evidence, pair=np.array([-1, -1]))
+    (found,) = check(run, ["label_memorization.mean > .5"])
+    assert found.holds
+    assert found.figure is not None
+    assert np.isnan(found.figure.stderr)

@@ -5,6 +5,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from byrote.comparing import compare, rank_correlation, top_recall
+from byrote.errors import TooFewModels
+from byrote.imported import import_arrays
 from small import small_audit
 
 
@@ -91,3 +93,32 @@ def test_a_run_without_full_models_has_no_single_training(tmp_path):
 def test_reliability_is_below_one_and_said(comparison):
     assert 0 < comparison.reliability < 1
     assert any(f"reliability of {comparison.reliability:.2f}" in note for note in comparison.notes)
+
+
+def answered(out, correct, member, pair):
+    """A run of answers that were right or wrong."""
+    labels = np.zeros(correct.shape[1], np.int64)
+    evidence = {"outputs.correct": correct}
+    return import_arrays(out, labels=labels, member=member, evidence=evidence, pair=np.array(pair))
+
+
+def test_a_single_pair_has_no_halves_to_compare(tmp_path):
+    member = np.array([[1, 0] * 10, [0, 1] * 10])
+    correct = np.random.default_rng(0).random((2, 20)) < 0.5
+    found = compare(answered(tmp_path / "run", correct, member, [0, 0]))
+    assert np.isnan(found.reliability)
+    assert any("takes two pairs to compare" in note for note in found.notes)
+    assert not any("nan" in note for note in found.notes)
+
+
+def test_halves_that_disagree_wholly_have_a_reliability_of_nothing(tmp_path):
+    member = np.array([[1, 0] * 10, [0, 1] * 10] * 2)
+    high = np.arange(20) < 10
+    correct = (member[:2] == 1) == high  # of the first pair the model with the example is right where it is high
+    found = compare(answered(tmp_path / "run", np.concatenate([correct, ~correct]), member, [0, 0, 1, 1]))
+    assert found.reliability == 0.0
+
+
+def test_no_models_measure_nothing(run):
+    with pytest.raises(TooFewModels, match="asked of no models"):
+        run.measured_on("label_memorization", np.empty(0, np.int64))

@@ -220,9 +220,14 @@ def _figure(run: Run, condition: Condition) -> Scalar:
         raise TooFewModels(
             f"no example of {condition.text!r} has a score.", hint="audit with more models, or judge another measure."
         )
+
+    def of_known(scores: np.ndarray) -> float:
+        known = scores[rows & ~np.isnan(scores)]
+        return statistic(known) if len(known) else math.nan
+
     return run.pooled(
         condition.what,
-        lambda scores: statistic(scores[rows & ~np.isnan(scores)]),
+        of_known,
         examples=int(rows.sum()),
         bounds=entry.range,
     )

@@ -80,8 +80,7 @@ def compare(run: Run) -> Comparison:
     reliability = _reliability(run)
     models = len(run.models())
     notes += [
-        f"How reliably {models} models rank examples by label memorization is not known: by some halves of the models "
-        "every example has the same."
+        _unreliable(run, models)
         if np.isnan(reliability)
         else f"With {models} models label memorization itself has a reliability of {reliability:.2f}: a score "
         f"without any noise of its own that ranks as it does would reach a rank correlation of about "
@@ -235,18 +234,28 @@ def _reliability(run: Run) -> float:
     """Of the yardstick: how its ranks agree between random halves of the pairs, stepped up to the whole.
 
     Formula:
-        2 r / (1 + r), r the mean Spearman correlation of the halves (Spearman 1910, Brown 1910)
+        2 r / (1 + r), r the mean Spearman correlation of the halves (Spearman 1910, Brown 1910); 0 where r is negative
     Undefined:
-        nan where all examples are alike by a half.
+        nan where all examples are alike by a half, or with fewer than two pairs, which have no halves.
     """
     models = run.models()
     unit = parts(run.design.pair[models], groups=len(models))
     count = int(unit.max()) + 1
+    if count < 2:
+        return float("nan")
     rng = np.random.default_rng(0)
     agreements = []
     for _ in range(HALVINGS):
         chosen = np.isin(unit, rng.permutation(count)[: count // 2])
         halves = [run.measured_on(YARDSTICK, models[side]) for side in (chosen, ~chosen)]
         agreements.append(rank_correlation(*(half.values for half in halves if isinstance(half, PerExample))))
-    mean = float(np.mean(agreements))
+    mean = float(np.maximum(np.mean(agreements), 0.0))
     return 2 * mean / (1 + mean)
+
+
+def _unreliable(run: Run, models: int) -> str:
+    """Why it is not known how reliably the models rank examples."""
+    unknown = f"How reliably {models} models rank examples by label memorization is not known: "
+    if len(np.unique(parts(run.design.pair[run.models()], groups=models))) < 2:
+        return f"{unknown}it takes two pairs to compare, and there is one."
+    return f"{unknown}by some halves of the models every example has the same."

@@ -350,8 +350,11 @@ class Run:
         Raises:
             BadInput: no such measure.
             MissingEvidence: it needs what was not recorded.
+            TooFewModels: there are none.
         """
         entry = find(key)
+        if not len(models):
+            raise TooFewModels(f"{key!r} was asked of no models.", hint="run.models() are those of the ensemble.")
         if not self.of_text and not entry.of_text and not entry.suits(self.task):
             raise MissingEvidence(
                 f"{key!r} is not for the targets of the run {str(self.folder)!r}, which has {TASKS[self.task]}.",
