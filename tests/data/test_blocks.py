@@ -21,6 +21,10 @@ def test_blocks_agree_with_the_whole(array, values):
         assert blocks.finite_rows(array).tolist() == [bool(np.isfinite(row).all()) for row in array]
         zeroed = np.nan_to_num(array)
         np.testing.assert_allclose(blocks.mean_of_rows(zeroed), zeroed.mean(0, dtype=float), atol=1e-9)
+        low, high = blocks.range_of_rows(zeroed)
+        inner = (0, *range(2, zeroed.ndim))
+        assert np.array_equal(low, zeroed.min(inner, keepdims=True)[0])
+        assert np.array_equal(high, zeroed.max(inner, keepdims=True)[0])
         np.testing.assert_allclose(blocks.deviation_of_rows(zeroed), zeroed.std(0, dtype=float), atol=1e-9)
     finally:
         blocks.VALUES_PER_BLOCK = kept

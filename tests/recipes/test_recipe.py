@@ -157,6 +157,57 @@ def test_predict_is_evaluation_mode_without_gradient():
     assert torch.equal(answers, bound.predict(state, INPUTS))
 
 
+class Spy(nn.Module):
+    """A linear layer that looks at whatever it is shown, and in which mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.linear, self.seen = nn.BatchNorm1d(4), nn.Linear(4, 3), []
+
+    def forward(self, inputs):
+        self.seen.append((self.training, inputs.detach().clone()))
+        return self.linear(self.norm(inputs))
+
+
+def attacked(**settings):
+    """Three adversarial steps over data in [0, 1]; the network after them, and the state."""
+    attack = ProjectedGradient(radius=0.3, steps=3, **settings)
+    extent = (torch.zeros(4), torch.ones(4))
+    bound = replace(BASE, network=Network(Spy), input_perturbation=attack, augmentation=None).bind(
+        replace(SHAPE, inputs=(4,), extent=extent), CPU
+    )
+    state = bound.init(0)
+    bound.begin(state, 3)
+    inputs = torch.rand(6, 4, generator=torch.Generator().manual_seed(1))
+    for _ in range(3):
+        bound.step(state, Batch(inputs=inputs, targets=TARGETS[:6], ids=torch.arange(6)))
+    return state.network, inputs
+
+
+def test_batch_norm_sees_one_batch_a_step_and_the_attack_is_made_in_evaluation_mode():
+    network, _ = attacked()
+    assert int(network.norm.num_batches_tracked) == 3
+    assert [training for training, _ in network.seen] == [False, False, False, True] * 3
+    assert network.training
+
+
+def test_an_attack_never_leaves_the_range_of_the_data():
+    network, inputs = attacked()
+    shown = torch.stack([moved for _, moved in network.seen])
+    assert float(shown.min()) == 0.0
+    assert float(shown.max()) == 1.0, "the attack went as far as it may"
+    assert float((shown - inputs).abs().max()) <= 0.3 + 1e-6
+    narrow = torch.stack([moved for _, moved in attacked(low=-0.1, high=0.6)[0].seen])
+    assert float(narrow.min()) == pytest.approx(-0.1)
+    outside = inputs > 0.6
+    assert (narrow <= torch.where(outside, inputs, 0.6)).all(), "what lies outside is led no farther out"
+
+
+def test_the_start_is_another_in_every_step():
+    starts = [moved for training, moved in attacked()[0].seen if not training][::3]
+    assert not torch.allclose(starts[0], starts[1], atol=0.05)
+
+
 def test_conforms_to_the_contract():
     assert isinstance(BASE, TrainingRecipe)
     assert isinstance(BASE.bind(SHAPE, CPU), Algorithm)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from byrote.data.blocks import range_of_rows
 from byrote.designs.design import Design
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.evidence.shards import read_header, read_shard
@@ -61,6 +62,14 @@ RECIPES = {
         ROW,
         recipe(MLP(hidden=(40,)), input_perturbation=ProjectedGradient(), gradient_transform=ClipNorm(0.5)),
     ),
+    "adversarial with batch norm": (
+        IMAGE,
+        recipe(
+            ResNet(depth=8, width=4),
+            augmentation=RandomShift(1),
+            input_perturbation=ProjectedGradient(steps=2, low=-1.0),
+        ),
+    ),
     "adversarial with dropout, masks and memory": (
         ROW,
         recipe(
@@ -81,7 +90,9 @@ def data(shape=ROW, examples=40, classes=3) -> Labelled:
 
 def bound(name: str, examples=40) -> BoundRecipe:
     shape, slots = RECIPES[name]
-    return slots.bind(Shape(inputs=shape, classes=3, examples=examples), CPU)
+    inputs = data(shape, examples).inputs
+    extent = tuple(torch.from_numpy(end) for end in range_of_rows(inputs))
+    return slots.bind(Shape(inputs=shape, classes=3, examples=examples, extent=extent), CPU)
 
 
 def job(folder: Path, slots=None, **settings) -> Job:

@@ -33,6 +33,23 @@ def finite_rows(array: Float[np.ndarray, "example ..."]) -> Bool[np.ndarray, " e
     return finite
 
 
+def range_of_rows(
+    array: Float[np.ndarray, "example ..."],
+) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """The smallest and the largest value along the first axis of an example, shaped to broadcast over examples.
+
+    Example:
+        >>> low, high = range_of_rows(np.array([[[0.0, 1.0], [5.0, 2.0]]]))
+        >>> low.tolist(), high.tolist()
+        ([[0.0], [2.0]], [[1.0], [5.0]])
+    """
+    inner = (0, *range(2, array.ndim))
+    blocks = (array[rows] for rows in row_blocks(array))
+    ends = np.array([(block.min(axis=inner), block.max(axis=inner)) for block in blocks])
+    shape = (array.shape[1], *[1] * (array.ndim - 2))
+    return ends[:, 0].min(0).reshape(shape), ends[:, 1].max(0).reshape(shape)
+
+
 def mean_of_rows(array: Float[np.ndarray, "example ..."]) -> Float[np.ndarray, "..."]:
     """The mean of each feature, summed in float64."""
     total = np.zeros(array.shape[1:])

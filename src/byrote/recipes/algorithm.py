@@ -18,13 +18,15 @@ State = Any
 class Shape:
     """What a recipe must know of the data before it can build a network.
 
-    `labels[example]` are for samplers that draw by class, where examples have one each.
+    `labels[example]` are for samplers that draw by class, where examples have one each. `extent` holds the smallest
+    and the largest value of each feature of a row, or of each channel of an image, shaped to broadcast over inputs.
     """
 
     inputs: tuple[int, ...]
     classes: int
     examples: int
     labels: Int[np.ndarray, " example"] | None = field(default=None, compare=False, repr=False)
+    extent: tuple[Tensor, Tensor] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

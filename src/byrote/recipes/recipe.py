@@ -98,6 +98,7 @@ class BoundRecipe:
         self.recipe = recipe
         self.shape = shape
         self.device = device
+        self.extent = None if shape.extent is None else (shape.extent[0].to(device), shape.extent[1].to(device))
         self.epochs = recipe.epochs
         self.batch_size = recipe.batch_size
 
@@ -132,18 +133,21 @@ class BoundRecipe:
 
     def step(self, state: OneModel, batch: Batch) -> tuple[OneModel, Seen]:
         """One update on `batch`."""
-        recipe, network = self.recipe, state.network.train()
+        recipe, network = self.recipe, state.network
         keys = noise.keys(state.seed, state.total, batch.ids[None])[0] if self.needs_noise(state.dropouts) else None
         for layer in state.dropouts:
             layer.keys = keys
         memory = None if state.memory is None else state.memory[batch.ids]
         inputs = self.augmented(batch.inputs, keys)
-        if recipe.input_perturbation is not None:
+        if recipe.input_perturbation is not None and keys is not None:
+            network.eval()
             inputs = recipe.input_perturbation.apply(
                 inputs[None],
                 lambda moved: recipe.objective.loss(network(moved[0]), batch.targets, memory)[0][None],
+                keys=keys[None],
+                extent=self.extent,
             )[0]
-        logits = network(inputs)
+        logits = network.train()(inputs)
         loss, memory = recipe.objective.loss(logits, batch.targets, memory)
         state.optimizer.zero_grad()
         (loss if batch.weights is None else loss * batch.weights).mean().backward()  # type: ignore[no-untyped-call]
@@ -178,7 +182,8 @@ class BoundRecipe:
 
     def needs_noise(self, dropouts: list[Dropout]) -> bool:
         """Whether a step draws random numbers by example."""
-        return bool(dropouts) or self.recipe.augmentation is not None
+        slots = (self.recipe.augmentation, self.recipe.input_perturbation)
+        return bool(dropouts) or any(slot is not None for slot in slots)
 
     def augmented(self, inputs: Tensor, keys: Tensor | None) -> Tensor:
         """`inputs[n, ...]` after the augmentation, whose numbers come from `keys[n]`."""

@@ -52,10 +52,15 @@ class Augmentation(Protocol):
 
 @runtime_checkable
 class InputPerturbation(Protocol):
-    """A change of the inputs that may look at the network."""
+    """A change of the inputs that may look at the network, which is in evaluation mode meanwhile."""
 
-    def apply(self, inputs: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:
-        """`inputs[model, batch, ...]`; `loss` gives the loss `[model, batch]` of changed inputs."""
+    def apply(
+        self, inputs: Tensor, loss: Callable[[Tensor], Tensor], *, keys: Tensor, extent: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
+        """`inputs[model, batch, ...]`; `loss` gives the loss `[model, batch]` of changed inputs.
+
+        `keys[model, batch]` are for `byrote.recipes.noise`. `extent` is the range of the data, see `Shape`.
+        """
         ...
 
 

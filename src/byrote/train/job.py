@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from byrote.data.blocks import range_of_rows
 from byrote.data.dataset import Dataset
 from byrote.data.mapped import Place, place_of
 from byrote.data.task import TASKS, Scale, Task
@@ -110,8 +112,18 @@ class Job:
             classes=self.classes,
             examples=len(self.data.inputs),
             labels=self.data.targets if self.task == "classes" else None,
+            extent=self._extent,
         )
         return self.recipe.bind(shape, torch.device(self.device))
+
+    @cached_property
+    def _extent(self) -> tuple[Tensor, Tensor] | None:
+        """The range of the inputs, where the recipe perturbs them: it takes a pass over all of them."""
+        inner = _inner(self.recipe)
+        if inner is None or inner.input_perturbation is None:
+            return None
+        low, high = range_of_rows(self.data.inputs)
+        return torch.from_numpy(low), torch.from_numpy(high)
 
     def kinds(self, phase: int) -> tuple[str, ...]:
         """The evidence that every model has of a phase once it is complete."""
@@ -352,10 +364,16 @@ _SLOTS = {
 }
 
 
+def _inner(recipe: TrainingRecipe) -> Recipe | None:
+    """The recipe, or the one that is wrapped in it; None for an algorithm of somebody's own."""
+    inner = recipe if isinstance(recipe, Recipe) else getattr(recipe, "recipe", None)
+    return inner if isinstance(inner, Recipe) else None
+
+
 def _check_slots(recipe: TrainingRecipe) -> None:
     """Refuse a recipe, or one that is wrapped, in which a slot holds something else than a slot's object."""
-    inner = recipe if isinstance(recipe, Recipe) else getattr(recipe, "recipe", None)
-    if not isinstance(inner, Recipe):
+    inner = _inner(recipe)
+    if inner is None:
         return
     make = getattr(inner.network, "make", None)
     if isinstance(make, nn.Module):
@@ -385,7 +403,7 @@ OBJECTIVES = {
 
 def _check_task(job: Job) -> None:
     """Refuse an objective, a sampler or a probe that is for other targets than the dataset's."""
-    inner = job.recipe if isinstance(job.recipe, Recipe) else getattr(job.recipe, "recipe", None)
+    inner = _inner(job.recipe)
     objective = getattr(inner, "objective", None)
     meant = getattr(objective, "task", job.task)
     if meant != job.task:

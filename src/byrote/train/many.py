@@ -123,17 +123,21 @@ class Many:
     def step(self, inputs: Tensor, targets: Tensor, ids: Tensor) -> Seen:
         """`inputs[model, batch, ...]`, `targets[model, batch]`, `ids[model, batch]`."""
         recipe = self.algorithm.recipe
-        self.skeleton.train()
         keys = noise.keys(self.seeds, self.total, ids) if self.noisy else None
         if recipe.augmentation is not None and keys is not None:
             inputs = self.algorithm.augmented(inputs.flatten(0, 1), keys.flatten()).reshape(inputs.shape)
         memory = None if self.memory is None else self.memory[self.each, ids]
-        keys = keys if self.dropouts else None
-        if recipe.input_perturbation is not None:
+        dropped = keys if self.dropouts else None
+        if recipe.input_perturbation is not None and keys is not None:
+            self.skeleton.eval()
             inputs = recipe.input_perturbation.apply(
-                inputs, lambda moved: self._loss(moved, targets, keys, memory, self.weights)[1]
+                inputs,
+                lambda moved: self._loss(moved, targets, dropped, memory, self.weights)[1],
+                keys=keys,
+                extent=self.algorithm.extent,
             )
-        logits, loss, flat = self._gradients(inputs, targets, keys, memory)
+        self.skeleton.train()
+        logits, loss, flat = self._gradients(inputs, targets, dropped, memory)
         if recipe.gradient_transform is not None:
             recipe.gradient_transform.apply([weight.grad for weight in self.learned if weight.grad is not None])
         set_rate(self.optimizer, recipe, self.step_done / self.steps, 1.0)
