@@ -11,9 +11,10 @@ from jaxtyping import Float, Shaped
 from byrote.data.blocks import finite_rows
 from byrote.data.convert import Layout, image_layout, listed, to_numpy
 from byrote.data.dataset import Dataset, Display
-from byrote.data.labels import is_absent, read_targets
+from byrote.data.labels import is_absent, marks_said, read_targets
 from byrote.data.problems import Problems, counted, quoted
 from byrote.data.room import text_array
+from byrote.data.spelling import plain_texts
 from byrote.data.task import Task, scale_of
 
 
@@ -168,11 +169,13 @@ def _texts(values: Shaped[np.ndarray, " example"], word: str, problems: Problems
     missing = is_absent(values)
     if missing.any():
         rows = ", ".join(str(row) for row in np.flatnonzero(missing)[:3])
+        said, hint = marks_said(values[missing], word)
         problems.add(
-            f"{counted(int(missing.sum()), f'{word} is', f'{word}s are')} missing (rows from 0: {rows})",
-            f"give every example a {word}, or leave those without one out",
+            f"{counted(int(missing.sum()), f'{word} is', f'{word}s are')} missing (rows from 0: {rows}){said}",
+            f"give every example a {word}, or leave those without one out{hint}",
         )
-    return text_array(f"The {word}s of {problems.name!r}", [str(value) for value in values.tolist()])
+    spelled = plain_texts(values) if word == "group" else values
+    return text_array(f"The {word}s of {problems.name!r}", [str(value) for value in spelled.tolist()])
 
 
 def _writable(texts: Iterable[str], word: str, problems: Problems) -> None:

@@ -21,6 +21,7 @@ from byrote.data.controls import Controls
 from byrote.data.parquet import refuse_unpacking
 from byrote.data.problems import counted, quoted
 from byrote.data.room import text_array
+from byrote.data.spelling import plain
 from byrote.errors import BadInput
 
 #: Texts to token numbers of each, without any special token added.
@@ -192,7 +193,7 @@ def corpus_from_texts(
     if not held:
         raise BadInput(f"The corpus {name!r} holds no document.", hint="give at least one text.")
     named = numbered(name, len(held)) if ids is None else text_array(f"The ids of {name!r}", list(ids))
-    parts = None if groups is None else text_array(f"The groups of {name!r}", list(groups))
+    parts = None if groups is None else text_array(f"The groups of {name!r}", [plain(one) for one in groups])
     for what, column in (("ids", named), ("groups", parts)):
         if column is not None and len(column) != len(held):
             raise BadInput(

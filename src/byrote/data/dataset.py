@@ -16,6 +16,7 @@ from byrote.data.blocks import row_blocks
 from byrote.data.contents import contents
 from byrote.data.controls import Controls
 from byrote.data.problems import counted, quoted
+from byrote.data.spelling import alike_groups, alike_said
 from byrote.data.task import Numbers, Scale, SeveralNumbers, Task, scale_of, task_notes
 from byrote.errors import BadInput
 
@@ -200,8 +201,9 @@ class Dataset:
 
 def notes(dataset: Dataset) -> tuple[str, ...]:
     """What a person should know before training; never a reason to stop."""
+    groups = () if dataset.groups is None else alike_groups(dataset.groups, dataset.ids)
     if dataset.task != "classes":
-        return task_notes(dataset.targets, dataset.class_names, dataset.scale)
+        return (*task_notes(dataset.targets, dataset.class_names, dataset.scale), *groups)
     counts = np.bincount(dataset.targets, minlength=dataset.classes)
     single = [dataset.class_names[label] for label in np.flatnonzero(counts == 1)]
     empty = [dataset.class_names[label] for label in np.flatnonzero(counts == 0)]
@@ -215,7 +217,11 @@ def notes(dataset: Dataset) -> tuple[str, ...]:
         )
     if empty:
         sentences.append(f"{counted(len(empty), 'class has', 'classes have')} no example: {quoted(empty, limit=5)}.")
-    return tuple(sentences)
+    return (*sentences, *_alike_classes(dataset.class_names, counts), *groups)
+
+
+def _alike_classes(names: tuple[str, ...], counts: Int[np.ndarray, " class"]) -> tuple[str, ...]:
+    return alike_said("classes", dict(zip(names, counts.tolist(), strict=True)), ("example", "examples"))
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

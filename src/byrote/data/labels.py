@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from byrote.data.problems import Problems, counted, quoted
+from byrote.data.spelling import plain, plain_texts, says_missing
 from byrote.data.task import TASKS, Task
 
 MOST_CLASSES = 100_000
@@ -164,19 +165,23 @@ def read_labels(
     problems: Problems,
 ) -> Labels:
     """Text becomes the index of its sorted class name, whole numbers stay; the rest goes to `problems`."""
-    names = None if class_names is None else tuple(str(name) for name in class_names)
+    names = None if class_names is None else tuple(plain(str(name)) for name in class_names)
     if names is not None and len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
-        problems.add(f"its class names must differ, but {quoted(twice)} stands more than once", "name each class once")
+        problems.add(
+            f"its class names must differ, but {quoted(twice)} stands more than once",
+            "name each class once; blanks around a name and the Unicode form of its letters do not count",
+        )
     missing = is_absent(labels) | is_minus_one(labels)
     present = labels[~missing]
     if missing.any():
+        said, hint = marks_said(labels[missing], "label")
         problems.add(
-            f"{counted(int(missing.sum()), 'label is', 'labels are')} missing ({_at(ids[missing])})",
-            "leave these examples out",
+            f"{counted(int(missing.sum()), 'label is', 'labels are')} missing ({_at(ids[missing])}){said}",
+            f"leave these examples out{hint}",
         )
     if all_text(present):
-        return _text(present.astype(np.str_), missing, ids, names, problems)
+        return _text(plain_texts(present.astype(np.str_)), missing, ids, names, problems)
     if all_numbers(present):
         return _whole(present.astype(np.float64), missing, ids, names, problems)
     other = {type(one).__name__ for one in present.tolist()}
@@ -188,7 +193,7 @@ def read_labels(
 
 
 def is_absent(values: Shaped[np.ndarray, " example"]) -> Bool[np.ndarray, " example"]:
-    """Where there is None, NaN or an empty text.
+    """Where there is None, NaN, an empty text or one that says so, as "NA".
 
     Example:
         >>> is_absent(np.array([0.0, np.nan, -1.0]))
@@ -198,7 +203,24 @@ def is_absent(values: Shaped[np.ndarray, " example"]) -> Bool[np.ndarray, " exam
         return np.fromiter((_absent(value) for value in values), bool, len(values))
     if values.dtype.kind in "fcmM":
         return np.asarray(np.isnan(values) if values.dtype.kind in "fc" else np.isnat(values))
-    return np.asarray(values == "") if values.dtype.kind in "UT" else np.zeros(len(values), bool)
+    if values.dtype.kind not in "UT":
+        return np.zeros(len(values), bool)
+    texts, which = np.unique(values, return_inverse=True)
+    return np.fromiter(map(says_missing, texts.tolist()), bool, len(texts))[which]
+
+
+def marks_said(missing: Shaped[np.ndarray, " missing"], what: str) -> tuple[str, str]:
+    """What a refusal adds where missing values are written as words that might be meant, and what its hint adds.
+
+    Example:
+        >>> marks_said(np.array(["NA", ""]), "class")
+        (": 'NA' is read as missing", "; if 'NA' is a class and not a missing value, write it in another way, as 'NA-'")
+    """
+    words = list(dict.fromkeys(one.strip() for one in missing.tolist() if isinstance(one, str) and one.strip()))
+    if not words:
+        return "", ""
+    mean = f"{words[0]!r} is a {what} and not a missing value, write it in another way, as {words[0] + '-'!r}"
+    return f": {quoted(words)} {'is' if len(words) == 1 else 'are'} read as missing", f"; if {mean}"
 
 
 def is_minus_one(values: Shaped[np.ndarray, " example"]) -> Bool[np.ndarray, " example"]:
@@ -225,7 +247,7 @@ def _all_of(values: np.ndarray, kind: type) -> bool:
 def _absent(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return value == "" if isinstance(value, str) else isinstance(value, numbers.Real) and math.isnan(value)
+    return says_missing(value) if isinstance(value, str) else isinstance(value, numbers.Real) and math.isnan(value)
 
 
 def _at(ids: np.ndarray) -> str:

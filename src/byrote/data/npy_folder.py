@@ -10,12 +10,13 @@ import numpy as np
 from jaxtyping import Shaped
 
 from byrote.data.arrays import from_arrays
-from byrote.data.convert import image_layout, listed
+from byrote.data.convert import image_layout
 from byrote.data.dataset import Dataset
-from byrote.data.inert import inert, inert_texts
+from byrote.data.inert import inert
 from byrote.data.mapped import opened
-from byrote.data.npz import NEEDED, OPTIONAL
+from byrote.data.npz import NEEDED, OPTIONAL, text_column
 from byrote.data.problems import quoted
+from byrote.data.spelling import plain
 from byrote.data.split import Split
 from byrote.data.task import Task
 from byrote.errors import BadInput
@@ -53,11 +54,11 @@ def from_npy_folder(path: Path | str, *, task: Task | None = None, tolerance: fl
     names = arrays.get("class_names")
     training = from_arrays(
         arrays["inputs"],
-        np.asarray(arrays["targets"]),
+        _targets(arrays["targets"]),
         name=name,
         ids=_texts(arrays, "ids"),
         groups=_texts(arrays, "groups"),
-        class_names=None if names is None else [inert(str(one)) for one in names.ravel().tolist()],
+        class_names=None if names is None else [inert(plain(str(one))) for one in names.ravel().tolist()],
         task=task,
         tolerance=tolerance,
     )
@@ -76,7 +77,7 @@ def from_npy_folder(path: Path | str, *, task: Task | None = None, tolerance: fl
 def _heldout(arrays: Mapping[str, np.ndarray], training: Dataset) -> Dataset:
     return from_arrays(
         arrays["heldout_inputs"],
-        np.asarray(arrays["heldout_targets"]),
+        _targets(arrays["heldout_targets"]),
         name=f"{training.name}-held-out",
         ids=_texts(arrays, "heldout_ids"),
         class_names=None if training.task == "regression" else training.class_names,
@@ -113,4 +114,9 @@ def _refuse_unfit(inputs: np.ndarray, path: Path) -> None:
 
 
 def _texts(arrays: Mapping[str, np.ndarray], name: str) -> Shaped[np.ndarray, " example"] | None:
-    return inert_texts(listed(np.asarray(arrays[name]))) if name in arrays else None
+    return text_column(name, np.asarray(arrays[name])) if name in arrays else None
+
+
+def _targets(targets: Shaped[np.ndarray, "example *label"]) -> Shaped[np.ndarray, "example *label"]:
+    array = np.asarray(targets)
+    return text_column("targets", array) if array.dtype.kind in "US" and array.ndim == 1 else array

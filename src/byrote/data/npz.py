@@ -20,6 +20,7 @@ from byrote.data.dataset import Dataset
 from byrote.data.inert import inert, inert_texts
 from byrote.data.problems import Problems, quoted
 from byrote.data.room import refuse_beyond_memory
+from byrote.data.spelling import plain_texts
 from byrote.data.split import HELD_OUT, Split, held_out, split
 from byrote.data.task import Task
 from byrote.errors import CHECK_THE_PATH, BadInput
@@ -54,7 +55,7 @@ def from_npz(
     path = Path(path)
     arrays, unused = read_npz(path)
     columns = {name: array for name, array in arrays.items() if array.dtype.kind in "US" and array.ndim == 1}
-    arrays = {**arrays, **{name: inert_texts(listed(array)) for name, array in columns.items()}}
+    arrays = {**arrays, **{name: text_column(name, array) for name, array in columns.items()}}
     names = arrays.get("class_names")
     class_names = None if names is None else [str(name) for name in names.ravel()]
     notes = () if not unused else (f"The file holds more arrays, which are left out: {quoted(unused)}.",)
@@ -73,6 +74,12 @@ def from_npz(
         return split(whole, held_out(whole.kinds, whole.groups, share=heldout, seed=seed), notes=notes)
     other = _heldout(arrays, whole)
     return Split(training=whole, heldout=other, notes=notes)
+
+
+def text_column(name: str, array: Shaped[np.ndarray, " example"]) -> Shaped[np.ndarray, " example"]:
+    """A column of texts with nothing in it that would act; names are spelled as everywhere, ids stay as they are."""
+    texts = listed(array)
+    return inert_texts(texts if name.endswith("ids") else plain_texts(texts))
 
 
 def read_npz(path: Path) -> tuple[Mapping[str, Shaped[np.ndarray, "..."]], tuple[str, ...]]:

@@ -14,6 +14,7 @@ from jaxtyping import Int, Shaped
 from byrote.data.features import is_named, is_numeric, named, numbers
 from byrote.data.inert import inert, inert_texts
 from byrote.data.problems import Problems, counted, quoted, rows_said
+from byrote.data.spelling import plain_texts
 from byrote.data.task import TASKS, Task, scale_of
 from byrote.errors import BadInput
 
@@ -220,7 +221,7 @@ def _classes(cells: pa.ChunkedArray, name: str, problems: Problems) -> tuple[Int
         distinct, targets = np.unique(values, return_inverse=True)
         names = tuple(str(int(value)) for value in distinct)
     elif is_named(cells.type) or pa.types.is_boolean(cells.type) or pa.types.is_temporal(cells.type):
-        texts = np.array(inert_texts(named(cells).to_numpy(zero_copy_only=False)), np.str_)
+        texts = np.array(inert_texts(plain_texts(named(cells).to_numpy(zero_copy_only=False))), np.str_)
         found, targets = np.unique(texts, return_inverse=True)
         names = tuple(found.tolist())
     else:
