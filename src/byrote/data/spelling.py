@@ -12,11 +12,10 @@ from jaxtyping import Shaped
 
 from byrote.data.problems import counted, quoted
 
+_WORDS: Final = ("", "?", "NA", "N/A", "n/a", "#NA", "#N/A", "#N/A N/A", "<NA>", "NULL", "null")
+_NUMBERS: Final = ("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN")
 #: Texts that say that a value is missing, with or without blanks around them.
-MISSING: Final = frozenset(
-    ("", "?", "NA", "N/A", "n/a", "#NA", "#N/A", "#N/A N/A", "<NA>", "NULL", "null", "NaN", "nan", "-NaN", "-nan")
-    + ("1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN")
-)
+MISSING: Final = frozenset((*_WORDS, *_NUMBERS))
 
 
 def plain(text: str) -> str:
