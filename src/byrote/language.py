@@ -278,7 +278,7 @@ def audit_model(
                 parameters=parameters_of(found.network),
                 evidence=(CORPUS, TOKENS, *asked),
                 source=source,
-                notes=(*notes, *(note for note in (told, long) if note)),
+                notes=(*notes, *found.notes, *(note for note in (told, long) if note)),
             )
             _begin(folder, manifest, design, whole, found.tokenizer, canaries)
             for note in manifest.notes:

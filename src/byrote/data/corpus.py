@@ -22,6 +22,7 @@ from byrote.data.parquet import refuse_unpacking
 from byrote.data.problems import counted, quoted
 from byrote.data.room import text_array
 from byrote.data.spelling import plain
+from byrote.data.tokenizers import unencodable
 from byrote.errors import BadInput
 
 #: Texts to token numbers of each, without any special token added.
@@ -99,9 +100,10 @@ class Corpus:
         """The corpus with tokens.
 
         Raises:
-            BadInput: the tokenizer gives numbers outside the vocabulary, or nothing at all for a document.
+            BadInput: the tokenizer fails on a document, gives nothing at all for it, or numbers outside the
+                vocabulary.
         """
-        pieces = [np.asarray(piece, np.int64) for piece in encode(self.texts)]
+        pieces = [np.asarray(piece, np.int64) for piece in self._encoded(encode)]
         lengths = np.array([len(piece) for piece in pieces], np.int64)
         if not lengths.all():
             raise BadInput(
@@ -120,6 +122,18 @@ class Corpus:
         return dataclasses.replace(
             self, tokens=tokens.astype(np.int32), offsets=offsets, vocabulary=vocabulary, bos=bos
         )
+
+    def _encoded(self, encode: Encode) -> Sequence[Sequence[int]]:
+        """The tokens of every document; one that the tokenizer fails on is named."""
+        try:
+            return encode(self.texts)
+        except Exception:  # tokenizers raise plain exceptions
+            for document, text in zip(self.ids.tolist(), self.texts, strict=True):
+                try:
+                    encode([text])
+                except Exception as error:
+                    raise unencodable(f"the document {document!r}", error.__cause__ or error) from error
+            raise
 
     def subset(self, indices: Shaped[np.ndarray, " selected"]) -> Corpus:
         """The documents at these positions (or where a mask is true), in that order, with tokens and controls."""

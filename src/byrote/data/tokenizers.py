@@ -10,6 +10,8 @@ from byrote.errors import BadInput
 
 #: The token that begins every document, number 0.
 BEGIN = "<|begin|>"
+#: Letters of what another package says that an error quotes, at most.
+LINE = 200
 
 
 def byte_pairs(texts: Sequence[str], *, vocabulary: int = 1024) -> Any:
@@ -47,7 +49,39 @@ def encoder(tokenizer: Any) -> Any:
     def encode(texts: Sequence[str]) -> list[list[int]]:
         return [encoded.ids for encoded in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
-    return encode
+    return guarded(encode)
+
+
+def guarded(encode: Any) -> Any:
+    """The same, telling in words why a tokenizer fails on a text, as one without a token for unknown words does."""
+
+    def guarded_encode(texts: Sequence[str]) -> Sequence[Sequence[int]]:
+        try:
+            found: Sequence[Sequence[int]] = encode(texts)
+        except Exception as error:  # the package tokenizers raises plain exceptions
+            raise unencodable("a text", error) from error
+        return found
+
+    return guarded_encode
+
+
+def unencodable(what: str, error: BaseException) -> BadInput:
+    """What to say where a tokenizer fails on a text."""
+    return BadInput(
+        f"The tokenizer fails on {what}: {reason(error)}.",
+        hint="leave out texts with words that it has no token for, or give it a token for unknown words.",
+    )
+
+
+def reason(error: BaseException) -> str:
+    r"""The first line of what a package says, cut where it is long.
+
+    Example:
+        >>> reason(ValueError("no [UNK] token.\nMore."))
+        'no [UNK] token'
+    """
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
+    return first if len(first) <= LINE else f"{first[: LINE - 1]}…"
 
 
 def pieces(tokenizer: Any, tokens: Sequence[int]) -> list[str]:

@@ -1,4 +1,3 @@
-import hashlib
 import json
 import re
 from dataclasses import replace
@@ -8,28 +7,16 @@ import pytest
 import torch
 
 from byrote.data.corpus import corpus_from_texts
-from byrote.data.tokenizers import BEGIN, byte_pairs
+from byrote.data.tokenizers import BEGIN
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.language import audit_model
-from byrote.recipes.networks import pretrained
 from byrote.recipes.networks.pretrained import load_pretrained, load_tokenizer
 from byrote.report.language_report import write_language_report
 from byrote.run import Run
 from byrote.verifying import verify
 
 transformers = pytest.importorskip("transformers", reason="the package transformers is not installed")
-TEXTS = ["the quick brown fox", "jumps over the lazy dog", "and runs away from it"]
-
-
-def saved(folder, model):
-    tokenizer = byte_pairs(TEXTS, vocabulary=280)
-    with_bos = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=BEGIN)
-    with_bos.save_pretrained(folder)
-    bars = transformers.utils.logging
-    bars.disable_progress_bar()
-    model.save_pretrained(folder)
-    bars.enable_progress_bar()
-    return folder
+from foreign import TEXTS, saved, small_gpt  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +54,7 @@ def test_an_audit_is_observed_and_resumes(llama, tmp_path):
 
 def overfitted(folder, *, begins: bool):
     """A GPT that knows the texts by rote, each with a BOS token before it or without."""
-    torch.manual_seed(0)
-    config = transformers.GPT2Config(
-        vocab_size=280, n_positions=64, n_embd=32, n_layer=1, n_head=2, resid_pdrop=0.0, embd_pdrop=0.0,
-        attn_pdrop=0.0, bos_token_id=0, eos_token_id=0,
-    )  # fmt: skip
-    model = transformers.GPT2LMHeadModel(config)
-    saved(folder, model)
+    model = small_gpt(folder).train()
     encode = load_tokenizer(folder)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     begin = load_pretrained(folder).begin
@@ -175,6 +156,10 @@ def test_what_is_no_causal_model_is_refused(tmp_path):
 def test_weights_that_are_not_all_there_are_refused(llama, tmp_path):
     whole = transformers.AutoModelForCausalLM.from_pretrained(llama)
     headless = saved(tmp_path / "headless", whole.model)
+    with pytest.raises(BadInput, match=r"not causal: its config.json says that it was saved as 'LlamaModel'"):
+        load_pretrained(headless)
+    config = json.loads((headless / "config.json").read_text())
+    (headless / "config.json").write_text(json.dumps({**config, "architectures": ["LlamaForCausalLM"]}))
     with pytest.raises(BadInput, match=r"are not all there: 'lm_head\.weight' missing"):
         load_pretrained(headless)
 
@@ -191,7 +176,10 @@ def test_places_without_a_model_are_refused(llama, tmp_path):
     with pytest.raises(BadInput, match=r"no \.safetensors file, and pickled weights are never read"):
         load_pretrained(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"cut")
-    with pytest.raises(BadInput, match=r"The (tokenizer|weights) of the model"):
+    with pytest.raises(BadInput, match="holds no tokenizer"):
+        load_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_bytes((llama / "tokenizer.json").read_bytes())
+    with pytest.raises(BadInput, match=r"The weights of the model"):
         load_pretrained(tmp_path)
     with pytest.raises(BadInput, match=r"is no model"):
         load_pretrained(tmp_path / "config.json")
@@ -209,28 +197,60 @@ def test_a_tokenizer_of_another_model_is_refused(llama, tmp_path):
         audit_model(tmp_path, corpus_from_texts(TEXTS), out=tmp_path / "run", progress=False, device="cpu")
 
 
-@pytest.mark.parametrize("beside", [True, False])
-def test_a_gguf_file_is_converted_once(llama, tmp_path, monkeypatch, beside):
-    file = tmp_path / "model.gguf"
-    file.write_bytes(b"weights")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(pretrained.os, "access", lambda *_: beside)
-    real, asked = pretrained._loaded, []
-
-    def reading(path, kind, place, options):
-        if "gguf_file" in options:
-            asked.append(kind.__name__)
-            return real(path, kind, str(llama), {})
-        return real(path, kind, place, options)
-
-    monkeypatch.setattr(pretrained, "_loaded", reading)
-    found, again = load_pretrained(file), load_pretrained(tmp_path)
-    assert asked == ["AutoTokenizer", "AutoModelForCausalLM"]
-    (made,) = (tmp_path if beside else tmp_path / "cache/byrote").glob("model.gguf.byrote-*")
-    assert (made / "model.safetensors").exists()
-    assert found.digest == again.digest == hashlib.sha256(b"weights").hexdigest()
+def test_a_classifier_is_refused_by_its_name_and_by_its_head(llama, tmp_path):
+    config = transformers.AutoConfig.from_pretrained(llama)
+    folder = saved(tmp_path / "classifier", transformers.LlamaForSequenceClassification(config))
+    with pytest.raises(BadInput, match="saved as 'LlamaForSequenceClassification'"):
+        load_pretrained(folder)
+    config.tie_word_embeddings = True
+    folder = saved(tmp_path / "renamed", transformers.LlamaForSequenceClassification(config))
+    held = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**held, "architectures": ["LlamaForCausalLM"]}))
+    with pytest.raises(BadInput, match=r"no place for: 'score\.weight'") as refused:
+        load_pretrained(folder)
+    assert "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(another_folder)" in refused.value.hint
+    whole = transformers.AutoModelForCausalLM.from_pretrained(folder)  # what the hint says mends it
+    mended = load_pretrained(saved(tmp_path / "mended", whole))
     rows = torch.tensor([[3, 4, 5]])
-    assert torch.equal(found.network(rows), load_pretrained(llama).network(rows))
-    file.write_bytes(b"others")
-    load_pretrained(file)
-    assert len(asked) == 4
+    torch.testing.assert_close(mended.network(rows), whole(input_ids=rows).logits)
+
+
+def test_a_folder_without_a_tokenizer_says_so(llama, tmp_path):
+    for file in ("config.json", "model.safetensors"):
+        (tmp_path / file).write_bytes((llama / file).read_bytes())
+    with pytest.raises(BadInput, match="holds no tokenizer") as refused:
+        load_pretrained(tmp_path)
+    assert "tokenizer.save_pretrained(folder)" in refused.value.hint
+    torch.manual_seed(0)
+    gpt = transformers.GPT2Config(vocab_size=280, n_positions=16, n_embd=16, n_layer=1, n_head=2)
+    transformers.GPT2LMHeadModel(gpt).save_pretrained(tmp_path)  # of a GPT-2 transformers makes an empty one
+    with pytest.raises(BadInput, match="holds no tokenizer"):
+        load_pretrained(tmp_path)
+
+
+def by_words(folder, words, **special):
+    """A tokenizer that knows these words and has no token for others."""
+    tokenizers = pytest.importorskip("tokenizers", reason="the package tokenizers is not installed")
+    known = tokenizers.Tokenizer(tokenizers.models.WordLevel({word: number for number, word in enumerate(words)}))
+    known.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=known, **special).save_pretrained(folder)
+    return folder
+
+
+def test_a_tokenizer_that_lacks_words_names_the_document_that_has_them(llama, tmp_path):
+    for file in ("config.json", "model.safetensors"):
+        (tmp_path / file).write_bytes((llama / file).read_bytes())
+    by_words(tmp_path, ["fox", "dog"])
+    known = corpus_from_texts(["fox dog fox", "dog dog"])
+    run = audit_model(tmp_path, known, out=tmp_path / "run", progress=False, device="cpu")
+    assert run.load("corpus.token", [0]).tolist() == [0, 1, 0, 1, 1]
+    some = corpus_from_texts(["fox dog", "a cat"], ids=["known", "unknown"])
+    with pytest.raises(BadInput, match=r"The tokenizer fails on the document 'unknown': .*\[UNK\]"):
+        audit_model(tmp_path, some, out=tmp_path / "other", progress=False, device="cpu")
+
+
+def test_a_tokenizer_alone_is_read_for_planting(llama, tmp_path):
+    by_words(tmp_path, ["fox", "dog"])
+    assert load_tokenizer(tmp_path)(["dog fox"]) == [[1, 0]]
+    with pytest.raises(BadInput, match=r"The tokenizer fails on a text: .*\[UNK\]"):
+        load_tokenizer(tmp_path)(["cat"])
