@@ -1,0 +1,108 @@
+"""Runs that version 0.1.0 made still open, measure and verify; what made them goes on with them or says why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from byrote.cli import main
+from byrote.errors import ByroteError
+from byrote.run import Run
+from golden.facts import facts
+
+MADE = Path(__file__).parent / "0.1.0"
+KINDS = sorted(folder.name for folder in MADE.iterdir())
+#: What is computed again may differ by so much.
+CLOSE = 1e-5
+
+Say = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(params=KINDS)
+def told(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What is known of a golden run, which is `run` in the current folder, beside what it was made from."""
+    shutil.copytree(MADE / request.param, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    found: dict[str, Any] = json.loads(Path("facts.json").read_text("utf-8"))
+    return found
+
+
+@pytest.fixture
+def byrote(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    """Runs a command in this process; its status and what it printed. Whatever it raises is raised."""
+
+    def call(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["byrote", *words])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        said = capsys.readouterr()
+        return status, said.out + said.err
+
+    return call
+
+
+def test_every_kind_is_there() -> None:
+    trained = ["documents", "groups", "labels", "regression", "two_splits"]
+    assert sorted([*trained, "foreign_gpt", "imported", "privacy_meter", "recorded"]) == KINDS
+
+
+def test_it_says_what_it_said(told: dict[str, Any]) -> None:
+    unchanged(told)
+
+
+def test_it_verifies(told: dict[str, Any], byrote: Say) -> None:
+    status, said = byrote("verify", "run")
+    assert status == 0, said
+
+
+def test_what_made_it_goes_on_or_says_why_not(told: dict[str, Any], byrote: Say) -> None:
+    """Other ways of reading a file may make it another dataset; nothing is trained, and nothing said, in silence."""
+    before = kept("run")
+    status, said = byrote(*told["command"]) if "command" in told else scripted(told["script"])
+    assert status == 0 or (status == 2 and "Error: " in said and "Hint: " in said), said
+    assert kept("run") == before
+    unchanged(told)
+
+
+def scripted(script: str) -> tuple[int, str]:
+    """Runs what a script makes again, as a command is run."""
+    try:
+        runpy.run_path(script)["make"]("run")
+    except ByroteError as refused:
+        return 2, f"Error: {refused.message} Hint: {refused.hint}"
+    return 0, ""
+
+
+def kept(folder: str) -> dict[str, bytes]:
+    """The bytes of what a run's results rest on."""
+    return {
+        os.fspath(path): path.read_bytes()
+        for path in sorted(Path(folder).rglob("*"))
+        if path.suffix in (".safetensors", ".jsonl") or path.name in ("examples.parquet", "controls.parquet")
+    }
+
+
+def unchanged(told: dict[str, Any]) -> None:
+    """Arrays and texts are as they were, and measures to rounding."""
+    found = json.loads(json.dumps(facts(Run.open("run"), told["measures"])))
+    measured = found.pop("values")
+    for name, value in found.items():
+        assert value == told[name], name
+    assert measured.keys() == told["values"].keys() == set(told["measures"])
+    for key, results in told["values"].items():
+        assert measured[key].keys() == results.keys()
+        for name, expected in results.items():
+            numbers = np.array(measured[key][name], np.float64), np.array(expected, np.float64)
+            np.testing.assert_allclose(*numbers, rtol=CLOSE, atol=CLOSE, err_msg=f"{key} {name}")
