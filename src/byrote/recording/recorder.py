@@ -21,6 +21,7 @@ from byrote.errors import BadInput
 from byrote.evidence.manifest import FILE
 from byrote.evidence.shards import write_bytes
 from byrote.folder import refuse_remains
+from byrote.probes.probabilities import Suspicion
 from byrote.recording.journal import FOLDER, LARGE, Journal, Settings, locked
 from byrote.recording.merge import GIVEN, merged
 from byrote.recording.tally import UNLABELLED, Shown
@@ -131,6 +132,7 @@ class Recorder:
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
         self._reduced: list[tuple[Tensor, Tensor, Tensor, Tensor, np.ndarray]] = []
         self._numbers = self._presentations = 0
+        self._suspicion = Suspicion()
         self._shown: list[Shown] = []
         self._closed = False
         self._in_epoch = 0
@@ -168,7 +170,7 @@ class Recorder:
         device knows are checked when they come to the host, at the latest at `epoch_end`.
 
         Raises:
-            BadInput: shapes, ids or targets that do not fit; values that are not finite.
+            BadInput: shapes, ids or targets that do not fit; values that are not finite; logits that are probabilities.
         """
         self._refuse_closed("observe")
         ids, logits, targets = self._checked(ids, logits, targets)
@@ -258,12 +260,15 @@ class Recorder:
         with _evaluating(network):
             for batch in batches:
                 ids, logits, targets = self._checked(*forward(network, batch), waiting=True)
+                if self._wanted.task == "classes":
+                    self._suspicion.see(logits.float())
                 parts.append(self._answers(ids, logits, _copied(targets, logits.device)))
         if not parts:
             raise BadInput(
                 "The clean pass went over no batch.",
                 hint="give a loader that yields batches; a generator can be gone through once only.",
             )
+        self._suspicion.settle()
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         self._know(columns["example"], columns["label"])
         first = np.unique(columns["example"], return_index=True)[1]
@@ -295,6 +300,8 @@ class Recorder:
         sizes = [len(ids) for ids, _, _ in self._waiting]
         ids, logits, targets = (torch.cat([step[column] for step in self._waiting]) for column in range(3))
         logits = logits.float()
+        if self._wanted.task == "classes":
+            self._suspicion.see(logits)
         sound = self._wanted.sound(targets)
         correct, summed = self._judge.presented(logits, sound)
         if "loss_sum" in summed:
@@ -311,6 +318,7 @@ class Recorder:
     def _drain(self) -> None:
         """Bring what was reduced to the host, check it, and keep it for the next flush."""
         self._reduce()
+        self._suspicion.settle()
         parts, self._reduced, self._presentations = self._reduced, [], 0
         for ids, targets, loss, margin, steps in parts:
             ids = ids.cpu()
