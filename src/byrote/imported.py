@@ -160,8 +160,8 @@ def _problems_of(key: str, array: np.ndarray, sizes: Mapping[str, int]) -> list[
     suspect = [model for model, own in enumerate(array) if expected.unit == "logit" and are_probabilities(own)]
     if suspect:
         return [
-            f"{key!r} holds probabilities of model {suspect[0]} (each row lies in [0, 1] and has the sum 1): give their "
-            "logarithms, np.log(np.maximum(p, 1e-12))"
+            f"{key!r} holds probabilities of model {suspect[0]} (each row lies in [0, 1] and has the sum 1): give "
+            "their logarithms, np.log(np.maximum(p, 1e-12))"
         ]
     if expected.unit == "class" and (array.min() < 0 or array.max() >= sizes["class"]):
         return [f"{key!r} must lie in [0, {sizes['class']})"]
