@@ -147,7 +147,7 @@ def test_trajectories_and_held_out_answers(tmp_path):
 
 def test_diverged_models_are_marked(tmp_path):
     log_odds = RNG.normal(size=(MODELS, EXAMPLES))
-    log_odds[4, 7] = np.nan
+    log_odds[4, 7:] = np.nan
     run = imported(tmp_path / "run", evidence={"outputs.log_odds": log_odds})
     assert run.diverged() == (4,)
 

@@ -14,6 +14,7 @@ from byrote.data.controls import Controls
 from byrote.data.inert import inert, inert_texts
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
+from byrote.evidence.finite import not_finite, verdict
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.schema import quantity
 from byrote.evidence.store import Evidence
@@ -89,8 +90,7 @@ def import_arrays(
                 mine = {column: np.ascontiguousarray(array[model]) for column, array in arrays.items()}
                 if kind == "trajectory":
                     mine["epochs"] = np.asarray(checkpoints, np.int64)
-                finite = all(np.isfinite(array).all() for array in mine.values() if array.dtype.kind == "f")
-                store.write(kind, model, 0, mine, {"diverged": str(not finite).lower()})
+                store.write(kind, model, 0, mine, verdict(not_finite(mine)).words())
     return Run.open(folder)
 
 

@@ -379,8 +379,8 @@ def test_batches_that_do_not_fit(tmp_path, ids, logits, targets, said):
 def test_values_that_do_not_fit_are_named_when_the_epoch_ends(tmp_path):
     recorder = Recorder(tmp_path / "run", examples=5)
     recorder.observe([3], EYE[:1], [0])
-    recorder.observe([4], torch.tensor([[torch.nan, 0.0]]), [0])
-    with pytest.raises(BadInput, match="The logits of example 4 at step 2 are not finite"):
+    recorder.observe([4, 0], torch.tensor([[torch.nan, 0.0]] * 2), [0, 0])
+    with pytest.raises(BadInput, match="The logits of 2 of 3 presentations up to step 2 are not finite"):
         recorder.epoch_end()
     recorder = Recorder(tmp_path / "other", examples=5)
     recorder.observe([0, 1], EYE, [0, 1])

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from byrote.errors import BadInput
+from byrote.evidence.finite import MOST
 from byrote.evidence.manifest import FILE
 from byrote.evidence.shards import write_bytes
 from byrote.folder import refuse_remains
@@ -270,6 +271,12 @@ class Recorder:
             )
         self._suspicion.settle()
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        bad = ~np.isfinite(columns[self._judge.telling])
+        if bad.sum() > MOST * len(bad):
+            raise BadInput(
+                f"The logits of {int(bad.sum())} of {len(bad)} examples in the clean pass are not finite.",
+                hint="check that the training did not diverge, and that the inputs hold no NaN.",
+            )
         self._know(columns["example"], columns["label"])
         first = np.unique(columns["example"], return_index=True)[1]
         columns = {name: column[first] for name, column in columns.items()}
@@ -282,12 +289,6 @@ class Recorder:
         answers = {name: values.to(types[name]).cpu().numpy() for name, values in read.items()}
         example = ids.cpu().numpy().astype(np.int32)
         label = self._wanted.kind(example, targets.cpu().numpy()).astype(np.int32)
-        wrong = np.flatnonzero(~np.isfinite(answers[judge.telling]))
-        if len(wrong):
-            raise BadInput(
-                f"The logits of example {example[wrong[0]]} in the clean pass are not finite.",
-                hint="check that the training did not diverge, and that the inputs hold no NaN.",
-            )
         keep = self._wanted.task == "classes" and logits_fit(1, self.examples, self._wanted.outputs)
         kept = {"logits": logits.float().cpu().numpy()} if keep else {}
         return {"example": example, "label": label, **answers, **kept}
@@ -334,10 +335,11 @@ class Recorder:
                 loss=loss.cpu().numpy(),
                 logit_margin=margin.cpu().numpy(),
             )
-            wrong = np.flatnonzero(~(np.isfinite(shown.loss) & np.isfinite(shown.logit_margin)))
-            if len(wrong):
+            bad = ~(np.isfinite(shown.loss) & np.isfinite(shown.logit_margin))
+            if bad.sum() > MOST * len(bad):
                 raise BadInput(
-                    f"The logits of example {example[wrong[0]]} at step {steps[wrong[0]]} are not finite.",
+                    f"The logits of {int(bad.sum())} of {len(bad)} presentations up to step {steps[-1]} are not "
+                    "finite.",
                     hint="the training diverged; a lower learning rate or clipped gradients may help.",
                 )
             self._know(shown.example, shown.label)
