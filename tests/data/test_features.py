@@ -20,6 +20,8 @@ def test_numbers_are_centred_and_missing_cells_take_the_median():
     assert encoding.names() == ("x", "x is missing")
     assert notes == (
         "Missing cells of 'x' take the median of the others, and a feature of their own says where they are.",
+        "The column 'x' has no value twice and is learned from. A column that names rows says nothing about new ones: "
+        "remove it, or name it with --id.",
     )
 
 
@@ -139,4 +141,4 @@ def test_dates_become_days(kind):
     assert encoding.cells(made[1]) == (("day", "1970-01-11"),)
     assert encoding.cells(made[3]) == (("day", "missing"),)
     assert notes[0] == "The column 'day' holds dates, which are learned as a number of days."
-    assert len(notes) == 2  # the other is about the missing one
+    assert len(notes) == 3  # the others are about the missing one, and that no day stands there twice

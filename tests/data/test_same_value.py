@@ -68,7 +68,7 @@ def hugging_face(folder, labels, groups):
     return from_hugging_face(made, input="x", target="label", group="group")
 
 
-SOURCES = [npz_file, npy_files, arrays, torch_items, hugging_face]
+SOURCES = [csv_file, parquet_file, categories, npz_file, npy_files, arrays, torch_items, hugging_face]
 every_source = pytest.mark.parametrize("read", SOURCES)
 
 

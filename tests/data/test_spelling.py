@@ -65,7 +65,7 @@ def test_missing_marks_are_named_and_the_hint_mends():
     with pytest.raises(BadInput) as caught:
         from_arrays(inputs, ["EU", "NA", "EU"])
     assert "1 label is missing (example 'arrays-0001'): 'NA' is read as missing" in str(caught.value)
-    assert "if 'NA' is a label and not a missing value, write it in another way, as 'NA-'" in str(caught.value)
+    assert "if 'NA' is a value and does not mean that there is none, write it as 'NA-'" in str(caught.value)
     assert from_arrays(inputs, ["EU", "NA-", "EU"]).class_names == ("EU", "NA-")
 
 

@@ -98,7 +98,7 @@ def test_truth_values_dates_decimal_commas_and_question_marks(tmp_path):
 def test_line_breaks_in_cells_and_a_byte_order_mark(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(b"\xef\xbb\xbfx,y\r\n" + b'1,"a\nb"\r\n2,c\r\n' * 6)
-    assert from_table(path, target="y", heldout=0.0).training.class_names == ("a\\nb", "c")
+    assert from_table(path, target="y", heldout=0.0).training.class_names == ("a b", "c")
 
 
 def test_what_is_refused(tmp_path, frame):
@@ -129,7 +129,7 @@ def test_latin_letters_are_told_how_to_mend(tmp_path):
 
 def test_names_and_texts_cannot_act(tmp_path):
     hostile = "\x1b[2J\u202egnp"
-    rows = "".join(f'{i},"{hostile}{i}",{"=cmd()" if i % 2 else hostile}\n' for i in range(20))
+    rows = "".join(f'{i % 7},"{hostile}{i}",{"=cmd()" if i % 2 else hostile}\n' for i in range(20))
     path = table_of(tmp_path, f"{hostile},../../etc,y\n{rows}")
     made = from_table(path, target="y", id="../../etc")
     data = made.training
@@ -217,3 +217,106 @@ def test_columns_of_every_type_in_every_part(tmp_path, columns, group, named):
     except ByroteError:
         return
     assert np.isfinite(made.training.inputs).all()
+
+
+def test_what_names_rows_is_not_learned_from(tmp_path):
+    rng = np.random.default_rng(0)
+    noise = {"x": rng.integers(0, 9, 60), "kind": ["a", "b"] * 30}
+    long = [1234567890123456789 + 3 * i for i in range(60)]
+    ids = {
+        "tweet_id": long,
+        "order_id": [float(7 * i) for i in range(60)],
+        "key": [*range(3, 118, 2), 3, 5],  # two rows stand there twice
+        "number": rng.permutation(60) + 17,
+        "large": [10**20 + i for i in range(60)],
+    }
+    path = tmp_path / "t.csv"
+    columns = ids | noise
+    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    path.write_text("\n".join(lines))
+    made = from_table(path, target="kind")
+    assert made.training.display.feature_names == ("x",)
+    for name in ids:
+        said = next(note for note in made.notes if repr(name) in note)
+        assert f"looks like an id ({58 if name == 'key' else 60} different whole numbers in 60 rows)" in said
+
+
+def test_the_index_of_pandas_is_not_learned_from(tmp_path):
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=60), "kind": ["a", "b"] * 30})
+    frame.index = rng.permutation(900)[:60]
+    frame.to_parquet(tmp_path / "t.parquet")
+    made = from_table(tmp_path / "t.parquet", target="kind")
+    assert made.training.display.feature_names == ("x",)
+    assert "The column '__index_level_0__' is left out: it is the index of a pandas table" in made.notes[0]
+    named = from_table(tmp_path / "t.parquet", target="kind", id="__index_level_0__", heldout=0.0)
+    assert named.training.ids.tolist() == list(map(str, frame.index))
+    frame.reset_index(drop=True).to_parquet(tmp_path / "t.parquet")  # an index that only counts is no column
+    assert from_table(tmp_path / "t.parquet", target="kind").training.display.feature_names == ("x",)
+
+
+def test_what_a_file_says_of_pandas_may_be_damaged(tmp_path, frame):
+    table = pa.table(frame)
+    for said in (b"{", b"[]", b'{"index_columns": 3}', b"[" * 100_000):
+        pq.write_table(table.replace_schema_metadata({"pandas": said}), tmp_path / "t.parquet")
+        assert "is damaged in what it says of its pandas index" in refusal(tmp_path / "t.parquet")
+
+
+def test_columns_without_a_value_twice_are_named(tmp_path):
+    path = table_of(tmp_path, "x,z,y\n" + "".join(f"{i * 1.37},{i % 5},{'ab'[i % 2]}\n" for i in range(40)))
+    made = from_table(path, target="y")
+    assert any("The column 'x' has no value twice and is learned from" in note for note in made.notes)
+    assert from_table(path, target="y", id="x").training.display.feature_names == ("z",)  # as the note says
+
+
+def test_a_stray_text_costs_no_column(tmp_path):
+    cells = [f"{1.37 * i:.2f}" for i in range(60)]
+    cells[3] = "<5"
+    path = table_of(tmp_path, "x,y\n" + "".join(f"{cell},{'ab'[i % 2]}\n" for i, cell in enumerate(cells)))
+    made = from_table(path, target="y")
+    assert made.training.display.feature_names[0] == "x"
+    assert "1 cell of the column 'x' is no number and counts as missing: '<5' (row 4, counted from 1)." in made.notes
+
+
+def test_a_stray_text_among_numbers_to_be_predicted(tmp_path):
+    cells = [f"{1.37 * i:.2f}" for i in range(60)]
+    cells[3] = "<5"
+    path = table_of(tmp_path, "x,y\n" + "".join(f"{i % 7},{cell}\n" for i, cell in enumerate(cells)))
+    said = refusal(path, target="y")
+    assert "1 row has no number in the column 'y' (row 4, counted from 1): '<5' is read as missing" in said
+    assert "Hint: leave these rows out, or put a number there" in said
+    path.write_text(path.read_text().replace("<5", "5"))
+    assert from_table(path, target="y").training.task == "regression"
+
+
+def test_classes_of_few_numbers_and_a_word_stay_classes(tmp_path):
+    path = table_of(tmp_path, "x,y\n" + "".join(f"{i % 7},{'-' if i == 5 else i % 3}\n" for i in range(60)))
+    assert from_table(path, target="y").training.class_names == ("-", "0", "1", "2")
+
+
+def test_levels_that_differ_in_blanks_are_one_and_in_case_are_told(tmp_path):
+    levels = ["red", "red ", "Red", "blue"]
+    path = table_of(tmp_path, "c,y\n" + "".join(f"{levels[i % 4]},{'ab'[i // 4 % 2]}\n" for i in range(80)))
+    made = from_table(path, target="y", heldout=0.0)
+    assert made.training.display.feature_names == ("c = Red", "c = blue", "c = red")
+    assert "The levels of the column 'c' 'Red' (20 training rows) and 'red' (40 training rows) differ only" in " ".join(
+        made.notes
+    )
+
+
+def test_thousands_where_other_columns_have_decimal_commas(tmp_path):
+    amounts = [900 + 7 * i for i in range(40)]
+    rows = "".join(f"{f'{a:,}'.replace(',', '.')};{i},5;{'ab'[i % 2]}\n" for i, a in enumerate(amounts))
+    path = table_of(tmp_path, f"amount;share;y\n{rows}")
+    assert read_rows(path).column("amount").to_pylist() == amounts
+    assert "'.' separates thousands: 1.000 is 1000" in " ".join(from_table(path, target="y").notes)
+
+
+def test_many_columns_of_one_fault_are_told_together(tmp_path):
+    path = table_of(tmp_path, "a,b,c,d,e,f,x,y\n" + "".join(f"1,1,1,1,1,1,{i % 7},{'ab'[i % 2]}\n" for i in range(30)))
+    assert (
+        "6 columns are left out ('a', 'b', 'c', …): of each, every row has the same value (1)."
+        in from_table(path, target="y").notes
+    )

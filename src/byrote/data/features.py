@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float
 
 from byrote.data.dataset import Display
 from byrote.data.inert import inert
 from byrote.data.problems import counted, quoted
+from byrote.data.spelling import alike_said
 
 #: A level of a categorical column has a feature of its own from so many rows on, in small tables from 5 % of them.
 LEAST_ROWS: Final = 10
 MOST_LEVELS: Final = 50
+#: Of more columns that are left out for one reason the first are named.
+_TOLD: Final = 5
+_INDEX: Final = "it is the index of a pandas table, which names rows; reset_index() makes it a column"
 _FIRST_DAY: Final = np.datetime64("1970-01-01", "D")
 #: No feature lies more deviations from the centre; the training rows' own lie nearer.
 FARTHEST: Final = 1e6
 #: Text columns in which more than this share of the cells differ are names or prose.
 MOST_DISTINCT: Final = 0.5
-#: Whole numbers that all differ are taken for an id where the column is named like one.
+#: Whole numbers of which more than this share differ are taken for an id where the column is named like one.
+_MOST_IDS: Final = 0.9
 _LIKE_AN_ID: Final = re.compile(r"(^|[_\W])(id|ids|idx|index|key|uuid|guid|row|nr)$|[a-z]I[Dd]$|^unnamed|^$", re.I)
 
 
@@ -61,8 +67,13 @@ class Numeric:
         """The cell that they stand for, to be shown."""
         absent = self.missing and features[1] > 0.5
         value = float(features[0]) * self.deviation + self.mean
-        shown = str(_FIRST_DAY + np.timedelta64(round(value), "D")) if self.dated else f"{value:.4g}".replace("-", "−")
+        shown = str(_FIRST_DAY + np.timedelta64(round(value), "D")) if self.dated else self._shown(value)
         return ((self.column, "missing" if absent else shown),)
+
+    def _shown(self, value: float) -> str:
+        """A number with the digits that a float32 feature holds of it."""
+        largest = max(abs(self.mean), self.deviation)
+        return f"{round(value, 6 - math.floor(math.log10(largest))):.6g}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -120,9 +131,10 @@ class Encoding:
         """The rows of a table with these columns, as float32."""
         out = np.zeros((len(table), len(self.names())), np.float32)
         start = 0
+        cells = dict(zip(table.column_names, table.columns, strict=True))
         for column in self.columns:
             width = len(column.names())
-            column.apply(table.column(column.column), out[:, start : start + width])
+            column.apply(cells[column.column], out[:, start : start + width])
             start += width
         return out
 
@@ -148,15 +160,22 @@ class RowDisplay(Display):
         return self.encoding.cells(example)
 
 
-def fit(table: pa.Table, rows: Bool[np.ndarray, " row"]) -> tuple[Encoding, tuple[str, ...]]:
-    """The encoding of a table's columns that these rows ask for, and which columns it leaves out, and why."""
+def fit(
+    table: pa.Table, rows: Bool[np.ndarray, " row"], *, index: Collection[str] = ()
+) -> tuple[Encoding, tuple[str, ...]]:
+    """The encoding of a table's columns that these rows ask for, and which columns it leaves out, and why.
+
+    What names rows is looked for in all rows. The columns `index` are said to be such.
+    """
     kept: list[Column] = []
     notes: list[str] = []
+    left_out: dict[str, list[str]] = {}
     chosen = pa.array(rows)
+    cells = dict(zip(table.column_names, table.columns, strict=True))
     for name in table.column_names:
-        made = _fit(name, table.column(name), chosen)
+        made = _INDEX if name in index else _fit(name, cells[name], chosen)
         if isinstance(made, str):
-            notes.append(f"The column {name!r} is left out: {made}.")
+            left_out.setdefault(made, []).append(name)
             continue
         kept.append(made)
         if isinstance(made, Numeric) and made.dated:
@@ -164,7 +183,47 @@ def fit(table: pa.Table, rows: Bool[np.ndarray, " row"]) -> tuple[Encoding, tupl
         if isinstance(made, Categorical) and made.pooled:
             has = counted(len(made.levels), "level has", "levels have")
             notes.append(f"The column {name!r} has many levels: {has} a feature of their own, the rare ones share one.")
-    return Encoding(tuple(kept)), (*notes, *_of_missing(kept))
+        if isinstance(made, Categorical):
+            notes += _alike_levels(made, named(cells[name]).filter(chosen))
+    different = [column.column for column in kept if isinstance(column, Numeric) and _all_differ(cells[column.column])]
+    return Encoding(tuple(kept)), (*_not_used(left_out), *notes, *_of_missing(kept), *_of_different(different))
+
+
+def _not_used(left_out: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Which columns are left out, and why; many of one reason are told together."""
+    for why, names in left_out.items():
+        if len(names) > _TOLD:
+            yield f"{len(names)} columns are left out ({quoted(names)}): of each, {why}."
+        else:
+            yield from (f"The column {name!r} is left out: {why}." for name in names)
+
+
+def _alike_levels(column: Categorical, texts: pa.ChunkedArray) -> tuple[str, ...]:
+    """Levels with a feature of their own that may be meant to be one."""
+    counts = {pair["values"].as_py(): pair["counts"].as_py() for pair in pc.value_counts(texts.drop_null())}
+    own = {inert(level): counts[level] for level in column.levels}
+    return alike_said(f"levels of the column {column.column!r}", own, ("training row", "training rows"))
+
+
+def _all_differ(cells: pa.ChunkedArray) -> bool:
+    """Whether no two of the cells that are not missing are the same."""
+    known = len(cells) - cells.null_count
+    return known > 2 and pc.count_distinct(cells, mode="only_valid").as_py() == known
+
+
+def _of_different(names: Sequence[str]) -> Iterator[str]:
+    """Which columns could name rows, and are learned from."""
+    if names:
+        has = (
+            f"The column {names[0]!r} has no value twice"
+            if len(names) == 1
+            else f"{len(names)} columns have no value twice"
+        )
+        which = "" if len(names) == 1 else f" ({quoted(names, limit=5)})"
+        yield (
+            f"{has}{which} and {'is' if len(names) == 1 else 'are'} learned from. A column that names rows says "
+            "nothing about new ones: remove it, or name it with --id."
+        )
 
 
 def _of_missing(columns: Sequence[Column]) -> Iterator[str]:
@@ -209,11 +268,19 @@ def is_named(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
+def is_category(kind: pa.DataType) -> bool:
+    """Whether cells of this type are names of which the file lists those that there are."""
+    return bool(pa.types.is_dictionary(kind) and is_named(kind))
+
+
 def _fit(name: str, cells: pa.ChunkedArray, chosen: pa.Array) -> Column | str:
     """The encoding of one column by the chosen rows, or why it has none."""
     if cells.null_count == len(cells):
         return "it is empty"
     if is_numeric(cells.type):
+        different = _counts_rows(name, cells)
+        if different:
+            return f"it looks like an id ({different} different whole numbers in {len(cells)} rows)"
         return _numeric(name, cells.filter(chosen))
     if is_named(cells.type):
         return _categorical(name, named(cells).filter(chosen))
@@ -230,8 +297,6 @@ def _numeric(name: str, cells: pa.ChunkedArray, *, dated: bool = False) -> Numer
     known = values[~absent]
     if not len(known):
         return "it is empty"
-    if pa.types.is_integer(cells.type) and _counts_rows(name, known):
-        return f"it looks like an id ({len(known)} different whole numbers in {len(values)} rows)"
     if known.min() == known.max() and not absent.any():
         return f"every row has the same value ({cells.drop_null()[0].as_py() if dated else f'{known[0]:g}'})"
     unit = float(np.abs(known).max()) or 1.0  # sums of the largest numbers would overflow
@@ -241,10 +306,27 @@ def _numeric(name: str, cells: pa.ChunkedArray, *, dated: bool = False) -> Numer
     return Numeric(name, median, float(filled.mean()) * unit, deviation or 1.0, bool(absent.any()), dated)
 
 
-def _counts_rows(name: str, known: Shaped[np.ndarray, " known"]) -> bool:
-    if len(known) < 3 or len(np.unique(known)) < len(known):
-        return False
-    return bool(known.max() - known.min() + 1 == len(known)) or _LIKE_AN_ID.search(name) is not None
+def _counts_rows(name: str, cells: pa.ChunkedArray) -> int:
+    """How many different whole numbers a column has that names rows; 0 where it does not.
+
+    It counts them up, or is named like an id and nearly all of its numbers differ. Whole numbers are compared as such,
+    for float64 does not tell apart those of more than 15 digits.
+    """
+    known = cells.drop_null()
+    if len(known) < 3 or pa.types.is_boolean(cells.type) or not _all_whole(known):
+        return 0
+    different = int(pc.count_distinct(known).as_py())
+    if _LIKE_AN_ID.search(name) is not None:
+        return different if different > _MOST_IDS * len(known) else 0
+    ends = pc.min_max(known).as_py()
+    return different if different == len(known) and ends["max"] - ends["min"] + 1 == different else 0
+
+
+def _all_whole(known: pa.ChunkedArray) -> bool:
+    if pa.types.is_integer(known.type):
+        return True
+    values = numbers(known)
+    return bool((np.isfinite(values) & (values == np.floor(values))).all())
 
 
 def _categorical(name: str, texts: pa.ChunkedArray) -> Categorical | str:

@@ -5,6 +5,8 @@ A file stores a long text once, however many rows repeat it, so that kilobytes c
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -42,13 +44,32 @@ def read_parquet(path: Path, what: str) -> pa.Table:
     return file.read()
 
 
+def index_columns(path: Path, schema: pa.Schema) -> tuple[str, ...]:
+    """The columns that the file itself says are the index of a pandas table: they name rows.
+
+    Raises:
+        BadInput: what the file says of pandas is damaged.
+    """
+    said = (schema.metadata or {}).get(b"pandas")
+    if said is None:
+        return ()
+    try:
+        index = json.loads(said)["index_columns"]
+        return tuple(name for name in schema.names if name in index)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadInput(
+            f"The table {str(path)!r} is damaged in what it says of its pandas index.",
+            hint="write it again, as with table.reset_index(drop=True).to_parquet(…).",
+        ) from error
+
+
 def refuse_repeated_names(path: Path, names: Sequence[str]) -> None:
     """Refuse columns that are called alike.
 
     Raises:
         BadInput: with their names.
     """
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise BadInput(
             f"The columns of {str(path)!r} must have different names. Got {quoted(twice)} more than once.",

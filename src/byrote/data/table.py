@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 from jaxtyping import Shaped
 
 from byrote.data.arrays import from_arrays, numbered
-from byrote.data.features import RowDisplay, fit, is_named, is_numeric, named, numbers
+from byrote.data.cells import Typed, as_written, spelled, typed
+from byrote.data.csv_file import read_csv
+from byrote.data.features import RowDisplay, fit, is_category, is_named, is_numeric, named, numbers
 from byrote.data.inert import inert, inert_texts
-from byrote.data.parquet import CELL, read_parquet, refuse_repeated_names
+from byrote.data.labels import marks_said
+from byrote.data.parquet import CELL, index_columns, read_parquet, refuse_repeated_names
 from byrote.data.problems import Problems, counted, quoted, rows_said
 from byrote.data.room import refuse_beyond_memory, text_array
+from byrote.data.spelling import plain_texts
 from byrote.data.split import HELD_OUT, Split, held_out, split
-from byrote.data.targets import Target, Targets, read_columns, refuse_tolerance
+from byrote.data.targets import MOST_DECIMALS, Target, Targets, read_columns, refuse_tolerance, written_at
 from byrote.data.task import Task
 from byrote.errors import CHECK_THE_PATH, BadInput, meant
 
@@ -28,8 +31,29 @@ from byrote.errors import CHECK_THE_PATH, BadInput, meant
 PARQUET: Final = (".parquet", ".pq")
 TEXT: Final = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 SUFFIXES: Final = (*TEXT, *PARQUET)
-_DELIMITERS: Final = (",", ";", "\t", "|")
-_BLOCK: Final = 1 << 24
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rows:
+    """The rows of a file: each column by the type of its cells, and the cells as they are written.
+
+    `names` are columns of categories, whose texts are never numbers, `index` those that pandas numbered the rows by;
+    `notes` say of a column what is read otherwise than it is written. `delimiter` separates the cells of a text.
+    """
+
+    table: pa.Table
+    own: pa.Table
+    names: frozenset[str] = frozenset()
+    index: tuple[str, ...] = ()
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    delimiter: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def noted(self, columns: Iterable[str]) -> tuple[str, ...]:
+        """The notes of these columns."""
+        return tuple(note for column in columns for note in self.notes.get(column, ()))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,19 +97,19 @@ def from_table(
     Raises:
         BadInput: the file cannot be read, a column does not exist, or its content cannot be used.
     """
-    table = read_rows(path, texts=(group, id))
-    facts = facts_of(table, path, target=target, group=group, id=id, task=task, tolerance=tolerance)
+    rows = read_table(path, written=(group, id), target=target, task=task)
+    facts = facts_of(rows, path, target=target, group=group, id=id, task=task, tolerance=tolerance)
     used = {*facts.targets.columns, group, id}
-    features = table.drop_columns([column for column in used if column is not None])
+    features = rows.table.drop_columns([column for column in used if column is not None])
     _refuse_infinite(features, facts)
     held = held_out(facts.targets.kinds, facts.groups, share=heldout, seed=seed)
-    encoding, notes = fit(features, ~held)
+    encoding, notes = fit(features, ~held, index=rows.index)
     if not encoding.columns:
         raise BadInput(
             f"The table {str(path)!r} has no column to learn from beside {quoted(facts.targets.columns)}.",
             hint=" ".join(notes) or "give it columns of numbers or names.",
         )
-    refuse_beyond_memory(f"The table {str(path)!r}", len(table) * len(encoding.names()) * CELL)
+    refuse_beyond_memory(f"The table {str(path)!r}", len(rows) * len(encoding.names()) * CELL)
     whole = from_arrays(
         encoding.apply(features),
         facts.targets.values,
@@ -97,7 +121,8 @@ def from_table(
         task=facts.targets.task,
         tolerance=tolerance,
     )
-    return split(whole, held, notes=(*facts.targets.notes, *notes), encoding=encoding)
+    read = rows.noted(dict.fromkeys((*facts.targets.columns, *(column.column for column in encoding.columns))))
+    return split(whole, held, notes=(*facts.targets.notes, *read, *notes), encoding=encoding)
 
 
 def read_rows(path: Path | str, *, texts: Sequence[str | None] = ()) -> pa.Table:
@@ -108,12 +133,30 @@ def read_rows(path: Path | str, *, texts: Sequence[str | None] = ()) -> pa.Table
     Raises:
         BadInput: the file is missing, no table, empty, or has two columns of one name.
     """
+    return read_table(path, written=texts).table
+
+
+def read_table(
+    path: Path | str,
+    *,
+    written: Sequence[str | None] = (),
+    target: Target = (),
+    task: Task | None = None,
+) -> Rows:
+    """The rows of a file, each column by the type of its cells, beside the cells as they are written.
+
+    Cells of the columns `written` stay as they are. Of a `target` all cells must be numbers for it to be one, unless
+    the task or the number of different ones says that it is.
+
+    Raises:
+        BadInput: the file is missing, no table, empty, or has two columns of one name.
+    """
     path = Path(path)
     ending = path.name.lower()
     if not ending.endswith(SUFFIXES):
         raise BadInput(f"The file {str(path)!r} is no table by its name.", hint=f"tables end in {', '.join(SUFFIXES)}.")
     try:
-        table = _parquet(path) if ending.endswith(PARQUET) else _csv(path, texts)
+        rows = _parquet(path) if ending.endswith(PARQUET) else _csv(path)
     except FileNotFoundError:
         raise BadInput(f"There is no file {str(path)!r}.", hint=CHECK_THE_PATH) from None
     except UnicodeDecodeError:
@@ -124,16 +167,17 @@ def read_rows(path: Path | str, *, texts: Sequence[str | None] = ()) -> pa.Table
             "save it as CSV UTF-8." if "UTF8" in what else "give each row as many cells as the first, or save it again."
         )
         raise BadInput(f"The table {str(path)!r} cannot be read: {what}.", hint=hint) from error
-    refuse_repeated_names(path, table.column_names)
-    if not len(table):
+    refuse_repeated_names(path, rows.table.column_names)
+    if not len(rows.table):
         raise BadInput(
             f"The table {str(path)!r} has no rows.", hint="write a row of names and below it a row an example."
         )
-    return table
+    targets = (target,) if isinstance(target, str) else tuple(target)
+    return _typed(rows, [name for name in written if name is not None], targets, task)
 
 
 def facts_of(
-    table: pa.Table,
+    rows: Rows,
     path: Path | str,
     *,
     target: Target,
@@ -147,13 +191,18 @@ def facts_of(
     Raises:
         BadInput: a column does not exist, or a cell of one is missing or cannot be used.
     """
+    table = rows.table
     refuse_unknown(table, path, {"target": target, "group": group, "id": id})
     name = inert(Path(path).name.partition(".")[0]) or "table"
     problems = Problems(name)
-    targets = read_columns(table, target, task, problems)
+    targets = read_columns(table, target, task, problems, own=rows.own)
     refuse_tolerance(tolerance, targets.task)
     columns = {"id": id, "group": group}
-    texts = {word: _texts(table.column(column), column, problems) for word, column in columns.items() if column}
+    texts = {
+        word: _texts(table.column(column), rows.own.column(column), column, word, problems)
+        for word, column in columns.items()
+        if column
+    }
     problems.settle()
     return Facts(
         name=name,
@@ -191,71 +240,49 @@ def refuse_unknown(table: pa.Table, path: Path | str, columns: dict[str, Target 
         )
 
 
-def _parquet(path: Path) -> pa.Table:
+def _parquet(path: Path) -> Rows:
     table = read_parquet(path, f"The table {str(path)!r}")
     table.validate(full=True)
     columns = [named(column) if is_named(column.type) else column for column in table.columns]
-    return pa.Table.from_arrays(columns, names=table.column_names)
+    categories = [name for name, field in zip(table.column_names, table.schema, strict=True) if is_category(field.type)]
+    plain = pa.Table.from_arrays(columns, names=table.column_names)
+    return Rows(table=plain, own=plain, names=frozenset(categories), index=index_columns(path, table.schema))
 
 
-def _csv(path: Path, texts: Sequence[str | None]) -> pa.Table:
-    _refuse_unpacking(path)
-    with pa.input_stream(str(path), compression="detect") as stream:
-        start = stream.read(_BLOCK)
-    header = start.split(b"\n", 1)[0].decode("utf-8-sig")
-    delimiter = max(_DELIMITERS, key=header.count)
-    parse = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    read = pacsv.ReadOptions(block_size=_BLOCK, use_threads=False)
-    names = pacsv.open_csv(path, read_options=read, parse_options=parse).schema.names
-    convert = pacsv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()),
-        strings_can_be_null=True,
-        null_values=[*pacsv.ConvertOptions().null_values, "?"],
-    )
-    table = pacsv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
-    typed = [
-        column if name in texts else _typed(column, decimal_comma=delimiter == ";")
-        for name, column in zip(table.column_names, table.columns, strict=True)
-    ]
-    return pa.Table.from_arrays(typed, names=table.column_names)
+def _csv(path: Path) -> Rows:
+    table, delimiter = read_csv(path)
+    return Rows(table=table, own=table, delimiter=delimiter)
 
 
-def _refuse_unpacking(path: Path) -> None:
-    """Refuse a packed text that is larger than the machine's memory, by unpacking it piece by piece."""
-    if path.suffix.lower() not in (".csv", ".tsv"):
-        size = 0
-        with pa.input_stream(str(path), compression="detect") as stream:
-            while piece := len(stream.read(_BLOCK)):
-                size += piece
-                refuse_beyond_memory(f"The table {str(path)!r}", size)
+def _typed(rows: Rows, written: Collection[str], targets: Collection[str], task: Task | None) -> Rows:
+    """The same with every column of texts by the type of its cells, but for those that stay as they are written."""
+    columns = dict(zip(rows.table.column_names, rows.table.columns, strict=True))
+    texts = {name: cells for name, cells in columns.items() if is_named(cells.type) and name not in written}
+    likely = rows.delimiter == ";"
+    free = {name: cells for name, cells in texts.items() if name not in rows.names}
+    read = {name: typed(name, cells, comma=likely) for name, cells in free.items()}
+    if rows.delimiter != "," and any(one.comma for one in read.values()):
+        read = {name: typed(name, cells, comma=True, sure=True) for name, cells in free.items()}
+    read |= {name: Typed(cells=spelled(texts[name])) for name in rows.names if name in texts}
+    for name in targets:
+        if name in read and not _learned(read[name], task):
+            read[name] = Typed(cells=spelled(texts[name]))
+    columns |= {name: as_written(columns[name]) for name in written if name in columns and is_named(columns[name].type)}
+    columns |= {name: one.cells for name, one in read.items()}
+    return replace(rows, table=pa.table(columns), notes={name: one.notes for name, one in read.items()})
 
 
-def _typed(texts: pa.ChunkedArray, *, decimal_comma: bool) -> pa.ChunkedArray:
-    """The cells as the narrowest of whole numbers, numbers, true and false, and times that holds them all."""
-    trimmed = pc.utf8_trim_whitespace(texts)
-    trimmed = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
-    kinds: Sequence[pa.DataType] = (
-        pa.int64(),
-        pa.float64(),
-        pa.bool_(),
-        pa.timestamp("us"),
-        pa.timestamp("us", tz="UTC"),
-    )
-    for kind in kinds:
-        try:
-            return trimmed.cast(kind)
-        except pa.ArrowInvalid:
-            continue  # a cell is none of these
-    if decimal_comma:
-        try:
-            return pc.replace_substring(trimmed, ",", ".").cast(pa.float64())
-        except pa.ArrowInvalid:
-            pass  # nor is it a number of the countries that write a comma
-    return texts
+def _learned(read: Typed, task: Task | None) -> bool:
+    """Whether a target is to be taken for numbers although some of its cells are none, or are written with a unit."""
+    if (read.whole and not read.notes) or task == "regression":
+        return True
+    return task is None and is_numeric(read.cells.type) and pc.count_distinct(read.cells).as_py() > MOST_DECIMALS
 
 
-def _texts(cells: pa.ChunkedArray, name: str, problems: Problems) -> Shaped[np.ndarray, " row"]:
-    """The cells as text; a missing one is a problem."""
+def _texts(
+    cells: pa.ChunkedArray, own: pa.ChunkedArray, name: str, word: str, problems: Problems
+) -> Shaped[np.ndarray, " row"]:
+    """The cells as text, of groups as names are spelled; a missing one is a problem."""
     if not (is_named(cells.type) or is_numeric(cells.type) or pa.types.is_temporal(cells.type)):
         problems.add(
             f"the column {name!r} holds values of the type {str(cells.type)!r}, which name nothing",
@@ -265,19 +292,21 @@ def _texts(cells: pa.ChunkedArray, name: str, problems: Problems) -> Shaped[np.n
     texts = named(cells)
     missing = np.flatnonzero(texts.is_null().to_numpy(zero_copy_only=False))
     if len(missing):
+        said, hint = marks_said(written_at(own, missing), word)
         problems.add(
-            f"the column {name!r} is empty in {counted(len(missing), 'row', 'rows')} ({rows_said(missing)})",
-            "fill these cells, or leave the rows out",
+            f"the column {name!r} is empty in {counted(len(missing), 'row', 'rows')} ({rows_said(missing)}){said}",
+            f"fill these cells, or leave the rows out{hint}",
         )
-    read = inert_texts(pc.fill_null(texts, "").to_numpy(zero_copy_only=False))
+    read = pc.fill_null(texts, "").to_numpy(zero_copy_only=False)
+    read = inert_texts(plain_texts(read) if word == "group" else read)
     return text_array(f"The column {name!r}", read.tolist())
 
 
 def _refuse_infinite(table: pa.Table, facts: Facts) -> None:
     problems = Problems(facts.name)
-    for name in table.column_names:
-        if pa.types.is_floating(table.column(name).type):
-            infinite = np.flatnonzero(np.isinf(numbers(table.column(name))))
+    for name, cells in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_floating(cells.type):
+            infinite = np.flatnonzero(np.isinf(numbers(cells)))
             if len(infinite):
                 problems.add(
                     f"the column {name!r} holds infinite numbers ({rows_said(infinite)})",

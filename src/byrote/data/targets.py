@@ -13,6 +13,7 @@ from jaxtyping import Int, Shaped
 
 from byrote.data.features import is_named, is_numeric, named, numbers
 from byrote.data.inert import inert, inert_texts
+from byrote.data.labels import marks_said
 from byrote.data.problems import Problems, counted, quoted, rows_said
 from byrote.data.spelling import plain_texts
 from byrote.data.task import TASKS, Task, scale_of
@@ -47,18 +48,23 @@ class Targets:
         return self.values if scale is None else scale.index(self.values)
 
 
-def read_columns(table: pa.Table, target: Target, task: Task | None, problems: Problems) -> Targets:
+def read_columns(
+    table: pa.Table, target: Target, task: Task | None, problems: Problems, *, own: pa.Table | None = None
+) -> Targets:
     """The targets in these columns; the task is guessed unless given, and what is wrong goes to `problems`.
+
+    `own` holds the cells as they are written, to be named where they are missing.
 
     Raises:
         BadInput: there is no such task, or it does not go with so many columns.
     """
     columns = (target,) if isinstance(target, str) else tuple(target)
     refuse_unfit_task(task, columns)
+    own = table if own is None else own
     if len(columns) > 1 and task == "regression":
-        return _several_numbers(table, columns, problems)
+        return _several_numbers(table, own, columns, problems)
     if len(columns) > 1 or task == "labels":
-        read = [_label(table.column(name), name, problems) for name in columns]
+        read = [_label(table.column(name), own.column(name), name, problems) for name in columns]
         return Targets(
             task="labels",
             values=np.stack(read, axis=1),
@@ -66,9 +72,10 @@ def read_columns(table: pa.Table, target: Target, task: Task | None, problems: P
             columns=columns,
         )
     name, cells = columns[0], table.column(columns[0])
-    if _lacks(cells, name, "number" if task == "regression" else "class", problems):
+    many = task is None and _many_numbers(cells)
+    if _lacks(cells, own.column(name), name, "number" if many or task == "regression" else "class", problems):
         return _nothing(columns)
-    if task == "regression" or (task is None and _many_numbers(cells)):
+    if task == "regression" or many:
         return _numbers(cells, name, problems, guessed=task is None)
     values, names = _classes(cells, name, problems)
     return Targets(task="classes", values=values, class_names=names, columns=columns)
@@ -113,7 +120,13 @@ def _nothing(columns: tuple[str, ...]) -> Targets:
     return Targets(task="classes", values=np.zeros(0, np.int64), class_names=("a", "b"), columns=columns)
 
 
-def _lacks(cells: pa.ChunkedArray, name: str, what: str, problems: Problems) -> bool:
+def written_at(own: pa.ChunkedArray, rows: Int[np.ndarray, " row"]) -> Shaped[np.ndarray, " row"]:
+    """What is written in these cells of a column, made inert; None where nothing is."""
+    texts = named(own.take(pa.array(rows))) if is_named(own.type) else pa.nulls(len(rows), pa.string())
+    return inert_texts(np.asarray(texts.to_numpy(zero_copy_only=False), object))
+
+
+def _lacks(cells: pa.ChunkedArray, own: pa.ChunkedArray, name: str, what: str, problems: Problems) -> bool:
     """Whether cells are missing, which is told."""
     if pa.types.is_dictionary(cells.type):
         cells = cells.cast(cells.type.value_type)
@@ -123,7 +136,10 @@ def _lacks(cells: pa.ChunkedArray, name: str, what: str, problems: Problems) -> 
     missing = np.flatnonzero(absent.to_numpy(zero_copy_only=False))
     if len(missing):
         has = counted(len(missing), "row has", "rows have")
-        problems.add(f"{has} no {what} in the column {name!r} ({rows_said(missing)})", "leave these rows out")
+        said, hint = marks_said(written_at(own, missing), what)
+        problems.add(
+            f"{has} no {what} in the column {name!r} ({rows_said(missing)}){said}", f"leave these rows out{hint}"
+        )
     return bool(len(missing))
 
 
@@ -161,10 +177,10 @@ def _numbers(cells: pa.ChunkedArray, name: str, problems: Problems, *, guessed: 
     return Targets(task="regression", values=values, class_names=None, columns=(name,), notes=notes if guessed else ())
 
 
-def _several_numbers(table: pa.Table, columns: tuple[str, ...], problems: Problems) -> Targets:
+def _several_numbers(table: pa.Table, own: pa.Table, columns: tuple[str, ...], problems: Problems) -> Targets:
     read = []
     for name in columns:
-        if _lacks(table.column(name), name, "number", problems):
+        if _lacks(table.column(name), own.column(name), name, "number", problems):
             return _nothing(columns)
         found = _numbers(table.column(name), name, problems, guessed=False)
         if found.task != "regression":
@@ -173,10 +189,10 @@ def _several_numbers(table: pa.Table, columns: tuple[str, ...], problems: Proble
     return Targets(task="regression", values=np.stack(read, axis=1), class_names=None, columns=columns)
 
 
-def _label(cells: pa.ChunkedArray, name: str, problems: Problems) -> Int[np.ndarray, " row"]:
+def _label(cells: pa.ChunkedArray, own: pa.ChunkedArray, name: str, problems: Problems) -> Int[np.ndarray, " row"]:
     """1 and 0 of a column of yes and no."""
     nothing = np.zeros(len(cells), np.int8)
-    if _lacks(cells, name, "label", problems):
+    if _lacks(cells, own, name, "label", problems):
         return nothing
     if not (is_named(cells.type) or is_numeric(cells.type)):
         problems.add(

@@ -11,7 +11,7 @@ from byrote.data.arrays import from_arrays
 from byrote.data.features import is_named, named
 from byrote.data.problems import counted, rows_said
 from byrote.data.split import HELD_OUT, Split, held_out, split
-from byrote.data.table import facts_of, read_rows, refuse_unknown
+from byrote.data.table import facts_of, read_table, refuse_unknown
 from byrote.data.targets import Target
 from byrote.data.task import Task
 from byrote.data.vocabulary import LONGEST, MOST_WORDS, TextDisplay, Vocabulary, words_of
@@ -41,9 +41,10 @@ def from_text_table(
     Raises:
         BadInput: the file cannot be read, a column does not exist, or its content cannot be used.
     """
-    table = read_rows(path, texts=(text, group, id))
+    rows = read_table(path, written=(text, group, id), target=target, task=task)
+    table = rows.table
     refuse_unknown(table, path, {"text": text, "target": target, "group": group, "id": id})
-    facts = facts_of(table, path, target=target, group=group, id=id, task=task, tolerance=tolerance)
+    facts = facts_of(rows, path, target=target, group=group, id=id, task=task, tolerance=tolerance)
     if not is_named(table.column(text).type):
         raise BadInput(
             f"The column {text!r} of {str(path)!r} holds no texts but {str(table.column(text).type)!r}.",
@@ -67,7 +68,7 @@ def from_text_table(
         tolerance=tolerance,
     )
     notes = _notes(lengths, length, table.column_names, [text, *facts.targets.columns, group, id])
-    return split(whole, held, notes=(*facts.targets.notes, *notes), encoding=known)
+    return split(whole, held, notes=(*facts.targets.notes, *rows.noted(facts.targets.columns), *notes), encoding=known)
 
 
 def _notes(lengths: np.ndarray, length: int, columns: list[str], used: list[str | None]) -> tuple[str, ...]:

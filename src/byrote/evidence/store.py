@@ -134,5 +134,4 @@ class Evidence:
                 if column == "logits"
                 else "it was recorded by another version of byrote; audit again into another folder.",
             )
-        with np.errstate(invalid="ignore"):  # of an answer that is not finite nothing finite follows
-            return derived[1](read_columns(path, [derived[0]], examples)[derived[0]])
+        return derived[1](read_columns(path, [derived[0]], examples)[derived[0]])
