@@ -219,7 +219,7 @@ def test_one_diverged_model_of_many_leaves_with_its_mate(tmp_path: Path) -> None
         member[2 * pair, inside] = 1
         member[2 * pair + 1] = 1 - member[2 * pair]
     log_odds = rng.normal(size=(40, 10)).astype(np.float32)
-    log_odds[5, 3] = np.nan
+    log_odds[5] = np.nan
     evidence = {"outputs.log_odds": log_odds, "outputs.logit_margin": log_odds}
     run = byrote.import_arrays(
         tmp_path / "run",

@@ -47,6 +47,10 @@ def test_sums_and_means_by_a_slow_loop():
 def test_a_group_that_is_split_is_refused():
     with pytest.raises(BadInput, match="1 of 2 models were trained on a part of a group"):
         member_groups(np.array([[1, 1, 0], [1, 0, 0]], np.int8), np.array([0, 0, 1]))
+    found = member_groups(np.array([[1, 0, 1, 1], [0, -1, 0, 0]], np.int8), np.array([0, 1, 0, 0]))
+    assert found.tolist() == [[1, 0], [0, -1]]
+    found = member_groups(np.array([[1, 0, -1, 1], [0, 1, -1, 0]], np.int8), np.array([0, 1, 0, 0]))
+    assert found.tolist() == [[-1, 0], [-1, 1]], "a group of which a part is unknown is unknown"
 
 
 def test_the_sum_of_ratios_is_as_strong_as_theory_says():

@@ -51,6 +51,17 @@ def test_logits_give_the_memorization_that_the_arrays_give(tmp_path):
     np.testing.assert_allclose(found.stderr, expected.stderr, atol=1e-6)
 
 
+def test_probabilities_are_no_logits(tmp_path):
+    p = np.exp(log_softmax(LOGITS.astype(np.float64), axis=2))
+    mixed = np.concatenate([LOGITS[:-1], p[-1:]])
+    for arrays in (p, p.astype(np.float16), mixed):
+        with pytest.raises(BadInput, match=r"holds probabilities of model . .* np\.log\(np\.maximum\(p, 1e-12\)\)"):
+            imported(tmp_path / "run", evidence={"outputs.logits": arrays})
+    run = imported(tmp_path / "run", evidence={"outputs.logits": np.log(np.maximum(p, 1e-12))})
+    expected = imported(tmp_path / "other").measure("label_memorization[probability]")
+    np.testing.assert_allclose(run.measure("label_memorization[probability]").values, expected.values, atol=1e-6)
+
+
 def test_signals_against_a_slow_loop():
     found = signals_of(LOGITS * 1000, LABELS)
     for model in range(MODELS):
@@ -136,7 +147,7 @@ def test_trajectories_and_held_out_answers(tmp_path):
 
 def test_diverged_models_are_marked(tmp_path):
     log_odds = RNG.normal(size=(MODELS, EXAMPLES))
-    log_odds[4, 7] = np.nan
+    log_odds[4, 7:] = np.nan
     run = imported(tmp_path / "run", evidence={"outputs.log_odds": log_odds})
     assert run.diverged() == (4,)
 

@@ -310,12 +310,12 @@ def test_models_that_do_not_fit_are_refused(model, sentence, tmp_path):
 def test_logits_that_are_not_finite_are_refused_and_nothing_is_kept(tmp_path):
     table = Bigrams(27)
     with torch.no_grad():
-        table.table[3] = torch.inf
-    with pytest.raises(BadInput, match=r"The model 'model' gives logits that are not finite, for 1 of 5 tokens"):
+        table.table[:3] = torch.inf
+    with pytest.raises(BadInput, match=r"The model 'model' gives logits that are not finite, for 4 of 5 tokens"):
         audit_model(observed(table), corpus_from_texts(["abcd", "f"]), out=tmp_path, progress=False, device="cpu")
     assert not list(tmp_path.rglob("evidence/tokens/*"))
     with torch.no_grad():
-        table.table[3] = 0
+        table.table[:3] = 0
     audit_model(observed(table), corpus_from_texts(["abcd", "f"]), out=tmp_path, progress=False, device="cpu")
 
 

@@ -1,19 +1,25 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import nn
 
 import byrote
 import byrote.run
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.schema import quantity
+from byrote.evidence.shards import read_header, read_shard, write_shard
 from byrote.measures.catalog import catalog, find
-from byrote.results import PerExample
+from byrote.results import PerExample, PerPair
 from byrote.run import Run
-from small import blobs, small_audit
+from small import RECIPE, blobs, small_audit
 
 BY_EXAMPLE = [
     key
@@ -41,6 +47,84 @@ def test_a_measure_leaves_its_table_by_example(run: Run) -> None:
         np.testing.assert_array_equal(kept[column].to_numpy(), values)
     np.testing.assert_array_equal(kept["members"].to_numpy(), (run.design.member[run.models()] == 1).sum(0))
     assert set(kept["reason"].to_pylist()) == {""}
+
+
+class Blind(nn.Module):
+    """A network that has no answer, once it is trained, to whatever lies far out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(2, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        far = inputs.abs().amax(-1, keepdim=True) > 50
+        return torch.where(far & (not self.training), torch.nan, self.body(inputs.clamp(-5, 5)))
+
+
+def blind_audit(folder: Path, **settings: Any) -> Run:
+    data, held = blobs(noise=0.1), blobs(30, seed=1)
+    inputs, outside = data.inputs.copy(), held.inputs.copy()
+    inputs[7], outside[3] = 100.0, 100.0
+    recipe = dataclasses.replace(RECIPE, network=byrote.Network(Blind))
+    data, held = data.replace(inputs=inputs), held.replace(inputs=outside)
+    return small_audit(folder, dataset=data, heldout=held, recipe=recipe, models=8, **settings)
+
+
+def test_an_example_without_finite_answers_is_undefined_and_the_models_are_not_diverged(tmp_path: Path) -> None:
+    run = blind_audit(tmp_path / "run")
+    assert run.diverged() == ()
+    assert run.evidence.header("outputs", 0, 0)["not_finite"] == "1"
+    assert np.flatnonzero(run.undefined).tolist() == [7]
+    assert len(run.models()) == 8
+    others = np.arange(60) != 7
+    for key in ("label_memorization", "forgetting_events", "membership_risk", "cumulative_sample_loss"):
+        found = run.measure(key)
+        assert isinstance(found, PerExample)
+        assert found.reason(7) == "a model's answer is not a finite number", key
+        assert np.isfinite(found.values[others]).all(), key
+    found = run.measure("label_memorization")
+    assert isinstance(found, PerExample)
+    right, member = run.load("outputs.correct", run.models()), run.design.member[run.models()]
+    expected = [right[member[:, i] == 1, i].mean() - right[member[:, i] == 0, i].mean() for i in range(60)]
+    np.testing.assert_allclose(found.values[others], np.array(expected)[others])
+    each = [right[row, others & (member[row] == 1)].mean() for row in range(8)]
+    assert run.accuracy(member=1).value == pytest.approx(np.mean(each)), "it does not count as a wrong answer"
+    pairs = run.measure("influence")
+    assert isinstance(pairs, PerPair)
+    assert 7 not in pairs.example
+    pooled = run.pooled("label_memorization", defined_mean, examples=59)
+    assert pooled.value == pytest.approx(np.mean(np.array(expected)[others]))
+    assert np.isfinite(pooled.stderr)
+
+
+def test_a_held_out_example_without_finite_answers_does_not_count(tmp_path: Path) -> None:
+    run = blind_audit(tmp_path / "run")
+    right = run.load("heldout.correct", run.models())
+    assert not right[:, 3].any()
+    found = run.heldout_accuracy()
+    assert found is not None
+    assert found.value == pytest.approx(np.delete(right, 3, axis=1).mean())
+
+
+def test_an_attack_leaves_out_what_has_no_finite_answer(tmp_path: Path) -> None:
+    run = blind_audit(tmp_path / "run")
+    whole = byrote.membership_attack(run, "loss_attack", draws=2)
+    scores, member = -run.load("outputs.loss", run.models()), run.design.member[run.models()]
+    others = np.arange(60) != 7
+    expected = roc_auc_score(member[:, others].ravel(), scores[:, others].ravel())
+    assert whole.figures["auc"].value == pytest.approx(expected, abs=1e-6)
+    assert "8 of 480 scores are undefined and left out" in whole.notes
+
+
+def test_a_run_of_before_that_calls_every_model_diverged_for_one_answer_can_be_measured(tmp_path: Path) -> None:
+    run = blind_audit(tmp_path / "run")
+    for path in (run.folder / "evidence").rglob("*.safetensors"):
+        header = {**read_header(path), "diverged": "true"}
+        words = {name: word for name, word in header.items() if name not in ("checksum", "schema", "not_finite")}
+        write_shard(path, read_shard(path), words)
+    again = Run.open(run.folder)
+    assert again.diverged() == ()
+    assert np.flatnonzero(again.undefined).tolist() == [7]
 
 
 def test_tables_of_pairs_and_curves(run: Run) -> None:

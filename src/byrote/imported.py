@@ -14,10 +14,12 @@ from byrote.data.controls import Controls
 from byrote.data.inert import inert, inert_texts
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
+from byrote.evidence.finite import not_finite, verdict
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.schema import quantity
 from byrote.evidence.store import Evidence
 from byrote.folder import environment, hold, model_entries, now, refuse_remains, set_up
+from byrote.probes.probabilities import are_probabilities
 from byrote.run import Run
 
 
@@ -88,8 +90,7 @@ def import_arrays(
                 mine = {column: np.ascontiguousarray(array[model]) for column, array in arrays.items()}
                 if kind == "trajectory":
                     mine["epochs"] = np.asarray(checkpoints, np.int64)
-                finite = all(np.isfinite(array).all() for array in mine.values() if array.dtype.kind == "f")
-                store.write(kind, model, 0, mine, {"diverged": str(not finite).lower()})
+                store.write(kind, model, 0, mine, verdict(not_finite(mine)).words())
     return Run.open(folder)
 
 
@@ -156,6 +157,12 @@ def _problems_of(key: str, array: np.ndarray, sizes: Mapping[str, int]) -> list[
         return [f"{key!r} must be 0 or 1"]
     if expected.unit == "probability" and (np.nanmin(array) < 0 or np.nanmax(array) > 1):
         return [f"{key!r} must lie in [0, 1]"]
+    suspect = [model for model, own in enumerate(array) if expected.unit == "logit" and are_probabilities(own)]
+    if suspect:
+        return [
+            f"{key!r} holds probabilities of model {suspect[0]} (each row lies in [0, 1] and has the sum 1): give "
+            "their logarithms, np.log(np.maximum(p, 1e-12))"
+        ]
     if expected.unit == "class" and (array.min() < 0 or array.max() >= sizes["class"]):
         return [f"{key!r} must lie in [0, {sizes['class']})"]
     return []

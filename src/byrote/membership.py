@@ -20,8 +20,8 @@ from byrote.group_attack import groups_of, on_groups, size_slices, told
 from byrote.measures._by_group import member_groups
 from byrote.measures._references import References, refuse_leaks
 from byrote.measures.catalog import Measure, catalog
-from byrote.results import Curve, PerModelExample, Scalar
-from byrote.run import Run
+from byrote.results import Curve, PerModelExample, Scalar, blanked
+from byrote.run import NOT_FINITE, Run
 from byrote.stats.attack_figures import Attack, Slices, attack_figures, null_auc
 
 #: Groups of at least so many examples have figures of their own; of more than `MOST_GROUPS` the largest do.
@@ -129,7 +129,7 @@ def membership_attack(
         }
         result = entry.function(**given, **settings)
         assert isinstance(result, PerModelExample)
-        return result
+        return blanked(result, run.undefined, NOT_FINITE)
 
     def of_examples(kept: Bool[np.ndarray, " model"], membership: Int8[np.ndarray, "model example"]) -> np.ndarray:
         return scores(kept, membership).values

@@ -216,6 +216,7 @@ def audit_privacy_in_many_runs(
         progress=progress,
     )
     targets = run.models("target")
+    _refuse_undefined(run, rows)
     joined = run.design.member[targets, rows[0]] == 1
     scores = run.load("outputs.log_odds", targets)[:, rows].astype(np.float64).mean(1)
     bound = many_runs_epsilon(scores, joined, threshold=THRESHOLD, delta=delta, confidence=confidence)
@@ -290,8 +291,12 @@ def canary_scores(run: Run, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The target's log-odds of the canaries, less the references' mean where there are any; and who joined.
 
     A group's score is the mean over its examples.
+
+    Raises:
+        BadInput: an answer on a canary is not finite.
     """
     target = run.models("target")
+    _refuse_undefined(run, rows)
     scores = run.load("outputs.log_odds", target)[0, rows].astype(np.float64)
     if len(run.design.models_of("reference")):
         scores = scores - run.load("outputs.log_odds", run.models("reference"))[:, rows].mean(0)
@@ -300,6 +305,16 @@ def canary_scores(run: Run, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return scores, joined
     first, group = np.unique(run.groups[rows], return_index=True, return_inverse=True)[1:]
     return by_group(scores[None], group, "mean")[0], joined[first]
+
+
+def _refuse_undefined(run: Run, rows: np.ndarray) -> None:
+    bad = rows[run.undefined[rows]]
+    if len(bad):
+        raise BadInput(
+            f"The models' answers on {len(bad)} of {len(rows)} canaries are not finite numbers, the first of them "
+            f"{str(run.ids[bad[0]])!r}.",
+            hint="leave these examples out of the data, or clamp what the network computes, and audit again.",
+        )
 
 
 def _folder(dataset: Dataset, out: str | Path | None) -> Path:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
+
+PerResult = TypeVar("PerResult", "PerExample", "PerModelExample")
 
 #: Reasons by code; code 0 is "defined".
 Reasons = tuple[str, ...]
@@ -111,6 +114,24 @@ class PerModelExample:
             f"PerModelExample({models} target models, {examples} examples, {defined} scores defined, "
             f"{int(np.median(self.references))} reference models)"
         )
+
+
+def blanked(result: PerResult, bad: Bool[np.ndarray, " example"], reason: str) -> PerResult:
+    """A result without values of these examples, for this reason.
+
+    Example:
+        >>> one = np.array([0.5])
+        >>> found = PerExample(values=one, stderr=one, low=one, high=one, reason_code=np.zeros(1, np.int64), models=2)
+        >>> blanked(found, np.array([True]), "who knows").undefined
+        'undefined for 100.0% of the examples, most often because: who knows'
+    """
+    columns = ("values", "stderr", "low", "high") if isinstance(result, PerExample) else ("values",)
+    return replace(
+        result,
+        reasons=(*result.reasons, reason),
+        reason_code=np.where(bad, len(result.reasons), result.reason_code).astype(result.reason_code.dtype),
+        **{name: np.where(bad, np.nan, getattr(result, name)) for name in columns},
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

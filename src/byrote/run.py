@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Bool, Int8
 
-from byrote.axes import CANARY, CHECKPOINT, MODEL, TOKEN
+from byrote.axes import CANARY, CHECKPOINT, EXAMPLE, MODEL, TOKEN
 from byrote.data.controls import Controls
 from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
@@ -23,6 +24,7 @@ from byrote.data.problems import counted
 from byrote.data.task import TASKS, Task
 from byrote.designs.design import ROLES, UNKNOWN_COUNT, Design
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
+from byrote.evidence.finite import DIVERGED, MOST, flagged, not_finite
 from byrote.evidence.manifest import Manifest
 from byrote.evidence.schema import quantity
 from byrote.evidence.shards import write_bytes
@@ -31,7 +33,7 @@ from byrote.evidence.tables import read_controls, read_design, read_examples
 from byrote.measures._windows import PREFIX, SUFFIX
 from byrote.measures.catalog import Measure, find
 from byrote.recipes.algorithm import TrainingRecipe
-from byrote.results import Curve, PerCanary, PerExample, PerModelExample, PerPair, Result, Scalar, Survival
+from byrote.results import Curve, PerCanary, PerExample, PerModelExample, PerPair, Result, Scalar, Survival, blanked
 from byrote.stats.intervals import Bounds
 from byrote.stats.jackknife import UNBOUNDED, from_replicates, parts
 
@@ -39,6 +41,11 @@ from byrote.stats.jackknife import UNBOUNDED, from_replicates, parts
 MOST_DIVERGED = 0.05
 #: Evidence is read and measured in blocks of examples of about this many bytes.
 BLOCK_BYTES = 256 * 2**20
+#: The reason why an example whose answers are not finite has no value.
+NOT_FINITE = "a model's answer is not a finite number"
+#: Evidence that tells whether a model's answers are finite, and which numbers of a token do.
+ANSWERS, TOKENS = ("outputs", "presentation", "tokens"), "tokens"
+TOKEN_NUMBERS = ("log_probability", "mean", "variance", "entropy", "margin")
 #: Pairs are left out of pooled figures in at most this many parts.
 JACKKNIFE_PARTS = 20
 
@@ -197,18 +204,60 @@ class Run:
         return len(self.design.phases) - 1
 
     def diverged(self) -> tuple[int, ...]:
-        """Models whose answers are not finite."""
-        return self._diverged
+        """Models most of whose answers are not finite."""
+        return tuple(model for model, bad in self._flagged.items() if float(bad.mean()) > MOST)
+
+    @property
+    def undefined(self) -> Bool[np.ndarray, " example"]:
+        """Examples on which answers of a model that did not diverge are not finite: no measure has a value for them."""
+        return self._undefined
 
     @cached_property
-    def _diverged(self) -> tuple[int, ...]:
-        return tuple(
-            model
-            for model in range(self.design.models)
-            for kind in ("outputs", "tokens")
-            if self.evidence.has(kind, model, self.last_phase)
-            and self.evidence.header(kind, model, self.last_phase).get("diverged") == "true"
-        )
+    def _undefined(self) -> np.ndarray:
+        usable = [bad for model, bad in self._flagged.items() if model not in self.diverged()]
+        return np.any(usable, axis=0) if usable else np.zeros(self.design.examples, bool)
+
+    @cached_property
+    def _answered(self) -> np.ndarray:
+        """The held-out examples on which all answers of models that did not diverge are finite."""
+        assert self.manifest.heldout is not None
+        bad = [each for model, each in self._flagged_of(("heldout",)).items() if model not in self.diverged()]
+        return ~np.any(bad, axis=0) if bad else np.ones(int(self.manifest.heldout["examples"]), bool)
+
+    @cached_property
+    def _flagged(self) -> dict[int, np.ndarray]:
+        """By model, the examples on which its answers are not finite; only of models that have some."""
+        return self._flagged_of(ANSWERS)
+
+    def _flagged_of(self, kinds: Sequence[str]) -> dict[int, np.ndarray]:
+        found: dict[int, np.ndarray] = {}
+        for model in range(self.design.models):
+            for kind in kinds:
+                if not self.evidence.has(kind, model, self.last_phase):
+                    continue
+                if flagged(self.evidence.header(kind, model, self.last_phase)):
+                    bad = self._not_finite(kind, model)
+                    found[model] = bad | found.get(model, False)
+        return found
+
+    def _not_finite(self, kind: str, model: int) -> np.ndarray:
+        columns = self.evidence.block(kind, model, self.last_phase)
+        if kind != TOKENS:
+            return not_finite(columns)
+        if self.evidence.header(kind, model, self.last_phase)[DIVERGED] == "true":
+            return np.ones(self.design.examples, bool)  # nothing else was asked of it
+        token = not_finite({name: columns[name] for name in TOKEN_NUMBERS})
+        scored = self.evidence.block(CORPUS, 0, 0)["scored"]
+        return np.asarray(np.add.reduceat(np.append(token & scored, False), self.offsets[:-1]) > 0)
+
+    @property
+    def member(self) -> Int8[np.ndarray, "model example"]:
+        """`design.member` as measures get it: -1 for examples whose answers are not finite."""
+        return self._member
+
+    @cached_property
+    def _member(self) -> np.ndarray:
+        return np.where(self._undefined, np.int8(-1), self.design.member)
 
     def models(self, role: str = "reference") -> np.ndarray:
         """The usable models of a role: a diverged model leaves with its mate.
@@ -236,8 +285,30 @@ class Run:
         return chosen[~gone]
 
     def load(self, name: str, models: Sequence[int] | np.ndarray, examples: slice = slice(None)) -> np.ndarray:
-        """One piece of evidence, by its name in the schema, for these models and a block of examples."""
-        quantity(name)
+        """One piece of evidence, by its name in the schema, for these models and a block of examples.
+
+        Of examples that are `undefined`, membership is -1 = unknown, and answers that are not finite are 0, which no
+        measure shows.
+        """
+        values = self._loaded(name, models, examples)
+        if values.dtype.kind != "f" or not self._undefined.any():
+            return values
+        dims = quantity(name).dims
+        if EXAMPLE in dims:
+            bad, axis = self._undefined[examples], dims.index(EXAMPLE)
+        elif dims[-1] == TOKEN:
+            whole = np.repeat(self._undefined, np.diff(self.offsets))
+            bad, axis = whole[self._tokens(examples)], len(dims) - 1
+        else:
+            return values
+        shape = [1] * values.ndim
+        shape[axis] = -1
+        return np.where(bad.reshape(shape) & ~np.isfinite(values), values.dtype.type(0), values)
+
+    def _tokens(self, examples: slice) -> slice:
+        return slice(*self.offsets[[examples.start or 0, _stop(examples, len(self.ids))]].tolist())
+
+    def _loaded(self, name: str, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
         kind, column = name.split(".")
         if kind == "design":
             return self._design(column, models, examples)
@@ -272,7 +343,7 @@ class Run:
             where = (0, 0) if kind == CORPUS else (int(models[0]), self.last_phase)
             self.evidence.require(name, *where)
         if dims[-1] == TOKEN:
-            examples = slice(*self.offsets[[examples.start or 0, _stop(examples, len(self.ids))]].tolist())
+            examples = self._tokens(examples)
         if dims[0] == MODEL:
             chosen = slice(None) if CANARY in dims else examples
             return self.evidence.load(name, [int(model) for model in models], self.last_phase, chosen)
@@ -280,6 +351,8 @@ class Run:
             offsets = self.offsets[examples.start or 0 : _stop(examples, len(self.ids)) + 1]
             return np.asarray(offsets - offsets[0])
         values = self.evidence.block(kind, *where)[column]
+        if name == "corpus.scored" and self._undefined.any():
+            values = values & ~np.repeat(self._undefined, np.diff(self.offsets))
         return values if dims[0] == CANARY else values[examples]
 
     @cached_property
@@ -303,7 +376,7 @@ class Run:
         if column == "pair":
             return self.design.pair[models]
         if column == "member":
-            return self.design.member[models][:, examples]
+            return self.member[models][:, examples]
         if column == "ratio":
             member = self.design.member[models]
             return np.asarray((member == 1).sum(1) / np.maximum((member >= 0).sum(1), 1))
@@ -367,7 +440,21 @@ class Run:
             )
         if entry.by_example:
             return joined([block for _, block in self._blocks(entry, models, options)])
-        return entry.function(**self._arguments(entry, models, slice(None)), **options)
+        return self._without_undefined(entry.function(**self._arguments(entry, models, slice(None)), **options))
+
+    def _without_undefined(self, result: Result, examples: slice = slice(None)) -> Result:
+        """A result, of these examples, without values of those whose answers are not finite."""
+        bad = self.undefined[examples]
+        if not bad.any():
+            return result
+        if isinstance(result, PerExample | PerModelExample):
+            return blanked(result, bad, NOT_FINITE)
+        if isinstance(result, PerPair):
+            kept = ~bad[result.example]
+            columns = ("example", "query", "values", "stderr", "low", "high")
+            counts = {name: count[kept] for name, count in result.counts.items()}
+            return replace(result, counts=counts, **{name: getattr(result, name)[kept] for name in columns})
+        return result
 
     def _arguments(self, entry: Measure, models: np.ndarray, examples: slice) -> dict[str, np.ndarray]:
         return {name: self.load(need, models, examples) for name, need in entry.parameters.items()}
@@ -381,8 +468,9 @@ class Run:
             cells *= 1 + int(self.offsets[-1]) // max(1, len(self.ids))
         size = max(1, BLOCK_BYTES // (8 * cells * len(entry.needs))) if entry.by_example else len(self.ids)
         for start in range(0, len(self.ids), size):
-            arguments = self._arguments(entry, models, slice(start, min(start + size, len(self.ids))))
-            result = entry.function(**arguments, **options)
+            rows = slice(start, min(start + size, len(self.ids)))
+            arguments = self._arguments(entry, models, rows)
+            result = self._without_undefined(entry.function(**arguments, **options), rows)
             assert isinstance(result, PerExample)
             yield arguments, result
             self.hear(min(1.0, (start + size) / len(self.ids)))
@@ -414,7 +502,7 @@ class Run:
                     }
                     again = entry.function(**some)
                     assert isinstance(again, PerExample)
-                    block[part] = again.values
+                    block[part] = np.where(np.isnan(result.values), np.nan, again.values)
                     self.hear((done + len(result.values) * (part + 1) / len(block)) / len(self.ids))
                 values.append(block)
                 done += len(result.values)
@@ -456,7 +544,8 @@ class Run:
         each = np.empty(len(models))
         for row, model in enumerate(models):
             answers = self.load(name, [int(model)])[0]
-            member = np.empty(0) if queries else self.design.member[model]
+            answers = answers[self._answered] if queries else answers
+            member = np.empty(0) if queries else self.member[model]
             each[row] = keep(answers, member)
         left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS)
         counted = ~np.isnan(each)
@@ -494,7 +583,7 @@ class Run:
         counts = np.zeros((len(rows), len(self.class_names)), np.int64)
         for model in self.models():
             predicted = self.load("outputs.prediction", [int(model)])[0][rows]
-            outside = self.design.member[model][rows] == 0
+            outside = self.member[model][rows] == 0
             counts[np.flatnonzero(outside), predicted[outside]] += 1
         return counts
 

@@ -162,8 +162,8 @@ def attack_target(run: Run, attack: str = "lira") -> TargetAttack:
     models = np.append(references, targets[-1])
     found = run.measured_on(attack, models)
     assert isinstance(found, PerModelExample)
-    member = run.design.member[targets[-1]]
-    score, others = found.values[-1], found.values[:-1][run.design.member[references] == 0]
+    member = run.member[targets[-1]]
+    score, others = found.values[-1], found.values[:-1][run.member[references] == 0]
     others = np.sort(others[~np.isnan(others)])
     above = len(others) - np.searchsorted(others, score, side="left")
     rate = np.where(np.isnan(score), np.nan, (above + 1) / (len(others) + 1))
@@ -330,7 +330,7 @@ def likenesses(run: Run, references: np.ndarray, target: int) -> tuple[Likeness,
 
 
 def _mean_on(run: Run, name: str, model: int, side: int) -> float:
-    chosen = run.design.member[model] == side
+    chosen = run.member[model] == side
     return float(run.load(name, [model])[0][chosen].mean())
 
 

@@ -230,14 +230,14 @@ def _answers(run: Run) -> dict[str, np.ndarray]:
     for model in models:
         log_p = log_softmax(run.load("outputs.logits", [int(model)])[0].astype(np.float64), axis=-1)
         log_odds = run.load("outputs.log_odds", [int(model)])[0].astype(np.float64)
-        out, p = run.design.member[model] == 0, np.exp(log_p)
+        out, p = run.member[model] == 0, np.exp(log_p)
         total[out] += log_p[out]
         total_p[out] += p[out]
         entropy[out] -= (p * log_p).sum(-1)[out]
         squares[out] += log_odds[out] ** 2
         inside[~out] += log_odds[~out]
         outside[out] += log_odds[out]
-    member = run.design.member[models]
+    member = run.member[models]
     count = np.maximum((member == 0).sum(0), 1)
     mean, mean_p = total / count[:, None], total_p / count[:, None]
     is_label = np.arange(classes) == run.labels[:, None]

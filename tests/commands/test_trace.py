@@ -36,16 +36,17 @@ def test_prints_passages_and_writes_a_page(byrote, tmp_path):
     assert "86 % of this text stands in the corpus" in said
     rows = [line.split() for line in said.splitlines()]
     assert ["6", "8", "8", "the", "CAT", "sat", "on", "the", "mat", "doc-0,", "doc-1", "and", "6", "more"] in rows
-    assert ["6", "1", "1", "her", "private", "number", "is", "5550-0134", "doc-secret"] in rows
+    assert ["6", "1", "1", "her", "private", "number", "is", "•••••••••", "doc-secret"] in rows
     page = (tmp_path / "answer.trace.html").read_text("utf-8")
     assert "Page: answer.trace.html" in said
     assert "door code" not in page
+    assert "5550-0134" not in page
+    assert "byrote trace --show-secrets" in page
 
 
 def test_options(byrote, tmp_path):
-    status, said, _ = byrote(
-        "trace", "--corpus", "train.jsonl", "answer.txt", "--exact", "--words", "4", "--show-context", "--out", "p.html"
-    )
+    options = ("--exact", "--words", "4", "--show-context", "--out", "p.html")
+    status, said, _ = byrote("trace", "--corpus", "train.jsonl", "answer.txt", "--show-secrets", *options)
     assert status == 0
     assert "sat on the mat" in said
     assert "the CAT" not in said
@@ -54,6 +55,19 @@ def test_options(byrote, tmp_path):
     assert (tmp_path / "p.html").is_file()
     _, _, _ = byrote("trace", "--corpus", "train.jsonl", "answer.txt", "--show-context", "--out", "context.html")
     assert "door code" in (tmp_path / "context.html").read_text("utf-8")
+
+
+def test_addresses_and_account_numbers_are_shown_only_if_asked(byrote, tmp_path):
+    text = "Please write to ann@example.org and pay to DE89 3704 0044 0532 0130 00 by Monday."
+    (tmp_path / "train.jsonl").write_text(json.dumps({"text": f"Dear Bob, {text} Yours"}) + "\n", "utf-8")
+    (tmp_path / "answer.txt").write_text(text, "utf-8")
+    options = ("trace", "--corpus", "train.jsonl", "answer.txt", "--show-context")
+    for personal in ("ann@example.org", "DE89", "0532"):
+        said = byrote(*options)[1] + (tmp_path / "answer.trace.html").read_text("utf-8")
+        assert personal not in said
+        assert "100 % of this text stands in the corpus" in said
+        said = byrote(*options, "--show-secrets")[1] + (tmp_path / "answer.trace.html").read_text("utf-8")
+        assert personal in said
 
 
 def test_nothing_found_is_no_error(byrote, tmp_path):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from byrote.data import Display, from_arrays
+from byrote.data.dataset import notes
 from byrote.errors import BadInput
 
 X = np.arange(8, dtype=np.float32).reshape(4, 2)
@@ -103,9 +104,73 @@ def test_other_shapes_are_rows(shape):
 def test_uint8_images_are_scaled_and_rows_are_not():
     image = np.full((4, 5, 5), 255, np.uint8)
     assert from_arrays(image, Y).inputs.max() == 1
-    assert from_arrays(image.astype(np.int64), Y).inputs.max() == 255
+    assert from_arrays(np.arange(80, dtype=np.uint8).reshape(4, 20), Y).inputs.max() == 79
     assert from_arrays(image.reshape(4, 25), Y).inputs.max() == 255
     assert from_arrays(image, Y).inputs.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("dtype", "largest", "by"),
+    [
+        ("int64", 255, 255),
+        ("int64", 250, 255),
+        ("int32", 16, 31),
+        ("uint32", 50_000, 65_535),
+        ("uint16", 300, 65_535),
+        ("uint8", 3, 255),
+        ("int64", 1, 1),
+        ("bool", 1, 1),
+        ("float64", 255, 1),
+    ],
+)
+def test_images_of_whole_numbers_go_from_0_to_1(dtype, largest, by):
+    images = np.zeros((4, 5, 5), dtype)
+    images[1, 2, 3] = largest
+    made = from_arrays(images, Y)
+    assert made.inputs.dtype == np.float32
+    assert made.inputs[1, 0, 2, 3] == np.float32(largest) / np.float32(by)
+    assert made.inputs.sum() == made.inputs[1, 0, 2, 3]
+
+
+def test_the_same_picture_is_the_same_in_uint8_and_int64():
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 6, 6))
+    assert from_arrays(images, Y).fingerprint() == from_arrays(images.astype(np.uint8), Y).fingerprint()
+
+
+def test_images_with_numbers_below_0_stay_as_they_are_and_a_note_says_so():
+    images = np.full((4, 5, 5), -1000)
+    images[0] = 3000
+    made = from_arrays(images, Y)
+    assert (made.inputs.min(), made.inputs.max()) == (-1000, 3000)
+    assert "their numbers go from -1000 to 3000" in notes(made)[0]
+    assert not notes(from_arrays(images.astype(np.float32) / 3000, Y))
+    assert "from 0 to 0.01" in notes(from_arrays(np.eye(5)[None].repeat(4, 0) / 100, Y))[0]
+
+
+@pytest.mark.parametrize("labels", [[-1, 1, 1, -1], [-1.0, 1.0, 1.0, -1.0], np.array([-1, 1, 1, -1], np.int8)])
+def test_minus_one_and_one_are_two_classes(labels):
+    made = from_arrays(X, labels)
+    assert made.class_names == ("-1", "1")
+    assert made.targets.tolist() == [0, 1, 1, 0]
+    assert from_arrays(X, labels, class_names=made.class_names).targets.tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize(("labels", "names"), [([0, -1, 1, 1], ("a", "b", "c")), ([-1, 1, 1, 1], ("no", "yes"))])
+def test_any_other_minus_one_is_missing_and_the_hint_makes_it_a_class(labels, names):
+    said = refusal(X, labels, class_names=names)
+    assert "1 label is -1, which stands for a missing label (example 'arrays-000" in said
+    assert "np.unique(labels, return_inverse=True)[1]" in said
+    mended = from_arrays(X, np.unique(labels, return_inverse=True)[1], class_names=names)
+    assert mended.targets.tolist() == [sorted(set(labels)).index(label) for label in labels]
+
+
+def test_lists_of_labels_are_told_how_a_table_is_made():
+    lists = [[0, 2], [1], [], [0]]
+    assert "then table[example, its_labels] = 1 for each" in refusal(X, lists)
+    table = np.zeros((4, 3), int)
+    for example, its_labels in enumerate(lists):
+        table[example, its_labels] = 1
+    assert from_arrays(X, table).task == "labels"
 
 
 def test_a_given_display_decides():
@@ -121,7 +186,8 @@ def test_a_given_display_decides():
 
 def test_missing_labels():
     for labels in ([0, None, 1, 1], [0, np.nan, 1, 1], np.array([0, np.nan, 1, 1]), np.array([0, -1, 1, 1])):
-        message = "The dataset 'arrays' cannot be used: 1 label is missing (example 'arrays-0001')."
+        what = "-1, which stands for a missing label" if -1 in list(labels) else "missing"
+        message = f"The dataset 'arrays' cannot be used: 1 label is {what} (example 'arrays-0001')."
         assert refusal(X, labels).startswith(message)
     for labels in (["a", None, "b", ""], ["a", float("nan"), "b", None]):
         said = "2 labels are missing (examples 'arrays-0001', 'arrays-0003')"

@@ -26,6 +26,15 @@ def test_the_kinds_of_files(tmp_path):
     assert read_corpus(tmp_path / "c.parquet").ids.tolist() == ["7", "8"]
 
 
+def test_a_saved_dataset_by_the_name_of_its_column(tmp_path):
+    datasets = pytest.importorskip("datasets", reason="the extra byrote[huggingface] is not installed")
+    datasets.Dataset.from_dict({"body": ["p", "q"], "id": ["7", "8"]}).save_to_disk(tmp_path / "saved")
+    with pytest.raises(BadInput, match=r"has no column 'text'; it has 'body', 'id'\. Hint: .* with --column"):
+        read_corpus(tmp_path / "saved")
+    corpus = read_corpus(tmp_path / "saved", column="body")
+    assert (corpus.texts, corpus.ids.tolist()) == (("p", "q"), ["7", "8"])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [

@@ -19,6 +19,14 @@ def test_what_does_not_fit_is_named():
     refuse_unfit(blobs(30, seed=1), dataset)
 
 
+def test_held_out_images_of_another_range_are_refused():
+    images = np.random.default_rng(0).random((20, 6, 6))
+    dataset, labels = from_arrays(images, np.arange(20) % 2), np.arange(20) % 2
+    refuse_unfit(from_arrays(images / 2, labels), dataset)
+    with pytest.raises(BadInput, match=r"held-out images hold numbers up to 2.*, the training images up to 0\.9"):
+        refuse_unfit(from_arrays(images * 255, labels), dataset)
+
+
 def test_training_data_are_not_held_out_under_whatever_ids_and_labels():
     dataset = blobs(noise=0.2)
     same = blobs().replace(ids=np.array([f"h{i}" for i in range(60)]))

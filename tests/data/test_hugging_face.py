@@ -68,6 +68,47 @@ def test_arrays():
     assert from_hugging_face(rows, input="x", target="y").inputs.shape == (2, 1, 4, 5)
 
 
+def lists_of(labels, names=("n", "p", "q"), **more):
+    column = datasets.List(datasets.ClassLabel(names=list(names)), **more)
+    features = datasets.Features({"x": datasets.List(datasets.Value("float32")), "y": column})
+    rows = {"x": np.eye(len(labels)).tolist(), "y": labels}
+    return datasets.Dataset.from_dict(rows, features=features)
+
+
+@pytest.mark.parametrize("format", [None, "numpy", "torch"])
+def test_lists_of_class_labels_are_several_labels_an_example(format):
+    made = from_hugging_face(lists_of([[0, 2], [1], [], [2]]).with_format(format), input="x", target="y")
+    assert (made.task, made.class_names) == ("labels", ("n", "p", "q"))
+    assert made.targets.tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 0], [0, 0, 1]]
+
+
+def test_lists_that_are_no_sets_of_labels():
+    said = refusal(lists_of([[0, 2], [1, 1], []]))
+    assert "Example 1 of 'hugging-face', counted from 0, has the labels [1, 1]" in said
+    flags = lists_of([[0, 1], [1, 1], [0, 0]], ("no", "yes"))
+    assert "has the labels [1, 1]" in refusal(flags)
+    mended = flags.cast_column("y", datasets.List(datasets.Value("int64")))
+    assert from_hugging_face(mended, input="x", target="y").targets.tolist() == [[0, 1], [1, 1], [0, 0]]
+
+
+def test_grey_pictures_among_coloured_ones():
+    from PIL import Image
+
+    grey = Image.new("L", (5, 4))
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    rows = datasets.Dataset.from_dict({"image": [grey, grey.convert("RGB")], "label": [0, 1]}, features=features)
+    assert "datasets.Image(mode='RGB')" in refusal(rows, input="image", target="label")
+    mended = rows.cast_column("image", datasets.Image(mode="RGB"))
+    assert from_hugging_face(mended, input="image", target="label").inputs.shape == (2, 3, 4, 5)
+
+
+def test_a_row_that_cannot_be_decoded_is_named():
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    broken = [{"bytes": b"no image", "path": None}] * 2
+    rows = datasets.Dataset.from_dict({"image": broken, "label": [0, 1]}, features=features)
+    assert refusal(rows, input="image", target="label").startswith("Item 0 of 'hugging-face', counted from 0, cannot")
+
+
 def test_a_wrong_column(rows):
     assert refusal(rows, target="label") == (
         "The 'target' argument of from_hugging_face must name a column. Got 'label'. "

@@ -1,4 +1,5 @@
 import io
+import os
 import pickle
 import tracemalloc
 import zipfile
@@ -23,6 +24,48 @@ def refusal(path):
     with pytest.raises(BadInput) as caught:
         from_npz(path)
     return str(caught.value)
+
+
+def test_images_of_16_bits_go_from_0_to_1_held_out_ones_by_the_same_number(tmp_path):
+    images = np.random.default_rng(0).integers(0, 50_000, (20, 6, 6)).astype(np.uint16)
+    more = {"heldout_inputs": images[:4] // 2, "heldout_targets": np.arange(4) % 2}
+    made = from_npz(written(tmp_path / "a.npz", inputs=images, targets=np.arange(20) % 2, **more))
+    np.testing.assert_array_equal(made.training.inputs[:, 0], images / np.float32(65_535))
+    np.testing.assert_array_equal(made.heldout.inputs[:, 0], images[:4] // 2 / np.float32(65_535))
+    assert made.notes == ("Images are divided by 65535, so that their numbers go from 0 to 1.",)
+    same = {"inputs": images.astype(np.int64) // 200, "heldout_inputs": images[:4].astype(np.int64) // 900}
+    made = from_npz(written(tmp_path / "b.npz", targets=np.arange(20) % 2, **(more | same)))
+    np.testing.assert_array_equal(made.heldout.inputs[:, 0], images[:4] // 900 / np.float32(255))
+    assert made.training.fingerprint() == (
+        from_npz(
+            written(
+                tmp_path / "b.npz",
+                targets=np.arange(20) % 2,
+                **(more | {name: array.astype(np.uint8) for name, array in same.items()}),
+            )
+        ).training.fingerprint()
+    )
+
+
+def test_held_out_images_of_another_type_are_refused(tmp_path):
+    images = np.ones((20, 6, 6), np.uint8)
+    more = {"heldout_inputs": images[:4] / 255, "heldout_targets": np.arange(4) % 2}
+    said = refusal(written(tmp_path / "a.npz", inputs=images, targets=np.arange(20) % 2, **more))
+    assert "are images of the types 'float64', 'uint8'" in said
+
+
+def test_minus_one_and_one_are_two_classes_of_both_parts(tmp_path):
+    labels = np.array([-1, 1] * 10)
+    more = {"heldout_inputs": np.ones((3, 3)), "heldout_targets": np.array([1, -1, 1])}
+    made = from_npz(written(tmp_path / "a.npz", inputs=ARRAYS["inputs"], targets=labels, **more))
+    assert made.training.class_names == made.heldout.class_names == ("-1", "1")
+    assert made.training.targets.tolist() == [0, 1] * 10
+    assert made.heldout.targets.tolist() == [1, 0, 1]
+
+
+def test_a_pipe_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    assert "pipe.npz' is no file" in refusal(tmp_path / "pipe.npz")
 
 
 @pytest.mark.parametrize("compressed", [False, True])

@@ -76,6 +76,63 @@ def test_uint8_tensors_are_scaled():
     assert from_torch(Pairs((image, 0), (image, 1))).inputs.max() == 1
 
 
+def test_images_whose_type_says_no_range_are_scaled_together():
+    items = Pairs(*((torch.full((3, 4, 4), value), value % 2) for value in (250, 7)), (np.ones((3, 4, 4), np.uint8), 0))
+    assert from_torch(items).inputs[:, 0, 0, 0].tolist() == [
+        float(np.float32(value) / np.float32(255)) for value in (250, 7, 1)
+    ]
+    pictures = Pairs(*((Image.fromarray(np.full((4, 5), value, np.float32)), value % 2) for value in (254, 3)))
+    assert from_torch(pictures).inputs[:, 0, 0, 0].tolist() == [
+        float(np.float32(value) / np.float32(255)) for value in (254, 3)
+    ]
+
+
+def test_a_picture_whose_content_is_its_transparency():
+    pixels = np.zeros((4, 5, 4), np.uint8)
+    pixels[1:, :, 3] = 255
+    said = refusal(Pairs((Image.fromarray(pixels), 0), (Image.fromarray(pixels), 1)))
+    assert "Example 0 of 'torch' cannot be read: it is of one colour without its transparency" in said
+    image = Image.fromarray(pixels)
+    mended = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    assert from_torch(Pairs((mended, 0), (mended, 1))).inputs[0, 0, :2, 0].tolist() == [1, 0]
+
+
+def test_grey_pictures_among_coloured_ones():
+    grey = Image.new("L", (5, 4))
+    said = refusal(Pairs((grey, 0), (grey.convert("RGB"), 1)))
+    assert "some are grey and some have colours: bring all to colours, as image.convert('RGB')" in said
+
+
+def test_a_loader_and_its_batches_are_no_dataset():
+    inputs = torch.arange(40.0).reshape(20, 2)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(inputs, torch.arange(20) % 2), batch_size=5)
+    said = refusal(loader)
+    assert "is a 'DataLoader', which gives batches" in said
+    assert "loader.dataset" in said
+    assert len(from_torch(loader.dataset)) == 20
+    assert "as a batch of 5 examples has" in refusal(list(loader))
+    assert "as a batch of 5 examples has" in refusal(list(loader), task="regression")
+
+
+def test_as_many_labels_as_inputs_where_that_is_said():
+    several = Pairs(*((torch.rand(3, 4), torch.tensor(labels)) for labels in ([0, 1, 1], [1, 0, 1], [0, 0, 0])))
+    assert "say task='labels'" in refusal(several)
+    assert from_torch(several, task="labels").classes == 3
+    one = Pairs(*((torch.rand(1, 4, 4), torch.tensor([label])) for label in (0, 1)))
+    assert from_torch(one).targets.tolist() == [0, 1]
+
+
+def test_an_item_that_raises_is_named():
+    class Broken(Pairs):
+        def __getitem__(self, position):
+            if position == 1:
+                raise OSError("truncated file")
+            return super().__getitem__(position)
+
+    said = refusal(Broken((np.zeros(2), 0), (np.zeros(2), 1)), name="mine")
+    assert said.startswith("Item 1 of 'mine', counted from 0, cannot be read: OSError: truncated file.")
+
+
 def test_text_targets_and_missing_ones():
     assert from_torch(Pairs((np.zeros(2), "dog"), (np.ones(2), "cat"))).class_names == ("cat", "dog")
     assert "1 label is missing" in refusal(Pairs((np.zeros(2), 0), (np.ones(2), None), (np.ones(2), 1)))

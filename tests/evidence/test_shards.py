@@ -167,7 +167,7 @@ def test_the_checksum_covers_names_types_shapes_and_words():
     )
 
 
-@pytest.mark.parametrize("failing", ["fsync", "replace", "chmod"])
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=["OSError", "KeyboardInterrupt"])
 def test_nothing_stays_behind_after_a_failure(tmp_path, monkeypatch, failing, error):
     def fail(*_args, **_options):
@@ -218,3 +218,15 @@ def test_scalars_keep_their_shape_and_foreign_byte_orders_their_values(tmp_path)
     arrays = read_shard(tmp_path / "s")
     assert arrays["x"].shape == ()
     np.testing.assert_array_equal(arrays["y"], [0, 1, 2])
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664), (0o027, 0o640)])
+def test_files_have_the_permissions_that_the_umask_leaves(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write_bytes(tmp_path / "new", b"1")
+        write_bytes(tmp_path / "new", b"2")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == mode
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]

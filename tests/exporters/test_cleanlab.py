@@ -67,11 +67,19 @@ def test_unknown_membership_does_not_count(tmp_path):
 def test_diverged_models_leave_with_their_mates(tmp_path):
     logits = np.tile(LOGITS, (5, 1, 1))
     member = np.tile(MEMBER, (5, 1))
-    logits[3, 0] = np.nan
+    logits[3] = np.nan
     pair = np.arange(len(member)) // 2
     found = out_of_sample(imported(tmp_path / "run", member=member, evidence={"outputs.logits": logits}, pair=pair))
     kept = np.isin(np.arange(len(member)), (2, 3), invert=True)
     np.testing.assert_allclose(found.pred_probs, slowly(logits[kept], member[kept]), rtol=1e-12)
+
+
+def test_answers_that_are_not_finite_are_refused(tmp_path):
+    logits = LOGITS.copy()
+    logits[:, 5] = np.nan
+    run = imported(tmp_path / "run", evidence={"outputs.logits": logits})
+    with pytest.raises(BadInput, match=r"answers on 1 of \d+ examples are not finite numbers, the first of them '5'"):
+        out_of_sample(run)
 
 
 def test_the_file_holds_plain_arrays(tmp_path):

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byrote.data.corpus import corpus_from_texts
+from byrote.evidence.finite import Verdict
 from byrote.probes import tokens
-from byrote.probes.tokens import all_finite, rows_of, signals, windowed
+from byrote.probes.tokens import judged, rows_of, signals, windowed
 from documents import Bigrams, Summing, numbers
 
 
@@ -58,7 +59,7 @@ def test_padded_batches_agree_with_the_naive_loop(seed, bos, room):
         tokens.BATCH_BYTES = before
     for name, expected in naive(model, corpus).items():
         np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-5, err_msg=name)
-    assert all_finite(found, corpus)
+    assert judged(found, corpus) == Verdict(diverged=False, not_finite=0)
 
 
 def test_half_precision_weights_give_float32_statistics():
@@ -102,7 +103,16 @@ def test_what_is_not_finite_is_seen():
     with torch.no_grad():
         model.head.bias[3] = torch.nan
     corpus = corpus_of(np.random.default_rng(0), bos=0)
-    assert not all_finite(signals(model, corpus, context=32), corpus)
+    found = signals(model, corpus, context=32)
+    assert judged(found, corpus).diverged
+    once = {name: column.copy() for name, column in found.items()}
+    for column in once.values():
+        column[:] = 0
+    place = int(np.flatnonzero(corpus.scored)[0])
+    once["mean"][place] = np.nan
+    assert judged(once, corpus) == Verdict(diverged=False, not_finite=1)
+    once["mean"][place], once["mean"][~corpus.scored] = 0, np.nan
+    assert judged(once, corpus) == Verdict(diverged=False, not_finite=0), "what nobody predicts may be anything"
 
 
 def test_copies_are_read_once():

@@ -327,6 +327,20 @@ def test_a_clean_pass_that_misses_examples_is_left_out(tmp_path):
     assert "after 0 epochs missed 1 examples" in run.manifest.notes[0]
 
 
+def test_probabilities_are_no_logits(tmp_path):
+    probabilities = torch.linspace(-4, 4, 60).sin().mul(3).reshape(20, 3).softmax(1)
+    recorder = Recorder(tmp_path / "shown", examples=20)
+    recorder.observe(torch.arange(20), probabilities, torch.arange(20) % 3)
+    with pytest.raises(BadInput, match="All 20 rows of logits so far are probabilities"):
+        recorder.epoch_end()
+    recorder = Recorder(tmp_path / "clean", examples=20)
+    with pytest.raises(BadInput, match="All 20 rows of logits so far are probabilities"):
+        recorder.clean_pass(Net(), [0], forward=lambda net, _: (torch.arange(20), probabilities, torch.arange(20) % 3))
+    recorder = Recorder(tmp_path / "logs", examples=20)
+    recorder.observe(torch.arange(20), torch.log(probabilities.clamp_min(1e-12)), torch.arange(20) % 3)
+    recorder.epoch_end()
+
+
 def test_a_clean_pass_within_an_epoch_is_refused(tmp_path):
     recorder = Recorder(tmp_path / "run", examples=20)
     recorder.observe([0], torch.eye(3)[:1], [0])
@@ -365,8 +379,8 @@ def test_batches_that_do_not_fit(tmp_path, ids, logits, targets, said):
 def test_values_that_do_not_fit_are_named_when_the_epoch_ends(tmp_path):
     recorder = Recorder(tmp_path / "run", examples=5)
     recorder.observe([3], EYE[:1], [0])
-    recorder.observe([4], torch.tensor([[torch.nan, 0.0]]), [0])
-    with pytest.raises(BadInput, match="The logits of example 4 at step 2 are not finite"):
+    recorder.observe([4, 0], torch.tensor([[torch.nan, 0.0]] * 2), [0, 0])
+    with pytest.raises(BadInput, match="The logits of 2 of 3 presentations up to step 2 are not finite"):
         recorder.epoch_end()
     recorder = Recorder(tmp_path / "other", examples=5)
     recorder.observe([0, 1], EYE, [0, 1])

@@ -218,7 +218,7 @@ def test_rounded_targets_are_fine_and_others_are_named(tmp_path):
         ([[0, 1], [1, 1]], torch.zeros(2, 2), [0, 1], r"Got shapes \(2, 2\) and \(2,\)"),
         ([1.0, 2.0], torch.zeros(2).long(), [1.0, 2.0], "Answers must be floats"),
         ([1.0, 2.0], torch.zeros(2), "ab", "targets of a batch must be numbers"),
-        ([1.0, 2.0], torch.tensor([torch.nan, 0]), [1.0, 2.0], "example 0 at step 1 are not finite"),
+        ([1.0, 2.0], torch.full((2,), torch.nan), [1.0, 2.0], "2 of 2 presentations up to step 1 are not"),
     ],
 )
 def test_batches_that_do_not_fit(tmp_path, labels, logits, targets, said):

@@ -39,7 +39,7 @@ def ensemble_rates(run: Run) -> Rates:
     """Right answers of a run's ensemble, by the parts that a jackknife leaves out."""
     models = run.models()
     answers = (run.load("outputs.correct", [int(model)])[0] for model in models)
-    return rates(answers, run.design.member[models], parts(run.design.pair[models], groups=JACKKNIFE_PARTS))
+    return rates(answers, run.member[models], parts(run.design.pair[models], groups=JACKKNIFE_PARTS))
 
 
 def cross_fit(

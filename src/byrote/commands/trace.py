@@ -29,6 +29,9 @@ def trace(
     context: Annotated[
         bool, typer.Option("--show-context", help="Show what stands around the passages in the corpus.")
     ] = False,
+    show_secrets: Annotated[
+        bool, typer.Option("--show-secrets", help="Do not mask addresses, long numbers, keys and passwords.")
+    ] = False,
     index_folder: Annotated[
         Path | None, typer.Option("--index", help="Where the index of a corpus over 500 MB is made and kept.")
     ] = None,
@@ -36,7 +39,7 @@ def trace(
 ) -> None:
     """Find which passages of a text stand in a corpus, and in how many documents; print them and write a page."""
     from byrote.data.corpus import read_corpus
-    from byrote.report.trace_page import write_trace
+    from byrote.report.trace_page import without_secrets, write_trace
     from byrote.tracing import trace
 
     if text_file.suffix.lower() in CORPORA:
@@ -50,6 +53,7 @@ def trace(
         corpus = read_corpus(corpus_file, column=column)
     with err.status(f"Searching {len(corpus):,} documents…"):
         found = trace(text, corpus, name=text_file.name, least=words, exact=exact, folder=index_folder)
+    found = found if show_secrets else without_secrets(found)
     _print(found)
     write_trace(found, page, context=context)
     say(f"Page: {page}")

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from byrote.data.blocks import finite_rows
-from byrote.data.convert import Layout, image_layout, listed, to_numpy
+from byrote.data.convert import Layout, brightest, image_layout, listed, to_numpy
 from byrote.data.dataset import Dataset, Display
 from byrote.data.labels import is_absent, marks_said, read_targets
 from byrote.data.problems import Problems, counted, quoted
@@ -32,13 +32,17 @@ def from_arrays(
 ) -> Dataset:
     """A dataset from inputs [example, …] and one label an example (whole numbers or text).
 
+    Labels -1 and 1 are two classes of these names where there are no others; beside others -1 is a missing label.
+
     Targets [example, label] of 0 and 1 give an example several labels, and `class_names` are then theirs. With
     task="regression" targets are numbers, of which an answer is right that misses by no more than `tolerance` (a
     quarter of their standard deviation unless given).
 
-    float32 inputs are used as they are, also memory-mapped; other numbers are converted, and uint8 images
-    scaled to 0..1. Arrays that look like images ([n, H, W] or one or three channels, sides of at least 4)
-    become channel-first and are shown as images, unless `display` says otherwise.
+    float32 inputs are used as they are, also memory-mapped; other numbers are converted. Images of whole numbers are
+    scaled to 0..1: uint8 is divided by 255, uint16 by 65535, any other type by the smallest 2ⁿ − 1 that is not below
+    the largest number (255 for 0 to 250), or not at all where there are numbers below 0. Arrays that look like images
+    ([n, H, W] or one or three channels, sides of at least 4) become channel-first and are shown as images, unless
+    `display` says otherwise.
 
     Raises:
         BadInput: something is wrong; all of it is said at once.
@@ -238,8 +242,8 @@ def _fitting(shape: tuple[int, ...], shown: tuple[int, ...]) -> Layout | None:
 
 
 def _float32(raw: Shaped[np.ndarray, "example ..."], *, scaled: bool) -> Float[np.ndarray, "example ..."]:
-    if scaled and raw.dtype == np.uint8:
-        return np.asarray(np.divide(raw, np.float32(255), dtype=np.float32))
+    if scaled and (by := brightest(raw)) > 1:
+        return np.asarray(np.divide(raw, np.float32(by), dtype=np.float32))
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported as such
         return raw.astype(np.float32, copy=False)
 

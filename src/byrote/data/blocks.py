@@ -50,6 +50,17 @@ def range_of_rows(
     return ends[:, 0].min(0).reshape(shape), ends[:, 1].max(0).reshape(shape)
 
 
+def range_of(array: Shaped[np.ndarray, "example ..."]) -> tuple[float, float]:
+    """The smallest and the largest number.
+
+    Example:
+        >>> range_of(np.array([[0.0, 3.0], [-1.0, 2.0]]))
+        (-1.0, 3.0)
+    """
+    blocks = [array[rows] for rows in row_blocks(array)]
+    return min(float(block.min()) for block in blocks), max(float(block.max()) for block in blocks)
+
+
 def mean_of_rows(array: Float[np.ndarray, "example ..."]) -> Float[np.ndarray, "..."]:
     """The mean of each feature, summed in float64."""
     total = np.zeros(array.shape[1:])

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from byrote.data.inert import inert
 from byrote.data.mapped import created, opened
 from byrote.data.problems import counted
 from byrote.errors import BadInput
 
 Layout = Literal["hw", "chw", "hwc"]
 SMALLEST_SIDE = 4
+#: The largest number of types that say how bright an image can be.
+_BRIGHTEST: Final = {"b1": 1.0, "u1": 255.0, "u2": 65535.0}
+#: Of files of these formats Pillow's mode I holds numbers of 16 bits.
+_SIXTEEN_BITS: Final = ("PNG", "PPM")
 
 
 def image_layout(shape: tuple[int, ...]) -> Layout | None:
@@ -81,11 +87,36 @@ def _one(value: Any) -> bool:
     return bool(size == 1)
 
 
-def one_example(value: Any) -> Float[np.ndarray, "..."]:
-    """One input as float32: pictures channel-first in 0..1, uint8 images scaled, other numbers as they are.
+def brightest(images: Shaped[np.ndarray, "..."]) -> float:
+    """What images are divided by to lie in 0..1: the largest number that their type can hold, or that they need.
+
+    uint8 says 255 and uint16 65535. Of other whole numbers it is the smallest 2ⁿ − 1 that is not below the largest
+    of them. It is 1, so that they stay as they are, where they are decimal or some lie below 0.
+
+    Example:
+        >>> brightest(np.array([0, 7], np.uint8)), brightest(np.array([0, 250])), brightest(np.array([0.0, 250.0]))
+        (255.0, 255.0, 1.0)
+    """
+    known = _BRIGHTEST.get(images.dtype.str[1:])
+    if known is not None:
+        return known
+    return holding(images) if images.dtype.kind in "iu" and images.size and images.min() >= 0 else 1.0
+
+
+def holding(numbers: Shaped[np.ndarray, "..."]) -> float:
+    """The smallest 2ⁿ − 1 that is not below the largest finite number; at least 1."""
+    largest = float(np.max(numbers, where=np.isfinite(numbers), initial=1))
+    return float((1 << math.ceil(largest).bit_length()) - 1)
+
+
+def one_example(value: Any) -> tuple[Float[np.ndarray, "..."], bool]:
+    """One input as float32, and whether it is an image of which nothing says how bright it can be.
+
+    Pictures are channel-first. Images of a known range lie in 0..1; other numbers are as they are.
 
     Raises:
         TypeError: it is not an array of numbers.
+        Transparent: it is a picture of one colour without its transparency.
     """
     if hasattr(value, "getbands"):
         return _picture(value)
@@ -95,19 +126,76 @@ def one_example(value: Any) -> Float[np.ndarray, "..."]:
         raise TypeError(str(error)) from error
     if array.dtype.kind not in "biuf":
         raise TypeError(f"not numbers: {array.dtype.name}")
-    if array.dtype == np.uint8 and image_layout(array.shape) is not None:
-        return array.astype(np.float32) / np.float32(255)
-    return array.astype(np.float32)
+    if array.dtype.kind == "f" or image_layout(array.shape) is None:
+        return array.astype(np.float32), False
+    known = _BRIGHTEST.get(array.dtype.str[1:])
+    return array.astype(np.float32) / np.float32(known or 1), known is None
 
 
-def _picture(picture: Any) -> Float[np.ndarray, "channel height width"]:
+class Transparent(ValueError):
+    """A picture whose content is in its transparency, which is not read."""
+
+
+#: The mend of such pictures.
+OPAQUE: Final = (
+    "lay them on a background: Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image.convert('RGBA'))"
+)
+
+
+def _picture(picture: Any) -> tuple[Float[np.ndarray, "channel height width"], bool]:
     gray = {"1": "L", "LA": "L", "La": "L"}
     direct = ("L", "RGB", "F") if not picture.mode.startswith("I") else (picture.mode,)
     mode = gray.get(picture.mode, "RGB")
     pixels = np.asarray(picture if picture.mode in direct else picture.convert(mode))
-    largest = {"u1": 255, "u2": 65535}.get(pixels.dtype.str[1:], 1)
-    scaled = pixels.astype(np.float32) / np.float32(largest)
-    return scaled[None] if scaled.ndim == 2 else np.ascontiguousarray(np.moveaxis(scaled, -1, 0))
+    if picture.has_transparency_data and _one_colour(pixels) and not _one_colour(_alpha(picture)):
+        raise Transparent("it is of one colour without its transparency")
+    known = _BRIGHTEST.get(pixels.dtype.str[1:])
+    if known is None and picture.mode == "I" and picture.format in _SIXTEEN_BITS:
+        known = 65535.0
+    scaled = pixels.astype(np.float32) / np.float32(known or 1)
+    scaled = scaled[None] if scaled.ndim == 2 else np.ascontiguousarray(np.moveaxis(scaled, -1, 0))
+    return scaled, known is None
+
+
+def _alpha(picture: Any) -> Shaped[np.ndarray, "height width"]:
+    return np.asarray(picture.convert("RGBA"))[..., 3]
+
+
+def _one_colour(pixels: Shaped[np.ndarray, "height width *channel"]) -> bool:
+    return bool((pixels == pixels[:1, :1]).all())
+
+
+def scale_together(inputs: Float[np.ndarray, "example ..."], rows: Sequence[int]) -> float:
+    """Divide these images, whose range nothing says, by the smallest 2ⁿ − 1 that holds them all; what that is.
+
+    Where some lie below 0 they stay as they are, and it is 1.
+    """
+    if not rows or any(inputs[row].min() < 0 for row in rows):
+        return 1.0
+    by = max(holding(inputs[row]) for row in rows)
+    for row in rows:
+        inputs[row] /= np.float32(by)
+    return by
+
+
+def unreadable(position: int, name: str, error: Exception) -> BadInput:
+    """The refusal of a dataset whose item at this position cannot be had."""
+    what = inert((str(error).strip() or "no message").splitlines()[0])[:200].rstrip(".")
+    return BadInput(
+        f"Item {position} of {name!r}, counted from 0, cannot be read: {type(error).__name__}: {what}.",
+        hint=f"see what dataset[{position}] raises by itself; mend the item, or leave it out.",
+    )
+
+
+_PAD: Final = "resize or pad them to one shape in the dataset."
+COLOURS: Final = (
+    "some are grey and some have colours: bring all to colours, as image.convert('RGB') in the dataset; of a Hugging "
+    "Face dataset, dataset.cast_column(column, datasets.Image(mode='RGB'))."
+)
+
+
+def _differ_in_colour(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return len(one) == len(other) == 3 and one[1:] == other[1:] and {one[0], other[0]} == {1, 3}
 
 
 def gathered(
@@ -122,9 +210,12 @@ def gathered(
     """
     inputs: np.ndarray | None = None
     targets: list[Any] = []
+    unknown: list[int] = []
     for position, (value, target) in enumerate(items):
         try:
-            example = one_example(value)
+            example, is_unknown = one_example(value)
+        except Transparent as error:
+            raise BadInput(f"Example {position} of {name!r} cannot be read: {error}.", hint=f"{OPAQUE}.") from error
         except TypeError:
             got = type(value).__name__
             raise BadInput(
@@ -138,10 +229,11 @@ def gathered(
             raise BadInput(
                 f"All examples of {name!r} must have one shape. Example 0 has {inputs.shape[1:]} and "
                 f"example {position} has {example.shape}.",
-                hint="resize or pad them to one shape in the dataset.",
+                hint=COLOURS if _differ_in_colour(inputs.shape[1:], example.shape) else _PAD,
             )
         if position < count:
             inputs[position] = example
+            unknown += [position] * is_unknown
         targets.append(scalar(target))
     if inputs is None or len(targets) != count:
         has = counted(count, "example", "examples")
@@ -149,6 +241,7 @@ def gathered(
             f"The dataset {name!r} must give as many examples as its length says ({has}). Got {len(targets)}.",
             hint="let the dataset's length and its items agree; a filter must change both.",
         )
+    scale_together(inputs, unknown)
     if into is not None:
         if isinstance(inputs, np.memmap):
             inputs.flush()

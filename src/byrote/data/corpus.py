@@ -242,7 +242,7 @@ def read_corpus(path: str | Path, *, column: str = "text", name: str | None = No
     path = Path(path)
     name = name or path.stem
     if path.is_dir():
-        return _of_rows(_saved_dataset(path), column, name, str(path))
+        return _of_rows(_saved_dataset(path, column), column, name, str(path))
     if not path.is_file():
         raise BadInput(f"There is no file {str(path)!r}.", hint=f"a corpus is one of {', '.join(READABLE)}.")
     if path.suffix == ".parquet":
@@ -399,7 +399,7 @@ def _parquet_rows(path: Path, column: str) -> Iterator[Row]:
         ) from error
 
 
-def _saved_dataset(path: Path) -> Iterator[Row]:
+def _saved_dataset(path: Path, column: str) -> Iterator[Row]:
     try:
         import datasets
     except ImportError:
@@ -416,7 +416,7 @@ def _saved_dataset(path: Path) -> Iterator[Row]:
         ) from error
     if not isinstance(held, datasets.Dataset):
         raise BadInput(f"The dataset in {str(path)!r} has several splits: {quoted(held)}.", hint="save one split.")
-    _refuse_column("text", held.column_names, str(path))
+    _refuse_column(column, held.column_names, str(path))
     for number, row in enumerate(held, start=1):
         yield f"row {number}", dict(row)
 

@@ -12,13 +12,16 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from byrote.data.blocks import row_blocks
+from byrote.data.blocks import range_of, row_blocks
 from byrote.data.contents import contents
 from byrote.data.controls import Controls
 from byrote.data.problems import counted, quoted
 from byrote.data.spelling import alike_groups, alike_said
 from byrote.data.task import Numbers, Scale, SeveralNumbers, Task, scale_of, task_notes
 from byrote.errors import BadInput
+
+#: Images are told of whose largest number, sign apart, is not between these.
+DARKEST, BRIGHTEST = 0.1, 10.0
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,8 @@ def notes(dataset: Dataset) -> tuple[str, ...]:
     """What a person should know before training; never a reason to stop."""
     groups = () if dataset.groups is None else alike_groups(dataset.groups, dataset.ids)
     if dataset.task != "classes":
-        return (*task_notes(dataset.targets, dataset.class_names, dataset.scale), *groups)
+        told = task_notes(dataset.targets, dataset.class_names, dataset.scale)
+        return (*told, *groups, *_range_notes(dataset))
     counts = np.bincount(dataset.targets, minlength=dataset.classes)
     single = [dataset.class_names[label] for label in np.flatnonzero(counts == 1)]
     empty = [dataset.class_names[label] for label in np.flatnonzero(counts == 0)]
@@ -217,11 +221,24 @@ def notes(dataset: Dataset) -> tuple[str, ...]:
         )
     if empty:
         sentences.append(f"{counted(len(empty), 'class has', 'classes have')} no example: {quoted(empty, limit=5)}.")
-    return (*sentences, *_alike_classes(dataset.class_names, counts), *groups)
+    return (*sentences, *_alike_classes(dataset.class_names, counts), *groups, *_range_notes(dataset))
 
 
 def _alike_classes(names: tuple[str, ...], counts: Int[np.ndarray, " class"]) -> tuple[str, ...]:
     return alike_said("classes", dict(zip(names, counts.tolist(), strict=True)), ("example", "examples"))
+
+
+def _range_notes(dataset: Dataset) -> tuple[str, ...]:
+    """A sentence where the numbers of images are so large or so small that a network learns badly from them."""
+    if dataset.display.kind != "image":
+        return ()
+    low, high = range_of(dataset.inputs)
+    if DARKEST <= max(-low, high) <= BRIGHTEST or low == high:
+        return ()
+    return (
+        f"Images are taken as they are, and their numbers go from {low:g} to {high:g}. A network learns badly from "
+        "numbers so far from those between 0 and 1: divide the images by the largest number that they can have.",
+    )
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

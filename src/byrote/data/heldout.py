@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from byrote.data.dataset import Dataset
+from byrote.data.blocks import range_of
+from byrote.data.dataset import BRIGHTEST, Dataset
 from byrote.data.task import TASKS
 from byrote.errors import BadInput
 
@@ -31,10 +32,27 @@ def refuse_unfit(heldout: Dataset, dataset: Dataset) -> None:
             f"The held-out dataset has inputs of shape {shapes[0]}, the training data of shape {shapes[1]}.",
             hint="prepare both alike.",
         )
+    _refuse_other_range(heldout, dataset)
     if all_shared(heldout, dataset):
         raise BadInput(
             f"All {len(heldout)} examples of the held-out dataset are also training data.",
             hint="hold out examples that are in no training set, or leave out heldout.",
+        )
+
+
+def _refuse_other_range(heldout: Dataset, dataset: Dataset) -> None:
+    """Refuse held-out images that are ten times as bright as those of training, or a tenth, as 0 to 255 beside 0 to 1.
+
+    Raises:
+        BadInput: they are.
+    """
+    if dataset.display.kind != "image":
+        return
+    largest = [max(map(abs, range_of(data.inputs))) for data in (heldout, dataset)]
+    if max(largest) > BRIGHTEST * min(largest) > 0:
+        raise BadInput(
+            f"The held-out images hold numbers up to {largest[0]:g}, the training images up to {largest[1]:g}.",
+            hint="prepare both alike, from arrays of one type.",
         )
 
 

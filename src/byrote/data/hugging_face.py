@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from byrote.data.arrays import from_arrays
-from byrote.data.convert import gathered, stacked
+from byrote.data.convert import gathered, stacked, unreadable
 from byrote.data.dataset import Dataset
 from byrote.data.task import Task
 from byrote.errors import BadInput
@@ -26,6 +28,8 @@ def from_hugging_face(
     into: Path | str | None = None,
 ) -> Dataset:
     """Read columns into memory: images, arrays or lists of numbers; a ClassLabel gives the class names.
+
+    A target that is a list of ClassLabel, of any length, is several labels an example.
 
     `task` and `tolerance` are as in `from_arrays`.
     With `into`, a file name in .npy, inputs are written there an item at a time and stay there, for data larger than
@@ -60,7 +64,7 @@ def from_hugging_face(
     groups: list[Any] = []
 
     def items() -> Any:
-        for row in rows:
+        for row in _read(rows, name):
             if id is not None:
                 ids.append(row[id])
             if group is not None:
@@ -68,13 +72,50 @@ def from_hugging_face(
             yield row[input], row[target]
 
     inputs, targets = gathered(items(), count=len(dataset), name=name, into=None if into is None else Path(into))
+    class_names = getattr(dataset.features[target], "names", None)
+    listed = _names_of_lists(dataset.features[target])
+    if listed is not None:
+        targets, class_names, task = _table(targets, listed, name), listed, task or "labels"
     return from_arrays(
         inputs,
         stacked(targets),
         name=name,
         ids=None if id is None else ids,
         groups=None if group is None else groups,
-        class_names=getattr(dataset.features[target], "names", None),
+        class_names=class_names,
         task=task,
         tolerance=tolerance,
     )
+
+
+def _read(rows: Any, name: str) -> Iterator[Any]:
+    """Every row; one that cannot be decoded is named."""
+    remaining = iter(rows)
+    for position in range(len(rows)):
+        try:
+            row = next(remaining)
+        except Exception as error:
+            raise unreadable(position, name, error) from error
+        yield row
+
+
+def _names_of_lists(feature: Any) -> list[str] | None:
+    """The names of the labels of a column of lists of them, of any length; None of any other column."""
+    names = getattr(getattr(feature, "feature", None), "names", None)
+    return list(names) if isinstance(names, list) and getattr(feature, "length", -1) == -1 else None
+
+
+def _table(targets: list[Any], names: Sequence[str], name: str) -> list[Any]:
+    """0 and 1 by label, from lists of the labels that each example has."""
+    table = np.zeros((len(targets), len(names)), np.int8)
+    for position, labels in enumerate(targets):
+        own = np.asarray([] if labels is None else np.atleast_1d(labels), np.int64)
+        if labels is None or (own < 0).any() or (own >= len(names)).any() or len(np.unique(own)) < len(own):
+            raise BadInput(
+                f"Example {position} of {name!r}, counted from 0, has the labels {str(labels)[:80]}, and an example "
+                f"has each from 0 to {len(names) - 1} once or not.",
+                hint="give an empty list where it has no label; of 0 and 1 by label, "
+                "dataset.cast_column(target, datasets.List(datasets.Value('int64'))).",
+            )
+        table[position, own] = 1
+    return list(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from byrote.data.arrays import from_arrays
-from byrote.data.convert import SMALLEST_SIDE, one_example
+from byrote.data.convert import OPAQUE, SMALLEST_SIDE, Transparent, one_example, scale_together
 from byrote.data.dataset import Dataset
 from byrote.data.inert import inert
 from byrote.data.problems import Problems, counted, quoted
@@ -22,9 +23,13 @@ from byrote.data.split import HELD_OUT, Split, held_out, split
 from byrote.errors import CHECK_THE_PATH, BadInput
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
-#: Folders of a dataset that was split already: the first is trained on, the first that there is of the others held out.
-TRAINING: Final = "train"
-HELD: Final = ("test", "val", "valid", "validation")
+#: Folders of a dataset that was split already, in any case, also as `training_set`: one is trained on, and the first
+#: that there is of the others held out.
+TRAINING: Final = ("train", "training")
+HELD: Final = ("test", "testing", "val", "valid", "validation", "eval", "evaluation")
+_SET: Final = re.compile(r"[ _-]?(set|data)$")
+#: What macOS puts beside the content of an archive.
+_REMAINS: Final = "__MACOSX"
 #: What a file may be, whatever its name says: no format whose decoder runs another program.
 FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 #: An image of more pixels is refused before it is unpacked.
@@ -36,15 +41,17 @@ LARGEST_SIDE: Final = 4096
 class _File:
     path: Path
     id: str
-    label: int
+    name: str
 
 
 def from_image_folder(path: Path | str, *, size: int | None = None, heldout: float = HELD_OUT, seed: int = 0) -> Split:
     """Read a folder with one subfolder a class; ids are the files' paths in it.
 
     Images become float32 from 0 to 1, channel-first: one channel where all are grey, else three, without
-    transparency; of moving ones the first picture is taken. A folder that holds `train` and `test` (or `val`) with
-    the classes in each is split already.
+    transparency; of moving ones the first picture is taken. Where nothing says how bright an image can be (32 bits,
+    decimal numbers), all such images are divided by the smallest 2ⁿ − 1 that holds them. A folder that holds `train`
+    and `test` (or `training`, `val`, …; in any case) with the classes in each is split already; what stands beside
+    them is left out. A folder without an image is no class.
 
     Args:
         path: the folder.
@@ -63,45 +70,64 @@ def from_image_folder(path: Path | str, *, size: int | None = None, heldout: flo
         )
     roots, notes = _roots(folder)
     classes = sorted({name for root in roots for name in _subfolders(root)})
-    if len(classes) < 2:
-        raise BadInput(
-            f"The folder {str(path)!r} must have a subfolder for each of two or more classes. "
-            f"Got {quoted(classes) or 'none'}.",
-            hint="folder/cat/1.png, folder/dog/1.png, …",
-        )
-    name = inert(folder.resolve().name) or "images"
     files = [_files(folder, root, classes) for root in roots]
+    there = sorted({one.name for images, _ in files for one in images})
+    empty = sorted(set(classes) - set(there))
+    if len(there) < 2:
+        raise BadInput(
+            f"The folder {str(path)!r} must have a subfolder with images for each of two or more classes. "
+            f"Got {quoted(there) or 'none'}{f', and without an image {quoted(empty)}' if empty else ''}.",
+            hint=f"folder/cat/1.png, folder/dog/1.png, …; images end in {', '.join(SUFFIXES)}.",
+        )
+    if empty:
+        holds = counted(len(empty), "folder holds no image and is no class", "folders hold no image and are no classes")
+        notes = (*notes, f"{holds}: {quoted(map(inert, empty))}.")
+    name = inert(folder.resolve().name) or "images"
     left_out = [one for _, others in files for one in others]
     if left_out:
         are = counted(len(left_out), "file is no image by its name and", "files are no images by their names and")
         notes = (*notes, f"{are} left out: {quoted(left_out)}.")
     found = [one for one, _ in files]
     if not all(found):
-        raise BadInput(f"The folder {str(path)!r} holds no image.", hint=f"images end in {', '.join(SUFFIXES)}.")
-    inputs = _read([file for part in found for file in part], name, size)
-    names = [inert(one) for one in classes]
+        bare = [inert(root.name) for root, part in zip(roots, found, strict=True) if not part]
+        raise BadInput(f"The folder {quoted(bare)} in {str(path)!r} holds no image.", hint="remove it, or fill it.")
+    inputs, scaled = _read([file for part in found for file in part], name, size)
+    notes = (*notes, *scaled)
     parts = np.split(inputs, np.cumsum([len(part) for part in found])[:-1])
-    datasets = [_dataset(part, files, name, names) for part, files in zip(parts, found, strict=True)]
+    datasets = [_dataset(part, files, name, there) for part, files in zip(parts, found, strict=True)]
     if len(datasets) == 2:
         return Split(training=datasets[0], heldout=datasets[1].replace(name=f"{name}-held-out"), notes=notes)
     return split(datasets[0], held_out(datasets[0].targets, None, share=heldout, seed=seed), notes=notes)
 
 
 def _dataset(inputs: np.ndarray, files: Sequence[_File], name: str, class_names: Sequence[str]) -> Dataset:
-    targets = np.array([file.label for file in files], np.int64)
-    return from_arrays(inputs, targets, name=name, ids=[file.id for file in files], class_names=class_names)
+    label = {one: number for number, one in enumerate(class_names)}
+    targets = np.array([label[file.name] for file in files], np.int64)
+    names = [inert(one) for one in class_names]
+    return from_arrays(inputs, targets, name=name, ids=[file.id for file in files], class_names=names)
 
 
 def _roots(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Where the class folders are: in the folder, or in its parts for training and held out."""
     if not folder.is_dir():
         raise BadInput(f"There is no folder {str(folder)!r}.", hint=CHECK_THE_PATH)
-    parts = _subfolders(folder)
-    if TRAINING not in parts or not set(parts) <= {TRAINING, *HELD}:
-        return (folder,), ()
-    others = [name for name in HELD if name in parts]
-    notes = [f"The folder {name!r} is left out, for {others[0]!r} is held out." for name in others[1:]]
-    return tuple(folder / name for name in (TRAINING, *others[:1])), tuple(notes)
+    parts = [name for name in _subfolders(folder) if name != _REMAINS]
+    stems = {name: _SET.sub("", name.casefold()) for name in parts}
+    training = [name for name in parts if stems[name] in TRAINING]
+    held = sorted((name for name in parts if stems[name] in HELD), key=lambda name: HELD.index(stems[name]))
+    if not held or (not training and len(held) < len(parts)):
+        return (folder / training[0] if len(parts) == len(training) == 1 else folder,), ()
+    if len(training) != 1:
+        raise BadInput(
+            f"The folder {str(folder)!r} holds parts of a split ({quoted(parts)}), and {len(training)} to train on.",
+            hint="name the one folder that is trained on 'train', and one that is held out 'test'.",
+        )
+    notes = [f"The folder {inert(name)!r} is left out, for {inert(held[0])!r} is held out." for name in held[1:]]
+    others = [name for name in parts if name not in (*training, *held)]
+    if others:
+        are = counted(len(others), "folder is no part of the split and", "folders are no parts of the split and")
+        notes.append(f"{are} left out: {quoted(map(inert, others))}.")
+    return (folder / training[0], folder / held[0]), tuple(notes)
 
 
 def _subfolders(folder: Path) -> list[str]:
@@ -112,23 +138,28 @@ def _subfolders(folder: Path) -> list[str]:
 def _files(folder: Path, root: Path, classes: Sequence[str]) -> tuple[list[_File], list[str]]:
     """The images below each class, and the other files there; links to folders are not followed."""
     images, others = [], []
-    for label, name in enumerate(classes):
+    for name in classes:
         for place, folders, names in os.walk(root / name):
             folders[:] = sorted(one for one in folders if not one.startswith("."))
             for file in sorted(one for one in names if not one.startswith(".")):
                 path = Path(place) / file
                 shown = inert(path.relative_to(folder).as_posix())
                 if path.suffix.lower() in SUFFIXES:
-                    images.append(_File(path=path, id=shown, label=label))
+                    images.append(_File(path=path, id=shown, name=name))
                 else:
                     others.append(shown)
     return images, others
 
 
-def _read(files: Sequence[_File], name: str, size: int | None) -> Float[np.ndarray, "image channel height width"]:
-    """All images in one array; everything that is wrong with them is told together."""
+def _read(
+    files: Sequence[_File], name: str, size: int | None
+) -> tuple[Float[np.ndarray, "image channel height width"], tuple[str, ...]]:
+    """All images in one array, and a note of what some were divided by; what is wrong with them is told together."""
     problems = Problems(name)
     broken: dict[str, str] = {}
+    bare: list[str] = []
+    unknown: list[int] = []
+    inputs = np.zeros((0, 1, 0, 0), np.float32)
     shapes: dict[str, tuple[int, int, bool]] = {}
     for file in files:
         try:
@@ -153,7 +184,11 @@ def _read(files: Sequence[_File], name: str, size: int | None) -> Float[np.ndarr
             if file.id in broken:
                 continue
             try:
-                inputs[position] = _resized(_decoded(file.path), height, width)
+                image, is_unknown = _decoded(file.path)
+                inputs[position] = _resized(image, height, width)
+                unknown += [position] * is_unknown
+            except Transparent:
+                bare.append(file.id)
             except Exception as error:  # as above
                 broken[file.id] = _said(error)
     if broken:
@@ -161,13 +196,29 @@ def _read(files: Sequence[_File], name: str, size: int | None) -> Float[np.ndarr
         more = ", …" if len(broken) > 3 else ""
         cannot = counted(len(broken), "image cannot be decoded", "images cannot be decoded")
         problems.add(f"{cannot} ({shown}{more})", "mend or remove these files")
+    if bare:
+        are = counted(len(bare), "image is", "images are")
+        problems.add(f"{are} of one colour without transparency, which is not read ({quoted(bare)})", OPAQUE)
+    below = [files[row].id for row in unknown if inputs[row].min() < 0]
+    if below:
+        hold = counted(len(below), "image holds", "images hold")
+        problems.add(
+            f"{hold} numbers below 0, so that nothing says what is black and what is white ({quoted(below)})",
+            "save them with 8 or 16 bits, or all as arrays in an .npz",
+        )
     problems.settle()
-    return inputs
+    by = scale_together(inputs, unknown)
+    if by == 1:
+        return inputs, ()
+    of = counted(len(unknown), "image does not say its range", "images do not say their range")
+    return inputs, (f"{of} (32 bits or decimal numbers): divided by {by:.0f}, they go from 0 to 1.",)
 
 
 def _opened(path: Path) -> Any:
     from PIL import Image
 
+    if not path.is_file():  # opening a pipe would wait for its writer
+        raise ValueError("it is a pipe, a device or a broken link")
     picture = Image.open(path, formats=FORMATS)
     if picture.width * picture.height > MOST_PIXELS:
         picture.close()
@@ -186,14 +237,15 @@ def _shape(path: Path) -> tuple[int, int, bool]:
             return *sides, not grey
 
 
-def _decoded(path: Path) -> Float[np.ndarray, "channel height width"]:
-    """The image as it is meant to be seen, turned as its camera was held."""
+def _decoded(path: Path) -> tuple[Float[np.ndarray, "channel height width"], bool]:
+    """The image as it is meant to be seen, turned as its camera was held; and whether nothing says its range."""
     from PIL import ImageOps
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with _opened(path) as picture:
-            return one_example(ImageOps.exif_transpose(picture))
+            ImageOps.exif_transpose(picture, in_place=True)
+            return one_example(picture)
 
 
 def _resized(

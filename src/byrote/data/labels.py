@@ -16,6 +16,13 @@ from byrote.data.spelling import plain, plain_texts, says_missing
 from byrote.data.task import TASKS, Task
 
 MOST_CLASSES = 100_000
+#: Names of the classes -1 and 1, as a table names them.
+SIGNS = ("-1", "1")
+
+_TABLE = (
+    "several labels an example are a table of 0 and 1, with a column a label: table = np.zeros((examples, labels), "
+    "int), then table[example, its_labels] = 1 for each"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +171,10 @@ def read_labels(
     class_names: Sequence[str] | None,
     problems: Problems,
 ) -> Labels:
-    """Text becomes the index of its sorted class name, whole numbers stay; the rest goes to `problems`."""
+    """Text becomes the index of its sorted class name, whole numbers stay; the rest goes to `problems`.
+
+    Labels that are all -1 or 1, and both occur, are two classes of these names. Anywhere else -1 is a missing label.
+    """
     names = None if class_names is None else tuple(plain(str(name)) for name in class_names)
     if names is not None and len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -172,13 +182,23 @@ def read_labels(
             f"its class names must differ, but {quoted(twice)} stands more than once",
             "name each class once; blanks around a name and the Unicode form of its letters do not count",
         )
-    missing = is_absent(labels) | is_minus_one(labels)
+    absent, signed = is_absent(labels), is_minus_one(labels)
+    if not absent.any() and _are_signs(labels, names):
+        return Labels((~signed).astype(np.int64), SIGNS)
+    missing = absent | signed
     present = labels[~missing]
-    if missing.any():
-        said, hint = marks_said(labels[missing], "label")
+    if absent.any():
+        said, hint = marks_said(labels[absent], "label")
         problems.add(
-            f"{counted(int(missing.sum()), 'label is', 'labels are')} missing ({_at(ids[missing])}){said}",
+            f"{counted(int(absent.sum()), 'label is', 'labels are')} missing ({_at(ids[absent])}){said}",
             f"leave these examples out{hint}",
+        )
+    if signed.any():
+        problems.add(
+            f"{counted(int(signed.sum()), 'label is', 'labels are')} -1, which stands for a missing label "
+            f"({_at(ids[signed])})",
+            "leave these examples out; where -1 is a class, count the classes from 0, as in "
+            "np.unique(labels, return_inverse=True)[1]",
         )
     if all_text(present):
         return _text(plain_texts(present.astype(np.str_)), missing, ids, names, problems)
@@ -187,9 +207,19 @@ def read_labels(
     other = {type(one).__name__ for one in present.tolist()}
     problems.add(
         f"its labels must be all whole numbers or all text, and are of type {quoted(sorted(other))}",
-        "bring them to one type, as [str(label) for label in labels]",
+        _TABLE
+        if other & {"list", "tuple", "set", "ndarray"}
+        else "bring them to one type, as [str(label) for label in labels]",
     )
     return Labels(np.zeros(len(labels), np.int64), names or ())
+
+
+def _are_signs(labels: np.ndarray, names: tuple[str, ...] | None) -> bool:
+    """Whether the labels are the two classes -1 and 1; where these are named so already, one of them is enough."""
+    if names not in (None, SIGNS) or not all_numbers(labels):
+        return False
+    found = set(labels.tolist())
+    return found <= {-1, 1} if names == SIGNS else found == {-1, 1}
 
 
 def is_absent(values: Shaped[np.ndarray, " example"]) -> Bool[np.ndarray, " example"]:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from byrote.data.arrays import from_arrays
-from byrote.data.convert import listed
+from byrote.data.convert import brightest, image_layout, listed
 from byrote.data.dataset import Dataset
 from byrote.data.inert import inert, inert_texts
 from byrote.data.problems import Problems, quoted
@@ -47,18 +47,20 @@ def from_npz(
     `task` and `tolerance` are as in `from_arrays`.
 
     Where the file holds `heldout_inputs` and `heldout_targets` these are held out; otherwise a share `heldout` of each
-    class is, or whole groups where there are any. Any other array is left out, and the notes say so.
+    class is, or whole groups where there are any. Any other array is left out, and the notes say so. Images of whole
+    numbers are scaled as in `from_arrays`, held-out ones as the others.
 
     Raises:
         BadInput: the file is missing, damaged or no .npz, lacks an array, or its content cannot be used.
     """
     path = Path(path)
     arrays, unused = read_npz(path)
+    arrays, scaled = _scaled(arrays, path)
     columns = {name: array for name, array in arrays.items() if array.dtype.kind in "US" and array.ndim == 1}
     arrays = {**arrays, **{name: text_column(name, array) for name, array in columns.items()}}
     names = arrays.get("class_names")
     class_names = None if names is None else [str(name) for name in names.ravel()]
-    notes = () if not unused else (f"The file holds more arrays, which are left out: {quoted(unused)}.",)
+    notes = (*scaled, *((f"The file holds more arrays, which are left out: {quoted(unused)}.",) if unused else ()))
     name = inert(path.name.partition(".")[0]) or "arrays"
     whole = from_arrays(
         arrays["inputs"],
@@ -90,6 +92,8 @@ def read_npz(path: Path) -> tuple[Mapping[str, Shaped[np.ndarray, "..."]], tuple
     Raises:
         BadInput: the file is missing, damaged or no .npz, or an array is missing or of Python objects.
     """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+        raise BadInput(f"{str(path)!r} is no file.", hint=CHECK_THE_PATH)
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
@@ -166,6 +170,28 @@ def read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
     if any(side < 0 for side in shape):
         raise ValueError(f"its shape is {shape}")
     return shape, fortran, dtype
+
+
+def _scaled(
+    arrays: Mapping[str, np.ndarray], path: Path
+) -> tuple[Mapping[str, Shaped[np.ndarray, "..."]], tuple[str, ...]]:
+    """Images of whole numbers from 0 to 1, held-out ones by the same number as the others, and a note of it."""
+    parts = {name: arrays[name] for name in ("inputs", "heldout_inputs") if name in arrays}
+    types = {part.dtype.name for part in parts.values()}
+    if image_layout(arrays["inputs"].shape[1:]) is None or all(part.dtype.kind not in "biu" for part in parts.values()):
+        return arrays, ()
+    if len(types) > 1:
+        raise BadInput(
+            f"The inputs and the held-out inputs of {str(path)!r} are images of the types {quoted(sorted(types))}.",
+            hint="save both in one type, as inputs.astype(np.uint8), and of the same range.",
+        )
+    by = max((brightest(part) for part in parts.values() if part.size), default=1.0)
+    below = any((part < 0).any() for part in parts.values())
+    if by == 1 or below:
+        return arrays, ()
+    told = () if "uint8" in types else (f"Images are divided by {by:.0f}, so that their numbers go from 0 to 1.",)
+    scaled = {name: np.divide(part, np.float32(by), dtype=np.float32) for name, part in parts.items()}
+    return {**arrays, **scaled}, told
 
 
 def _heldout(arrays: Mapping[str, np.ndarray], whole: Dataset) -> Dataset:

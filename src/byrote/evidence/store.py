@@ -134,4 +134,5 @@ class Evidence:
                 if column == "logits"
                 else "it was recorded by another version of byrote; audit again into another folder.",
             )
-        return derived[1](read_columns(path, [derived[0]], examples)[derived[0]])
+        with np.errstate(invalid="ignore"):  # of an answer that is not finite nothing finite follows
+            return derived[1](read_columns(path, [derived[0]], examples)[derived[0]])

@@ -41,6 +41,7 @@ def out_of_sample(run: Run) -> OutOfSample:
 
     Raises:
         MissingEvidence: the run recorded neither.
+        BadInput: a model's answer is not finite.
         TooFewModels: an example was in every model's training set.
     """
     models = run.models()
@@ -49,6 +50,13 @@ def out_of_sample(run: Run) -> OutOfSample:
         total, count = _from_logits(run, models)
     else:
         total, count = _from_sums(run)
+    unknown = np.flatnonzero(run.undefined)
+    if len(unknown):
+        raise BadInput(
+            f"The models' answers on {len(unknown)} of {len(count)} examples are not finite numbers, the first of them "
+            f"{str(run.ids[unknown[0]])!r}: cleanlab takes probabilities of all examples.",
+            hint="leave these examples out of the data, or clamp what the network computes, and audit again.",
+        )
     alone = np.flatnonzero(count == 0)
     if len(alone):
         raise TooFewModels(
@@ -91,7 +99,7 @@ def _from_logits(run: Run, models: Int[np.ndarray, " model"]) -> tuple[np.ndarra
     total = np.zeros((len(run.ids), len(run.class_names)))
     count = np.zeros(len(run.ids), np.int64)
     for model in models.tolist():
-        outside = run.design.member[model] == 0
+        outside = run.member[model] == 0
         logits = run.load("outputs.logits", [model])[0][outside]
         total[outside] += softmax(logits.astype(np.float64), axis=-1)
         count += outside

@@ -32,14 +32,15 @@ def by_group(
 def member_groups(
     member: Int8[np.ndarray, "model example"], group: Int[np.ndarray, " example"]
 ) -> Int8[np.ndarray, "model group"]:
-    """Membership of whole groups.
+    """Membership of whole groups; -1 of a group with an example of which nobody knows.
 
     Raises:
         BadInput: a model was trained on a part of one.
     """
-    first = np.unique(group, return_index=True)[1]
-    whole = member[:, first]
-    split = (whole[:, group] != member).any(1)
+    counts = {side: np.stack([np.bincount(group, row == side) for row in member]) for side in (1, 0)}
+    known = counts[1] + counts[0] == np.bincount(group)
+    whole = np.where(known, counts[1] > 0, -1).astype(np.int8)
+    split = ((counts[1] > 0) & (counts[0] > 0)).any(1)
     if split.any():
         raise BadInput(
             f"{split.sum()} of {len(member)} models were trained on a part of a group, and groups are in or out whole.",

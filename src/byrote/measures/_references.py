@@ -56,6 +56,7 @@ def refuse_leaks(member: Int8[np.ndarray, "model example"], pair: Int[np.ndarray
     Raises:
         TooFewModels: the design is such a one.
     """
+    member = member[:, (member >= 0).any(0)]  # of what nobody knows there is nothing to give away
     models, examples = member.shape
     inside, known = (member == 1).sum(0), (member >= 0).sum(0)
     balanced = examples >= BALANCED_FROM and np.ptp(inside) == 0 and np.ptp(known) == 0

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from byrote.evidence.finite import Verdict, verdict
 from byrote.probes.judging import BY_CLASS, Judge
 from byrote.probes.probe import Probe
 
@@ -47,10 +48,9 @@ class OutputsProbe(Probe):
         """Signals, `prediction`, and `logits` where kept."""
         return {**self.read, **({} if self.logits is None else {"logits": self.logits})}
 
-    def finite(self) -> np.ndarray:
-        """Which models' answers are all finite."""
-        finite: np.ndarray = np.isfinite(self.read[self.judge.telling]).all(1)
-        return finite
+    def verdicts(self) -> list[Verdict]:
+        """Of each model, whether it diverged, and on how many examples it gives no finite answer."""
+        return [verdict(~np.isfinite(values)) for values in self.read[self.judge.telling]]
 
 
 class ClassProbabilityProbe(Probe):

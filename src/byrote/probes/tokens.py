@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from byrote.data.corpus import Corpus, batches_of_rows
 from byrote.errors import BadInput
+from byrote.evidence.finite import MOST, Verdict, not_finite
 
 KIND: Final = "tokens"
 #: Logits of one batch take about so many bytes.
@@ -200,6 +201,8 @@ def copy_to_copies(columns: dict[str, np.ndarray], offsets: np.ndarray, original
             column[here] = column[there]
 
 
-def all_finite(columns: dict[str, np.ndarray], corpus: Corpus) -> bool:
-    """Whether every token that a model predicts has a finite record."""
-    return all(bool(np.isfinite(columns[name][corpus.scored]).all()) for name in FLOATS)
+def judged(columns: dict[str, np.ndarray], corpus: Corpus) -> Verdict:
+    """Whether a model diverged: most tokens that it predicts have no finite record; and in how many documents some."""
+    bad = not_finite({name: columns[name] for name in FLOATS}) & corpus.scored
+    document = np.repeat(np.arange(len(corpus)), corpus.lengths)
+    return Verdict(diverged=int(bad.sum()) > MOST * int(corpus.scored.sum()), not_finite=len(np.unique(document[bad])))

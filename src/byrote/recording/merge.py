@@ -17,6 +17,7 @@ from byrote.data.controls import Controls
 from byrote.data.task import TASKS
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
+from byrote.evidence.finite import not_finite, verdict
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.store import Evidence
 from byrote.folder import environment, model_entries, now, set_up
@@ -113,7 +114,8 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
     store = Evidence(folder / "evidence")
     for kind, each in evidence.items():
         for position, columns in enumerate(each):
-            store.write(kind, position, 0, columns, {"diverged": "false", "recorded": str(found[position].model)})
+            header = {**verdict(not_finite(columns)).words(), "recorded": str(found[position].model)}
+            store.write(kind, position, 0, columns, header)
     kinds = label.astype(np.int64)
     set_up(folder, manifest, design, _ids(folder, examples), kinds, Controls(), numbers=wanted.numbers)
     return Run.open(folder)

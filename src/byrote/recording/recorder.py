@@ -18,9 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from byrote.errors import BadInput
+from byrote.evidence.finite import MOST
 from byrote.evidence.manifest import FILE
 from byrote.evidence.shards import write_bytes
 from byrote.folder import refuse_remains
+from byrote.probes.probabilities import Suspicion
 from byrote.recording.journal import FOLDER, LARGE, Journal, Settings, locked
 from byrote.recording.merge import GIVEN, merged
 from byrote.recording.tally import UNLABELLED, Shown
@@ -131,6 +133,7 @@ class Recorder:
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
         self._reduced: list[tuple[Tensor, Tensor, Tensor, Tensor, np.ndarray]] = []
         self._numbers = self._presentations = 0
+        self._suspicion = Suspicion()
         self._shown: list[Shown] = []
         self._closed = False
         self._in_epoch = 0
@@ -168,7 +171,7 @@ class Recorder:
         device knows are checked when they come to the host, at the latest at `epoch_end`.
 
         Raises:
-            BadInput: shapes, ids or targets that do not fit; values that are not finite.
+            BadInput: shapes, ids or targets that do not fit; values that are not finite; logits that are probabilities.
         """
         self._refuse_closed("observe")
         ids, logits, targets = self._checked(ids, logits, targets)
@@ -258,13 +261,22 @@ class Recorder:
         with _evaluating(network):
             for batch in batches:
                 ids, logits, targets = self._checked(*forward(network, batch), waiting=True)
+                if self._wanted.task == "classes":
+                    self._suspicion.see(logits.float())
                 parts.append(self._answers(ids, logits, _copied(targets, logits.device)))
         if not parts:
             raise BadInput(
                 "The clean pass went over no batch.",
                 hint="give a loader that yields batches; a generator can be gone through once only.",
             )
+        self._suspicion.settle()
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        bad = ~np.isfinite(columns[self._judge.telling])
+        if bad.sum() > MOST * len(bad):
+            raise BadInput(
+                f"The logits of {int(bad.sum())} of {len(bad)} examples in the clean pass are not finite.",
+                hint="check that the training did not diverge, and that the inputs hold no NaN.",
+            )
         self._know(columns["example"], columns["label"])
         first = np.unique(columns["example"], return_index=True)[1]
         columns = {name: column[first] for name, column in columns.items()}
@@ -277,12 +289,6 @@ class Recorder:
         answers = {name: values.to(types[name]).cpu().numpy() for name, values in read.items()}
         example = ids.cpu().numpy().astype(np.int32)
         label = self._wanted.kind(example, targets.cpu().numpy()).astype(np.int32)
-        wrong = np.flatnonzero(~np.isfinite(answers[judge.telling]))
-        if len(wrong):
-            raise BadInput(
-                f"The logits of example {example[wrong[0]]} in the clean pass are not finite.",
-                hint="check that the training did not diverge, and that the inputs hold no NaN.",
-            )
         keep = self._wanted.task == "classes" and logits_fit(1, self.examples, self._wanted.outputs)
         kept = {"logits": logits.float().cpu().numpy()} if keep else {}
         return {"example": example, "label": label, **answers, **kept}
@@ -295,6 +301,8 @@ class Recorder:
         sizes = [len(ids) for ids, _, _ in self._waiting]
         ids, logits, targets = (torch.cat([step[column] for step in self._waiting]) for column in range(3))
         logits = logits.float()
+        if self._wanted.task == "classes":
+            self._suspicion.see(logits)
         sound = self._wanted.sound(targets)
         correct, summed = self._judge.presented(logits, sound)
         if "loss_sum" in summed:
@@ -311,6 +319,7 @@ class Recorder:
     def _drain(self) -> None:
         """Bring what was reduced to the host, check it, and keep it for the next flush."""
         self._reduce()
+        self._suspicion.settle()
         parts, self._reduced, self._presentations = self._reduced, [], 0
         for ids, targets, loss, margin, steps in parts:
             ids = ids.cpu()
@@ -326,10 +335,11 @@ class Recorder:
                 loss=loss.cpu().numpy(),
                 logit_margin=margin.cpu().numpy(),
             )
-            wrong = np.flatnonzero(~(np.isfinite(shown.loss) & np.isfinite(shown.logit_margin)))
-            if len(wrong):
+            bad = ~(np.isfinite(shown.loss) & np.isfinite(shown.logit_margin))
+            if bad.sum() > MOST * len(bad):
                 raise BadInput(
-                    f"The logits of example {example[wrong[0]]} at step {steps[wrong[0]]} are not finite.",
+                    f"The logits of {int(bad.sum())} of {len(bad)} presentations up to step {steps[-1]} are not "
+                    "finite.",
                     hint="the training diverged; a lower learning rate or clipped gradients may help.",
                 )
             self._know(shown.example, shown.label)

@@ -218,6 +218,11 @@ class _Some(Run):
         whole = super().groups
         return None if whole is None else whole[self.rows]
 
+    @property
+    def undefined(self) -> np.ndarray:
+        """Which of these examples have no value."""
+        return np.asarray(super().undefined[self.rows])
+
     @cached_property
     def numbers(self) -> np.ndarray:
         """The numbers of these examples."""

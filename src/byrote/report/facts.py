@@ -163,6 +163,13 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
         except (MissingEvidence, TooFewModels) as error:
             unmeasured.setdefault(_within(of_this_run(error.message)), []).append(entry.key)
     notes += [f"{', '.join(keys)}: not measured, because {message}" for message, keys in unmeasured.items()]
+    undefined = int(run.undefined.sum())
+    if undefined:
+        what = "document" if run.of_text else "example"
+        notes.append(
+            f"Models' answers on {counted(undefined, what, what + 's')} are not finite numbers. No result includes "
+            f"{'it' if undefined == 1 else 'them'}."
+        )
     diverged = run.diverged()
     if diverged:
         notes.append(f"Models {', '.join(map(str, diverged))} diverged; they and their mates are left out.")
@@ -313,7 +320,7 @@ def _collapsed(run: Run) -> tuple[tuple[int, float], ...]:
     models = run.models()
     share = np.full(len(models), np.nan)
     for row, model in enumerate(models):
-        members = run.design.member[model] == 1
+        members = run.member[model] == 1
         if members.any():
             share[row] = run.load("outputs.correct", [int(model)])[0][members].mean()
     if np.isnan(share).all() or np.nanmedian(share) < INTERPOLATES:

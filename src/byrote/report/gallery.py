@@ -186,7 +186,7 @@ def _facts(about: Known | None, verdicts: Mapping[str, str], example: str, row: 
 def _rates(run: Run) -> Rates:
     right = np.zeros((2, len(run.ids)), np.int64)
     models = np.zeros((2, len(run.ids)), np.int64)
-    member = run.design.member
+    member = run.member
     for model in run.models():
         answers = run.load("outputs.correct", [int(model)])[0]
         for side in (0, 1):
@@ -229,7 +229,7 @@ def _answers(run: Run, rows: np.ndarray) -> dict[int, Answers]:
     """By row of the run, what its models answer."""
     models, several = run.models(), run.several_numbers
     said = np.stack([(errors_of(run, [m])[0] if several else prediction_of(run, m))[rows] for m in models.tolist()])
-    member = run.design.member[models][:, rows]
+    member = run.member[models][:, rows]
     tolerance = float(run.manifest.dataset["tolerance"])
     wanted = np.zeros(len(rows)) if several else run.numbers[rows]
     return {

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from byrote.evidence.shards import write_bytes
+from byrote.report.secrets import MASK, masked
 from byrote.report.templates import environment, head
 from byrote.report.text import count, cut
-from byrote.tracing import RARE, Span, Trace
+from byrote.tracing import RARE, Place, Span, Trace
 
 #: So many passages are told of, and so much of one, of the text, and of a document's id is shown.
 MOST_SPANS, PASSAGE_LETTERS, TEXT_LETTERS, ID_LETTERS = 200, 600, 200_000, 80
@@ -33,6 +35,20 @@ class Passage:
     span: Span
     text: str
     is_marked: bool
+
+
+def without_secrets(found: Trace) -> Trace:
+    """The trace with whatever looks like personal data, a key or a password masked, in the text and in the corpus."""
+    (text,) = masked([found.text])
+    return replace(found, text=text, spans=tuple(replace(one, places=_masked(one.places)) for one in found.spans))
+
+
+def _masked(places: Sequence[Place]) -> tuple[Place, ...]:
+    shown = [masked([place.before, place.passage, place.after]) for place in places]
+    return tuple(
+        replace(place, before=before, passage=passage, after=after)
+        for place, (before, passage, after) in zip(places, shown, strict=True)
+    )
 
 
 def write_trace(found: Trace, path: Path, *, context: bool = False) -> None:
@@ -70,6 +86,7 @@ def trace_page(found: Trace, *, context: bool = False) -> str:
             rare=RARE,
             rare_spans=sum(span.is_rare for span in found.spans),
             context=context,
+            masked=any(MASK in piece.text for piece in pieces),
             id_letters=ID_LETTERS,
         )
     )

@@ -137,7 +137,7 @@ def _blocks(
 ) -> Iterator[tuple[int, slice, Int[np.ndarray, " example"], Float[np.ndarray, "checkpoint example"]]]:
     """(number of the model, block of examples, membership, what is followed), one model and block at a time."""
     name, _ = FOLLOWED[run.task]
-    everyone = run.design.member
+    everyone = run.member
     size = max(1, BLOCK_CELLS // checkpoints)
     for row, model in enumerate(models):
         for start in range(0, len(run.ids), size):

@@ -19,6 +19,7 @@ from byrote.data.mapped import Place, place_of
 from byrote.data.task import TASKS, Scale, Task
 from byrote.designs.design import Design
 from byrote.errors import BadInput
+from byrote.evidence.finite import DIVERGED
 from byrote.evidence.store import Evidence
 from byrote.probes.augmented_queries import AugmentedQueriesProbe
 from byrote.probes.gradient_norm import GradientNormProbe
@@ -257,17 +258,18 @@ def _train_models(
             )
             clean_pass(answering, held_inputs, held_targets, [heldout], checkpoint=at)
             asked.append(heldout)
-        finite = outputs.finite()
-        diverged = [model for model, fine in zip(models, finite, strict=True) if not fine]
+        verdicts = outputs.verdicts()
+        diverged = [model for model, each in zip(models, verdicts, strict=True) if each.diverged]
         extra = [PROBES[name].bound(algorithm) for name in job.probes] if index == last else []
         states = answering.states() if job.keep_weights or extra else []
         for row, model in enumerate(models):
-            header = {"diverged": str(model in diverged).lower(), "seed": str(seeds[row])}
+            header = {DIVERGED: str(verdicts[row].diverged).lower(), "seed": str(seeds[row])}
             for probe in [presentation, trajectory, *asked]:
                 columns = {name: array[row] for name, array in probe.columns().items()}
                 if isinstance(probe, TrajectoryProbe):
                     columns["epochs"] = probe.epochs
-                evidence.write(probe.kind, model, index, columns, header)
+                counted = probe.verdicts()[row].words() if isinstance(probe, OutputsProbe) else {}
+                evidence.write(probe.kind, model, index, columns, {**counted, **header})
             if job.keep_weights:
                 network = algorithm.network(states[row])
                 weights = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
@@ -276,7 +278,8 @@ def _train_models(
                 network = algorithm.network(states[row]).eval()
                 evidence.write(reader.kind, model, index, reader.read(network, inputs, targets, seeds[row]), header)
         if index == last and job.sums_probabilities:
-            sums = ClassProbabilityProbe(member, torch.from_numpy(finite).to(inputs.device), job.classes)
+            fine = torch.tensor([not each.diverged for each in verdicts], device=inputs.device)
+            sums = ClassProbabilityProbe(member, fine, job.classes)
             clean_pass(answering, inputs, targets, [sums], checkpoint=at)
             evidence.write(sums.kind, models[0], index, sums.columns(), {"models": str(list(models))})
     return diverged

@@ -194,7 +194,7 @@ def read_network(
     header: dict[str, str],
     progress: Told,
 ) -> None:
-    """Write what is missing of the readings; of a network whose tokens are not all finite, no others."""
+    """Write what is missing of the readings; of a network that diverged, no others."""
     todo = [kind for kind in (tokens.KIND, *asked) if not evidence.has(kind, model, phase)]
     for done, kind in enumerate(todo):
         told = between(progress, done / len(todo), (done + 1) / len(todo))
@@ -216,12 +216,11 @@ def record_tokens(
     header: dict[str, str],
     progress: Told = tokens.silent,
 ) -> None:
-    """Write the token signals where they are missing; their header says whether they are all finite."""
+    """Write the token signals where they are missing; their header says whether the model diverged."""
     if evidence.has(tokens.KIND, model, phase):
         return
     columns = _read_tokens(network, corpus, evidence, model, phase, device, context, progress)
-    diverged = str(not tokens.all_finite(columns, corpus)).lower()
-    evidence.write(tokens.KIND, model, phase, columns, {**header, "diverged": diverged})
+    evidence.write(tokens.KIND, model, phase, columns, {**header, **tokens.judged(columns, corpus).words()})
     for part in evidence.folder.glob(f"{PART}*/m{model:05d}.p{phase}.safetensors"):
         part.unlink()
 
