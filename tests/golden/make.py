@@ -50,10 +50,10 @@ def groups(folder: Path) -> dict[str, Any]:
             [f"visit-{visit}", f"person-{visit // 2}", round(height, 1), round(weight, 1), "abc"[visit % 3], ill]
         )
     write_csv(folder / "visits.csv", ("visit", "person", "height", "weight", "ward", "state"), rows)
-    told = ("--target", "state", "--id", "visit", "--group", "person", "--plant", "label-noise=0.1")
+    told = ("--target", "state", "--id", "visit", "--group", "person")
     return {
-        "command": ["audit", "visits.csv", *told, "--models", "8", "--epochs", "8", "--checkpoints", "4", *COMMON],
-        "measures": ["label_memorization", "lira", "membership_risk", "cumulative_sample_loss"],
+        "command": ["audit", "visits.csv", *told, "--models", "6", "--epochs", "8", "--checkpoints", "4", *COMMON],
+        "measures": ["label_memorization", "lira", "cumulative_sample_loss"],
     }
 
 
@@ -90,10 +90,22 @@ def regression(folder: Path) -> dict[str, Any]:
 
 @kind
 def two_splits(folder: Path) -> dict[str, Any]:
-    """Two phases: what the first half is forgotten of while the second is learned; from a Python file."""
+    """Two phases: what is forgotten while others are learned; a Python file, with wrong labels planted."""
     (folder / "mine.py").write_text(MINE, "utf-8")
+    plant = ("--plant", "label-noise=0.1")
     return {
-        "command": ["audit", "mine.py", "--design", "two-splits", "--models", "4", "--checkpoints", "4", *COMMON],
+        "command": [
+            "audit",
+            "mine.py",
+            "--design",
+            "two-splits",
+            "--models",
+            "4",
+            "--checkpoints",
+            "4",
+            *plant,
+            *COMMON,
+        ],
         "measures": ["first_split_learning_time", "second_split_forgetting_time", "forgetting_events"],
     }
 
