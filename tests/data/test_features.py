@@ -96,9 +96,9 @@ def test_a_row_is_shown_in_its_own_units():
     encoding, _, table = fitted({"x": [1.0, 3.0, None, -8.5], "c": ["a\u202e", "b", None, "a\u202e"]})
     display = RowDisplay(feature_names=encoding.names(), encoding=encoding)
     features = encoding.apply(table)
-    assert display.cells(features[0]) == (("x", "1"), ("c", "a\\u202e"))
-    assert display.cells(features[2]) == (("x", "missing"), ("c", "(missing)"))
-    assert display.cells(features[3])[0] == ("x", "−8.5")
+    assert display.cells("r", features[0]) == (("x", "1"), ("c", "a\\u202e"))
+    assert display.cells("r", features[2]) == (("x", "missing"), ("c", "(missing)"))
+    assert display.cells("r", features[3])[0] == ("x", "−8.5")
 
 
 @pytest.mark.parametrize("cells", [[1e308, -1e308], [1e308, 1e308, None], [1e-300, 0.0], [1e9, 1e9 + 1]])

@@ -92,7 +92,9 @@ def test_truth_values_dates_decimal_commas_and_question_marks(tmp_path):
     assert made.training.display.feature_names == ("size", "count", "count is missing", "is", "day")
     assert "The column 'day' holds dates, which are learned as a number of days." in made.notes
     row = int(made.training.ids[0].rsplit("-", 1)[1])
-    assert ("day", f"2024-01-0{1 + row % 9}") in made.training.display.cells(made.training.inputs[0])
+    assert ("day", f"2024-01-0{1 + row % 9}") in made.training.display.cells(
+        made.training.ids[0], made.training.inputs[0]
+    )
 
 
 def test_line_breaks_in_cells_and_a_byte_order_mark(tmp_path):
@@ -135,7 +137,7 @@ def test_names_and_texts_cannot_act(tmp_path):
     data = made.training
     for text in (*data.ids, *data.class_names, *data.display.feature_names, *made.notes, repr(data)):
         assert str(text).isprintable()
-    for name, cell in data.display.cells(data.inputs[0]):
+    for name, cell in data.display.cells(data.ids[0], data.inputs[0]):
         assert name.isprintable()
         assert cell.isprintable()
 

@@ -42,6 +42,38 @@ class Display:
         channel_first = example.ndim == 3 and example.shape[0] in (1, 3) and example.shape[1:] == self.shape[:2]
         return (np.moveaxis(example, 0, -1) if channel_first else example).reshape(self.shape or example.shape)
 
+    def cells(self, id: str, example: Float[np.ndarray, "..."]) -> tuple[tuple[str, str], ...]:  # noqa: A002
+        """Names and values of a row, as text: a number with as many digits as it takes to tell it from others.
+
+        Example:
+            >>> Display(feature_names=("size",)).cells("a", np.array([4374.5], np.float32))
+            (('size', '4374.5'),)
+        """
+        names = self.feature_names or tuple(f"feature {index}" for index in range(example.size))
+        return tuple((str(name), number_said(value)) for name, value in zip(names, np.ravel(example), strict=True))
+
+
+def number_said(value: float | np.floating) -> str:
+    """A number in the fewest digits that stand for no other of its type.
+
+    Example:
+        >>> number_said(np.float32(0.1)), number_said(-2.0)
+        ('0.1', '−2')
+    """
+    return str(value).removesuffix(".0").replace("-", "−")
+
+
+def rounded(values: Float[np.ndarray, "*shape"], largest: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Values without the digits that float32 does not hold of numbers as large as these.
+
+    Example:
+        >>> rounded(np.array([5.1e-8, 4374.50002]), np.array([1.0, 2000.0])).tolist()
+        [0.0, 4374.5]
+    """
+    unit = 10.0 ** (np.floor(np.log10(np.maximum(largest, 1e-300))) - 6)
+    steps = np.round(values / unit) * unit
+    return np.array([float(f"{one:.7g}") for one in steps.flat]).reshape(steps.shape)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:

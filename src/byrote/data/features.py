@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -13,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Float
 
-from byrote.data.dataset import Display
+from byrote.data.dataset import Display, number_said, rounded
 from byrote.data.inert import inert
+from byrote.data.own_cells import OwnCells
 from byrote.data.problems import counted, quoted
 from byrote.data.spelling import alike_said
 
@@ -67,13 +67,11 @@ class Numeric:
         """The cell that they stand for, to be shown."""
         absent = self.missing and features[1] > 0.5
         value = float(features[0]) * self.deviation + self.mean
-        shown = str(_FIRST_DAY + np.timedelta64(round(value), "D")) if self.dated else self._shown(value)
+        if self.dated:
+            shown = str(_FIRST_DAY + np.timedelta64(round(value), "D"))
+        else:
+            shown = number_said(float(rounded(np.array(value), np.array(max(abs(self.mean), self.deviation)))))
         return ((self.column, "missing" if absent else shown),)
-
-    def _shown(self, value: float) -> str:
-        """A number with the digits that a float32 feature holds of it."""
-        largest = max(abs(self.mean), self.deviation)
-        return f"{round(value, 6 - math.floor(math.log10(largest))):.6g}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -151,13 +149,15 @@ class Encoding:
 
 @dataclass(frozen=True)
 class RowDisplay(Display):
-    """A row of a table, shown by what its columns held."""
+    """A row of a table, shown by its own cells where it is one of the file's, and else by what its features say."""
 
     encoding: Encoding = Encoding(())
+    own: OwnCells | None = field(default=None, repr=False, compare=False)
 
-    def cells(self, example: Float[np.ndarray, " feature"]) -> tuple[tuple[str, str], ...]:
+    def cells(self, id: str, example: Float[np.ndarray, " feature"]) -> tuple[tuple[str, str], ...]:  # noqa: A002
         """Names and values of one example, as text."""
-        return self.encoding.cells(example)
+        found = None if self.own is None else self.own.cells(id, example)
+        return self.encoding.cells(example) if found is None else found
 
 
 def fit(

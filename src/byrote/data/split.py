@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from byrote.data.blocks import deviation_of_rows, mean_of_rows, row_blocks
-from byrote.data.dataset import Dataset
+from byrote.data.dataset import Dataset, Display, rounded
 from byrote.data.digits import stratified
 from byrote.data.features import Encoding
 from byrote.data.task import Numbers, scale_of
@@ -101,6 +101,20 @@ def split(
     return Split(training=training, heldout=heldout, notes=(*notes, told), encoding=encoding)
 
 
+@dataclass(frozen=True, eq=False)
+class ScaledDisplay(Display):
+    """A row of centred and scaled numbers, shown as they were before, with the digits that are left of them."""
+
+    mean: Float[np.ndarray, "..."] = field(default_factory=lambda: np.zeros(1), repr=False)
+    scale: Float[np.ndarray, "..."] = field(default_factory=lambda: np.ones(1), repr=False)
+
+    def cells(self, id: str, example: Float[np.ndarray, "..."]) -> tuple[tuple[str, str], ...]:  # noqa: A002
+        """Names and values of one example, as text."""
+        before = example.astype(np.float64) * self.scale + self.mean
+        largest = np.maximum(np.abs(self.mean), self.scale)
+        return super().cells(id, rounded(before, largest))
+
+
 def standardised(read: Split) -> Split:
     """The same with every feature centred and scaled by the training examples; a constant one becomes 0."""
     mean, deviation = mean_of_rows(read.training.inputs), deviation_of_rows(read.training.inputs)
@@ -108,9 +122,10 @@ def standardised(read: Split) -> Split:
 
     def scaled(dataset: Dataset) -> Dataset:
         inputs = np.empty(dataset.inputs.shape, np.float32)
+        display = ScaledDisplay(**vars(dataset.display), mean=mean, scale=scale)
         for rows in row_blocks(dataset.inputs):
             inputs[rows] = (dataset.inputs[rows] - mean) / scale
-        return dataset.replace(inputs=inputs)
+        return dataset.replace(inputs=inputs, display=display)
 
     return replace(
         read,

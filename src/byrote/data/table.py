@@ -15,9 +15,11 @@ from jaxtyping import Shaped
 from byrote.data.arrays import from_arrays, numbered
 from byrote.data.cells import Typed, as_written, spelled, typed
 from byrote.data.csv_file import read_csv
+from byrote.data.dataset import Display
 from byrote.data.features import RowDisplay, fit, is_category, is_named, is_numeric, named, numbers
 from byrote.data.inert import inert, inert_texts
 from byrote.data.labels import marks_said
+from byrote.data.own_cells import OwnCells
 from byrote.data.parquet import CELL, index_columns, read_parquet, refuse_repeated_names
 from byrote.data.problems import Problems, counted, quoted, rows_said
 from byrote.data.room import refuse_beyond_memory, text_array
@@ -117,12 +119,15 @@ def from_table(
         ids=facts.ids,
         groups=facts.groups,
         class_names=facts.targets.class_names,
-        display=RowDisplay(feature_names=encoding.names(), encoding=encoding),
         task=facts.targets.task,
         tolerance=tolerance,
+        display=Display(feature_names=encoding.names()),
     )
+    own = OwnCells.of(rows.own.select([column.column for column in encoding.columns]), whole.ids, whole.inputs)
+    display = RowDisplay(feature_names=encoding.names(), encoding=encoding, own=own)
     read = rows.noted(dict.fromkeys((*facts.targets.columns, *(column.column for column in encoding.columns))))
-    return split(whole, held, notes=(*facts.targets.notes, *read, *notes), encoding=encoding)
+    notes = (*facts.targets.notes, *read, *notes)
+    return split(whole.replace(display=display), held, notes=notes, encoding=encoding)
 
 
 def read_rows(path: Path | str, *, texts: Sequence[str | None] = ()) -> pa.Table:

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
 from byrote.data.dataset import Dataset
-from byrote.data.features import RowDisplay
 from byrote.data.vocabulary import TextDisplay
 from byrote.report.text import plain
 
@@ -80,10 +79,5 @@ def _values(dataset: Dataset, row: int) -> Values:
         return Values(
             cells=(("text", plain(dataset.display.text(str(dataset.ids[row]), dataset.inputs[row]))),), more=0
         )
-    if isinstance(dataset.display, RowDisplay):
-        own = dataset.display.cells(dataset.inputs[row])
-        return Values(cells=own[:MOST_VALUES], more=max(0, len(own) - MOST_VALUES))
-    flat = np.ravel(dataset.inputs[row])
-    names = dataset.display.feature_names or tuple(f"feature {index}" for index in range(min(len(flat), MOST_VALUES)))
-    cells = tuple((str(name), f"{value:.4g}".replace("-", "−")) for name, value in zip(names, flat, strict=False))
-    return Values(cells=cells[:MOST_VALUES], more=max(0, len(flat) - MOST_VALUES))
+    own = dataset.display.cells(str(dataset.ids[row]), dataset.inputs[row])
+    return Values(cells=own[:MOST_VALUES], more=max(0, len(own) - MOST_VALUES))
