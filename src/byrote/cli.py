@@ -175,7 +175,7 @@ def audit(
     if source is None:
         raise BadInput("An audit needs a source.", hint="byrote audit digits, or byrote audit docs.")
     plants = None if plant is None else [text for text in plant if text != "none"]
-    if target and weights is None and kind_of(source) != "table" and target[0].endswith(".safetensors"):
+    if target and weights is None and kind_of(source) != "table" and target[0].lower().endswith(".safetensors"):
         weights, target = Path(target[0]), None
     reading = Reading(
         target=target,

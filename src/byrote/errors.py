@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+#: Letters that an error quotes of a value, at most, and those of the whole sentence: data may be of any length.
+QUOTED, SENTENCE = 240, 1200
+_QUOTE = re.compile(rf"(?<!\w)(['\"])(?:(?!\1)[^\n]){{{QUOTED},}}\1")
 
 
 class ByroteError(Exception):
@@ -12,7 +17,7 @@ class ByroteError(Exception):
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
-        self.message = _readable(message)
+        self.message = _short(_readable(message))
         self.hint = _readable(hint)
 
     def __str__(self) -> str:
@@ -28,6 +33,16 @@ def _readable(text: str) -> str:
         one if one == "\n" or unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else _code(one)
         for one in text
     )
+
+
+def _short(message: str) -> str:
+    """The sentence with what it quotes cut to a line or two, and itself cut in its middle where it is long still."""
+    cut = _QUOTE.sub(lambda quote: _cut(quote[0], QUOTED), message)
+    return _cut(cut, SENTENCE)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: 2 * most // 3]} … {text[3 - most // 3 :]}"
 
 
 def _code(character: str) -> str:

@@ -150,12 +150,12 @@ def run_name(source: str) -> str:
     """What the run folder of a source is called.
 
     Example:
-        >>> run_name("data/wine.csv.gz"), run_name("digits"), run_name("pets/")
+        >>> run_name("data/wine.csv.GZ"), run_name("digits"), run_name("pets/")
         ('wine', 'digits', 'pets')
     """
     name = Path(source).resolve().name
     ending = next((one for one in SUFFIXES if name.lower().endswith(one)), "")
-    return inert(name.removesuffix(ending) if ending and name.endswith(ending) else Path(name).stem) or "data"
+    return inert(name[: -len(ending)] if ending else Path(name).stem) or "data"
 
 
 def with_source(run: Run) -> Run:

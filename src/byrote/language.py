@@ -169,7 +169,6 @@ def audit_language(
         if (folder / FILE).exists():
             _refuse_other(folder, identity)
         else:
-            long = windowed(whole, length)
             manifest = _manifest(whole, trained, design, identity, "trained", list(job.seeds))
             manifest = replace(
                 manifest,
@@ -179,7 +178,7 @@ def audit_language(
                 evidence=(CORPUS, *job.kinds(len(design.phases) - 1)),
                 source=source,
                 parent=parent,
-                notes=(*notes, *([long] if long else [])),
+                notes=(*notes, *_told(whole, length)),
             )
             _begin(folder, manifest, design, whole, tokenizer, canaries)
             for note in manifest.notes:
@@ -271,14 +270,13 @@ def audit_model(
         if (folder / FILE).exists():
             _refuse_other(folder, identity)
         else:
-            long = windowed(whole, found.context)
             manifest = replace(
                 _manifest(whole, len(corpus), design, identity, "observed", None),
                 executor={"device": device},
                 parameters=parameters_of(found.network),
                 evidence=(CORPUS, TOKENS, *asked),
                 source=source,
-                notes=(*notes, *found.notes, *(note for note in (told, long) if note)),
+                notes=(*notes, *found.notes, *([told] if told else []), *_told(whole, found.context)),
             )
             _begin(folder, manifest, design, whole, found.tokenizer, canaries)
             for note in manifest.notes:
@@ -537,6 +535,12 @@ def _manifest(
         environment=environment(),
         evidence=(),
     )
+
+
+def _told(corpus: Corpus, context: int) -> tuple[str, ...]:
+    """What must be known of the documents to read any figure about them."""
+    answers = "" if corpus.answers is None else corpus.answers.told(corpus.texts)
+    return tuple(sentence for sentence in (answers, windowed(corpus, context)) if sentence)
 
 
 def _begin(

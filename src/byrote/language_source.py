@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from byrote.data.canaries import Canaries, read_canaries
-from byrote.data.corpus import Corpus, read_corpus
+from byrote.data.corpus import Corpus, plain_joining, read_corpus
 from byrote.data.python_docs import planted_docs, python_docs, split
 from byrote.data.tokenizers import byte_pairs, encoder, read_tokenizer
 from byrote.errors import BadInput, RunMismatch
 from byrote.language import LENGTH, TOKENIZER, corpus_of
+from byrote.recipes.networks.pretrained import chat_joining
 from byrote.recipes.networks.tiny_gpt import TinyGPT
 from byrote.recipes.objectives.next_token import NextToken
 from byrote.recipes.optimizers import AdamW
@@ -114,15 +116,20 @@ def documents(
     column: str,
     canaries: Path | None,
     tiny: TinyGPTTraining = AS_IT_IS,
+    template_of: str | None = None,
     **more: Any,
 ) -> Documents:
     """The documents of a file, and held-out ones of another, under names that no training document has.
 
+    Chats are joined by the chat template of the model `template_of`, where one is given.
+
     Raises:
         BadInput: a file is missing, or cannot be read.
     """
-    members = read_corpus(corpus, column=column)
-    others = None if heldout is None else _renamed(read_corpus(heldout, column=column), members.ids)
+    joining = plain_joining if template_of is None else partial(chat_joining, template_of)
+    members = read_corpus(corpus, column=column, joining=joining)
+    others = None if heldout is None else read_corpus(heldout, column=column, joining=joining)
+    others = None if others is None else _renamed(others, members.ids)
     files = {"corpus": corpus, "heldout": heldout, "canaries": canaries}
     return Documents(
         training=members,

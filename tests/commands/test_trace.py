@@ -84,7 +84,7 @@ def test_bad_input_ends_with_a_sentence_and_status_2(byrote, tmp_path):
     for words, sentence in (
         (("--corpus", "train.jsonl", "none.txt"), "There is no file 'none.txt'"),
         (("--corpus", "none.jsonl", "answer.txt"), "There is no file 'none.jsonl'"),
-        (("--corpus", "train.jsonl", "latin.txt"), "Line 2 of 'latin.txt' is not valid UTF-8: it holds 0xe9"),
+        (("--corpus", "train.jsonl", "latin.txt"), "Line 2 of 'latin.txt' is not valid UTF-8: byte 4 is 0xe9"),
         (("--corpus", "train.jsonl", "dots.txt"), "The text 'dots.txt' holds no word"),
         (("--corpus", "broken.jsonl", "answer.txt"), "Line 2 of 'broken.jsonl' is not valid JSON"),
         (("--corpus", "train.jsonl", "answer.txt", "--column", "body"), "has no 'body'"),

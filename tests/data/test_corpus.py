@@ -43,7 +43,7 @@ def test_a_saved_dataset_by_the_name_of_its_column(tmp_path):
         ("a.jsonl", b'{"text": "a"}\n\xff\n', r"Line 2 of .* is not valid UTF-8: byte 1 is 0xff"),
         ("a.txt", b"abc\n\xe4bc\n", r"Line 2 of .* is not valid UTF-8: byte 1 is 0xe4"),
         ("a.jsonl", b'{"text": " "}\n', r"The document in line 1 of .* is empty"),
-        ("a.jsonl", b'{"text": 5}\n', r"must hold text. Got 5 in line 1"),
+        ("a.jsonl", b'{"text": 5}\n', r"Line 1 of .* must hold text in 'text'. Got 5"),
         ("a.jsonl", b"", r"holds no document"),
         ("a.csv", b"", r"has the suffix '.csv'"),
         ("a.parquet", b"cut", r"cannot be read as Parquet"),

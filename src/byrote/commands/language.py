@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,8 +49,9 @@ CorpusFile = Annotated[
     Path | None,
     typer.Option(
         "--corpus",
-        help="Documents that --model was trained on: .jsonl, .parquet, .txt or a saved dataset. Without --model a tiny "
-        "GPT is trained on them.",
+        help="Documents that --model was trained on: .jsonl, .parquet, .txt or a saved dataset, with a column of "
+        "texts, chats (messages, conversations), or prompt and completion. Without --model a tiny GPT is trained on "
+        "them.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -121,7 +123,7 @@ def audit_documents(
     else:
         assert corpus is not None
         files = {"heldout": _file(heldout), "canaries": _file(canaries)}
-        found = documents(corpus, column=column, seed=seed, tiny=tiny, **files)
+        found = documents(corpus, column=column, seed=seed, tiny=tiny, template_of=model, **files)
     if model is not None:
         run = _foreign(model, found, context=context, bos=bos, decoding=decoding, out=out, device=device)
     else:
@@ -303,10 +305,10 @@ def plant(
 
     from byrote.data.canaries import FILE
     from byrote.data.canaries import plant as planting
-    from byrote.data.corpus import read_corpus, write_corpus
-    from byrote.recipes.networks.pretrained import load_tokenizer
+    from byrote.data.corpus import plain_joining, read_corpus, write_corpus
+    from byrote.recipes.networks.pretrained import chat_joining, load_tokenizer
 
-    if out_file.suffix != ".jsonl":
+    if out_file.suffix.lower() != ".jsonl":
         raise BadInput(
             f"Documents are written as .jsonl, one a line, and {str(out_file)!r} is none by its name.",
             hint=f"--out {out_file.with_suffix('.jsonl')}",
@@ -322,7 +324,9 @@ def plant(
             hint=f"--canaries {8 * (len(times) + 1)} gives 8 of each.",
         )
     made = planting(
-        read_corpus(corpus, column=column),
+        read_corpus(
+            corpus, column=column, joining=plain_joining if tokenizer is None else partial(chat_joining, tokenizer)
+        ),
         tuple(kind or ("random_digits",)),
         level=level,
         repeat=times,
@@ -337,6 +341,8 @@ def plant(
     say(f"{made.canaries!r} stand in {len(made.corpus)} documents, {_by_times(made.canaries)}.")
     if len(made.canaries) < canaries:
         say(f"These are {len(made.canaries)} and not {canaries}, so that each of {len(times) + 1} numbers has as many.")
+    if made.corpus.answers is not None:
+        say(f"Chats and pairs are written as texts, the messages of a chat joined by {made.corpus.answers.joining}.")
     say(f"Corpus: {out_file}")
     say(f"Secrets, to be kept: {manifest}")
 

@@ -60,22 +60,16 @@ def trace(
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8.
+    """The text of a file in UTF-8, or in the form that its first bytes name.
 
     Raises:
         BadInput: there is no such file, or it is not UTF-8; the line is named.
     """
+    from byrote.data.text_file import text_of
+
     if not path.is_file():
         raise BadInput(f"There is no file {str(path)!r}.", hint=CHECK_THE_PATH)
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise BadInput(
-            f"Line {line} of {str(path)!r} is not valid UTF-8: it holds 0x{content[error.start]:02x}.",
-            hint="convert the file, as with `iconv -f latin1 -t utf-8`.",
-        ) from None
+    return text_of(path)
 
 
 def _print(found: Trace) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Int, Int32, Int64, Shaped
 
 from byrote.data.arrays import numbered
+from byrote.data.chats import NAME_THE_COLUMN, PLAIN, TEXT, Answers, Joining, columns_of, document_of
 from byrote.data.controls import Controls
 from byrote.data.parquet import refuse_unpacking
 from byrote.data.problems import counted, quoted
 from byrote.data.room import text_array
 from byrote.data.spelling import plain
+from byrote.data.text_file import lines_of
 from byrote.data.tokenizers import unencodable
 from byrote.errors import BadInput
 
@@ -29,6 +31,8 @@ from byrote.errors import BadInput
 Encode = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 
 READABLE = (".txt", ".jsonl", ".ndjson", ".parquet")
+#: Where a row stands, and its values by column.
+Row = tuple[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,7 +41,8 @@ class Corpus:
 
     `tokens` holds the tokens of all documents end to end and `offsets` where each starts and the last one ends; both
     are empty until `tokenized`. A token that begins each document for the model (BOS) is none of them: `bos` is its
-    number where there is one, and then the model predicts a document's first token, too.
+    number where there is one, and then the model predicts a document's first token, too. `answers` says which part of
+    chats and pairs is an answer; None where the documents are plain texts.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Corpus:
     offsets: Int64[np.ndarray, " boundary"] = field(default_factory=lambda: np.zeros(1, np.int64))
     vocabulary: int = 0
     bos: int | None = None
+    answers: Answers | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -153,12 +159,15 @@ class Corpus:
             controls=self.controls.restricted_to(ids),
             tokens=tokens,
             offsets=offsets,
+            answers=None if self.answers is None else self.answers.taken(chosen.tolist()),
         )
 
     def replace(self, **changes: Any) -> Corpus:
-        """The same corpus with other fields; tokens of other texts are none."""
+        """The same corpus with other fields; tokens and answers of other texts are none."""
         if "texts" in changes:
-            changes = {"tokens": np.empty(0, np.int32), "offsets": np.zeros(1, np.int64), **changes}
+            answers = self.answers if tuple(changes["texts"]) == self.texts else None
+            none = {"tokens": np.empty(0, np.int32), "offsets": np.zeros(1, np.int64), "answers": answers}
+            changes = {**none, **changes}
         return dataclasses.replace(self, **changes)
 
     def joined(self, other: Corpus, name: str) -> Corpus:
@@ -178,6 +187,7 @@ class Corpus:
             texts=(*self.texts, *other.texts),
             groups=groups,
             controls=self.controls.merged(other.controls),
+            answers=self._answers_with(other),
         )
         alike = (self.vocabulary, self.bos) == (other.vocabulary, other.bos)
         if not (self.is_tokenized and other.is_tokenized and alike):
@@ -189,6 +199,14 @@ class Corpus:
             vocabulary=self.vocabulary,
             bos=self.bos,
         )
+
+    def _answers_with(self, other: Corpus) -> Answers | None:
+        """The answers of these documents and of others after them."""
+        known = [corpus.answers for corpus in (self, other) if corpus.answers is not None]
+        if not known:
+            return None
+        spans = [(None,) * len(c) if c.answers is None else c.answers.spans for c in (self, other)]
+        return Answers(joining=known[0].joining, spans=(*spans[0], *spans[1]))
 
 
 def corpus_from_texts(
@@ -229,28 +247,52 @@ def corpus_from_texts(
     return Corpus(name=name, ids=named, texts=held, groups=parts)
 
 
-def read_corpus(path: str | Path, *, column: str = "text", name: str | None = None) -> Corpus:
+def plain_joining() -> Joining:
+    """Messages as lines of `role: text`."""
+    return PLAIN
+
+
+def read_corpus(
+    path: str | Path,
+    *,
+    column: str = TEXT,
+    name: str | None = None,
+    joining: Callable[[], Joining] = plain_joining,
+) -> Corpus:
     """The documents of a file: paragraphs of a text, lines of JSON, rows of a Parquet table, or a saved dataset.
 
     JSON lines are objects whose `column` is the text, or texts themselves; `id` and `group` are taken where they
     stand beside it. In a text file, empty lines part the documents. A folder is one that Hugging Face's
-    `save_to_disk` wrote.
+    `save_to_disk` wrote. Where there is no column `text`, a chat in `messages` or `conversations` is one document, and
+    so are `prompt` and `completion`, end to end. Text is UTF-8, or UTF-16 or UTF-32 with its mark.
+
+    Args:
+        path: the file or folder.
+        column: the one that holds texts, or chats.
+        name: of the corpus; the file's unless given.
+        joining: asked once, where there is a chat, how its messages make one text.
 
     Raises:
         BadInput: the file is not there or cannot be read; the line is named.
     """
     path = Path(path)
     name = name or path.stem
+    rows = _rows_of(path, column)
+    return _of_rows(rows, column, name, str(path), cache(joining))
+
+
+def _rows_of(path: Path, column: str) -> Iterator[Row]:
     if path.is_dir():
-        return _of_rows(_saved_dataset(path, column), column, name, str(path))
+        return _saved_dataset(path, column)
     if not path.is_file():
         raise BadInput(f"There is no file {str(path)!r}.", hint=f"a corpus is one of {', '.join(READABLE)}.")
-    if path.suffix == ".parquet":
-        return _of_rows(_parquet_rows(path, column), column, name, str(path))
-    if path.suffix in (".jsonl", ".ndjson"):
-        return _of_rows(_json_rows(path, column), column, name, str(path))
-    if path.suffix == ".txt":
-        return _of_rows(_paragraphs(path, column), column, name, str(path))
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        return _parquet_rows(path, column)
+    if ending in (".jsonl", ".ndjson"):
+        return _json_rows(path, column)
+    if ending == ".txt":
+        return _paragraphs(path, column)
     raise BadInput(
         f"The file {str(path)!r} has the suffix {path.suffix!r}.", hint=f"a corpus is one of {', '.join(READABLE)}."
     )
@@ -290,23 +332,16 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-#: Where a row stands, and its values by column.
-Row = tuple[str, dict[str, Any]]
-
-
-def _of_rows(rows: Iterable[Row], column: str, name: str, path: str) -> Corpus:
-    texts, ids, groups = [], [], []
+def _of_rows(rows: Iterable[Row], column: str, name: str, path: str, joining: Callable[[], Joining]) -> Corpus:
+    texts, ids, groups, answers = [], [], [], []
     for where, row in rows:
-        text = row[column]
-        if not isinstance(text, str):
-            raise BadInput(
-                f"The column {column!r} of {path!r} must hold text. Got {text!r} in {where}.",
-                hint="name the column that holds the texts with --column, and remove rows without one.",
-            )
+        document = document_of(row, column, joining, f"{where[0].upper()}{where[1:]} of {path!r}")
+        text = document.text
         if not text.strip():
             raise BadInput(f"The document in {where} of {path!r} is empty.", hint="remove empty documents.")
         _refuse_halves(path, where, text)
         texts.append(text)
+        answers.append(document.answers)
         ids.append(row.get("id"))
         groups.append(row.get("group"))
     if not texts:
@@ -320,31 +355,19 @@ def _of_rows(rows: Iterable[Row], column: str, name: str, path: str) -> Corpus:
                 f"Some documents of {path!r} have the field {word!r} and some do not.",
                 hint="give it to every document, or to none.",
             )
-    return corpus_from_texts(
+    corpus = corpus_from_texts(
         texts,
         name=name,
         ids=None if ids[0] is None else [str(value) for value in ids],
         groups=None if groups[0] is None else [str(value) for value in groups],
     )
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file with their numbers, from 1."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise BadInput(
-                    f"Line {number} of {str(path)!r} is not valid UTF-8: byte {error.start + 1} is "
-                    f"0x{line[error.start]:02x}.",
-                    hint="convert the file, as with `iconv -f latin1 -t utf-8`.",
-                ) from None
-            yield number, text.rstrip("\r\n")
+    if all(spans is None for spans in answers):
+        return corpus
+    return corpus.replace(answers=Answers(joining=joining().name, spans=tuple(answers)))
 
 
 def _json_rows(path: Path, column: str) -> Iterator[Row]:
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         if not line.strip():
             continue
         try:
@@ -356,18 +379,17 @@ def _json_rows(path: Path, column: str) -> Iterator[Row]:
             ) from None
         if isinstance(row, str):
             row = {column: row}
-        if not isinstance(row, dict) or column not in row:
-            found = f"has {quoted(sorted(row))}" if isinstance(row, dict) else f"is a {type(row).__name__!r}"
+        if not isinstance(row, dict):
             raise BadInput(
-                f"Line {number} of {str(path)!r} has no {column!r}: it {found}.",
-                hint="name the column that holds the texts with --column.",
+                f"Line {number} of {str(path)!r} has no {column!r}: it is a {type(row).__name__!r}.",
+                hint='write an object a line, such as {"text": "…"}.',
             )
         yield f"line {number}", row
 
 
 def _paragraphs(path: Path, column: str) -> Iterator[Row]:
     first, gathered = 0, list[str]()
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         if line.strip():
             first = first if gathered else number
             gathered.append(line)
@@ -384,8 +406,7 @@ def _parquet_rows(path: Path, column: str) -> Iterator[Row]:
     except (pa.ArrowException, OSError) as error:
         raise BadInput(f"The file {str(path)!r} cannot be read as Parquet: {error}.", hint=WRITE_AGAIN) from error
     names = file.schema_arrow.names
-    _refuse_column(column, names, str(path))
-    wanted = [name for name in (column, "id", "group") if name in names]
+    wanted = [*_columns(names, column, str(path)), *(name for name in ("id", "group") if name in names)]
     number = 0
     try:
         refuse_unpacking(path, file, f"The corpus {str(path)!r}", wanted)
@@ -416,17 +437,19 @@ def _saved_dataset(path: Path, column: str) -> Iterator[Row]:
         ) from error
     if not isinstance(held, datasets.Dataset):
         raise BadInput(f"The dataset in {str(path)!r} has several splits: {quoted(held)}.", hint="save one split.")
-    _refuse_column(column, held.column_names, str(path))
+    _columns(held.column_names, column, str(path))
     for number, row in enumerate(held, start=1):
         yield f"row {number}", dict(row)
 
 
-def _refuse_column(column: str, names: Sequence[str], path: str) -> None:
-    if column not in names:
+def _columns(names: Sequence[str], column: str, path: str) -> tuple[str, ...]:
+    """The columns that hold the documents."""
+    found = columns_of(names, column)
+    if not found:
         raise BadInput(
-            f"{path!r} has no column {column!r}; it has {', '.join(repr(name) for name in sorted(names))}.",
-            hint="name the column that holds the texts with --column.",
+            f"{path!r} has no column {column!r}; it has {quoted(sorted(names), limit=20)}.", hint=NAME_THE_COLUMN
         )
+    return found
 
 
 WRITE_AGAIN = "write the file again, or give the documents as .jsonl with a column 'text'."

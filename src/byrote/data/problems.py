@@ -11,6 +11,20 @@ from jaxtyping import Int
 
 from byrote.errors import BadInput
 
+#: Letters of a value of the data that an error quotes, at most.
+SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """The value as Python writes it, cut where it is longer than an error should quote.
+
+    Example:
+        >>> shown("a" * 1000)[:5], len(shown("a" * 1000))
+        ("'aaaa", 80)
+    """
+    written = repr(value)
+    return written if len(written) <= SHOWN else f"{written[: SHOWN - 2]}…{written[-1]}"
+
 
 def quoted(values: Iterable[object], *, limit: int = 3) -> str:
     """The first values in quotes, with an ellipsis where there are more.
@@ -19,7 +33,7 @@ def quoted(values: Iterable[object], *, limit: int = 3) -> str:
         >>> quoted(["a", "b", "c", "d"])
         "'a', 'b', 'c', …"
     """
-    first = [repr(str(value)) for value in islice(values, limit + 1)]
+    first = [shown(str(value)) for value in islice(values, limit + 1)]
     return ", ".join([*first[:limit], "…"] if len(first) > limit else first)
 
 

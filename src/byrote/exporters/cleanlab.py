@@ -79,7 +79,7 @@ def write(run: Run, path: str | Path) -> OutOfSample:
         BadInput: the file is called something else than `.npz`.
         MissingEvidence, TooFewModels: see `out_of_sample`.
     """
-    if Path(path).suffix != ".npz":
+    if Path(path).suffix.lower() != ".npz":
         raise BadInput(
             f"What cleanlab takes is written as arrays, and {Path(path).name!r} does not end in .npz.",
             hint="name it like probabilities.npz; `np.load` opens it.",

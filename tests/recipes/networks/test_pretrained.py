@@ -1,16 +1,20 @@
 import json
 import re
+import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from byrote.data.corpus import corpus_from_texts
+from byrote.data.chats import PLAIN
+from byrote.data.corpus import corpus_from_texts, read_corpus
 from byrote.data.tokenizers import BEGIN
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.language import audit_model
-from byrote.recipes.networks.pretrained import load_pretrained, load_tokenizer
+from byrote.language_source import documents
+from byrote.recipes.networks.pretrained import chat_joining, load_pretrained, load_tokenizer
 from byrote.report.language_report import write_language_report
 from byrote.run import Run
 from byrote.verifying import verify
@@ -254,3 +258,31 @@ def test_a_tokenizer_alone_is_read_for_planting(llama, tmp_path):
     assert load_tokenizer(tmp_path)(["dog fox"]) == [[1, 0]]
     with pytest.raises(BadInput, match=r"The tokenizer fails on a text: .*\[UNK\]"):
         load_tokenizer(tmp_path)(["cat"])
+
+
+CHATML = (
+    "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'tool' %}{{ raise_exception('no tools') }}{% endif %}"
+    "[{{ m['role'] }}]{{ m['content'] }}[end]{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+
+
+def test_chats_are_joined_by_the_template_of_the_model(llama, tmp_path):
+    shutil.copytree(llama, tmp_path / "model")
+    assert chat_joining(tmp_path / "model") is PLAIN
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
+    tokenizer.chat_template = CHATML
+    tokenizer.save_pretrained(tmp_path / "model")
+    chat = [{"role": role, "content": f"the {role}"} for role in ("user", "assistant", "user", "assistant")]
+    (tmp_path / "c.jsonl").write_text(json.dumps({"messages": chat}) + "\n")
+    found = documents(
+        tmp_path / "c.jsonl", heldout=None, column="text", canaries=None, template_of=str(tmp_path / "model")
+    ).training
+    turn = "[user]the user[end][assistant]the assistant[end]"
+    assert found.texts == (turn + turn,)  # BOS is put there, or not, as before any other document
+    assert [found.texts[0][start:stop] for start, stop in found.answers.spans[0]] == ["the assistant[end]"] * 2
+    run = audit_model(tmp_path / "model", found, out=tmp_path / "run", progress=False, device="cpu")
+    (note,) = (note for note in run.manifest.notes if "chats" in note)
+    assert "joined by the model's chat template. Answers make 38% of their characters" in note  # 36 of 96
+    (tmp_path / "d.jsonl").write_text(json.dumps({"messages": [*chat, {"role": "tool", "content": "x" * 9999}]}))
+    with pytest.raises(BadInput, match=r"Line 1 of .*: the chat template .* does not take this chat: no tools"):
+        read_corpus(tmp_path / "d.jsonl", joining=partial(chat_joining, tmp_path / "model"))

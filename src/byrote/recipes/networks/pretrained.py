@@ -11,8 +11,9 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from byrote.data.chats import PLAIN, Joining, Message
 from byrote.data.corpus import Encode
-from byrote.data.tokenizers import guarded
+from byrote.data.tokenizers import guarded, reason
 from byrote.errors import BadInput
 from byrote.recipes.networks.adapter import with_adapter
 from byrote.recipes.networks.gguf_cache import converted, file_digest
@@ -103,12 +104,41 @@ def load_tokenizer(path: str | Path) -> Encode:
         BadInput: the package is missing, or there is none.
     """
     transformers = transformers_package()
+    return _encode(_tokenizer_alone(path, transformers))
+
+
+def _tokenizer_alone(path: str | Path, transformers: Any) -> Any:
     place = find_tokenizer(path)
     with quiet(transformers):
         folder = place.tokenizer
         if place.gguf is not None:
             folder = converted(place.gguf, file_digest(place.gguf), path, transformers)
-        return _encode(_tokenizer(path, folder, transformers))
+        return _tokenizer(path, folder, transformers)
+
+
+def chat_joining(path: str | Path) -> Joining:
+    """How the chat template of a model's tokenizer makes one text of a chat; lines of `role: text` where it has none.
+
+    A BOS token that the template begins with is left out: documents are read with it or without as any others.
+
+    Raises:
+        BadInput: the package is missing, or there is no tokenizer.
+    """
+    tokenizer = _tokenizer_alone(path, transformers_package())
+    if tokenizer.chat_template is None:
+        return PLAIN
+
+    def render(messages: Sequence[Message], begin: bool) -> str:
+        try:
+            text: str = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=begin)
+        except Exception as error:  # templates raise errors of their own
+            raise BadInput(
+                f"the chat template of the model {str(path)!r} does not take this chat: {reason(error)}.",
+                hint="mend the order of its roles; or write the chat as one text into a column, named with --column.",
+            ) from error
+        return text.removeprefix(tokenizer.bos_token or "")
+
+    return Joining(name="the model's chat template", render=render)
 
 
 def digest(model: nn.Module) -> str:
