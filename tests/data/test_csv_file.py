@@ -2,8 +2,9 @@ import gzip
 
 import pytest
 
-from byrote.data.csv_file import MOST_COLUMNS, read_csv, separator, wide_encoding
+from byrote.data.csv_file import MOST_COLUMNS, read_csv, separator
 from byrote.data.table import from_table
+from byrote.data.text_file import wide_encoding
 from byrote.errors import BadInput, NotEnoughRoom
 
 ROWS = "".join(f"{i % 7},{'ab'[i % 2]}\n" for i in range(20))

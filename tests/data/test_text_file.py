@@ -32,11 +32,18 @@ def test_every_form_with_its_mark_is_the_same_text(tmp_path, mark, form):
 def test_a_form_without_its_mark_is_named_and_the_hint_mends_it(tmp_path, form):
     path = tmp_path / "c.txt"
     path.write_bytes("some plain words\n".encode(form))
-    with pytest.raises(BadInput, match="zero bytes, as UTF-16 without a mark does") as refused:
+    with pytest.raises(BadInput, match=r"is written in UTF-16[LB]E, without a mark") as refused:
         read_corpus(path)
     named = refused.value.hint.split("-f ")[1].split()[0]
     path.write_bytes(path.read_bytes().decode(named).encode())
     assert read_corpus(path).texts == ("some plain words",)
+
+
+def test_what_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "c.txt"
+    path.write_bytes(b"PK some bytes \x00\x01\x02 of a packed file")
+    with pytest.raises(BadInput, match="is no text: it holds bytes of 0"):
+        list(lines_of(path))
 
 
 def test_a_cut_file_is_refused(tmp_path):

@@ -14,6 +14,7 @@ import pyarrow.csv as pacsv
 
 from byrote.data.inert import inert
 from byrote.data.room import refuse_beyond_memory
+from byrote.data.text_file import wide_encoding
 from byrote.errors import BadInput
 
 #: Separators, of which an earlier one is taken where two fit equally well.
@@ -29,7 +30,6 @@ _SEPARATOR_LINE: Final = re.compile(r'"?sep=([ -~\t])"?[\r\n]+', re.I)
 _NUMBER: Final = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*")
 #: How other files begin that are taken for a CSV, and what they are.
 _OTHERS: Final = ((b"PK\x03\x04", "a zip archive or an Excel file"), (b"PAR1", "a Parquet file"), (b"%PDF", "a PDF"))
-_WIDE: Final = (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")
 
 
 def read_csv(path: Path) -> tuple[pa.Table, str]:
@@ -135,22 +135,6 @@ def _refuse_others(path: Path, start: bytes) -> None:
             f"The table {str(path)!r} is written in {encoding.upper()}, not in UTF-8.",
             hint=f"save it as CSV UTF-8, or convert it: `iconv -f {encoding} -t utf-8 old.csv > new.csv`.",
         )
-
-
-def wide_encoding(start: bytes) -> str | None:
-    r"""The name of the encoding in which text takes two or four bytes a character; None where it does not.
-
-    Example:
-        >>> wide_encoding("a,b".encode("utf-16")), wide_encoding(b"a\x00,\x00b\x00"), wide_encoding(b"a,b")
-        ('utf-16', 'utf-16le', None)
-    """
-    if start.startswith(_WIDE):
-        return "utf-32"
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    first = start[: 1 << 12]
-    halves = {"utf-16be": first[::2], "utf-16le": first[1::2]}
-    return next((name for name, half in halves.items() if half and half.count(0) > len(half) / 2), None)
 
 
 def _refuse_wide(path: Path, start: bytes, delimiter: str) -> None:

@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from byrote.errors import BadInput
 
-#: What a file begins with that names its form; the longer ones first, since one of them begins as another does.
-MARKS: Final = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-)
+_WIDE: Final = (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")
 #: So many first bytes are looked at.
 HEAD: Final = 4096
 
 
+def wide_encoding(start: bytes) -> str | None:
+    r"""The name of the encoding in which text takes two or four bytes a character; None where it does not.
+
+    Example:
+        >>> wide_encoding("a,b".encode("utf-16")), wide_encoding(b"a\x00,\x00b\x00"), wide_encoding(b"a,b")
+        ('utf-16', 'utf-16le', None)
+    """
+    if start.startswith(_WIDE):
+        return "utf-32"
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    first = start[: 1 << 12]
+    halves = {"utf-16be": first[::2], "utf-16le": first[1::2]}
+    return next((name for name, half in halves.items() if half and half.count(0) > len(half) / 2), None)
+
+
 def form_of(path: Path) -> str:
-    """The form that a file is to be decoded from.
+    """The encoding that a file is to be decoded from.
 
     Raises:
-        BadInput: it has zero bytes as UTF-16 has, and no mark that names its form.
+        BadInput: it is UTF-16 without a mark that says so, or holds zero bytes as no text does.
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
-    form = next((form for mark, form in MARKS if head.startswith(mark)), "utf-8")
-    if form == "utf-8" and b"\0" in head:
-        likely = "utf-16be" if head[::2].count(0) > head[1::2].count(0) else "utf-16le"
+    encoding = wide_encoding(head)
+    if encoding in ("utf-16le", "utf-16be"):
         raise BadInput(
-            f"The file {str(path)!r} is not text in UTF-8: it holds zero bytes, as UTF-16 without a mark does.",
-            hint=f"convert the file, as with `iconv -f {likely} -t utf-8`.",
+            f"The file {str(path)!r} is written in {encoding.upper()}, without a mark that says so.",
+            hint=f"convert the file, as with `iconv -f {encoding} -t utf-8`.",
         )
-    return form
+    if encoding is None and b"\0" in head:
+        raise BadInput(
+            f"The file {str(path)!r} is no text: it holds bytes of 0.", hint="give a text in UTF-8, or one .jsonl."
+        )
+    return encoding or "utf-8"
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, str]]:
@@ -46,7 +57,7 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
         BadInput: a line is not valid; it is named.
     """
     form = form_of(path)
-    if form.startswith("utf-8"):
+    if form == "utf-8":
         yield from _of_bytes(path)
         return
     number = 0
