@@ -2,15 +2,18 @@
 
 import csv
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import Dataset as HuggingFaceDataset
+import torch
+from PIL import Image
 
 from byrote.data.arrays import from_arrays
 from byrote.data.dataset import notes
 from byrote.data.hugging_face import from_hugging_face
+from byrote.data.image_folder import from_image_folder
 from byrote.data.npy_folder import from_npy_folder
 from byrote.data.npz import from_npz
 from byrote.data.table import from_table
@@ -64,7 +67,7 @@ def torch_items(folder, labels, groups):
 
 
 def hugging_face(folder, labels, groups):
-    made = HuggingFaceDataset.from_dict({"x": INPUTS.tolist(), "label": labels, "group": groups})
+    made = datasets.Dataset.from_dict({"x": INPUTS.tolist(), "label": labels, "group": groups})
     return from_hugging_face(made, input="x", target="label", group="group")
 
 
@@ -119,3 +122,85 @@ def test_words_that_say_missing(tmp_path, read, mark, what):
 def test_a_word_with_a_sign_is_a_name(tmp_path, read):
     made = read(tmp_path, ["NA-", *FEW[1:]], FEW)
     assert made.class_names == ("NA-", "a", "b")
+
+
+@every_source
+def test_minus_one_and_one_are_two_classes(tmp_path, read):
+    made = read(tmp_path, [1, -1] * (ROWS // 2), FEW)
+    assert made.class_names == ("-1", "1")
+    assert made.targets.tolist() == [1, 0] * (ROWS // 2)
+
+
+CLASS = [row % 2 for row in range(ROWS)]
+
+
+def images_in_arrays(folder, images):
+    return from_arrays(images, CLASS)
+
+
+def images_in_npz(folder, images):
+    np.savez(folder / "t.npz", inputs=images, targets=CLASS)
+    return from_npz(folder / "t.npz", heldout=0.0).training
+
+
+def images_as_tensors(folder, images):
+    return from_torch([(torch.from_numpy(image), label) for image, label in zip(images, CLASS, strict=True)])
+
+
+def images_as_pictures(folder, images):
+    return from_torch([(Image.fromarray(image), label) for image, label in zip(images, CLASS, strict=True)])
+
+
+def images_of_hugging_face(folder, images):
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    content = {"image": [Image.fromarray(image) for image in images], "label": CLASS}
+    made = datasets.Dataset.from_dict(content, features=features)
+    return from_hugging_face(made, input="image", target="label")
+
+
+def images_in_files(folder, images):
+    for row, (image, label) in enumerate(zip(images, CLASS, strict=True)):
+        (folder / "images" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / "images" / str(label) / f"{row:02d}.tif")
+    made = from_image_folder(folder / "images", heldout=0.0).training
+    return made.subset(np.argsort([name[2:] for name in made.ids.tolist()]))
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        images_in_arrays,
+        images_in_npz,
+        images_as_tensors,
+        images_as_pictures,
+        images_of_hugging_face,
+        images_in_files,
+    ],
+)
+@pytest.mark.parametrize(
+    ("dtype", "largest", "by"),
+    [("uint8", 200, 255), ("uint16", 200, 65_535), ("int32", 200, 255), ("int32", 3_000, 4_095), ("uint8", 1, 255)],
+)
+def test_the_same_images_in_0_to_1(tmp_path, read, dtype, largest, by):
+    images = np.random.default_rng(0).integers(0, largest + 1, (ROWS, 5, 6)).astype(dtype)
+    images[3, 2, 1] = largest
+    made = read(tmp_path, images)
+    assert made.inputs.shape == (ROWS, 1, 5, 6)
+    np.testing.assert_array_equal(made.inputs[:, 0], images.astype(np.float32) / np.float32(by))
+    assert made.targets.tolist() == CLASS
+
+
+@pytest.mark.parametrize("read", [images_as_pictures, images_of_hugging_face, images_in_files])
+@pytest.mark.parametrize(("largest", "by"), [(1.0, 1), (254.5, 255)])
+def test_pictures_of_decimal_numbers_in_0_to_1(tmp_path, read, largest, by):
+    images = np.random.default_rng(0).random((ROWS, 5, 6)).astype(np.float32) * np.float32(largest)
+    images[3, 2, 1] = largest
+    np.testing.assert_array_equal(read(tmp_path, images).inputs[:, 0], images / np.float32(by))
+
+
+@pytest.mark.parametrize("read", [images_in_arrays, images_in_npz, images_as_tensors])
+def test_arrays_of_decimal_numbers_as_they_are(tmp_path, read):
+    images = np.random.default_rng(0).random((ROWS, 5, 6)).astype(np.float32) * np.float32(250)
+    made = read(tmp_path, images)
+    np.testing.assert_array_equal(made.inputs[:, 0], images)
+    assert "Images are taken as they are, and their numbers go from 0." in notes(made)[0]
