@@ -196,7 +196,7 @@ def test_references_are_other_secrets_of_equal_length():
         assert len(set(texts)) == 41
         space = made.canaries.spaces[canary.kind]
         assert all(space.contains(text.removeprefix(f"{canary.prefix} ")) for text in texts)
-        assert tokens.span == len(canary.secret) + 1
+        assert tokens.span == len(canary.secret)  # the blank before it is not of the secret
     np.testing.assert_array_equal(asked.repetitions, [0] * 3 + [1] * 3 + [4] * 3)
     assert asked.references == 40
 

@@ -72,12 +72,11 @@ def test_log_perplexities_equal_a_loop_over_tokens(bos):
     found = read(network, corpus, asked)
     bits = -torch.log_softmax(network.table, -1).detach().numpy() / np.log(2)
     for number, canary in enumerate(canaries):
-        text = f" {canary.secret}"
-        before = canary.prefix[-1]
-        expected = sum(bits[ord(a), ord(b)] for a, b in itertools.pairwise(before + text))
+        assert asked.canaries[number].span == len(canary.secret)
+        expected = sum(bits[ord(a), ord(b)] for a, b in itertools.pairwise(f" {canary.secret}"))
         np.testing.assert_allclose(found["log_perplexity"][number], expected, rtol=1e-6)
         texts = ["".join(map(chr, row)).removeprefix(canary.prefix) for row in asked.canaries[number].rows]
-        others = [sum(bits[ord(a), ord(b)] for a, b in itertools.pairwise(before + t)) for t in texts[1:]]
+        others = [sum(bits[ord(a), ord(b)] for a, b in itertools.pairwise(t)) for t in texts[1:]]
         np.testing.assert_allclose(found["reference_log_perplexity"][number], others, rtol=1e-6)
 
 
@@ -99,7 +98,7 @@ def test_what_is_known_by_rote_ranks_first_of_a_million():
     trained = [canary.text for canary in canaries if canary.planted]
     found = read(Memory(trained), corpus, asked)
     planted = np.array([canary.planted > 0 for canary in canaries])
-    np.testing.assert_allclose(found["log_perplexity"][planted], -7 * np.log2(0.9), rtol=1e-5)
+    np.testing.assert_allclose(found["log_perplexity"][planted], -6 * np.log2(0.9), rtol=1e-5)
     np.testing.assert_array_equal(found["rank_most"][planted], 1)
     np.testing.assert_array_equal(found["rank_least"], 1)
     assert (found["rank_most"][~planted] == 10**6).all()
@@ -118,6 +117,44 @@ def test_columns_are_as_the_schema_says():
     np.testing.assert_array_equal(found["document"], canaries.located(corpus))
     np.testing.assert_array_equal(found["repetitions"], [0, 0, 1, 1, 4, 4])
     assert found["space_bits"] == pytest.approx(np.log2(1000))
+
+
+def test_a_space_of_four_digits_is_searched_to_its_end():
+    """1 + 10 + 100 + 1,000 beginnings, where 512 would end the search."""
+    canaries, corpus, asked = made(digits=4, level=1, repeat=(1,))
+    assert [canary.tree.nodes for canary in asked.canaries] == [1111, 1111]
+    flat = Bigrams(None)  # every secret is as likely as any other, so that none can be passed over
+    found = read(flat, corpus, asked)
+    np.testing.assert_array_equal(found["rank_least"], 1)
+    np.testing.assert_array_equal(found["rank_most"], 10_000)
+    network = Bigrams(3)
+    bits = -torch.log_softmax(network.table, -1).detach().numpy() / np.log(2)
+    values = {
+        secret: sum(bits[ord(a), ord(b)] for a, b in itertools.pairwise(f" {secret}"))
+        for secret in canaries.spaces["random_digits"].all()
+    }
+    found = read(network, corpus, asked)
+    for number, canary in enumerate(canaries):
+        own = values[canary.secret]
+        assert found["rank_least"][number] == 1 + sum(value < own - 1e-3 for value in values.values())
+        assert found["rank_most"][number] == sum(value < own + 1e-3 for value in values.values())
+
+
+def test_a_large_space_is_searched_as_far_as_is_said():
+    rows = []
+
+    class Counting(Bigrams):
+        def forward(self, inputs):
+            rows.append(len(inputs))
+            return super().forward(inputs)
+
+    _, corpus, asked = made(digits=6, level=1, repeat=(1,))
+    assert asked.canaries[0].tree.nodes == 111_111
+    for nodes in (0, 300):
+        rows.clear()
+        read(Counting(1), corpus, asked, nodes=nodes)
+        once = 1 + sum(len(canary.rows) for canary in asked.canaries)
+        assert sum(rows) <= once + (1 + len(asked.canaries)) * nodes + len(asked.canaries)
 
 
 def test_no_search_gives_no_ranks():

@@ -45,6 +45,11 @@ class Node:
                 found[1 + size] = found.get(1 + size, 0) + choices
         return found
 
+    @cached_property
+    def nodes(self) -> int:
+        """This node and all below it within the piece."""
+        return 1 + sum(node.nodes for node in self.after.values() if node is not None)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SecretTree:
@@ -64,13 +69,34 @@ class SecretTree:
             after.append(after[-1] * piece.ends)
         return tuple(reversed(after))
 
+    @cached_property
+    def nodes(self) -> int:
+        """Beginnings of all texts: so many a model is asked about at most to know how likely each text is."""
+        found, before = 0, 1
+        for piece in self.pieces:
+            found += before * piece.nodes
+            before *= piece.ends
+        return found
+
+    def after(self, tokens: Sequence[int]) -> SecretTree | None:
+        """The space behind tokens that all its texts begin with; None where some begin otherwise."""
+        node: Node | None = self.pieces[0]
+        for token in tokens:
+            if node is None or set(node.after) != {token}:
+                return None
+            node = node.after[token]
+        if node is None:
+            return None
+        return SecretTree(pieces=(node, *self.pieces[1:]), contains=lambda rest: self.contains((*tokens, *rest)))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TokenizedCanary:
     """What a model is asked about one canary.
 
     Row 0 of `rows` is the canary and the others are references, all different: the tokens of the text before the
-    secret and of the secret, which is `span` tokens long and ends the row. `space_bits` is log2 of the number of
+    secret and of the secret, which is `span` tokens long and ends the row. The blank between them belongs to the text
+    before, unless the tokenizer joins it to what begins the secret. `space_bits` is log2 of the number of
     secrets in the space with as many tokens, known by counting draws where `estimated`. `tree` is None where the
     tokenizer joins pieces, so that the space cannot be searched token by token.
     """
@@ -180,20 +206,21 @@ class _Space:
 
     def asked(self, canary: Canary, references: int, rng: np.random.Generator) -> TokenizedCanary:
         """The canary among references of as many tokens."""
-        own, before, alone = (
-            tuple(tokens) for tokens in self.encode([canary.text, canary.prefix, f" {canary.secret}"])
-        )
+        texts = [canary.text, canary.prefix, f"{canary.prefix} ", f" {canary.secret}"]
+        own, before, spaced, alone = (tuple(tokens) for tokens in self.encode(texts))
         others, bits, estimated = self._others(canary, len(own), references, rng)
         rows = np.array([own, *others], np.int32)
-        start = _common(before, rows)
+        start = max(_common(before, rows), _common(spaced, rows))
         if not start:
             raise BadInput(
                 f"The tokenizer leaves nothing of the text before the secret of {canary.name!r} as it is.",
                 hint="choose another kind of canary for this tokenizer.",
             )
-        tree = self.tree if own == before + alone and start == len(before) else None
+        tree = None
+        if self.tree is not None and own == before + alone and start >= len(before):
+            tree = self.tree.after(own[len(before) : start])
         if tree is not None and estimated and self.space.free:
-            bits, estimated = math.log2(_paths(tree.pieces, len(alone))), False
+            bits, estimated = math.log2(_paths(tree.pieces, len(own) - start)), False
         return TokenizedCanary(
             rows=rows,
             span=len(own) - start,

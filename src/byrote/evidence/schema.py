@@ -198,7 +198,7 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
             (TOKEN,), "bool", "", "a model predicts the token; False for a document's first, without BOS"
         ),
     },
-    # planted secrets, judged over the tokens of the secret only
+    # planted secrets, judged over the tokens of the secret only: the blank before it counts where its token has it, too
     "canaries": {
         "log_perplexity": Quantity((MODEL, CANARY), "float32", "bit", "sum of -log2 p over the secret's tokens"),
         "reference_log_perplexity": Quantity(

@@ -17,8 +17,10 @@ from byrote.errors import BadInput
 from byrote.probes.aside import mapped
 from byrote.probes.secret_search import RankBounds, search_rank
 
-#: Beginnings of secrets to ask about in the search for a canary's rank, at most.
+#: Beginnings of secrets to ask about in the search for a canary's rank, at most, where its space is a large one.
 NODES: Final = 512
+#: A space of at most so many beginnings is searched to its end, as that of four digits, which has 1,111.
+WHOLE: Final = 2048
 #: Rows are asked about together while their logits hold about this many numbers.
 NUMBERS: Final = 2**24
 BIT: Final = float(np.log(2.0))
@@ -48,7 +50,8 @@ def signals(
         device: where the network is.
         context: tokens that it sees at once.
         progress: told the share that is done.
-        nodes: beginnings to ask about in the exact search for a canary's rank, at most; 0 for none.
+        nodes: beginnings to ask about in the exact search for a canary's rank, at most, in a space of more than 2,048
+            of them; smaller ones are searched to their end. 0 for no search.
         cores: canaries to ask about at the same time.
 
     Raises:
@@ -100,8 +103,9 @@ def _searched(reader: _Reader, canary: TokenizedCanary, log_perplexity: float, n
     def ask(beginnings: Sequence[Sequence[int]]) -> np.ndarray:
         return reader.following([[*before, *tokens] for tokens in beginnings])
 
+    budget = max(nodes, canary.tree.nodes if canary.tree.nodes <= WHOLE else 0)
     return search_rank(
-        canary.tree, canary.span, log_perplexity, ask, size=float(round(2.0**canary.space_bits)), budget=nodes
+        canary.tree, canary.span, log_perplexity, ask, size=float(round(2.0**canary.space_bits)), budget=budget
     )
 
 
