@@ -58,6 +58,25 @@ def groups(folder: Path) -> dict[str, Any]:
 
 
 @kind
+def read_otherwise(folder: Path) -> dict[str, Any]:
+    """A table that later versions make another dataset of: stray marks, a class of two spellings, long ids."""
+    rng = np.random.default_rng(6)
+    rows = []
+    for row in range(40):
+        share = "-" if row == 7 else f"{rng.uniform(0, 100):.1f}"
+        score = " NA" if row % 9 == 4 else round(rng.normal(), 2)
+        answer = ["no", "yes", "yes "][row % 3]
+        rows.append([1234567890123456000 + row * 10**6, int(rng.integers(18, 90)), share, score, answer])
+    write_csv(folder / "survey.csv", ("number", "age", "share", "score", "answer"), rows)
+    told = ("--models", "4", "--epochs", "4", "--checkpoints", "3")
+    return {
+        "command": ["audit", "survey.csv", "--target", "answer", *told, *COMMON],
+        "measures": ["label_memorization", "forgetting_events"],
+        "source": "survey.csv",
+    }
+
+
+@kind
 def labels(folder: Path) -> dict[str, Any]:
     """Several labels of yes and no an example."""
     rng = np.random.default_rng(1)
