@@ -40,7 +40,8 @@ def words_of(text: str) -> list[str]:
         >>> [len(word) for word in words_of("\u0915\u0940 \u6771\u4eac")]
         [2, 1, 1]
     """
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    words: list[str] = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    return words
 
 
 @dataclass(frozen=True)
