@@ -19,7 +19,8 @@ from byrote.data.heldout import refuse_unfit, shared_with
 from byrote.data.split import balance, few_groups
 from byrote.designs.design import Design
 from byrote.designs.full_data import full_data
-from byrote.designs.half_subset_pairs import half_subset_pairs
+from byrote.designs.half_subset_pairs import LARGE_GROUPS, half_subset_pairs
+from byrote.designs.strata import large_group_notes
 from byrote.errors import BadInput, TooFewModels
 from byrote.evidence.manifest import FILE, Manifest, refuse_mismatch
 from byrote.evidence.shards import write_shard
@@ -141,7 +142,9 @@ def audit(
         )
     if design is None:
         ensemble = goal.looks[0] if goal else MODELS if models is None else models
-        design = halves(len(dataset), ensemble, 0 if goal else full, seed, dataset.groups)
+        design = halves(
+            len(dataset), ensemble, 0 if goal else full, seed, dataset.groups, large_first=_large_first(folder)
+        )
     if design.examples != len(dataset):
         raise BadInput(
             f"The design is about {design.examples} examples, the dataset has {len(dataset)}.",
@@ -192,6 +195,7 @@ def audit(
                 *notes(dataset),
                 *balance(dataset),
                 *few_groups(dataset),
+                *large_group_notes(design.member, dataset.groups),
                 *(shared_with(heldout, dataset) if heldout is not None else ()),
             )
             for note in told:
@@ -252,11 +256,17 @@ def audit(
 
 
 def halves(
-    examples: int, models: int, full: int, seed: int, groups: Shaped[np.ndarray, " example"] | None = None
+    examples: int,
+    models: int,
+    full: int,
+    seed: int,
+    groups: Shaped[np.ndarray, " example"] | None = None,
+    *,
+    large_first: bool = True,
 ) -> Design:
     """Complementary halves and, beside them, models on all data; the halves of few models are the first of many.
 
-    Where the examples have groups the halves are of whole groups.
+    Where the examples have groups the halves are of whole groups; `large_first` as for `half_subset_pairs`.
 
     Raises:
         BadInput: the models are odd or too few.
@@ -269,8 +279,14 @@ def halves(
             if models > FEWEST_MODELS
             else "64 models give errors of at most .12 an example; --models 64.",
         )
-    design = half_subset_pairs(examples, models, rng=np.random.default_rng([seed, 1]), groups=groups)
+    rng = np.random.default_rng([seed, 1])
+    design = half_subset_pairs(examples, models, rng=rng, groups=groups, large_first=large_first)
     return design.joined(full_data(examples, full)) if full else design
+
+
+def _large_first(folder: Path) -> bool:
+    """Whether a run in that folder is new or had its large groups drawn first, as those of version 0.1.0 had not."""
+    return not (folder / FILE).exists() or LARGE_GROUPS in Manifest.read(folder).design.get("parameters", {})
 
 
 def design_so_far(
@@ -280,7 +296,14 @@ def design_so_far(
     if goal is None:
         return design
     roles = [entry.role for entry in manifest.models]
-    return halves(design.examples, roles.count("reference"), roles.count("full"), seed, groups)
+    return _redrawn(design, roles.count("reference"), roles.count("full"), seed, groups)
+
+
+def _redrawn(
+    design: Design, models: int, full: int, seed: int, groups: Shaped[np.ndarray, " example"] | None
+) -> Design:
+    """The halves that a design began with, of so many models."""
+    return halves(design.examples, models, full, seed, groups, large_first=LARGE_GROUPS in design.parameters)
 
 
 def seeds_of(seed: int, models: int) -> list[int]:
@@ -392,7 +415,7 @@ def _said(models: int, error: float, why: str) -> str:
 
 
 def _resized(job: Job, models: int, full: int, seed: int, groups: Shaped[np.ndarray, " example"] | None) -> Job:
-    design = halves(job.design.examples, models, full, seed, groups)
+    design = _redrawn(job.design, models, full, seed, groups)
     return replace(job, design=design, seeds=seeds_of(seed, design.models))
 
 

@@ -55,14 +55,27 @@ def how(key: str) -> Literal["sum", "mean"]:
 def on_groups(
     key: str, attack: Attack, arguments: Mapping[str, np.ndarray], options: Mapping[str, Any], group: np.ndarray
 ) -> Attack:
-    """An attack on examples as one on their groups: the scores of the models kept, given membership of groups."""
+    """An attack on examples as one on their groups: the scores of the models kept."""
     if key == "rmia":
-        return lambda kept, membership: (
+        member, stratum = arguments["member"], arguments["stratum"]
+        return lambda kept, given: (
             rmia_of_groups(
-                arguments["log_odds"][kept], membership[kept][:, group], arguments["pair"][kept], group, **options
+                arguments["log_odds"][kept],
+                member[given][kept],
+                arguments["pair"][kept],
+                group,
+                stratum[given][kept],
+                **options,
             ).values
         )
-    return lambda kept, membership: by_group(attack(kept, membership[:, group]), group, how(key))
+    return lambda kept, given: by_group(attack(kept, given), group, how(key))
+
+
+def of_groups(
+    stratum: Int[np.ndarray, "model example"], group: Int[np.ndarray, " example"]
+) -> Int[np.ndarray, "model group"]:
+    """The strata of groups: the examples of a group share theirs."""
+    return stratum[:, np.unique(group, return_index=True)[1]]
 
 
 def told(key: str) -> str:
@@ -93,11 +106,13 @@ class GroupAnswers:
     values: Float[np.ndarray, "model group"]
     member: Int8[np.ndarray, "model group"]
     pair: Int[np.ndarray, " model"]
+    stratum: Int[np.ndarray, "model group"]
     what: str
 
-    def risk(self, member: Int8[np.ndarray, "model group"] | None = None) -> PerExample:
-        """As `membership_risk`, of each group; given another membership, that of a world where it were true."""
-        return risk_of(self.values, self.member if member is None else member, self.pair, self.what)
+    def risk(self, given: Int[np.ndarray, " model"] | None = None) -> PerExample:
+        """As `membership_risk`, of each group; that of a world where each model had the members of model `given`."""
+        order = np.arange(len(self.pair)) if given is None else given
+        return risk_of(self.values, self.member[order], self.pair, self.stratum[order], self.what)
 
 
 def group_answers(run: Run) -> GroupAnswers:
@@ -125,6 +140,7 @@ def group_answers(run: Run) -> GroupAnswers:
         values=by_group(finite, group, "mean"),
         member=member_groups(run.load("design.member", models), group),
         pair=run.load("design.pair", models),
+        stratum=of_groups(run.load("design.stratum", models), group),
         what=what,
     )
 

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int8
+from jaxtyping import Bool, Float, Int, Int8
 from scipy.special import expit
 
 from byrote.data.task import TASKS, Task
 from byrote.errors import BadInput, MissingEvidence, TooFewModels, meant
 from byrote.evidence.schema import quantity
 from byrote.evidence.shards import write_bytes
-from byrote.group_attack import groups_of, on_groups, size_slices, told
+from byrote.group_attack import groups_of, of_groups, on_groups, size_slices, told
 from byrote.measures._by_group import member_groups
 from byrote.measures._references import References, refuse_leaks
+from byrote.measures._strata import Stratum
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import Curve, PerModelExample, Scalar, blanked
 from byrote.run import NOT_FINITE, Run
@@ -28,6 +29,8 @@ from byrote.stats.attack_figures import Attack, Slices, attack_figures, null_auc
 LEAST_IN_GROUP = 10
 MOST_GROUPS = 50
 DECILES = 10
+#: Facts of the design that follow from what a model was trained on.
+OF_MEMBERS = ("design.member", "design.stratum")
 #: The attack on a run of each task.
 DEFAULT: Final[dict[Task, str]] = {"classes": "lira", "labels": "lira", "regression": "lira[residual]"}
 
@@ -120,34 +123,41 @@ def membership_attack(
             hint="attack an audit of halves, as of --models 64; byrote.audit_target attacks a single model.",
         )
     arguments = {name: run.load(need, models) for name, need in entry.parameters.items()}
-    member, pair = run.load("design.member", models), run.load("design.pair", models)
+    member, pair, stratum = (run.load(f"design.{name}", models) for name in ("member", "pair", "stratum"))
+    level = run.load("design.ratio", models)
 
-    def scores(kept: np.ndarray, membership: np.ndarray) -> PerModelExample:
-        given = {
-            name: _of_models(need, membership if need == "design.member" else arguments[name], kept)
+    def scores(kept: np.ndarray, given: np.ndarray) -> PerModelExample:
+        taken = {
+            name: _of_models(need, arguments[name][given] if need in OF_MEMBERS else arguments[name], kept)
             for name, need in entry.parameters.items()
         }
-        result = entry.function(**given, **settings)
+        result = entry.function(**taken, **settings)
         assert isinstance(result, PerModelExample)
         return blanked(result, run.undefined, NOT_FINITE)
 
-    def of_examples(kept: Bool[np.ndarray, " model"], membership: Int8[np.ndarray, "model example"]) -> np.ndarray:
-        return scores(kept, membership).values
+    def of_examples(kept: Bool[np.ndarray, " model"], given: Int[np.ndarray, " model"]) -> np.ndarray:
+        return scores(kept, given).values
 
     attack: Attack = of_examples
     everyone = np.ones(len(models), bool)
-    references = int(np.median(scores(everyone, member).references))
+    truth = np.arange(len(models))
+    references = int(np.median(scores(everyone, truth).references))
     if by == "group":
         names, group = groups_of(run)
-        member = member_groups(member, group)
+        member, stratum = member_groups(member, group), of_groups(stratum, group)
         attack, notes = on_groups(key, of_examples, arguments, settings, group), [told(key)]
         slices = _whichever_models(size_slices(group))
         units = len(names)
     else:
-        slices, notes = _slices(run, models, member, pair)
+        slices, notes = _slices(run, models, member, pair, stratum)
         units = len(run.ids)
-    values = attack(everyone, member)
-    found = attack_figures(attack, member, pair, slices, f"{by}s")
+    values = attack(everyone, truth)
+    found = attack_figures(attack, member, pair, slices, f"{by}s", stratum)
+    if len(np.unique(stratum)) > 1:
+        notes.append(
+            "models are compared within strata: of one designed training set size, and with the same large groups; "
+            "rates are means over the strata, weighted by their members"
+        )
     undefined = int(np.isnan(values).sum())
     if undefined:
         notes.append(f"{undefined:,} of {values.size:,} scores are undefined and left out")
@@ -158,7 +168,9 @@ def membership_attack(
     return AttackFigures(
         attack=key,
         figures=found.figures,
-        null=null_auc(attack, member, pair, rng=np.random.default_rng([seed, 4]), draws=draws),
+        null=null_auc(
+            attack, member, pair, rng=np.random.default_rng([seed, 4]), draws=draws, level=level, stratum=stratum
+        ),
         curve=found.curve,
         slices=by_axis,
         references=references,
@@ -219,7 +231,9 @@ def _whichever_models(masks: Mapping[str, np.ndarray]) -> Slices:
     return lambda kept: masks
 
 
-def _slices(run: Run, models: np.ndarray, member: np.ndarray, pair: np.ndarray) -> tuple[Slices, list[str]]:
+def _slices(
+    run: Run, models: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: np.ndarray
+) -> tuple[Slices, list[str]]:
     """The groups of examples of a run that have figures of their own, and what there is to say of them."""
     masks, notes = _fixed_slices(run)
     try:
@@ -237,7 +251,7 @@ def _slices(run: Run, models: np.ndarray, member: np.ndarray, pair: np.ndarray) 
     def slices(kept: Bool[np.ndarray, " model"]) -> dict[str, np.ndarray]:
         if probability is None:
             return masks
-        tenth = memorization_tenths(probability[kept], member[kept], pair[kept])
+        tenth = memorization_tenths(probability[kept], member[kept], pair[kept], stratum[kept])
         return masks | {f"memorization:{number}": tenth == number for number in range(1, DECILES + 1)}
 
     return slices, notes
@@ -274,13 +288,16 @@ def _fixed_slices(run: Run) -> tuple[dict[str, np.ndarray], list[str]]:
 
 
 def memorization_tenths(
-    probability: Float[np.ndarray, "model example"], member: Int8[np.ndarray, "model example"], pair: np.ndarray
+    probability: Float[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+    pair: np.ndarray,
+    stratum: Stratum = None,
 ) -> Int8[np.ndarray, "model example"]:
     """For each target the tenth, 1 to 10, in which an example's label memorization over its references lies.
 
     0 where it is undefined.
     """
-    references = References(probability, member, pair)
+    references = References(probability, member, pair, stratum)
     tenths = np.zeros(probability.shape, np.int8)
     for target, tenth in enumerate(tenths):
         gap = references.without(target, 1).mean - references.without(target, 0).mean

@@ -63,8 +63,8 @@ def counterfactual_memorization(run: Run, performance: str | Performance, *, rol
     values = np.empty((len(models), len(run.ids)))
     for row, model in enumerate(models):
         values[row] = _checked(judge(prediction_of(run, int(model)), target), len(run.ids), performance)
-    member, pair = run.load("design.member", models), run.load("design.pair", models)
-    return in_minus_out(values, member, pair, bounds=bounds, what="performance")
+    member, pair, stratum = (run.load(f"design.{name}", models) for name in ("member", "pair", "stratum"))
+    return in_minus_out(values, member, pair, stratum, bounds=bounds, what="performance")
 
 
 def targets_of(run: Run) -> np.ndarray:

@@ -23,6 +23,7 @@ from byrote.data.dataset import Dataset
 from byrote.data.problems import counted
 from byrote.data.task import TASKS, Task
 from byrote.designs.design import ROLES, UNKNOWN_COUNT, Design
+from byrote.designs.strata import strata
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.finite import DIVERGED, MOST, flagged, not_finite
 from byrote.evidence.manifest import Manifest
@@ -99,6 +100,7 @@ class Run:
     recipe: TrainingRecipe | None = None
     hear: Hear = field(default=deaf, repr=False)
     redacted: bool = False
+    _found_strata: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict, repr=False)
     _replicates: dict[tuple[str, str], tuple[PerExample, np.ndarray]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -158,9 +160,14 @@ class Run:
         """The run without anybody's data at hand, as a report is made from it that leaves them out."""
         return replace(self, dataset=None, heldout=None, corpus=None, redacted=True)
 
-    @cached_property
+    @property
     def groups(self) -> np.ndarray | None:
         """The person or document that each example belongs to, where that was told; numbered where redacted."""
+        return self.all_groups
+
+    @cached_property
+    def all_groups(self) -> np.ndarray | None:
+        """The groups of all examples of the folder."""
         table = read_examples(self.folder)
         if "group" not in table.column_names:
             return None if self.dataset is None else self.dataset.groups
@@ -372,14 +379,26 @@ class Run:
             member[count == UNKNOWN_COUNT] = -1
         return member
 
+    def _strata(self, models: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The strata of these models, found once for each choice of them."""
+        key = tuple(int(model) for model in models)
+        if key not in self._found_strata:
+            chosen = np.array(key, np.int64)
+            level, reference = self.design.level[chosen], self.design.role[chosen] == 0
+            if reference.any():  # a target is attacked with all references, whatever its own size
+                level = np.where(reference, level, np.median(level[reference]))
+            self._found_strata[key] = strata(level, self.design.member[chosen], self.all_groups)
+        return self._found_strata[key]
+
     def _design(self, column: str, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
         if column == "pair":
             return self.design.pair[models]
         if column == "member":
             return self.member[models][:, examples]
         if column == "ratio":
-            member = self.design.member[models]
-            return np.asarray((member == 1).sum(1) / np.maximum((member >= 0).sum(1), 1))
+            return self.design.level[models]
+        if column == "stratum":
+            return self._strata(models)[:, examples]
         if len(self.design.phases) == 1:
             raise MissingEvidence(
                 "No example was withdrawn from training: the design of this run has a single phase.",

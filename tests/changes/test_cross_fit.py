@@ -10,11 +10,11 @@ PAIRS, EXAMPLES, CHOSEN = 8, 300, 15
 def answers(rng: np.random.Generator, rate_in: np.ndarray, rate_out: np.ndarray) -> Rates:
     """Of each of `PAIRS` pairs one model was trained on an example and its mate was not."""
     right = rng.random((PAIRS, 2, EXAMPLES)) < np.stack([rate_out, rate_in])
-    return Rates(right=right.astype(np.int32), models=np.ones_like(right, np.int32))
+    return Rates(right=right[:, None].astype(np.int32), models=np.ones((PAIRS, 1, 2, EXAMPLES), np.int32))
 
 
 def compared(before: Rates, after: Rates, planted: np.ndarray | None = None) -> CrossFit:
-    rows = np.arange(before.right.shape[2])
+    rows = np.arange(before.right.shape[3])
     found = cross_fit(
         before,
         after,
@@ -30,7 +30,7 @@ def compared(before: Rates, after: Rates, planted: np.ndarray | None = None) -> 
 
 def memorization(rates: Rates, parts: list[int]) -> np.ndarray:
     """[example], from the parts named."""
-    right, models = rates.right[parts].sum(0), rates.models[parts].sum(0)
+    right, models = rates.right[parts, 0].sum(0), rates.models[parts, 0].sum(0)
     return np.asarray(right[1] / models[1] - right[0] / models[0])
 
 
@@ -94,7 +94,7 @@ def test_shows_what_a_change_did_to_the_chosen():
 
 
 def test_three_pairs_cannot_choose_and_measure():
-    rates = Rates(right=np.ones((3, 2, 9), np.int32), models=np.ones((3, 2, 9), np.int32))
+    rates = Rates(right=np.ones((3, 1, 2, 9), np.int32), models=np.ones((3, 1, 2, 9), np.int32))
     rows = np.arange(9)
     given = {"rows_before": rows, "rows_after": rows, "count": 2, "planted": np.zeros(9, bool), "models": 6}
     assert cross_fit(rates, rates, **given) is None

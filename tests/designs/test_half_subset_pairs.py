@@ -72,7 +72,7 @@ def test_whole_groups_are_in_or_out(sizes, pairs, seed):
         assert (member[:, groups == name] == member[:, groups == name][:, :1]).all()
     np.testing.assert_array_equal(member[0::2] + member[1::2], 1)
     assert np.abs(member.sum(1) - len(groups) / 2).max() <= max(sizes) / 2
-    assert design.parameters == {"groups": len(sizes)}
+    assert design.parameters["groups"] == len(sizes)
 
 
 def test_halves_of_groups_are_even_where_sizes_allow_it():
@@ -101,3 +101,31 @@ def test_every_group_is_in_with_the_same_probability():
 def test_groups_that_do_not_fit(groups, said):
     with pytest.raises(BadInput, match=said):
         half_subset_pairs(10, 4, rng=np.random.default_rng(0), groups=np.array(groups))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.4])
+def test_halves_beside_a_large_group_are_of_equal_size(share):
+    large = round(400 * share)
+    groups = np.array(["large"] * large + [f"{row}" for row in range(400 - large)])
+    design = half_subset_pairs(400, 40, rng=np.random.default_rng(0), groups=groups)
+    assert set(design.member.sum(1)) == {200}
+    assert design.parameters == {"groups": 401 - large, "large_groups": 1}
+
+
+def test_two_large_groups_are_together_as_often_as_apart():
+    """Fair coins; 3 standard deviations of 400 pairs are .075."""
+    groups = np.array(["a"] * 40 + ["b"] * 40 + [f"{row}" for row in range(120)])
+    member = half_subset_pairs(200, 800, rng=np.random.default_rng(0), groups=groups).member
+    together = (member[:, 0] == member[:, 40]).mean()
+    assert together == pytest.approx(0.5, abs=0.075)
+    assert set(member.sum(1)) == {100}
+
+
+def test_the_order_of_version_0_1_0_is_kept_for_its_runs():
+    groups = np.array(["large"] * 160 + [f"{row}" for row in range(240)])
+    old = half_subset_pairs(400, 8, rng=np.random.default_rng(0), groups=groups, large_first=False)
+    assert old.parameters == {"groups": 241}
+    assert len(set(old.member.sum(1))) > 1
+    small = np.repeat(np.arange(40), 10)
+    both = [half_subset_pairs(400, 8, rng=np.random.default_rng(0), groups=small, large_first=f) for f in (True, False)]
+    np.testing.assert_array_equal(both[0].member, both[1].member)

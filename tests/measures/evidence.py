@@ -50,11 +50,13 @@ def make_evidence(
     classes: int = 4,
     epochs: tuple[int, ...] = (0, 1, 2, 4, 8),
     unknown: float = 0.0,
+    strata: int = 1,
     seed: int = 0,
 ) -> Evidence:
     """Evidence by name for that many models (an even number) trained on complementary halves.
 
-    `unknown` is the share of memberships that are hidden (-1). Members are answered better as epochs go by.
+    `unknown` is the share of memberships that are hidden (-1), `strata` the number of strata of models.
+    Members are answered better as epochs go by.
     """
     rng = np.random.default_rng(seed)
     member, pair = half_subset_pairs(rng, models, examples)
@@ -93,6 +95,8 @@ def make_evidence(
     evidence["design.member"] = np.where(rng.random(member.shape) < unknown, -1, member).astype(np.int8)
     evidence["design.pair"] = pair
     evidence |= _phases(rng, evidence)
+    numbers = np.arange(models, dtype=np.int16)[:, None] * strata // models
+    evidence["design.stratum"] = np.repeat(numbers, examples, axis=1)
     evidence |= _read_off_networks(rng, member)
     evidence |= _documents(rng, member)
     evidence |= _readings(rng, evidence)

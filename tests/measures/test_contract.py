@@ -14,8 +14,8 @@ from measures.evidence import Evidence, make_evidence
 
 MEASURES = list(catalog().values())
 every_measure = pytest.mark.parametrize("measure", MEASURES, ids=[m.key for m in MEASURES])
-EVIDENCE = {seed: make_evidence(seed=seed, unknown=0.1 * seed) for seed in (0, 1)}
-every_run = pytest.mark.parametrize("evidence", EVIDENCE.values(), ids=["all known", "some unknown"])
+EVIDENCE = {seed: make_evidence(seed=seed, unknown=0.1 * seed, strata=1 + seed) for seed in (0, 1)}
+every_run = pytest.mark.parametrize("evidence", EVIDENCE.values(), ids=["all known", "some unknown, two strata"])
 
 
 def run(measure: Measure, evidence: Evidence) -> Result:

@@ -8,10 +8,12 @@ from byrote.measures.lira import lira
 from byrote.stats.attack_figures import (
     attack_figures,
     balanced_accuracy,
+    exchange,
     null_auc,
     precision,
     refusal,
     roc,
+    roc_of_strata,
 )
 from byrote.stats.ranking import auroc
 from measures.attacks import gaussian
@@ -20,11 +22,11 @@ from measures.evidence import half_subset_pairs
 
 def answers(x):
     """The attack whose score is the log-odds themselves."""
-    return lambda kept, member: x[kept]
+    return lambda kept, given: x[kept]
 
 
-def likelihood_ratio(x, pair):
-    return lambda kept, member: lira(x[kept], member[kept], pair[kept]).values
+def likelihood_ratio(x, member, pair):
+    return lambda kept, given: lira(x[kept], member[given][kept], pair[kept]).values
 
 
 @given(st.integers(2, 40), st.integers(1, 6), st.integers(0, 2**32 - 1))
@@ -119,7 +121,7 @@ def test_balanced_accuracy_is_undefined_without_others():
 
 def test_parts_are_left_out_as_targets_and_as_references():
     x, member, pair = gaussian(np.random.default_rng(0), 10, 300, gap=1.0)
-    found = attack_figures(likelihood_ratio(x, pair), member, pair).figures["auc"]
+    found = attack_figures(likelihood_ratio(x, member, pair), member, pair).figures["auc"]
     each = []
     for one in range(5):
         kept = pair != one
@@ -210,7 +212,7 @@ def covers(attack_of, *, pairs, examples, shift, repetitions):
         member, pair = half_subset_pairs(rng, 2 * pairs, examples)
         x = place + gap * (member == 1) + size * rng.normal(size=member.shape)
         x += shift * rng.normal(size=(2 * pairs, 1))
-        found = attack_figures(attack_of(x, pair), member, pair).figures
+        found = attack_figures(attack_of(x, member, pair), member, pair).figures
         rows.append({name: (f.value, f.low, f.high) for name, f in found.items() if not f.reason})
     shares = {}
     for name in rows[0]:
@@ -221,7 +223,7 @@ def covers(attack_of, *, pairs, examples, shift, repetitions):
 
 def test_intervals_hold_under_strong_model_effects():
     """Every model moves all its log-odds by N(0, 1); 3 standard errors of 100 repetitions are .065."""
-    shares = covers(lambda x, pair: answers(x), pairs=8, examples=200, shift=1.0, repetitions=100)
+    shares = covers(lambda x, member, pair: answers(x), pairs=8, examples=200, shift=1.0, repetitions=100)
     assert {"auc", "balanced_accuracy", "tpr_at_fpr_0.1"} <= set(shares)
     for name, share in shares.items():
         assert share >= 0.885, name
@@ -251,7 +253,7 @@ def test_scores_taken_as_independent_would_cover_too_little():
 @pytest.mark.parametrize("gap", [0.0, 2.0])
 def test_null_lies_around_a_half_whatever_there_is_to_find(gap):
     x, member, pair = gaussian(np.random.default_rng(8), 32, 500, gap=gap, shift=0.5)
-    found = null_auc(likelihood_ratio(x, pair), member, pair, rng=np.random.default_rng(9), draws=40)
+    found = null_auc(likelihood_ratio(x, member, pair), member, pair, rng=np.random.default_rng(9), draws=40)
     assert len(found.replicates) == 40
     assert found.value == pytest.approx(0.5, abs=4 * found.stderr / np.sqrt(40))
     assert found.low < 0.5 < found.high
@@ -262,9 +264,9 @@ def test_null_holds_the_attack_where_models_are_private():
     inside = 0
     for seed in range(20):
         x, member, pair = gaussian(np.random.default_rng(seed), 8, 60, gap=0.0, shift=1.0)
-        attack = likelihood_ratio(x, pair)
+        attack = likelihood_ratio(x, member, pair)
         found = null_auc(attack, member, pair, rng=np.random.default_rng(seed), draws=10)
-        inside += found.low <= roc(attack(np.ones(8, bool), member), member).area <= found.high
+        inside += found.low <= roc(attack(np.ones(8, bool), np.arange(8)), member).area <= found.high
     assert inside >= 17  # 19 expected; 16 or fewer with probability .02
 
 
@@ -272,9 +274,9 @@ def test_the_null_swaps_whole_pairs():
     member, pair = half_subset_pairs(np.random.default_rng(10), 8, 40)
     seen = []
 
-    def attack(kept, told):
-        seen.append(told)
-        return np.zeros(told.shape)
+    def attack(kept, given):
+        seen.append(member[given])
+        return np.zeros(member.shape)
 
     found = null_auc(attack, member, pair, rng=np.random.default_rng(11))
     for told in seen:
@@ -290,9 +292,9 @@ def test_models_without_mates_exchange_members():
     member = np.eye(6, 20, dtype=np.int8)
     seen = []
 
-    def attack(kept, told):
-        seen.append(told)
-        return np.zeros(told.shape)
+    def attack(kept, given):
+        seen.append(member[given])
+        return np.zeros(member.shape)
 
     null_auc(attack, member, np.full(6, -1), rng=np.random.default_rng(12), draws=3)
     for told in seen:
@@ -306,3 +308,58 @@ def test_too_few_models_are_refused():
     assert attack_figures(answers(x), member, np.full(6, -1)).figures["auc"].value > 0.5
     with pytest.raises(BadInput, match="Got 1"):
         null_auc(answers(x), member, pair, rng=np.random.default_rng(14), draws=1)
+
+
+def test_models_without_mates_exchange_members_with_those_of_their_level():
+    level = np.repeat([0.1, 0.5, 0.9], 5)
+    given = exchange(np.full(15, -1), np.random.default_rng(0), level)
+    assert (given != np.arange(15)).any()
+    np.testing.assert_array_equal(level[given], level)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_rate_within_strata_is_the_mean_of_those_of_the_strata(seed):
+    """At a rate of false positives that every stratum has, weighted by its members."""
+    rng = np.random.default_rng(seed)
+    stratum, member = rng.integers(0, 3, (4, 50)), rng.integers(0, 2, (4, 50)).astype(np.int8)
+    score = rng.integers(0, 6, (4, 50)) + 3.0 * stratum
+    apart = [roc(score[stratum == name], member[stratum == name]) for name in range(3)]
+    together = roc_of_strata(score, member, stratum)
+    weight = np.array([one.members for one in apart])
+    rates = np.array([0.0, 0.1, 0.5, 1.0])
+    assert together.area == pytest.approx(np.average([one.area for one in apart], weights=weight))
+    np.testing.assert_allclose(together.at(rates), np.average([one.at(rates) for one in apart], axis=0, weights=weight))
+    assert together.members == (member == 1).sum()
+
+
+def test_a_stratum_without_a_side_is_left_out():
+    score, member = np.array([[3.0, 1.0], [9.0, 8.0]]), np.array([[1, 0], [1, 1]], np.int8)
+    stratum = np.array([[0, 0], [1, 1]])
+    assert roc_of_strata(score, member, stratum).members == 1
+    assert roc_of_strata(score[1:], member[1:], stratum[1:]) is None
+
+
+def test_models_of_unequal_sizes_tell_nothing_within_strata():
+    """Models of more data are surer of everything and have more members: pooled, their answers look like an attack."""
+    rng = np.random.default_rng(0)
+    level = np.repeat([0.1, 0.5, 0.9], 8)
+    member = (rng.random((24, 2000)) < level[:, None]).astype(np.int8)
+    x = 3 * level[:, None] + rng.normal(size=member.shape)
+    stratum = np.repeat([0, 1, 2], 8)[:, None].repeat(2000, 1)
+    pooled = attack_figures(answers(x), member, np.full(24, -1)).figures["auc"]
+    assert pooled.value > 0.65
+    found = attack_figures(answers(x), member, np.full(24, -1), stratum=stratum).figures
+    assert abs(found["auc"].value - 0.5) < 4 * found["auc"].stderr
+    assert found["auc"].stderr < 0.02
+    assert found["tpr_at_fpr_0.01"].value == pytest.approx(0.01, abs=0.005)
+
+
+def test_each_stratum_is_to_have_a_false_positive():
+    """40 non-members in the smallest stratum: no rate below 1/40, whatever the others hold."""
+    member = np.zeros((8, 1000), np.int8)
+    member[:4, :10], member[4:, 10:] = 1, 1
+    stratum = np.repeat([0, 1], 4)[:, None].repeat(1000, 1)
+    x = np.random.default_rng(0).normal(size=member.shape)
+    found = attack_figures(answers(x), member, np.full(8, -1), stratum=stratum).figures
+    assert not found["tpr_at_fpr_0.1"].reason
+    assert "a false-positive rate of 1 % takes 1,000 scores of non-members" in found["tpr_at_fpr_0.01"].reason

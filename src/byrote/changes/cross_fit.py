@@ -39,7 +39,8 @@ def ensemble_rates(run: Run) -> Rates:
     """Right answers of a run's ensemble, by the parts that a jackknife leaves out."""
     models = run.models()
     answers = (run.load("outputs.correct", [int(model)])[0] for model in models)
-    return rates(answers, run.member[models], parts(run.design.pair[models], groups=JACKKNIFE_PARTS))
+    member, pair, stratum = (run.load(f"design.{name}", models) for name in ("member", "pair", "stratum"))
+    return rates(answers, member, parts(pair, groups=JACKKNIFE_PARTS), stratum)
 
 
 def cross_fit(

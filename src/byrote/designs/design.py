@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Int8, UInt8
+from jaxtyping import Float, Int, Int8, UInt8
 
 from byrote.errors import BadInput
 
@@ -71,6 +71,26 @@ class Design:
         if not self.known:
             member[self.phases[0].count == UNKNOWN_COUNT] = -1
         return member
+
+    @cached_property
+    def level(self) -> Float[np.ndarray, " model"]:
+        """The share of the examples that each model was meant to be trained on: equal where sizes differ by accident.
+
+        That of a ratio grid is its ratio; of the other designs that byrote draws, and of full data, models of a role
+        have one size. Of any other design sizes count as one where they differ by no more than chance would make them.
+        """
+        share = (self.member == 1).sum(1) / np.maximum((self.member >= 0).sum(1), 1)
+        level = np.empty(self.models)
+        for role in ROLES:
+            models = self.models_of(role)
+            ratios = self.parameters.get("ratios") if role == "reference" else None
+            if ratios is not None and len(models) == len(ratios) * self.parameters["models_per_ratio"]:
+                level[models] = np.repeat(np.array(ratios, np.float64), self.parameters["models_per_ratio"])
+            elif set(self.name.split("+")) <= ONE_SIZE:
+                level[models] = np.median(share[models]) if len(models) else np.nan
+            else:
+                level[models] = _levels(share[models], self.examples)
+        return level
 
     def models_of(self, role: str) -> Int[np.ndarray, " chosen"]:
         """Indices of the models in that role.
@@ -181,6 +201,35 @@ class Design:
 
 #: A count that stands for "nobody knows whether this was shown"; only in designs of imported or observed runs.
 UNKNOWN_COUNT = 255
+
+
+#: Designs whose models of a role are meant to have one size.
+ONE_SIZE = frozenset({"half_subset_pairs", "iid_subsets", "two_splits", "inject", "poison", "coins", "full_data"})
+#: Sizes that differ by less than this share of the examples are one; coin by coin, by two standard deviations more.
+ONE_LEVEL = 0.025
+#: Levels that somebody meant have this many models each, on average.
+LEAST_OF_A_LEVEL = 3
+#: Sizes of one level that differ by more than this are of examples drawn one by one.
+EXACT = 0.005
+
+
+def _levels(share: np.ndarray, examples: int) -> np.ndarray:
+    """The median of each run of sizes that lie close together; how close, says whether they scatter by chance."""
+    if not len(share):
+        return share
+    order = np.argsort(share, kind="stable")
+    least = max(ONE_LEVEL, 1.5 / max(examples, 1))  # at an odd number halves differ by one example
+    pieces = _split(share[order], least)
+    if len(pieces) * LEAST_OF_A_LEVEL > len(share) or any(np.ptp(piece) > EXACT for piece in pieces):
+        spread = float(np.sqrt(np.mean(share * (1 - share)) / max(examples, 1)))
+        pieces = _split(share[order], max(least, 2 * spread))
+    level = np.empty(len(share))
+    level[order] = np.concatenate([np.full(len(piece), np.median(piece)) for piece in pieces])
+    return level
+
+
+def _split(ascending: np.ndarray, gap: float) -> list[np.ndarray]:
+    return np.split(ascending, np.flatnonzero(np.diff(ascending) > gap) + 1)
 
 
 def observed(member: Int[np.ndarray, "model example"], pair: Int[np.ndarray, " model"]) -> Design:

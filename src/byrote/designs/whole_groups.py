@@ -9,6 +9,9 @@ from jaxtyping import Int, Shaped
 
 from byrote.errors import BadInput
 
+#: A group of more than this share of the examples is large.
+LARGE = 0.05
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Units:

@@ -223,7 +223,8 @@ SCHEMA: dict[str, dict[str, Quantity]] = {
     "design": {
         "member": Quantity((MODEL, EXAMPLE), "int8", "", "1 trained on, 0 not, -1 unknown"),
         "pair": Quantity((MODEL,), "int64", "", "complementary pair that the model belongs to; -1 = none"),
-        "ratio": Quantity((MODEL,), "float64", "share", "share of the examples of known membership trained on"),
+        "ratio": Quantity((MODEL,), "float64", "share", "share of the examples that the design meant to train on"),
+        "stratum": Quantity((MODEL, EXAMPLE), "int16", "", "models of one number are compared; see `designs.strata`"),
         "withdrawn": Quantity((MODEL, EXAMPLE), "bool", "", "shown in an earlier phase and not in the last one"),
         "repetitions": Quantity((EXAMPLE,), "int64", "", "the most times that any epoch of any model shows it"),
     },

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
+from scipy.special import stdtrit
 
 from byrote.measures._assemble import per_example
+from byrote.measures._strata import Stratum, chosen_by_cell, names_of, one_sided, strata_of, subset_note
 from byrote.results import PerExample
-from byrote.stats.intervals import Bounds, Interval, paired_mean, welch
+from byrote.stats.contrasts import added, around, contrast, divisor, weights
+from byrote.stats.intervals import UPPER, Bounds, Interval, paired_mean, welch
+from byrote.stats.jackknife import units
 from byrote.stats.moments import Moments, RunningMoments
 
 
@@ -17,6 +21,7 @@ def in_minus_out(
     values: Float[np.ndarray, "model example"],
     member: Int8[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
+    stratum: Stratum = None,
     *,
     bounds: Bounds,
     what: str,
@@ -25,14 +30,19 @@ def in_minus_out(
     """Mean over pairs of the differences between the mate that had an example and the one that had not.
 
     In any other design, and where a pair has an example in both mates, it is the difference of the means over all
-    models of known membership, taken as independent. `bounds` are those of the quantity, which `what` names.
+    models of known membership, taken as independent. Of several strata it is the difference within each, averaged as
+    `stats.contrasts` does; mates are then of different strata, and count together in the error alone. `bounds` are
+    those of the quantity, which `what` names.
     """
+    if len(names_of(strata_of(stratum, member))) > 1:
+        return _within_strata(values, member, pair, strata_of(stratum, member), bounds, what, undefined)
     sides = _running(values, member)
     inside, outside = sides[1].result(), sides[0].result()
     difference = inside.mean - outside.mean
     error = welch(inside, outside, bounds=bounds)
     enough = (inside.count > 1) & (outside.count > 1)
     counts = {"members": inside.count, "nonmembers": outside.count}
+    count = np.stack([outside.count, inside.count])[None]
 
     mates = _mates(pair)
     if len(mates):
@@ -51,14 +61,109 @@ def in_minus_out(
         error,
         [
             *undefined,
-            *one_sided(inside.count, outside.count),
+            *one_sided(count),
             ("fewer than 2 pairs, or 2 models a side, to compare", ~enough),
             (f"a model's {what} is not finite", ~np.isfinite(difference)),
         ],
         counts=counts,
         models=len(member),
-        note=subset_note(inside.count, outside.count),
+        note=subset_note(count),
     )
+
+
+def _within_strata(
+    values: np.ndarray,
+    member: np.ndarray,
+    pair: np.ndarray,
+    stratum: np.ndarray,
+    bounds: Bounds,
+    what: str,
+    undefined: Sequence[tuple[str, np.ndarray]],
+) -> PerExample:
+    """The difference within each stratum, averaged over the strata."""
+    count, mean = _means_by_cell(values, member, stratum)
+    value = contrast(mean, weights(count))
+    finite = np.isfinite(bounds).all()
+    error = (_bounded if finite else _unbounded)(values, member, pair, stratum, count, mean, bounds)
+    nonmembers, members = count.sum(0)
+    return per_example(
+        value,
+        error,
+        [*undefined, *one_sided(count), (f"a model's {what} is not finite", ~np.isfinite(value))],
+        counts={"members": members, "nonmembers": nonmembers},
+        models=len(member),
+        note=subset_note(count),
+    )
+
+
+def _means_by_cell(values: np.ndarray, member: np.ndarray, stratum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    count = np.zeros((len(names_of(stratum)), 2, member.shape[1]), np.int64)
+    total = np.zeros(count.shape)
+    for model, cells in chosen_by_cell(member, stratum):
+        for cell, chosen in cells:
+            count[cell] += chosen
+            total[cell] += np.where(chosen, values[model], 0.0)
+    return count, total / np.where(count > 0, count, np.nan)
+
+
+def _scatter(
+    values: np.ndarray,
+    member: np.ndarray,
+    pair: np.ndarray,
+    stratum: np.ndarray,
+    mean: np.ndarray,
+    coefficient: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Variance of the sum of coefficient x deviation from the cell's mean, mates taken together; and how many units."""
+    unit = units(pair)
+    moved = np.zeros((int(unit.max(initial=-1)) + 1, member.shape[1]))
+    counted = np.zeros(moved.shape, bool)
+    for model, cells in chosen_by_cell(member, stratum):
+        for cell, chosen in cells:
+            sign = 1.0 if cell[1] else -1.0
+            moved[unit[model]] += np.where(chosen, sign * coefficient[cell] * (values[model] - mean[cell]), 0.0)
+            counted[unit[model]] |= chosen
+    return (moved**2).sum(0), counted.sum(0)
+
+
+def _bounded(
+    values: np.ndarray,
+    member: np.ndarray,
+    pair: np.ndarray,
+    stratum: np.ndarray,
+    count: np.ndarray,
+    mean: np.ndarray,
+    bounds: Bounds,
+) -> Interval:
+    """As `stats.intervals.paired_mean`: values at both bounds are added to each cell, 2 over the number of cells."""
+    width, more, weight = bounds[1] - bounds[0], added(count), weights(count)
+    unit_mean = np.clip((mean - bounds[0]) / width, 0.0, 1.0)
+    rate = (unit_mean * count + more) / (count + 2 * more)
+    of_added = count * (unit_mean - rate) ** 2 + more * (rate**2 + (1 - rate) ** 2)
+    variance = np.where(weight > 0, weight**2 * (of_added / ((count + 2 * more) * divisor(count))).sum(1), 0.0).sum(0)
+    coefficient = weight[:, None] / np.sqrt((count + 2 * more) * divisor(count)) / width
+    scatter, _ = _scatter(values, member, pair, stratum, mean, coefficient)
+    interval = around(contrast(mean, weight) / width, contrast(rate, weight), np.sqrt(variance + scatter))
+    return Interval(interval.stderr * width, interval.low * width, interval.high * width)
+
+
+def _unbounded(
+    values: np.ndarray,
+    member: np.ndarray,
+    pair: np.ndarray,
+    stratum: np.ndarray,
+    count: np.ndarray,
+    mean: np.ndarray,
+    bounds: Bounds,
+) -> Interval:
+    """Student's over pairs, or models without a mate; nan where all values of the cells agree."""
+    weight = weights(count)
+    coefficient = weight[:, None] / np.sqrt(np.maximum(count * (count - 1.0), 1.0))
+    variance, number = _scatter(values, member, pair, stratum, mean, coefficient)
+    value, degrees = contrast(mean, weight), np.maximum(number - 2 * (count.sum(1) > 0).sum(0), 1)
+    stderr = np.where(variance > 0, np.sqrt(variance), np.nan)
+    reach = stdtrit(degrees, UPPER) * stderr
+    return Interval(stderr, value - reach, value + reach)
 
 
 def _running(values: np.ndarray, member: np.ndarray) -> tuple[RunningMoments, RunningMoments]:
@@ -93,23 +198,3 @@ def _mates(pair: np.ndarray) -> np.ndarray:
     if (pair < 0).any() or (sizes != 2).any():
         return np.empty((0, 2), np.int64)
     return np.argsort(pair, kind="stable").reshape(-1, 2)
-
-
-def one_sided(members: np.ndarray, nonmembers: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """The reasons of examples that only one side has models of."""
-    return [
-        ("its membership is known in no model", (members == 0) & (nonmembers == 0)),
-        ("every model was trained on it", nonmembers == 0),
-        ("no model was trained on it", members == 0),
-    ]
-
-
-def subset_note(members: np.ndarray, nonmembers: np.ndarray) -> str:
-    """What a difference between halves is no measure of."""
-    known = int(members.sum() + nonmembers.sum())
-    if not known:
-        return ""
-    return (
-        f"measured with models trained on {members.sum() / known:.0%} of the examples, "
-        "not by leaving one example out of all"
-    )

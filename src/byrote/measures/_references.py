@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from jaxtyping import Float, Int, Int8
+from jaxtyping import Bool, Float, Int, Int8
 
 from byrote.errors import TooFewModels
+from byrote.measures._strata import Stratum, chosen_by_cell, names_of, strata_of
 from byrote.results import PerModelExample
+from byrote.stats.contrasts import LEAST_A_SIDE
 from byrote.stats.moments import Moments
 
 #: A spread below this share of the values' size is rounding of the float32 in which they are recorded.
@@ -15,6 +19,7 @@ RESOLUTION = 1e-6
 BALANCED_FROM = 20
 LEAST_REFERENCES = 4
 SIDES = (1, 0)
+FEW_IN_STRATUM = "fewer than 2 reference models a side in the target's stratum; it takes more models"
 
 
 def left_out(pair: Int[np.ndarray, " model"]) -> list[np.ndarray]:
@@ -73,7 +78,8 @@ def refuse_leaks(member: Int8[np.ndarray, "model example"], pair: Int[np.ndarray
 class References:
     """Moments of a quantity over the members and the non-members of each example, without a target and its mate.
 
-    Sums are taken of deviations from each side's own mean, so that taking a model out costs no digits.
+    Of several strata, over the reference models of the target's own stratum. Sums are taken of deviations from each
+    cell's own mean, so that taking a model out costs no digits.
     """
 
     def __init__(
@@ -81,51 +87,70 @@ class References:
         values: Float[np.ndarray, "model example"],
         member: Int8[np.ndarray, "model example"],
         pair: Int[np.ndarray, " model"],
+        stratum: Stratum = None,
     ) -> None:
         finite = np.isfinite(values)
         self.finite = finite.all(0)
         self.values = values if self.finite.all() else np.where(finite, values, np.nan)
-        self.member = member
+        self.member, self.stratum = member, strata_of(stratum, member)
+        self.names = names_of(self.stratum)
         self.left_out = left_out(pair)
-        examples = values.shape[1]
         # identical values stay identical: their mid-range is the value itself
         middle = (self.values.min(0).astype(np.float64) + self.values.max(0)) / 2
-        self.count = {side: np.zeros(examples, np.int64) for side in SIDES}
-        self.centre = dict.fromkeys(SIDES, middle)
-        shift = {side: np.zeros(examples) for side in SIDES}
-        for model in range(len(values)):
-            for side in SIDES:
-                deviation, chosen = self._deviation(model, side)
-                self.count[side] += chosen
-                shift[side] += deviation
-        self.centre = {side: middle + shift[side] / np.maximum(self.count[side], 1) for side in SIDES}
-        self.sum = {side: np.zeros(examples) for side in SIDES}
-        self.squares = {side: np.zeros(examples) for side in SIDES}
-        for model in range(len(values)):
-            for side in SIDES:
-                deviation, _ = self._deviation(model, side)
-                self.sum[side] += deviation
-                self.squares[side] += deviation**2
+        shape = (len(self.names), 2, values.shape[1])
+        self.count, self.centre = np.zeros(shape, np.int64), np.broadcast_to(middle, shape)
+        shift = np.zeros(shape)
+        for model, cells in chosen_by_cell(member, self.stratum):
+            for cell, chosen in cells:
+                self.count[cell] += chosen
+                shift[cell] += self._deviation(model, cell, chosen)
+        self.centre = middle + shift / np.maximum(self.count, 1)
+        self.sum, self.squares = np.zeros(shape), np.zeros(shape)
+        for model, cells in chosen_by_cell(member, self.stratum):
+            for cell, chosen in cells:
+                deviation = self._deviation(model, cell, chosen)
+                self.sum[cell] += deviation
+                self.squares[cell] += deviation**2
 
-    def _deviation(self, model: int, side: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = self.member[model] == side
-        return np.where(chosen, self.values[model] - self.centre[side], 0.0), chosen
+    def _deviation(self, model: int, cell: tuple[int, int], chosen: np.ndarray) -> np.ndarray:
+        return np.where(chosen, self.values[model] - self.centre[cell], 0.0)
 
     def without(self, target: int, side: int) -> Moments:
         """Moments of one side (1 members, 0 non-members) over the target's references; the mean is NaN without any."""
-        count, total, squares = self.count[side].copy(), self.sum[side].copy(), self.squares[side].copy()
+        if len(self.names) == 1:
+            return self._in_stratum(0, target, side)
+        own = np.searchsorted(self.names, self.stratum[target])
+        found = [self._in_stratum(place, target, side) for place in range(len(self.names))]
+        picked = (
+            np.take_along_axis(np.stack([getattr(one, name) for one in found]), own[None], 0)[0]
+            for name in ("count", "mean", "squares")
+        )
+        return Moments(*picked)
+
+    def _in_stratum(self, place: int, target: int, side: int) -> Moments:
+        cell = place, side
+        count, total, squares = self.count[cell].copy(), self.sum[cell].copy(), self.squares[cell].copy()
         for model in self.left_out[target].tolist():
-            deviation, chosen = self._deviation(model, side)
+            chosen = (self.member[model] == side) & (self.stratum[model] == self.names[place])
+            deviation = self._deviation(model, cell, chosen)
             count -= chosen
             total -= deviation
             squares -= deviation**2
         mean = total / np.where(count, count, np.nan)
         around = np.maximum(squares - np.where(count > 0, mean, 0.0) * total, 0.0)
-        return Moments(count, self.centre[side] + mean, around)
+        return Moments(count, self.centre[cell] + mean, around)
+
+    def too_few(self, target: int, sides: Sequence[int] = SIDES) -> Bool[np.ndarray, " example"]:
+        """Whether the target's stratum of an example, of several, has fewer than 2 references on one of the sides."""
+        if len(self.names) == 1:
+            return np.zeros(self.member.shape[1], bool)
+        fewest = np.min([self.without(target, side).count for side in sides], axis=0)
+        short: np.ndarray = fewest < LEAST_A_SIDE
+        return short
 
     def smallest_variance(self) -> Float[np.ndarray, " example"]:
         """The variance that rounding of the recorded values alone would make."""
-        size = np.maximum(np.abs(self.centre[1]), np.abs(self.centre[0]))
+        size = np.abs(self.centre).max((0, 1))
         floor: np.ndarray = (RESOLUTION * np.maximum(size, 1.0)) ** 2
         return floor
 

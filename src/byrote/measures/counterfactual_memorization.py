@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
 from byrote.measures._in_minus_out import in_minus_out
+from byrote.measures._strata import Stratum
 from byrote.measures.catalog import measure
 from byrote.measures.exact_memorization import by_document
 from byrote.results import PerExample
 
 _SOURCE = "Zhang et al. 2023, arXiv:2112.12938, Definition 2.1"
-_DOCUMENTS = ("corpus.offsets", "corpus.scored", "design.member", "design.pair")
+_DOCUMENTS = ("corpus.offsets", "corpus.scored", "design.member", "design.pair", "design.stratum")
 
 
 @measure(
@@ -34,6 +35,7 @@ def counterfactual_memorization(
     scored: Bool[np.ndarray, " token"],
     member: Int8[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
+    stratum: Stratum = None,
 ) -> PerExample:
     r"""The share of a document's tokens that models trained on it predict, less that of models that were not.
 
@@ -60,6 +62,7 @@ def counterfactual_memorization(
         hits / np.maximum(sizes, 1),
         member,
         pair,
+        stratum,
         bounds=(0.0, 1.0),
         what="share of hits",
         undefined=[("no token of it has a prediction", sizes == 0)],
@@ -86,6 +89,7 @@ def counterfactual_memorization_log_probability(
     scored: Bool[np.ndarray, " token"],
     member: Int8[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
+    stratum: Stratum = None,
 ) -> PerExample:
     r"""The mean log-probability of a document's tokens in models trained on it, less that in models that were not.
 
@@ -113,6 +117,7 @@ def counterfactual_memorization_log_probability(
         means,
         member,
         pair,
+        stratum,
         bounds=(-np.inf, 0.0),
         what="log-probability",
         undefined=[("no token of it has a prediction", sizes == 0)],
@@ -129,7 +134,7 @@ def _sums(values: Float[np.ndarray, " token"], offsets: Int[np.ndarray, " bounda
 
 def _of_errors(variant: str, unit: str, need: str) -> dict[str, Any]:
     return {
-        "needs": (need, "design.member", "design.pair"),
+        "needs": (need, "design.member", "design.pair", "design.stratum"),
         "unit": unit,
         "range": (-float("inf"), float("inf")),
         "higher": "more memorized",
@@ -149,6 +154,7 @@ def counterfactual_memorization_squared_error(
     squared_error: Float[np.ndarray, "model example"],
     member: Int8[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
+    stratum: Stratum = None,
 ) -> PerExample:
     r"""The mean squared error on a number of the models that never saw it, less that of those trained on it.
 
@@ -168,7 +174,7 @@ def counterfactual_memorization_squared_error(
         The source's M is an accuracy. A squared error has no largest value: a few models that miss by far decide the
         mean, and the interval is Student's over few pairs.
     """
-    return in_minus_out(-squared_error, member, pair, bounds=(-np.inf, 0.0), what="squared error")
+    return in_minus_out(-squared_error, member, pair, stratum, bounds=(-np.inf, 0.0), what="squared error")
 
 
 @measure(**_of_errors("absolute_error", "unit of the target", "outputs.absolute_error"))
@@ -176,6 +182,7 @@ def counterfactual_memorization_absolute_error(
     absolute_error: Float[np.ndarray, "model example"],
     member: Int8[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
+    stratum: Stratum = None,
 ) -> PerExample:
     r"""How much farther off a number the models are that never saw it than those trained on it.
 
@@ -194,4 +201,4 @@ def counterfactual_memorization_absolute_error(
     Differs:
         The source's M is an accuracy. In the target's own unit, and less moved by a few models than squares are.
     """
-    return in_minus_out(-absolute_error, member, pair, bounds=(-np.inf, 0.0), what="error")
+    return in_minus_out(-absolute_error, member, pair, stratum, bounds=(-np.inf, 0.0), what="error")

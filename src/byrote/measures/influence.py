@@ -6,13 +6,14 @@ import numpy as np
 from jaxtyping import Bool, Int8
 
 from byrote.errors import BadInput
+from byrote.measures._strata import Stratum, counts_by_cell, names_of, strata_of, subset_note
 from byrote.measures.catalog import measure
 from byrote.results import PerPair
-from byrote.stats.intervals import agresti_caffo
+from byrote.stats.contrasts import contrast_of_rates, too_few
 
 
 @measure(
-    needs=("heldout.correct", "design.member"),
+    needs=("heldout.correct", "design.member", "design.stratum"),
     unit="probability",
     range=(-1.0, 1.0),
     higher="the held-out example leans more on the memorized training example",
@@ -26,6 +27,7 @@ from byrote.stats.intervals import agresti_caffo
 def influence(
     correct: Bool[np.ndarray, "model query"],
     member: Int8[np.ndarray, "model example"],
+    stratum: Stratum = None,
     *,
     top: int = 10,
     example_block: int = 8192,
@@ -33,13 +35,15 @@ def influence(
 ) -> PerPair:
     r"""How much more often a held-out example is predicted by models trained on an example than without it.
 
-    Keeps the `top` largest pairs of each query, whatever their sign. Between examples of equal influence at
-    the cut, which one is kept is arbitrary.
+    Keeps the `top` largest values of each query, the most positive ones: an example that hurts a query is not among
+    them. Between examples of equal influence at the cut, which one is kept is arbitrary.
 
     Formula:
-        infl[q, i] = mean(correct[k, q] : member[k, i] = 1) - mean(correct[k, q] : member[k, i] = 0)
+        infl[q, i] = mean(correct[k, q] : member[k, i] = 1) - mean(correct[k, q] : member[k, i] = 0), within each
+        stratum of the models and averaged as in `label_memorization`
     Undefined:
-        a training example that is in every model of known membership or in none has no pairs.
+        a training example that is in every model of known membership or in none has no pairs, nor has one with fewer
+        than 2 models on a side of one of several strata.
 
     Example:
         >>> c = np.array([[1], [1], [0], [0]], bool)
@@ -57,42 +61,63 @@ def influence(
                 f"The {name!r} argument of influence must be an integer in [1, inf). Got {size}.",
                 hint="top=10 keeps the strongest ten of each query; leave the block sizes out.",
             )
-    candidates = np.flatnonzero((member == 1).any(0) & (member == 0).any(0))
+    numbers = strata_of(stratum, member)
+    count = counts_by_cell(np.zeros(member.shape, bool), member, numbers)[1]
+    candidates = np.flatnonzero((count.sum(0) > 0).all(0) & ~too_few(count))
     queries = correct.shape[1]
     values = np.empty((queries, 0), np.float32)
     chosen = np.empty((queries, 0), np.int64)
     for start in range(0, len(candidates), example_block):
         block = candidates[start : start + example_block]
-        found, position = _strongest(correct, member[:, block], top, query_block)
+        found, position = _strongest(correct, member[:, block], numbers[:, block], top, query_block)
         values = np.concatenate([values, found], axis=1)
         chosen = np.concatenate([chosen, block[position]], axis=1)
         kept = _largest(values, top)
         values, chosen = np.take_along_axis(values, kept, 1), np.take_along_axis(chosen, kept, 1)
-    return _with_errors(correct, member, chosen.reshape(-1), np.repeat(np.arange(queries), chosen.shape[1]))
+    return _with_errors(correct, member, numbers, chosen.reshape(-1), np.repeat(np.arange(queries), chosen.shape[1]))
 
 
-def _strongest(correct: np.ndarray, member: np.ndarray, top: int, query_block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Values and positions of the largest influences on each query within a block of training examples.
-
-    Sums of zeros and ones are exact in float32 up to 2^24 models; only the two divisions round.
-    """
-    inside, outside = (member == 1).astype(np.float32), (member == 0).astype(np.float32)
-    size_in, size_out = inside.sum(0), outside.sum(0)
-    all_known = bool((size_in + size_out == len(member)).all())
+def _strongest(
+    correct: np.ndarray, member: np.ndarray, stratum: np.ndarray, top: int, query_block: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values and positions of the largest influences on each query within a block of training examples."""
     values, positions = [], []
     for start in range(0, correct.shape[1], query_block):
-        answers = correct[:, start : start + query_block].astype(np.float32)
-        sum_in = answers.T @ inside
-        sum_out = answers.sum(0)[:, None] - sum_in if all_known else answers.T @ outside
-        sum_in /= size_in
-        sum_out /= size_out
-        sum_in -= sum_out
-        kept = _largest(sum_in, top)
-        values.append(np.take_along_axis(sum_in, kept, 1))
+        found = _influences(correct[:, start : start + query_block].astype(np.float32), member, stratum)
+        kept = _largest(found, top)
+        values.append(np.take_along_axis(found, kept, 1))
         positions.append(kept)
     width = min(top, member.shape[1])
     none = np.empty((0, width), np.float32), np.empty((0, width), np.int64)
     return np.concatenate([none[0], *values]), np.concatenate([none[1], *positions])
+
+
+def _influences(answers: np.ndarray, member: np.ndarray, stratum: np.ndarray) -> np.ndarray:
+    """`[query, example]`; sums of zeros and ones are exact in float32 up to 2^24 models, only divisions round."""
+    names = names_of(stratum)
+    if len(names) == 1:
+        return _within(answers, member == 1, member == 0)
+    known = (member >= 0).sum(0)
+    total = np.zeros((answers.shape[1], member.shape[1]), np.float32)
+    for name in names:
+        own = stratum == name
+        weight = ((member >= 0) & own).sum(0) / known
+        found = _within(answers, (member == 1) & own, (member == 0) & own)
+        total += np.where(weight > 0, weight.astype(np.float32) * found, 0.0)
+    return total
+
+
+def _within(answers: np.ndarray, chosen_in: np.ndarray, chosen_out: np.ndarray) -> np.ndarray:
+    inside, outside = chosen_in.astype(np.float32), chosen_out.astype(np.float32)
+    size_in, size_out = inside.sum(0), outside.sum(0)
+    everyone = bool((size_in + size_out == len(inside)).all())
+    found: np.ndarray = answers.T @ inside
+    others = answers.sum(0)[:, None] - found if everyone else answers.T @ outside
+    with np.errstate(invalid="ignore"):  # a stratum that an example has no models of
+        found /= size_in
+        others /= size_out
+        found -= others
+    return found
 
 
 def _largest(values: np.ndarray, top: int) -> np.ndarray:
@@ -102,16 +127,12 @@ def _largest(values: np.ndarray, top: int) -> np.ndarray:
     return np.argpartition(values, width - top, axis=1)[:, width - top :]
 
 
-def _with_errors(correct: np.ndarray, member: np.ndarray, example: np.ndarray, query: np.ndarray) -> PerPair:
-    right = {side: np.zeros(len(example), np.int64) for side in (1, 0)}
-    trials = {side: np.zeros(len(example), np.int64) for side in (1, 0)}
-    for answers, membership in zip(correct, member, strict=True):
-        answered, belongs = answers[query], membership[example]
-        for side in (1, 0):
-            trials[side] += belongs == side
-            right[side] += answered & (belongs == side)
-    values = right[1] / trials[1] - right[0] / trials[0]
-    interval = agresti_caffo(right[1], trials[1], right[0], trials[0])
+def _with_errors(
+    correct: np.ndarray, member: np.ndarray, stratum: np.ndarray, example: np.ndarray, query: np.ndarray
+) -> PerPair:
+    right, models = counts_by_cell((row[query] for row in correct), member[:, example], stratum[:, example])
+    values, interval = contrast_of_rates(right, models)
+    nonmembers, members = models.sum(0)
     order = np.lexsort((example, -values, query))
     return PerPair(
         example=example[order],
@@ -120,10 +141,10 @@ def _with_errors(correct: np.ndarray, member: np.ndarray, example: np.ndarray, q
         stderr=interval.stderr[order],
         low=interval.low[order],
         high=interval.high[order],
-        counts={"members": trials[1][order], "nonmembers": trials[0][order]},
+        counts={"members": members[order], "nonmembers": nonmembers[order]},
         models=len(member),
         note=(
             "the largest of many noisy estimates lean upwards, and each interval stands for its pair alone; "
-            "measured at the size of the subsets trained on"
+            f"{subset_note(models)}"
         ),
     )

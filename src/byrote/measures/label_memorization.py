@@ -6,16 +6,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
 from byrote.measures._assemble import per_example
-from byrote.measures._in_minus_out import in_minus_out, one_sided, subset_note
+from byrote.measures._in_minus_out import in_minus_out
+from byrote.measures._strata import Stratum, counts_by_cell, one_sided, strata_of, subset_note
 from byrote.measures.catalog import measure
 from byrote.results import PerExample
-from byrote.stats.intervals import agresti_caffo
+from byrote.stats.contrasts import contrast_of_rates
 
 _SOURCE = "Feldman & Zhang 2020, arXiv:2008.03703, eq. 1"
 
 
 @measure(
-    needs=("outputs.correct", "design.member"),
+    needs=("outputs.correct", "design.member", "design.stratum"),
     unit="probability",
     range=(-1.0, 1.0),
     higher="more memorized",
@@ -27,14 +28,19 @@ _SOURCE = "Feldman & Zhang 2020, arXiv:2008.03703, eq. 1"
     by_example=True,
 )
 def label_memorization(
-    correct: Bool[np.ndarray, "model example"], member: Int8[np.ndarray, "model example"]
+    correct: Bool[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+    stratum: Stratum = None,
 ) -> PerExample:
     r"""How much more often an example's label is predicted by the models trained on it than by the others.
 
     Formula:
-        m_i = mean(correct[k, i] : member[k, i] = 1) - mean(correct[k, i] : member[k, i] = 0)
+        m_i = sum over strata s of w_s (mean(correct[k, i] : member[k, i] = 1, stratum[k, i] = s)
+        - mean(correct[k, i] : member[k, i] = 0, stratum[k, i] = s)), w_s the share of the models in s; most designs
+        have a single stratum
     Undefined:
-        nan where every model of known membership was trained on the example, or none was.
+        nan where every model of known membership was trained on the example, or none was; of several strata, where
+        one has fewer than 2 models on a side.
 
     Example:
         >>> c = np.array([[1, 1], [1, 0], [0, 0], [0, 1]], bool)
@@ -47,31 +53,27 @@ def label_memorization(
         a number is predicted where the answer misses it by no more than the run's tolerance.
         The authors' code guards the division with a small constant and so gives -p_out or p_in where an
         example is in no model or in every one. The value holds at the size of the subsets trained on, which
-        the note states; it is not the leave-one-out difference at full size. Intervals are those of Agresti
-        and Caffo, which take the two rates as independent.
+        the note states; it is not the leave-one-out difference at full size. Models of different training set sizes,
+        and with and without a large group that halves of equal size tie to everybody else, are of different strata:
+        pooled over them, a recipe that memorizes nothing gets .12 in a grid of ratios, and .17 beside a group of 40 %
+        of the examples. Intervals are those of Agresti and Caffo, of several strata those of Price and Bonett, which
+        take rates as independent.
     """
-    right = {side: np.zeros(member.shape[1], np.int64) for side in (1, 0)}
-    trials = {side: np.zeros(member.shape[1], np.int64) for side in (1, 0)}
-    for answers, membership in zip(correct, member, strict=True):
-        for side in (1, 0):
-            chosen = membership == side
-            trials[side] += chosen
-            right[side] += answers & chosen
-    with np.errstate(invalid="ignore"):
-        values = right[1] / np.where(trials[1], trials[1], np.nan)
-        values -= right[0] / np.where(trials[0], trials[0], np.nan)
+    right, models = counts_by_cell(correct, member, strata_of(stratum, member))
+    values, interval = contrast_of_rates(right, models)
+    nonmembers, members = models.sum(0)
     return per_example(
         values,
-        agresti_caffo(right[1], trials[1], right[0], trials[0]),
-        one_sided(trials[1], trials[0]),
-        counts={"members": trials[1], "nonmembers": trials[0]},
+        interval,
+        one_sided(models),
+        counts={"members": members, "nonmembers": nonmembers},
         models=len(member),
-        note=subset_note(trials[1], trials[0]),
+        note=subset_note(models),
     )
 
 
 @measure(
-    needs=("outputs.probability", "design.member", "design.pair"),
+    needs=("outputs.probability", "design.member", "design.pair", "design.stratum"),
     unit="probability",
     range=(-1.0, 1.0),
     higher="more memorized",
@@ -88,6 +90,7 @@ def label_memorization_probability(
     probability: Float[np.ndarray, "model example"],
     member: Int8[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
+    stratum: Stratum = None,
 ) -> PerExample:
     r"""How much more probability an example's label gets from the models trained on it than from the others.
 
@@ -95,7 +98,7 @@ def label_memorization_probability(
         m_i = mean(probability[k, i] : member[k, i] = 1) - mean(probability[k, i] : member[k, i] = 0);
         in a design of pairs, over the pairs that have i in one mate and not in the other, with the error of
         the mean of their differences; in any other design, and where a pair has i in both mates, over all
-        models of known membership, taken as independent
+        models of known membership, taken as independent; of several strata as `label_memorization`
     Undefined:
         nan where an example is in every model or in none, or with fewer than 2 such pairs or 2 models a side.
 
@@ -113,11 +116,11 @@ def label_memorization_probability(
         on; .96 to .98 where probabilities scatter widely, and nearly 1 where they hardly do, as for most examples of
         digits. Student's, over the differences, held .2 to .5 where one model in fifty errs.
     """
-    return in_minus_out(probability, member, pair, bounds=(0.0, 1.0), what="probability")
+    return in_minus_out(probability, member, pair, stratum, bounds=(0.0, 1.0), what="probability")
 
 
 @measure(
-    needs=("outputs.label_accuracy", "design.member", "design.pair"),
+    needs=("outputs.label_accuracy", "design.member", "design.pair", "design.stratum"),
     unit="share of labels",
     range=(-1.0, 1.0),
     higher="more memorized",
@@ -134,6 +137,7 @@ def label_memorization_label_accuracy(
     label_accuracy: Float[np.ndarray, "model example"],
     member: Int8[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
+    stratum: Stratum = None,
 ) -> PerExample:
     r"""How many more of an example's several labels the models trained on it get right, as a share, than the others.
 
@@ -153,4 +157,4 @@ def label_memorization_label_accuracy(
         The source has one label an example. Where labels are many and an example has few of them, nearly all are
         right by saying "no": the default form, about the whole set, tells more there.
     """
-    return in_minus_out(label_accuracy, member, pair, bounds=(0.0, 1.0), what="share of right labels")
+    return in_minus_out(label_accuracy, member, pair, stratum, bounds=(0.0, 1.0), what="share of right labels")

@@ -9,7 +9,15 @@ from jaxtyping import Float, Int, Int8
 
 from byrote.errors import BadInput
 from byrote.measures._predictive import FORMS, Form, bayes, per_example, pooled
-from byrote.measures._references import References, reference_counts, refuse_few, refuse_leaks, scores_of
+from byrote.measures._references import (
+    FEW_IN_STRATUM,
+    References,
+    reference_counts,
+    refuse_few,
+    refuse_leaks,
+    scores_of,
+)
+from byrote.measures._strata import Stratum
 from byrote.measures.catalog import measure
 from byrote.results import PerModelExample
 
@@ -20,6 +28,7 @@ _REASONS = (
     "every reference model was trained on it",
     "too few reference models to know how they vary",
     "a model's log-odds are not finite",
+    FEW_IN_STRATUM,
 )
 Values = Float[np.ndarray, "model example"]
 Member = Int8[np.ndarray, "model example"]
@@ -27,7 +36,7 @@ Pair = Int[np.ndarray, " model"]
 
 
 @measure(
-    needs=("outputs.log_odds", "design.member", "design.pair"),
+    needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
     unit="nat",
     range=(-np.inf, np.inf),
     higher="more likely a member",
@@ -38,7 +47,7 @@ Pair = Int[np.ndarray, " model"]
     evaluation="probabilistic",
     by_example=False,
 )
-def lira(log_odds: Values, member: Member, pair: Pair) -> PerModelExample:
+def lira(log_odds: Values, member: Member, pair: Pair, stratum: Stratum = None) -> PerModelExample:
     r"""How much likelier a model's answer is among models that trained on the example than among the others.
 
     Formula:
@@ -62,11 +71,11 @@ def lira(log_odds: Values, member: Member, pair: Pair) -> PerModelExample:
         variances .13, .10 and .14, and .02, .07 and .08. Means stand for medians, which scatter by a quarter
         more. A flat prior on the mean and Smyth's (2004) estimates of the two constants are ours.
     """
-    return _online(log_odds, member, pair, bayes)
+    return _online(log_odds, member, pair, stratum, bayes)
 
 
 @measure(
-    needs=("outputs.log_odds", "design.member", "design.pair"),
+    needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
     unit="nat",
     range=(-np.inf, np.inf),
     higher="more likely a member",
@@ -79,7 +88,7 @@ def lira(log_odds: Values, member: Member, pair: Pair) -> PerModelExample:
     variant_of="lira",
     variant="per_example",
 )
-def lira_per_example(log_odds: Values, member: Member, pair: Pair) -> PerModelExample:
+def lira_per_example(log_odds: Values, member: Member, pair: Pair, stratum: Stratum = None) -> PerModelExample:
     r"""How much likelier a model's answer is among models with the example, each example with its own variances.
 
     Formula:
@@ -99,11 +108,11 @@ def lira_per_example(log_odds: Values, member: Member, pair: Pair) -> PerModelEx
         and n - 1, and a deviation is at least the rounding of what was recorded. All reference models count,
         where the code cuts every example to the smallest number. It wants 64 models or more.
     """
-    return _online(log_odds, member, pair, per_example)
+    return _online(log_odds, member, pair, stratum, per_example)
 
 
 @measure(
-    needs=("outputs.log_odds", "design.member", "design.pair"),
+    needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
     unit="nat",
     range=(-np.inf, np.inf),
     higher="more likely a member",
@@ -116,7 +125,7 @@ def lira_per_example(log_odds: Values, member: Member, pair: Pair) -> PerModelEx
     variant_of="lira",
     variant="pooled",
 )
-def lira_pooled(log_odds: Values, member: Member, pair: Pair) -> PerModelExample:
+def lira_pooled(log_odds: Values, member: Member, pair: Pair, stratum: Stratum = None) -> PerModelExample:
     r"""How much likelier a model's answer is among models with the example, one variance for all examples a side.
 
     Formula:
@@ -136,11 +145,11 @@ def lira_pooled(log_odds: Values, member: Member, pair: Pair) -> PerModelExample
         The authors' code calls the spread of all answers, examples' differences included, the fixed variance, and
         takes that of the members for both sides. Means stand for medians.
     """
-    return _online(log_odds, member, pair, pooled)
+    return _online(log_odds, member, pair, stratum, pooled)
 
 
 @measure(
-    needs=("outputs.log_odds", "design.member", "design.pair"),
+    needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
     unit="nat",
     range=(-np.inf, 0.0),
     higher="more likely a member",
@@ -157,6 +166,7 @@ def lira_offline(
     log_odds: Values,
     member: Member,
     pair: Pair,
+    stratum: Stratum = None,
     *,
     variance: Literal["bayes", "pooled", "per_example"] = "bayes",
 ) -> PerModelExample:
@@ -183,19 +193,20 @@ def lira_offline(
             f"The 'variance' argument of lira_offline must be one of {', '.join(sorted(FORMS))}. Got {variance!r}.",
             hint="leave it out.",
         )
-    references, scores, code = _start(log_odds, member, pair)
+    references, scores, code = _start(log_odds, member, pair, stratum)
     floor = references.smallest_variance()
     for target in range(len(log_odds)):
         outside = references.without(target, 0)
         expected = FORMS[variance](outside, floor)
         scores[target] = expected.log_below(references.values[target])
-        wrong = [~references.finite, outside.count == 0, np.isnan(expected.variance)]
-        code[target] = np.select(wrong, [4, 2, 3], 0)
+        short = references.too_few(target, [0])
+        wrong = [~references.finite, outside.count == 0, short, np.isnan(expected.variance)]
+        code[target] = np.select(wrong, [4, 2, 5, 3], 0)
     return scores_of(scores, _REASONS, code, reference_counts(pair))
 
 
 @measure(
-    needs=("augmented.log_odds", "design.member", "design.pair"),
+    needs=("augmented.log_odds", "design.member", "design.pair", "design.stratum"),
     unit="nat",
     range=(-np.inf, np.inf),
     higher="more likely a member",
@@ -209,7 +220,7 @@ def lira_offline(
     variant="augmented",
 )
 def lira_augmented(
-    log_odds: Float[np.ndarray, "model augmentation example"], member: Member, pair: Pair
+    log_odds: Float[np.ndarray, "model augmentation example"], member: Member, pair: Pair, stratum: Stratum = None
 ) -> PerModelExample:
     r"""How much likelier a model's answers to augmented forms of the example are among models trained on it.
 
@@ -237,14 +248,14 @@ def lira_augmented(
         )
     scores, code = np.zeros((len(log_odds), log_odds.shape[2])), np.zeros((len(log_odds), log_odds.shape[2]), np.int8)
     for query in range(queries):
-        one = _online(log_odds[:, query], member, pair, bayes)
+        one = _online(log_odds[:, query], member, pair, stratum, bayes)
         scores += one.values / queries
         np.maximum(code, one.reason_code, out=code)
     return scores_of(scores, _REASONS, code, reference_counts(pair))
 
 
 @measure(
-    needs=("outputs.residual", "design.member", "design.pair"),
+    needs=("outputs.residual", "design.member", "design.pair", "design.stratum"),
     unit="nat",
     range=(-np.inf, np.inf),
     higher="more likely a member",
@@ -257,7 +268,7 @@ def lira_augmented(
     variant_of="lira",
     variant="residual",
 )
-def lira_residual(residual: Values, member: Member, pair: Pair) -> PerModelExample:
+def lira_residual(residual: Values, member: Member, pair: Pair, stratum: Stratum = None) -> PerModelExample:
     r"""How much likelier a model's answer to a regression is among models that trained on the example.
 
     Formula:
@@ -275,23 +286,26 @@ def lira_residual(residual: Values, member: Member, pair: Pair) -> PerModelExamp
         The source attacks classifiers, by log-odds. A regression's answer is a number, about which models scatter as
         log-odds do, and its ratio is two-sided: what lies beyond the answers of members is no sign of membership.
     """
-    return _online(residual, member, pair, bayes)
+    return _online(residual, member, pair, stratum, bayes)
 
 
-def _online(log_odds: Values, member: Member, pair: Pair, form: Form) -> PerModelExample:
-    references, scores, code = _start(log_odds, member, pair)
+def _online(log_odds: Values, member: Member, pair: Pair, stratum: Stratum, form: Form) -> PerModelExample:
+    references, scores, code = _start(log_odds, member, pair, stratum)
     floor = references.smallest_variance()
     for target, answers in enumerate(references.values):
         inside, outside = (references.without(target, side) for side in (1, 0))
         trained, untrained = form(inside, floor), form(outside, floor)
         scores[target] = trained.log_density(answers) - untrained.log_density(answers)
         unknown = np.isnan(trained.variance) | np.isnan(untrained.variance)
-        wrong = [~references.finite, inside.count == 0, outside.count == 0, unknown]
-        code[target] = np.select(wrong, [4, 1, 2, 3], 0)
+        short = references.too_few(target)
+        wrong = [~references.finite, inside.count == 0, outside.count == 0, short, unknown]
+        code[target] = np.select(wrong, [4, 1, 2, 5, 3], 0)
     return scores_of(scores, _REASONS, code, reference_counts(pair))
 
 
-def _start(log_odds: np.ndarray, member: np.ndarray, pair: np.ndarray) -> tuple[References, np.ndarray, np.ndarray]:
+def _start(
+    log_odds: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: Stratum
+) -> tuple[References, np.ndarray, np.ndarray]:
     refuse_few(pair, "LiRA")
     refuse_leaks(member, pair)
-    return References(log_odds, member, pair), np.empty(log_odds.shape), np.zeros(log_odds.shape, np.int8)
+    return References(log_odds, member, pair, stratum), np.empty(log_odds.shape), np.zeros(log_odds.shape, np.int8)

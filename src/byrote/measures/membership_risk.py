@@ -10,8 +10,10 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from byrote.measures._assemble import per_example
+from byrote.measures._strata import Stratum, names_of, strata_of
 from byrote.measures.catalog import measure
 from byrote.results import PerExample
+from byrote.stats.contrasts import too_few
 from byrote.stats.intervals import UPPER, Interval, adjusted_rate
 from byrote.stats.jackknife import units
 
@@ -20,7 +22,7 @@ _HALVINGS = 50
 
 
 @measure(
-    needs=("outputs.log_odds", "design.member", "design.pair"),
+    needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
     unit="probability",
     range=(0.0, 1.0),
     higher="easier to recognise as a member",
@@ -35,16 +37,17 @@ def membership_risk(
     log_odds: Float[np.ndarray, "model example"],
     member: Int8[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
+    stratum: Stratum = None,
 ) -> PerExample:
     r"""Chance that a model trained on the example is surer of its label than one that was not; .5 is no risk.
 
     Formula:
-        mean over models k with i and l without it, mates of each other aside, of
+        mean over models k with i and l without it, of its stratum and mates of each other aside, of
         1[x[k, i] > x[l, i]] + 1/2 1[x[k, i] = x[l, i]], x the log-odds; its interval has the variance that Hanley
         & McNeil give it at each of its ends, times the ratio, where above 1, of the variance that its models' shares
         in it show with mates taken together to what they show each alone
     Undefined:
-        nan with fewer than 4 models on a side.
+        nan with fewer than 4 models on a side; of several strata, with fewer than 2 on a side of one.
 
     Example:
         >>> m = np.array([[1], [0], [1], [0], [1], [0], [1], [0]], np.int8)
@@ -61,11 +64,11 @@ def membership_risk(
         The interval's coverage in simulations with that correlation between -.6 and .4: .90 to .99 with 4 pairs, .92 to
         .99 with 8, .94 to .99 with 32.
     """
-    return risk_of(log_odds, member, pair, "log-odds are")
+    return risk_of(log_odds, member, pair, stratum, "log-odds are")
 
 
 @measure(
-    needs=("outputs.absolute_error", "design.member", "design.pair"),
+    needs=("outputs.absolute_error", "design.member", "design.pair", "design.stratum"),
     unit="probability",
     range=(0.0, 1.0),
     higher="easier to recognise as a member",
@@ -82,6 +85,7 @@ def membership_risk_absolute_error(
     absolute_error: Float[np.ndarray, "model example"],
     member: Int8[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
+    stratum: Stratum = None,
 ) -> PerExample:
     r"""Chance that a model trained on the example comes closer to its number than one that was not; .5 is no risk.
 
@@ -99,20 +103,31 @@ def membership_risk_absolute_error(
     Differs:
         As `membership_risk`. The source attacks classifiers.
     """
-    return risk_of(-absolute_error, member, pair, "error is")
+    return risk_of(-absolute_error, member, pair, stratum, "error is")
 
 
-def risk_of(values: np.ndarray, member: np.ndarray, pair: np.ndarray, what: str) -> PerExample:
-    """Chance that the value of a model with the example is above that of one without it; `what` names the values."""
+def risk_of(values: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: Stratum, what: str) -> PerExample:
+    """Chance that the value of a model with the example is above that of one without it; `what` names the values.
+
+    Models of one stratum are compared, each two of them counting alike.
+    """
     sides = member == 1, member == 0
     counts = [side.sum(0) for side in sides]
     finite = np.isfinite(values)
     broken = (~finite & (member >= 0)).any(0)
-    unit = units(pair)
-    wins, trials = _comparisons(np.where(finite, values, 0.0), sides, unit)
+    unit, numbers = units(pair), strata_of(stratum, member)
+    known, names = np.where(finite, values, 0.0), names_of(numbers)
+    one = len(names) == 1
+    wins, trials, cells = np.zeros(member.shape), np.zeros(member.shape), []
+    for name in names:
+        within = sides if one else tuple(side & (numbers == name) for side in sides)
+        won, made = _comparisons(known, within, unit)
+        wins, trials = wins + won, trials + made
+        cells.append([side.sum(0) for side in reversed(within)])
+    lacking = too_few(np.array(cells))
     compared = trials.sum(0)
     risk = wins.sum(0) / np.where(compared, compared, np.nan)
-    few = np.minimum(*counts) < LEAST_MODELS
+    few = (np.minimum(*counts) < LEAST_MODELS) | lacking
     share = np.where(few | broken, 0.5, risk)
     influence = (wins - share * trials) / np.maximum(compared, 1.0)
     inflation = _pairs_widen(influence, unit)
@@ -122,6 +137,7 @@ def risk_of(values: np.ndarray, member: np.ndarray, pair: np.ndarray, what: str)
         [
             (f"fewer than {LEAST_MODELS} models were trained on it", counts[0] < LEAST_MODELS),
             (f"fewer than {LEAST_MODELS} models were not trained on it", counts[1] < LEAST_MODELS),
+            ("fewer than 2 models a side within a stratum of the design; it takes more models", lacking),
             (f"a model's {what} not finite", broken),
         ],
         counts={"members": counts[0], "nonmembers": counts[1]},

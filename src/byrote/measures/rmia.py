@@ -9,7 +9,8 @@ from jaxtyping import Float, Int, Int8
 
 from byrote.errors import BadInput
 from byrote.measures._by_group import by_group
-from byrote.measures._references import reference_counts, refuse_few, refuse_leaks, scores_of
+from byrote.measures._references import FEW_IN_STRATUM, reference_counts, refuse_few, refuse_leaks, scores_of
+from byrote.measures._strata import Stratum, names_of, strata_of
 from byrote.measures.catalog import measure
 from byrote.results import PerModelExample
 from byrote.stats.jackknife import units
@@ -21,6 +22,7 @@ _REASONS = (
     "every reference model was trained on it",
     "a model's log-odds are not finite",
     "the target has no other non-member to compare with",
+    FEW_IN_STRATUM,
 )
 #: Ratios are taken in blocks of examples of about this many cells.
 BLOCK_CELLS = 2**21
@@ -32,7 +34,7 @@ Pair = Int[np.ndarray, " model"]
 
 
 @measure(
-    needs=("outputs.log_odds", "design.member", "design.pair"),
+    needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
     unit="share of non-members",
     range=(0.0, 1.0),
     higher="more likely a member",
@@ -43,7 +45,9 @@ Pair = Int[np.ndarray, " model"]
     evaluation="probabilistic",
     by_example=False,
 )
-def rmia(log_odds: Values, member: Member, pair: Pair, *, gamma: float = 1.0) -> PerModelExample:
+def rmia(
+    log_odds: Values, member: Member, pair: Pair, stratum: Stratum = None, *, gamma: float = 1.0
+) -> PerModelExample:
     r"""Share of the target's non-members beside which the example is relatively likelier under the target.
 
     Formula:
@@ -65,11 +69,11 @@ def rmia(log_odds: Values, member: Member, pair: Pair, *, gamma: float = 1.0) ->
         the authors take a population outside all. Scores are multiples of 1 over the number of z, which is the
         lowest rate of false positives that the attack can be tuned to; they are not likelihood ratios of one example.
     """
-    return _rmia(log_odds, member, pair, gamma, _online)
+    return _rmia(log_odds, member, pair, stratum, gamma, _online)
 
 
 @measure(
-    needs=("outputs.log_odds", "design.member", "design.pair"),
+    needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
     unit="share of non-members",
     range=(0.0, 1.0),
     higher="more likely a member",
@@ -83,7 +87,13 @@ def rmia(log_odds: Values, member: Member, pair: Pair, *, gamma: float = 1.0) ->
     variant="offline",
 )
 def rmia_offline(
-    log_odds: Values, member: Member, pair: Pair, *, gamma: float = 1.0, a: float = 0.3
+    log_odds: Values,
+    member: Member,
+    pair: Pair,
+    stratum: Stratum = None,
+    *,
+    gamma: float = 1.0,
+    a: float = 0.3,
 ) -> PerModelExample:
     r"""The relative attack without models that were trained on the example: what they would say is extrapolated.
 
@@ -110,11 +120,17 @@ def rmia_offline(
         with np.errstate(invalid="ignore"):  # no model without the example
             return np.asarray(np.logaddexp(np.log1p(a) + np.log(outside), beyond) - np.log(2))
 
-    return _rmia(log_odds, member, pair, gamma, expected)
+    return _rmia(log_odds, member, pair, stratum, gamma, expected)
 
 
 def rmia_of_groups(
-    log_odds: Values, member: Member, pair: Pair, group: Int[np.ndarray, " example"], *, gamma: float = 1.0
+    log_odds: Values,
+    member: Member,
+    pair: Pair,
+    group: Int[np.ndarray, " example"],
+    stratum: Stratum = None,
+    *,
+    gamma: float = 1.0,
 ) -> PerModelExample:
     """RMIA of whole groups, `group[example]` from 0: the ratios of a group's examples multiply.
 
@@ -124,7 +140,7 @@ def rmia_of_groups(
     Undefined:
         nan where no example of the group has a ratio, and without such a z.
     """
-    return _rmia(log_odds, member, pair, gamma, _online, group)
+    return _rmia(log_odds, member, pair, stratum, gamma, _online, group)
 
 
 #: Mean probabilities with and without the example, as shares of the largest, and the logarithm of that: to the
@@ -140,6 +156,7 @@ def _rmia(
     log_odds: np.ndarray,
     member: np.ndarray,
     pair: np.ndarray,
+    stratum: Stratum,
     gamma: float,
     expected: Expected,
     group: np.ndarray | None = None,
@@ -150,7 +167,7 @@ def _rmia(
         )
     refuse_few(pair, "RMIA")
     refuse_leaks(member, pair)
-    scores, code = _ratios(log_odds, member, pair, expected)
+    scores, code = _ratios(log_odds, member, pair, strata_of(stratum, member), expected)
     if group is not None:
         whole = by_group(np.where(code == 0, scores, np.nan), group, "sum")
         first = np.unique(group, return_index=True)[1]
@@ -174,12 +191,12 @@ def _shares(ratio: np.ndarray, outside: np.ndarray, log_gamma: float) -> np.ndar
 
 
 def _ratios(
-    log_odds: np.ndarray, member: np.ndarray, pair: np.ndarray, expected: Expected
+    log_odds: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: np.ndarray, expected: Expected
 ) -> tuple[np.ndarray, np.ndarray]:
     """r[t, i], and the code of the reason where it is undefined; in blocks of examples."""
     models, examples = log_odds.shape
     ratio, code = np.empty((models, examples)), np.empty((models, examples), np.int8)
-    unit = units(pair)
+    unit, names = units(pair), names_of(stratum)
     size = max(1, BLOCK_CELLS // models)
     for start in range(0, examples, size):
         block = slice(start, start + size)
@@ -187,22 +204,46 @@ def _ratios(
         log_p = -np.logaddexp(0.0, -np.where(finite, log_odds[:, block], 0.0).astype(np.float64))
         largest = log_p.max(0)
         share = np.exp(np.maximum(log_p - largest, FAINTEST))
-        inside, outside = (_mean_without(share, member[:, block] == side, unit) for side in (1, 0))
-        usual = expected(inside, outside, largest)
-        ratio[:, block] = log_p - largest - usual[unit]
-        wrong = [np.broadcast_to(~finite, usual.shape), np.isnan(outside), np.isnan(usual)]
-        code[:, block] = np.select(wrong, [3, 2, 1], 0)[unit]
+        for name in names:
+            own = stratum[:, block] == name
+            usual, why = _usual(share, member[:, block], own, largest, unit, expected, least=min(len(names), 2))
+            ratio[:, block] = np.where(own, log_p - largest - usual[unit], ratio[:, block])
+            code[:, block] = np.where(own, np.where(finite, why[unit], 3), code[:, block])
     return ratio, code
 
 
-def _mean_without(share: np.ndarray, chosen: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """`[unit, example]`: mean over the chosen models of all other units; by sums alone, so that none cancels."""
+def _usual(
+    share: np.ndarray,
+    member: np.ndarray,
+    own: np.ndarray,
+    largest: np.ndarray,
+    unit: np.ndarray,
+    expected: Expected,
+    *,
+    least: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`[unit, example]`: what models of the stratum say beside a unit, and the code of the reason where it is unknown.
+
+    Each side of the stratum must have `least` models.
+    """
+    means, counts = zip(*(_mean_without(share, (member == side) & own, unit) for side in (1, 0)), strict=True)
+    inside, outside = (np.where(count >= least, mean, np.nan) for mean, count in zip(means, counts, strict=True))
+    usual = expected(inside, outside, largest)
+    unknown = np.isnan(usual)
+    return usual, np.select([counts[1] == 0, unknown & (counts[0] == 0), unknown], [2, 1, 5], 0)
+
+
+def _mean_without(share: np.ndarray, chosen: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`[unit, example]`: mean over the chosen models of all other units, and their number.
+
+    By sums alone, so that none cancels.
+    """
     sums, counts = (np.zeros((unit.max() + 1, share.shape[1])) for _ in range(2))
     for model, (values, picked) in enumerate(zip(share, chosen, strict=True)):
         sums[unit[model]] += np.where(picked, values, 0.0)
         counts[unit[model]] += picked
     without, count = _sum_of_others(sums), counts.sum(0) - counts
-    return without / np.where(count > 0, count, np.nan)
+    return without / np.where(count > 0, count, np.nan), count
 
 
 def _sum_of_others(sums: np.ndarray) -> np.ndarray:

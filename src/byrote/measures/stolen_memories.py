@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int, Int8
 
-from byrote.measures._references import References, reference_counts, refuse_few, refuse_leaks, scores_of
+from byrote.measures._references import (
+    FEW_IN_STRATUM,
+    References,
+    reference_counts,
+    refuse_few,
+    refuse_leaks,
+    scores_of,
+)
+from byrote.measures._strata import Stratum
 from byrote.measures.catalog import measure
 from byrote.results import PerModelExample
 
@@ -93,7 +101,7 @@ def stolen_memories_log_odds(log_odds_displacement: Float[np.ndarray, "model exa
 
 
 @measure(
-    needs=("outputs.logits", "data.label", "design.member", "design.pair"),
+    needs=("outputs.logits", "data.label", "design.member", "design.pair", "design.stratum"),
     unit="logit",
     range=(-np.inf, np.inf),
     higher="more likely a member",
@@ -111,6 +119,7 @@ def stolen_memories_linear(
     label: Int[np.ndarray, " example"],
     member: Int8[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
+    stratum: Stratum = None,
 ) -> PerModelExample:
     r"""How much more the target makes of the example's inputs than models that were not trained on it.
 
@@ -136,13 +145,14 @@ def stolen_memories_linear(
     refuse_few(pair, "The stolen-memories attack")
     refuse_leaks(member, pair)
     own = _centred_own(logits, label)
-    references = References(own, member, pair)
+    references = References(own, member, pair, stratum)
     scores, code = np.empty(own.shape), np.zeros(own.shape, np.int8)
     for target in range(len(own)):
         usual = references.without(target, 0)
         scores[target] = references.values[target] - usual.mean
-        code[target] = np.select([~references.finite, usual.count == 0], [1, 2], 0)
-    reasons = ("", _NOT_FINITE, "every reference model was trained on it")
+        wrong = [~references.finite, usual.count == 0, references.too_few(target, [0])]
+        code[target] = np.select(wrong, [1, 2, 3], 0)
+    reasons = ("", _NOT_FINITE, "every reference model was trained on it", FEW_IN_STRATUM)
     return scores_of(scores, reasons, code, reference_counts(pair))
 
 

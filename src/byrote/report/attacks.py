@@ -212,11 +212,10 @@ class _Some(Run):
 
     rows: np.ndarray
 
-    @cached_property
+    @property
     def groups(self) -> np.ndarray | None:
         """The groups of these examples."""
-        whole = super().groups
-        return None if whole is None else whole[self.rows]
+        return None if self.all_groups is None else self.all_groups[self.rows]
 
     @property
     def undefined(self) -> np.ndarray:

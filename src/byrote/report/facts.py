@@ -251,11 +251,13 @@ def _corrected(run: Run, memorization: PerExample) -> Scalar | None:
     if not defined.any() or np.median(np.minimum(*sides)) < FEWEST_ON_A_SIDE:
         return None
     rates = ensemble_rates(run)
-    everyone = np.arange(len(rates.right))
+    everyone, strata = np.arange(len(rates.right)), rates.right.shape[1]
+    if strata > 1:  # how chance carries estimates over the threshold is known for one stratum
+        return None
 
     def share(kept: np.ndarray) -> float:
         found = rates.of(kept)
-        return extrapolated_share(found.right[0], found.models[0], MEMORIZED)
+        return extrapolated_share(found.right[0, 0], found.models[0, 0], MEMORIZED)
 
     figure = from_replicates(
         share(everyone >= 0),

@@ -103,7 +103,7 @@ def _grouped(run: Run, memorization: PerExample) -> Grouped:
     wide = sampled_groups(run, MOST_RISK_CELLS)
     answers, (names, group) = group_answers(wide), groups_of(wide)
     rng = np.random.default_rng([0, 11])
-    chance = [answers.risk(answers.member[exchange(answers.pair, rng)]) for _ in range(DRAWS)]
+    chance = [answers.risk(exchange(answers.pair, rng)) for _ in range(DRAWS)]
     score = memorization.values[np.isin(run.groups, names)] if wide is not run else memorization.values
     known = ~np.isnan(score)
     with np.errstate(invalid="ignore"):

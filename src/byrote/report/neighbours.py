@@ -72,7 +72,8 @@ def neighbours(run: Run, rows: Int[np.ndarray, " row"]) -> Neighbours:
 def _leaning(run: Run, rows: Int[np.ndarray, " row"]) -> dict[int, tuple[Leaning, ...]]:
     models = run.models()
     correct = run.load("heldout.correct", models)
-    found = influence(correct, run.member[models][:, rows], top=max(len(rows), 1))
+    member, stratum = (run.load(f"design.{name}", models)[:, rows] for name in ("member", "stratum"))
+    found = influence(correct, member, stratum, top=max(len(rows), 1))
     # the largest of many noisy estimates: chance may put one above the line once in forty cards
     beyond = float(ndtri(1 - (1 - UPPER) / max(correct.shape[1], 1)))
     clear = (found.values >= CONNECTED) & (found.values > beyond * found.stderr)

@@ -35,8 +35,9 @@ LEAST_REFERENCES: Final = 4
 _QUANTILES = 1000
 _CURVE_POINTS = 40
 
-#: An attack on the models kept, given what each was trained on: a score for each of them and each example.
-Attack = Callable[[Bool[np.ndarray, " model"], Int8[np.ndarray, "model example"]], Float[np.ndarray, "kept example"]]
+#: An attack on the models kept, where model k is given out to have the members of model `given[k]`: a score for each
+#: of them and each example.
+Attack = Callable[[Bool[np.ndarray, " model"], Int[np.ndarray, " model"]], Float[np.ndarray, "kept example"]]
 #: Groups of examples, or of (target, example) cells, by name, for the models kept.
 Slices = Callable[[Bool[np.ndarray, " model"]], Mapping[str, Bool[np.ndarray, "*cells"]]]
 
@@ -85,6 +86,63 @@ def roc(score: Float[np.ndarray, "*cells"], member: Int8[np.ndarray, "*cells"]) 
         members=members,
         nonmembers=nonmembers,
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RocOfStrata:
+    """The mean of the curves of several strata at one rate of false positives, weighted by their members."""
+
+    strata: tuple[Roc, ...]
+
+    @property
+    def members(self) -> int:
+        """How many members there are."""
+        return sum(one.members for one in self.strata)
+
+    @property
+    def nonmembers(self) -> int:
+        """How many non-members a rate can rest on where each stratum is to have a false positive."""
+        each = [one.nonmembers for one in self.strata]
+        return sum(each) if len(each) == 1 else min(sum(each), LEAST_FALSE_POSITIVES * min(each))
+
+    @property
+    def area(self) -> float:
+        """Chance that a member scores above a non-member of its stratum, a tie counting half."""
+        return sum(one.members * one.area for one in self.strata) / self.members
+
+    def at(self, rate: Float[np.ndarray, " rate"]) -> Float[np.ndarray, " rate"]:
+        """Share of the members found at these rates of false positives, the same in every stratum."""
+        found: np.ndarray = np.sum([one.members * one.at(rate) for one in self.strata], axis=0) / self.members
+        return found
+
+
+def roc_of_strata(
+    score: Float[np.ndarray, "*cells"],
+    member: Int8[np.ndarray, "*cells"],
+    stratum: Int[np.ndarray, "*cells"] | None,
+) -> RocOfStrata | None:
+    """The curves of scores within strata; those without a member or without a non-member are left out.
+
+    Example:
+        >>> score, member = np.array([[5.0, 4.0], [0.0, 1.0]]), np.array([[1, 0], [1, 0]], np.int8)
+        >>> roc_of_strata(score, member, np.array([[0, 0], [1, 1]])).area
+        0.5
+    """
+    masks = [np.ones(score.shape, bool)] if stratum is None else [stratum == name for name in np.unique(stratum)]
+    found = [curve for mask in masks if (curve := roc(score[mask], member[mask])) is not None]
+    return RocOfStrata(strata=tuple(found)) if found else None
+
+
+def _balanced_accuracy(
+    score: np.ndarray, member: np.ndarray, part: np.ndarray, stratum: np.ndarray | None, curve: RocOfStrata | None
+) -> float:
+    """That of each stratum, weighted as the curve is."""
+    if stratum is None or curve is None or len(curve.strata) == 1:
+        return balanced_accuracy(score, member, part)
+    masks = [stratum == name for name in np.unique(stratum)]
+    found = [balanced_accuracy(np.where(mask, score, math.nan), member, part) for mask in masks]
+    members = [int(((member == 1) & mask & ~np.isnan(score)).sum()) for mask in masks]
+    return float(np.average(found, weights=members)) if sum(members) else math.nan
 
 
 def balanced_accuracy(
@@ -164,11 +222,13 @@ def attack_figures(
     pair: Int[np.ndarray, " model"],
     slices: Slices | None = None,
     unit: str = "examples",
+    stratum: Int[np.ndarray, "model example"] | None = None,
 ) -> Pooled:
     """AUC, balanced accuracy, true positives and precision at given false-positive rates, and the curve.
 
-    Scores of all targets are pooled under one threshold. Errors are those of the jackknife over at most 20 parts of
-    the pairs, each left out as targets and as references; intervals stay inside [0, 1].
+    Scores of all targets are pooled under one threshold; of several strata under one for each, at the same rate of
+    false positives, and averaged over the strata, weighted by their members. Errors are those of the jackknife over at
+    most 20 parts of the pairs, each left out as targets and as references; intervals stay inside [0, 1].
 
     Undefined:
         nan with its reason where a rate would rest on fewer than 10 false positives, and without members or others.
@@ -178,8 +238,8 @@ def attack_figures(
     """
     part = _parts_to_leave(pair)
     all_models = np.ones(len(pair), bool)
-    whole = _Reading(attack, member, part, slices, all_models)
-    again = [_Reading(attack, member, part, slices, part != left_out) for left_out in np.unique(part)]
+    whole = _Reading(attack, member, part, slices, all_models, stratum)
+    again = [_Reading(attack, member, part, slices, part != left_out, stratum) for left_out in np.unique(part)]
     return Pooled(
         figures=_scalars(whole, again, "", len(pair), unit),
         slices={name: _scalars(whole, again, name, len(pair), unit) for name in whole.figures if name},
@@ -194,12 +254,15 @@ def null_auc(
     *,
     rng: np.random.Generator,
     draws: int = 20,
+    level: Float[np.ndarray, " model"] | None = None,
+    stratum: Int[np.ndarray, "model example"] | None = None,
 ) -> Scalar:
     """AUC of the attack where membership is not true: members swapped between the mates of pairs at random.
 
     The attack is run anew on what it is then told of its references. `stderr` is the scatter of single draws, `low`
     and `high` bound where 95 % of them fall, `replicates` are the draws. Models without a mate exchange members with
-    each other.
+    each other, those of one `level` among themselves. Strata are those of the members that a model is given out to
+    have.
     """
     if draws < 2:
         raise BadInput(
@@ -209,8 +272,8 @@ def null_auc(
     all_models = np.ones(len(pair), bool)
     areas = np.empty(draws)
     for draw in range(draws):
-        swapped = member[exchange(pair, rng)]
-        curve = roc(attack(all_models, swapped), swapped)
+        given = exchange(pair, rng, level)
+        curve = roc_of_strata(attack(all_models, given), member[given], None if stratum is None else stratum[given])
         areas[draw] = math.nan if curve is None else curve.area
     scatter = float(areas.std(ddof=1))
     reach = float(stdtrit(draws - 1, UPPER)) * scatter * math.sqrt(1 + 1 / draws)
@@ -228,8 +291,11 @@ def null_auc(
     )
 
 
-def exchange(pair: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """For each model the one whose members it gets: mates exchange theirs at random, models without one among them."""
+def exchange(pair: np.ndarray, rng: np.random.Generator, level: np.ndarray | None = None) -> np.ndarray:
+    """For each model the one whose members it gets: mates exchange theirs at random, models without one among them.
+
+    Models without a mate exchange only with those of their `level`.
+    """
     source = np.arange(len(pair))
     single = []
     for unit in range(int(units(pair).max(initial=-1)) + 1):
@@ -238,7 +304,10 @@ def exchange(pair: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             single.append(mates[0])
         else:
             source[mates] = rng.permutation(mates)
-    source[single] = rng.permutation(np.array(single, np.int64))
+    alone = np.array(single, np.int64)
+    of = np.zeros(len(alone)) if level is None else level[alone]
+    for one in np.unique(of):
+        source[alone[of == one]] = rng.permutation(alone[of == one])
     return source
 
 
@@ -259,28 +328,35 @@ class _Reading:
     """What one run of the attack on some of the models shows: figures by slice, all scores' slice being ""."""
 
     def __init__(
-        self, attack: Attack, member: np.ndarray, part: np.ndarray, slices: Slices | None, kept: np.ndarray
+        self,
+        attack: Attack,
+        member: np.ndarray,
+        part: np.ndarray,
+        slices: Slices | None,
+        kept: np.ndarray,
+        stratum: np.ndarray | None,
     ) -> None:
-        scores, membership = attack(kept, member), member[kept]
-        self.curve = roc(scores, membership)
+        scores, membership = attack(kept, np.arange(len(member))), member[kept]
+        own = None if stratum is None else stratum[kept]
+        self.curve = roc_of_strata(scores, membership, own)
         self.figures = {"": _figures(self.curve, RATES, PRIORS)}
-        self.figures[""]["balanced_accuracy"] = balanced_accuracy(scores, membership, part[kept])
+        self.figures[""]["balanced_accuracy"] = _balanced_accuracy(scores, membership, part[kept], own, self.curve)
         self.nonmembers = {"": _nonmembers(self.curve)}
         self.examples = {"": member.shape[1]}
         for name, cells in (slices(kept) if slices else {}).items():
             by_example = cells.ndim == 1
-            chosen = (scores[:, cells], membership[:, cells]) if by_example else (scores[cells], membership[cells])
-            curve = roc(*chosen)
+            chosen = (slice(None), cells) if by_example else cells
+            curve = roc_of_strata(scores[chosen], membership[chosen], None if own is None else own[chosen])
             self.figures[name] = _figures(curve, SLICE_RATES, ())
             self.nonmembers[name] = _nonmembers(curve)
             self.examples[name] = int(cells.sum() if by_example else cells.any(0).sum())
 
 
-def _nonmembers(curve: Roc | None) -> int:
+def _nonmembers(curve: RocOfStrata | None) -> int:
     return 0 if curve is None else curve.nonmembers
 
 
-def _figures(curve: Roc | None, rates: Sequence[float], priors: Sequence[float]) -> dict[str, float]:
+def _figures(curve: RocOfStrata | None, rates: Sequence[float], priors: Sequence[float]) -> dict[str, float]:
     found = {"auc": math.nan if curve is None else curve.area}
     for rate in rates:
         true_positive = math.nan if curve is None else float(curve.at(np.array([rate]))[0])

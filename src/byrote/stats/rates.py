@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from byrote.stats.contrasts import contrast, weights
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rates:
-    """Right answers and models by part; side 1 are the models trained on an example, side 0 the others."""
+    """Right answers and models by part and stratum; side 1 are the models trained on an example, side 0 the others."""
 
-    right: Int[np.ndarray, "part side example"]
-    models: Int[np.ndarray, "part side example"]
+    right: Int[np.ndarray, "part stratum side example"]
+    models: Int[np.ndarray, "part stratum side example"]
 
     def of(self, chosen: Bool[np.ndarray, " part"]) -> Rates:
         """The chosen parts laid together as one."""
@@ -22,29 +24,31 @@ class Rates:
 
     @property
     def difference(self) -> Float[np.ndarray, "part example"]:
-        """Label memorization by part: the rate of side 1 minus that of side 0; NaN where a side is empty."""
+        """Label memorization by part: rates of side 1 minus those of side 0 within strata; NaN where one is empty."""
         rate = self.right / np.where(self.models, self.models, np.nan)
-        difference: np.ndarray = rate[:, 1] - rate[:, 0]
-        return difference
+        return np.stack([contrast(one, weights(count)) for one, count in zip(rate, self.models, strict=True)])
 
 
 def rates(
     correct: Iterable[Bool[np.ndarray, " example"]],
     member: Int[np.ndarray, "model example"],
     part: Int[np.ndarray, " model"],
+    stratum: Int[np.ndarray, "model example"],
 ) -> Rates:
     """Count the answers of the models, which come one after another.
 
     Example:
         >>> answers, member = np.array([[1, 1], [0, 1]], bool), np.array([[1, 0], [0, 1]])
-        >>> rates(answers, member, np.array([0, 0])).difference
+        >>> rates(answers, member, np.array([0, 0]), np.zeros((2, 2), np.int16)).difference
         array([[1., 0.]])
     """
-    right = np.zeros((int(part.max(initial=-1)) + 1, 2, member.shape[1]), np.int32)
+    names = np.unique(stratum)
+    right = np.zeros((int(part.max(initial=-1)) + 1, len(names), 2, member.shape[1]), np.int32)
     models = np.zeros_like(right)
-    for answers, membership, own in zip(correct, member, part, strict=True):
-        for side in (0, 1):
-            chosen = membership == side
-            models[own, side] += chosen
-            right[own, side] += answers & chosen
+    for answers, membership, own, of in zip(correct, member, part, stratum, strict=True):
+        for place, name in enumerate(names):
+            for side in (0, 1):
+                chosen = (membership == side) & (of == name)
+                models[own, place, side] += chosen
+                right[own, place, side] += answers & chosen
     return Rates(right=right, models=models)
