@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -124,6 +125,52 @@ def test_a_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert len(steps) - done <= 4  # the epoch that was cut, and no earlier one
     assert not list((tmp_path / "cut/evidence/unfinished").iterdir())
     assert shards(tmp_path / "cut") == shards(tmp_path / "whole")
+
+
+def test_weights_stay_until_the_last_reading_is_complete(tmp_path, monkeypatch):
+    small_language_audit(tmp_path / "whole", models=4)
+    assert not (tmp_path / "whole/evidence/weights").exists()
+    real = training.read_network
+
+    def stopped(*args, **options):
+        if args[4] == 2:  # the third model
+            raise KeyboardInterrupt
+        real(*args, **options)
+
+    monkeypatch.setattr(training, "read_network", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        small_language_audit(tmp_path / "cut", models=4)
+    assert [path.name for path in (tmp_path / "cut/evidence/weights").iterdir()] == ["m00002.p0.safetensors"]
+    monkeypatch.setattr(training, "read_network", real)
+    trained = []
+    network = training.train_language_model
+    monkeypatch.setattr(
+        training, "train_language_model", lambda job, model, told: trained.append(model) or network(job, model, told)
+    )
+    run = small_language_audit(tmp_path / "cut", models=4)
+    assert trained == [3, 4]  # the last of the pairs and the one of all documents
+    assert not (tmp_path / "cut/evidence/weights").exists()
+    assert "weights" not in run.manifest.evidence
+    assert shards(tmp_path / "cut") == shards(tmp_path / "whole")
+
+
+def test_weights_are_kept_where_that_is_asked_for_and_in_runs_that_have_them(tmp_path):
+    small_language_audit(tmp_path / "without", models=4)
+    kept = small_language_audit(tmp_path / "kept", models=4, keep_weights=True)
+    weights = {path.name: path.read_bytes() for path in (tmp_path / "kept/evidence/weights").iterdir()}
+    assert len(weights) == 5
+    network = Summing(27)
+    network.load_state_dict({name: torch.from_numpy(one) for name, one in kept.evidence.block("weights", 0, 0).items()})
+    with pytest.raises(RunMismatch, match="keep_weights"):
+        small_language_audit(tmp_path / "without", models=4, keep_weights=True)
+    manifest = tmp_path / "kept/manifest.json"  # as version 0.1.0 wrote it: weights without having been asked for
+    held = json.loads(manifest.read_text())
+    del held["identity"]["keep_weights"]
+    manifest.write_text(json.dumps(held))
+    kept.evidence.path("tokens", 1, 0).unlink()
+    small_language_audit(tmp_path / "kept", models=4)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "kept/evidence/weights").iterdir()} == weights
+    assert shards(tmp_path / "kept").items() >= shards(tmp_path / "without").items()
 
 
 KILLED = """

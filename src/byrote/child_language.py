@@ -83,6 +83,7 @@ def change_language(
         workers=workers,
         device=run.manifest.executor["device"],
         checkpoints=len(run.manifest.checkpoints),
+        keep_weights=bool(identity.get("keep_weights", False)),
         progress=progress,
         source=run.manifest.source,
         parent={

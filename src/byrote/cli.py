@@ -169,6 +169,7 @@ def audit(
             seed=seed,
             workers=workers,
             device=device,
+            keep_weights=keep_weights,
             redact=redact,
         )
         return

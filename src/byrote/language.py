@@ -44,6 +44,7 @@ from byrote.run import CORPUS, Run
 from byrote.train.executors import run_here, run_pool
 from byrote.train.job import Block, check_device
 from byrote.train.language import (
+    WEIGHTS,
     LanguageJob,
     Reading,
     check_causal,
@@ -82,6 +83,7 @@ def audit_language(
     workers: int | None = None,
     device: str | None = None,
     checkpoints: int = CHECKPOINTS,
+    keep_weights: bool = False,
     progress: Progress | bool = True,
     source: dict[str, Any] | None = None,
     parent: dict[str, Any] | None = None,
@@ -110,6 +112,7 @@ def audit_language(
         workers: training processes of one thread each; as many as there are cores unless given.
         device: "cpu" or "cuda"; a GPU is taken where there is one.
         checkpoints: at most this many readings of the corpus as training goes on; 0 for none.
+        keep_weights: keep every model's weights; otherwise they are deleted once the model is read.
         progress: False for silence.
         source: how the command line finds corpus and recipe again.
         parent: the run that this one is a changed form of, and the change.
@@ -153,6 +156,7 @@ def audit_language(
             canaries=None if canaries is None else _asked(canaries, whole, trained, encoder(tokenizer), length),
             generate=_fitting(generate, whole, length),
             decoding=decoding,
+            keep_weights=keep_weights or _keeps_weights(folder),
         )
         identity = {
             "corpus": whole.fingerprint(),
@@ -164,6 +168,7 @@ def audit_language(
             "canaries": _digest(canaries),
             "generate": job.generate,
             **_probes(decoding),
+            **({"keep_weights": True} if keep_weights else {}),
         }
         parameters = check_network(job)
         if (folder / FILE).exists():
@@ -537,6 +542,11 @@ def _manifest(
     )
 
 
+def _keeps_weights(folder: Path) -> bool:
+    """Whether the run that goes on there has weights among its evidence, as all of version 0.1.0 have."""
+    return (folder / FILE).exists() and WEIGHTS in Manifest.read(folder).evidence
+
+
 def _told(corpus: Corpus, context: int) -> tuple[str, ...]:
     """What must be known of the documents to read any figure about them."""
     answers = "" if corpus.answers is None else corpus.answers.told(corpus.texts)
@@ -568,12 +578,21 @@ def _write_corpus(evidence: Evidence, corpus: Corpus) -> None:
 def _train(job: LanguageJob, workers: int, listener: Progress) -> None:
     evidence = Evidence(job.folder)
     phases = len(job.design.phases)
-    _sweep(evidence, job.kinds(phases - 1), job.design.models, phases, listener)
+    _sweep(evidence, (*job.kinds(phases - 1), WEIGHTS), job.design.models, phases, listener)
     _write_corpus(evidence, job.corpus)
     models = job.design.models
+    for model in range(models):
+        job.drop_weights(evidence, model)
     missing = [Block(models=(model,), stacked=False) for model in range(models) if job.missing(evidence, model)]
-    if not missing:
-        return
+    if missing:
+        _train_missing(job, missing, workers, listener)
+    kept = evidence.folder / WEIGHTS
+    if kept.is_dir() and not any(kept.iterdir()):
+        kept.rmdir()
+
+
+def _train_missing(job: LanguageJob, missing: list[Block], workers: int, listener: Progress) -> None:
+    models = job.design.models
     cores = workers // len(missing) if job.device == "cpu" else 1
     job = replace(job, cores=max(1, cores))
     watch = _Watch(listener, models - len(missing))

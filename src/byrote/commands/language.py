@@ -27,10 +27,10 @@ BEFORE, AFTER, READINGS = 4, 6, 6
 _PANEL = "Language models"
 #: Parameters of `byrote audit` that an audit of the docs reads, one of a corpus, and one of somebody else's model.
 READ_OF_DOCS = frozenset({"source", "model", "corpus", "context", "width", "epochs", "models", "probe"}) | {
-    *("out_folder", "seed", "workers", "device", "redact")
+    *("out_folder", "seed", "workers", "device", "redact", "keep_weights")
 }
 READ_OF_CORPUS = READ_OF_DOCS | {"heldout", "column", "canaries"}
-READ_OF_MODEL = (READ_OF_CORPUS - {"models", "epochs", "width"}) | {"bos"}
+READ_OF_MODEL = (READ_OF_CORPUS - {"models", "epochs", "width", "keep_weights"}) | {"bos"}
 #: Those that name a file here and are a number in other audits.
 FILES = {
     "heldout": "of documents that it was not trained on",
@@ -111,6 +111,7 @@ def audit_documents(
     seed: int,
     workers: int | None,
     device: str | None,
+    keep_weights: bool = False,
     redact: bool = False,
 ) -> None:
     """Audit a language model, write its report, and print what was found."""
@@ -136,6 +137,7 @@ def audit_documents(
             seed=seed,
             workers=workers,
             device=device,
+            keep_weights=keep_weights,
         )
     print_report(run, redact=redact)
 

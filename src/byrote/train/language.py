@@ -45,6 +45,7 @@ KEEP_SECONDS = 15.0
 #: Tokens that are read in one go, and the kinds of evidence that the parts of an unfinished reading are kept as.
 PART_TOKENS = 2**18
 PART = "tokens_part_"
+WEIGHTS = "weights"
 #: What is asked of a network: it and `progress` are handed over, and columns come back.
 Reading = Callable[..., dict[str, np.ndarray]]
 
@@ -54,7 +55,8 @@ class LanguageJob:
     """The training of one run's language models, the same in every process that takes part.
 
     `length` is the context of the networks; `checkpoints` are the epochs at which the whole corpus is read. A model
-    trains on one of its `cores` and is read on the others.
+    trains on one of its `cores` and is read on the others. Its weights are written once it is trained, so that a
+    reading that was stopped goes on with them, and deleted once it is read unless they are to be kept.
     """
 
     recipe: Recipe
@@ -68,6 +70,7 @@ class LanguageJob:
     canaries: CanaryTokens | None = None
     generate: tuple[int, int] | None = None
     decoding: Decoding | None = None
+    keep_weights: bool = False
     cores: int = 1
 
     def algorithm(self) -> BoundRecipe:
@@ -91,7 +94,8 @@ class LanguageJob:
         """The evidence that every model has of a phase once it is complete."""
         last = len(self.design.phases) - 1
         trajectory = ("document_trajectory",) if self.checkpoints and phase in (0, last) else ()
-        return (*trajectory, "weights", tokens.KIND, *self.readings()) if phase == last else trajectory
+        weights = (WEIGHTS,) if self.keep_weights else ()
+        return (*trajectory, *weights, tokens.KIND, *self.readings()) if phase == last else trajectory
 
     def missing(self, evidence: Evidence, model: int) -> bool:
         """Whether any shard of the model is not there."""
@@ -120,24 +124,31 @@ class LanguageJob:
                 header={"seed": str(self.seeds[model])},
                 progress=between(told, TRAINING, 1.0),
             )
+            self.drop_weights(evidence, model)
             if evidence.header(tokens.KIND, model, last)["diverged"] == "true":
                 diverged.append(model)
         return diverged
+
+    def drop_weights(self, evidence: Evidence, model: int) -> None:
+        """Delete the weights of a model that is read, unless they are to be kept."""
+        if not self.keep_weights and not self.missing(evidence, model):
+            evidence.path(WEIGHTS, model, len(self.design.phases) - 1).unlink(missing_ok=True)
 
     def _network(self, evidence: Evidence, model: int, progress: Told) -> nn.Module:
         """The trained network, from its weights where they are there."""
         phases = range(len(self.design.phases))
         last = phases[-1]
-        trained = ("weights", *(("document_trajectory",) if self.checkpoints else ()))
-        if all(evidence.has(kind, model, phase) for phase in phases for kind in trained if kind in self.kinds(phase)):
+        trajectories = [phase for phase in phases if "document_trajectory" in self.kinds(phase)]
+        needed = [(WEIGHTS, last), *(("document_trajectory", phase) for phase in trajectories)]
+        if all(evidence.has(kind, model, phase) for kind, phase in needed):
             algorithm = self.algorithm()
             network = algorithm.network(algorithm.init(self.seeds[model]))
-            kept = evidence.block("weights", model, last)
+            kept = evidence.block(WEIGHTS, model, last)
             network.load_state_dict({name: torch.from_numpy(array) for name, array in kept.items()})
             return network
         network = train_language_model(self, model, progress)
         weights = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
-        evidence.write("weights", model, last, weights, {"seed": str(self.seeds[model])})
+        evidence.write(WEIGHTS, model, last, weights, {"seed": str(self.seeds[model])})
         path_of(self.folder, model).unlink(missing_ok=True)
         return network
 
