@@ -28,6 +28,12 @@ def test_data_comes_without_torch() -> None:
     assert asked(code) == "False"
 
 
+def test_the_version_is_that_of_the_package() -> None:
+    from importlib.metadata import version
+
+    assert byrote.__version__ == version("byrote")
+
+
 def test_dir_is_what_can_be_got() -> None:
     assert dir(byrote) == sorted(byrote.__all__)
     code = "import byrote; print([name for name in dir(byrote) if getattr(byrote, name) is None])"

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from byrote.auditing import audit as audit
     from byrote.calibrating import Calibration as Calibration
     from byrote.calibrating import calibrate as calibrate
@@ -180,6 +181,10 @@ __all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("byrote")
     if name not in _HOMES:
         raise AttributeError(f"module 'byrote' has no attribute {name!r}")
     found = getattr(importlib.import_module(f"byrote.{_HOMES[name]}"), name)

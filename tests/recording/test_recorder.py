@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -339,6 +340,74 @@ def test_probabilities_are_no_logits(tmp_path):
     recorder = Recorder(tmp_path / "logs", examples=20)
     recorder.observe(torch.arange(20), torch.log(probabilities.clamp_min(1e-12)), torch.arange(20) % 3)
     recorder.epoch_end()
+
+
+def test_the_last_clean_pass_may_come_after_the_last_epoch(tmp_path):
+    loader, model = torch.utils.data.DataLoader(data(), batch_size=7), Net()
+    after, before = Recorder(tmp_path / "after", examples=20, epochs=2), Recorder(tmp_path / "before", examples=20)
+    for recorder in (after, before):
+        for _ in range(2):
+            for x, y, ids in loader:
+                recorder.observe(ids, model(x), y)
+            recorder.epoch_end()
+            recorder.clean_pass(model, loader)
+    before.close()
+    assert after.run.manifest.evidence == before.run.manifest.evidence == ("presentation", "outputs", "trajectory")
+    for name in ("outputs.log_odds", "trajectory.log_odds", "presentation.loss_sum"):
+        np.testing.assert_array_equal(after.run.load(name, [0]), before.run.load(name, [0]))
+    with pytest.raises(BadInput, match="observe was called on a recorder that is closed"):
+        after.observe([0], EYE[:1], [0])
+    with pytest.raises(BadInput, match=r"clean_pass was called on a recorder that is closed.*leave out epochs="):
+        before.clean_pass(model, loader)
+
+
+def test_answers_that_are_no_tensor_are_refused(tmp_path):
+    recorder = Recorder(tmp_path / "run", examples=5)
+    with pytest.raises(BadInput, match=r"must be a torch tensor\. Got a 'SimpleNamespace'.*output\.logits"):
+        recorder.observe([0, 1], SimpleNamespace(logits=EYE), [0, 1])
+    with pytest.raises(BadInput, match=r"Got a 'ndarray'.*torch\.from_numpy"):
+        recorder.observe(np.arange(2), EYE.numpy(), np.arange(2))
+    recorder.observe(np.arange(2), torch.from_numpy(EYE.numpy()), np.arange(2))
+
+
+@pytest.mark.parametrize("one_hot", [torch.eye(2), torch.eye(2).long(), torch.eye(2).bool()])
+def test_one_hot_targets_are_told_from_one_logit(tmp_path, one_hot):
+    recorder = Recorder(tmp_path / "run", examples=5)
+    with pytest.raises(BadInput, match=r"Got \(2, 2\), a column for each class\. Hint: targets\.argmax\(1\)"):
+        recorder.observe([0, 1], EYE, one_hot)
+    recorder.observe([0, 1], EYE, one_hot.long().argmax(1))
+
+
+def test_a_recording_that_was_not_closed_says_how_it_becomes_a_run(tmp_path):
+    recorder = Recorder(tmp_path / "run", examples=2, epochs=3)
+    recorder.observe([0, 1], EYE, [0, 1])
+    recorder.epoch_end()
+    recorder.flush()
+    with pytest.raises(BadInput, match="holds a recording that was not closed") as told:
+        byrote.Run.open(tmp_path / "run")
+    call = f"byrote.recover({str(tmp_path / 'run')!r})"
+    assert call in told.value.hint
+    assert eval(call).design.models == 1
+    assert byrote.Run.open(tmp_path / "run").design.models == 1
+
+
+def test_a_few_answers_that_are_not_finite_are_recorded_and_undefined(tmp_path):
+    recorder, loader = Recorder(tmp_path / "run", examples=20, epochs=1), torch.utils.data.DataLoader(data(), 7)
+
+    def blind(net, batch):
+        inputs, targets, ids = batch
+        return ids, torch.where(ids[:, None] == 4, torch.nan, net(inputs)), targets
+
+    model = Net()
+    for batch in loader:
+        recorder.observe(*blind(model, batch))
+    recorder.epoch_end()
+    recorder.clean_pass(model, loader, forward=blind)
+    assert recorder.run.diverged() == ()
+    assert np.flatnonzero(recorder.run.undefined).tolist() == [4]
+    found = recorder.run.measure("area_under_margin")
+    assert found.reason(4) == "a model's answer is not a finite number"
+    assert np.isfinite(np.delete(found.values, 4)).all()
 
 
 def test_a_clean_pass_within_an_epoch_is_refused(tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from byrote.errors import BadInput
 from byrote.recording.with_ids import WithIds
@@ -19,6 +19,17 @@ def test_items_of_other_kinds():
     assert len(WithIds("abc")) == 3
     with pytest.raises(BadInput, match="have a key 'example_id' already"):
         WithIds([{"example_id": "x"}])[0]
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter([(torch.zeros(2), 0)])
+
+
+@pytest.mark.parametrize("dataset", [Stream(), DataLoader(Stream()), iter([1]), {1, 2}])
+def test_what_has_no_positions_is_refused(dataset):
+    with pytest.raises(BadInput, match=f"Got a '{type(dataset).__name__}'.*wrap the dataset before a DataLoader"):
+        WithIds(dataset)
 
 
 def test_a_hugging_face_dataset_is_fetched_in_batches():

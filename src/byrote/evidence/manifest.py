@@ -14,6 +14,8 @@ from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.shards import SCHEMA_VERSION, write_bytes
 
 FILE = "manifest.json"
+#: The folder in which a recorder keeps what it saw.
+RECORDED = "recorded"
 
 
 #: What is recorded of a model that was brought trained: it was asked, and nobody saw it train.
@@ -90,6 +92,12 @@ class Manifest:
                 raise BadInput(
                     f"{str(folder)!r} is a file and no run folder.",
                     hint=f"{_meant(folder)}give the folder that `byrote audit` wrote.",
+                ) from None
+            if (folder / RECORDED).is_dir():
+                raise BadInput(
+                    f"The folder {str(folder)!r} holds a recording that was not closed, and no {FILE}.",
+                    hint="call close() at the end of the training; if it ended before, "
+                    f"byrote.recover({str(folder)!r}) makes a run of what was recorded.",
                 ) from None
             raise BadInput(
                 f"The folder {str(folder)!r} is no run: it holds no {FILE}.",

@@ -19,11 +19,12 @@ from safetensors import SafetensorError
 
 from byrote.data.task import Task
 from byrote.errors import BadInput, DamagedShard, RunMismatch
+from byrote.evidence.manifest import RECORDED
 from byrote.evidence.shards import read_header, read_shard, write_bytes, write_shard
 from byrote.recording.tally import Shown, Tally
 
 #: The folder, inside the run's, that holds what was recorded.
-FOLDER = "recorded"
+FOLDER = RECORDED
 #: A model's journal of more bytes is added up while it goes on.
 LARGE = 256 * 2**20
 #: Seconds to wait for another process that is adding up.

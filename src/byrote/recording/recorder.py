@@ -62,7 +62,7 @@ class Recorder:
     Args:
         out: the run folder.
         examples: how many training examples there are; ids are 0 to one below.
-        epochs: close by itself once so many epochs are over.
+        epochs: close by itself once so many epochs are over; a `clean_pass` after that still counts.
         model: the number of this training among those of the run.
         repeats: count every presentation. Otherwise an example counts once an epoch, by its first presentation, so
             that what a distributed sampler shows twice to fill up counts once; pass it with samplers that draw with
@@ -160,7 +160,7 @@ class Recorder:
         """Whether it still takes note."""
         return not self._closed
 
-    def observe(self, ids: Any, logits: Tensor, targets: Any) -> None:
+    def observe(self, ids: Any, logits: Any, targets: Any) -> None:
         """Take note of a forward pass of the training: `ids[batch]`, `logits[batch, class]`, `targets[batch]`.
 
         Of several labels or numbers `logits` and `targets` are [batch, label], of one number the answers [batch] or
@@ -245,11 +245,14 @@ class Recorder:
         batch)` gives (ids, logits, targets). Leave out augmentation. Together the processes must show every example;
         each may show all of them or its share, and copies count once. Which modules train, and the random states, are
         afterwards as they were. Two passes or more after epochs make `trajectory`, one after the last `outputs`.
+        After the last of `epochs` the run is there already: it is made anew, and `recorder.run` is the new one.
 
         Raises:
             BadInput: it is called within an epoch, or see `observe`.
         """
-        self._refuse_closed("clean_pass")
+        late = self._closed and self.epochs_done == self._last_epoch
+        if not late:
+            self._refuse_closed("clean_pass")
         if self._in_epoch:
             raise BadInput(
                 f"clean_pass was called after {self._in_epoch} steps of epoch {self.epochs_done}.",
@@ -281,6 +284,9 @@ class Recorder:
         first = np.unique(columns["example"], return_index=True)[1]
         columns = {name: column[first] for name, column in columns.items()}
         self._journal.write_clean(self.rank, columns, epochs=self.epochs_done, classes=self._wanted.outputs)
+        if late and self._journal.complete():
+            with locked(self.folder):
+                self.run = merged(self.folder, unfinished=False)
 
     def _answers(self, ids: Tensor, logits: Tensor, targets: Tensor) -> dict[str, np.ndarray]:
         judge = self._judge
@@ -358,10 +364,13 @@ class Recorder:
                 "items.",
             )
 
-    def _checked(
-        self, ids: Any, logits: Tensor, targets: Any, *, waiting: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _checked(self, ids: Any, logits: Any, targets: Any, *, waiting: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """A batch whose shapes fit; values on the host are looked at, those on a device where it may be waited for."""
+        if not isinstance(logits, Tensor):
+            raise BadInput(
+                f"Logits must be a torch tensor. Got a {type(logits).__name__!r}.",
+                hint="pass output.logits of a model that returns an object, and torch.from_numpy(logits) of an array.",
+            )
         ids = indices("ids", ids)
         logits, targets = self._wanted.batch(ids, logits, targets)
         if waiting or targets.device.type == "cpu":
@@ -374,7 +383,8 @@ class Recorder:
         if self._closed:
             raise BadInput(
                 f"{what} was called on a recorder that is closed.",
-                hint="call close() last; a further training takes a new Recorder with another model=….",
+                hint="call close() last, and leave out epochs= where the training goes on; a further training takes a "
+                "new Recorder with another model=….",
             )
 
     def _begin(self, ids: Sequence[str] | None, labels: Any, resume_at: int | None) -> None:

@@ -139,6 +139,12 @@ class Classes(Wanted):
 
     def batch(self, ids: Tensor, logits: Tensor, targets: Any) -> tuple[Tensor, Tensor]:
         """`logits[batch, class]` and `targets[batch]`; the first batch tells how many classes there are."""
+        if logits.ndim == 2 and tuple(getattr(targets, "shape", ())) == tuple(logits.shape):
+            raise BadInput(
+                f"Targets are numbers of classes [batch]. Got {tuple(logits.shape)}, a column for each class.",
+                hint="targets.argmax(1) turns one-hot targets into numbers; where an example has several labels, "
+                "Recorder(labels=…) takes those of all examples.",
+            )
         given = indices("targets", targets)
         batch = (len(ids),) if ids.ndim == 1 else None
         if logits.ndim != 2 or given.ndim != 1 or batch != (len(logits),) or batch != (len(given),):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch.utils.data import IterableDataset
+
 from byrote.errors import BadInput
 
 #: The key of the position in items that are mappings.
@@ -16,6 +18,9 @@ class WithIds:
 
     Items that are mappings, as those of Hugging Face, get a key `example_id`. Shuffle and split after wrapping.
 
+    Raises:
+        BadInput: the dataset can only be gone through, as an iterable one.
+
     Example:
         >>> WithIds([("a", 0), ("b", 1)])[1]
         ('b', 1, 1)
@@ -24,6 +29,12 @@ class WithIds:
     """
 
     def __init__(self, dataset: Any) -> None:
+        if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__"):
+            raise BadInput(
+                f"WithIds takes a dataset whose items have positions, as dataset[0]. Got a {type(dataset).__name__!r}.",
+                hint="wrap the dataset before a DataLoader does; the items of a stream take a number of their own, "
+                "which your loop passes to Recorder.observe as ids.",
+            )
         self.dataset = dataset
 
     def __len__(self) -> int:
