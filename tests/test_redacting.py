@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -17,7 +18,9 @@ from byrote.data.controls import Controls
 from byrote.data.tokenizers import byte_pairs, encoder
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.evidence.manifest import Manifest
+from byrote.group_attack import group_risk, keep_risk
 from byrote.language import audit_language
+from byrote.membership import keep, membership_attack
 from byrote.redacting import _own_continuations, forget_contents, holdings, kept, same_texts
 from byrote.report.language_facts import BY_COPIES, CURVE
 from byrote.report.language_report import write_language_report
@@ -106,6 +109,87 @@ def test_half_written_files_go_and_files_of_others_are_named(folder: Path) -> No
     left = forget_contents(Run.open(folder))
     assert not list(folder.rglob("*.part"))
     assert [holding.where for holding in kept(left)] == ["mine.txt"]
+
+
+PERSONS = ("Zora Quick", "Abel Stone", "Mia Brand")
+
+
+@pytest.fixture(scope="module")
+def person_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run about persons, with their risk, an attack, notes that name one, and paths in its manifest."""
+    rng = np.random.default_rng(0)
+    persons = [*(PERSONS[i % 3] for i in range(36)), *(f"Bea {i // 2} Long" for i in range(24))]
+    inputs = rng.normal(size=(60, 2)).astype(np.float32)
+    data = byrote.from_arrays(inputs, inputs.sum(1) * 100, task="regression", name="pay", groups=persons)
+    network = byrote.Recipe(network=byrote.MLP(hidden=(4,)), objective=byrote.SquaredError(), epochs=2)
+    run = byrote.audit(
+        data, network, models=8, workers=1, progress=False, out=tmp_path_factory.mktemp("runs") / "run",
+        source={"name": "/home/ann/private/pay.csv", "data_dir": None, "plants": []},
+    )  # fmt: skip
+    notes = ("'abel  stone' and 'Abel Stone' are one group of 'pay'.",)
+    dataclasses.replace(run.manifest, notes=notes, parent={"folder": "/home/ann/runs/old", "forget": []}).write(
+        run.folder
+    )
+    run = Run.open(run.folder)
+    keep_risk(run, *group_risk(run))
+    keep(run, membership_attack(run, "lira[residual]"))
+    write_report(run)
+    return run.folder
+
+
+def test_names_of_persons_and_paths_go_and_what_was_measured_stays(person_run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(person_run, tmp_path / "run"))
+    run = Run.open(folder)
+    names, risk = group_risk(run)
+    held = {holding.where: holding.what for holding in holdings(run)}
+    assert held["examples.parquet"] == "digests of the inputs and names of groups"
+    assert {"results/group_risk.parquet", "results/attack-lira[residual].json", "manifest.json"} <= {*held}
+    attack = json.loads((folder / "results" / "attack-lira[residual].json").read_bytes())
+    assert set(attack["slices"]["group"]) == {*PERSONS}
+    left = forget_contents(run)
+    found = everything(folder)
+    for name in (*PERSONS, "Bea ", "abel  stone", "/home/ann"):
+        assert name.encode() not in found, name
+    assert left.manifest.source == {"name": "pay.csv", "data_dir": None, "plants": []}
+    assert left.manifest.parent == {"folder": "old", "forget": []}
+    assert left.manifest.notes == ("'…' and '…' are one group of 'pay'.",)
+    assert np.unique(left.groups, return_inverse=True)[1].tolist() == numbered(run.groups, start=0)
+    again_names, again = group_risk(left)
+    order = [again_names.tolist().index(left.groups[run.groups.tolist().index(name)]) for name in names.tolist()]
+    np.testing.assert_array_equal(again.values[order], risk.values)
+    table = pq.read_table(folder / "results" / "group_risk.parquet")
+    assert table["group"].to_pylist() == again_names.tolist()
+    figures = json.loads((folder / "results" / "attack-lira[residual].json").read_bytes())
+    assert figures["figures"] == attack["figures"]
+    assert sorted(map(str, figures["slices"]["group"].values())) == sorted(map(str, attack["slices"]["group"].values()))
+    assert verify(Run.open(folder)) == []
+    assert {holding.where for holding in holdings(left)} == {"report.html", "report.json"}
+
+
+def numbered(groups: np.ndarray, start: int) -> list[int]:
+    """The number of each group in the order in which they first come."""
+    order = list(dict.fromkeys(groups.tolist()))
+    return [start + order.index(name) for name in groups.tolist()]
+
+
+def test_a_redacted_report_names_no_person_in_its_notes(person_run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(person_run, tmp_path / "run"))
+    assert "abel  stone" in (folder / "report.html").read_text()
+    write_report(Run.open(folder).without_contents())
+    page = (folder / "report.html").read_text() + (folder / "report.json").read_text()
+    assert not any(name in page for name in (*PERSONS, "abel  stone"))
+
+
+def test_a_run_of_before_forgets_what_was_left(person_run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(person_run, tmp_path / "run"))
+    before = {"at": "2026-01-01T00:00:00+00:00", "from": ["examples.parquet"]}
+    dataclasses.replace(Run.open(folder).manifest, forgotten=before).write(folder)
+    done = RUNNER.invoke(app, ["forget-contents", str(folder), "--yes"])
+    assert done.exit_code == 0, done.output
+    assert "examples.parquet: digests of the inputs and names of groups" in done.output
+    assert "numbers that are learned" in " ".join(done.output.split())
+    assert PERSONS[0].encode() not in everything(folder)
+    assert Run.open(folder).manifest.forgotten == before
 
 
 def test_the_command_asks_and_tells(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import platform
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,7 +27,10 @@ from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.manifest import Manifest, ModelEntry
 from byrote.evidence.shards import write_bytes, write_shard
 from byrote.evidence.tables import CONTROLS, DESIGN, EXAMPLES, read_controls, read_design, read_examples
+from byrote.run import numbered
 
+#: A group whose name was taken out.
+NUMBERED = re.compile(r"group \d+")
 #: How the names begin of what byrote writes into a run folder beside the manifest.
 OWN = ("evidence", "results", "recorded", EXAMPLES, CONTROLS, DESIGN, "tokenizer", "canaries", "report", "card")
 
@@ -92,13 +96,20 @@ def _write_examples(
     write_bytes(folder / EXAMPLES, _parquet(pa.table(columns)))
 
 
-def forget_digests(folder: Path) -> bool:
-    """Take the digests of the inputs out of a run's table of examples; whether there were any."""
+def forget_examples(folder: Path) -> None:
+    """Take the digests of the inputs out of a run's table of examples, and put numbers for the names of groups."""
     table = read_examples(folder)
-    if "content" not in table.column_names:
-        return False
-    write_bytes(folder / EXAMPLES, _parquet(table.drop_columns("content")))
-    return True
+    kept = table.drop_columns([name for name in ("content",) if name in table.column_names])
+    if names_groups(table):
+        names = numbered(np.array(table["group"].to_pylist(), np.str_)).astype(object)
+        kept = kept.set_column(kept.column_names.index("group"), "group", pa.array(names))
+    if not kept.equals(table):
+        write_bytes(folder / EXAMPLES, _parquet(kept))
+
+
+def names_groups(table: pa.Table) -> bool:
+    """Whether a table tells what groups are called, and not only which examples are of one."""
+    return "group" in table.column_names and not all(NUMBERED.fullmatch(name) for name in table["group"].to_pylist())
 
 
 def _write_controls(folder: Path, controls: Controls) -> None:

@@ -22,6 +22,8 @@ from byrote.stats.attack_figures import Attack
 
 #: Groups of so many examples up to the next have figures of their own.
 SIZES: Final = (1, 2, 5, 20)
+#: The table of the risk of groups.
+GROUP_RISK: Final = "group_risk.parquet"
 _SOURCE: Final = "Kandpal et al. 2023, arXiv:2310.09266"
 
 
@@ -162,4 +164,4 @@ def keep_risk(run: Run, names: np.ndarray, risk: PerExample) -> None:
     bounds = {"stderr": risk.stderr, "low": risk.low, "high": risk.high}
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({**columns, **bounds, "reason": np.array(risk.reasons)[risk.reason_code]}), sink)
-    write_bytes(run.folder / "results" / "group_risk.parquet", sink.getvalue().to_pybytes())
+    write_bytes(run.folder / "results" / GROUP_RISK, sink.getvalue().to_pybytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from byrote.results import Curve, PerModelExample, Scalar, blanked
 from byrote.run import NOT_FINITE, Run
 from byrote.stats.attack_figures import Attack, Slices, attack_figures, null_auc
 
+#: Files of the figures of attacks.
+ATTACKED = re.compile(r"attack-(?P<key>.+?)(?P<by>-by-group)?\.json")
 #: Groups of at least so many examples have figures of their own; of more than `MOST_GROUPS` the largest do.
 LEAST_IN_GROUP = 10
 MOST_GROUPS = 50

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from jaxtyping import Int, Int32
 
 from byrote.data.canaries import FILE as CANARIES
@@ -15,14 +18,16 @@ from byrote.evidence.manifest import FILE as MANIFEST
 from byrote.evidence.manifest import Manifest
 from byrote.evidence.shards import read_header, read_shard, write_shard
 from byrote.evidence.tables import CONTROLS, DESIGN, EXAMPLES, read_examples
-from byrote.folder import forget_digests, hold, now
+from byrote.folder import NUMBERED, forget_examples, hold, names_groups, now
+from byrote.group_attack import GROUP_RISK, group_risk, keep_risk
 from byrote.language import TOKENIZER
+from byrote.membership import ATTACKED, keep, membership_attack
 from byrote.report.card_page import FILE as CARD
 from byrote.report.language_report import write_language_report
 from byrote.report.page import FILE as REPORT
 from byrote.report.page import write_report
 from byrote.report.twin import FILE as TWIN
-from byrote.run import CORPUS, Hear, Run, deaf
+from byrote.run import CORPUS, Hear, Run, deaf, without_names
 
 Forget = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
@@ -50,8 +55,14 @@ def holdings(run: Run) -> list[Holding]:
     A digest is no content, but it tells whoever has a guess whether it is right.
     """
     found = []
-    if "content" in read_examples(run.folder).column_names:
-        found.append(Holding(where=EXAMPLES, what="digests of the inputs"))
+    examples = read_examples(run.folder)
+    told = {"digests of the inputs": "content" in examples.column_names, "names of groups": names_groups(examples)}
+    if any(told.values()):
+        found.append(Holding(where=EXAMPLES, what=" and ".join(what for what, there in told.items() if there)))
+    for path in _about_groups(run.folder):
+        found.append(Holding(where=path.relative_to(run.folder).as_posix(), what="names of groups"))
+    if _without_paths(run.manifest, run.groups) != run.manifest:
+        found.append(Holding(where=MANIFEST, what="where the data and the run before lie, or notes on groups"))
     texts = {CORPUS: "the texts, as tokens", GENERATIONS: "beginnings of texts that models went on with"}
     for kind, what in texts.items():
         if any(_unforgotten(path) for path in _shards(run.folder, kind)):
@@ -97,12 +108,15 @@ def forget_contents(run: Run, hear: Hear = deaf) -> Run:
         if manifest.forgotten is None:
             what = [holding.where for holding in holdings(run)]
             manifest = replace(manifest, forgotten={"at": now(), "from": what})
-            manifest.write(run.folder)
+        named = _about_groups(run.folder)
+        _without_paths(manifest, run.groups).write(run.folder)
         for path in run.folder.rglob("*.part"):
             path.unlink()
         for name in (TOKENIZER, CANARIES):
             (run.folder / name).unlink(missing_ok=True)
-        forget_digests(run.folder)
+        forget_examples(run.folder)
+        for path in named:
+            path.unlink()
         for path in _shards(run.folder, CORPUS):
             _rewrite(path, _same_texts)
         for path in _shards(run.folder, GENERATIONS):
@@ -112,11 +126,55 @@ def forget_contents(run: Run, hear: Hear = deaf) -> Run:
         for path in reports:
             path.unlink(missing_ok=True)
     left = Run.open(run.folder)
+    for path in named:
+        _measured_again(left, path)
     if there and left.of_text:
         write_language_report(left, hear)
     elif there:
         write_report(left.without_contents(), hear)
     return left
+
+
+def _about_groups(folder: Path) -> list[Path]:
+    """Results that name groups."""
+    risk = folder / "results" / GROUP_RISK
+    found = [risk] if risk.is_file() and names_groups(pq.read_table(risk)) else []
+    for path in sorted((folder / "results").glob("attack-*.json")):
+        slices = json.loads(path.read_bytes()).get("slices", {})
+        if not all(NUMBERED.fullmatch(name) for name in slices.get("group", {})):
+            found.append(path)
+    return found
+
+
+def _measured_again(run: Run, path: Path) -> None:
+    """Write a result with numbers for the names of groups, whose order is another."""
+    attack = ATTACKED.fullmatch(path.name)
+    if attack is None:
+        keep_risk(run, *group_risk(run))
+    else:
+        keep(run, membership_attack(run, attack["key"], by="group" if attack["by"] else "example"))
+
+
+def _without_paths(manifest: Manifest, groups: np.ndarray | None) -> Manifest:
+    """The manifest with the names of files for their paths, and without names of groups in its notes."""
+    source, parent = (_named_only(part) for part in (manifest.source, manifest.parent))
+    return replace(manifest, source=source, parent=parent, notes=without_names(manifest.notes, groups))
+
+
+def _named_only(part: Any) -> Any:
+    """Settings in which absolute paths are cut to the name of the file or folder.
+
+    Example:
+        >>> _named_only({"name": "/home/ann/people.csv", "plants": ["label-noise=0.1"]})
+        {'name': 'people.csv', 'plants': ['label-noise=0.1']}
+    """
+    if isinstance(part, dict):
+        return {name: _named_only(value) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_named_only(value) for value in part]
+    if isinstance(part, str) and any(kind(part).is_absolute() for kind in (PurePosixPath, PureWindowsPath)):
+        return PureWindowsPath(part).name or PurePosixPath(part).name
+    return part
 
 
 def same_texts(token: Int[np.ndarray, " token"], offsets: Int[np.ndarray, " boundary"]) -> Int32[np.ndarray, " token"]:

@@ -5,6 +5,8 @@ A run is the same thing whether byrote trained its models, looked on while someb
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -49,6 +51,9 @@ ANSWERS, TOKENS = ("outputs", "presentation", "tokens"), "tokens"
 TOKEN_NUMBERS = ("log_probability", "mean", "variance", "entropy", "margin")
 #: Pairs are left out of pooled figures in at most this many parts.
 JACKKNIFE_PARTS = 20
+
+#: A quoted name in a note.
+QUOTED = re.compile(r"(?<!\w)(['\"])(.+?)\1(?!\w)")
 
 Pooled = Callable[[np.ndarray], float]
 Hear = Callable[[float], None]
@@ -158,7 +163,9 @@ class Run:
 
     def without_contents(self) -> Run:
         """The run without anybody's data at hand, as a report is made from it that leaves them out."""
-        return replace(self, dataset=None, heldout=None, corpus=None, redacted=True)
+        notes = without_names(self.manifest.notes, self.groups)
+        manifest = replace(self.manifest, notes=notes)
+        return replace(self, dataset=None, heldout=None, corpus=None, manifest=manifest, redacted=True)
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -172,7 +179,7 @@ class Run:
         if "group" not in table.column_names:
             return None if self.dataset is None else self.dataset.groups
         names = np.array(table["group"].to_pylist(), np.str_)
-        return _numbered(names) if self.redacted else names
+        return numbered(names) if self.redacted else names
 
     @property
     def several_numbers(self) -> bool:
@@ -628,12 +635,36 @@ class Run:
         write_bytes(self.folder / "results" / f"{name}.parquet", sink.getvalue().to_pybytes())
 
 
-def _numbered(groups: np.ndarray) -> np.ndarray:
-    """Groups by number in place of their names, in the order in which they first stand."""
+def numbered(groups: np.ndarray) -> np.ndarray:
+    """Groups by number in place of their names, in the order in which they first stand.
+
+    Example:
+        >>> numbered(np.array(["Zoe", "Ann", "Zoe"])).tolist()
+        ['group 1', 'group 2', 'group 1']
+    """
     _, first, group = np.unique(groups, return_index=True, return_inverse=True)
     place = np.argsort(np.argsort(first, kind="stable"), kind="stable") + 1
     digits = len(str(len(first)))
     return np.array([f"group {number:0{digits}}" for number in place], np.str_)[group]
+
+
+def without_names(notes: Sequence[str], groups: np.ndarray | None) -> tuple[str, ...]:
+    """Notes in which quoted names of groups, whatever their case and blanks, are left out.
+
+    Example:
+        >>> without_names(["'ann ' and 'Ann' are one group of 'people'."], np.array(["Ann", "Zoe"]))
+        ("'…' and '…' are one group of 'people'.",)
+    """
+    known = set() if groups is None else {_plainly(name) for name in np.unique(groups).tolist()}
+
+    def hidden(quote: re.Match[str]) -> str:
+        return "'…'" if _plainly(quote[2]) in known else quote[0]
+
+    return tuple(QUOTED.sub(hidden, note) for note in notes)
+
+
+def _plainly(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).split()).casefold()
 
 
 def joined(blocks: Sequence[PerExample]) -> PerExample:

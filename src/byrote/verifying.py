@@ -19,7 +19,7 @@ from byrote.errors import ByroteError, DamagedShard, MissingEvidence
 from byrote.evidence.manifest import ModelEntry
 from byrote.evidence.shards import read_header, read_shard
 from byrote.measures.catalog import catalog
-from byrote.membership import By, membership_attack, plain
+from byrote.membership import ATTACKED, By, membership_attack, plain
 from byrote.report.findings import findings
 from byrote.report.language_facts import language_facts, report_sizes
 from byrote.report.language_figures import figures_of
@@ -37,8 +37,7 @@ from byrote.run import Hear, Run, deaf, table
 TOLERANCE = 1e-6
 #: About this share of the time goes into reading shards.
 READING = 0.3
-#: Figures of attacks, which follow from the evidence, and tables that take more than the run.
-ATTACKED = re.compile(r"attack-(?P<key>.+?)(?P<by>-by-group)?\.json")
+#: Tables that take more than the run.
 COMPARISON = "comparison.parquet"
 OF_COMMANDS = re.compile(r"(triage|group_risk|estimated_label_memorization|onion|target-.+|[a-z_0-9]+[.].+)\.parquet")
 

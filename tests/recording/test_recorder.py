@@ -343,7 +343,7 @@ def test_probabilities_are_no_logits(tmp_path):
 
 
 def test_the_last_clean_pass_may_come_after_the_last_epoch(tmp_path):
-    loader, model = torch.utils.data.DataLoader(data(), batch_size=7), Net()
+    loader, model = torch.utils.data.DataLoader(data(), batch_size=7), Net().eval()
     after, before = Recorder(tmp_path / "after", examples=20, epochs=2), Recorder(tmp_path / "before", examples=20)
     for recorder in (after, before):
         for _ in range(2):
@@ -434,7 +434,7 @@ EYE = torch.eye(2)
         ([0, 1], EYE, [0, -100], r"Every target must lie in \[0, 2\). Got -100"),
         ([0, 1, 2], EYE, [0, 1], r"Got shapes \(3,\), \(2, 2\) and \(2,\)"),
         ([0, 1], EYE[None], [0, 1], r"Got shapes \(2,\), \(1, 2, 2\) and \(2,\)"),
-        ([0, 1], EYE, EYE, r"'targets' of a batch must be whole numbers. Got torch.float32"),
+        ([0, 1], EYE, torch.zeros(2), r"'targets' of a batch must be whole numbers. Got torch.float32"),
         (["a", "b"], EYE, [0, 1], r"'ids' of a batch must be whole numbers"),
         ([0, 1], EYE.long(), [0, 1], "Logits must be floats for 2 classes or more. Got torch.int64 for 2"),
         ([0, 1], EYE[:, :1], [0, 0], "Logits must be floats for 2 classes or more. Got torch.float32 for 1"),

@@ -18,7 +18,7 @@ def forget_contents(
     run_folder: RunFolder,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove contents (texts, secrets, digests, the report's pictures) from a run; what was measured stays."""
+    """Remove contents (texts, secrets, digests, names of groups, pictures) from a run; what was measured stays."""
     from byrote.progress import measuring
     from byrote.redacting import forget_contents, holdings, kept
     from byrote.run import Run
@@ -40,7 +40,8 @@ def forget_contents(
         "Ids, labels, class names, scores and, of texts, the probabilities of their tokens stay too: whoever holds the "
         "model itself can find texts again by those."
         if run.of_text
-        else "Ids, labels, class names and scores stay too. The data themselves, and other runs, are not touched."
+        else "Ids, class names and scores stay too, and labels, or the numbers that are learned in their place. The "
+        "data themselves, and other runs, are not touched."
     )
     if not yes:
         typer.confirm("Forget the contents?", abort=True)
