@@ -267,7 +267,7 @@ class Run:
     @property
     def member(self) -> Int8[np.ndarray, "model example"]:
         """`design.member` as measures get it: -1 for examples whose answers are not finite."""
-        return self._member
+        return self._member if self._undefined.any() else self.design.member
 
     @cached_property
     def _member(self) -> np.ndarray:
