@@ -174,3 +174,30 @@ def test_two_processes_of_trainer(tmp_path):
     run = byrote.Run.open(tmp_path / "run")
     assert (run.load("presentation.presentations", [0]) == 3).all()
     assert "in the same epoch" in run.manifest.notes[0]
+
+
+class Words(torch.nn.Module):
+    """Answers once a token, as a language model does."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Embedding(9, 9)
+        self.config = transformers.PretrainedConfig()
+
+    def forward(self, input_ids, labels=None):
+        logits = self.net(input_ids)
+        return {"loss": F.cross_entropy(logits.flatten(0, 1), labels.flatten()), "logits": logits}
+
+
+def test_a_language_model_is_refused_before_anything_is_written(tmp_path):
+    texts = byrote.WithIds([{"input_ids": torch.tensor([1, 2, 3]), "labels": torch.tensor([2, 3, 4])}] * EXAMPLES)
+    for _ in range(2):  # the next try finds nothing in its way
+        training = trainer(tmp_path, Words(), RecorderCallback(tmp_path / "run", examples=EXAMPLES), dataset=texts)
+        with pytest.raises(BadInput, match=r"answers token by token: its logits have the shape \(4, 3, 9\)") as refused:
+            training.train()
+        assert "byrote audit --model DIR --corpus train.jsonl" in refused.value.hint
+        assert not (tmp_path / "run").exists()
+    model = Net()
+    callback = RecorderCallback(tmp_path / "run", examples=EXAMPLES)
+    trainer(tmp_path, model, callback).train()
+    agrees(callback.recorder.run, model.seen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,14 +58,17 @@ class Driven:
             name=name,
         )
         self._recorder: Recorder | None = None
+        self._due: Callable[[], Recorder] | None = None
 
     @property
     def recorder(self) -> Recorder:
-        """The recorder of the training.
+        """The recorder of the training; it writes nothing before there is something to take note of.
 
         Raises:
-            BadInput: it has not started.
+            BadInput: the training has not started; or see `Recorder`.
         """
+        if self._recorder is None and self._due is not None:
+            self._recorder, self._due = self._due(), None
         if self._recorder is None:
             raise BadInput(
                 "There is no recorder before the training starts.",
@@ -74,7 +77,9 @@ class Driven:
         return self._recorder
 
     def _start(self, rank: int, world: int, resume_at: int | None) -> None:
-        self._recorder = self._make(rank=rank, world=world, resume_at=resume_at)
+        self._recorder, self._due = None, partial(self._make, rank=rank, world=world, resume_at=resume_at)
+        if resume_at is not None:
+            self.recorder  # noqa: B018  what was recorded of later epochs is forgotten before they come again
 
     def _epoch_ended(self, network: nn.Module, forward: Forward | None) -> None:
         self.recorder.epoch_end()

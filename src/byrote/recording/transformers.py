@@ -110,7 +110,8 @@ class RecorderCallback(Driven, TrainerCallback):
                     hint="RecorderCallback(…, labels=…), in the order of the dataset.",
                 )
             labels = self._known.to(ids.device)[ids]
-        self.recorder.observe(ids, _logits(output), labels)
+        logits = _by_example(_logits(output))
+        self.recorder.observe(ids, logits, labels)
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -142,6 +143,18 @@ def _logits(output: Any) -> Tensor:
         raise BadInput(
             f"The model's answer has no logits. Got a {type(output).__name__!r}.",
             hint="record a classifier whose forward gives logits, such as AutoModelForSequenceClassification.",
+        )
+    return logits
+
+
+def _by_example(logits: Tensor) -> Tensor:
+    """The logits, if the model answers once an example, and not once a token."""
+    if logits.ndim > 2:
+        raise BadInput(
+            f"The model answers token by token: its logits have the shape {tuple(logits.shape)}. A recorder takes note "
+            "of classifiers.",
+            hint="train without the callback and save the model: `byrote audit --model DIR --corpus train.jsonl "
+            "--heldout others.jsonl` reads a language model once it is trained.",
         )
     return logits
 
