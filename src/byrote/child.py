@@ -144,10 +144,10 @@ def refuse_others(run: Run, dataset: Dataset, recipe: TrainingRecipe, heldout: D
     if changed:
         raise RunMismatch(
             f"The run {str(run.folder)!r} was made from something else: {'; '.join(changed)}.",
-            hint="take the edit back, or audit again with --out and go on with that run; a changed run goes on from "
-            "Python, with byrote.change(run, …)."
-            if run.manifest.parent
-            else "take the edit back, or audit again with --out and go on with that run.",
+            hint="take the edit back, or audit again with --out and go on with that run. Where nothing was edited, "
+            "another version of byrote read the source otherwise: `byrote report --redact` shows the run without its "
+            "examples."
+            + (" A changed run goes on from Python, with byrote.change(run, …)." if run.manifest.parent else ""),
         )
 
 

@@ -1,8 +1,11 @@
 import gzip
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from byrote.data.csv_file import MOST_COLUMNS, read_csv, separator
+from byrote.data.csv_file import read_csv, separator
+from byrote.data.parquet import MOST_COLUMNS
 from byrote.data.table import from_table
 from byrote.data.text_file import wide_encoding
 from byrote.errors import BadInput, NotEnoughRoom
@@ -93,6 +96,12 @@ def test_too_many_columns_are_refused_before_they_are_read(tmp_path):
     wide = ",".join(f"c{i}" for i in range(MOST_COLUMNS + 1))
     said = refusal(file_of(tmp_path, f"{wide}\n"))
     assert "has 50,001 columns; a table can have 50,000. Hint: write so many numbers as arrays" in said
+
+
+def test_too_many_columns_of_parquet(tmp_path, monkeypatch):
+    monkeypatch.setattr("byrote.data.parquet.MOST_COLUMNS", 2)
+    pq.write_table(pa.table({"x": [1], "z": [2], "kind": ["a"]}), tmp_path / "t.parquet")
+    assert "has 3 columns; a table can have 2" in refusal(tmp_path / "t.parquet")
 
 
 def test_a_file_larger_than_memory_is_refused(tmp_path, monkeypatch):

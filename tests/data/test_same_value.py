@@ -16,7 +16,7 @@ from byrote.data.hugging_face import from_hugging_face
 from byrote.data.image_folder import from_image_folder
 from byrote.data.npy_folder import from_npy_folder
 from byrote.data.npz import from_npz
-from byrote.data.table import from_table
+from byrote.data.table import from_table, read_rows
 from byrote.data.torch_dataset import from_torch
 from byrote.errors import BadInput
 
@@ -204,3 +204,92 @@ def test_arrays_of_decimal_numbers_as_they_are(tmp_path, read):
     made = read(tmp_path, images)
     np.testing.assert_array_equal(made.inputs[:, 0], images)
     assert "Images are taken as they are, and their numbers go from 0." in notes(made)[0]
+
+
+def table_of_texts(folder, columns, ending):
+    """The same cells, all of them texts, in a file of this ending."""
+    path = folder / f"t{ending}"
+    if ending == ".parquet":
+        pq.write_table(pa.table(columns), path)
+        return path
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, delimiter="\t" if ending == ".tsv" else ",")
+        rows.writerow(columns)
+        rows.writerows(zip(*columns.values(), strict=True))
+    return path
+
+
+TABLES = [".csv", ".tsv", ".parquet"]
+NUMBERS = [round(1.37 * row, 2) for row in range(40)]
+KINDS = ["a", "b"] * 20
+of_every_table = pytest.mark.parametrize("ending", TABLES)
+
+
+@of_every_table
+@pytest.mark.parametrize("mark", ["", "NA", " NA ", " ?", "nan", "-", "<5", "none", "12%", "\u20ac5", "#DIV/0!"])
+def test_a_cell_that_is_no_number_is_missing(tmp_path, ending, mark):
+    cells = [mark if row == 7 else str(value) for row, value in enumerate(NUMBERS)]
+    pq.write_table(
+        pa.table({"x": [None if row == 7 else value for row, value in enumerate(NUMBERS)], "kind": KINDS}),
+        tmp_path / "typed.parquet",
+    )
+    typed = from_table(tmp_path / "typed.parquet", target="kind")
+    made = from_table(table_of_texts(tmp_path, {"x": cells, "kind": KINDS}, ending), target="kind")
+    np.testing.assert_array_equal(made.training.inputs, typed.training.inputs)
+    told = [note for note in made.notes if "is no number" in note]
+    assert bool(told) == (mark in ("-", "<5", "none", "12%", "\u20ac5", "#DIV/0!"))
+    if told:
+        assert f"{mark!r} (row 8, counted from 1)" in told[0]
+
+
+@of_every_table
+@pytest.mark.parametrize("written", ["{}", " {} ", "{}%", "\u20ac{}", "{} $", "{:,}", "+{}"])
+def test_numbers_as_people_write_them(tmp_path, ending, written):
+    values = [1000 + 13.5 * row for row in range(40)]
+    pq.write_table(pa.table({"x": values, "kind": KINDS}), tmp_path / "typed.parquet")
+    typed = from_table(tmp_path / "typed.parquet", target="kind")
+    cells = [written.format(value) for value in values]
+    made = from_table(table_of_texts(tmp_path, {"x": cells, "kind": KINDS}, ending), target="kind")
+    np.testing.assert_array_equal(made.training.inputs, typed.training.inputs)
+
+
+@of_every_table
+@pytest.mark.parametrize("ids", [range(50, 90), range(10**18, 10**18 + 120, 3), [f"{7 * row}.0" for row in range(40)]])
+def test_ids_are_not_learned_from(tmp_path, ending, ids):
+    columns = {"row_id": list(map(str, ids)), "x": list(map(str, NUMBERS)), "kind": KINDS}
+    made = from_table(table_of_texts(tmp_path, columns, ending), target="kind")
+    assert made.training.display.feature_names == ("x",)
+    assert "The column 'row_id' is left out: it looks like an id" in made.notes[0]
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.string(), pa.decimal128(20, 0)])
+def test_ids_of_any_type_are_not_learned_from(tmp_path, kind):
+    ids = pa.array([1000 + 7 * row for row in range(40)]).cast(kind)
+    pq.write_table(pa.table({"id": ids, "x": NUMBERS, "kind": KINDS}), tmp_path / "t.parquet")
+    assert from_table(tmp_path / "t.parquet", target="kind").training.display.feature_names == ("x",)
+
+
+@of_every_table
+def test_levels_that_look_the_same_are_one(tmp_path, ending):
+    columns = {"colour": ["red", "red ", "caf\u00e9", "cafe\u0301"] * 10, "kind": [*KINDS[2:], "b", "b"]}
+    made = from_table(table_of_texts(tmp_path, columns, ending), target="kind", heldout=0.0)
+    assert made.training.display.feature_names == ("colour = caf\u00e9", "colour = red")
+
+
+@of_every_table
+def test_thousands_and_decimal_commas(tmp_path, ending):
+    columns = {
+        "sold": [f"{900 + 7 * row:,}".replace(",", ".") for row in range(40)],
+        "share": [f"{row},5" for row in range(40)],
+        "kind": KINDS,
+    }
+    found = read_rows(table_of_texts(tmp_path, columns, ending))
+    assert found.column("share").to_pylist() == [row + 0.5 for row in range(40)]
+    assert found.column("sold").to_pylist() == [900 + 7 * row for row in range(40)]
+
+
+def test_categories_of_parquet_stay_names(tmp_path):
+    level = pa.array(list(map(str, range(4))) * 10).dictionary_encode()
+    pq.write_table(pa.table({"level": level, "kind": [*KINDS[2:], "b", "b"]}), tmp_path / "t.parquet")
+    made = from_table(tmp_path / "t.parquet", target="kind", heldout=0.0)
+    assert made.training.display.feature_names == ("level = 0", "level = 1", "level = 2", "level = 3")

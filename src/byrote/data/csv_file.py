@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from byrote.data.inert import inert
+from byrote.data.parquet import refuse_wide
 from byrote.data.room import refuse_beyond_memory
 from byrote.data.text_file import wide_encoding
 from byrote.errors import BadInput
@@ -23,8 +24,6 @@ _BLOCK: Final = 1 << 24
 #: The separator is found by so many rows, in so many bytes.
 _ROWS: Final = 100
 _SAMPLE: Final = 1 << 22
-#: Each column takes some 16 KiB and some time, whatever it holds.
-MOST_COLUMNS: Final = 50_000
 #: How Excel says which separator a file has.
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=([ -~\t])"?[\r\n]+', re.I)
 _NUMBER: Final = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*")
@@ -47,7 +46,7 @@ def read_csv(path: Path) -> tuple[pa.Table, str]:
     text = start[:_SAMPLE].decode("utf-8-sig", "replace")
     line = _SEPARATOR_LINE.match(text)
     delimiter = line[1] if line else separator(text, cut=len(start) > _SAMPLE)
-    _refuse_wide(path, start, delimiter)
+    refuse_wide(path, start.partition(b"\n")[0].count(delimiter.encode()) + 1)
     parse = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     read = pacsv.ReadOptions(block_size=_BLOCK, use_threads=False, skip_rows=1 if line else 0)
     names = pacsv.open_csv(path, read_options=read, parse_options=parse).schema.names
@@ -134,14 +133,4 @@ def _refuse_others(path: Path, start: bytes) -> None:
         raise BadInput(
             f"The table {str(path)!r} is written in {encoding.upper()}, not in UTF-8.",
             hint=f"save it as CSV UTF-8, or convert it: `iconv -f {encoding} -t utf-8 old.csv > new.csv`.",
-        )
-
-
-def _refuse_wide(path: Path, start: bytes, delimiter: str) -> None:
-    """Refuse more columns than a table can have here, before they are read."""
-    columns = start.partition(b"\n")[0].count(delimiter.encode()) + 1
-    if columns > MOST_COLUMNS:
-        raise BadInput(
-            f"The table {str(path)!r} has {columns:,} columns; a table can have {MOST_COLUMNS:,}.",
-            hint="write so many numbers as arrays: np.savez('data.npz', inputs=…, targets=…).",
         )

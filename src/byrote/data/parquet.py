@@ -21,6 +21,8 @@ from byrote.errors import BadInput
 
 #: A number of a table takes so many bytes at least, once it is a feature.
 CELL: Final = 4
+#: Each column takes some 16 KiB and some time, whatever it holds.
+MOST_COLUMNS: Final = 50_000
 #: Bytes of a value by its type in the file; of texts, what it takes to say where one ends.
 _WIDTHS: Final = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 4}
 #: How texts are stored that repeat one another: whole ones by number, or their beginnings.
@@ -39,9 +41,23 @@ def read_parquet(path: Path, what: str) -> pa.Table:
         BadInput: two columns have one name.
     """
     file = pq.ParquetFile(path)
+    refuse_wide(path, file.metadata.num_columns)
     refuse_repeated_names(path, file.schema_arrow.names)
     refuse_unpacking(path, file, what)
     return file.read()
+
+
+def refuse_wide(path: Path, columns: int) -> None:
+    """Refuse more columns than a table can have here, before they are read.
+
+    Raises:
+        BadInput: there are more.
+    """
+    if columns > MOST_COLUMNS:
+        raise BadInput(
+            f"The table {str(path)!r} has {columns:,} columns; a table can have {MOST_COLUMNS:,}.",
+            hint="write so many numbers as arrays: np.savez('data.npz', inputs=…, targets=…).",
+        )
 
 
 def index_columns(path: Path, schema: pa.Schema) -> tuple[str, ...]:

@@ -266,7 +266,7 @@ def _typed(rows: Rows, written: Collection[str], targets: Collection[str], task:
     likely = rows.delimiter == ";"
     free = {name: cells for name, cells in texts.items() if name not in rows.names}
     read = {name: typed(name, cells, comma=likely) for name, cells in free.items()}
-    if rows.delimiter != "," and any(one.comma for one in read.values()):
+    if any(one.comma for one in read.values()):
         read = {name: typed(name, cells, comma=True, sure=True) for name, cells in free.items()}
     read |= {name: Typed(cells=spelled(texts[name])) for name in rows.names if name in texts}
     for name in targets:
