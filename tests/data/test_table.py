@@ -231,6 +231,7 @@ def test_what_names_rows_is_not_learned_from(tmp_path):
         "key": [*range(3, 118, 2), 3, 5],  # two rows stand there twice
         "number": rng.permutation(60) + 17,
         "large": [10**20 + i for i in range(60)],
+        "user_id": [float(1234567890123456789 + 3 * i) for i in range(60)],  # of which float64 holds one
     }
     path = tmp_path / "t.csv"
     columns = ids | noise
@@ -240,7 +241,8 @@ def test_what_names_rows_is_not_learned_from(tmp_path):
     assert made.training.display.feature_names == ("x",)
     for name in ids:
         said = next(note for note in made.notes if repr(name) in note)
-        assert f"looks like an id ({58 if name == 'key' else 60} different whole numbers in 60 rows)" in said
+        different = {"key": 58, "user_id": len({*ids["user_id"]})}.get(name, 60)
+        assert f"looks like an id ({different} different whole numbers in 60 rows)" in said
 
 
 def test_the_index_of_pandas_is_not_learned_from(tmp_path):

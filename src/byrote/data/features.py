@@ -31,6 +31,8 @@ FARTHEST: Final = 1e6
 MOST_DISTINCT: Final = 0.5
 #: Whole numbers of which more than this share differ are taken for an id where the column is named like one.
 _MOST_IDS: Final = 0.9
+#: From here on float64 does not hold every whole number: ids that a program wrote as such are no longer different.
+_WHOLE_IN_FLOAT: Final = 2.0**53
 _LIKE_AN_ID: Final = re.compile(r"(^|[_\W])(id|ids|idx|index|key|uuid|guid|row|nr)$|[a-z]I[Dd]$|^unnamed|^$", re.I)
 
 
@@ -317,7 +319,8 @@ def _counts_rows(name: str, cells: pa.ChunkedArray) -> int:
         return 0
     different = int(pc.count_distinct(known).as_py())
     if _LIKE_AN_ID.search(name) is not None:
-        return different if different > _MOST_IDS * len(known) else 0
+        beyond = pa.types.is_floating(known.type) and pc.max(known).as_py() >= _WHOLE_IN_FLOAT
+        return different if beyond or different > _MOST_IDS * len(known) else 0
     ends = pc.min_max(known).as_py()
     return different if different == len(known) and ends["max"] - ends["min"] + 1 == different else 0
 

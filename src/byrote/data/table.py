@@ -82,8 +82,9 @@ def from_table(
     """Read a CSV or Parquet file: the column `target` holds the class, the others become features.
 
     Numbers are centred and scaled, their missing cells take the median and are told by a feature of their own; texts
-    become one feature a level, rare levels together. The encoding is fitted on the training rows alone. Ids, dates,
-    prose and constant columns are left out, and the notes say so. Classes stand in the order of their values.
+    become one feature a level, rare levels together. A few texts in a column of numbers count as missing. The encoding
+    is fitted on the training rows alone. Ids, prose and constant columns are left out. The notes say so. Classes stand
+    in the order of their values. The cells stay in memory as they are written, to be shown.
 
     Args:
         path: a .csv, .tsv (also .gz), .parquet or .pq file; a CSV's separator is found by itself.
