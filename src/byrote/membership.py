@@ -240,7 +240,7 @@ def _slices(
     """The groups of examples of a run that have figures of their own, and what there is to say of them."""
     masks, notes = _fixed_slices(run)
     try:
-        refuse_leaks(member, pair)
+        refuse_leaks(member, pair, stratum)
         probability = expit(_sureness(run, models))
     except (MissingEvidence, TooFewModels) as error:
         notes.append(f"no figures by memorization: {error.message}")

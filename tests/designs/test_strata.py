@@ -92,6 +92,10 @@ def test_sizes_of_models_that_somebody_else_trained():
     levels = observed(grid, np.full(24, -1)).level
     assert len(np.unique(levels)) == 3
     np.testing.assert_allclose(levels, np.repeat([0.2, 0.5, 0.8], 8), atol=0.02)
+    every = np.linspace(0.1, 0.9, 45)
+    spread = observed((rng.random((45, 300)) < every[:, None]).astype(np.int8), np.full(45, -1)).level
+    assert len(np.unique(spread)) > 5
+    assert np.abs(spread - every).max() < 0.15
     few = (rng.random((6, 24)) < 0.5).astype(np.int8)
     assert len(np.unique(few.sum(1))) > 2
     assert len(np.unique(observed(few, np.full(6, -1)).level)) == 1

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.designs.ratio_grid import ratio_grid
 from byrote.designs.strata import strata
+from byrote.errors import TooFewModels
+from byrote.imported import import_arrays
 from byrote.measures.counterfactual_memorization import counterfactual_memorization_squared_error
 from byrote.measures.influence import influence
 from byrote.measures.label_memorization import label_memorization, label_memorization_probability
@@ -13,6 +16,7 @@ from byrote.measures.lira import lira, lira_offline, lira_pooled
 from byrote.measures.membership_risk import membership_risk
 from byrote.measures.rmia import rmia
 from byrote.measures.stolen_memories import stolen_memories_linear
+from byrote.membership import membership_attack
 
 MODELS, EXAMPLES = 24, 7
 
@@ -147,6 +151,33 @@ def test_a_recipe_that_memorizes_nothing_in_a_grid_of_ratios():
     assert abs(np.nanmean(found.values)) < 4 * np.nanmean(found.stderr) / np.sqrt(known.sum())
     covered = (found.low[known] <= 0) & (found.high[known] >= 0)
     assert covered.mean() > 0.93
+
+
+def test_attacks_find_nothing_in_a_grid_of_ratios(tmp_path):
+    """The same recipe, members drawn independently: an attack has .5, beside its null; pooled, LiRA had .56."""
+    rng = np.random.default_rng(0)
+    level = np.repeat([0.2, 0.5, 0.8], 16)
+    member = (rng.random((48, 1000)) < level[:, None]).astype(np.int8)
+    own = rng.normal(size=member.shape) + ndtri(0.5 + 0.45 * level)[:, None]
+    labels = np.arange(1000) % 2
+    sign = np.where(labels == 0, 0.5, -0.5)
+    logits = np.stack([own * sign, -own * sign], axis=-1).astype(np.float32)
+    run = import_arrays(tmp_path / "run", labels=labels, member=member, evidence={"outputs.logits": logits})
+    assert len(np.unique(run.design.level)) == 3
+    for attack in ("lira", "loss_attack"):
+        found = membership_attack(run, attack, draws=4)
+        auc = found.figures["auc"]
+        assert abs(auc.value - 0.5) < 4 * auc.stderr < 0.06
+        assert abs(found.null.value - 0.5) < 0.02
+        assert any("within strata" in note for note in found.notes)
+
+
+def test_turns_within_a_stratum_give_membership_away():
+    design = ratio_grid(40, 8, ratios=(0.25, 0.5), rng=np.random.default_rng(0))
+    stratum = strata(design.level, design.member)
+    x = np.random.default_rng(1).normal(size=design.member.shape)
+    with pytest.raises(TooFewModels, match="exactly 2 of 8 models and no pairs are known"):
+        lira(x, design.member, design.pair, stratum)
 
 
 def test_a_large_group_confounds_nobody():

@@ -63,10 +63,18 @@ def test_two_a_side_in_every_stratum_that_an_example_has():
 def test_how_many_models_it_takes():
     """At a rate of 1/6 on one side, 95 % of examples have 2 of 32 models and the other half's mirror image: 64 models
     give (1 - .022)^2 = .956 of the examples what they need, 60 fewer."""
-    count = np.array([[[1000], [200]], [[200], [1000]]])
+    rng = np.random.default_rng(0)
+    inside = rng.binomial(32, 1 / 6, 4000)
+    count = np.array([[32 - inside, inside], [inside, 32 - inside]])
     takes = models_it_takes(count)
     assert 56 <= takes <= 66
     assert models_it_takes(np.array([[[9], [0]], [[5], [5]]])) is None
+
+
+def test_how_many_models_it_takes_where_examples_take_turns():
+    """Ratios of .1 and .5: 20 models a ratio, however few there are now."""
+    count = np.array([[[4, 5], [1, 0]], [[3, 2], [2, 3]]])
+    assert models_it_takes(count) == 40
 
 
 def test_coverage_with_strata():

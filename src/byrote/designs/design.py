@@ -205,7 +205,7 @@ UNKNOWN_COUNT = 255
 
 #: Designs whose models of a role are meant to have one size.
 ONE_SIZE = frozenset({"half_subset_pairs", "iid_subsets", "two_splits", "inject", "poison", "coins", "full_data"})
-#: Sizes that differ by less than this share of the examples are one; coin by coin, by two standard deviations more.
+#: Sizes that differ by less than this share of the examples are one; where they scatter, by three standard deviations.
 ONE_LEVEL = 0.025
 #: Levels that somebody meant have this many models each, on average.
 LEAST_OF_A_LEVEL = 3
@@ -222,10 +222,19 @@ def _levels(share: np.ndarray, examples: int) -> np.ndarray:
     pieces = _split(share[order], least)
     if len(pieces) * LEAST_OF_A_LEVEL > len(share) or any(np.ptp(piece) > EXACT for piece in pieces):
         spread = float(np.sqrt(np.mean(share * (1 - share)) / max(examples, 1)))
-        pieces = _split(share[order], max(least, 2 * spread))
+        wide = _split(share[order], max(least, 3 * spread))
+        pieces = [part for piece in wide for part in _narrow(piece, spread)]
     level = np.empty(len(share))
     level[order] = np.concatenate([np.full(len(piece), np.median(piece)) for piece in pieces])
     return level
+
+
+def _narrow(ascending: np.ndarray, spread: float) -> list[np.ndarray]:
+    """Sizes that lie farther apart than chance would have them, in parts of four standard deviations each."""
+    if np.ptp(ascending) <= 6 * spread:
+        return [ascending]
+    part = ((ascending - ascending[0]) / (4 * spread)).astype(np.int64)
+    return np.split(ascending, np.flatnonzero(np.diff(part)) + 1)
 
 
 def _split(ascending: np.ndarray, gap: float) -> list[np.ndarray]:

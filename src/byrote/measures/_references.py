@@ -52,27 +52,32 @@ def refuse_few(pair: Int[np.ndarray, " model"], attack: str) -> None:
         )
 
 
-def refuse_leaks(member: Int8[np.ndarray, "model example"], pair: Int[np.ndarray, " model"]) -> None:
+def refuse_leaks(
+    member: Int8[np.ndarray, "model example"], pair: Int[np.ndarray, " model"], stratum: Stratum = None
+) -> None:
     """Refuse a design in which the references give the target's membership away.
 
-    Where every example is in the same number of models and mates are unknown, the references that are left hold
-    one member too few exactly if the target was trained on the example.
+    Where every example is in the same number of models of a stratum and mates are unknown, the references that are
+    left there hold one member too few exactly if the target was trained on the example.
 
     Raises:
         TooFewModels: the design is such a one.
     """
-    member = member[:, (member >= 0).any(0)]  # of what nobody knows there is nothing to give away
-    models, examples = member.shape
-    inside, known = (member == 1).sum(0), (member >= 0).sum(0)
-    balanced = examples >= BALANCED_FROM and np.ptp(inside) == 0 and np.ptp(known) == 0
-    every_mate_known = all(len(gone) > 1 for gone in left_out(pair))
-    if every_mate_known or not balanced or not 0 < inside[0] < known[0]:
+    if all(len(gone) > 1 for gone in left_out(pair)):
         return
-    raise TooFewModels(
-        f"Every example is in exactly {inside[0]} of {models} models and no pairs are known, so that the models left "
-        "as references would give away what each target was trained on.",
-        hint="name the pairs of complementary models, or draw members independently, as iid_subsets and coins do.",
-    )
+    known = (member >= 0).any(0)  # of what nobody knows there is nothing to give away
+    member, numbers = member[:, known], strata_of(stratum, member)[:, known]
+    for name in names_of(numbers):
+        own = numbers == name
+        inside, models = ((member == 1) & own).sum(0), ((member >= 0) & own).sum(0)
+        balanced = len(inside) >= BALANCED_FROM and np.ptp(inside) == 0 and np.ptp(models) == 0
+        if balanced and 0 < inside[0] < models[0]:
+            raise TooFewModels(
+                f"Every example is in exactly {inside[0]} of {models[0]} models and no pairs are known, so that the "
+                "models left as references would give away what each target was trained on.",
+                hint="name the pairs of complementary models, or draw members independently, as iid_subsets and coins "
+                "do.",
+            )
 
 
 class References:
@@ -120,6 +125,8 @@ class References:
         if len(self.names) == 1:
             return self._in_stratum(0, target, side)
         own = np.searchsorted(self.names, self.stratum[target])
+        if own.size and (own == own[0]).all():
+            return self._in_stratum(int(own[0]), target, side)
         found = [self._in_stratum(place, target, side) for place in range(len(self.names))]
         picked = (
             np.take_along_axis(np.stack([getattr(one, name) for one in found]), own[None], 0)[0]

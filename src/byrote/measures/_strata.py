@@ -71,8 +71,18 @@ def one_sided(count: Int[np.ndarray, "stratum side example"]) -> list[tuple[str,
         ("every model was trained on it", nonmembers == 0),
         ("no model was trained on it", members == 0),
     ]
+    return [*reasons, *_few_in_a_stratum(count)]
+
+
+def _few_in_a_stratum(count: Int[np.ndarray, "stratum side example"]) -> list[tuple[str, Bool[np.ndarray, " example"]]]:
+    """Reasons by how many models are in each stratum, which the examples of groups of about one size share."""
     lacking = too_few(count)
-    return [*reasons, (_takes(count[:, :, lacking]), lacking)] if lacking.any() else reasons
+    models = count.sum(1)
+    return [
+        (_takes(count[:, :, alike]), lacking & alike)
+        for pattern in np.unique(models[:, lacking], axis=1).T
+        for alike in [(models == pattern[:, None]).all(0)]
+    ]
 
 
 def _takes(count: Int[np.ndarray, "stratum side example"]) -> str:

@@ -307,5 +307,5 @@ def _start(
     log_odds: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: Stratum
 ) -> tuple[References, np.ndarray, np.ndarray]:
     refuse_few(pair, "LiRA")
-    refuse_leaks(member, pair)
+    refuse_leaks(member, pair, stratum)
     return References(log_odds, member, pair, stratum), np.empty(log_odds.shape), np.zeros(log_odds.shape, np.int8)

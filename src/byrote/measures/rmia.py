@@ -166,7 +166,7 @@ def _rmia(
             f"The 'gamma' argument of rmia must be above 0. Got {gamma}.", hint="gamma=2 is the authors' default."
         )
     refuse_few(pair, "RMIA")
-    refuse_leaks(member, pair)
+    refuse_leaks(member, pair, stratum)
     scores, code = _ratios(log_odds, member, pair, strata_of(stratum, member), expected)
     if group is not None:
         whole = by_group(np.where(code == 0, scores, np.nan), group, "sum")

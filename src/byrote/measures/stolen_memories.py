@@ -143,7 +143,7 @@ def stolen_memories_linear(
         used: it is then an attack on answers, calibrated by example (Watson et al. 2022, arXiv:2111.08440).
     """
     refuse_few(pair, "The stolen-memories attack")
-    refuse_leaks(member, pair)
+    refuse_leaks(member, pair, stratum)
     own = _centred_own(logits, label)
     references = References(own, member, pair, stratum)
     scores, code = np.empty(own.shape), np.zeros(own.shape, np.int8)

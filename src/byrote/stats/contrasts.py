@@ -101,21 +101,26 @@ def too_few(count: Int[np.ndarray, "stratum side example"]) -> Bool[np.ndarray, 
 def models_it_takes(count: Int[np.ndarray, "stratum side example"]) -> int | None:
     """About how many models give 95 % of these examples 2 on either side of every stratum; None where none do.
 
-    The rates at which the examples are in models of a stratum are taken to stay what they are.
+    The rates at which the examples are in models of a stratum are taken to stay what they are. Where the examples take
+    turns, so that none is in more than one model more than another, all of them have 2 as soon as one can.
     """
+    there = count.sum((1, 2)) > 0
+    count = count[there]
     models = count.sum((1, 2))
-    there = models > 0
-    share, rate = models[there] / models.sum(), count[there, 1].sum(1) / models[there]
+    share, rate = models / models.sum(), count[:, 1].sum(1) / models
     if ((rate <= 0) | (rate >= 1)).any():
         return None
+    turns = bool((np.ptp(count, axis=2) <= 1).all())
     low, high = 1, _MOST_MODELS
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if _suffices(middle, share, rate) else (middle + 1, high)
+        low, high = (low, middle) if _suffices(middle, share, rate, turns) else (middle + 1, high)
     return None if low >= _MOST_MODELS else low + low % 2
 
 
-def _suffices(models: int, share: np.ndarray, rate: np.ndarray) -> bool:
-    within = np.floor(models * share)
+def _suffices(models: int, share: np.ndarray, rate: np.ndarray, turns: bool) -> bool:
+    within = np.floor(models * share + 1e-9)
+    if turns:
+        return bool((within * np.minimum(rate, 1 - rate) >= LEAST_A_SIDE - 1e-9).all())
     short = binom.cdf(LEAST_A_SIDE - 1, within, rate) + binom.sf(within - LEAST_A_SIDE, within, rate)
     return float(np.prod(1 - np.minimum(short, 1.0))) >= ENOUGH
