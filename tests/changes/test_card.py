@@ -187,10 +187,23 @@ def test_what_the_first_run_took_out_by_its_own_scores_leaves_no_verdict(
     gone = sorted(set(before.ids) - set(smaller.ids))
     chosen = card(before, child_of(before, smaller, gone))
     assert {found.verdict for found in chosen.rows} <= {"no verdict", "no error known", ""}
-    assert any("4 examples of the first run are not in the second" in note for note in chosen.notes)
+    (note,) = [note for note in chosen.notes if "4 examples of the first run are not in the second" in note]
+    assert "their fall is understated" in note
     other = card(before, smaller)
     assert all(found.judged for found in other.rows)
-    assert not any("own scores" in note for note in other.notes)
+    assert not any("understated" in note for note in other.notes)
+
+
+def test_the_fall_of_what_low_scores_kept_is_understated() -> None:
+    """Ten pairs measure the same 2000 examples twice; nothing happens to them in between."""
+    rng = np.random.default_rng(0)
+    truth = rng.beta(0.5, 2.0, 2000)
+    before, after = (rng.binomial(10, truth) / 10 for _ in range(2))
+    chosen = np.argsort(-before, kind="stable")[:200]
+    kept = np.setdiff1d(np.arange(2000), chosen)
+    fall = before - after
+    assert fall[chosen].mean() > 0.02
+    assert fall[kept].mean() < -0.002
 
 
 def test_a_child_before_its_parent_is_refused(tmp_path: Path) -> None:

@@ -35,8 +35,9 @@ INTERPOLATES = 0.98
 UNFIT = "The models of the second run no longer fit their training data"
 #: What choosing examples by the scores that are compared does to a comparison.
 BY_SCORE = (
-    "they were chosen by the first run's own scores, so that what remains looks less memorized there by chance as "
-    "well. Rows that rest on it have no verdict; held-out data are free of that."
+    "they were chosen because their scores were highest in the first run. The scores of the remaining examples are "
+    "therefore too low there, by chance: their fall is understated, and a rise overstated. Rows that rest on them have "
+    "no verdict; held-out data are free of that."
 )
 #: Evidence that is taken while models train, before a change of the models acts.
 IN_TRAINING = ("trajectory", "presentation", "first_phase")
@@ -475,9 +476,10 @@ def _choice(found: CrossFit | None, *, forgotten: int) -> list[str]:
         ]
     if forgotten:
         return [
-            "The examples to forget were chosen by the first run's own scores, so they score lower in any second one: "
-            "part of the differences of their row and of the rest is chance, and neither has a verdict. It takes "
-            "4 pairs, the same in both runs, to choose with half of them and to measure with the other."
+            "The examples to forget were chosen because their scores were highest in the first run. By chance these are "
+            "too high there, and those of the rest too low: the fall of the examples to forget is overstated, that of "
+            "the rest understated, and neither row has a verdict. It takes 4 pairs, the same in both runs, to choose "
+            "with half of them and to measure with the other."
         ]
     return []
 
