@@ -199,9 +199,9 @@ def test_an_accuracy_the_wrong_way_round_is_understood(run: Run) -> None:
 
 
 def test_a_mean_that_no_model_left_over_defines_has_no_interval(tmp_path: Path) -> None:
-    member, labels = np.array([[1] * 8, [0] * 8]), np.zeros(8, np.int64)
+    member, labels = np.array([[1, 0] * 4, [0, 1] * 4] * 2), np.zeros(8, np.int64)
     evidence = {"outputs.correct": member == 1}
-    run = import_arrays(tmp_path / "run", labels=labels, member=member, evidence=evidence, pair=np.array([-1, -1]))
+    run = import_arrays(tmp_path / "run", labels=labels, member=member, evidence=evidence, pair=np.full(4, -1))
     (found,) = check(run, ["label_memorization.mean > .5"])
     assert found.holds
     assert found.figure is not None

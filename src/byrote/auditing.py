@@ -28,6 +28,7 @@ from byrote.evidence.store import Evidence
 from byrote.folder import (
     dataset_facts,
     environment,
+    heldout_facts,
     hold,
     model_entries,
     now,
@@ -224,7 +225,7 @@ def audit(
                 created=now(),
                 origin="trained",
                 dataset=dataset_facts(dataset),
-                heldout=None if heldout is None else dataset_facts(heldout),
+                heldout=None if heldout is None else heldout_facts(heldout),
                 identity=identity,
                 design=design.describe(),
                 models=model_entries(design, list(job.seeds), "trained"),

@@ -275,6 +275,7 @@ def _figure_of(result: Result, condition: Condition) -> Scalar:
         models=result.models,
         examples=len(rows),
         reason="" if len(rows) else "no such canary has a value",
+        varies_over="examples" if condition.figure == "mean" else "models",
     )
 
 

@@ -152,7 +152,7 @@ def refuse_others(run: Run, dataset: Dataset, recipe: TrainingRecipe, heldout: D
 
 
 def _nameless(facts: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if facts is None else {key: value for key, value in facts.items() if key != "name"}
+    return None if facts is None else {key: value for key, value in facts.items() if key not in ("name", "groups")}
 
 
 def _is_about_memorized(change: Change) -> bool:

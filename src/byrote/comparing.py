@@ -124,6 +124,7 @@ def as_table(found: Comparison) -> pa.Table:
                 "stderr": v.stderr,
                 "low": v.low,
                 "high": v.high,
+                "varies_over": v.varies_over,
             }
             for name, v in figures.items()
         ]
@@ -188,11 +189,11 @@ def _proxy(run: Run, entry: Measure, kinds: dict[str, np.ndarray], clean: np.nda
 
     def detection(kind: str, statistic: Callable[[np.ndarray, np.ndarray], float]) -> Scalar:
         def of(values: np.ndarray) -> float:
-            judged = (kinds[kind] | clean) & np.isfinite(values)
-            return statistic(values[judged], kinds[kind][judged])
+            known = judged & np.isfinite(values)
+            return statistic(values[known], kinds[kind][known])
 
-        judged = int((kinds[kind] | clean).sum())
-        return run.pooled(entry.key, of, examples=judged, bounds=(0.0, 1.0))
+        judged = kinds[kind] | clean
+        return run.pooled(entry.key, of, examples=int(judged.sum()), bounds=(0.0, 1.0), drawn=judged)
 
     return Proxy(
         measure=entry,

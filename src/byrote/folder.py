@@ -202,6 +202,13 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def heldout_facts(heldout: Dataset) -> dict[str, Any]:
+    """The same of held-out data; `groups` numbers the person or document of each example, where there are any."""
+    if heldout.groups is None:
+        return dataset_facts(heldout)
+    return {**dataset_facts(heldout), "groups": np.unique(heldout.groups, return_inverse=True)[1].tolist()}
+
+
 def task_facts(scale: Scale, names: Sequence[str]) -> dict[str, Any]:
     """What a manifest says beside of targets that are no classes; `class_names` are then of sets, or of fifths."""
     if isinstance(scale, Numbers):

@@ -150,12 +150,14 @@ def membership_attack(
         member, stratum = member_groups(member, group), of_groups(stratum, group)
         attack, notes = on_groups(key, of_examples, arguments, settings, group), [told(key)]
         slices = _whichever_models(size_slices(group))
-        units = len(names)
+        units, cluster = len(names), np.arange(len(names))
     else:
         slices, notes = _slices(run, models, member, pair, stratum)
-        units = len(run.ids)
+        units, cluster = len(run.ids), run.clusters(np.arange(len(run.ids)))
     values = attack(everyone, truth)
-    found = attack_figures(attack, member, pair, slices, f"{by}s", stratum)
+    found = attack_figures(attack, member, pair, slices, f"{by}s", stratum, cluster=cluster)
+    whole = by == "group" or run.groups is None
+    notes.append(f"± is about other models and other {f'{by}s' if whole else 'persons or documents, drawn whole'}")
     if len(np.unique(stratum)) > 1:
         notes.append(
             "models are compared within strata: of one designed training set size, and with the same large groups; "
@@ -218,7 +220,8 @@ def plain(found: AttackFigures) -> dict[str, Any]:
 def _plain(figure: Scalar) -> dict[str, Any]:
     if figure.reason:
         return {"reason": figure.reason}
-    return {name: _known(getattr(figure, name)) for name in ("value", "stderr", "low", "high")}
+    known = {name: _known(getattr(figure, name)) for name in ("value", "stderr", "low", "high")}
+    return {**known, "varies_over": figure.varies_over}
 
 
 def _known(value: float) -> float | None:

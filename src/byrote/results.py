@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
@@ -13,6 +13,8 @@ PerResult = TypeVar("PerResult", "PerExample", "PerModelExample")
 
 #: Reasons by code; code 0 is "defined".
 Reasons = tuple[str, ...]
+#: What other values of a figure would come from: other models on the same examples, other examples, or both.
+VariesOver = Literal["models", "examples", "models and examples"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -222,7 +224,12 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scalar:
-    """One number; NaN with a reason where the data cannot support it. `replicates` are its jackknife values."""
+    """One number; NaN with a reason where the data cannot support it.
+
+    `varies_over` says what the error is about: another draw of models on the same examples, of examples, or of both.
+    `replicates` are the values with a part of the models left out; `influence` is how far each cluster of examples
+    moves the figure, in each part of the models, and is empty where the error is not about examples.
+    """
 
     value: float
     stderr: float
@@ -233,6 +240,8 @@ class Scalar:
     reason: str = ""
     note: str = ""
     replicates: Float[np.ndarray, " left_out"] = field(default_factory=lambda: np.empty(0))
+    varies_over: VariesOver = "models"
+    influence: Float[np.ndarray, "part cluster"] = field(default_factory=lambda: np.empty((0, 0)))
 
     def __repr__(self) -> str:
         if self.reason:

@@ -39,9 +39,11 @@ from byrote.recipes.algorithm import TrainingRecipe
 from byrote.results import Curve, PerCanary, PerExample, PerModelExample, PerPair, Result, Scalar, Survival, blanked
 from byrote.stats.intervals import Bounds
 from byrote.stats.jackknife import UNBOUNDED, from_replicates, parts
+from byrote.stats.over_examples import dealt, influence_of_parts, over_both
 
 #: More diverged models than this share refuse every result: the recipe does not train.
 MOST_DIVERGED = 0.05
+SHARE: Bounds = (0.0, 1.0)
 #: Evidence is read and measured in blocks of examples of about this many bytes.
 BLOCK_BYTES = 256 * 2**20
 #: The reason why an example whose answers are not finite has no value.
@@ -51,11 +53,15 @@ ANSWERS, TOKENS = ("outputs", "presentation", "tokens"), "tokens"
 TOKEN_NUMBERS = ("log_probability", "mean", "variance", "entropy", "margin")
 #: Pairs are left out of pooled figures in at most this many parts.
 JACKKNIFE_PARTS = 20
+#: More clusters of examples are dealt out to so many: clusters that are independent are so together, too.
+MOST_CLUSTERS = 2**16
 
 #: A quoted name in a note.
 QUOTED = re.compile(r"(?<!\w)(['\"])(.+?)\1(?!\w)")
 
 Pooled = Callable[[np.ndarray], float]
+Keep = Callable[[np.ndarray, np.ndarray], float]
+Influence = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Hear = Callable[[float], None]
 
 
@@ -180,6 +186,22 @@ class Run:
             return None if self.dataset is None else self.dataset.groups
         names = np.array(table["group"].to_pylist(), np.str_)
         return numbered(names) if self.redacted else names
+
+    def clusters(self, rows: np.ndarray) -> np.ndarray:
+        """For each of these rows the number of its person or document, or its own: what is drawn as a whole.
+
+        Numbers follow the order of the rows, so that they are the same where names were taken out.
+        """
+        if self.groups is None:
+            return np.arange(len(rows))
+        _, first, group = np.unique(self.groups[rows], return_index=True, return_inverse=True)
+        return np.argsort(np.argsort(first, kind="stable"), kind="stable")[group]
+
+    @property
+    def heldout_clusters(self) -> np.ndarray:
+        """The same of held-out examples; each by itself where their persons or documents were not recorded."""
+        facts = self.manifest.heldout or {"examples": 0}
+        return np.array(facts["groups"] if "groups" in facts else np.arange(facts["examples"]), np.int64)
 
     @property
     def several_numbers(self) -> bool:
@@ -536,73 +558,112 @@ class Run:
         return self._replicates[key, role]
 
     def pooled(
-        self, key: str, statistic: Pooled, *, examples: int, role: str = "reference", bounds: Bounds = UNBOUNDED
+        self,
+        key: str,
+        statistic: Pooled,
+        *,
+        examples: int,
+        role: str = "reference",
+        bounds: Bounds = UNBOUNDED,
+        drawn: np.ndarray | None = None,
+        seed: int = 0,
     ) -> Scalar:
         """A figure over the examples of a measure (a mean, an AUC), with the error that comes from the models.
 
-        `statistic` takes the values `[example]`; `examples` is the number of them that it rests on, `bounds` between
-        what the figure lies. The error is the delete-one-pair jackknife's.
+        `statistic` takes the values `[example]`, nan where an example does not count; `examples` is the number of them
+        that it rests on, `bounds` between what the figure lies. The error is the delete-one-pair jackknife's. Of a
+        figure that stands for more than these examples `drawn` says which of them it rests on: the error is then
+        about models and examples, of which parts that `seed` draws are left out, persons and documents whole.
         """
         whole, values = self.replicates(key, role=role)
-        return from_replicates(
+        found = from_replicates(
             statistic(whole.values),
             np.array([statistic(row) for row in values]),
             models=whole.models,
             examples=examples,
             bounds=bounds,
         )
+        if drawn is None or not drawn.any():
+            return found
+        part = dealt(self.clusters(np.flatnonzero(drawn)), np.random.default_rng([seed, 5]))
+        return over_both(found, influence_of_parts(statistic, whole.values, np.flatnonzero(drawn), part), bounds=bounds)
 
     def share(
         self,
         name: str,
-        keep: Callable[[np.ndarray, np.ndarray], float],
+        keep: Keep,
         *,
         role: str = "reference",
         examples: int,
+        influence: Influence | None = None,
+        cluster: np.ndarray | None = None,
     ) -> Scalar:
         """A share that is a mean over models, with its jackknife error over pairs.
 
         `keep(answers, member)` reduces one model's evidence `[example]` and membership `[example]` to a number from
-        0 to 1; models where it is nan do not count.
+        0 to 1; models where it is nan do not count. Of a share that stands for more than these examples `influence`
+        says how far each of them moves the number of one model, and `cluster` which are drawn together: the error is
+        then about models and examples.
         """
         models = self.models(role)
         queries = name.startswith("heldout.")
-        each = np.empty(len(models))
+        left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS)
+        each, moved = np.empty(len(models)), _Moved(int(left_out.max()) + 1)
         for row, model in enumerate(models):
             answers = self.load(name, [int(model)])[0]
             answers = answers[self._answered] if queries else answers
             member = np.empty(0) if queries else self.member[model]
             each[row] = keep(answers, member)
-        left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS)
+            if influence is not None and not np.isnan(each[row]):
+                moved.add(int(left_out[row]), influence(answers, member))
         counted = ~np.isnan(each)
         if not counted.any():
             return from_replicates(float("nan"), np.empty(0), models=len(models), examples=examples)
         kept = [counted & (left_out != part) for part in range(left_out.max() + 1)]
         replicates = np.array([each[some].mean() for some in kept if some.any()])
-        return from_replicates(
+        found = from_replicates(
             float(each[counted].mean()),
             replicates,
             models=int(counted.sum()),
             examples=examples,
-            bounds=(0.0, 1.0),
+            bounds=SHARE,
         )
+        if cluster is None:
+            return found
+        return over_both(found, moved.by_cluster(cluster) / counted.sum(), bounds=SHARE)
 
     def accuracy(self, *, member: int, rows: np.ndarray | None = None) -> Scalar:
-        """Mean accuracy of the ensemble on its members (1) or non-members (0), of all examples or of these rows."""
+        """Mean accuracy of the ensemble on its members (1) or non-members (0), of all examples or of these rows.
+
+        On members it is about these examples, which the models fit or not; on non-members it stands for new ones.
+        """
         chosen = np.arange(len(self.ids)) if rows is None else rows
 
         def share(right: np.ndarray, membership: np.ndarray) -> float:
             judged = right[chosen][membership[chosen] == member]
             return float(judged.mean()) if len(judged) else float("nan")
 
-        return self.share("outputs.correct", share, examples=len(chosen))
+        def influence(right: np.ndarray, membership: np.ndarray) -> np.ndarray:
+            return centred(right[chosen], membership[chosen] == member)
+
+        if member:
+            return self.share("outputs.correct", share, examples=len(chosen))
+        cluster = self.clusters(chosen)
+        return self.share("outputs.correct", share, examples=len(chosen), influence=influence, cluster=cluster)
 
     def heldout_accuracy(self, *, role: str = "reference") -> Scalar | None:
         """Mean accuracy on the held-out examples; None without any, or without models of the role."""
         if self.manifest.heldout is None or not len(self.design.models_of(role)):
             return None
         queries = int(self.manifest.heldout["examples"])
-        return self.share("heldout.correct", lambda right, _: float(right.mean()), role=role, examples=queries)
+        return self.share(
+            "heldout.correct",
+            lambda right, _: float(right.mean()),
+            role=role,
+            examples=queries,
+            influence=lambda right, _: centred(right, np.ones(len(right), bool)),
+            cluster=self.heldout_clusters[self._answered],
+        )
 
     def votes(self, rows: np.ndarray) -> np.ndarray:
         """`[row, class]`: how many models that did not train on the example predict each class."""
@@ -633,6 +694,33 @@ class Run:
         sink = pa.BufferOutputStream()
         pq.write_table(table(result, self.ids), sink)
         write_bytes(self.folder / "results" / f"{name}.parquet", sink.getvalue().to_pybytes())
+
+
+def centred(answers: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """How far each example moves the mean of the answers on the judged ones; the others do not.
+
+    Example:
+        >>> centred(np.array([True, False, True]), np.array([True, True, False]))
+        array([ 0.25, -0.25,  0.  ])
+    """
+    count = max(int(judged.sum()), 1)
+    return np.asarray(np.where(judged, answers - answers[judged].sum() / count, 0.0) / count)
+
+
+class _Moved:
+    """Sums over the models of each part of how far examples move a figure."""
+
+    def __init__(self, parts: int) -> None:
+        self.sums: list[np.ndarray | None] = [None] * parts
+
+    def add(self, part: int, influence: np.ndarray) -> None:
+        before = self.sums[part]
+        self.sums[part] = influence if before is None else before + influence
+
+    def by_cluster(self, cluster: np.ndarray) -> np.ndarray:
+        """`[part, cluster]`."""
+        number = np.unique(cluster, return_inverse=True)[1] % MOST_CLUSTERS
+        return np.stack([np.bincount(number, row) for row in self.sums if row is not None])
 
 
 def numbered(groups: np.ndarray) -> np.ndarray:

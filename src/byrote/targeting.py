@@ -445,6 +445,7 @@ def _auc(inside: np.ndarray, outside: np.ndarray, models: int) -> Scalar:
         models=models,
         examples=len(inside) + len(outside),
         note="for this target; examples are the units",
+        varies_over="examples",
     )
 
 
@@ -467,9 +468,11 @@ def _rate(hits: Bool[np.ndarray, " example"], models: int) -> Scalar:
         models=models,
         examples=len(hits),
         note="for this target; examples are the units, the threshold is that of the reference models",
+        varies_over="examples",
     )
 
 
 def _refused(reason: str, models: int, examples: int) -> Scalar:
     nan = float("nan")
-    return Scalar(value=nan, stderr=nan, low=nan, high=nan, models=models, examples=examples, reason=reason)
+    blank = {"value": nan, "stderr": nan, "low": nan, "high": nan}
+    return Scalar(**blank, models=models, examples=examples, reason=reason, varies_over="examples")

@@ -134,8 +134,11 @@ def test_without_controls_nothing_is_detected(tmp_path: Path) -> None:
 
 
 def test_the_share_of_memorized_examples_is_corrected_where_there_are_models_for_it(tmp_path: Path) -> None:
-    assert facts(make_run(tmp_path / "few", models=14)).memorized_corrected is None
-    run = scattered(tmp_path / "many", models=16)
+    few = facts(make_run(tmp_path / "few", models=30))
+    assert few.memorized_corrected is None
+    assert few.share_memorized is few.memorized
+    assert "It takes 32 models" in few.uncorrected
+    run = scattered(tmp_path / "many", models=32)
     found = facts(run)
     assert found.memorized_corrected is not None
     models = run.models()
@@ -144,7 +147,8 @@ def test_the_share_of_memorized_examples_is_corrected_where_there_are_models_for
     trials = np.stack([(member == side).sum(0) for side in (0, 1)])
     assert found.memorized_corrected.value == extrapolated_share(right, trials, MEMORIZED)
     assert found.memorized_corrected.value < found.memorized.value
-    assert len(found.memorized_corrected.replicates) == 8
+    assert len(found.memorized_corrected.replicates) == 16
+    assert not found.uncorrected
     assert found.share_memorized is found.memorized_corrected
 
 
@@ -192,7 +196,7 @@ def test_tells_what_share_is_done(run: Run) -> None:
 
 def test_a_share_of_all_has_the_error_of_one_example(tmp_path: Path) -> None:
     """Every example but the last is memorized beyond doubt, so that leaving pairs out changes next to nothing."""
-    found = facts(make_run(tmp_path / "run", models=16, trajectories=False)).memorized_corrected
+    found = facts(make_run(tmp_path / "run", models=32, trajectories=False)).memorized_corrected
     assert found is not None
     assert found.stderr >= 1 / 40
     assert found.low <= found.value - found.stderr or found.low == 0

@@ -98,8 +98,10 @@ def test_where_it_was_not_measured_the_best_keeps_its_caveat(tmp_path: Path) -> 
 
 def test_the_corrected_share_is_told_with_the_plain_one(found: Facts) -> None:
     assert (
-        "12.5 % of the examples have an estimated label memorization of at least 0.25 (8 models" in sentences(found)[0]
+        "12.5 % of the examples have an estimated label memorization of at least 0.25 (8 models). This is the raw share"
+        in sentences(found)[0]
     )
+    assert "It takes 32 models" in sentences(found)[0]
     first = sentences(replace(found, memorized=of(0.14), memorized_corrected=of(0.12)))[0]
     assert first.startswith(
         "12.0 ± 1.0 % of the examples have a label memorization of at least 0.25 (8 models; 14.0 ± 1.0 %"

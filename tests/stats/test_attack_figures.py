@@ -130,8 +130,14 @@ def test_parts_are_left_out_as_targets_and_as_references():
     np.testing.assert_allclose(found.replicates, each)
     # sqrt((G - 1) / G * sum (theta_g - mean)^2), and the 97.5 % point of Student's t with 4 degrees of freedom
     stderr = np.sqrt(4 / 5 * np.square(np.array(each) - np.mean(each)).sum())
-    assert found.stderr == pytest.approx(stderr)
-    assert found.high - found.value == pytest.approx(2.776445 * stderr, rel=1e-6)
+    alone = attack_figures(likelihood_ratio(x, member, pair), member, pair, cluster=np.zeros(300, np.int64)).figures[
+        "auc"
+    ]
+    assert alone.stderr == pytest.approx(stderr)
+    assert alone.varies_over == "models"
+    assert found.stderr > stderr
+    assert found.varies_over == "models and examples"
+    assert alone.high - alone.value == pytest.approx(2.776445 * stderr, rel=1e-6)
     assert (found.models, found.examples) == (10, 300)
 
 
@@ -212,7 +218,8 @@ def covers(attack_of, *, pairs, examples, shift, repetitions):
         member, pair = half_subset_pairs(rng, 2 * pairs, examples)
         x = place + gap * (member == 1) + size * rng.normal(size=member.shape)
         x += shift * rng.normal(size=(2 * pairs, 1))
-        found = attack_figures(attack_of(x, member, pair), member, pair).figures
+        same = np.zeros(examples, np.int64)  # one person's: the figures are about these examples
+        found = attack_figures(attack_of(x, member, pair), member, pair, cluster=same).figures
         rows.append({name: (f.value, f.low, f.high) for name, f in found.items() if not f.reason})
     shares = {}
     for name in rows[0]:

@@ -87,7 +87,8 @@ class Row:
     def verdict(self) -> str:
         """`better`, `worse`, `no difference shown`, `the same`, `no verdict` or, with no good direction, `differs`."""
         low, high = self.difference.low, self.difference.high
-        if len(self.difference.replicates) and not self.difference.value and not self.difference.replicates.any():
+        moved = self.difference.value or self.difference.replicates.any() or self.difference.stderr > 0
+        if len(self.difference.replicates) and not moved:
             return "the same"
         if np.isnan(low) or np.isnan(high):
             return "no error known" if not self.difference.reason else ""
@@ -130,10 +131,18 @@ class _Figure:
     judged: bool = True
     remark: str = ""
     tells: Tells = ""
+    same_examples: bool = True
 
     def row(self, *, paired: bool, comparisons: int) -> Row:
         same = paired and len(self.before.replicates) == len(self.after.replicates) >= 3
-        changed = difference(self.after, self.before, paired=same, bounds=self.bounds, comparisons=comparisons)
+        changed = difference(
+            self.after,
+            self.before,
+            paired=same,
+            same_examples=self.same_examples,
+            bounds=self.bounds,
+            comparisons=comparisons,
+        )
         return Row(
             name=self.name,
             before=self.before,
@@ -175,6 +184,7 @@ def card(before: Run, after: Run, hear: Hear = deaf) -> Card:
         rows=tuple(figure.row(paired=two.paired, comparisons=max(1, verdicts)) for figure in figures),
         notes=(
             _pairing(before, two.paired),
+            *_varying(figures),
             *_at_once(verdicts),
             *_turned(figures),
             *_fitting(figures),
@@ -323,7 +333,10 @@ class _Two:
             return [members, outside]
         return [
             members,
-            self.figure("accuracy on held-out data", _heldout_accuracy, "higher", SHARE, tells="cost", judged=True),
+            replace(
+                self.figure("accuracy on held-out data", _heldout_accuracy, "higher", SHARE, tells="cost", judged=True),
+                same_examples=_held_out(self.before) == _held_out(self.after),
+            ),
         ]
 
     def cross_fitted(self) -> CrossFit | None:
@@ -422,6 +435,18 @@ def _pairing(before: Run, paired: bool) -> str:
     return "Differences are taken pair by pair: both runs train the same seeds on the same members."
 
 
+def _varying(figures: Sequence[_Figure]) -> list[str]:
+    """What errors are about."""
+    both = [figure.name for figure in figures if figure.after.varies_over == "models and examples"]
+    if not both:
+        return ["± and intervals are about other models on these examples."]
+    same = "" if all(figure.same_examples for figure in figures) else ", which the two runs do not share"
+    return [
+        f"± and intervals of {' and '.join(both)} are about other models and other examples{same}; all others are "
+        "about other models on these examples."
+    ]
+
+
 def _at_once(verdicts: int, chance: str = "chance") -> list[str]:
     if not verdicts:
         return ["No row has a verdict; each interval holds by itself at 95 %."]
@@ -476,10 +501,10 @@ def _choice(found: CrossFit | None, *, forgotten: int) -> list[str]:
         ]
     if forgotten:
         return [
-            "The examples to forget were chosen because their scores were highest in the first run. By chance these are "
-            "too high there, and those of the rest too low: the fall of the examples to forget is overstated, that of "
-            "the rest understated, and neither row has a verdict. It takes 4 pairs, the same in both runs, to choose "
-            "with half of them and to measure with the other."
+            "The examples to forget were chosen because their scores were highest in the first run. By chance these "
+            "are too high there, and those of the rest too low: the fall of the examples to forget is overstated, "
+            "that of the rest understated, and neither row has a verdict. It takes 4 pairs, the same in both runs, to "
+            "choose with half of them and to measure with the other."
         ]
     return []
 
@@ -533,6 +558,11 @@ def _contents(run: Run) -> np.ndarray | None:
     """Digests of the inputs; None where they were not recorded."""
     table = read_examples(run.folder)
     return np.array(table["content"].to_pylist(), np.str_) if "content" in table.column_names else None
+
+
+def _held_out(run: Run) -> dict[str, Any]:
+    """What is known of a run's held-out data, their name aside."""
+    return {key: value for key, value in (run.manifest.heldout or {}).items() if key not in ("name", "groups")}
 
 
 def _same_models(before: Run, after: Run) -> bool:

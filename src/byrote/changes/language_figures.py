@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -145,13 +146,14 @@ def _ratio(values: np.ndarray, weights: np.ndarray, models: int, bounds: Bounds)
     left = [column.sum() - some for column, some in zip((values, weights), gone, strict=True)]
     replicates = left[0] / np.where(left[1] > 0, left[1], np.nan) if count > 1 else np.empty(0)
     total = float(weights.sum())
-    return from_replicates(
+    found = from_replicates(
         float(values.sum()) / total if total else float("nan"),
         replicates,
         models=models,
         examples=len(values),
         bounds=bounds,
     )
+    return dataclasses.replace(found, varies_over="examples")
 
 
 def _models(before: Run, after: Run) -> int:

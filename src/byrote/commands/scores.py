@@ -47,7 +47,10 @@ def compare(
         if single:
             row.append(decimal(proxy.one_training) if proxy.one_training else "–")
         rows.append([*row, *(decimal(proxy.average_precision[kind]) for kind in found.kinds)])
-    say(f"Rank correlation with {YARDSTICK}, ± standard error; average precision on each kind of control.")
+    say(
+        f"Rank correlation with {YARDSTICK}, ± standard error over models, on these examples; average precision on "
+        "each kind of control, ± over models and examples."
+    )
     print_table([*columns, *kinds], rows)
     for note in found.notes:
         say(note)

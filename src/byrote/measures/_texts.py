@@ -50,6 +50,7 @@ class TextsByLength:
             if fit.reason
             else "",
             note=f"R² {fit.r_squared:.2f}; {fit.note}".rstrip("; "),
+            varies_over="models and examples" if len(ways) > 1 else "examples",
         )
 
 

@@ -549,6 +549,7 @@ def discoverable_extraction_per_tenfold(
         examples=len(np.unique(example)),
         reason="every document has as many copies, or none is long enough" if fit.reason else "",
         note=f"share at one copy {fit.values[0]:.3g}, R² {fit.r_squared:.2f}; {fit.note}".rstrip("; "),
+        varies_over="models and examples" if len(ways) > 1 else "examples",
     )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int8
+from jaxtyping import Bool, Int, Int8
 
 from byrote.errors import BadInput
 from byrote.measures._repetitions import SIDES, copies_of
 from byrote.measures.catalog import measure
 from byrote.results import Curve, Scalar
 from byrote.stats.curves import curve_interval
+from byrote.stats.intervals import Interval
 from byrote.stats.jackknife import from_replicates, units
+from byrote.stats.over_examples import over_both
 
 _SOURCE = "Tirumala et al. 2022, arXiv:2205.10770, Definitions 1 and 2"
 _DOCUMENTS = ("corpus.token", "corpus.offsets", "corpus.scored", "design.member", "design.pair")
@@ -57,8 +60,8 @@ def exact_memorization(
 
     Differs:
         A tie is no prediction. Much of the value is what any model of the language predicts; so the share on held-out
-        documents stands beside it. The error is that of leaving out pairs of models; below 3 of them it is that of
-        leaving out documents, with all their copies.
+        documents stands beside it. The error is about other models and other documents, these with all their copies;
+        below 3 pairs of models it is about other documents alone.
     """
     hits, sizes = by_document(hit, offsets, scored)
     cluster = copies_of(token, offsets, member).cluster
@@ -151,9 +154,9 @@ def exact_memorization_trajectory(
     lines, errors = [], []
     for side in (1, 0):
         chosen = member == side
-        points = [_shares(hits[:, at], sizes, chosen, cluster, pair) for at in range(len(epochs))]
-        lines.append(np.array([value for value, _ in points]))
-        errors.append(curve_interval(lines[-1], np.stack([left for _, left in points], axis=1)))
+        points = [_share(hits[:, at], sizes, chosen, cluster, pair) for at in range(len(epochs))]
+        lines.append(np.array([point.value for point in points]))
+        errors.append(_errors(points))
     return Curve(
         axis="epoch",
         at=epochs.astype(np.float64),
@@ -262,36 +265,42 @@ def _share(
     cluster: Int[np.ndarray, " example"],
     pair: Int[np.ndarray, " model"],
 ) -> Scalar:
-    value, left = _shares(hits, sizes, chosen, cluster, pair)
-    documents = int(chosen.any(0).sum())
-    found = from_replicates(value, left, models=len(hits), examples=documents, bounds=(0.0, 1.0))
-    if np.isnan(value):
-        return replace(found, reason="no model has such a document with a prediction")
-    few = int(units(pair).max(initial=-1)) + 1 < 3
-    return replace(found, note="the error comes from leaving out documents" if few else found.note)
-
-
-def _shares(
-    hits: Int[np.ndarray, "model example"],
-    sizes: Int[np.ndarray, " example"],
-    chosen: Bool[np.ndarray, "model example"],
-    cluster: Int[np.ndarray, " example"],
-    pair: Int[np.ndarray, " model"],
-) -> tuple[float, Float[np.ndarray, " left_out"]]:
-    """The share over all, and with each part left out: of the pairs of models, or, of few, of the documents."""
+    """The share over all, with the error of models and documents, or, of fewer than 3 pairs, of documents."""
     right, tokens = np.where(chosen, hits, 0), np.where(chosen, sizes, 0)
-    unit = units(pair)
-    if int(unit.max(initial=-1)) >= 2:
-        part, each = unit % _PARTS, _ratio(right.sum(1), tokens.sum(1))
-        known = np.isfinite(each)
-        kept = [known & (part != number) for number in range(int(part.max()) + 1)]
-        left = [each[some].mean() if some.any() else np.nan for some in kept]
-        return float(each[known].mean()) if known.any() else float("nan"), np.array(left)
-    have = (tokens > 0).any(0)
-    part = np.unique(cluster[have], return_inverse=True)[1] % _PARTS if have.any() else np.empty(0, np.int64)
-    parts = int(part.max(initial=-1)) + 1
-    left = [_mean(right[:, have][:, part != number], tokens[:, have][:, part != number]) for number in range(parts)]
-    return _mean(right, tokens), np.array(left)
+    have, unit = (tokens > 0).any(0), units(pair)
+    documents, each = int(chosen.any(0).sum()), _ratio(right.sum(1), tokens.sum(1))
+    known = np.isfinite(each)
+    if not known.any():
+        nothing = from_replicates(float("nan"), np.empty(0), models=len(hits), examples=documents)
+        return replace(nothing, reason="no model has such a document with a prediction")
+    few = int(unit.max(initial=-1)) < 2
+    part = (np.unique(cluster[have], return_inverse=True)[1] if few else unit) % _PARTS
+    numbers = range(int(part.max()) + 1)
+    if few:
+        left = [_mean(right[:, have][:, part != number], tokens[:, have][:, part != number]) for number in numbers]
+    else:
+        left = [each[some].mean() if some.any() else np.nan for some in (known & (part != one) for one in numbers)]
+    found = from_replicates(
+        float(each[known].mean()), np.array(left), models=len(hits), examples=documents, bounds=(0.0, 1.0)
+    )
+    if few:
+        return replace(found, varies_over="examples", note="the error comes from leaving out documents")
+    moved = (right - np.where(known, each, 0.0)[:, None] * tokens) / np.maximum(tokens.sum(1, keepdims=True), 1)
+    number = np.unique(cluster[have], return_inverse=True)[1]
+    influence = np.stack([np.bincount(number, moved[part == one][:, have].sum(0)) for one in numbers])
+    return over_both(found, influence / known.sum(), bounds=(0.0, 1.0))
+
+
+def _errors(points: Sequence[Scalar]) -> Interval:
+    """Those of the points, and where nothing moves one of them that of a rate."""
+    floor = curve_interval(
+        np.array([point.value for point in points]), np.stack([point.replicates for point in points], axis=1)
+    )
+    stderr, low, high = (np.array([getattr(point, name) for point in points]) for name in ("stderr", "low", "high"))
+    known = np.isfinite(stderr)
+    return Interval(
+        np.where(known, stderr, floor.stderr), np.where(known, low, floor.low), np.where(known, high, floor.high)
+    )
 
 
 def _mean(right: np.ndarray, tokens: np.ndarray) -> float:

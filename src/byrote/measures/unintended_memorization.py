@@ -113,6 +113,7 @@ def unintended_memorization(
         reason=reason,
         note=f"{known} of {int(planted.sum())} planted canaries and {of_controls} of {int(controls.sum())} controls "
         f"are memorized ({_NAMED.get(correction, correction)}, {level:g}); {_told(use)}",
+        varies_over="examples",
     )
 
 

@@ -106,7 +106,7 @@ def _described(run: Run) -> dict[str, dict[str, Any]]:
             for name, value in manifest.dataset.items()
             if name != "class_names" or run.task == "classes"  # of other targets they are made up
         },
-        "held-out data": dict(manifest.heldout or {}),
+        "held-out data": {name: value for name, value in (manifest.heldout or {}).items() if name != "groups"},
         "recipe": dict(recipe) if isinstance(recipe, dict) else {"recipe": recipe},
         "design": {
             **manifest.design,

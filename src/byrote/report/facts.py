@@ -35,8 +35,9 @@ IMBALANCED = 3
 MEMORIZED = 0.25
 #: The same as a bound for differences of rates, which may miss a true quarter by rounding.
 LEAST_MEMORIZED = MEMORIZED - 1e-9
-#: With fewer models on a side the share of memorized examples cannot be freed of chance.
-FEWEST_ON_A_SIDE = 8
+#: With fewer models on a side the share of memorized examples cannot be freed of chance: at 8 the corrected share is
+#: off by more than its interval tells.
+FEWEST_ON_A_SIDE = 16
 #: From this share on it is told that examples have no value of a measure.
 LARGE_UNDEFINED = 0.01
 #: The score that is judged against planted controls as itself; any other is the best of many.
@@ -82,6 +83,15 @@ class Facts:
     def share_memorized(self) -> Scalar:
         """The share of the examples that are memorized, freed of chance where there are models enough for it."""
         return self.memorized if self.memorized_corrected is None else self.memorized_corrected
+
+    @property
+    def uncorrected(self) -> str:
+        """Why the share of memorized examples is the raw one, and what it takes to correct it; empty where it is not."""
+        if self.memorized_corrected is not None:
+            return ""
+        if _models_on_a_side(self.memorization) >= FEWEST_ON_A_SIDE:
+            return "The correction of the raw share is for models of one stratum, and these are compared within several"
+        return f"It takes {2 * FEWEST_ON_A_SIDE} models, half of them on each side, to correct the raw share"
 
     def judged(self, kind: str) -> tuple[Detection | None, Detection | None, int]:
         """Of one kind of control: what the score named beforehand finds, what the best one does, and of how many."""
@@ -246,10 +256,9 @@ def _work(run: Run, entry: Measure) -> int:
 
 
 def _corrected(run: Run, memorization: PerExample) -> Scalar | None:
-    defined = memorization.reason_code == 0
-    sides = [memorization.counts[side][defined] for side in ("members", "nonmembers")]
-    if not defined.any() or np.median(np.minimum(*sides)) < FEWEST_ON_A_SIDE:
+    if _models_on_a_side(memorization) < FEWEST_ON_A_SIDE:
         return None
+    defined = memorization.reason_code == 0
     rates = ensemble_rates(run)
     everyone, strata = np.arange(len(rates.right)), rates.right.shape[1]
     if strata > 1:  # how chance carries estimates over the threshold is known for one stratum
@@ -267,6 +276,14 @@ def _corrected(run: Run, memorization: PerExample) -> Scalar | None:
         bounds=(0.0, 1.0),
     )
     return _at_least_one(figure)
+
+
+def _models_on_a_side(memorization: PerExample) -> float:
+    """How many models a typical example has at least on either side: trained on it, or not."""
+    defined = memorization.reason_code == 0
+    if not defined.any() or not {"members", "nonmembers"} <= set(memorization.counts):
+        return 0.0
+    return float(np.median(np.minimum(*(memorization.counts[side][defined] for side in ("members", "nonmembers")))))
 
 
 def _at_least_one(figure: Scalar) -> Scalar:
@@ -296,7 +313,7 @@ def _detection(run: Run, entry: Measure, kind: str, planted: np.ndarray, clean: 
 
     def pooled(statistic: str) -> Scalar:
         figure = functools.partial(of, statistic=statistic)
-        return run.pooled(entry.key, figure, examples=int(judged.sum()), bounds=(0.0, 1.0))
+        return run.pooled(entry.key, figure, examples=int(judged.sum()), bounds=(0.0, 1.0), drawn=judged)
 
     return Detection(measure=entry, kind=kind, auroc=pooled("auroc"), average_precision=pooled("average_precision"))
 
@@ -315,7 +332,16 @@ def _balanced(run: Run) -> Scalar | None:
         correct = np.bincount(run.labels[outside], right[outside], minlength=len(sizes))
         return float((correct[judged > 0] / judged[judged > 0]).mean()) if outside.any() else float("nan")
 
-    return run.share("outputs.correct", mean_over_classes, examples=len(run.ids))
+    def influence(right: np.ndarray, membership: np.ndarray) -> np.ndarray:
+        outside = membership == 0
+        judged = np.bincount(run.labels[outside], minlength=len(sizes))
+        correct = np.bincount(run.labels[outside], right[outside], minlength=len(sizes))
+        there = np.maximum(judged, 1)
+        apart = (right - (correct / there)[run.labels]) / there[run.labels]
+        return np.where(outside, apart, 0.0) / max(int((judged > 0).sum()), 1)
+
+    cluster = run.clusters(np.arange(len(run.ids)))
+    return run.share("outputs.correct", mean_over_classes, examples=len(run.ids), influence=influence, cluster=cluster)
 
 
 def _collapsed(run: Run) -> tuple[tuple[int, float], ...]:

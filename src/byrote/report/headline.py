@@ -9,7 +9,7 @@ import numpy as np
 
 from byrote.changes.card import INTERPOLATES
 from byrote.data.controls import LABEL_NOISE
-from byrote.report.facts import FEWEST_ON_A_SIDE, LEAST_MEMORIZED, MEMORIZED, Facts
+from byrote.report.facts import LEAST_MEMORIZED, MEMORIZED, Facts
 from byrote.report.summary import found_words, percent
 from byrote.report.text import capital, count, kind_words, number
 from byrote.report.trajectories import CLEAN
@@ -47,6 +47,8 @@ class Headline:
     tiles: tuple[Tile, ...]
 
 
+#: From so many models on, half of them on each side, the interval of one example can lie wholly above the line.
+FEWEST_FOR_ONE = 16
 _GAP = f"at least {100 * MEMORIZED:.0f} percentage points"
 
 
@@ -79,8 +81,8 @@ def headline(run: Run, facts: Facts, risk: str = "", groups: str = "") -> Headli
 def _scatter(facts: Facts) -> str:
     if facts.memorized_corrected is None:
         return (
-            "Estimates from so few models scatter widely, which carries many examples over that line by chance: from "
-            f"{2 * FEWEST_ON_A_SIDE} models on, half of them on each side, the share is corrected for it."
+            "This is the raw share: estimates scatter, the more the fewer models, which carries examples over that "
+            f"line by chance. {facts.uncorrected}."
         )
     return (
         f"Estimates scatter, which carries some over that line by chance: {percent(facts.memorized)} of them are "
@@ -106,7 +108,7 @@ def _certainty(facts: Facts) -> str:
     if found.any() and _highest_lower_end(result, defined) <= MEMORIZED:
         text += (
             f"With so few models no interval can lie wholly above {MEMORIZED}, so that of no single example can be "
-            f"said that it is memorized; {2 * FEWEST_ON_A_SIDE} models can. "
+            f"said that it is memorized; {FEWEST_FOR_ONE} models can. "
         )
     elif found.any():
         total = int(found.sum())
@@ -228,7 +230,7 @@ def _tiles(run: Run, facts: Facts) -> tuple[Tile, ...]:
 
 def _memorized(facts: Facts) -> tuple[Figure, ...]:
     if facts.memorized_corrected is None:
-        return (_figure("of the examples", facts.memorized, percents=True),)
+        return (_figure("of the estimates, the raw share", facts.memorized, percents=True),)
     return (
         _figure("of the examples, corrected for chance", facts.memorized_corrected, percents=True),
         _figure("of the estimates", facts.memorized, percents=True),

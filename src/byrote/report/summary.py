@@ -18,6 +18,11 @@ from byrote.results import Scalar
 
 #: Errors of pooled figures come from leaving out pairs of models, of which there must be 3.
 MODELS_FOR_ERRORS = 6
+#: What an error is about, in the words of the terminal.
+WHAT_VARIES = (
+    "± is a standard error. For accuracy on non-members and held-out data and for detection it is about other models "
+    "and other examples; for all else it is about other models on these examples."
+)
 
 
 def percent(figure: Scalar) -> str:
@@ -45,6 +50,8 @@ def sentences(facts: Facts) -> list[str]:
     lines.append(accuracy + ".")
     if math.isnan(facts.memorized.stderr) and facts.memorization.models < MODELS_FOR_ERRORS:
         lines.append(f"Figures without ± have no known error: it takes {MODELS_FOR_ERRORS} models, in pairs.")
+    else:
+        lines.append(WHAT_VARIES)
     if facts.collapsed:
         lines.append(f"{facts.collapsed_words}.")
     elif not facts.interpolates:
@@ -73,7 +80,8 @@ def _memorized(facts: Facts) -> str:
     if facts.memorized_corrected is None:
         return (
             f"{percent(facts.memorized)} of the examples have an estimated {score} of at least {MEMORIZED} "
-            f"({models} models; the fewer, the more of them by chance)."
+            f"({models} models). This is the raw share: the fewer models, the more examples are there by chance. "
+            f"{facts.uncorrected}."
         )
     return (
         f"{percent(facts.memorized_corrected)} of the examples have a {score} of at least {MEMORIZED} "

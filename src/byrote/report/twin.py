@@ -241,7 +241,7 @@ def _scalars(figures: Mapping[str, Scalar]) -> dict[str, Any]:
 def scalar(figure: Scalar) -> dict[str, Any]:
     """A figure with its error and interval, null where unknown, and a reason where there is no value."""
     parts = {name: finite(getattr(figure, name)) for name in ("value", "stderr", "low", "high")}
-    counts = {"models": figure.models, "examples": figure.examples}
+    counts = {"models": figure.models, "examples": figure.examples, "varies_over": figure.varies_over}
     return {**parts, **counts, **({"reason": figure.reason} if figure.reason else {})}
 
 

@@ -1,7 +1,8 @@
-"""How well an attack tells members from others: figures pooled over target models, with errors that come from models.
+"""How well an attack tells members from others: figures pooled over targets, with errors of models and of examples.
 
 A figure is computed anew with a part of the pairs left out, as targets and as references: a model's own ways move all
-its scores together, and intervals that take scores as independent cover .65 where 95 % is meant.
+its scores together, and intervals that take scores as independent cover .65 where 95 % is meant. It stands for more
+than the examples attacked, so that their choice is in the error as well.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
@@ -17,9 +18,11 @@ from scipy.special import stdtrit
 
 from byrote.errors import BadInput, TooFewModels
 from byrote.results import Curve, Scalar
+from byrote.stats.attack_influence import Cells, influence_of_area, influence_of_balanced_accuracy, influence_of_rate
 from byrote.stats.intervals import UPPER, mean_interval
 from byrote.stats.jackknife import from_replicates, parts, units
 from byrote.stats.moments import Moments
+from byrote.stats.over_examples import FEWEST_CLUSTERS, over_both
 
 #: False-positive rates at which attacks are read.
 RATES: Final = (0.1, 0.01, 0.001)
@@ -155,10 +158,28 @@ def balanced_accuracy(
     Undefined:
         nan with fewer than two parts, or where the others lack members or non-members.
     """
+    threshold = thresholds(score, member, part)
+    if threshold is None:
+        return math.nan
+    called = score >= threshold[:, None]
+    known = ~np.isnan(score)
+    inside, outside = (called[known & (member == side)] for side in (1, 0))
+    return float(inside.mean() + 1 - outside.mean()) / 2
+
+
+def thresholds(
+    score: Float[np.ndarray, "target example"],
+    member: Int8[np.ndarray, "target example"],
+    part: Int[np.ndarray, " target"],
+) -> Float[np.ndarray, " target"] | None:
+    """For each target the least score at which it is best to say "member", by the targets of other parts.
+
+    None where they cannot tell.
+    """
     known = (member >= 0) & ~np.isnan(score)
     rows = np.unique(part, return_inverse=True)[1]
     if not known.any():
-        return math.nan
+        return None
     grid = np.unique(np.quantile(score[known], np.linspace(0, 1, _QUANTILES + 1), method="inverted_cdf"))
     width = len(grid) + 2
     counts = np.empty((2, rows.max() + 1, width))
@@ -171,11 +192,10 @@ def balanced_accuracy(
     false, true = np.flip(np.cumsum(np.flip(counts, 2), 2), 2)
     others_false, others_true = false.sum(0) - false, true.sum(0) - true
     if len(true) < 2 or not others_false[:, 0].all() or not others_true[:, 0].all():
-        return math.nan
+        return None
     # whole numbers, so that equally good thresholds are equal: the lowest of them is taken
     best = (others_true * others_false[:, :1] - others_false * others_true[:, :1]).argmax(1)
-    own = np.arange(len(true)), best
-    return float(true[own].sum() / true[:, 0].sum() + 1 - false[own].sum() / false[:, 0].sum()) / 2
+    return np.concatenate([[-np.inf], grid, [np.inf]])[best][rows]
 
 
 def precision(true_positive: float, rate: float, prior: float) -> float:
@@ -223,12 +243,16 @@ def attack_figures(
     slices: Slices | None = None,
     unit: str = "examples",
     stratum: Int[np.ndarray, "model example"] | None = None,
+    *,
+    cluster: Int[np.ndarray, " example"] | None = None,
 ) -> Pooled:
     """AUC, balanced accuracy, true positives and precision at given false-positive rates, and the curve.
 
     Scores of all targets are pooled under one threshold; of several strata under one for each, at the same rate of
     false positives, and averaged over the strata, weighted by their members. Errors are those of the jackknife over at
-    most 20 parts of the pairs, each left out as targets and as references; intervals stay inside [0, 1].
+    most 20 parts of the pairs, each left out as targets and as references, and of the choice of examples: of whole
+    clusters, where examples of one `cluster` belong to one person. Figures that rest on fewer than 3 clusters are about
+    these, with the error of models alone. Intervals stay inside [0, 1].
 
     Undefined:
         nan with its reason where a rate would rest on fewer than 10 false positives, and without members or others.
@@ -238,7 +262,9 @@ def attack_figures(
     """
     part = _parts_to_leave(pair)
     all_models = np.ones(len(pair), bool)
-    whole = _Reading(attack, member, part, slices, all_models, stratum)
+    if cluster is None:
+        cluster = np.arange(member.shape[1])
+    whole = _Reading(attack, member, part, slices, all_models, stratum, cluster)
     again = [_Reading(attack, member, part, slices, part != left_out, stratum) for left_out in np.unique(part)]
     return Pooled(
         figures=_scalars(whole, again, "", len(pair), unit),
@@ -325,7 +351,10 @@ def _parts_to_leave(pair: np.ndarray) -> np.ndarray:
 
 
 class _Reading:
-    """What one run of the attack on some of the models shows: figures by slice, all scores' slice being ""."""
+    """What one run of the attack on some of the models shows: figures by slice, all scores' slice being "".
+
+    Given the clusters of the examples, it also holds how far these move the figures.
+    """
 
     def __init__(
         self,
@@ -335,6 +364,7 @@ class _Reading:
         slices: Slices | None,
         kept: np.ndarray,
         stratum: np.ndarray | None,
+        cluster: np.ndarray | None = None,
     ) -> None:
         scores, membership = attack(kept, np.arange(len(member))), member[kept]
         own = None if stratum is None else stratum[kept]
@@ -343,6 +373,12 @@ class _Reading:
         self.figures[""]["balanced_accuracy"] = _balanced_accuracy(scores, membership, part[kept], own, self.curve)
         self.nonmembers = {"": _nonmembers(self.curve)}
         self.examples = {"": member.shape[1]}
+        self.moves: tuple[_Stratum, ...] = ()
+        self.influences: dict[str, dict[str, np.ndarray]] = {}
+        if cluster is not None:
+            self.moves = _strata(scores, membership, part, own, cluster, np.ones(scores.shape, bool))
+            balanced = _of_balanced_accuracy(scores, membership, part, self.moves)
+            self.influences[""] = _influences(self.moves, self.figures[""], RATES, PRIORS) | balanced
         for name, cells in (slices(kept) if slices else {}).items():
             by_example = cells.ndim == 1
             chosen = (slice(None), cells) if by_example else cells
@@ -350,6 +386,76 @@ class _Reading:
             self.figures[name] = _figures(curve, SLICE_RATES, ())
             self.nonmembers[name] = _nonmembers(curve)
             self.examples[name] = int(cells.sum() if by_example else cells.any(0).sum())
+            if cluster is not None:
+                moves = _strata(scores, membership, part, own, cluster, np.broadcast_to(cells, scores.shape))
+                self.influences[name] = _influences(moves, self.figures[name], SLICE_RATES, ())
+
+
+class _Stratum(NamedTuple):
+    """The cells of a stratum that has members and non-members, its share of the members, and its curve."""
+
+    share: float
+    cells: Cells
+    curve: Roc
+    mask: np.ndarray
+
+
+def _strata(
+    scores: np.ndarray,
+    membership: np.ndarray,
+    part: np.ndarray,
+    stratum: np.ndarray | None,
+    cluster: np.ndarray,
+    chosen: np.ndarray,
+) -> tuple[_Stratum, ...]:
+    """The strata whose mean the figures of the chosen cells are."""
+    if not chosen.any():
+        return ()
+    masks = [chosen] if stratum is None else [chosen & (stratum == name) for name in np.unique(stratum[chosen])]
+    known = [(mask, curve) for mask in masks if (curve := roc(scores[mask], membership[mask])) is not None]
+    number = np.unique(np.where(chosen.any(0), cluster, cluster[chosen.any(0)][:1]), return_inverse=True)[1]
+    total = sum(curve.members for _, curve in known)
+    return tuple(
+        _Stratum(curve.members / total, Cells.of(scores, membership, part, number, mask), curve, mask)
+        for mask, curve in known
+    )
+
+
+def _influences(
+    strata: Sequence[_Stratum], figures: Mapping[str, float], rates: Sequence[float], priors: Sequence[float]
+) -> dict[str, np.ndarray]:
+    """How far clusters move the figures of `_figures`."""
+    if not strata:
+        return {}
+    found = {"auc": np.sum([one.share * influence_of_area(one.cells) for one in strata], axis=0)}
+    for rate in rates:
+        moved = found[tpr_name(rate)] = _of_rate(strata, rate)
+        for prior in priors:
+            called = figures[tpr_name(rate)] * prior + rate * (1 - prior)
+            found[precision_name(rate, prior)] = moved * prior * rate * (1 - prior) / called**2
+    return found
+
+
+def _of_rate(strata: Sequence[_Stratum], rate: float) -> np.ndarray:
+    """How far clusters move the rate of true positives; a curve rises as between half the rate and 1.5 of it."""
+    around = np.array([0.5 * rate, min(1.5 * rate, 1.0)])
+    slopes = [float(np.diff(one.curve.at(around))[0] / np.diff(around)[0]) for one in strata]
+    each = zip(strata, slopes, strict=True)
+    return np.asarray(np.sum([one.share * influence_of_rate(one.cells, rate, slope) for one, slope in each], axis=0))
+
+
+def _of_balanced_accuracy(
+    scores: np.ndarray, membership: np.ndarray, part: np.ndarray, strata: Sequence[_Stratum]
+) -> dict[str, np.ndarray]:
+    moved = []
+    for one in strata:
+        of_stratum = np.where(one.mask, scores, math.nan)
+        threshold = thresholds(of_stratum, membership, part)
+        if threshold is None:
+            return {}
+        called = (scores >= threshold[:, None])[one.mask & (membership >= 0) & ~np.isnan(scores)]
+        moved.append(one.share * influence_of_balanced_accuracy(one.cells, called))
+    return {"balanced_accuracy": np.sum(moved, axis=0)} if moved else {}
 
 
 def _nonmembers(curve: RocOfStrata | None) -> int:
@@ -386,14 +492,19 @@ def _scalars(whole: _Reading, again: list[_Reading], name: str, models: int, uni
     for figure, value in whole.figures[name].items():
         reason = reasons.get(figure, "") if nonmembers else "there is no member or no non-member to score"
         replicates = np.array([one.figures.get(name, {}).get(figure, math.nan) for one in again])
-        scalar = _scalar(math.nan if reason else value, replicates, models, examples)
+        influence = whole.influences.get(name, {}).get(figure)
+        scalar = _scalar(math.nan if reason else value, replicates, models, examples, influence)
         found[figure] = replace(scalar, reason=reason or scalar.reason)
     return found
 
 
-def _scalar(value: float, replicates: np.ndarray, models: int, examples: int) -> Scalar:
-    """The figure with its interval in [0, 1]; that of a rate where leaving pairs out changes nothing."""
+def _scalar(
+    value: float, replicates: np.ndarray, models: int, examples: int, influence: np.ndarray | None = None
+) -> Scalar:
+    """The figure with its interval in [0, 1]; that of a rate where leaving pairs or examples out changes nothing."""
     found = from_replicates(value, replicates, models=models, examples=examples, bounds=(0.0, 1.0))
+    if influence is not None and influence.shape[1] >= FEWEST_CLUSTERS:
+        found = over_both(found, influence, bounds=(0.0, 1.0))
     if math.isnan(value) or math.isfinite(found.stderr) or len(replicates) < 3 or np.isnan(replicates).any():
         return found
     same = Moments(np.array([len(replicates)]), np.array([value]), np.zeros(1))
@@ -414,9 +525,10 @@ def _curve(whole: _Reading, again: list[_Reading], models: int) -> Curve:
     values, *replicates = (
         np.full(len(rates), math.nan) if one.curve is None else one.curve.at(rates) for one in (whole, *again)
     )
+    moved = [_of_rate(whole.moves, float(rate)) if whole.moves else None for rate in rates]
     points = [
-        _scalar(float(value), np.array(column), models, examples)
-        for value, *column in zip(values, *replicates, strict=True)
+        _scalar(float(value), np.array(column), models, examples, influence)
+        for influence, value, *column in zip(moved, values, *replicates, strict=True)
     ]
     return Curve(
         axis="false_positive_rate",

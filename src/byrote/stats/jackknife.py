@@ -11,6 +11,7 @@ from scipy.special import stdtrit
 from byrote.errors import BadInput, TooFewModels
 from byrote.results import Scalar
 from byrote.stats.intervals import UPPER, Bounds
+from byrote.stats.over_examples import Source, of_examples, together
 
 UNBOUNDED: Bounds = (-np.inf, np.inf)
 
@@ -135,15 +136,23 @@ def _why_unknown(count: int) -> str:
 
 
 def difference(
-    after: Scalar, before: Scalar, *, paired: bool, bounds: Bounds = UNBOUNDED, comparisons: int = 1
+    after: Scalar,
+    before: Scalar,
+    *,
+    paired: bool,
+    same_examples: bool = True,
+    bounds: Bounds = UNBOUNDED,
+    comparisons: int = 1,
 ) -> Scalar:
     """After minus before. `paired` says that both come from the same units, left out in the same order.
 
+    Of figures whose error is about models and examples, `same_examples` says that both are about the same ones.
     `bounds` are those of either figure, so that the difference lies within plus and minus their distance. The
     intervals of that many `comparisons` hold all at once at 95 % (Bonferroni).
 
     Formula:
         paired: the jackknife of the differences of replicates; otherwise sqrt(a^2 + b^2);
+        with examples, as `over_examples`, of the difference of influences, or, of other examples, of either;
         the interval reaches t(1 - .025 / comparisons) standard errors
     Undefined:
         nan where either figure is, with its reason.
@@ -168,10 +177,12 @@ def difference(
                 hint="difference(after, before, paired=False) takes the two as independent.",
             )
         replicates = after.replicates - before.replicates
+    if after.influence.size and before.influence.size:
+        stderr, degrees = _over_both(after, before, paired=paired, same_examples=same_examples)
+    elif paired:
         stderr, degrees = float(spread(replicates)), len(replicates) - 1.0
     else:
-        stderr = float(np.hypot(after.stderr, before.stderr))
-        degrees = _satterthwaite(after, before)
+        stderr, degrees = float(np.hypot(after.stderr, before.stderr)), _satterthwaite(after, before)
     value = after.value - before.value
     reach = float(stdtrit(degrees, 1.0 - (1.0 - UPPER) / comparisons)) * stderr
     low, high = _within((bounds[0] - bounds[1], bounds[1] - bounds[0]), value, reach)
@@ -183,7 +194,32 @@ def difference(
         models=models,
         examples=examples,
         replicates=replicates,
+        varies_over=after.varies_over,
     )
+
+
+def _over_both(after: Scalar, before: Scalar, *, paired: bool, same_examples: bool) -> tuple[float, float]:
+    """Standard error and degrees of freedom of a difference whose error is about models and examples."""
+    figures = (after, before)
+    models = (
+        [_of_models(after.replicates - before.replicates)] if paired else [_of_models(f.replicates) for f in figures]
+    )
+    influences = [figure.influence for figure in figures]
+    if same_examples and after.influence.shape[1] == before.influence.shape[1]:
+        if paired:
+            influences = [after.influence - before.influence]
+        else:
+            of_both = [of_examples(influence).both for influence in influences]
+            rows = of_examples(after.influence.sum(0, keepdims=True) - before.influence.sum(0, keepdims=True))
+            return together(models, [rows.source], sum(of_both))
+    examples = [of_examples(influence) for influence in influences]
+    return together(models, [each.source for each in examples], sum(each.both for each in examples))
+
+
+def _of_models(replicates: np.ndarray) -> Source:
+    """What models do to a figure: nothing where leaving them out changes nothing; unknown below 3 parts."""
+    stderr = float(np.nan_to_num(spread(replicates))) if len(replicates) >= 3 else float("nan")
+    return Source(stderr**2, len(replicates) - 1.0)
 
 
 def _satterthwaite(after: Scalar, before: Scalar) -> float:
