@@ -250,7 +250,8 @@ def _slices(
         probability = None
     else:
         notes.append(
-            "tenths of memorization go by label_memorization[probability] over each target's reference models, so that "
+            "tenths of memorization go by label_memorization[probability], another quantity than label_memorization, "
+            "over each target's reference models, so that "
             "a target does not choose its own examples; an example may count in another tenth for each target"
         )
 

@@ -86,7 +86,7 @@ class Facts:
 
     @property
     def uncorrected(self) -> str:
-        """Why the share of memorized examples is the raw one, and what it takes to correct it; empty where it is not."""
+        """Why the share of memorized examples is the raw one, and what it takes to correct it; empty if corrected."""
         if self.memorized_corrected is not None:
             return ""
         if _models_on_a_side(self.memorization) >= FEWEST_ON_A_SIDE:
