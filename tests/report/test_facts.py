@@ -8,6 +8,7 @@ import pytest
 
 import byrote
 from byrote.data.controls import LABEL_NOISE, planted
+from byrote.imported import import_arrays
 from byrote.measures.catalog import catalog
 from byrote.report.facts import MEMORIZED, Facts, facts
 from byrote.report.headline import headline
@@ -16,6 +17,7 @@ from byrote.results import PerExample
 from byrote.run import Run
 from byrote.stats.extrapolated_share import extrapolated_share
 from byrote.stats.ranking import auroc, average_precision
+from measures.evidence import half_subset_pairs
 from report.made import make_run
 from small import small_audit
 
@@ -238,3 +240,15 @@ def test_where_classes_are_of_other_sizes_the_mean_over_them_is_told(tmp_path: P
     assert found.nonmember_balanced.value == pytest.approx(0.5, abs=0.02)
     assert found.nonmember_accuracy.value > 0.8
     assert "as the mean over classes" in dict(headline(rare, found).answers)["How well do the models generalise?"]
+
+
+def test_answers_that_are_not_finite_are_counted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    member, pair = half_subset_pairs(rng, 16, 20)
+    logits = rng.normal(size=(16, 20, 2)).astype(np.float32)
+    logits[3, 7] = np.nan
+    broken = import_arrays(
+        tmp_path / "run", labels=np.arange(20) % 2, member=member, evidence={"outputs.logits": logits}, pair=pair
+    )
+    notes = facts(broken).notes
+    assert "Models' answers on 1 example are not finite numbers. No result includes it." in notes

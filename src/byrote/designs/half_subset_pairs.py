@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
@@ -52,7 +54,7 @@ def half_subset_pairs(
         half = _half_of_groups(found.sizes, large, rng)
         member[2 * pair] = half[found.of]
         member[2 * pair + 1] = ~half[found.of]
-    settings = {"groups": len(found), **({LARGE_GROUPS: int(large.sum())} if large.any() else {})}
+    settings: dict[str, Any] = {"groups": len(found), **({LARGE_GROUPS: int(large.sum())} if large.any() else {})}
     return one_phase("half_subset_pairs", member, pair=np.arange(models) // 2, **settings)
 
 

@@ -24,7 +24,7 @@ def names_of(stratum: Int[np.ndarray, "model example"]) -> list[int]:
     """The numbers of the strata, in ascending order; 0 without a model."""
     if not stratum.size or stratum.strides == (0, 0):
         return [int(stratum.flat[0])] if stratum.size else [0]
-    return np.unique(stratum).tolist()
+    return [int(name) for name in np.unique(stratum)]
 
 
 def chosen_by_cell(

@@ -14,6 +14,7 @@ from scipy.special import ndtri
 from byrote.axes import CHECKPOINT
 from byrote.changes.card import INTERPOLATES
 from byrote.changes.cross_fit import ensemble_rates
+from byrote.data.problems import counted
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.schema import quantity
 from byrote.measures.catalog import OF_TEXT, Measure, catalog
