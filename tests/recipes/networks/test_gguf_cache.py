@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ ROWS = torch.tensor([[3, 4, 5]])
 WIDTH = 16
 
 
-def written(path, *, seed=0, leave_out=()):
+def written(path, *, seed=0, leave_out=(), besides=()):
     """A GGUF file of a small Llama with weights drawn at random."""
     state = json.loads(byte_pairs(TEXTS, vocabulary=280).to_str())["model"]
     vocabulary = sorted(state["vocab"], key=state["vocab"].get)
@@ -44,6 +45,7 @@ def written(path, *, seed=0, leave_out=()):
     shapes = dict.fromkeys(square, (WIDTH, WIDTH))
     shapes |= {name: (len(vocabulary), WIDTH) for name in ("token_embd.weight", "output.weight")}
     shapes |= dict.fromkeys(("output_norm.weight", "blk.0.attn_norm.weight", "blk.0.ffn_norm.weight"), (WIDTH,))
+    shapes |= dict.fromkeys(besides, (WIDTH,))
     for name, shape in shapes.items():
         if name not in leave_out:
             file.add_tensor(name, rng.standard_normal(shape).astype(np.float32))
@@ -105,6 +107,16 @@ def test_a_file_with_weights_missing_is_refused(tmp_path, cache):
     with pytest.raises(BadInput, match=r"not all there: .*k_proj.* missing"):
         load_pretrained(written(tmp_path / "model.gguf", leave_out=("blk.0.attn_k.weight",)))
     assert not [path for path in cache.iterdir() if path.is_dir()]
+
+
+def test_a_file_with_weights_that_would_not_be_read_is_refused(tmp_path, cache):
+    assert load_pretrained(written(tmp_path / "angles.gguf", besides=("rope_freqs.weight",)))
+    with pytest.raises(BadInput, match=r"holds [\d,]+ weights, and transformers reads [\d,]+ of them") as refused:
+        load_pretrained(written(tmp_path / "more.gguf", besides=("blk.1.attn_norm.weight",)))
+    held, read = (
+        int(part.replace(",", "")) for part in re.findall(r"([\d,]{2,}) (?:weights|of them)", str(refused.value))
+    )
+    assert held - read == WIDTH
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):

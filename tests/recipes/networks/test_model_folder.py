@@ -95,3 +95,17 @@ def test_a_model_beside_its_quantized_form_is_a_place_of_its_own(tmp_path):
     folder = folder_of(tmp_path / "one", a__GGUF=b"")
     assert find_model(folder) == Place(folder=folder, gguf=folder / "a.GGUF")
     assert find_model(folder / "a.GGUF") == Place(folder=folder, gguf=folder / "a.GGUF")
+
+
+def test_the_name_of_a_cached_model_is_its_folder_and_nothing_is_downloaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    kept = tmp_path / "models--own--tiny"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs/main").write_text("abc")
+    (kept / "snapshots").mkdir()
+    settings = {"architectures": ["GPT2LMHeadModel"]}
+    folder = folder_of(kept / "snapshots/abc", config__json=settings, model__safetensors=b"")
+    assert find_model("own/tiny") == Place(folder=folder)
+    with pytest.raises(BadInput, match="no model of that name could be loaded") as refused:
+        find_model("own/other")
+    assert "nothing is downloaded" in refused.value.hint

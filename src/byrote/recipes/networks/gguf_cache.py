@@ -18,6 +18,8 @@ from byrote.recipes.networks.loading import causal, loaded
 
 #: Names the GGUF file by its digest, and has the digest of every file made of it.
 INDEX = "byrote.json"
+#: Tensors whose names begin so follow from the settings: angles of positions.
+COMPUTED = "rope_"
 
 
 def converted(gguf: Path, checksum: str, name: str | Path, transformers: Any) -> Path:
@@ -73,6 +75,7 @@ def _make(gguf: Path, checksum: str, cache: Path, name: str | Path, transformers
         options = {"gguf_file": "model.gguf"}
         tokenizer = loaded(name, transformers.AutoTokenizer, alone, **options)
         model = causal(name, transformers, alone, dtype=torch.float32, **options)
+        _refuse_unread(gguf, model, name)
         if getattr(model, "hf_quantizer", None) is not None:  # the weights are plain numbers by now
             model.hf_quantizer = None
             del model.config.quantization_config
@@ -81,3 +84,16 @@ def _make(gguf: Path, checksum: str, cache: Path, name: str | Path, transformers
         (made / INDEX).write_text(json.dumps({"gguf": checksum, "files": _digests(made)}), encoding="utf-8")
         shutil.rmtree(cache / checksum, ignore_errors=True)
         made.rename(cache / checksum)
+
+
+def _refuse_unread(gguf: Path, model: torch.nn.Module, name: str | Path) -> None:
+    """Refuse a file with more weights than the model made of it has; transformers passes over them in silence."""
+    from gguf import GGUFReader
+
+    held = sum(int(one.n_elements) for one in GGUFReader(gguf).tensors if not one.name.startswith(COMPUTED))
+    read = sum({tensor.data_ptr(): tensor.numel() for tensor in model.state_dict().values()}.values())
+    if held > read:
+        raise BadInput(
+            f"The GGUF file {str(name)!r} holds {held:,} weights, and transformers reads {read:,} of them.",
+            hint="give the model as a folder of transformers, from which the file was made.",
+        )
