@@ -37,7 +37,8 @@ def test_figures_carry_their_errors(run: Run, found: Facts) -> None:
     )
     shown = headline(run, changed)
     assert shown.title == "With 8 models, 12.8 ± 0.6 % of these 40 examples seem learned by rote"
-    assert "from 16 models on" in shown.lead
+    assert "This is the raw share" in shown.lead
+    assert "It takes 32 models" in shown.lead
     assert "to that extent" not in shown.lead
     answers = dict(shown.answers)
     assert "99.11 ± 0.03 %" in answers["Could they memorize at all?"]

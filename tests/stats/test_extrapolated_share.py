@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byrote.report.facts import _at_least_one as at_least_one
 from byrote.stats.extrapolated_share import extrapolated_share
 from byrote.stats.jackknife import from_replicates
 
@@ -105,3 +106,32 @@ def test_its_jackknife_interval_covers():
         found = from_replicates(value, np.array(without), models=20, examples=2000, bounds=(0.0, 1.0))
         covered += found.low <= truth <= found.high
     assert covered >= 55
+
+
+#: What is memorized like digits, where few examples are, and where none is though rates differ widely.
+TOLD = {
+    "like digits": lambda rng: (np.clip(rng.beta(8, 0.4, 1438), 0, 1), 1 - rng.beta(0.12, 0.9, 1438)),
+    "nothing is memorized": lambda rng: (rng.random(1438), np.ones(1438)),
+}
+
+
+@pytest.mark.parametrize("shape", TOLD.values(), ids=TOLD)
+@pytest.mark.parametrize("pairs", [16, 32])
+@pytest.mark.parametrize("repetitions", [10, pytest.param(40, marks=pytest.mark.slow)])
+def test_the_interval_that_a_report_tells_covers_from_32_models_on(shape, pairs, repetitions):
+    """By at least .93; 10 repetitions of that give less than 8 once in 35."""
+    rng = np.random.default_rng(pairs)
+    rate_in, kept = shape(rng)
+    truth, covered = (rate_in - rate_in * kept >= 0.25).mean(), 0
+    part = np.arange(pairs) % 20
+    for _ in range(repetitions):
+        answers = simulate(rng, rate_in * kept, rate_in, pairs)
+        sums = [answers[part != one].sum(0) for one in range(part.max() + 1)]
+        trials = [int((part != one).sum()) for one in range(part.max() + 1)]
+        without = [extrapolated_share(some, np.full(some.shape, n), 0.25) for some, n in zip(sums, trials, strict=True)]
+        value = extrapolated_share(answers.sum(0), np.full((2, 1438), pairs), 0.25)
+        found = at_least_one(
+            from_replicates(value, np.array(without), models=2 * pairs, examples=1438, bounds=(0.0, 1.0))
+        )
+        covered += found.low <= truth <= found.high
+    assert covered >= (8 if repetitions == 10 else 0.93 * repetitions)
