@@ -89,7 +89,7 @@ def test_a_remedy_cannot_be_planted() -> None:
 
 
 def test_a_run_from_python_has_no_source() -> None:
-    with pytest.raises(BadInput, match=r"made from Python.* Hint: use byrote\.change"):
+    with pytest.raises(BadInput, match=r"made from Python.* Hint: run\.attach\(dataset, recipe\).*byrote\.change"):
         rebuild(None)
 
 

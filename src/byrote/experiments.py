@@ -131,7 +131,8 @@ def rebuild(source: dict[str, Any] | None) -> Experiment:
     if source is None:
         raise BadInput(
             "This run was made from Python, so the command line cannot build its data and recipe again.",
-            hint="use byrote.change(run, …) from Python.",
+            hint="run.attach(dataset, recipe) in Python gives them to it; then byrote.change(run, …), "
+            "byrote.privacy_onion(run) or byrote.write_report(run).",
         )
     name = source["name"]
     if name not in NAMES and not Path(name).exists() and Path(Path(name).name).exists():

@@ -158,7 +158,11 @@ def attack_target(run: Run, attack: str = "lira") -> TargetAttack:
     """
     targets, references = run.models("target"), run.models()
     if not len(targets):
-        raise TooFewModels("The run has no target.", hint="byrote.audit_target, or `byrote audit … --target`.")
+        raise TooFewModels(
+            "The run has no target.",
+            hint="byrote.audit_target makes one, or `byrote audit SOURCE --weights weights.safetensors --members "
+            "members.csv`.",
+        )
     models = np.append(references, targets[-1])
     found = run.measured_on(attack, models)
     assert isinstance(found, PerModelExample)

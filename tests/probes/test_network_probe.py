@@ -75,7 +75,7 @@ def test_a_resume_must_ask_for_the_same(tmp_path: Path) -> None:
     (run.folder / "evidence" / "gradients" / "m00003.p0.safetensors").unlink()
     with pytest.raises(MissingEvidence, match=r"'gradients\.gradient_norm' is not recorded for model 3") as caught:
         run.measure("gradient_norm_attack")
-    assert "run the same `byrote audit` command again" in str(caught.value.hint)
+    assert "the same `byrote audit` command makes what is missing" in str(caught.value.hint)
 
 
 def test_each_probe_is_named_by_the_evidence_that_it_records() -> None:

@@ -93,6 +93,7 @@ def parse_change(text: str) -> Change:
             raise BadInput(f"The change {name!r} needs an amount.", hint=f"{name}=0.05") from None
         return made
     first = dataclasses.fields(kind)[0]
+    usual = first.default if first.default is not dataclasses.MISSING else 0.05
     number = int if first.type in (int, "int") else float
     try:
         value = number(amount)
@@ -100,12 +101,12 @@ def parse_change(text: str) -> Change:
         words = "a whole number" if number is int else "a number"
         raise BadInput(
             f"The amount of the change {name!r} must be {words}. Got {amount!r}.",
-            hint=f"{name}={2 if number is int else 0.05}",
+            hint=f"{name}={usual}",
         ) from None
     if not 0 < value < float("inf"):
         raise BadInput(
             f"The amount of the change {name!r} must be positive and finite. Got {amount!r}.",
-            hint=f"{name}={2 if number is int else 0.05}",
+            hint=f"{name}={usual}",
         )
     changed: Change = kind(**{first.name: value})
     return changed

@@ -120,7 +120,9 @@ def _counts(
 
 def _check(name: str, examples: int, models: int, canaries: np.ndarray, repetitions: Sequence[int]) -> None:
     if models % 2:
-        raise BadInput(f"{name} takes an even number of models. Got {models}.", hint=f"{models + 1} models make pairs.")
+        raise BadInput(
+            f"{name} takes an even number of models. Got {models}.", hint=f"{max(4, models + 1)} models make pairs."
+        )
     if not len(repetitions) or min(repetitions) < 1 or max(repetitions) > MOST_REPETITIONS:
         raise BadInput(
             f"The 'repetitions' argument of {name} must name numbers in [1, {MOST_REPETITIONS}]. "

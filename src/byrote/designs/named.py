@@ -41,7 +41,9 @@ def named_design(name: str, dataset: Dataset, *, models: int | None = None, full
         return full_data(examples, models)
     if name == "two-splits":
         if models % 2:
-            raise BadInput(f"Two splits take an even number of models. Got {models}.", hint=f"--models {models + 1}")
+            raise BadInput(
+                f"Two splits take an even number of models. Got {models}.", hint=f"--models {max(4, models + 1)}"
+            )
         return two_splits(examples, models, rng=rng, groups=dataset.groups)
     if name == "ratio-grid":
         design = ratio_grid(examples, _a_ratio(models), rng=rng, groups=dataset.groups)

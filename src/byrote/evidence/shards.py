@@ -19,7 +19,9 @@ from byrote.errors import DamagedShard, NotEnoughRoom
 SCHEMA_VERSION = "1"
 #: The entry of a shard's metadata that holds the header's words as JSON.
 HEADER = "byrote"
-_HINT = "run the audit's command again: it finds what is damaged, and makes that alone anew."
+_HINT = (
+    "an audit's command, run again, finds what is damaged and makes that alone anew; restore any other run from a copy."
+)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

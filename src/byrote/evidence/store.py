@@ -11,6 +11,7 @@ from byrote.errors import DamagedShard, MissingEvidence
 from byrote.evidence.schema import RECORDED_BY, SCHEMA, quantity
 from byrote.evidence.shards import read_columns, read_header, read_shard, write_shard
 
+MAKE_AGAIN = "the same `byrote audit` command makes what is missing; restore any other run from a copy."
 #: Kinds of which a block is cut along the first axis of a model's arrays; of all others along the last.
 FIRST_AXIS = ("generations",)
 
@@ -65,7 +66,7 @@ class Evidence:
                 f"{name!r} is not recorded for model {model}.",
                 hint=f"{RECORDED_BY[kind]}."
                 if kind in RECORDED_BY and not (self.folder / kind).exists()
-                else "run the same `byrote audit` command again: it trains what is missing.",
+                else MAKE_AGAIN,
             )
         self.verify(kind, model, phase)
 
@@ -112,7 +113,7 @@ class Evidence:
                 raise DamagedShard(
                     f"The shard {str(self.path(kind, model, phase))!r} holds {column!r} of shape {values.shape} where "
                     f"{stacked.shape[1:]} is wanted.",
-                    hint="remove this file, and run the same `byrote audit` command again.",
+                    hint=f"remove this file; {MAKE_AGAIN}",
                 )
             stacked[row] = values
         if stacked is None:
@@ -130,9 +131,19 @@ class Evidence:
         if derived is None or derived[0] not in stored:
             raise MissingEvidence(
                 f"'{kind}.{column}' is not recorded in this run; '{kind}' holds {', '.join(sorted(stored))}.",
-                hint="logits are kept while they fit; record again with fewer models or examples."
+                hint=_bring(f"{kind}.{column}")
+                if not {"seed", "recorded"} & read_header(path).keys()
+                else "logits are kept while they fit; record again with fewer models or examples."
                 if column == "logits"
                 else "it was recorded by another version of byrote; audit again into another folder.",
             )
         with np.errstate(invalid="ignore"):  # of an answer that is not finite nothing finite follows
             return derived[1](read_columns(path, [derived[0]], examples)[derived[0]])
+
+
+def _bring(name: str) -> str:
+    """What to do where a run that byrote did not train lacks a quantity."""
+    return (
+        f"bring it along: byrote.import_arrays(…, evidence={{{name!r}: …}}); or outputs.logits, from which the others "
+        "follow."
+    )

@@ -7,6 +7,7 @@ neighbouring relation. `confidence` bounds the chance that a bound exceeds the t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -227,7 +228,7 @@ def many_runs_epsilon(
         raise BadInput(
             f"{inside} runs with and {outside} without the canary cannot show any ε at δ = {delta:g} with "
             f"{confidence:.0%} confidence, even if every guess is right.",
-            hint="train more runs.",
+            hint=f"train at least {_fewest(delta, confidence)} runs, half of them with the canary.",
         )
     return EpsilonBound(
         epsilon=_of_rates(false, outside, missed, inside, delta, confidence),
@@ -425,6 +426,11 @@ def _of_rates(false: int, outside: int, missed: int, inside: int, delta: float, 
     return float(np.log(max(1.0, *ratios)))
 
 
+def _fewest(delta: float, confidence: float) -> int:
+    """The least even number of runs whose faultless guesses show an ε, half of them with the canary."""
+    return next(2 * half for half in itertools.count(1) if _of_rates(0, half, 0, half, delta, confidence) > 0)
+
+
 def _check(delta: float, confidence: float, scores: np.ndarray) -> None:
     if not 0 <= delta < 1:
         raise BadInput(
@@ -437,7 +443,10 @@ def _check(delta: float, confidence: float, scores: np.ndarray) -> None:
             hint="0.95 means that the bound holds in 95 % of audits.",
         )
     if np.isnan(scores).any():
-        raise BadInput(f"{np.isnan(scores).sum()} of {len(scores)} scores are NaN.", hint="did the model diverge?")
+        raise BadInput(
+            f"{np.isnan(scores).sum()} of {len(scores)} scores are NaN.",
+            hint="leave these canaries out; where all are NaN the model diverged: lower its learning rate.",
+        )
 
 
 def _check_coins(coins: np.ndarray) -> None:
