@@ -92,7 +92,7 @@ def test_a_removal_that_was_stopped_goes_on(folder: Path, monkeypatch: pytest.Mo
 
     without_report(folder)
     with monkeypatch.context() as patched:
-        patched.setattr(module, "forget_digests", lambda _: 1 / 0)
+        patched.setattr(module, "forget_examples", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             forget_contents(Run.open(folder))
     assert Run.open(folder).forgotten
