@@ -18,6 +18,7 @@ from byrote.changes.registry import changes, parse_change
 from byrote.cli import app
 from byrote.designs.named import named_design
 from byrote.errors import BadInput, MissingEvidence
+from byrote.measures.catalog import find
 from byrote.stats.privacy_bounds import many_runs_epsilon
 from small import blobs
 
@@ -131,3 +132,15 @@ def test_an_imported_run_is_told_to_bring_what_it_lacks(tmp_path):
     assert (
         byrote.import_arrays(tmp_path / "again", evidence=evidence, **given).measure("label_memorization").models == 4
     )
+
+
+def test_a_proxy_that_does_not_suit_points_to_one_that_does(tmp_path):
+    odds = np.random.default_rng(0).normal(size=(4, 20))
+    member = np.repeat([[1, 0] * 10, [0, 1] * 10], 2, axis=0)
+    given = {"labels": np.arange(20) % 2, "member": member, "evidence": {"outputs.log_odds": odds}}
+    run = byrote.import_arrays(tmp_path / "run", **given)
+    run.manifest.dataset["task"] = "regression"
+    with pytest.raises(MissingEvidence, match=r"'cumulative_sample_loss' is not for the targets") as told:
+        byrote.calibrate(run)
+    proxy = re.search(r"--proxy (\w+)", told.value.hint)[1]
+    assert all(find(proxy).suits(task) for task in ("classes", "labels", "regression"))

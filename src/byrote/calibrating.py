@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import isotonic_regression
 from scipy.stats import ks_2samp
 
+from byrote.data.task import TASKS
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.shards import write_bytes
 from byrote.measures.catalog import find
@@ -186,6 +187,11 @@ def monotone(
 
 def _pairs(run: Run, proxy: str) -> tuple[np.ndarray, np.ndarray]:
     """Proxy of single trainings and label memorization, one after another, where both are defined."""
+    if not find(proxy).suits(run.task):
+        raise MissingEvidence(
+            f"The proxy {proxy!r} is not for the targets of the run {str(run.folder)!r}, which has {TASKS[run.task]}.",
+            hint="--proxy forgetting_events is for targets of any kind.",
+        )
     if not find(proxy).scores_examples:
         raise BadInput(
             f"The measure {proxy!r} gives no value an example, so it can be no proxy.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
@@ -128,12 +128,9 @@ def blanked(result: PerResult, bad: Bool[np.ndarray, " example"], reason: str) -
         'undefined for 100.0% of the examples, most often because: who knows'
     """
     columns = ("values", "stderr", "low", "high") if isinstance(result, PerExample) else ("values",)
-    return replace(
-        result,
-        reasons=(*result.reasons, reason),
-        reason_code=np.where(bad, len(result.reasons), result.reason_code).astype(result.reason_code.dtype),
-        **{name: np.where(bad, np.nan, getattr(result, name)) for name in columns},
-    )
+    code = np.where(bad, len(result.reasons), result.reason_code).astype(result.reason_code.dtype)
+    blank: dict[str, Any] = {name: np.where(bad, np.nan, getattr(result, name)) for name in columns}
+    return replace(result, reasons=(*result.reasons, reason), reason_code=code, **blank)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

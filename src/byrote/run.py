@@ -431,7 +431,8 @@ class Run:
         if len(self.design.phases) == 1:
             raise MissingEvidence(
                 "No example was withdrawn from training: the design of this run has a single phase.",
-                hint="audit with design=byrote.two_splits(…), byrote.inject(…) or byrote.poison(…).",
+                hint="audit with --design two-splits into another folder; from Python also design=byrote.inject(…) "
+                "or byrote.poison(…).",
             )
         counts = [phase.count[:, examples] for phase in self.design.phases]
         if column == "repetitions":

@@ -82,6 +82,13 @@ def test_answers_that_are_not_finite_are_refused(tmp_path):
         out_of_sample(run)
 
 
+def test_a_run_of_numbers_is_refused(tmp_path):
+    run = imported(tmp_path / "run")
+    run.manifest.dataset["task"] = "regression"
+    with pytest.raises(BadInput, match=r"The export for cleanlab is about one class an example.* a run of classes"):
+        out_of_sample(run)
+
+
 def test_the_file_holds_plain_arrays(tmp_path):
     run = imported(tmp_path / "run", ids=[f"x{n}" for n in range(EXAMPLES)])
     found = write(run, tmp_path / "cleanlab.npz")

@@ -50,4 +50,4 @@ def not_finite(columns: Mapping[str, np.ndarray]) -> Bool[np.ndarray, " example"
         array([False,  True])
     """
     single = [array for array in columns.values() if array.ndim == 1 and array.dtype.kind == "f"]
-    return ~np.isfinite(single).all(0) if single else np.zeros(0, bool)
+    return np.asarray(~np.isfinite(single).all(0)) if single else np.zeros(0, bool)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.special import softmax
 
+from byrote.data.task import refuse_other_tasks
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.shards import write_bytes
 from byrote.run import Run
@@ -41,9 +42,10 @@ def out_of_sample(run: Run) -> OutOfSample:
 
     Raises:
         MissingEvidence: the run recorded neither.
-        BadInput: a model's answer is not finite.
+        BadInput: the run is not of one class an example, or a model's answer is not finite.
         TooFewModels: an example was in every model's training set.
     """
+    refuse_other_tasks(run.task, run.folder.name, "The export for cleanlab", "write it for a run of classes.")
     models = run.models()
     first = int(models[0]) if len(models) else 0
     if len(models) and run.evidence.has("outputs", first, run.last_phase) and "logits" in _columns(run, first):
