@@ -86,7 +86,9 @@ def test_a_tie_is_not_correct(tmp_path):
 
 
 def test_missing_models_and_columns_are_said(store):
-    with pytest.raises(MissingEvidence, match=r"'outputs\.loss' is not recorded for model 9\..*Hint: run the same"):
+    with pytest.raises(
+        MissingEvidence, match=r"'outputs\.loss' is not recorded for model 9\..*Hint: the same `byrote audit`"
+    ):
         store.load("outputs.loss", [0, 9], 0)
     with pytest.raises(MissingEvidence, match=r"is not recorded for model 0\."):
         store.load("outputs.loss", [0], 1)

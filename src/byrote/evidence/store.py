@@ -11,6 +11,9 @@ from byrote.errors import DamagedShard, MissingEvidence
 from byrote.evidence.schema import RECORDED_BY, SCHEMA, quantity
 from byrote.evidence.shards import read_columns, read_header, read_shard, write_shard
 
+LOGITS = (
+    "logits are kept while they fit: record again with fewer models or examples, or import them with import_arrays."
+)
 MAKE_AGAIN = "the same `byrote audit` command makes what is missing; restore any other run from a copy."
 #: Kinds of which a block is cut along the first axis of a model's arrays; of all others along the last.
 FIRST_AXIS = ("generations",)
@@ -131,19 +134,12 @@ class Evidence:
         if derived is None or derived[0] not in stored:
             raise MissingEvidence(
                 f"'{kind}.{column}' is not recorded in this run; '{kind}' holds {', '.join(sorted(stored))}.",
-                hint=_bring(f"{kind}.{column}")
-                if not {"seed", "recorded"} & read_header(path).keys()
-                else "logits are kept while they fit; record again with fewer models or examples."
+                hint=LOGITS
                 if column == "logits"
-                else "it was recorded by another version of byrote; audit again into another folder.",
+                else "it was recorded by another version of byrote; audit again into another folder."
+                if {"seed", "recorded"} & read_header(path).keys()
+                else f"bring it along: byrote.import_arrays(…, evidence={{'{kind}.{column}': …}}); or outputs.logits, "
+                "from which the others follow.",
             )
         with np.errstate(invalid="ignore"):  # of an answer that is not finite nothing finite follows
             return derived[1](read_columns(path, [derived[0]], examples)[derived[0]])
-
-
-def _bring(name: str) -> str:
-    """What to do where a run that byrote did not train lacks a quantity."""
-    return (
-        f"bring it along: byrote.import_arrays(…, evidence={{{name!r}: …}}); or outputs.logits, from which the others "
-        "follow."
-    )
