@@ -43,6 +43,8 @@ _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)
 _POINT: Final = r"\."
 _THOUSANDS: Final = r"^[-+]?[1-9]\d{0,2}(\.\d{3})+$|^[-+]?\d{1,3}$"
 _WHOLE: Final = r"^[-+]?\d+$"
+#: Cells that are tried first, for most columns that are of another type show it there.
+_FIRST: Final = 1000
 _TIMES: Final = (pa.timestamp("us"), pa.timestamp("us", tz="UTC"))
 
 
@@ -74,7 +76,9 @@ def typed(name: str, texts: pa.ChunkedArray, *, comma: bool, sure: bool = False)
     trimmed = trimmed_of(texts)
     strict = _strict(trimmed)
     if strict is None or (sure and _thousands(trimmed)):
-        return _numbers(name, trimmed, comma=comma) or _dates(name, trimmed) or Typed(cells=spelled(texts))
+        counts = _counts(trimmed)
+        found = _numbers(name, trimmed, counts, comma=comma) or _dates(name, trimmed, counts)
+        return found or Typed(cells=spelled(texts))
     doubtful = comma and pa.types.is_floating(strict.type) and _thousands(trimmed)
     note = (
         f"In the column {name!r} a point before three digits is read as a decimal point (1.000 is 1). If it separates "
@@ -110,6 +114,7 @@ def _mapped(texts: pa.ChunkedArray, make: Callable[[str], str | None]) -> pa.Chu
 
 def _cast(texts: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
     try:
+        texts.slice(length=_FIRST).cast(kind)
         return texts.cast(kind)
     except pa.ArrowInvalid:  # a cell is none of these
         return None
@@ -141,9 +146,14 @@ def _thousands(trimmed: pa.ChunkedArray) -> bool:
     return bool(fits and pc.any(pc.match_substring_regex(trimmed, _POINT)).as_py())
 
 
-def _numbers(name: str, trimmed: pa.ChunkedArray, *, comma: bool) -> Typed | None:
+def _counts(trimmed: pa.ChunkedArray) -> dict[str, int]:
+    """How often each text stands there."""
+    found = pc.value_counts(trimmed.drop_null())
+    return dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True))
+
+
+def _numbers(name: str, trimmed: pa.ChunkedArray, counts: Mapping[str, int], *, comma: bool) -> Typed | None:
     """The numbers of a column in which few cells are none; None where they are more."""
-    counts = {pair["values"].as_py(): pair["counts"].as_py() for pair in pc.value_counts(trimmed.drop_null())}
     read = {style: _read(counts, style) for style in (False, True)}
     cells = {style: sum(counts[text] for text in found) for style, (found, _) in read.items()}
     style = comma if cells[False] == cells[True] else cells[True] > cells[False]
@@ -216,9 +226,8 @@ def _stray(name: str, trimmed: pa.ChunkedArray, found: pa.ChunkedArray, what: st
     return (f"{counted(len(rows), one, more)}{shown} ({rows_said(rows)}).",)
 
 
-def _dates(name: str, trimmed: pa.ChunkedArray) -> Typed | None:
+def _dates(name: str, trimmed: pa.ChunkedArray, counts: Mapping[str, int]) -> Typed | None:
     """The times of a column in which few cells are none; None where they are more."""
-    counts = {pair["values"].as_py(): pair["counts"].as_py() for pair in pc.value_counts(trimmed.drop_null())}
     known = {text: text for text in counts if _DATE.fullmatch(text)}
     if not _few(counts, known):
         return None
