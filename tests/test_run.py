@@ -171,7 +171,7 @@ def test_blocks_of_examples_equal_the_whole(run: Run, monkeypatch: pytest.Monkey
 
 
 def test_reasons_of_blocks_point_to_the_right_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    member = np.tile(np.array([1, 0], np.int64), (2, 1)).T.repeat(2, 0)[:, [0] * 6].copy()  # 2 models in, 2 out
+    member = np.add.outer(np.arange(4), np.arange(6)) % 2  # 2 models in, 2 out
     member[:, 1], member[:, 4] = 1, 0
     member[:, 5] = -1
     correct = np.ones((4, 6), bool)

@@ -90,7 +90,7 @@ def test_every_measure_by_example_is_judged_against_the_controls(run: Run, found
 
 def test_undefined_scores_are_not_counted(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    member = np.repeat([[1] * 12, [0] * 12], 4, axis=0)
+    member = np.add.outer(np.arange(8), np.arange(12)) % 2
     member[:, 0] = 1  # planted, and in every model
     member[:, 11] = 0  # clean, and in none
     correct = (member == 1) | (rng.random((8, 12)) < 0.5)
@@ -104,7 +104,8 @@ def test_undefined_scores_are_not_counted(tmp_path: Path) -> None:
         controls=planted(LABEL_NOISE, ids[:3], ["1"] * 3),
     )
     found = facts(run)
-    expected = np.array([np.nan, *(1 - correct[4:, 1:11].mean(0)), np.nan])
+    outside = [1 - correct[member[:, i] == 0, i].mean() for i in range(1, 11)]
+    expected = np.array([np.nan, *outside, np.nan])
     np.testing.assert_allclose(found.memorization.values, expected)
     assert found.mean_memorization["label_noise"].value == pytest.approx(expected[1:3].mean())
     assert found.mean_memorization["clean"].value == pytest.approx(expected[3:11].mean())
