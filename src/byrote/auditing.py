@@ -144,7 +144,7 @@ def audit(
     if design is None:
         ensemble = goal.looks[0] if goal else MODELS if models is None else models
         design = halves(
-            len(dataset), ensemble, 0 if goal else full, seed, dataset.groups, large_first=_large_first(folder)
+            len(dataset), ensemble, 0 if goal else full, seed, dataset.groups, large_first=large_first_in(folder)
         )
     if design.examples != len(dataset):
         raise BadInput(
@@ -285,7 +285,7 @@ def halves(
     return design.joined(full_data(examples, full)) if full else design
 
 
-def _large_first(folder: Path) -> bool:
+def large_first_in(folder: Path) -> bool:
     """Whether a run in that folder is new or had its large groups drawn first, as those of version 0.1.0 had not."""
     return not (folder / FILE).exists() or LARGE_GROUPS in Manifest.read(folder).design.get("parameters", {})
 

@@ -144,6 +144,7 @@ def audit(
 ) -> None:
     """Train an ensemble, find what it memorized, and write a report. The same command resumes a stopped audit."""
     from byrote import audit as run_audit
+    from byrote.auditing import large_first_in
     from byrote.data.source import Reading, kind_of
     from byrote.designs.named import named_design
     from byrote.experiments import experiment, run_name
@@ -228,6 +229,9 @@ def audit(
             device=device,
         )
         return
+    asked = None
+    if design is not None:
+        asked = named_design(design, found.dataset, models=models, seed=seed, large_first=large_first_in(folder))
     run = run_audit(
         found.dataset,
         found.recipe,
@@ -235,7 +239,7 @@ def audit(
         models=models,
         stderr=stderr,
         budget=budget,
-        design=None if design is None else named_design(design, found.dataset, models=models, seed=seed),
+        design=asked,
         out=folder,
         seed=seed,
         workers=workers,

@@ -14,7 +14,7 @@ from jaxtyping import Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from byrote.auditing import Progress, default_device, default_workers, seeds_of
+from byrote.auditing import Progress, default_device, default_workers, large_first_in, seeds_of
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import Canaries
 from byrote.data.canary_tokens import CanaryTokens, tokenize_canaries
@@ -136,7 +136,8 @@ def audit_language(
         whole, tokenizer = _tokenized(corpus, heldout, tokenizer, folder)
         trained = len(corpus)
         if design is None:
-            design = language_design(whole, trained, models=models, full=full, seed=seed)
+            large_first = large_first_in(folder)
+            design = language_design(whole, trained, models=models, full=full, seed=seed, large_first=large_first)
         if design.examples != len(whole):
             raise BadInput(
                 f"The design is about {design.examples} documents, and there are {len(whole)}.",
@@ -398,8 +399,12 @@ def _fitting(generate: tuple[int, int] | None, corpus: Corpus, context: int) -> 
     return generate if sum(generate) + (corpus.bos is not None) - 1 <= context else None
 
 
-def language_design(corpus: Corpus, trained: int, *, models: int, full: int, seed: int) -> Design:
+def language_design(
+    corpus: Corpus, trained: int, *, models: int, full: int, seed: int, large_first: bool = True
+) -> Design:
     """Who trains on what: the first `trained` documents, or pairs of halves of their groups, and never the others.
+
+    `large_first` is as for `half_subset_pairs`.
 
     Raises:
         BadInput: the models are neither one nor an even number of at least 4.
@@ -408,7 +413,8 @@ def language_design(corpus: Corpus, trained: int, *, models: int, full: int, see
     if models == 1:
         return one_phase("full_data", known[None])
     groups = held_together(corpus.subset(known))
-    design = half_subset_pairs(trained, models, rng=np.random.default_rng([seed, 1]), groups=groups)
+    rng = np.random.default_rng([seed, 1])
+    design = half_subset_pairs(trained, models, rng=rng, groups=groups, large_first=large_first)
     return _never(design.joined(full_data(trained, full)) if full else design, len(corpus))
 
 

@@ -58,6 +58,20 @@ def groups(folder: Path) -> dict[str, Any]:
 
 
 @kind
+def large_group(folder: Path) -> dict[str, Any]:
+    """A person with two fifths of the rows, so that halves are not of equal size; a design asked for by name."""
+    rng = np.random.default_rng(7)
+    rows = [["one" if row < 16 else f"other-{row}", *rng.normal(size=2).round(2).tolist()] for row in range(40)]
+    rows = [[*row, "up" if row[1] + row[2] > 0 else "down"] for row in rows]
+    write_csv(folder / "walks.csv", ("person", "east", "north", "state"), rows)
+    told = ("--target", "state", "--group", "person", "--heldout", "0.1", "--design", "half-subset-pairs")
+    return {
+        "command": ["audit", "walks.csv", *told, "--models", "4", "--epochs", "4", "--checkpoints", "3", *COMMON],
+        "measures": ["forgetting_events", "cumulative_sample_loss"],
+    }
+
+
+@kind
 def read_otherwise(folder: Path) -> dict[str, Any]:
     """A table that later versions make another dataset of: stray marks, a class of two spellings, long ids."""
     rng = np.random.default_rng(6)

@@ -18,10 +18,18 @@ from byrote.errors import BadInput
 SIZES = {"full-data": 1, "half-subset-pairs": 64, "iid-subsets": 64, "ratio-grid": 10 * len(TENTHS), "two-splits": 64}
 
 
-def named_design(name: str, dataset: Dataset, *, models: int | None = None, full: int = 2, seed: int = 0) -> Design:
+def named_design(
+    name: str,
+    dataset: Dataset,
+    *,
+    models: int | None = None,
+    full: int = 2,
+    seed: int = 0,
+    large_first: bool = True,
+) -> Design:
     """The design of that name with so many models, and `full` on all data beside them where its phases allow it.
 
-    Where the dataset has groups, a model trains on whole groups.
+    Where the dataset has groups, a model trains on whole groups; `large_first` is as for `half_subset_pairs`.
 
     Example:
         >>> from byrote.data.arrays import from_arrays
@@ -44,13 +52,13 @@ def named_design(name: str, dataset: Dataset, *, models: int | None = None, full
             raise BadInput(
                 f"Two splits take an even number of models. Got {models}.", hint=f"--models {max(4, models + 1)}"
             )
-        return two_splits(examples, models, rng=rng, groups=dataset.groups)
+        return two_splits(examples, models, rng=rng, groups=dataset.groups, large_first=large_first)
     if name == "ratio-grid":
         design = ratio_grid(examples, _a_ratio(models), rng=rng, groups=dataset.groups)
     elif name == "iid-subsets":
         design = iid_subsets(examples, models, rng=rng, groups=dataset.groups)
     else:
-        design = half_subset_pairs(examples, models, rng=rng, groups=dataset.groups)
+        design = half_subset_pairs(examples, models, rng=rng, groups=dataset.groups, large_first=large_first)
     return design.joined(full_data(examples, full)) if full else design
 
 

@@ -16,12 +16,13 @@ def two_splits(
     epochs: int | None = None,
     rng: np.random.Generator,
     groups: Shaped[np.ndarray, " member"] | None = None,
+    large_first: bool = True,
 ) -> Design:
     """A first phase on half A and a second on half B; the mate of each model goes the other way round.
 
     `epochs` is the length of the second phase; None takes the recipe's. Each phase has its own schedule, and its own
     checkpoints from 0 on; as many checkpoints as epochs and one more time forgetting to the epoch. With
-    `groups[example]` a group is in one of the halves, whole.
+    `groups[example]` a group is in one of the halves, whole; `large_first` is as for `half_subset_pairs`.
 
     Source: Maini et al. 2022, arXiv:2210.15031 (second-split forgetting).
 
@@ -31,7 +32,7 @@ def two_splits(
         (True, True)
     """
     check_sizes("two_splits", examples, models, at_least=4)
-    halves = half_subset_pairs(examples, models, rng=rng, groups=groups)
+    halves = half_subset_pairs(examples, models, rng=rng, groups=groups, large_first=large_first)
     first = halves.phases[0].count
     mate = np.arange(models) ^ 1
     return Design(
