@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from hypothesis import settings
@@ -15,6 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 # what commands print is laid out for this width, whatever the terminal that the tests run in
 os.environ["COLUMNS"] = "120"
+
+# which runs were made here is kept in a folder of the tests', and not in the home of whoever runs them
+_state = tempfile.TemporaryDirectory(prefix="byrote-state-")
+os.environ["BYROTE_STATE"] = _state.name
 
 # threads that wait for each other on two busy cores make small networks a hundred times slower
 import torch  # noqa: E402

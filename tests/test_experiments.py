@@ -7,7 +7,8 @@ import pytest
 
 from byrote.data.controls import KINDS
 from byrote.errors import BadInput
-from byrote.experiments import CONTROLS, DEFAULT_PLANTS, Experiment, SourceGone, experiment, planted, rebuild
+from byrote.evidence.made_here import SourceGone, files_of
+from byrote.experiments import CONTROLS, DEFAULT_PLANTS, Experiment, experiment, planted, rebuild
 from small import blobs, small_audit
 
 EXPERIMENT = """
@@ -46,7 +47,7 @@ def same(one: Experiment, other: Experiment) -> bool:
 @pytest.mark.parametrize("plants", [None, (), ("label-noise=0.1", "exact-duplicates=0.05")])
 def test_the_digits_are_built_again(plants: tuple[str, ...] | None) -> None:
     made = experiment("digits", data_dir=None, plants=plants, seed=3)
-    assert same(made, rebuild(made.source))
+    assert same(made, rebuild(made.source, {}))
     assert made.source["plants"] == list(DEFAULT_PLANTS["digits"] if plants is None else plants)
 
 
@@ -54,7 +55,7 @@ def test_a_file_is_built_again_from_anywhere(mine: Path, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     made = experiment("mine.py", data_dir=None, plants=("label-noise=0.1",), seed=0)
     monkeypatch.chdir("/")
-    assert same(made, rebuild(made.source))
+    assert same(made, rebuild(made.source, files_of(made.source)))
     assert made.source["name"] == str(mine.resolve())
     assert made.heldout is None
 
@@ -90,14 +91,15 @@ def test_a_remedy_cannot_be_planted() -> None:
 
 def test_a_run_from_python_has_no_source() -> None:
     with pytest.raises(BadInput, match=r"made from Python.* Hint: run\.attach\(dataset, recipe\).*byrote\.change"):
-        rebuild(None)
+        rebuild(None, {})
 
 
 def test_a_file_that_is_gone_is_named(mine: Path) -> None:
     made = experiment(str(mine), data_dir=None, plants=None, seed=0)
+    known = files_of(made.source)
     mine.unlink()
     with pytest.raises(SourceGone, match=r"^What this run was made from is gone: there is no '.*mine\.py'"):
-        rebuild(made.source)
+        rebuild(made.source, known)
 
 
 def test_a_run_is_no_source(tmp_path):

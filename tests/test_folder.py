@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from byrote.errors import BadInput
+from byrote.errors import BadInput, OtherExamples
+from byrote.evidence.manifest import Manifest
+from byrote.evidence.tables import write_table
+from byrote.folder import with_digests
 from byrote.progress import Silent
 from byrote.run import Run
-from small import small_audit
+from byrote.verifying import damage
+from small import RECIPE, blobs, small_audit
 
 
 class Listener(Silent):
@@ -34,6 +41,67 @@ def test_a_lost_table_is_written_again_by_the_same_audit(tmp_path: Path, name: s
     assert (folder / name).read_bytes() == before
     assert {path: path.stat().st_mtime_ns for path in shards} == shards
     np.testing.assert_array_equal(again.design.member, run.design.member)
+
+
+def rotated(table: pa.Table) -> pa.Table:
+    ids = table["example"].to_pylist()
+    return table.set_column(0, "example", pa.array([*ids[1:], ids[0]]))
+
+
+def relabelled(table: pa.Table) -> pa.Table:
+    labels = np.array(table["label"].to_pylist())
+    labels[:20] = (labels[:20] + 1) % 3
+    return table.set_column(1, "label", pa.array(labels))
+
+
+def signed(folder: Path, digests: str) -> None:
+    """Let the manifest say of the tables what they are now, or nothing, as that of version 0.1.0 does."""
+    manifest = Manifest.read(folder)
+    if digests == "none":
+        replace(manifest, id=None, tables=None).write(folder)
+    elif digests == "forged":
+        with_digests(folder, manifest).write(folder)
+
+
+@pytest.mark.parametrize("changed", [rotated, relabelled])
+@pytest.mark.parametrize("digests", ["kept", "none", "forged"])
+def test_other_ids_or_labels_are_found(tmp_path: Path, changed: Callable[[pa.Table], pa.Table], digests: str) -> None:
+    """The digest tells where the manifest has one; the data tell in any case: on attaching, verifying and resuming."""
+    run = small_audit(tmp_path / "run")
+    before = run.examples
+    write_table(run.folder / "examples.parquet", changed(before))
+    signed(run.folder, digests)
+    if digests == "kept":
+        with pytest.raises(BadInput, match=r"examples\.parquet' is damaged: it is not the one that the manifest names"):
+            Run.open(run.folder)
+        assert [fault.where for fault in damage(run.folder, run.manifest)] == ["examples.parquet"]
+    else:
+        column = "example" if changed is rotated else "label"
+        with pytest.raises(OtherExamples, match=rf"is not that of the data: its column '{column}' differs"):
+            Run.open(run.folder).attach(blobs(noise=0.1), RECIPE)
+    listener = Listener()
+    again = small_audit(run.folder, progress=listener)
+    assert "examples.parquet was missing or damaged; it is written again." in listener.said
+    assert again.examples.equals(before)
+    assert (again.manifest.tables or {}).keys() == {"examples.parquet", "controls.parquet", "design.safetensors"}
+    assert again.manifest.id
+
+
+def test_a_run_of_version_010_gets_its_digests_once_the_data_were_seen(tmp_path: Path) -> None:
+    run = small_audit(tmp_path / "run")
+    signed(run.folder, "none")
+    assert Run.open(run.folder).manifest.tables is None
+    listener = Listener()
+    assert small_audit(run.folder, progress=listener).manifest.tables == run.manifest.tables
+    assert not [said for said in listener.said if "written again" in said]
+
+
+def test_another_design_than_the_manifest_names_is_refused(tmp_path: Path) -> None:
+    one, other = (small_audit(tmp_path / name, seed=seed) for name, seed in (("a", 0), ("b", 1)))
+    signed(one.folder, "none")
+    (one.folder / "design.safetensors").write_bytes((other.folder / "design.safetensors").read_bytes())
+    with pytest.raises(BadInput, match="is not the one that its manifest names"):
+        Run.open(one.folder)
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path):

@@ -9,11 +9,14 @@ import pytest
 from scipy.stats import binom, binomtest, chisquare
 
 import byrote
+from byrote.changes.change import Context
+from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
 from byrote.data.dataset import Dataset
 from byrote.errors import BadInput
 from byrote.privacy import PrivacyAudit, audit_privacy, canary_scores, privacy_design, with_canaries
 from byrote.recipes.recipe import Recipe
 from byrote.stats.privacy_bounds import ceiling, one_run_epsilon
+from byrote.verifying import verify
 from small import shards
 
 CANARIES = 100
@@ -121,6 +124,34 @@ def test_canaries_are_mislabelled_and_no_controls() -> None:
     same, kept = with_canaries(plain, 50, mislabel=False, seed=3)
     assert same is plain
     assert len(np.unique(kept)) == 50
+
+
+def test_who_joined_and_what_was_guessed_by_stand_in_a_table(overfit: PrivacyAudit) -> None:
+    run = overfit.run
+    kept = run.kept_table("epsilon.parquet").to_pydict()
+    rows = np.flatnonzero(run.controls.mask(run.ids, "label_noise"))
+    assert kept["example"] == run.ids[rows].tolist()
+    assert kept["joined"] == (run.design.member[0, rows] == 1).tolist()
+    np.testing.assert_array_equal(kept["score"], run.load("outputs.log_odds", [0])[0, rows])
+    assert verify(run) == []
+    ranked = sorted(zip(kept["score"], kept["joined"], strict=True), reverse=True)
+    right = sum(joined for _, joined in ranked[:33]) + sum(not joined for _, joined in ranked[-33:])
+    assert right == overfit.correct
+
+
+@pytest.mark.parametrize("mislabel", [True, False])
+@pytest.mark.parametrize("grouped", [True, False])
+def test_planted_noise_is_no_canary(mislabel: bool, grouped: bool) -> None:
+    plain = clusters()
+    noisy = SymmetricLabelNoise(0.1).apply(plain, Context(dataset=plain, rng=np.random.default_rng(0)))
+    if grouped:
+        noisy = noisy.replace(groups=np.array([f"g{row // 2}" for row in range(len(noisy))]))
+    for seed in range(5):
+        rows = with_canaries(noisy, 60, mislabel=mislabel, seed=seed)[1]
+        assert not noisy.controls.mask(noisy.ids[rows], "label_noise").any()
+        assert len(rows) == (120 if grouped else 60)
+    with pytest.raises(BadInput, match="planted controls"):
+        with_canaries(noisy, 240, mislabel=mislabel, seed=0)
 
 
 def test_a_stopped_audit_goes_on_and_another_method_trains_nothing(tmp_path: Path, overfit: PrivacyAudit) -> None:

@@ -22,9 +22,11 @@ from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import LARGE_GROUPS, half_subset_pairs
 from byrote.designs.strata import large_group_notes
 from byrote.errors import BadInput, TooFewModels
+from byrote.evidence.made_here import remember
 from byrote.evidence.manifest import FILE, Manifest, refuse_mismatch
 from byrote.evidence.shards import write_shard
 from byrote.evidence.store import Evidence
+from byrote.evidence.tables import DESIGN, examples_of
 from byrote.folder import (
     dataset_facts,
     environment,
@@ -35,6 +37,7 @@ from byrote.folder import (
     refuse_remains,
     restore,
     set_up,
+    with_digests,
 )
 from byrote.probes.trajectory import log_spaced
 from byrote.progress import Silent, Terminal
@@ -186,12 +189,14 @@ def audit(
         if (folder / FILE).exists():
             manifest = Manifest.read(folder)
             refuse_mismatch(folder, manifest.identity, identity)
-            for name in restore(folder, design_so_far(manifest, design, goal, seed, dataset.groups), dataset):
+            so_far = design_so_far(manifest, design, goal, seed, dataset.groups)
+            manifest, again = restore(folder, manifest, so_far, examples_of(dataset), dataset.controls.to_table())
+            for name in again:
                 listener.say(f"{name} was missing or damaged; it is written again.")
             blocks, seconds = _blocks(manifest.executor), manifest.executor["seconds_a_model"]
         else:
             refuse_remains(folder)
-            told = (
+            said = (
                 *remarks,
                 *notes(dataset),
                 *balance(dataset),
@@ -199,7 +204,7 @@ def audit(
                 *large_group_notes(design.member, dataset.groups),
                 *(shared_with(heldout, dataset) if heldout is not None else ()),
             )
-            for note in told:
+            for note in said:
                 listener.say(note)
             check_network(job)
             (folder / "evidence").mkdir(parents=True, exist_ok=True)
@@ -236,9 +241,9 @@ def audit(
                 source=source,
                 parent=parent,
                 stopping=None if stopping is None else {**stopping, "reached": [], "stopped": None},
-                notes=told,
+                notes=said,
             )
-            set_up(
+            manifest = set_up(
                 folder,
                 manifest,
                 design,
@@ -249,6 +254,8 @@ def audit(
                 groups=dataset.groups,
                 numbers=dataset.numbers,
             )
+        if source is not None and parent is None and (told := remember(manifest.identifier, source)):
+            listener.say(told)
         if goal is None:
             _train(job, Evidence(job.folder), blocks, workers, seconds, listener)
         else:
@@ -436,9 +443,9 @@ def _extended(folder: Path, manifest: Manifest, job: Job) -> Manifest:
         compiled=compiled,
         shown=shown_by(job.design),
     )
-    write_shard(folder / "design.safetensors", job.design.tensors(), {"kind": "design"})
+    write_shard(folder / DESIGN, job.design.tensors(), {"kind": "design"})
     manifest = replace(
-        manifest,
+        with_digests(folder, manifest),
         design=described,
         models=model_entries(job.design, list(job.seeds), "trained"),
         executor={**executor, "blocks": [*executor["blocks"], *(vars(block) for block in added)]},

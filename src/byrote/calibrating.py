@@ -14,7 +14,7 @@ from scipy.stats import ks_2samp
 
 from byrote.data.task import TASKS
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
-from byrote.evidence.shards import write_bytes
+from byrote.evidence.seals import BLANK, KEY, is_broken, write_sealed
 from byrote.measures.catalog import find
 from byrote.results import PerExample
 from byrote.run import Run
@@ -51,9 +51,13 @@ class Calibration:
     proxy_sample: Float[np.ndarray, " quantile"]
 
     def save(self, path: str | Path) -> None:
-        """Write it as JSON."""
+        """Write it as JSON, sealed."""
+        write_sealed(Path(path), self.text().encode())
+
+    def text(self) -> str:
+        """What `save` writes."""
         plain = {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in asdict(self).items()}
-        write_bytes(Path(path), json.dumps(plain, indent=1).encode())
+        return json.dumps({KEY: BLANK, **plain}, indent=1)
 
     @classmethod
     def load(cls, path: str | Path) -> Calibration:
@@ -63,7 +67,9 @@ class Calibration:
             BadInput: the file is no calibration.
         """
         try:
-            plain: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            content = Path(path).read_bytes()
+            plain: dict[str, Any] = {} if is_broken(content) else json.loads(content)
+            plain.pop(KEY, None)
             arrays: Any = {name: np.array(v, np.float64) if isinstance(v, list) else v for name, v in plain.items()}
             return cls(**arrays)
         except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:

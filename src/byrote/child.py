@@ -17,6 +17,7 @@ from byrote.child_language import change_language
 from byrote.data.dataset import Dataset
 from byrote.designs.design import Design
 from byrote.errors import BadInput, RunMismatch
+from byrote.evidence.made_here import pass_on
 from byrote.evidence.manifest import differences
 from byrote.folder import dataset_facts
 from byrote.recipes.algorithm import Algorithm, State, TrainingRecipe
@@ -81,7 +82,7 @@ def change(
         # halves are drawn anew, for blocks of equal sizes train faster; other designs keep who was trained on what
         halves = run.design.name.startswith("half_subset_pairs")
         design = None if halves else run.design.restricted_to(run.dataset.index_of(dataset.ids))
-    return audit(
+    child = audit(
         dataset,
         recipe,
         heldout=run.heldout,
@@ -94,7 +95,7 @@ def change(
         device=run.manifest.executor["device"],
         checkpoints=len(run.manifest.checkpoints),
         progress=progress,
-        source=run.manifest.source,
+        source=run.source or run.manifest.source,
         finish=finish,
         probes=tuple(run.manifest.identity.get("probes") or ()),
         executor=run.manifest.executor if change.stage == "model" else None,
@@ -109,6 +110,8 @@ def change(
             "forget": run.ids[rows].tolist(),
         },
     )
+    pass_on(run.manifest.identifier, child.manifest.identifier)
+    return child
 
 
 def refuse_untrained(run: Run) -> None:

@@ -85,7 +85,7 @@ def change_language(
         checkpoints=len(run.manifest.checkpoints),
         keep_weights=bool(identity.get("keep_weights", False)),
         progress=progress,
-        source=run.manifest.source,
+        source=run.source or run.manifest.source,
         parent={
             "folder": str(run.folder.resolve()),
             "change": {"name": change.name, "stage": change.stage, **described(change)},

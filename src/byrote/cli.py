@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import textwrap
 from pathlib import Path
@@ -34,7 +35,7 @@ from byrote.commands.own_data import SOURCE, Balanced, Epochs, Group, Id, Size, 
 from byrote.commands.plan import Budget, Models, Stderr, plan
 from byrote.commands.risks import attack, attack_weights, bound_epsilon, forgetting, onion
 from byrote.commands.scores import calibrate, compare, triage
-from byrote.commands.terminal import RunFolder, Workers, err, out, print_table
+from byrote.commands.terminal import Given, RunFolder, Workers, err, out, print_table, with_contents_if_admitted
 from byrote.commands.trace import trace
 from byrote.errors import BadInput, ByroteError
 
@@ -177,6 +178,8 @@ def audit(
     if source is None:
         raise BadInput("An audit needs a source.", hint="byrote audit digits, or byrote audit docs.")
     plants = None if plant is None else [text for text in plant if text != "none"]
+    if epsilon and plants is None:
+        plants = []  # its canaries are mislabelled examples, which planted noise would be taken for
     if target and weights is None and kind_of(source) != "table" and target[0].lower().endswith(".safetensors"):
         weights, target = Path(target[0]), None
     reading = Reading(
@@ -315,6 +318,8 @@ def measure(
             out.print(escape(f"{name}: {result.undefined}"), highlight=False)
         if result.note:
             out.print(escape(result.note), highlight=False)
+    for why in run.unkept.values():
+        out.print(escape(f"The table was not kept. {why}"), highlight=False)
 
 
 def _told(cell: object) -> bool:
@@ -363,6 +368,7 @@ def change(
     ] = None,
     workers: Workers = None,
     redact: Redact = False,
+    source: Given = None,
 ) -> None:
     """Change the data, the recipe or the models of a run, audit again, and show what it did."""
     from byrote import card as compare
@@ -377,7 +383,7 @@ def change(
 
     run = Run.open(run_folder)
     chosen = parse_change(with_)
-    run = with_source(run)
+    run = with_source(run, source)
     child = make_child(run, chosen, forget=forget, out=out_folder, workers=workers)
     with measuring(err) as hear:
         if child.of_text:
@@ -430,9 +436,9 @@ def report(
     figures: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write every figure there, too, as PNG and SVG.")
     ] = None,
+    source: Given = None,
 ) -> None:
     """Write RUN/report.html again, and the same for programs, report.json."""
-    from byrote.experiments import with_contents
     from byrote.progress import measuring
     from byrote.report.page import write_report
     from byrote.run import Run
@@ -443,7 +449,10 @@ def report(
     if run.of_text:
         print_report(run, show_secrets=show_secrets, redact=redact, figures=figures)
         return
-    run = run.without_contents() if redact or run.forgotten else with_contents(run)
+    if redact or run.forgotten:
+        run = run.without_contents()
+    else:
+        run = with_contents_if_admitted(run, source, "So the report shows no pictures or rows of the examples.")
     with measuring(err) as hear:
         page, shown = write_report(run, hear, figures=figures)
     _print_summary(shown)
@@ -471,6 +480,13 @@ def main() -> None:
         err.print(f"[bold red]Error:[/] {escape(_wrapped(error.message))}", highlight=False)
         if error.hint:
             err.print(f"[bold]Hint:[/] {escape(_wrapped(error.hint))}", highlight=False)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        said = f"The system refuses {error.filename!r}" if error.filename else "The system refuses to write"
+        err.print(f"[bold red]Error:[/] {escape(_wrapped(f'{said}: {error.strerror}.'))}", highlight=False)
+        err.print("[bold]Hint:[/] check the name, and that you may read and write there.", highlight=False)
         sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:

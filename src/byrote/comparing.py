@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from scipy.stats import spearmanr
 
 from byrote.errors import MissingEvidence, TooFewModels
-from byrote.evidence.shards import write_bytes
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import PerExample, Scalar
 from byrote.run import Run
@@ -99,11 +97,7 @@ def compare(run: Run) -> Comparison:
 
 def keep(run: Run, found: Comparison) -> Path:
     """Write `results/comparison.parquet`: a row for each score and figure, with its error."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(as_table(found), sink)
-    path = run.folder / "results" / "comparison.parquet"
-    write_bytes(path, sink.getvalue().to_pybytes())
-    return path
+    return run.keep_table("comparison", as_table(found))
 
 
 def as_table(found: Comparison) -> pa.Table:

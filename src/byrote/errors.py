@@ -85,12 +85,20 @@ class RunMismatch(ByroteError):
     """A run folder belongs to another audit."""
 
 
+class OtherExamples(RunMismatch):
+    """A run's table of examples is not that of its data."""
+
+
 class DamagedShard(ByroteError):
     """A shard whose content does not fit its checksum."""
 
 
 class WorkerFailed(ByroteError):
     """A training process ended, again and again, without a result."""
+
+
+class NotWritable(BadInput):
+    """A file or folder that cannot be written where it should be."""
 
 
 class NotEnoughRoom(ByroteError):

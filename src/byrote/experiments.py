@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,9 +23,12 @@ from byrote.data.dataset import Dataset
 from byrote.data.digits import digits
 from byrote.data.fashion_mnist import fashion_mnist
 from byrote.data.inert import inert
+from byrote.data.problems import quoted
 from byrote.data.source import Reading, kind_of, read_source, refuse_unfit_options
 from byrote.data.table import SUFFIXES
 from byrote.errors import BadInput, ByroteError, meant
+from byrote.evidence.made_here import Files, admitted, known_files, remember
+from byrote.evidence.manifest import DAMAGED
 from byrote.evidence.manifest import FILE as MANIFEST
 from byrote.language_source import with_documents
 from byrote.recipes.algorithm import TrainingRecipe
@@ -74,7 +78,7 @@ def experiment(
     Raises:
         BadInput: nothing goes by that name, or its data cannot be used.
     """
-    if (Path(name) / MANIFEST).is_file():
+    if os.path.isfile(Path(name) / MANIFEST):
         raise BadInput(
             f"{name!r} is a run already, and no data to audit.",
             hint=f"byrote report {name} shows it; byrote audit takes what it was made from.",
@@ -121,30 +125,52 @@ def experiment(
     )
 
 
-def rebuild(source: dict[str, Any] | None) -> Experiment:
-    """The experiment of a run, from its manifest.
+def rebuild(source: dict[str, Any] | None, known: Files, given: str | Path | None = None) -> Experiment:
+    """The experiment of a run, from the source that its manifest names.
+
+    A program is run, and data outside of the current folder are read, only where they are among the `known` files or
+    `given` by the person in place of what the manifest names.
 
     Raises:
-        BadInput: the run was made from Python.
-        SourceGone: its source is not there.
+        BadInput: the run was made from Python, or its manifest names no source.
+        SourceForeign: the source is neither known nor given.
+        SourceGone: it is not there.
     """
-    if source is None:
+    if source is None and given is None:
         raise BadInput(
             "This run was made from Python, so the command line cannot build its data and recipe again.",
             hint="run.attach(dataset, recipe) in Python gives them to it; then byrote.change(run, …), "
             "byrote.privacy_onion(run) or byrote.write_report(run).",
         )
-    name = source["name"]
-    if name not in NAMES and not Path(name).exists() and Path(Path(name).name).exists():
-        name = Path(name).name  # the project moved; whether this is the same file the caller sees by what it makes
-    for needed in (name if name not in NAMES else None, source["data_dir"]):
-        if needed is not None and not Path(needed).exists():
-            raise SourceGone(
-                f"What this run was made from is gone: there is no {needed!r}.",
-                hint="work in the folder it is in.",
-            )
-    reading = Reading(**source.get("reading", {}))
-    return experiment(name, data_dir=source["data_dir"], plants=source["plants"], seed=source["seed"], reading=reading)
+    told = {"name": str(given), "data_dir": None, "plants": [], "seed": 0} if source is None else source
+    _refuse_malformed(told)
+    name, data_dir = told["name"], told["data_dir"]
+    if given is not None and name == "digits":
+        raise BadInput("This run was made from 'digits', which byrote brings.", hint="leave out --source.")
+    if given is not None:
+        name, data_dir = (name, str(given)) if name in NAMES else (str(given), data_dir)
+    name, data_dir = (
+        one if one is None or one in NAMES or one == str(given) else str(admitted(Path(one), known))
+        for one in (name, data_dir)
+    )
+    reading = Reading(**told.get("reading", {}))
+    return experiment(name, data_dir=data_dir, plants=told["plants"], seed=told["seed"], reading=reading)
+
+
+def _refuse_malformed(source: dict[str, Any]) -> None:
+    """Refuse what stands in the place of a source, as in the manifest of somebody else it may.
+
+    Raises:
+        BadInput: it is none.
+    """
+    kinds: dict[str, Any] = {"name": str, "data_dir": str | None, "plants": list, "seed": int, "reading": dict}
+    for entry, kind in kinds.items():
+        value = source.get(entry, {} if entry == "reading" else ...)
+        if not isinstance(value, kind) or (isinstance(value, str) and "\0" in value):
+            raise BadInput(f"The manifest names a source whose {entry!r} is none.", hint=DAMAGED)
+    unknown = sorted(source.get("reading", {}).keys() - {field.name for field in fields(Reading)})
+    if unknown or not all(isinstance(plant, str) for plant in source["plants"]):
+        raise BadInput(f"The manifest names a source with unknown {quoted(unknown) or 'plants'}.", hint=DAMAGED)
 
 
 def run_name(source: str) -> str:
@@ -159,26 +185,31 @@ def run_name(source: str) -> str:
     return inert(name[: -len(ending)] if ending else Path(name).stem) or "data"
 
 
-def with_source(run: Run) -> Run:
+def with_source(run: Run, given: str | Path | None = None) -> Run:
     """The run with the dataset, or the corpus, and the recipe that its source builds again.
 
+    A source that is `given` in place of the manifest's, and builds the same, is known from then on.
+
     Raises:
-        BadInput: the run was made from Python, or its source is gone.
+        BadInput: the run was made from Python, or its source is gone, or is that of a run of others.
         RunMismatch: the source builds something else now.
     """
     if run.of_text:
-        return with_documents(run)
+        return with_documents(run, given)
     refuse_untrained(run)
-    found = rebuild(run.manifest.source)
+    found = rebuild(run.manifest.source, known_files(run.manifest.identifier), given)
     refuse_others(run, found.dataset, found.recipe, found.heldout)
-    return run.attach(found.dataset, found.recipe, found.heldout)
+    return _attached(run, found, found.dataset, given)
 
 
-class SourceGone(BadInput):
-    """The file or folder that a run was made from is not there."""
+def _attached(run: Run, found: Experiment, dataset: Dataset, given: str | Path | None) -> Run:
+    attached = replace(run.attach(dataset, found.recipe, found.heldout), source=found.source)
+    if given is not None:
+        remember(run.manifest.identifier, found.source)  # where it cannot be kept the person is asked again
+    return attached
 
 
-def with_contents(run: Run) -> Run:
+def with_contents(run: Run, given: str | Path | None = None) -> Run:
     """The run with the data and recipe that its source builds, as far as they can be built again.
 
     A change of the data removed or relabelled examples of what the source builds; where it added or replaced some, and
@@ -186,15 +217,15 @@ def with_contents(run: Run) -> Run:
     changed run is at hand where the change left it alone.
 
     Raises:
-        SourceGone: the source is not there.
+        SourceGone: the source is not there, or is that of a run of others.
         RunMismatch: the source builds something else now.
     """
     # a language model's run holds the tokens of its documents
-    if run.forgotten or run.manifest.source is None or run.of_text:
+    if run.forgotten or (run.manifest.source is None and given is None) or run.of_text:
         return run
     if run.manifest.parent is None:
-        return with_source(run)
-    found = rebuild(run.manifest.source)
+        return with_source(run, given)
+    found = rebuild(run.manifest.source, known_files(run.manifest.identifier), given)
     if not np.isin(run.ids, found.dataset.ids).all():
         return run
     dataset = found.dataset.subset(found.dataset.index_of(run.ids))
@@ -203,7 +234,7 @@ def with_contents(run: Run) -> Run:
     if dataset.fingerprint() != run.manifest.dataset["fingerprint"]:
         return run
     same = json.loads(json.dumps(found.recipe.describe())) == run.manifest.identity["recipe"]
-    whole = run.attach(dataset, found.recipe, found.heldout)
+    whole = _attached(run, found, dataset, given)
     return whole if same else replace(whole, recipe=None)
 
 
@@ -258,7 +289,7 @@ def from_file(path: Path) -> Experiment:
 
 
 def _imported(path: Path) -> ModuleType:
-    if not path.is_file():
+    if not os.path.isfile(path):
         here = sorted(str(other) for other in Path().glob("*.py"))
         raise BadInput(
             f"There is no file {str(path)!r}.",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 import platform
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from byrote.data.controls import Controls
@@ -24,15 +23,32 @@ from byrote.data.problems import quoted
 from byrote.data.task import Numbers, Scale
 from byrote.designs.design import ROLES, Design
 from byrote.errors import BadInput, RunMismatch
-from byrote.evidence.manifest import Manifest, ModelEntry
+from byrote.evidence.manifest import Manifest, ModelEntry, new_id
+from byrote.evidence.seals import has_seal
 from byrote.evidence.shards import write_bytes, write_shard
-from byrote.evidence.tables import CONTROLS, DESIGN, EXAMPLES, read_controls, read_design, read_examples
+from byrote.evidence.tables import (
+    CONTROLS,
+    DESIGN,
+    EXAMPLES,
+    digest_of,
+    examples_table,
+    read_controls,
+    read_design,
+    read_examples,
+    refuse_changed,
+    unlike,
+    write_table,
+)
 from byrote.run import numbered
 
 #: A group whose name was taken out.
 NUMBERED = re.compile(r"group \d+")
-#: How the names begin of what byrote writes into a run folder beside the manifest.
-OWN = ("evidence", "results", "recorded", EXAMPLES, CONTROLS, DESIGN, "tokenizer", "canaries", "report", "card")
+#: Files beside the evidence whose digests the manifest has.
+TABLES = (EXAMPLES, CONTROLS, DESIGN, "tokenizer.json", "canaries.json")
+#: What a folder without a manifest may hold of byrote's: what was left when a process was killed.
+_REMAINS = frozenset({"evidence", "results", "recorded", EXAMPLES, CONTROLS, DESIGN})
+#: What byrote writes into a run folder sooner or later, over whatever has such a name.
+_WRITTEN = frozenset({*TABLES, "report.html", "report.json", "card.html", "calibration.json"})
 
 
 def set_up(
@@ -46,65 +62,102 @@ def set_up(
     contents: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     numbers: np.ndarray | None = None,
-) -> None:
-    """Write the tables, the design, and then the manifest: where it stands, the rest does.
+) -> Manifest:
+    """Write the tables, the design, and then the manifest, which names their digests: where it stands, the rest does.
 
     `contents` are digests of the inputs, where there are inputs to digest; `groups` the person or document that each
     example belongs to, `numbers` the targets of a regression.
     """
-    _write_examples(folder, ids, labels, contents, groups, numbers)
-    _write_controls(folder, controls)
+    write_table(folder / EXAMPLES, examples_table(ids, labels, contents, groups, numbers))
+    write_table(folder / CONTROLS, controls.to_table())
     _write_design(folder, design)
+    manifest = replace(with_digests(folder, manifest), id=new_id())
     manifest.write(folder)
+    return manifest
 
 
-def restore(folder: Path, design: Design, dataset: Dataset) -> tuple[str, ...]:
-    """Write those tables of a known run again that are missing or damaged, and name them."""
-
-    def examples() -> None:
-        _write_examples(folder, dataset.ids, dataset.kinds, dataset.contents(), dataset.groups, dataset.numbers)
-
-    written = []
-    for name, read, write in (
-        (EXAMPLES, read_examples, examples),
-        (CONTROLS, read_controls, lambda: _write_controls(folder, dataset.controls)),
-        (DESIGN, read_design, lambda: _write_design(folder, design)),
-    ):
-        try:
-            read(folder)
-        except BadInput:
-            write()
-            written.append(name)
-    return tuple(written)
+def with_digests(folder: Path, manifest: Manifest) -> Manifest:
+    """The manifest with the digests of the tables as they are in the folder."""
+    there = [name for name in TABLES if (folder / name).exists()]
+    return replace(manifest, tables={name: digest_of(folder / name) for name in there})
 
 
-def _write_examples(
+def restore(
     folder: Path,
-    ids: np.ndarray,
-    labels: np.ndarray,
-    contents: np.ndarray | None,
-    groups: np.ndarray | None = None,
-    numbers: np.ndarray | None = None,
-) -> None:
-    columns = {"example": ids.astype(object), "label": labels}
-    if contents is not None:
-        columns["content"] = contents.astype(object)
-    if groups is not None:
-        columns["group"] = groups.astype(object)
-    if numbers is not None:
-        columns["target"] = numbers
-    write_bytes(folder / EXAMPLES, _parquet(pa.table(columns)))
+    manifest: Manifest,
+    design: Design,
+    examples: pa.Table,
+    controls: pa.Table,
+    files: Mapping[str, bytes] | None = None,
+) -> tuple[Manifest, tuple[str, ...]]:
+    """Write those tables and files of a known run again that are missing, damaged or not those of the data; name them.
+
+    A run of version 0.1.0, whose tables were compared with the data now, gets their digests and an id.
+    """
+    if manifest.forgotten is not None:
+        examples = examples.select([name for name in examples.column_names if name != "content"])
+    wrong = [*_wrong_tables(folder, manifest, examples, controls)]
+    if EXAMPLES in wrong:
+        write_table(folder / EXAMPLES, examples)
+    if CONTROLS in wrong:
+        write_table(folder / CONTROLS, controls)
+    if not _is_whole(lambda: _same_design(folder, manifest)):
+        _write_design(folder, design)
+        wrong.append(DESIGN)
+        manifest = replace(manifest, design=design.describe(), models=manifest.models[: design.models])
+    for name, content in (files or {}).items():
+        if not _is_whole(lambda name=name: refuse_changed(folder / name, manifest.tables) is None):
+            write_bytes(folder / name, content)
+            wrong.append(name)
+    found = replace(with_digests(folder, manifest), id=manifest.id or new_id())
+    if found != manifest or DESIGN in wrong:
+        found.write(folder)
+    return found, tuple(wrong)
+
+
+def _wrong_tables(folder: Path, manifest: Manifest, examples: pa.Table, controls: pa.Table) -> Iterator[str]:
+    told = ("example", "label") if manifest.forgotten is not None else examples.column_names
+    if not _is_whole(lambda: not unlike(read_examples(folder, manifest.tables), examples.select(told))):
+        yield EXAMPLES
+    if not _is_whole(lambda: read_controls(folder, manifest.tables).to_pydict() == controls.to_pydict()):
+        yield CONTROLS
+
+
+def _same_design(folder: Path, manifest: Manifest) -> bool:
+    found = Design.from_tensors(read_design(folder, manifest.tables), manifest.design)
+    return found.fingerprint() == manifest.design["fingerprint"]
+
+
+def _is_whole(check: Callable[[], bool]) -> bool:
+    """Whether a file is there, can be read, and is what it should be."""
+    try:
+        return check()
+    except BadInput:
+        return False
+
+
+def replace_examples(folder: Path, manifest: Manifest, table: pa.Table) -> Manifest:
+    """Put another table of examples into a run; in between its manifest names no digest, should this be killed."""
+    digests = {name: digest for name, digest in (manifest.tables or {}).items() if name != EXAMPLES}
+    replace(manifest, tables=digests).write(folder)
+    write_table(folder / EXAMPLES, table)
+    if manifest.tables is not None:
+        digests[EXAMPLES] = digest_of(folder / EXAMPLES)
+    manifest = replace(manifest, tables=digests or None)
+    manifest.write(folder)
+    return manifest
 
 
 def forget_examples(folder: Path) -> None:
     """Take the digests of the inputs out of a run's table of examples, and put numbers for the names of groups."""
-    table = read_examples(folder)
+    manifest = Manifest.read(folder)
+    table = read_examples(folder, manifest.tables)
     kept = table.drop_columns([name for name in ("content",) if name in table.column_names])
     if names_groups(table):
         names = numbered(np.array(table["group"].to_pylist(), np.str_)).astype(object)
         kept = kept.set_column(kept.column_names.index("group"), "group", pa.array(names))
     if not kept.equals(table):
-        write_bytes(folder / EXAMPLES, _parquet(kept))
+        replace_examples(folder, manifest, kept)
 
 
 def names_groups(table: pa.Table) -> bool:
@@ -112,18 +165,8 @@ def names_groups(table: pa.Table) -> bool:
     return "group" in table.column_names and not all(NUMBERED.fullmatch(name) for name in table["group"].to_pylist())
 
 
-def _write_controls(folder: Path, controls: Controls) -> None:
-    write_bytes(folder / CONTROLS, _parquet(controls.to_table()))
-
-
 def _write_design(folder: Path, design: Design) -> None:
     write_shard(folder / DESIGN, design.tensors(), {"kind": "design"})
-
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    return sink.getvalue()
 
 
 @contextmanager
@@ -134,7 +177,7 @@ def hold(folder: Path) -> Iterator[None]:
         BadInput: no folder can be made there.
         RunMismatch: another process works in the folder.
     """
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    made = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
@@ -167,18 +210,22 @@ def _take_back(made: list[Path]) -> None:
                 place.rmdir()
 
 
-def refuse_remains(folder: Path, *, shared: bool = False) -> None:
+def refuse_remains(folder: Path, *, shared: bool = False, files: Mapping[str, bytes] | None = None) -> None:
     """Refuse a folder whose manifest is gone while evidence is left, or that holds files of something else.
 
-    A `shared` folder may hold those: a training of one's own has checkpoints and logs to put somewhere.
+    What byrote wrote is known by the seal that it carries; `files` are those without one that are to be written now. A
+    `shared` folder may hold files of others, but none of a name that byrote writes: a training of one's own has
+    checkpoints and logs to put somewhere.
 
     Raises:
         RunMismatch: there is such evidence.
         BadInput: it holds what no run does.
     """
-    names = sorted(path.name for path in folder.glob("*"))
-    foreign = [name for name in names if not name.startswith((".", *OWN))]
-    if foreign and not shared:
+    there = sorted(folder.glob("*"))
+    foreign = [path.name for path in there if not path.name.startswith(".") and not _is_own(path, files or {})]
+    if shared:
+        foreign = [name for name in foreign if name in _WRITTEN]
+    if foreign:
         raise BadInput(
             f"The folder {str(folder)!r} is no run and holds other files: {quoted(foreign)}.",
             hint="give an empty or a new folder with --out.",
@@ -188,6 +235,18 @@ def refuse_remains(folder: Path, *, shared: bool = False) -> None:
             f"The folder {str(folder)!r} holds evidence without a manifest.",
             hint="remove it, or give another folder with --out.",
         )
+
+
+def _is_own(path: Path, files: Mapping[str, bytes]) -> bool:
+    """Whether byrote wrote a file or folder, or would write the very same."""
+    if path.is_dir():
+        return path.name in _REMAINS
+    if not path.is_file() or path.name not in _REMAINS | _WRITTEN:
+        return False
+    content = path.read_bytes()
+    if path.name == DESIGN:
+        return b'"byrote"' in content[:4096]
+    return content == files[path.name] if path.name in files else has_seal(content)
 
 
 def dataset_facts(dataset: Dataset) -> dict[str, Any]:

@@ -8,11 +8,9 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float, Int, Int8
 
 from byrote.errors import MissingEvidence, TooFewModels
-from byrote.evidence.shards import write_bytes
 from byrote.measures._by_group import by_group, member_groups
 from byrote.measures.membership_risk import risk_of
 from byrote.measures.rmia import rmia_of_groups
@@ -157,11 +155,15 @@ def group_risk(run: Run) -> tuple[np.ndarray, PerExample]:
     return answers.names, answers.risk()
 
 
-def keep_risk(run: Run, names: np.ndarray, risk: PerExample) -> None:
+def keep_risk(run: Run, names: np.ndarray, risk: PerExample) -> Path:
     """Write `results/group_risk.parquet`: a row a group."""
+    return run.keep_table("group_risk", risk_table(run, names, risk))
+
+
+def risk_table(run: Run, names: np.ndarray, risk: PerExample) -> pa.Table:
+    """The risk of every group, a row each."""
     counts = np.unique(run.groups, return_counts=True)[1] if run.groups is not None else np.zeros(len(names))
     columns = {"group": names, "examples": counts, "value": risk.values}
     bounds = {"stderr": risk.stderr, "low": risk.low, "high": risk.high}
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table({**columns, **bounds, "reason": np.array(risk.reasons)[risk.reason_code]}), sink)
-    write_bytes(run.folder / "results" / GROUP_RISK, sink.getvalue().to_pybytes())
+    reasons = {"reason": np.array(risk.reasons)[risk.reason_code]}
+    return pa.table({**columns, **bounds, **reasons})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -26,10 +27,12 @@ from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.designs.injections import inject
 from byrote.errors import BadInput, RunMismatch
+from byrote.evidence.made_here import remember
 from byrote.evidence.manifest import FILE, Manifest, refuse_mismatch
 from byrote.evidence.shards import write_bytes
 from byrote.evidence.store import Evidence
-from byrote.folder import environment, hold, model_entries, now, refuse_remains, set_up
+from byrote.evidence.tables import digest_of, examples_table
+from byrote.folder import environment, hold, model_entries, now, refuse_remains, restore, set_up
 from byrote.index.near_duplicates import near_duplicates
 from byrote.probes.contexts import LENGTHS
 from byrote.probes.decoding import Decoding
@@ -173,7 +176,7 @@ def audit_language(
         }
         parameters = check_network(job)
         if (folder / FILE).exists():
-            _refuse_other(folder, identity)
+            manifest = _gone_on_with(folder, identity, design, whole, tokenizer, canaries, listener)
         else:
             manifest = _manifest(whole, trained, design, identity, "trained", list(job.seeds))
             manifest = replace(
@@ -186,9 +189,11 @@ def audit_language(
                 parent=parent,
                 notes=(*notes, *_told(whole, length)),
             )
-            _begin(folder, manifest, design, whole, tokenizer, canaries)
+            manifest = _begin(folder, manifest, design, whole, tokenizer, canaries)
             for note in manifest.notes:
                 listener.say(note)
+        if source is not None and parent is None and (told := remember(manifest.identifier, source)):
+            listener.say(told)
         _train(job, workers or default_workers(device), listener)
     return replace(Run.open(folder), corpus=whole, recipe=recipe)
 
@@ -274,7 +279,7 @@ def audit_model(
     listener: Progress = Terminal(doing="reading") if progress is True else Silent() if progress is False else progress
     with hold(folder):
         if (folder / FILE).exists():
-            _refuse_other(folder, identity)
+            _gone_on_with(folder, identity, design, whole, found.tokenizer, canaries, listener)
         else:
             manifest = replace(
                 _manifest(whole, len(corpus), design, identity, "observed", None),
@@ -366,7 +371,7 @@ def _read(
         )
 
 
-def _refuse_other(folder: Path, identity: dict[str, Any]) -> None:
+def _refuse_other(folder: Path, identity: dict[str, Any]) -> Manifest:
     """Refuse to go on with another audit, or with one whose texts were forgotten: they would come back into it."""
     found = Manifest.read(folder)
     refuse_mismatch(folder, found.identity, identity)
@@ -375,6 +380,39 @@ def _refuse_other(folder: Path, identity: dict[str, Any]) -> None:
             f"The contents of the run {str(folder)!r} were forgotten, so it cannot go on.",
             hint="give another folder with --out.",
         )
+    return found
+
+
+def _gone_on_with(
+    folder: Path,
+    identity: dict[str, Any],
+    design: Design,
+    corpus: Corpus,
+    tokenizer: Any | None,
+    canaries: Canaries | None,
+    listener: Progress,
+) -> Manifest:
+    """The manifest of a run that goes on, its tables whole again.
+
+    Raises:
+        RunMismatch: as `_refuse_other`.
+    """
+    found = _refuse_other(folder, identity)
+    examples, controls = _examples(corpus), corpus.controls.to_table()
+    found, again = restore(folder, found, design, examples, controls, _files(tokenizer, canaries))
+    for name in again:
+        listener.say(f"{name} was missing or damaged; it is written again.")
+    return found
+
+
+def _examples(corpus: Corpus) -> pa.Table:
+    return examples_table(corpus.ids, np.zeros(len(corpus), np.int64))
+
+
+def _files(tokenizer: Any | None, canaries: Canaries | None) -> dict[str, bytes]:
+    """What a run keeps of its corpus beside the evidence."""
+    made = {} if tokenizer is None else {TOKENIZER: tokenizer.to_str().encode()}
+    return made if canaries is None else {**made, CANARIES: canaries.to_json().encode()}
 
 
 def _asked(canaries: Canaries, corpus: Corpus, trained: int, encode: Encode, context: int) -> CanaryTokens:
@@ -507,9 +545,17 @@ def _tokenized(
             hint="leave the tokens out: corpus.replace(texts=corpus.texts).",
         )
     if tokenizer is None:
-        kept = folder / TOKENIZER
-        tokenizer = read_tokenizer(kept) if kept.exists() else byte_pairs(corpus.texts)
+        tokenizer = _kept_tokenizer(folder) or byte_pairs(corpus.texts)
     return corpus_of(corpus, heldout, tokenizer), tokenizer
+
+
+def _kept_tokenizer(folder: Path) -> Any | None:
+    """The tokenizer of a run that goes on; None where there is none, or it is damaged and must be made again."""
+    kept = folder / TOKENIZER
+    if not kept.exists():
+        return None
+    digests = Manifest.read(folder).tables if (folder / FILE).exists() else None
+    return None if (digests or {}).get(TOKENIZER, digest_of(kept)) != digest_of(kept) else read_tokenizer(kept)
 
 
 def corpus_of(corpus: Corpus, heldout: Corpus | None, tokenizer: Any) -> Corpus:
@@ -566,14 +612,13 @@ def _begin(
     corpus: Corpus,
     tokenizer: Any | None,
     canaries: Canaries | None,
-) -> None:
+) -> Manifest:
     """Write all of a new run but what its models say; the manifest last."""
-    refuse_remains(folder)
-    if canaries is not None:
-        write_bytes(folder / CANARIES, canaries.to_json().encode())
-    if tokenizer is not None:
-        write_bytes(folder / TOKENIZER, tokenizer.to_str().encode())
-    set_up(folder, manifest, design, corpus.ids, np.zeros(len(corpus), np.int64), corpus.controls)
+    files = _files(tokenizer, canaries)
+    refuse_remains(folder, files=files)
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+    return set_up(folder, manifest, design, corpus.ids, np.zeros(len(corpus), np.int64), corpus.controls)
 
 
 def _write_corpus(evidence: Evidence, corpus: Corpus) -> None:

@@ -15,6 +15,8 @@ from byrote.data.corpus import Corpus, plain_joining, read_corpus
 from byrote.data.python_docs import planted_docs, python_docs, split
 from byrote.data.tokenizers import byte_pairs, encoder, read_tokenizer
 from byrote.errors import BadInput, RunMismatch
+from byrote.evidence.made_here import Files, admitted, known_files, remember
+from byrote.evidence.manifest import DAMAGED
 from byrote.language import LENGTH, TOKENIZER, corpus_of
 from byrote.recipes.networks.pretrained import chat_joining
 from byrote.recipes.networks.tiny_gpt import TinyGPT
@@ -147,8 +149,10 @@ def documents(
     )
 
 
-def with_documents(run: Run) -> Run:
+def with_documents(run: Run, given: str | Path | None = None) -> Run:
     """The run of a tiny GPT with the documents and the recipe that its source builds again.
+
+    Where the documents are `given` in place of what the manifest names, its other files are looked for beside them.
 
     Raises:
         BadInput: the run was made from Python, of a model that somebody else trained, or by a change; or files of it
@@ -167,12 +171,13 @@ def with_documents(run: Run) -> Run:
             f"This run was made {made}, so the command line cannot build its documents and recipe again.",
             hint="use byrote.change(run, …) from Python.",
         )
+    _refuse_malformed(source)
     tiny = TinyGPTTraining.of(source)
     if source["kind"] == DOCS:
         found = docs(source["seed"], tiny)
     else:
-        paths = {name: None if source[name] is None else Path(source[name]) for name in ("heldout", "canaries")}
-        found = documents(Path(source["corpus"]), column=source["column"], **paths, tiny=tiny)
+        paths = _paths(source, known_files(run.manifest.identifier), given)
+        found = documents(**paths, column=source["column"], tiny=tiny)
     tokenizer = read_tokenizer(run.folder / TOKENIZER)
     whole = corpus_of(found.training, found.heldout, tokenizer)
     same = json.loads(json.dumps(found.recipe.describe())) == run.manifest.identity["recipe"]
@@ -181,7 +186,36 @@ def with_documents(run: Run) -> Run:
             f"The run {str(run.folder)!r} was made from other {'documents' if same else 'settings of the training'}.",
             hint="take the edit back, or audit again with --out and go on with that run.",
         )
-    return replace(run, corpus=whole, recipe=found.recipe)
+    if given is not None:
+        remember(run.manifest.identifier, found.source)  # where it cannot be kept the person is asked again
+    return replace(run, corpus=whole, recipe=found.recipe, source=found.source)
+
+
+def _paths(source: dict[str, Any], known: Files, given: str | Path | None) -> dict[str, Any]:
+    """Where the files of a source are."""
+    named = {name: Path(source[name]) for name in ("corpus", "heldout", "canaries") if source[name] is not None}
+    if given is None:
+        found = {name: admitted(path, known) for name, path in named.items()}
+    else:
+        found = {name: Path(given).with_name(path.name) for name, path in named.items()} | {"corpus": Path(given)}
+    return {"heldout": None, "canaries": None, **found}
+
+
+def _refuse_malformed(source: dict[str, Any]) -> None:
+    """Refuse what stands in the place of a source, as in the manifest of somebody else it may.
+
+    Raises:
+        BadInput: it is none.
+    """
+    kinds: dict[str, Any] = {"width": int | None, "epochs": int | None}
+    if source.get("kind") == DOCS:
+        kinds["seed"] = int
+    else:
+        kinds |= {"corpus": str, "column": str, "heldout": str | None, "canaries": str | None}
+    for entry, kind in kinds.items():
+        value = source.get(entry, None if entry in ("width", "epochs") else ...)
+        if not isinstance(value, kind) or (isinstance(value, str) and "\0" in value):
+            raise BadInput(f"The manifest names a source whose {entry!r} is none.", hint=DAMAGED)
 
 
 def _renamed(corpus: Corpus, taken: np.ndarray) -> Corpus:

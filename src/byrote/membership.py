@@ -16,7 +16,7 @@ from scipy.special import expit
 from byrote.data.task import TASKS, Task
 from byrote.errors import BadInput, MissingEvidence, TooFewModels, meant
 from byrote.evidence.schema import quantity
-from byrote.evidence.shards import write_bytes
+from byrote.evidence.seals import BLANK, KEY
 from byrote.group_attack import groups_of, of_groups, on_groups, size_slices, told
 from byrote.measures._by_group import member_groups
 from byrote.measures._references import References, refuse_leaks
@@ -188,9 +188,8 @@ def membership_attack(
 
 def keep(run: Run, found: AttackFigures) -> Path:
     """Write `results/attack-<key>.json` or `…-by-group.json`: all figures with their errors, or why one was refused."""
-    path = run.folder / "results" / f"attack-{found.attack}{'' if found.by == 'example' else '-by-group'}.json"
-    write_bytes(path, json.dumps(plain(found), indent=1, allow_nan=False).encode())
-    return path
+    name = f"attack-{found.attack}{'' if found.by == 'example' else '-by-group'}.json"
+    return run.keep(name, json.dumps({KEY: BLANK, **plain(found)}, indent=1, allow_nan=False).encode())
 
 
 def plain(found: AttackFigures) -> dict[str, Any]:

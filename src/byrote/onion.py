@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from byrote.auditing import Progress, audit
 from byrote.errors import BadInput, TooFewModels
-from byrote.evidence.shards import write_bytes
 from byrote.results import PerExample, Scalar
 from byrote.run import Run
 from byrote.stats.jackknife import difference, from_replicates, parts
@@ -159,11 +157,7 @@ def keep(run: Run, found: Onion) -> Path:
         for layer in found.layers
         for arm, figure in ((name, getattr(layer, name)) for name in ARMS)
     ]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows), sink)
-    path = run.folder / "results" / TABLE
-    write_bytes(path, sink.getvalue().to_pybytes())
-    return path
+    return run.keep_table(Path(TABLE).stem, pa.Table.from_pylist(rows))
 
 
 def _halves(run: Run) -> tuple[np.ndarray, np.ndarray]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from byrote.auditing import Progress, audit
 from byrote.changes.change import Context
+from byrote.changes.data._planting import untouched
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
 from byrote.data.controls import LABEL_NOISE, Controls
 from byrote.data.dataset import Dataset
@@ -28,6 +30,8 @@ from byrote.stats.privacy_bounds import (
     one_run_gaussian,
 )
 
+#: Where a run's folder keeps who joined, and what was guessed by: `results/epsilon.parquet`.
+TABLE = "epsilon"
 #: The method "fixed" guesses this share of the canaries on either side unless told otherwise: with a
 #: hundred or more, fair coins hardly ever put so few on one side that a guess must be wrong.
 SHARE = 1 / 3
@@ -141,6 +145,7 @@ def audit_privacy(
         progress=progress,
     )
     scores, joined = canary_scores(run, rows)
+    run.keep_table(TABLE, canary_table(run, rows))
     bound, gaussian = (
         measure(
             scores,
@@ -217,6 +222,7 @@ def audit_privacy_in_many_runs(
     )
     targets = run.models("target")
     _refuse_undefined(run, rows)
+    run.keep_table(TABLE, canary_table(run, rows))
     joined = run.design.member[targets, rows[0]] == 1
     scores = run.load("outputs.log_odds", targets)[:, rows].astype(np.float64).mean(1)
     bound = many_runs_epsilon(scores, joined, threshold=THRESHOLD, delta=delta, confidence=confidence)
@@ -229,17 +235,17 @@ def with_canaries(dataset: Dataset, canaries: int, *, mislabel: bool, seed: int)
     Raises:
         BadInput: there are not so many examples.
     """
-    rng = np.random.default_rng([seed, 4])
+    rng, free = np.random.default_rng([seed, 4]), untouched(dataset)
     if dataset.groups is not None:
         return _with_groups(dataset, canaries, mislabel, rng)
-    if not 0 < canaries < len(dataset):
+    if not 0 < canaries < len(free):
         raise BadInput(
-            f"The number of canaries must lie between 1 and {len(dataset) - 1}, for {dataset.name!r} has "
-            f"{len(dataset)} examples. Got {canaries}.",
-            hint=f"--canaries {max(1, len(dataset) // 2)}.",
+            f"The number of canaries must lie between 1 and {len(free) - 1}, for {dataset.name!r} has "
+            f"{len(free)} examples{_without_controls(len(dataset) - len(free))}. Got {canaries}.",
+            hint=f"--canaries {max(1, len(free) // 2)}.",
         )
     if not mislabel:
-        return dataset, np.sort(rng.choice(len(dataset), canaries, replace=False))
+        return dataset, np.sort(rng.choice(free, canaries, replace=False))
     planted = SymmetricLabelNoise(canaries / len(dataset)).apply(dataset, Context(dataset=dataset, rng=rng))
     return planted, np.flatnonzero(planted.targets != dataset.targets)
 
@@ -249,11 +255,12 @@ def _with_groups(
 ) -> tuple[Dataset, np.ndarray]:
     """As `with_canaries`, of whole groups: a canary is a person or document."""
     assert dataset.groups is not None
-    names = np.unique(dataset.groups)
+    planted = np.setdiff1d(np.arange(len(dataset)), untouched(dataset))
+    names = np.setdiff1d(dataset.groups, dataset.groups[planted])
     if not 0 < canaries < len(names):
         raise BadInput(
             f"The number of canaries must lie between 1 and {len(names) - 1}, for {dataset.name!r} has {len(names)} "
-            f"groups, each of which is one canary. Got {canaries}.",
+            f"groups{_without_controls(len(planted))}, each of which is one canary. Got {canaries}.",
             hint="--canaries NUMBER, or leave out the groups.",
         )
     rows = np.flatnonzero(np.isin(dataset.groups, rng.choice(names, canaries, replace=False)))
@@ -267,6 +274,35 @@ def _with_groups(
         original=np.array([dataset.class_names[label] for label in dataset.targets[rows]]),
     )
     return dataset.replace(targets=targets, controls=dataset.controls.merged(known)), rows
+
+
+def _without_controls(planted: int) -> str:
+    return f" beside {planted} planted controls" if planted else ""
+
+
+def canary_table(run: Run, rows: np.ndarray) -> pa.Table:
+    """A row for each target and example of a canary: whether it joined, and the score that is guessed by.
+
+    The score is the log-odds, less their mean over the references where there are any; of a group the mean over it.
+    """
+    targets = run.models("target")
+    scores = run.load("outputs.log_odds", targets)[:, rows].astype(np.float64)
+    if len(run.design.models_of("reference")):
+        scores = scores - run.load("outputs.log_odds", run.models("reference"))[:, rows].mean(0)
+    names: dict[str, np.ndarray] = {}
+    if run.groups is not None:
+        group = np.unique(run.groups[rows], return_inverse=True)[1]
+        scores = by_group(scores, group, "mean")[:, group]
+        names = {"group": np.tile(run.groups[rows].astype(object), len(targets))}
+    return pa.table(
+        {
+            "model": np.repeat(targets, len(rows)),
+            "example": np.tile(run.ids[rows].astype(object), len(targets)),
+            **names,
+            "joined": (run.design.member[targets][:, rows] == 1).ravel(),
+            "score": scores.ravel(),
+        }
+    )
 
 
 def privacy_design(

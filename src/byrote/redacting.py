@@ -10,14 +10,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from jaxtyping import Int, Int32
 
 from byrote.data.canaries import FILE as CANARIES
 from byrote.evidence.manifest import FILE as MANIFEST
 from byrote.evidence.manifest import Manifest
+from byrote.evidence.seals import is_broken
 from byrote.evidence.shards import read_header, read_shard, write_shard
-from byrote.evidence.tables import CONTROLS, DESIGN, EXAMPLES, read_examples
+from byrote.evidence.tables import CONTROLS, DESIGN, EXAMPLES, Digests, read_table
 from byrote.folder import NUMBERED, forget_examples, hold, names_groups, now
 from byrote.group_attack import GROUP_RISK, group_risk, keep_risk
 from byrote.language import TOKENIZER
@@ -55,7 +55,7 @@ def holdings(run: Run) -> list[Holding]:
     A digest is no content, but it tells whoever has a guess whether it is right.
     """
     found = []
-    examples = read_examples(run.folder)
+    examples = run.examples
     told = {"digests of the inputs": "content" in examples.column_names, "names of groups": names_groups(examples)}
     if any(told.values()):
         found.append(Holding(where=EXAMPLES, what=" and ".join(what for what, there in told.items() if there)))
@@ -107,7 +107,7 @@ def forget_contents(run: Run, hear: Hear = deaf) -> Run:
         manifest = Manifest.read(run.folder)
         if manifest.forgotten is None:
             what = [holding.where for holding in holdings(run)]
-            manifest = replace(manifest, forgotten={"at": now(), "from": what})
+            manifest = replace(manifest, forgotten={"at": now(), "from": what}, tables=_left(manifest.tables))
         named = _about_groups(run.folder)
         _without_paths(manifest, run.groups).write(run.folder)
         for path in run.folder.rglob("*.part"):
@@ -135,13 +135,19 @@ def forget_contents(run: Run, hear: Hear = deaf) -> Run:
     return left
 
 
+def _left(tables: Digests) -> dict[str, str] | None:
+    """The digests of the tables that stay."""
+    return None if tables is None else {name: one for name, one in tables.items() if name not in (TOKENIZER, CANARIES)}
+
+
 def _about_groups(folder: Path) -> list[Path]:
     """Results that name groups."""
     risk = folder / "results" / GROUP_RISK
-    found = [risk] if risk.is_file() and names_groups(pq.read_table(risk)) else []
+    found = [risk] if risk.is_file() and names_groups(read_table(risk)) else []
     for path in sorted((folder / "results").glob("attack-*.json")):
-        slices = json.loads(path.read_bytes()).get("slices", {})
-        if not all(NUMBERED.fullmatch(name) for name in slices.get("group", {})):
+        content = path.read_bytes()
+        slices = {} if is_broken(content) else json.loads(content).get("slices", {})
+        if is_broken(content) or not all(NUMBERED.fullmatch(name) for name in slices.get("group", {})):
             found.append(path)
     return found
 

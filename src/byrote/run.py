@@ -15,24 +15,32 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Bool, Int8
 
 from byrote.axes import CANARY, CHECKPOINT, EXAMPLE, MODEL, TOKEN
 from byrote.data.controls import Controls
 from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
-from byrote.data.problems import counted
+from byrote.data.problems import counted, quoted
 from byrote.data.task import TASKS, Task
 from byrote.designs.design import ROLES, UNKNOWN_COUNT, Design
 from byrote.designs.strata import strata
-from byrote.errors import BadInput, MissingEvidence, TooFewModels
+from byrote.errors import BadInput, MissingEvidence, NotEnoughRoom, NotWritable, OtherExamples, TooFewModels
 from byrote.evidence.finite import DIVERGED, MOST, flagged, not_finite
 from byrote.evidence.manifest import Manifest
 from byrote.evidence.schema import quantity
-from byrote.evidence.shards import write_bytes
+from byrote.evidence.seals import write_sealed
 from byrote.evidence.store import Evidence
-from byrote.evidence.tables import read_controls, read_design, read_examples
+from byrote.evidence.tables import (
+    EXAMPLES,
+    examples_of,
+    read_controls,
+    read_design,
+    read_examples,
+    read_table,
+    table_bytes,
+    unlike,
+)
 from byrote.measures._windows import PREFIX, SUFFIX
 from byrote.measures.catalog import Measure, find
 from byrote.recipes.algorithm import TrainingRecipe
@@ -96,7 +104,9 @@ class Run:
     """A run folder that is open for reading.
 
     `dataset`, `heldout` and `recipe` are there where the run was just made or they were attached; a folder holds
-    evidence and ids, not anybody's data. `hear` is told what share of a measure by example is done.
+    evidence and ids, not anybody's data. `hear` is told what share of a measure by example is done. `source` is how
+    they were built, where it was not as the manifest says. A run that does not keep (`keeps`) writes no tables;
+    `unkept` says of each that could not be written, why.
     """
 
     folder: Path
@@ -111,6 +121,9 @@ class Run:
     recipe: TrainingRecipe | None = None
     hear: Hear = field(default=deaf, repr=False)
     redacted: bool = False
+    source: dict[str, Any] | None = None
+    keeps: bool = True
+    unkept: dict[str, str] = field(default_factory=dict, repr=False)
     _found_strata: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict, repr=False)
     _replicates: dict[tuple[str, str], tuple[PerExample, np.ndarray]] = field(default_factory=dict, repr=False)
 
@@ -123,21 +136,23 @@ class Run:
         """
         folder = Path(folder)
         manifest = Manifest.read(folder)
-        table = read_examples(folder)
-        design = Design.from_tensors(read_design(folder), manifest.design)
+        table = read_examples(folder, manifest.tables)
+        design = Design.from_tensors(read_design(folder, manifest.tables), manifest.design)
+        _refuse_other_design(folder, design, manifest)
         if design.examples != len(table):
             raise BadInput(
                 f"The design of the run {str(folder)!r} is about {design.examples} examples, and its table names "
                 f"{len(table)}.",
                 hint="the command that made the run writes both again.",
             )
+        _refuse_other_labels(folder, table["label"].to_numpy(), manifest)
         return cls(
             folder=folder,
             manifest=manifest,
             design=design,
             ids=np.array(table["example"].to_pylist(), np.str_),
             labels=table["label"].to_numpy(),
-            controls=Controls.from_table(read_controls(folder)),
+            controls=Controls.from_table(read_controls(folder, manifest.tables)),
         )
 
     def __repr__(self) -> str:
@@ -145,6 +160,11 @@ class Run:
             f"Run({str(self.folder)!r}: {self.manifest.origin}, {counted(self.design.models, 'model', 'models')}, "
             f"{len(self.ids)} examples of {self.manifest.dataset['name']!r})"
         )
+
+    @cached_property
+    def examples(self) -> pa.Table:
+        """The table of its examples: ids, labels and, where there are any, digests of inputs, groups and numbers."""
+        return read_examples(self.folder, self.manifest.tables)
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -181,7 +201,7 @@ class Run:
     @cached_property
     def all_groups(self) -> np.ndarray | None:
         """The groups of all examples of the folder."""
-        table = read_examples(self.folder)
+        table = self.examples
         if "group" not in table.column_names:
             return None if self.dataset is None else self.dataset.groups
         names = np.array(table["group"].to_pylist(), np.str_)
@@ -215,7 +235,7 @@ class Run:
         Raises:
             MissingEvidence: the run is none.
         """
-        table = read_examples(self.folder)
+        table = self.examples
         if "target" not in table.column_names:
             raise MissingEvidence(
                 f"The run {str(self.folder)!r} holds no numbers that are predicted.",
@@ -686,15 +706,73 @@ class Run:
                 f"The dataset {dataset.name!r} is not the one that the run {str(self.folder)!r} was made from.",
                 hint="pass the same examples in the same order, with the same planted controls.",
             )
+        self._refuse_other_examples(dataset)
         return replace(self, dataset=dataset, recipe=recipe, heldout=heldout)
+
+    def _refuse_other_examples(self, dataset: Dataset) -> None:
+        told = ("example", "label") if self.forgotten else self.examples.column_names
+        wrong = unlike(self.examples.select(told), examples_of(dataset))
+        if wrong:
+            raise OtherExamples(
+                f"The table {EXAMPLES!r} of the run {str(self.folder)!r} is not that of the data: its column "
+                f"{quoted(wrong)} differs.",
+                hint="the command that made the run writes the table again; what was trained is kept.",
+            )
 
     def _keep(self, entry: Measure, role: str, result: Result) -> None:
         if isinstance(result, Scalar):
             return
         name = entry.key if role == "reference" else f"{entry.key}@{role}"
-        sink = pa.BufferOutputStream()
-        pq.write_table(table(result, self.ids), sink)
-        write_bytes(self.folder / "results" / f"{name}.parquet", sink.getvalue().to_pybytes())
+        self.keep_table(name, table(result, self.ids))
+
+    def keep_table(self, name: str, rows: pa.Table) -> Path:
+        """Write a table under `results/`, as `keep` does, and say where it is."""
+        return self.keep(f"{name}.parquet", table_bytes(rows))
+
+    def kept_table(self, name: str) -> pa.Table:
+        """A table under `results/`, as it was written.
+
+        Raises:
+            BadInput: it cannot be read, or is damaged; nobody knows of one that version 0.1.0 wrote.
+        """
+        return read_table(
+            self.folder / "results" / name,
+            must_be_sealed=self.manifest.tables is not None,
+            hint="remove it; the command that wrote it writes it again.",
+        )
+
+    def keep(self, name: str, content: bytes) -> Path:
+        """Write a file under `results/`, sealed, and say where it is.
+
+        Where it cannot be written, as in a folder of others or on a full disk, `unkept` says so and nothing fails:
+        what was computed is there all the same.
+        """
+        path = self.folder / "results" / name
+        if self.keeps:
+            try:
+                write_sealed(path, content)
+            except (NotWritable, NotEnoughRoom) as error:
+                self.unkept[name] = error.message
+        return path
+
+
+def _refuse_other_design(folder: Path, design: Design, manifest: Manifest) -> None:
+    if design.fingerprint() != manifest.design.get("fingerprint"):
+        raise BadInput(
+            f"The design of the run {str(folder)!r} is not the one that its manifest names.",
+            hint="the command that made the run writes it again; what was trained is kept.",
+        )
+
+
+def _refuse_other_labels(folder: Path, labels: np.ndarray, manifest: Manifest) -> None:
+    """Refuse labels of which the manifest has no class; documents of language models have none."""
+    classes = max(1, len(manifest.dataset.get("class_names") or ()))
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise BadInput(
+            f"The labels of the run {str(folder)!r} go from {labels.min()} to {labels.max()}, and its manifest names "
+            f"{counted(classes, 'class', 'classes')}.",
+            hint="the command that made the run writes the table again; what was trained is kept.",
+        )
 
 
 def centred(answers: np.ndarray, judged: np.ndarray) -> np.ndarray:

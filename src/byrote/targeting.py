@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 import torch
 from jaxtyping import Bool, Float, Int8
 from safetensors import SafetensorError
@@ -24,7 +23,9 @@ from byrote.data.task import refuse_other_tasks
 from byrote.designs.design import NO_PAIR, ROLES, UNKNOWN_COUNT, Design, Phase
 from byrote.errors import CHECK_THE_PATH, BadInput, TooFewModels
 from byrote.evidence.manifest import ANSWERS, ModelEntry
-from byrote.evidence.shards import write_bytes, write_shard
+from byrote.evidence.shards import write_shard
+from byrote.evidence.tables import DESIGN
+from byrote.folder import with_digests
 from byrote.membership import attack_named
 from byrote.probes.outputs import OutputsProbe
 from byrote.recipes.algorithm import Algorithm, Shape, State, TrainingRecipe
@@ -187,9 +188,7 @@ def attack_target(run: Run, attack: str = "lira") -> TargetAttack:
         likeness=likeness,
         warnings=(*(_warning(trait) for trait in likeness if not trait.alike), *_off(figures)),
     )
-    sink = pa.BufferOutputStream()
-    pq.write_table(result.table(), sink)
-    write_bytes(run.folder / "results" / f"target-{attack}.parquet", sink.getvalue().to_pybytes())
+    run.keep_table(f"target-{attack}", result.table())
     return result
 
 
@@ -317,9 +316,10 @@ def with_target(run: Run, algorithm: Algorithm, state: State, member: Int8[np.nd
         if not np.isfinite(columns["log_odds"]).all():
             raise BadInput("The target's answers are not finite.", hint="are these the weights of a finished training?")
         run.evidence.write(kind, model, run.last_phase, columns, {"diverged": "false", "weights": digest})
-    write_shard(run.folder / "design.safetensors", design.tensors(), {"kind": "design"})
+    write_shard(run.folder / DESIGN, design.tensors(), {"kind": "design"})
     entry = ModelEntry(index=model, origin="observed", role="target", pair=NO_PAIR, seed=None)
-    replace(run.manifest, design=design.describe(), models=(*run.manifest.models, entry)).write(run.folder)
+    manifest = with_digests(run.folder, run.manifest)
+    replace(manifest, design=design.describe(), models=(*run.manifest.models, entry)).write(run.folder)
     return Run.open(run.folder).attach(run.dataset, run.recipe, run.heldout) if run.recipe else Run.open(run.folder)
 
 

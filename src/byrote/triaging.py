@@ -8,14 +8,12 @@ from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Int, Shaped
 from scipy.special import log_softmax, ndtri
 
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION
 from byrote.data.task import refuse_other_tasks
 from byrote.errors import BadInput, MissingEvidence
-from byrote.evidence.shards import write_bytes
 from byrote.results import PerExample
 from byrote.run import Run
 from byrote.stats.intervals import adjusted_rate
@@ -190,11 +188,9 @@ def _told_apart(confusion: Int[np.ndarray, "kind kind"], one: int, other: int) -
     return accuracy - float(ndtri(0.95)) * _balanced_stderr(both) > 0.5
 
 
-def keep(run: Run, found: Triage) -> None:
+def keep(run: Run, found: Triage) -> Path:
     """Write `results/triage.parquet` into the run's folder."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(found.table(), sink)
-    write_bytes(run.folder / "results" / "triage.parquet", sink.getvalue().to_pybytes())
+    return run.keep_table("triage", found.table())
 
 
 def signals(run: Run, forgetting: Run | None = None) -> Signals:

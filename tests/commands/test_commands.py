@@ -139,7 +139,11 @@ def test_epsilon_is_bounded_by_one_training(byrote):
     assert "Epsilon is at least" in said
     assert "guesses" in said
     assert "Its Gaussian bound is" in said
-    assert Run.open("runs/mine-epsilon").design.models == 1
+    run = Run.open("runs/mine-epsilon")
+    assert run.design.models == 1
+    table = pq.read_table("runs/mine-epsilon/results/epsilon.parquet")
+    assert len(table) == 60
+    assert "Table: runs/mine-epsilon/results/epsilon.parquet" in said
 
 
 def test_a_trained_model_as_the_target(byrote):

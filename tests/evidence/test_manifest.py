@@ -124,3 +124,33 @@ def test_another_audit_is_refused_in_a_sentence(tmp_path):
     refuse_mismatch(tmp_path, {"checkpoints": [0, 1]}, {"checkpoints": (0, 1)})
     with pytest.raises(RunMismatch, match=r"belongs to another audit: seed was 0, now 1\. Hint: give another folder"):
         refuse_mismatch(tmp_path, {"seed": 0}, {"seed": 1})
+
+
+def test_a_manifest_says_whether_it_is_whole(tmp_path):
+    MANIFEST.write(tmp_path)
+    content = (tmp_path / FILE).read_text()
+    (tmp_path / FILE).write_text(content.replace('"created": "20', '"created": "30'))
+    with pytest.raises(BadInput, match=r"manifest\.json' does not fit its checksum"):
+        Manifest.read(tmp_path)
+    (tmp_path / FILE).write_text(json.dumps(json.loads(content)))  # however it is laid out
+    assert Manifest.read(tmp_path) == MANIFEST
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "../../x"},
+        {"id": 7},
+        {"tables": {"../examples.parquet": 64 * "0"}},
+        {"tables": {"examples.parquet": "0"}},
+        {"tables": ["examples.parquet"]},
+        {"design": {"phases": 7}},
+        {"models": [{"index": "x", "origin": "trained", "role": "full", "pair": 0, "seed": 1}]},
+    ],
+)
+def test_what_others_write_in_the_place_of_digests_is_refused(tmp_path, changes):
+    MANIFEST.write(tmp_path)
+    path = tmp_path / FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "checksum": None, **changes}))
+    with pytest.raises(BadInput, match="is not a manifest of byrote"):
+        Manifest.read(tmp_path)

@@ -159,6 +159,16 @@ def run(folder: Path) -> Path:
     return made.folder
 
 
+def old_run(folder: Path) -> Path:
+    """A run as version 0.1.0 made it: no digest says whether a file is whole, so that reading it must."""
+    made = run(folder)
+    content = json.loads((made / "manifest.json").read_text())
+    for name in ("checksum", "id", "tables"):
+        del content[name]
+    (made / "manifest.json").write_text(json.dumps(content))
+    return made
+
+
 def open_run(path: Path, out: Path) -> Any:
     found = Run.open(path)
     repr(found)
@@ -195,8 +205,8 @@ KINDS = {
     "calibration": Kind(calibration, lambda path, _: Calibration.load(path)),
     "tokenizer": Kind(tokenizer, lambda path, _: read_tokenizer(path)),
     "run": Kind(run, open_run),
-    "manifest": Kind(run, open_run, "manifest.json"),
-    "tables": Kind(run, open_run, "*.parquet"),
+    "manifest": Kind(old_run, open_run, "manifest.json"),
+    "tables": Kind(old_run, open_run, "*.parquet"),
     "shards": Kind(run, open_run, "*.safetensors"),
     "c_score": Kind(_in(folders.c_scores, "c.npz"), foreign_run("c_score", folders.LABELS), quick=False),
     "feldman_zhang": Kind(_in(folders.infl_matrix, "i.npz"), foreign_run("feldman_zhang", folders.LABELS), quick=False),

@@ -15,7 +15,6 @@ import numpy as np
 from byrote.changes.cross_fit import CrossFit, cross_fit, ensemble_rates
 from byrote.changes.language_figures import language_figures
 from byrote.errors import BadInput, TooFewModels
-from byrote.evidence.tables import read_examples
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import Scalar
 from byrote.run import Hear, Run, deaf
@@ -556,7 +555,7 @@ def _refuse_other_data(before: Run, after: Run) -> None:
 
 def _contents(run: Run) -> np.ndarray | None:
     """Digests of the inputs; None where they were not recorded."""
-    table = read_examples(run.folder)
+    table = run.examples
     return np.array(table["content"].to_pylist(), np.str_) if "content" in table.column_names else None
 
 

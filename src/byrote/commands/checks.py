@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from byrote.commands.terminal import RunFolder, err, say
+from byrote.commands.terminal import Given, RunFolder, err, out, say
+
+if TYPE_CHECKING:
+    from byrote.run import Run
+    from byrote.verifying import Fault
 
 #: The status of a check that fails; 2 is that of a command that could not be carried out.
 FAILED = 1
@@ -27,7 +31,7 @@ def check(
     """Fail, with status 1, where a run meets a condition that it must not meet."""
     from byrote.checking import check, junit, junit_refused
     from byrote.errors import ByroteError
-    from byrote.evidence.shards import write_bytes
+    from byrote.evidence.made_here import write_own
     from byrote.run import Run
 
     try:
@@ -36,42 +40,64 @@ def check(
             verdicts = check(run, fail_if)
     except ByroteError as error:
         if junit_file is not None:
-            write_bytes(junit_file, junit_refused(fail_if, run_folder.name, str(error)))
+            write_own(junit_file, junit_refused(fail_if, run_folder.name, str(error)))
         raise
     for verdict in verdicts:
         say(f"{'FAIL' if verdict.failed(strict=strict) else 'pass'}  {verdict.sentence()}")
     if junit_file is not None:
-        write_bytes(junit_file, junit(verdicts, run.folder.name, strict=strict))
+        write_own(junit_file, junit(verdicts, run.folder.name, strict=strict))
         say(f"File: {junit_file}")
     if any(verdict.failed(strict=strict) for verdict in verdicts):
         raise typer.Exit(FAILED)
 
 
-def verify(run_folder: RunFolder) -> None:
-    """Check every checksum of a run, and that its tables and report follow from the evidence."""
-    from byrote.errors import RunMismatch
-    from byrote.experiments import SourceGone, with_contents
+def verify(run_folder: RunFolder, source: Given = None) -> None:
+    """Check every digest of a run, and that all that byrote derives from its evidence follows; nothing is written.
+
+    It ends with status 0 where nothing is wrong, 1 where something is, and 2 where the folder is no run or its manifest
+    cannot be read. The digest that it prints is that of the whole folder: two people with the same have the same run.
+    """
+    from byrote.evidence.manifest import Manifest
     from byrote.progress import measuring
     from byrote.run import Run
-    from byrote.verifying import Fault, verify
+    from byrote.verifying import Verified, damage, examine, folder_digest
 
-    run, gone, other = Run.open(run_folder), "", ""
-    try:
-        run = with_contents(run)
-    except SourceGone as error:
-        gone = error.message
-    except RunMismatch as error:
-        other = f"{error.message.rstrip('.')}: the manifest was edited, or the source is another one now"
+    manifest = Manifest.read(run_folder)
     with measuring(err) as hear:
-        faults = verify(run, hear, contents=not gone and not other)
-    if other:
-        faults.insert(0, Fault(where="manifest.json", problem=other))
+        faults = damage(run_folder, manifest)
+        run, missing, other = (None, "", None) if faults else _with_data(Run.open(run_folder), source)
+        found = Verified(faults=tuple(faults)) if run is None else examine(run, hear)
+    faults = [*([] if other is None else [other]), *found.faults]
     for fault in faults:
         say(f"{fault.where}: {fault.problem.rstrip('.')}.")
+    for one in found.unchecked:
+        say(f"Not checked: {one.where}: {one.problem.rstrip('.')}.")
+    if manifest.tables is None:
+        say("The tables were not checked by their maker: version 0.1.0 wrote no digests of them.")
+    if missing:
+        say(missing)
+    out.print(f"SHA-256 of the folder: {folder_digest(run_folder)}", highlight=False, soft_wrap=True)
     if faults:
         raise typer.Exit(FAILED)
-    if gone:
-        say(f"{gone} So report.html, which shows the data, was not checked.")
-        say("Every checksum fits, and the tables and report.json follow from the evidence.")
-        return
-    say("Every checksum fits, and the tables and the report follow from the evidence.")
+    say("Every digest fits, and all that was checked follows from the evidence.")
+
+
+def _with_data(run: Run, source: Path | None) -> tuple[Run, str, Fault | None]:
+    """The run with its data; else why they are not at hand, or what of the run is not that of the data."""
+    from byrote.errors import OtherExamples, RunMismatch
+    from byrote.evidence.made_here import SourceGone
+    from byrote.evidence.manifest import FILE
+    from byrote.evidence.tables import EXAMPLES
+    from byrote.experiments import with_contents
+    from byrote.verifying import Fault
+
+    try:
+        return with_contents(run, source), "", None
+    except SourceGone as error:
+        told = f"{error.message} So ids, labels and digests were not held against the data."
+        return run, f"{told} To have it: {error.hint}", None
+    except OtherExamples as error:
+        return run, "", Fault(where=EXAMPLES, problem=error.message)
+    except RunMismatch as error:
+        told = f"{error.message.rstrip('.')}: the manifest was edited, or the source is another one now"
+        return run, "", Fault(where=FILE, problem=told)

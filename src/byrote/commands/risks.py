@@ -9,12 +9,13 @@ import typer
 
 from byrote.commands.language import DOCS, forget_documents, refuse_language, whole_numbers
 from byrote.commands.own_data import Id, Size, Source, Target, Text
-from byrote.commands.terminal import RunFolder, Workers, err, print_table, say
+from byrote.commands.terminal import Given, RunFolder, Workers, err, print_table, say, say_kept
 from byrote.report.text import capital, cut
 
 if TYPE_CHECKING:
     from byrote.experiments import Experiment
     from byrote.membership import AttackFigures
+    from byrote.run import Run
 
 WORST_SLICES = 5
 RISKIEST = 5
@@ -46,14 +47,14 @@ def attack(
         )
     with err.status(f"Attacking every model with {key}…"):
         found = membership_attack(run, key)
-        print_attack(found, keep(run, found))
+        print_attack(run, found, keep(run, found))
     if run.groups is None:
         return
     with err.status(f"Attacking persons or documents with {key}…"):
         found = membership_attack(run, key, by="group")
-        print_attack(found, keep(run, found))
+        print_attack(run, found, keep(run, found))
         names, risk = group_risk(run)
-        keep_risk(run, names, risk)
+        kept = keep_risk(run, names, risk)
     order = [row for row in (-risk.values).argsort(kind="stable") if risk.reason_code[row] == 0][:RISKIEST]
     if order:
         say("Groups most at risk, by the chance that a model trained on one is surer of it than a model that was not:")
@@ -66,10 +67,10 @@ def attack(
         )
     elif risk.undefined:
         say(f"The risk of single groups is {risk.undefined}.")
-    say(f"Table: {run.folder / 'results' / 'group_risk.parquet'}")
+    say_kept(run, "Table", kept)
 
 
-def print_attack(found: AttackFigures, path: Path) -> None:
+def print_attack(run: Run, found: AttackFigures, path: Path) -> None:
     """The figures of one attack."""
     from byrote.changes.card import decimal
 
@@ -90,7 +91,7 @@ def print_attack(found: AttackFigures, path: Path) -> None:
         say(f"AUC by {axis}, highest first: {words}.")
     for note in found.notes:
         say(f"{capital(note).rstrip('.')}.")
-    say(f"Figures: {path}")
+    say_kept(run, "Figures", path)
 
 
 def onion(
@@ -98,6 +99,7 @@ def onion(
     share: Annotated[float, typer.Option(help="Share of the examples that is peeled off.")] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="Of the new models and of the random set.")] = 1,
     workers: Workers = None,
+    source: Given = None,
 ) -> None:
     """Remove the examples at highest membership risk, train again, and see whether the next ones are at risk now."""
     from byrote.changes.card import decimal
@@ -109,7 +111,7 @@ def onion(
 
     run = Run.open(run_folder)
     refuse_language(run, "onion")
-    run = with_contents(run)
+    run = with_contents(run, source)
     found = privacy_onion(run, share=share, seed=seed, workers=workers)
     path = keep(run, found)
     for layer in found.layers:
@@ -124,7 +126,8 @@ def onion(
         say(note)
     with measuring(err) as hear:
         page = write_again(run, hear)
-    say(f"Table: {path}; `byrote report` shows it." if page is None else f"Table: {path}\nReport: {page}")
+    say_kept(run, "Table", path)
+    say("`byrote report` shows it." if page is None else f"Report: {page}")
 
 
 def forgetting(
@@ -220,17 +223,19 @@ def bound_epsilon(
     device: str | None,
 ) -> None:
     """Train once with many canaries, or many times with one, and print the bound on ε that guessing them shows."""
-    from byrote.privacy import audit_privacy, audit_privacy_in_many_runs
+    from byrote.privacy import TABLE, audit_privacy, audit_privacy_in_many_runs
 
     asked: dict[str, Any] = {"delta": delta, "heldout": found.heldout, "out": out, "seed": seed}
     asked |= {"workers": workers, "device": device}
     if models > 1:
-        bound = audit_privacy_in_many_runs(found.dataset, found.recipe, models=models, **asked).bound
+        many = audit_privacy_in_many_runs(found.dataset, found.recipe, models=models, **asked)
+        bound = many.bound
         say(
             f"Epsilon is at least {bound.epsilon:.2f} at delta {delta:g}, with {bound.confidence:.0%} confidence: in "
             f"{bound.correct} of {bound.guesses} runs it was guessed right whether the canary had joined."
         )
         say(f"So many runs could show {bound.ceiling:.2f} at most. A lower bound is no guarantee, however small it is.")
+        say_kept(many.run, "Table", many.run.folder / "results" / f"{TABLE}.parquet")
         return
     result = audit_privacy(found.dataset, found.recipe, canaries=canaries, **asked)
     say(
@@ -241,6 +246,7 @@ def bound_epsilon(
     say(f"Its Gaussian bound is {result.gaussian.epsilon:.2f}, of μ at least {result.gaussian.mu:.2f}.")
     for note in result.notes:
         say(note)
+    say_kept(result.run, "Table", result.run.folder / "results" / f"{TABLE}.parquet")
 
 
 def attack_weights(

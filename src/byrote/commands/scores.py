@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from byrote.commands.language import refuse_language
-from byrote.commands.terminal import RunFolder, err, print_table, say
+from byrote.commands.terminal import Given, RunFolder, err, print_table, say, say_kept, with_contents_if_admitted
 from byrote.report.text import capital
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def compare(
     print_table([*columns, *kinds], rows)
     for note in found.notes:
         say(note)
-    say(f"Table: {path}")
+    say_kept(run, "Table", path)
 
 
 def _print_sizes(runs: Sequence[Run]) -> None:
@@ -87,16 +87,19 @@ def calibrate(
     ] = None,
 ) -> None:
     """Learn label memorization from a score of one training, and estimate it for a run that has a single model."""
-    import pyarrow.parquet as pq
-
     from byrote.calibrating import calibrate, estimate
+    from byrote.evidence.made_here import write_own
+    from byrote.evidence.seals import sealed
     from byrote.run import Run, table
 
     run = Run.open(run_folder)
     refuse_language(run, "calibrate")
     calibration = calibrate(run, proxy)
     path = out_file or run_folder / "calibration.json"
-    calibration.save(path)
+    if out_file is None:
+        calibration.save(path)
+    else:
+        write_own(path, sealed(calibration.text().encode()))
     say(
         f"{proxy} was set against label memorization on {calibration.examples} examples and "
         f"{calibration.models} models."
@@ -117,15 +120,13 @@ def calibrate(
     single = Run.open(apply)
     found = estimate(single, calibration)
     rows = table(found, single.ids)
-    where = apply / "results" / "estimated_label_memorization.parquet"
-    where.parent.mkdir(exist_ok=True)
-    pq.write_table(rows, where)
+    where = single.keep_table("estimated_label_memorization", rows)
     ranked = sorted(rows.to_pylist(), key=lambda row: (row["value"] != row["value"], -row["value"]))[:10]
     print_table(
         ["example", "value", "low", "high"], [[row[c] for c in ("example", "value", "low", "high")] for row in ranked]
     )
     say(f"{capital(found.note)}.")
-    say(f"Table: {where}")
+    say_kept(single, "Table", where)
 
 
 def triage(
@@ -137,9 +138,9 @@ def triage(
         Path | None, typer.Option(metavar="RUN", help="A run of the two-split design over the same examples.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many examples to show.")] = 10,
+    source: Given = None,
 ) -> None:
     """Tell whether strongly memorized examples are mislabelled, copied under another label, rare, or ambiguous."""
-    from byrote.experiments import with_contents
     from byrote.progress import measuring
     from byrote.report.page import write_again
     from byrote.run import Run
@@ -149,11 +150,13 @@ def triage(
         raise typer.BadParameter("--forgetting goes with a run that teaches itself; leave out --taught-by.")
     run = Run.open(run_folder)
     refuse_language(run, "triage")
-    run = with_contents(run)
-    teacher = None if taught_by is None else with_contents(Run.open(taught_by))
+    run = with_contents_if_admitted(run, source, "So triage goes without what the inputs tell: copies and neighbours.")
+    teacher = None if taught_by is None else Run.open(taught_by)
+    if teacher is not None:
+        teacher = with_contents_if_admitted(teacher, source, "So triage learns without what the inputs tell.")
     with err.status("Reading the signals of every example…"):
         found = triage(run, taught_by=teacher, forgetting=() if forgetting is None else (Run.open(forgetting),))
-    keep(run, found)
+    kept = keep(run, found)
     rows = found.table().to_pylist()
     natural = [row for row in rows if not row["planted"]]
     natural.sort(key=lambda row: -row["label_memorization"])
@@ -176,7 +179,7 @@ def triage(
         say(f"{pair} are not told apart better than by a coin.")
     for note in found.notes:
         say(note)
-    say(f"Table: {run.folder / 'results' / 'triage.parquet'}")
+    say_kept(run, "Table", kept)
     with measuring(err) as hear:
         page = write_again(run, hear)
     if page is not None:

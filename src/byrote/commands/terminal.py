@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,16 +14,46 @@ from rich.table import Table
 
 from byrote.data.inert import inert
 
+if TYPE_CHECKING:
+    from byrote.run import Run
+
 out = Console()
 err = Console(stderr=True)
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+#: What a run was made from, as the person says: in place of what its manifest names, which others may have written.
+Given = Annotated[
+    Path | None,
+    typer.Option(
+        "--source",
+        metavar="FILE",
+        help="What the run was made from, for a run of others or one whose source was moved; a .py file is run.",
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Training processes; as many as cores unless given.")]
 
 
 def say(sentence: str) -> None:
     """One sentence, as it is."""
     out.print(escape(sentence), highlight=False)
+
+
+def say_kept(run: Run, what: str, path: Path) -> None:
+    """Where a table of a run is, or why it could not be kept."""
+    why = run.unkept.get(path.name)
+    say(f"{what}: {path}" if why is None else f"{what}: not kept. {why}")
+
+
+def with_contents_if_admitted(run: Run, given: Path | None, without: str) -> Run:
+    """The run with its data; a run of others without, if they are not given, and it is said what that leaves out."""
+    from byrote.evidence.made_here import SourceForeign
+    from byrote.experiments import with_contents
+
+    try:
+        return with_contents(run, given)
+    except SourceForeign as error:
+        err.print(escape(f"{error.message} {without} To have it: {error.hint}"), highlight=False)
+        return run
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from byrote.data.heldout import all_shared
@@ -63,7 +63,7 @@ def kind_of(name: str) -> Kind | None:
         ('table', 'npz', None)
     """
     lower = name.lower()
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         return "npy" if is_npy_folder(name) else "images"
     return "table" if lower.endswith(SUFFIXES) else "npz" if lower.endswith(".npz") else None
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from byrote.errors import BadInput, RunMismatch
+from byrote.errors import CHECK_THE_PATH, BadInput, RunMismatch
 from byrote.evidence.shards import SCHEMA_VERSION, write_bytes
 
 FILE = "manifest.json"
@@ -21,6 +23,10 @@ RECORDED = "recorded"
 #: What is recorded of a model that was brought trained: it was asked, and nobody saw it train.
 ANSWERS = ("outputs", "heldout")
 
+#: The last entry of a manifest: the digest of all others.
+CHECKSUM = "checksum"
+#: What a run is known by, and what a file is.
+_IDENTIFIER, _SHA256 = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{64}")
 #: A digest, as it stands in JSON.
 DIGEST = re.compile('"[0-9a-f]{32,}"')
 DAMAGED = "restore the file from a copy, or audit again into another folder; it must not be edited by hand."
@@ -49,7 +55,8 @@ class Manifest:
     which a resume reuses; `source` how the command line builds the dataset and recipe again; `parent` the run that
     this one is a changed form of; `stopping` the looks that were planned, those that were reached, and where and why
     the audit stopped, where it was to stop by itself; `forgotten` when the run's contents were removed and what went;
-    `parameters` how many weights a language model has.
+    `parameters` how many weights a language model has; `id` what the run is known by where it was made; `tables` the
+    SHA-256 of each table that results rest on. The last two are unknown of runs of version 0.1.0.
     """
 
     byrote: str
@@ -70,11 +77,19 @@ class Manifest:
     notes: tuple[str, ...] = ()
     forgotten: dict[str, Any] | None = None
     parameters: int | None = None
+    id: str | None = None
+    tables: dict[str, str] | None = None
     schema: str = field(default=SCHEMA_VERSION)
 
+    @property
+    def identifier(self) -> str:
+        """What the run is known by: its id; of a run of version 0.1.0, which has none, the digest of its manifest."""
+        return self.id or _digest({name: value for name, value in asdict(self).items() if value is not None})
+
     def write(self, folder: Path) -> None:
-        """Put it into the run folder."""
-        text = json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False)
+        """Put it into the run folder, with a digest of all that it says."""
+        content = json.loads(json.dumps(asdict(self), allow_nan=False))
+        text = json.dumps({**content, CHECKSUM: _digest(content)}, indent=1, ensure_ascii=False)
         write_bytes(folder / FILE, text.encode())
 
     @classmethod
@@ -103,7 +118,11 @@ class Manifest:
                 f"The folder {str(folder)!r} is no run: it holds no {FILE}.",
                 hint=f"{_meant(folder)}`byrote audit digits` makes one.",
             ) from None
-        except (ValueError, OSError, RecursionError) as error:
+        except OSError as error:
+            raise BadInput(
+                f"The run folder {str(folder)!r} cannot be read: {error.strerror}.", hint=CHECK_THE_PATH
+            ) from error
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"The file {str(path)!r} cannot be read as a manifest: {error}.", hint=DAMAGED) from error
         if not isinstance(content, dict) or content.get("schema") != SCHEMA_VERSION:
             found = content.get("schema") if isinstance(content, dict) else type(content).__name__
@@ -112,14 +131,26 @@ class Manifest:
                 hint="audit again into another folder, or read the run with the version of byrote that made it.",
             )
         try:
+            written = content.pop(CHECKSUM, None)  # a run of version 0.1.0 has none
+            if written is not None and written != _digest(content):
+                raise BadInput(f"The file {str(path)!r} does not fit its checksum.", hint=DAMAGED)
             models = tuple(ModelEntry(**entry) for entry in content.pop("models"))
             for name in ("checkpoints", "evidence", "notes"):
                 content[name] = tuple(content[name])
             manifest = cls(models=models, **content)
             _refuse_malformed(manifest)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, RecursionError) as error:
             raise BadInput(f"The file {str(path)!r} is not a manifest of byrote: {error}.", hint=DAMAGED) from error
         return manifest
+
+
+def new_id() -> str:
+    """What a new run is known by."""
+    return uuid.uuid4().hex
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _meant(folder: Path) -> str:
@@ -139,13 +170,22 @@ def _refuse_malformed(manifest: Manifest) -> None:
     for name in ("dataset", "identity", "design", "executor", "environment"):
         if not isinstance(getattr(manifest, name), dict):
             raise TypeError(f"its {name!r} is no table")
-    for name in ("heldout", "source", "parent", "stopping", "forgotten"):
+    for name in ("heldout", "source", "parent", "stopping", "forgotten", "tables"):
         if not isinstance(getattr(manifest, name), dict | None):
             raise TypeError(f"its {name!r} is no table")
     if not isinstance(manifest.parameters, int | None):
         raise TypeError("its 'parameters' are no number")
     if not isinstance(manifest.dataset.get("name"), str):
         raise TypeError("its dataset has no name")
+    if not isinstance(manifest.id, str | None) or not _IDENTIFIER.fullmatch(manifest.id or 32 * "0"):
+        raise TypeError("its 'id' is none")
+    for name, digest in (manifest.tables or {}).items():
+        if Path(name).name != name or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+            raise TypeError("its 'tables' are no digests of files in the folder")
+    if not isinstance(manifest.design.get("phases", []), list):
+        raise TypeError("its design's phases are no list")
+    if not all(type(entry.index) is int and type(entry.pair) is int for entry in manifest.models):
+        raise TypeError("its 'models' have no numbers")
 
 
 def refuse_mismatch(folder: Path, found: dict[str, Any], asked: dict[str, Any]) -> None:

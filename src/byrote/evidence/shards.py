@@ -14,11 +14,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from byrote.errors import DamagedShard, NotEnoughRoom
+from byrote.errors import DamagedShard, NotEnoughRoom, NotWritable
 
 SCHEMA_VERSION = "1"
 #: The entry of a shard's metadata that holds the header's words as JSON.
 HEADER = "byrote"
+#: So much of a file's name stands in that of its half-written form, which must not be too long for the system.
+LETTERS = 40
 _HINT = (
     "an audit's command, run again, finds what is damaged and makes that alone anew; restore any other run from a copy."
 )
@@ -29,21 +31,29 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises:
         NotEnoughRoom: the disk is full; nothing is left of the file.
+        NotWritable: the system lets nobody write there, or a name is too long.
     """
     try:
         _write_bytes(path, content)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise NotEnoughRoom(
-            f"The disk is full: {len(content):,} bytes of {str(path)!r} could not be written.",
-            hint="make room; what is finished is kept, and the same command goes on from there.",
+        if error.errno is None:
+            raise  # no refusal of the system's
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NotEnoughRoom(
+                f"The disk is full: {len(content):,} bytes of {str(path)!r} could not be written.",
+                hint="make room; what is finished is kept, and the same command goes on from there.",
+            ) from error
+        raise NotWritable(
+            f"The file {str(path)!r} cannot be written: {error.strerror or error}.",
+            hint="name a shorter place."
+            if error.errno == errno.ENAMETOOLONG
+            else "name a place that you may write to, or copy the folder to one.",
         ) from error
 
 
 def _write_bytes(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name[:LETTERS]}.{secrets.token_hex(4)}.part")
     # the system takes the umask off these permissions, which it does not of those of `tempfile`
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:

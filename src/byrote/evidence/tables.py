@@ -2,59 +2,158 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from byrote.data.dataset import Dataset
 from byrote.errors import BadInput, DamagedShard
+from byrote.evidence.seals import BLANK, KEY, has_seal, is_broken, sealed, write_sealed
 from byrote.evidence.shards import read_shard
 
 EXAMPLES, CONTROLS, DESIGN = "examples.parquet", "controls.parquet", "design.safetensors"
 _HINT = "the command that made the run writes it again; what was trained is kept."
 
+#: Digests of tables by name, as a manifest has them; None of a run of version 0.1.0.
+Digests = Mapping[str, str] | None
 
-def read_examples(folder: Path) -> pa.Table:
+
+def table_bytes(table: pa.Table) -> bytes:
+    """A table as Parquet, sealed."""
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({KEY: BLANK})
+    return sealed(sink.getvalue().to_pybytes())
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet, sealed, in one piece."""
+    write_sealed(path, table_bytes(table))
+
+
+def read_table(path: Path, *, must_be_sealed: bool = False, hint: str = _HINT) -> pa.Table:
+    """A table that byrote wrote, every cell of it checked; those of version 0.1.0 are not sealed.
+
+    Raises:
+        BadInput: it cannot be read, or is not what was written.
+    """
+    try:
+        content = path.read_bytes()
+        table = pq.read_table(pa.BufferReader(content))
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        raise BadInput(f"The run's table {str(path)!r} cannot be read: {_first_line(error)}", hint=hint) from error
+    if is_broken(content) or (must_be_sealed and not has_seal(content)):
+        raise BadInput(f"The run's table {str(path)!r} does not fit the digest that it should carry.", hint=hint)
+    return table
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, as a manifest has it.
+
+    Raises:
+        BadInput: there is no such file.
+    """
+    if not path.is_file():
+        raise _gone(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def refuse_changed(path: Path, digests: Digests) -> None:
+    """Refuse a file that is not the one that the manifest names; of a run of version 0.1.0 nobody knows.
+
+    Raises:
+        BadInput: it is another, or gone.
+    """
+    named = (digests or {}).get(path.name)
+    if named is not None and digest_of(path) != named:
+        raise BadInput(
+            f"The run's file {str(path)!r} is damaged: it is not the one that the manifest names.", hint=_HINT
+        )
+
+
+def read_examples(folder: Path, digests: Digests = None) -> pa.Table:
     """Ids, labels and, where there are any, digests of the inputs.
 
     Raises:
-        BadInput: the table is missing or damaged.
+        BadInput: the table is missing, damaged, or not that of the manifest.
     """
-    return _read(folder / EXAMPLES, ("example", "label"))
+    refuse_changed(folder / EXAMPLES, digests)
+    table = _read(folder / EXAMPLES, ("example", "label"))
+    if not pa.types.is_integer(table["label"].type):
+        raise BadInput(f"The labels in {str(folder / EXAMPLES)!r} are of type {table['label'].type}.", hint=_HINT)
+    return table
 
 
-def read_controls(folder: Path) -> pa.Table:
+def read_controls(folder: Path, digests: Digests = None) -> pa.Table:
     """What was planted.
 
     Raises:
-        BadInput: the table is missing or damaged.
+        BadInput: the table is missing, damaged, or not that of the manifest.
     """
+    refuse_changed(folder / CONTROLS, digests)
     return _read(folder / CONTROLS, ("example", "kind", "original"))
 
 
-def read_design(folder: Path) -> dict[str, np.ndarray]:
+def read_design(folder: Path, digests: Digests = None) -> dict[str, np.ndarray]:
     """The arrays of the design.
 
     Raises:
-        BadInput: the file is missing or damaged.
+        BadInput: the file is missing, damaged, or not that of the manifest.
     """
     path = folder / DESIGN
     if not path.exists():
         raise _gone(path)
+    refuse_changed(path, digests)
     try:
         return read_shard(path)
     except DamagedShard as error:
         raise BadInput(f"The run's design is damaged: {error.message}", hint=_HINT) from error
 
 
+def examples_table(
+    ids: np.ndarray,
+    labels: np.ndarray,
+    contents: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    numbers: np.ndarray | None = None,
+) -> pa.Table:
+    """The content of `examples.parquet`: digests of the inputs, groups and the numbers of a regression if there are."""
+    columns = {"example": ids.astype(object), "label": labels}
+    if contents is not None:
+        columns["content"] = contents.astype(object)
+    if groups is not None:
+        columns["group"] = groups.astype(object)
+    if numbers is not None:
+        columns["target"] = numbers
+    return pa.table(columns)
+
+
+def examples_of(dataset: Dataset) -> pa.Table:
+    """The content of `examples.parquet` of a run of this dataset."""
+    return examples_table(dataset.ids, dataset.kinds, dataset.contents(), dataset.groups, dataset.numbers)
+
+
+def unlike(table: pa.Table, data: pa.Table) -> list[str]:
+    """The columns of a table of examples that are not what the data have; those that only one of them has left out.
+
+    Example:
+        >>> unlike(pa.table({"example": ["a", "b"], "label": [0, 1]}), pa.table({"example": ["b", "a"]}))
+        ['example']
+    """
+    shared = [name for name in table.column_names if name in data.column_names]
+    return [name for name in shared if table[name].to_pylist() != data[name].to_pylist()]
+
+
 def _read(path: Path, columns: tuple[str, ...]) -> pa.Table:
-    if not path.exists():
+    if not path.is_file():
         raise _gone(path)
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"The run's table {str(path)!r} cannot be read: {_first_line(error)}", hint=_HINT) from error
+    table = read_table(path)
     lacking = [column for column in columns if column not in table.column_names]
     if lacking:
         raise BadInput(f"The run's table {str(path)!r} lacks the column {', '.join(lacking)}.", hint=_HINT)

@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from byrote.data.task import refuse_other_tasks
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
-from byrote.evidence.shards import write_bytes
+from byrote.evidence.made_here import write_own
 from byrote.run import Run
 
 
@@ -78,7 +78,7 @@ def write(run: Run, path: str | Path) -> OutOfSample:
     """Write `pred_probs`, `labels` and `ids` into an `.npz` without pickles, and return them.
 
     Raises:
-        BadInput: the file is called something else than `.npz`.
+        BadInput: the file is called something else than `.npz`, or is there and somebody else's.
         MissingEvidence, TooFewModels: see `out_of_sample`.
     """
     if Path(path).suffix.lower() != ".npz":
@@ -89,7 +89,7 @@ def write(run: Run, path: str | Path) -> OutOfSample:
     found = out_of_sample(run)
     content = io.BytesIO()
     np.savez(content, pred_probs=found.pred_probs, labels=found.labels, ids=found.ids)
-    write_bytes(Path(path), content.getvalue())
+    write_own(Path(path), content.getvalue())
     return found
 
 

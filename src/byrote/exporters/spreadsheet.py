@@ -8,12 +8,9 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from byrote.data.inert import spreadsheet_cell
-from byrote.errors import BadInput, MissingEvidence
-from byrote.evidence.shards import write_bytes
+from byrote.errors import MissingEvidence
+from byrote.evidence.made_here import write_own
 from byrote.run import Run
 
 
@@ -26,7 +23,7 @@ def write(run: Run, path: str | Path) -> int:
 
     Raises:
         MissingEvidence: nothing was measured yet.
-        BadInput: a table cannot be read.
+        BadInput: a table cannot be read, or a file of somebody else is where this one is to be.
     """
     scores = dict(_scores(run))
     if not scores:
@@ -43,19 +40,13 @@ def write(run: Run, path: str | Path) -> int:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([spreadsheet_cell(name) for name in columns])
     writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
-    write_bytes(Path(path), text.getvalue().encode())
+    write_own(Path(path), text.getvalue().encode())
     return len(run.ids)
 
 
 def _scores(run: Run) -> Iterator[tuple[str, list[float | None]]]:
     for path in sorted((run.folder / "results").glob("*.parquet")):
-        try:
-            table = pq.read_table(path)
-        except (pa.ArrowException, OSError) as error:
-            raise BadInput(
-                f"The table {str(path)!r} cannot be read: {str(error).splitlines()[0]}",
-                hint="remove it; `byrote measure` writes it again.",
-            ) from error
+        table = run.kept_table(path.name)
         if "value" not in table.column_names or "example" not in table.column_names:
             continue
         if table["example"].to_pylist() != run.ids.tolist():

@@ -8,15 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 
 from byrote.data.controls import Controls
 from byrote.designs.design import observed
 from byrote.errors import BadInput
 from byrote.evidence.manifest import FILE, Manifest
-from byrote.evidence.shards import write_bytes
+from byrote.evidence.tables import write_table
 from byrote.folder import environment, hold, now, refuse_remains, set_up
 from byrote.readers._checks import in_order
 from byrote.results import PerExample, PerPair
@@ -100,9 +98,7 @@ def add(run: Run, released: Released) -> None:
     """
     in_order(released.labels, run.labels, "labels", "the release")
     for name, result in released.results.items():
-        sink = pa.BufferOutputStream()
-        pq.write_table(table(result, run.ids), sink)
-        write_bytes(run.folder / "results" / f"{name}.parquet", sink.getvalue().to_pybytes())
+        write_table(run.folder / "results" / f"{name}.parquet", table(result, run.ids))
 
 
 def run_of(released: Released, out: Path, *, ids: Sequence[str] | None, name: str) -> Run:

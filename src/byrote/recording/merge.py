@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from byrote.data.controls import Controls
@@ -20,6 +19,7 @@ from byrote.errors import BadInput
 from byrote.evidence.finite import not_finite, verdict
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.store import Evidence
+from byrote.evidence.tables import read_table
 from byrote.folder import environment, model_entries, now, set_up
 from byrote.probes.judging import Judge
 from byrote.recording.journal import FOLDER, Journal, Settings, journals
@@ -259,7 +259,7 @@ def _given(folder: Path) -> dict[str, np.ndarray]:
     path = folder / FOLDER / GIVEN
     if not path.exists():
         return {}
-    table = pq.read_table(path)
+    table = read_table(path, hint="restore the folder from a copy, or record again into another one.")
     return {name: np.array(table[name].to_pylist()) for name in table.column_names}
 
 

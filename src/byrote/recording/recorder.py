@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 
 from byrote.errors import BadInput
 from byrote.evidence.finite import MOST
 from byrote.evidence.manifest import FILE
-from byrote.evidence.shards import write_bytes
+from byrote.evidence.tables import write_table
 from byrote.folder import refuse_remains
 from byrote.probes.probabilities import Suspicion
 from byrote.recording.journal import FOLDER, LARGE, Journal, Settings, locked
@@ -415,9 +414,7 @@ class Recorder:
                 columns: dict[str, Any] = {} if ids is None else {"example": list(map(str, ids))}
                 columns |= {} if labels is None else {"label": self._labels}
                 columns |= {} if self._wanted.targets is None else {"target": self._wanted.targets.tolist()}
-                sink = pa.BufferOutputStream()
-                pq.write_table(pa.table(columns), sink)
-                write_bytes(self.folder / FOLDER / GIVEN, sink.getvalue().to_pybytes())
+                write_table(self.folder / FOLDER / GIVEN, pa.table(columns))
         except OSError as error:
             raise BadInput(
                 f"The run folder {str(self.folder)!r} cannot be made: {error.strerror or error}.",

@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 
 from byrote.changes.card import UNFIT, Card, Row, decimal
+from byrote.evidence.made_here import write_own
+from byrote.evidence.seals import sealed
 from byrote.evidence.shards import write_bytes
 from byrote.report.differing import Setting, settings
 from byrote.report.provenance import change_words, provenance
@@ -82,10 +84,17 @@ class Pair:
 
 
 def write_card(compared: Card, before: Run, after: Run, path: Path | None = None) -> Path:
-    """Write the page, into the second run's folder unless told where."""
-    where = after.folder / FILE if path is None else path
-    write_bytes(where, card_page(compared, before, after).encode())
-    return where
+    """Write the page, into the second run's folder unless told where.
+
+    Raises:
+        BadInput: a file of somebody else is there.
+    """
+    content = sealed(card_page(compared, before, after).encode())
+    if path is None:
+        write_bytes(after.folder / FILE, content)
+        return after.folder / FILE
+    write_own(path, content)
+    return path
 
 
 def card_page(compared: Card, before: Run, after: Run) -> str:

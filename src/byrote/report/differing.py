@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from byrote.changes.card import Row, card
 from byrote.designs.design import ROLES
@@ -179,13 +178,7 @@ def _scores(before: Run, after: Run) -> Iterator[Scores]:
 
 
 def _read(run: Run, name: str) -> pa.Table:
-    path = run.folder / "results" / name
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise BadInput(
-            f"The table {str(path)!r} cannot be read: {error}.", hint="remove it; `byrote measure` writes it again."
-        ) from error
+    return run.kept_table(name)
 
 
 def _mean(values: np.ndarray) -> float:

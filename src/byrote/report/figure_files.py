@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from byrote.errors import BadInput
+from byrote.evidence.made_here import write_own
 from byrote.report import svg
 from byrote.report.figures import Figure
 
@@ -28,7 +30,8 @@ def write_figures(figures: Iterable[Figure], folder: Path) -> list[Path]:
         A figure "distribution" becomes distribution.png, 200 dots an inch, and distribution.svg, its text as text.
 
     Raises:
-        BadInput: the folder cannot be made.
+        BadInput: the folder cannot be made, or holds a file of that name of somebody else's.
+        NotEnoughRoom: the disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +47,9 @@ def write_figures(figures: Iterable[Figure], folder: Path) -> list[Path]:
             for kind in ("png", "svg"):
                 path = folder / f"{figure.name}.{kind}"
                 metadata: Any = {"Title": figure.title} | ({"Date": None} if kind == "svg" else {})
-                figure.canvas.savefig(path, dpi=DOTS_PER_INCH, facecolor="white", metadata=metadata)
+                drawn = io.BytesIO()
+                figure.canvas.savefig(drawn, format=kind, dpi=DOTS_PER_INCH, facecolor="white", metadata=metadata)
+                write_own(path, drawn.getvalue())
                 written.append(path)
     return written
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from byrote.evidence.shards import write_bytes
+from byrote.evidence.seals import write_sealed
 from byrote.report.figure_files import write_figures
 from byrote.report.language_facts import LanguageFacts, language_facts
 from byrote.report.language_figures import figures_of
@@ -34,8 +34,8 @@ def write_language_report(
     """
     found = language_facts(run, lambda share: hear(MEASURING * share))
     drawn, path = figures_of(found), run.folder / FILE
-    write_bytes(path, language_page(run, found, drawn, show_secrets=show_secrets, redact=redact).encode())
-    write_bytes(run.folder / TWIN, twin_text(language_twin(run, found, drawn)).encode())
+    write_sealed(path, language_page(run, found, drawn, show_secrets=show_secrets, redact=redact).encode())
+    write_sealed(run.folder / TWIN, twin_text(language_twin(run, found, drawn)).encode())
     if figures is not None:
         write_figures(drawn.values(), Path(figures))
     hear(1.0)

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from byrote.evidence.shards import write_bytes
+from byrote.evidence.seals import write_sealed
 from byrote.report import grouped
 from byrote.report.attacks import Attacks, attack_columns, attack_rows, refusals
 from byrote.report.facts import MEMORIZED, NAMED, Facts
@@ -45,8 +45,8 @@ def write_report(run: Run, hear: Hear = deaf, *, figures: str | Path | None = No
     """
     found = findings(run, lambda share: hear(MEASURING * share))
     path, shown = run.folder / FILE, sections(run, found)
-    write_bytes(path, rendered(run, found, shown).encode())
-    write_bytes(run.folder / TWIN, twin_text(twin(run, found, shown)).encode())
+    write_sealed(path, rendered(run, found, shown).encode())
+    write_sealed(run.folder / TWIN, twin_text(twin(run, found, shown)).encode())
     if isinstance(found.grouped, grouped.Grouped):
         grouped.keep(run, found.grouped)
     if figures is not None:

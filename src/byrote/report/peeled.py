@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from byrote.onion import AT_RISK, TABLE
 from byrote.report import svg
@@ -43,7 +42,7 @@ def peeled(run: Run) -> Peeled | None:
     if not path.is_file():
         return None
     layers: dict[str, dict[str, Scalar]] = {}
-    for row in pq.read_table(path).to_pylist():
+    for row in run.kept_table(TABLE).to_pylist():
         figure = Scalar(
             value=row["value"],
             stderr=row["stderr"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from byrote.evidence.shards import write_bytes
+from byrote.evidence.made_here import write_own
 from byrote.report.secrets import MASK, masked
 from byrote.report.templates import environment, head
 from byrote.report.text import count, cut
@@ -52,8 +52,12 @@ def _masked(places: Sequence[Place]) -> tuple[Place, ...]:
 
 
 def write_trace(found: Trace, path: Path, *, context: bool = False) -> None:
-    """Write the page; `context` shows what stands around the passages in the corpus, which may be anyone's."""
-    write_bytes(path, trace_page(found, context=context).encode())
+    """Write the page; `context` shows what stands around the passages in the corpus, which may be anyone's.
+
+    Raises:
+        BadInput: a file of somebody else is there.
+    """
+    write_own(path, trace_page(found, context=context).encode())
 
 
 def trace_page(found: Trace, *, context: bool = False) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION
@@ -88,7 +87,7 @@ def _own(run: Run) -> Triaged:
 
 
 def _kept(run: Run) -> Triaged:
-    table = pq.read_table(run.folder / "results" / TABLE)
+    table = run.kept_table(TABLE)
     ids, kinds, planted = (np.array(table[name].to_pylist(), np.str_) for name in ("example", "kind", "planted"))
     known = np.isin(ids, run.ids)
     return Triaged(

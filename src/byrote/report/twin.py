@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from byrote.evidence.seals import BLANK, KEY
 from byrote.membership import AttackFigures
 from byrote.report.attacks import Attacks
 from byrote.report.facts import MEMORIZED, Facts
@@ -79,7 +80,7 @@ def twin(run: Run, found: Findings, shown: Sections) -> dict[str, Any]:
 
 def twin_text(made: dict[str, Any]) -> str:
     """The twin as it is written."""
-    return json.dumps(made, indent=1, allow_nan=False) + "\n"
+    return json.dumps({KEY: BLANK, **made}, indent=1, allow_nan=False) + "\n"
 
 
 def _memorization(run: Run, facts: Facts) -> dict[str, Any]:
