@@ -11,7 +11,7 @@ import pytest
 from byrote.errors import BadInput, OtherExamples
 from byrote.evidence.manifest import Manifest
 from byrote.evidence.tables import write_table
-from byrote.folder import with_digests
+from byrote.folder import forget_examples, with_digests
 from byrote.progress import Silent
 from byrote.run import Run
 from byrote.verifying import damage
@@ -94,6 +94,19 @@ def test_a_run_of_version_010_gets_its_digests_once_the_data_were_seen(tmp_path:
     listener = Listener()
     assert small_audit(run.folder, progress=listener).manifest.tables == run.manifest.tables
     assert not [said for said in listener.said if "written again" in said]
+
+
+def test_what_was_forgotten_does_not_come_back_with_a_damaged_table(tmp_path: Path) -> None:
+    dataset = blobs(noise=0.1).replace(groups=np.array([f"person {row // 2}" for row in range(60)]))
+    run = small_audit(tmp_path / "run", dataset=dataset)
+    replace(run.manifest, forgotten={"at": "now", "from": []}).write(run.folder)
+    forget_examples(run.folder)
+    before = Run.open(run.folder).examples
+    (run.folder / "examples.parquet").write_bytes(b"PAR1")
+    again = small_audit(run.folder, dataset=dataset).examples
+    assert again.equals(before)
+    assert "content" not in again.column_names
+    assert again["group"][0].as_py() == "group 01"
 
 
 def test_another_design_than_the_manifest_names_is_refused(tmp_path: Path) -> None:

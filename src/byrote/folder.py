@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,10 @@ from byrote.evidence.tables import (
     EXAMPLES,
     digest_of,
     examples_table,
+    is_the_named,
     read_controls,
     read_design,
     read_examples,
-    refuse_changed,
     unlike,
     write_table,
 )
@@ -95,7 +96,7 @@ def restore(
     A run of version 0.1.0, whose tables were compared with the data now, gets their digests and an id.
     """
     if manifest.forgotten is not None:
-        examples = examples.select([name for name in examples.column_names if name != "content"])
+        examples = _without_contents(examples)
     wrong = [*_wrong_tables(folder, manifest, examples, controls)]
     if EXAMPLES in wrong:
         write_table(folder / EXAMPLES, examples)
@@ -106,7 +107,7 @@ def restore(
         wrong.append(DESIGN)
         manifest = replace(manifest, design=design.describe(), models=manifest.models[: design.models])
     for name, content in (files or {}).items():
-        if not _is_whole(lambda name=name: refuse_changed(folder / name, manifest.tables) is None):
+        if not _is_whole(partial(is_the_named, folder / name, manifest.tables)):
             write_bytes(folder / name, content)
             wrong.append(name)
     found = replace(with_digests(folder, manifest), id=manifest.id or new_id())
@@ -125,7 +126,7 @@ def _wrong_tables(folder: Path, manifest: Manifest, examples: pa.Table, controls
 
 def _same_design(folder: Path, manifest: Manifest) -> bool:
     found = Design.from_tensors(read_design(folder, manifest.tables), manifest.design)
-    return found.fingerprint() == manifest.design["fingerprint"]
+    return bool(found.fingerprint() == manifest.design["fingerprint"])
 
 
 def _is_whole(check: Callable[[], bool]) -> bool:
@@ -152,12 +153,17 @@ def forget_examples(folder: Path) -> None:
     """Take the digests of the inputs out of a run's table of examples, and put numbers for the names of groups."""
     manifest = Manifest.read(folder)
     table = read_examples(folder, manifest.tables)
-    kept = table.drop_columns([name for name in ("content",) if name in table.column_names])
-    if names_groups(table):
-        names = numbered(np.array(table["group"].to_pylist(), np.str_)).astype(object)
-        kept = kept.set_column(kept.column_names.index("group"), "group", pa.array(names))
+    kept = _without_contents(table)
     if not kept.equals(table):
         replace_examples(folder, manifest, kept)
+
+
+def _without_contents(table: pa.Table) -> pa.Table:
+    kept = table.drop_columns([name for name in ("content",) if name in table.column_names])
+    if not names_groups(table):
+        return kept
+    names = numbered(np.array(table["group"].to_pylist(), np.str_)).astype(object)
+    return kept.set_column(kept.column_names.index("group"), "group", pa.array(names))
 
 
 def names_groups(table: pa.Table) -> bool:

@@ -729,17 +729,18 @@ class Run:
         """Write a table under `results/`, as `keep` does, and say where it is."""
         return self.keep(f"{name}.parquet", table_bytes(rows))
 
-    def kept_table(self, name: str) -> pa.Table:
-        """A table under `results/`, as it was written.
+    def kept_table(self, name: str, *columns: str) -> pa.Table:
+        """A table under `results/` with at least these columns, as it was written.
 
         Raises:
-            BadInput: it cannot be read, or is damaged; nobody knows of one that version 0.1.0 wrote.
+            BadInput: it cannot be read, lacks a column, or is damaged; nobody knows of one that version 0.1.0 wrote.
         """
-        return read_table(
-            self.folder / "results" / name,
-            must_be_sealed=self.manifest.tables is not None,
-            hint="remove it; the command that wrote it writes it again.",
-        )
+        path, hint = self.folder / "results" / name, "remove it; the command that wrote it writes it again."
+        found = read_table(path, must_be_sealed=self.manifest.tables is not None, hint=hint)
+        lacking = [column for column in columns if column not in found.column_names]
+        if lacking:
+            raise BadInput(f"The run's table {str(path)!r} lacks the column {', '.join(lacking)}.", hint=hint)
+        return found
 
     def keep(self, name: str, content: bytes) -> Path:
         """Write a file under `results/`, sealed, and say where it is.

@@ -460,7 +460,7 @@ def _report_checks(run: Run) -> Iterator[tuple[str, Callable[[], str]]]:
         return NOT_OF_EVIDENCE
 
     def text() -> str:
-        found = tried[0] if tried else next(made)
+        found = tried[0] if tried else next(_reports(run))
         return _twin_difference((run.folder / TWIN).read_bytes(), found[1])
 
     yield from ((name, check) for name, check in ((REPORT, page), (TWIN, text)) if (run.folder / name).is_file())

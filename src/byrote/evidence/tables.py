@@ -64,14 +64,19 @@ def digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def is_the_named(path: Path, digests: Digests) -> bool:
+    """Whether a file is the one that the manifest names, or it names none."""
+    named = (digests or {}).get(path.name)
+    return named is None or digest_of(path) == named
+
+
 def refuse_changed(path: Path, digests: Digests) -> None:
     """Refuse a file that is not the one that the manifest names; of a run of version 0.1.0 nobody knows.
 
     Raises:
         BadInput: it is another, or gone.
     """
-    named = (digests or {}).get(path.name)
-    if named is not None and digest_of(path) != named:
+    if not is_the_named(path, digests):
         raise BadInput(
             f"The run's file {str(path)!r} is damaged: it is not the one that the manifest names.", hint=_HINT
         )

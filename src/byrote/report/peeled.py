@@ -15,6 +15,7 @@ from byrote.report.text import number
 from byrote.results import Scalar
 from byrote.run import Run
 
+FIGURES = ("value", "stderr", "low", "high", "models", "examples")
 ARMS = {
     "before": "before",
     "plain": "trained anew",
@@ -42,7 +43,7 @@ def peeled(run: Run) -> Peeled | None:
     if not path.is_file():
         return None
     layers: dict[str, dict[str, Scalar]] = {}
-    for row in run.kept_table(TABLE).to_pylist():
+    for row in run.kept_table(TABLE, "figure", "arm", *FIGURES).to_pylist():
         figure = Scalar(
             value=row["value"],
             stderr=row["stderr"],

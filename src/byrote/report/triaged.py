@@ -87,7 +87,7 @@ def _own(run: Run) -> Triaged:
 
 
 def _kept(run: Run) -> Triaged:
-    table = run.kept_table(TABLE)
+    table = run.kept_table(TABLE, "example", "kind", "planted")
     ids, kinds, planted = (np.array(table[name].to_pylist(), np.str_) for name in ("example", "kind", "planted"))
     known = np.isin(ids, run.ids)
     return Triaged(
