@@ -240,3 +240,22 @@ def test_a_page_of_data_that_are_not_at_hand_is_said_not_to_be_checked(folder: P
     found = examine(Run.open(folder))
     assert found.faults == ()
     assert [one.where for one in found.unchecked] == ["report.html"]
+
+
+GOLDEN = Path(__file__).parent / "golden" / "0.1.0" / "groups" / "run"
+
+
+def test_a_page_of_version_0_1_0_is_not_compared(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(GOLDEN, tmp_path / "run"))
+    (folder / "report.html").write_text("<!doctype html><p>of another version</p>")
+    (folder / "report.json").write_text('{"run": {"name": "run"}, "headline": {}}')
+    found = examine(Run.open(folder))
+    assert found.faults == ()
+    passed_over = {one.where: one.problem for one in found.unchecked}
+    for name in ("report.html", "report.json"):
+        assert passed_over[name].startswith("version 0.1.0 wrote it")
+
+
+def test_a_page_without_a_digest_is_a_fault_in_a_run_that_has_digests(folder: Path) -> None:
+    (folder / "report.html").write_text("<!doctype html><p>of another version</p>")
+    assert list(faults(folder)) == ["report.html"]
