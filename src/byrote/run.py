@@ -516,7 +516,9 @@ class Run:
         bad = self.undefined[examples]
         if not bad.any():
             return result
-        if isinstance(result, PerExample | PerModelExample):
+        if isinstance(result, PerExample):
+            return blanked(result, bad, NOT_FINITE)
+        if isinstance(result, PerModelExample):
             return blanked(result, bad, NOT_FINITE)
         if isinstance(result, PerPair):
             kept = ~bad[result.example]

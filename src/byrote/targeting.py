@@ -478,5 +478,13 @@ def _rate(hits: Bool[np.ndarray, " example"], models: int) -> Scalar:
 
 def _refused(reason: str, models: int, examples: int) -> Scalar:
     nan = float("nan")
-    blank = {"value": nan, "stderr": nan, "low": nan, "high": nan}
-    return Scalar(**blank, models=models, examples=examples, reason=reason, varies_over="examples")
+    return Scalar(
+        value=nan,
+        stderr=nan,
+        low=nan,
+        high=nan,
+        models=models,
+        examples=examples,
+        reason=reason,
+        varies_over="examples",
+    )

@@ -210,7 +210,7 @@ def _alike_levels(column: Categorical, texts: pa.ChunkedArray) -> tuple[str, ...
 def _all_differ(cells: pa.ChunkedArray) -> bool:
     """Whether no two of the cells that are not missing are the same."""
     known = len(cells) - cells.null_count
-    return known > 2 and pc.count_distinct(cells, mode="only_valid").as_py() == known
+    return known > 2 and bool(pc.count_distinct(cells, mode="only_valid").as_py() == known)
 
 
 def _of_different(names: Sequence[str]) -> Iterator[str]:

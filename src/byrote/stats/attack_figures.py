@@ -195,7 +195,8 @@ def thresholds(
         return None
     # whole numbers, so that equally good thresholds are equal: the lowest of them is taken
     best = (others_true * others_false[:, :1] - others_false * others_true[:, :1]).argmax(1)
-    return np.concatenate([[-np.inf], grid, [np.inf]])[best][rows]
+    thresholds: np.ndarray = np.concatenate([[-np.inf], grid, [np.inf]])[best][rows]
+    return thresholds
 
 
 def precision(true_positive: float, rate: float, prior: float) -> float:

@@ -137,7 +137,8 @@ def influence_of_parts(
         some = values.copy()
         some[rows[part == number]] = np.nan
         without[number] = statistic(some)
-    return (count - 1) / max(count, 1) * (without.mean(keepdims=True) - without)[None]
+    influence: np.ndarray = (count - 1) / max(count, 1) * (without.mean(keepdims=True) - without)[None]
+    return influence
 
 
 def together(models: Sequence[Source], examples: Sequence[Source], both: float) -> tuple[float, float]:

@@ -179,7 +179,8 @@ def _encode(tokenizer: Any) -> Encode:
         ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
-    return guarded(encode)
+    whole: Encode = guarded(encode)
+    return whole
 
 
 def _bos(tokenizer: Any) -> int | None:
