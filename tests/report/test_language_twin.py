@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from byrote.evidence.seals import BLANK, write_sealed
 from byrote.report import svg
 from byrote.report.language_report import write_language_report
 from byrote.report.language_twin import schema
 from byrote.report.twin import FILE
 from byrote.run import Run
-from byrote.verifying import verify
+from byrote.verifying import Fault, verify
 from documents import small_language_audit
 from report.made import MAIL, secrets
 
@@ -59,6 +60,10 @@ def test_a_twin_that_was_edited_is_told(attacked: Run) -> None:
     made = read(attacked)
     made["recited"]["trained"]["recited"] += 1
     (attacked.folder / FILE).write_text(json.dumps(made))
+    (fault,) = verify(Run.open(attacked.folder))
+    assert fault == Fault(where=FILE, problem="it does not fit the digest that it carries")
+    del made["seal"]
+    write_sealed(attacked.folder / FILE, json.dumps({"seal": BLANK, **made}).encode())
     (fault,) = verify(Run.open(attacked.folder))
     assert fault.where == FILE
     assert fault.problem == "its recited.trained.recited does not follow from the evidence"

@@ -50,9 +50,12 @@ def test_a_held_out_example_that_leans_is_named_and_chance_is_not(run: Run, monk
     answers = rng.random((80, 30)) < 0.5
     answers[:, 3] = member[:, 0] == 1  # the fourth held-out example is right where the first one was trained on
     monkeypatch.setattr(type(run), "models", lambda self, role="reference": np.arange(80))
-    monkeypatch.setattr(type(run.design), "member", property(lambda self: member.astype(np.int8)))
     load = type(run).load
-    given = {"heldout.correct": answers}
+    given = {
+        "heldout.correct": answers,
+        "design.member": member.astype(np.int8),
+        "design.stratum": np.zeros(member.shape, np.int16),
+    }
     monkeypatch.setattr(type(run), "load", lambda s, n, m, e=slice(None): given[n] if n in given else load(s, n, m, e))
     found = neighbours(run, np.arange(8))
     assert len(models) == 6
