@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import byrote
 from byrote.changes.card import Better, Card, Row, Tells, card
 from byrote.cli import app
+from byrote.evidence.seals import sealed
 from byrote.report.card_page import WIDTH, answers, card_page, forests, side_by_side, title, write_card
 from byrote.results import Scalar
 from byrote.run import Run
@@ -193,7 +194,7 @@ def test_the_commands_write_it(changed: tuple[Run, Run], tmp_path: Path) -> None
     done = RUNNER.invoke(app, ["card", *folders, "--out", str(tmp_path / "card.html")])
     assert done.exit_code == 0, done.output
     assert "Card:" in done.output
-    assert (tmp_path / "card.html").read_text() == card_page(card(*changed), *changed)
+    assert (tmp_path / "card.html").read_bytes() == sealed(card_page(card(*changed), *changed).encode())
 
 
 class Fitting(Run):
