@@ -90,7 +90,7 @@ def test_a_bigram_table_does_not_mind_windows():
     """What follows a token depends on that token alone, so windows change nothing."""
     table = Bigrams(9)
     torch.nn.init.normal_(table.table)
-    corpus = numbers([list(np.random.default_rng(0).integers(9, size=40)), [1, 2, 3]], 9)
+    corpus = numbers([np.random.default_rng(0).integers(9, size=40).tolist(), [1, 2, 3]], 9)
     whole, cut = signals(table, corpus, context=100), signals(table, corpus, context=6)
     for name, column in whole.items():
         np.testing.assert_allclose(cut[name], column, rtol=1e-5, atol=1e-6)

@@ -23,7 +23,7 @@ def sealed(content: bytes) -> bytes:
 
     Example:
         >>> sealed(BLANK.encode() + b" text")[:22]
-        b'byrote-sha256:f15cb6e7'
+        b'byrote-sha256:d5722e57'
     """
     at = _place(content)
     if at < 0:

@@ -74,8 +74,8 @@ def influence_of_rate(cells: Cells, rate: float, slope: float) -> Float[np.ndarr
 
     Example:
         >>> cells = Cells(np.array([3.0, 1.0, 2.0, 0.0]), np.array([True, True, False, False]), np.arange(4), (1, 4))
-        >>> influence_of_rate(cells, 0.5, 1.0)
-        array([[ 0.25, -0.25, -0.25,  0.25]])
+        >>> influence_of_rate(cells, 0.25, 1.0)
+        array([[ 0.25 , -0.25 , -0.125,  0.125]])
     """
     return cells.of_calls(_called(cells, rate), slope)
 
