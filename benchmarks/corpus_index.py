@@ -25,8 +25,8 @@ from importlib.util import find_spec
 import numpy as np
 from _timing import finish, interleaved, ratio
 
-from byrote.index import index_texts, near_duplicates
-from byrote.index.near_duplicates import MINIMA, jaccard, shingles
+from byrote.data.index import index_texts, near_duplicates
+from byrote.data.index.near_duplicates import MINIMA, jaccard, shingles
 
 SIMILARITY = 0.8
 

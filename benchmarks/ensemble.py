@@ -21,22 +21,22 @@ from _timing import finish, interleaved, ratio
 from torch import nn
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
+from byrote.cli.doctor import matmul_gflops
+from byrote.cli.sources import DIGITS
 from byrote.data.digits import digits
 from byrote.designs.half_subset_pairs import half_subset_pairs
-from byrote.doctor import matmul_gflops
-from byrote.experiments import DIGITS
+from byrote.engine.block import train_phase
+from byrote.engine.choose import choose
+from byrote.engine.executors import keep_memory
+from byrote.engine.job import Job, Labelled
+from byrote.engine.many import Many
+from byrote.engine.one import One
 from byrote.probes.presentation import PresentationProbe
 from byrote.probes.probe import Probe
 from byrote.probes.trajectory import TrajectoryProbe, log_spaced
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.networks.small_cnn import SmallCNN
 from byrote.recipes.recipe import BoundRecipe, Recipe
-from byrote.train.block import train_phase
-from byrote.train.choose import choose
-from byrote.train.executors import keep_memory
-from byrote.train.job import Job, Labelled
-from byrote.train.many import Many
-from byrote.train.one import One
 
 CPU = torch.device("cpu")
 

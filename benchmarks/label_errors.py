@@ -22,9 +22,9 @@ from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 
 import byrote
+from byrote.cli.sources import experiment
 from byrote.designs.design import one_phase
-from byrote.experiments import experiment
-from byrote.exporters.cleanlab import out_of_sample
+from byrote.runs.exporters.cleanlab import out_of_sample
 from byrote.stats.ranking import average_precision
 
 BARS = {"average_precision": 0.98, "flag_precision": 0.93, "flag_recall": 0.93}

@@ -22,12 +22,13 @@ import torch
 from _timing import finish, interleaved, ratio
 from torch import nn
 
+from byrote.cli.language_sources import docs_recipe
 from byrote.data.corpus import Corpus, batches_of_rows, corpus_from_texts
+from byrote.data.index.corpus_index import index_texts
+from byrote.data.index.near_duplicates import jaccard, near_duplicates, shingles
 from byrote.data.python_docs import python_docs
 from byrote.data.tokenizers import BEGIN, byte_pairs, encoder
-from byrote.index.corpus_index import index_texts
-from byrote.index.near_duplicates import jaccard, near_duplicates, shingles
-from byrote.language_source import docs_recipe
+from byrote.engine.language_job import batch_of, packed
 from byrote.measures.discoverable_extraction import discoverable_extraction, discoverable_extraction_margin
 from byrote.measures.extraction_strength import extraction_strength
 from byrote.measures.probabilistic_extraction import (
@@ -37,7 +38,6 @@ from byrote.measures.probabilistic_extraction import (
 )
 from byrote.probes import tokens
 from byrote.recipes.algorithm import Shape
-from byrote.train.language import batch_of, packed
 
 CONTEXT, PREFIX, SUFFIX = 256, 50, 50
 BATCHES = (16, 64, 256)

@@ -24,7 +24,7 @@ from _timing import finish
 from byrote.evidence.schema import quantity
 from byrote.measures.catalog import Measure, catalog
 from byrote.measures.influence import influence
-from byrote.run import BLOCK_BYTES
+from byrote.runs.run import BLOCK_BYTES
 
 MODELS, EXAMPLES, CHECKPOINTS, CLASSES = 1000, 60_000, 20, 10
 #: Logits are kept while they fit into a gigabyte.

@@ -18,13 +18,13 @@ import numpy as np
 from _timing import finish
 
 import byrote
+from byrote.analyses.triage import MEASURES, Signals, Triage, triage
+from byrote.cli.sources import DIGITS, TRIAGE, planted
 from byrote.data.dataset import Dataset
 from byrote.data.digits import digits
 from byrote.data.fashion_mnist import fashion_mnist
-from byrote.experiments import DIGITS, TRIAGE, planted
 from byrote.recipes.recipe import Recipe
-from byrote.run import Run
-from byrote.triaging import MEASURES, Signals, Triage, triage
+from byrote.runs.run import Run
 
 FASHION = byrote.Recipe(network=byrote.MLP(hidden=(256,)), epochs=60, batch_size=32, optimizer=byrote.SGD(lr=0.05))
 EXAMPLES = 4_000

@@ -26,7 +26,7 @@ def main() -> None:
     REPORTS.mkdir(exist_ok=True)
     table = re.search(r"```python\n(.*?)```", (DOCS / "tutorial.md").read_text("utf-8"), re.DOTALL)
     assert table is not None
-    for words in (["-c", table[1]], *(["-m", "byrote.cli", *audit] for audit in AUDITS)):
+    for words in (["-c", table[1]], *(["-m", "byrote.cli.app", *audit] for audit in AUDITS)):
         if words[-1] == CHANGE and (WORK / "runs" / f"tumours+{CHANGE}").exists():
             continue
         subprocess.run([sys.executable, *words], cwd=WORK, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from byrote.data.corpus import Corpus, corpus_from_texts
-from byrote.language import audit_language
+from byrote.engine.language import audit_language
 from byrote.recipes.objectives.next_token import NextToken
 from byrote.recipes.optimizers import SGD, AdamW
 from byrote.recipes.recipe import Recipe
 from byrote.recipes.schedules import Constant
-from byrote.run import Run
+from byrote.runs.run import Run
 
 
 class Bigrams(nn.Module):

@@ -13,7 +13,7 @@ from byrote.changes.change import Context
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
 from byrote.data.dataset import Dataset
 from byrote.recipes.recipe import Recipe
-from byrote.run import Run
+from byrote.runs.run import Run
 
 
 def blobs(examples: int = 60, *, seed: int = 0, noise: float = 0.0) -> Dataset:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from byrote.cli import app, main
+from byrote.cli.app import app, main
 from byrote.measures import catalog
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ import typer
 
 import byrote
 from byrote.changes.registry import changes, parse_change
-from byrote.cli import app
+from byrote.cli.app import app
 from byrote.designs.named import named_design
 from byrote.errors import BadInput, MissingEvidence
 from byrote.measures.catalog import find

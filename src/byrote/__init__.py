@@ -10,14 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from byrote.auditing import audit as audit
-    from byrote.calibrating import Calibration as Calibration
-    from byrote.calibrating import calibrate as calibrate
-    from byrote.calibrating import estimate as estimate
-    from byrote.changes.card import card as card
+    from byrote.analyses.calibration import Calibration as Calibration
+    from byrote.analyses.calibration import calibrate as calibrate
+    from byrote.analyses.calibration import estimate as estimate
+    from byrote.analyses.card import card as card
+    from byrote.analyses.comparison import compare as compare
+    from byrote.analyses.forgetting import measure_forgetting as measure_forgetting
+    from byrote.analyses.membership import membership_attack as membership_attack
+    from byrote.analyses.onion import privacy_onion as privacy_onion
+    from byrote.analyses.performance import counterfactual_memorization as counterfactual_memorization
+    from byrote.analyses.privacy import audit_privacy as audit_privacy
+    from byrote.analyses.privacy import audit_privacy_in_many_runs as audit_privacy_in_many_runs
+    from byrote.analyses.scaling import compare_sizes as compare_sizes
+    from byrote.analyses.target import attack_target as attack_target
+    from byrote.analyses.target import audit_target as audit_target
+    from byrote.analyses.trace import trace as trace
+    from byrote.analyses.triage import triage as triage
+    from byrote.changes.child import change as change
     from byrote.changes.registry import parse_change as parse_change
-    from byrote.child import change as change
-    from byrote.comparing import compare as compare
     from byrote.data.arrays import from_arrays as from_arrays
     from byrote.data.corpus import Corpus as Corpus
     from byrote.data.corpus import corpus_from_texts as corpus_from_texts
@@ -39,18 +49,12 @@ if TYPE_CHECKING:
     from byrote.designs.injections import poison as poison
     from byrote.designs.ratio_grid import ratio_grid as ratio_grid
     from byrote.designs.two_splits import two_splits as two_splits
+    from byrote.engine.audit import audit as audit
+    from byrote.engine.language import audit_forgetting as audit_forgetting
+    from byrote.engine.language import audit_language as audit_language
+    from byrote.engine.language import audit_model as audit_model
     from byrote.errors import BadInput as BadInput
     from byrote.errors import ByroteError as ByroteError
-    from byrote.forgetting import measure_forgetting as measure_forgetting
-    from byrote.imported import import_arrays as import_arrays
-    from byrote.language import audit_forgetting as audit_forgetting
-    from byrote.language import audit_language as audit_language
-    from byrote.language import audit_model as audit_model
-    from byrote.membership import membership_attack as membership_attack
-    from byrote.onion import privacy_onion as privacy_onion
-    from byrote.performance import counterfactual_memorization as counterfactual_memorization
-    from byrote.privacy import audit_privacy as audit_privacy
-    from byrote.privacy import audit_privacy_in_many_runs as audit_privacy_in_many_runs
     from byrote.recipes.augmentations import FeatureMask as FeatureMask
     from byrote.recipes.augmentations import HorizontalFlip as HorizontalFlip
     from byrote.recipes.augmentations import RandomShift as RandomShift
@@ -87,23 +91,19 @@ if TYPE_CHECKING:
     from byrote.recording.with_ids import WithIds as WithIds
     from byrote.report.language_report import write_language_report as write_language_report
     from byrote.report.page import write_report as write_report
-    from byrote.run import Run as Run
-    from byrote.scaling import compare_sizes as compare_sizes
-    from byrote.targeting import attack_target as attack_target
-    from byrote.targeting import audit_target as audit_target
-    from byrote.tracing import trace as trace
-    from byrote.triaging import triage as triage
+    from byrote.runs.imported import import_arrays as import_arrays
+    from byrote.runs.run import Run as Run
 
 _HOMES = {
-    "audit": "auditing",
-    "Calibration": "calibrating",
-    "calibrate": "calibrating",
-    "estimate": "calibrating",
-    "card": "changes.card",
+    "audit": "engine.audit",
+    "Calibration": "analyses.calibration",
+    "calibrate": "analyses.calibration",
+    "estimate": "analyses.calibration",
+    "card": "analyses.card",
     "parse_change": "changes.registry",
-    "change": "child",
-    "compare": "comparing",
-    "compare_sizes": "scaling",
+    "change": "changes.child",
+    "compare": "analyses.comparison",
+    "compare_sizes": "analyses.scaling",
     "from_arrays": "data.arrays",
     "Dataset": "data.dataset",
     "digits": "data.digits",
@@ -124,13 +124,13 @@ _HOMES = {
     "two_splits": "designs.two_splits",
     "BadInput": "errors",
     "ByroteError": "errors",
-    "measure_forgetting": "forgetting",
-    "import_arrays": "imported",
-    "membership_attack": "membership",
-    "counterfactual_memorization": "performance",
-    "privacy_onion": "onion",
-    "audit_privacy": "privacy",
-    "audit_privacy_in_many_runs": "privacy",
+    "measure_forgetting": "analyses.forgetting",
+    "import_arrays": "runs.imported",
+    "membership_attack": "analyses.membership",
+    "counterfactual_memorization": "analyses.performance",
+    "privacy_onion": "analyses.onion",
+    "audit_privacy": "analyses.privacy",
+    "audit_privacy_in_many_runs": "analyses.privacy",
     "FeatureMask": "recipes.augmentations",
     "HorizontalFlip": "recipes.augmentations",
     "RandomShift": "recipes.augmentations",
@@ -163,19 +163,19 @@ _HOMES = {
     "WithIds": "recording.with_ids",
     "write_language_report": "report.language_report",
     "write_report": "report.page",
-    "audit_language": "language",
-    "audit_model": "language",
-    "audit_forgetting": "language",
+    "audit_language": "engine.language",
+    "audit_model": "engine.language",
+    "audit_forgetting": "engine.language",
     "read_corpus": "data.corpus",
     "corpus_from_texts": "data.corpus",
     "Corpus": "data.corpus",
     "TinyGPT": "recipes.networks.tiny_gpt",
     "NextToken": "recipes.objectives.next_token",
-    "Run": "run",
-    "attack_target": "targeting",
-    "audit_target": "targeting",
-    "trace": "tracing",
-    "triage": "triaging",
+    "Run": "runs.run",
+    "attack_target": "analyses.target",
+    "audit_target": "analyses.target",
+    "trace": "analyses.trace",
+    "triage": "analyses.triage",
 }
 __all__ = sorted(_HOMES)
 

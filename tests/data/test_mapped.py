@@ -4,7 +4,7 @@ import cloudpickle
 import numpy as np
 
 from byrote.data.mapped import created, held_bytes, opened, place_of
-from byrote.train.job import Labelled
+from byrote.engine.job import Labelled
 
 
 def saved(tmp_path, array):

@@ -9,8 +9,8 @@ from byrote.data.mapped import place_of
 from byrote.data.npy_folder import from_npy_folder
 from byrote.data.source import Reading, kind_of, read_source
 from byrote.data.task import TASKS
+from byrote.engine import resources
 from byrote.errors import BadInput, NotEnoughRoom
-from byrote.train import resources
 
 RNG = np.random.default_rng(0)
 
@@ -81,7 +81,7 @@ def test_a_torch_dataset_is_written_to_a_file(tmp_path):
 
 
 def test_a_gpu_without_room_is_told_of(tmp_path, monkeypatch):
-    from train.toys import job
+    from engine.toys import job
 
     monkeypatch.setattr(resources.torch.cuda, "mem_get_info", lambda device: (1000, 2000))
     given = job(tmp_path)

@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
-from byrote import readers
-from byrote.calibrating import Calibration
+from byrote.analyses.calibration import Calibration
+from byrote.analyses.target import load_weights, read_members
 from byrote.data.canaries import plant, read_canaries
 from byrote.data.corpus import corpus_from_texts, read_corpus
 from byrote.data.idx import read_idx
@@ -32,10 +32,10 @@ from byrote.data.tokenizers import read_tokenizer
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.networks.mlp import MLP
 from byrote.recipes.recipe import Recipe
-from byrote.run import Run
-from byrote.targeting import load_weights, read_members
-from readers import folders
+from byrote.runs import readers
+from byrote.runs.run import Run
 from report.made import make_run
+from runs.readers import folders
 from small import blobs
 
 RNG = np.random.default_rng(0)

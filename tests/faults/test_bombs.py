@@ -30,7 +30,7 @@ from byrote.data.table import from_table, read_rows
 from byrote.errors import BadInput, ByroteError, NotEnoughRoom
 from byrote.evidence.manifest import Manifest
 from byrote.evidence.shards import read_shard
-from byrote.readers._files import read_array, read_arrays
+from byrote.runs.readers._files import read_array, read_arrays
 from faults.foreign import zip_of
 
 MEGABYTE = 2**20
@@ -242,7 +242,7 @@ from byrote.data.npz import from_npz
 from byrote.data.table import from_table
 from byrote.data.image_folder import from_image_folder
 from byrote.data.idx import read_idx
-from byrote.readers._files import read_arrays, read_array
+from byrote.runs.readers._files import read_arrays, read_array
 import byrote.data.room as room
 room.memory = lambda: 64 * 2**20
 folder = Path(sys.argv[1])

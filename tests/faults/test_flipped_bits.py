@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from byrote import comparing, membership
-from byrote.calibrating import Calibration
+from byrote.analyses import comparison as comparing
+from byrote.analyses import membership
+from byrote.analyses.calibration import Calibration
 from byrote.errors import ByroteError
 from byrote.evidence.manifest import Manifest
 from byrote.report.page import write_report
-from byrote.run import Run
-from byrote.verifying import damage
+from byrote.report.verify import damage
+from byrote.runs.run import Run
 from small import small_audit
 
 QUICK = 400

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from byrote.errors import BadInput, ByroteError, NotEnoughRoom, RunMismatch
-from byrote.folder import hold
-from byrote.run import Run
+from byrote.runs.folder import hold
+from byrote.runs.run import Run
 from small import shards, small_audit
 
 

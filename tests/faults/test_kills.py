@@ -35,7 +35,7 @@ def dataset():
 def recipe():
     return byrote.Recipe(network=byrote.Network(network), epochs=25, batch_size=8, optimizer=byrote.SGD(lr=0.05))
 """
-COMMAND = [sys.executable, "-m", "byrote.cli", "audit", "mine.py", "--models", "8", "--out"]
+COMMAND = [sys.executable, "-m", "byrote.cli.app", "audit", "mine.py", "--models", "8", "--out"]
 
 
 @pytest.fixture(scope="module")

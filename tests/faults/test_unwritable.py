@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from byrote.cli import main
+from byrote.cli.app import main
 from byrote.errors import BadInput, NotEnoughRoom, NotWritable
 from byrote.evidence.made_here import write_own
 from byrote.evidence.seals import BLANK, sealed
 from byrote.evidence.shards import write_bytes
-from byrote.exporters import cleanlab, spreadsheet
 from byrote.report.page import write_report
-from byrote.run import Run
+from byrote.runs.exporters import cleanlab, spreadsheet
+from byrote.runs.run import Run
 from small import small_audit
 
 LONG = "a" * 300

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from byrote.engine.executors import ATTEMPTS, run_here, run_pool
+from byrote.engine.job import blocks_of
 from byrote.errors import WorkerFailed
-from byrote.train.executors import ATTEMPTS, run_here, run_pool
-from byrote.train.job import blocks_of
-from train.toys import contents, job
+from engine.toys import contents, job
 
 
 class Freezing:
@@ -37,7 +37,7 @@ class Freezing:
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("byrote.train.executors.PATIENCE", 20.0)
+    monkeypatch.setattr("byrote.engine.executors.PATIENCE", 20.0)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from byrote.results import Result
-from byrote.run import Run
+from byrote.runs.run import Run
 
 
 def facts(run: Run, measures: Sequence[str]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from byrote.cli import main
+from byrote.cli.app import main
 from byrote.errors import ByroteError
-from byrote.run import Run
+from byrote.runs.run import Run
 from golden.facts import facts
 
 MADE = Path(__file__).parent / "0.1.0"

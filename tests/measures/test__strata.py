@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
+from byrote.analyses.membership import membership_attack
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.designs.ratio_grid import ratio_grid
 from byrote.designs.strata import strata
 from byrote.errors import TooFewModels
-from byrote.imported import import_arrays
 from byrote.measures.counterfactual_memorization import counterfactual_memorization_squared_error
 from byrote.measures.influence import influence
 from byrote.measures.label_memorization import label_memorization, label_memorization_probability
@@ -16,7 +16,7 @@ from byrote.measures.lira import lira, lira_offline, lira_pooled
 from byrote.measures.membership_risk import membership_risk
 from byrote.measures.rmia import rmia
 from byrote.measures.stolen_memories import stolen_memories_linear
-from byrote.membership import membership_attack
+from byrote.runs.imported import import_arrays
 
 MODELS, EXAMPLES = 24, 7
 

@@ -13,7 +13,7 @@ from byrote.measures.exposure import (
     exposure_share_by_repetitions,
     exposure_skew_normal,
 )
-from byrote.run import table
+from byrote.runs.run import table
 
 
 def seen(canaries: int, models: int = 1, repetitions: int = 4):

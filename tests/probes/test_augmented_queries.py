@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import byrote
+from byrote.analyses.membership import membership_attack
 from byrote.errors import BadInput
-from byrote.membership import membership_attack
 from byrote.probes.augmented_queries import QUERIES
 from byrote.recipes import noise
 from small import RECIPE, small_audit

@@ -7,7 +7,7 @@ from torch import nn
 from byrote.errors import BadInput
 from byrote.probes import gradient_norm
 from byrote.probes.gradient_norm import GradientNormProbe, gradient_norms
-from train.toys import IMAGE, RECIPES, ROW, bound, data
+from engine.toys import IMAGE, RECIPES, ROW, bound, data
 
 
 def slow_norms(network, inputs, targets) -> list[float]:

@@ -10,7 +10,7 @@ from torch import nn
 from byrote.errors import BadInput
 from byrote.probes.last_layer import PENALTIES, LastLayerProbe, features_of, proxy_logits
 from byrote.stats.ranking import auroc
-from train.toys import RECIPES, bound, data
+from engine.toys import RECIPES, bound, data
 
 
 def slow_proxy(features, targets, first, classes) -> np.ndarray:

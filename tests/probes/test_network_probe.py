@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 import byrote
+from byrote.engine.job import PROBES
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.evidence.schema import RECORDED_BY, SCHEMA
 from byrote.probes.network_probe import NetworkProbe
 from byrote.recipes.algorithm import Shape
-from byrote.train.job import PROBES
+from engine.toys import job
 from small import RECIPE, longer, shards, small_audit
-from train.toys import job
 
 
 def bound() -> list[NetworkProbe]:

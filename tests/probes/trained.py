@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from byrote.data.corpus import Corpus
+from byrote.engine.language_job import batch_of, packed
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.networks.tiny_gpt import TinyGPT
 from byrote.recipes.objectives.next_token import NextToken
 from byrote.recipes.optimizers import AdamW
 from byrote.recipes.recipe import Recipe
 from byrote.recipes.slots import Objective
-from byrote.train.language import batch_of, packed
 from documents import letters
 
 PLAIN = NextToken()

@@ -7,12 +7,12 @@ from scipy.stats import chisquare
 import byrote
 from byrote.data.dataset import Dataset
 from byrote.designs.half_subset_pairs import half_subset_pairs
+from byrote.engine.job import Block, Job, Labelled, train_block
 from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
 from byrote.recipes.samplers import ClassBalanced, Shuffle
-from byrote.train.job import Block, Job, Labelled, train_block
+from engine.toys import job
 from small import RECIPE, blobs
-from train.toys import job
 
 COUNT = np.array([1, 0, 3, 1, 2, 0], np.uint8)
 

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import byrote
+from byrote.analyses.membership import membership_attack
 from byrote.designs.full_data import full_data
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.evidence.schema import SCHEMA
-from byrote.membership import membership_attack
 from byrote.recording.journal import Journal
 from byrote.recording.recorder import Recorder, recover
 from small import RECIPE, blobs, small_audit

@@ -8,9 +8,9 @@ import pytest
 from byrote.data.canaries import plant
 from byrote.data.corpus import corpus_from_texts
 from byrote.data.tokenizers import byte_pairs
-from byrote.language import audit_language
+from byrote.engine.language import audit_language
 from byrote.recipes.optimizers import AdamW
-from byrote.run import Run
+from byrote.runs.run import Run
 from documents import SUMMING
 from report.made import HOSTILE, MAIL
 

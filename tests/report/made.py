@@ -12,7 +12,7 @@ import numpy as np
 import byrote
 from byrote.data.controls import LABEL_NOISE, Controls, planted
 from byrote.data.dataset import Dataset
-from byrote.run import Run
+from byrote.runs.run import Run
 
 MAIL = "write to jane.roe@mail.example.org now"
 EPOCHS = (0, 1, 5, 20)

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from byrote.membership import membership_attack
+from byrote.analyses.membership import membership_attack
 from byrote.report import attack_drawings
 from byrote.report.attacks import Attacks, attack_rows, attacks, refusals, risk_words, sampled, slices
 from byrote.report.missing import Missing
-from byrote.run import Run, deaf
+from byrote.runs.run import Run, deaf
 from report.made import make_run
 from small import blobs, small_audit
 

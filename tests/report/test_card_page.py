@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 import byrote
-from byrote.changes.card import Better, Card, Row, Tells, card
-from byrote.cli import app
+from byrote.analyses.card import Better, Card, Row, Tells, card
+from byrote.cli.app import app
 from byrote.evidence.seals import sealed
 from byrote.report.card_page import WIDTH, answers, card_page, forests, side_by_side, title, write_card
 from byrote.results import Scalar
-from byrote.run import Run
+from byrote.runs.run import Run
 from byrote.stats.jackknife import difference, from_replicates
 from documents import letters, small_language_audit
 from report.made import HOSTILE, Page, make_run

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from byrote.cli import app
+from byrote.cli.app import app
 from byrote.evidence.manifest import differing
 from byrote.report.differing import difference, settings
-from byrote.run import Run
+from byrote.runs.run import Run
 from documents import small_language_audit
 from report.made import make_run
 from small import longer, small_audit
@@ -88,7 +88,7 @@ def test_trouble_ends_with_status_2(runs: tuple[Run, Run], tmp_path: Path, capsy
     import sys
     from unittest import mock
 
-    from byrote.cli import main
+    from byrote.cli.app import main
 
     command = ["byrote", "diff", str(runs[0].folder), str(tmp_path)]
     with mock.patch.object(sys, "argv", command), pytest.raises(SystemExit) as end:

@@ -11,7 +11,7 @@ from byrote.report import examples as module
 from byrote.report.examples import Examples, examples, script_json
 from byrote.report.known import known
 from byrote.results import PerExample
-from byrote.run import Run
+from byrote.runs.run import Run
 from report.made import NOISY, make_run
 
 

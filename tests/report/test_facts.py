@@ -8,13 +8,13 @@ import pytest
 
 import byrote
 from byrote.data.controls import LABEL_NOISE, planted
-from byrote.imported import import_arrays
 from byrote.measures.catalog import catalog
 from byrote.report.facts import MEMORIZED, Facts, facts
 from byrote.report.headline import headline
 from byrote.report.summary import sentences
 from byrote.results import PerExample
-from byrote.run import Run
+from byrote.runs.imported import import_arrays
+from byrote.runs.run import Run
 from byrote.stats.extrapolated_share import extrapolated_share
 from byrote.stats.ranking import auroc, average_precision
 from measures.evidence import half_subset_pairs

@@ -10,7 +10,7 @@ from byrote.errors import BadInput
 from byrote.report import svg
 from byrote.report.figure_files import write_figures
 from byrote.report.page import write_report
-from byrote.run import Run
+from byrote.runs.run import Run
 from report.made import make_run
 
 #: What stands for the page's colours must not be left in a file.

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from byrote.report.gallery import gallery
 from byrote.results import PerExample
-from byrote.run import Run
+from byrote.runs.run import Run
 from report.made import NOISY, make_run
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from byrote.group_attack import group_risk
-from byrote.membership import membership_attack
+from byrote.analyses.groups import group_risk
+from byrote.analyses.membership import membership_attack
 from byrote.report.grouped import Grouped, group_words, grouped, lead_words, rate_rows, sampled_groups
 from byrote.report.grouped_figures import group_risks
 from byrote.report.missing import Missing
 from byrote.report.page import write_report
+from byrote.report.verify import verify
 from byrote.results import PerExample
-from byrote.run import Run
-from byrote.verifying import verify
+from byrote.runs.run import Run
 from report.made import Page
 from report.test_twin import fits
 from small import blobs, small_audit

@@ -8,7 +8,7 @@ from scipy import stats
 from byrote.report.facts import Facts, facts
 from byrote.report.headline import headline
 from byrote.results import PerExample, Scalar
-from byrote.run import Run
+from byrote.runs.run import Run
 from byrote.stats.intervals import agresti_caffo
 from report.made import make_run
 

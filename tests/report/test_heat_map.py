@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from byrote.comparing import compare
+from byrote.analyses.comparison import compare
 from byrote.report.heat_map import heat_map
 from report.made import make_run
 

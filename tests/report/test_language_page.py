@@ -13,7 +13,7 @@ import pytest
 
 from byrote.data.corpus import corpus_from_texts
 from byrote.data.tokenizers import byte_pairs
-from byrote.language import audit_language
+from byrote.engine.language import audit_language
 from byrote.measures._confirmation import Confirmation
 from byrote.report import language_page as module
 from byrote.report.language_facts import language_facts
@@ -21,7 +21,7 @@ from byrote.report.language_figures import figures_of
 from byrote.report.language_page import answers, title, warnings
 from byrote.report.language_report import write_language_report
 from byrote.report.language_summary import language_sentences, verdict
-from byrote.run import Run
+from byrote.runs.run import Run
 from documents import SUMMING
 from report.made import HOSTILE, MAIL, Page, secrets
 

@@ -13,8 +13,8 @@ from byrote.report import svg
 from byrote.report.language_report import write_language_report
 from byrote.report.language_twin import schema
 from byrote.report.twin import FILE
-from byrote.run import Run
-from byrote.verifying import Fault, verify
+from byrote.report.verify import Fault, verify
+from byrote.runs.run import Run
 from documents import small_language_audit
 from report.made import MAIL, secrets
 

@@ -7,7 +7,7 @@ import pytest
 
 import byrote
 from byrote.report.neighbours import neighbours
-from byrote.run import Run
+from byrote.runs.run import Run
 from report.made import make_run
 from small import blobs, small_audit
 

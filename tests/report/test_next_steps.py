@@ -5,13 +5,13 @@ import shlex
 
 import pytest
 
+from byrote.analyses.check import Condition
 from byrote.changes.registry import parse_change
-from byrote.checking import Condition
 from byrote.report.attacks import Attacks, attacks
 from byrote.report.facts import Facts, facts
 from byrote.report.missing import Missing
 from byrote.report.next_steps import Step, next_steps
-from byrote.run import Run, deaf
+from byrote.runs.run import Run, deaf
 from report.made import make_run
 
 NONE = Missing(why="")

@@ -12,7 +12,7 @@ import byrote
 from byrote.data.dataset import Dataset, Display
 from byrote.report.gallery import TYPICAL_SHOWN
 from byrote.report.page import write_report
-from byrote.run import Run
+from byrote.runs.run import Run
 from report.made import HOSTILE, NOISY, Page, make_run
 
 FIGURES = ("distribution", "roc", "slices", "training", "fitted", "scores-map")

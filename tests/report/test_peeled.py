@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from byrote.onion import Layer, Onion, keep
+from byrote.analyses.onion import Layer, Onion, keep
 from byrote.report.page import write_report
 from byrote.report.peeled import drawn, onion_words, peeled
 from byrote.results import Scalar

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from byrote.analyses.trace import Trace, trace
 from byrote.data.corpus import corpus_from_texts
 from byrote.report import trace_page as module
 from byrote.report.trace_page import pieces_of, trace_page, write_trace
-from byrote.tracing import Trace, trace
 from report.made import HOSTILE, Page
 
 SAYING = "all that glitters is not gold"

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from byrote.analyses.triage import Triage, keep
 from byrote.report import triaged as module
 from byrote.report.missing import Missing
 from byrote.report.triaged import Triaged, triaged
-from byrote.triaging import Triage, keep
 from report.made import make_run
 from small import small_audit
 

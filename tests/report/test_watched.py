@@ -13,7 +13,7 @@ from byrote.designs.full_data import full_data
 from byrote.errors import MissingEvidence
 from byrote.report.page import write_report
 from byrote.report.watched import Watched, report_sentences
-from byrote.run import Run
+from byrote.runs.run import Run
 from report.made import Page, make_run
 from small import RECIPE, blobs
 

@@ -17,10 +17,10 @@ from byrote.report.card_page import card_page
 from byrote.report.gallery import gallery
 from byrote.report.page import write_report
 from byrote.report.summary import card_sentences
+from byrote.report.verify import verify
 from byrote.report.watched import report_sentences
 from byrote.report.wording import CLASSES, LABELS, given, wording_of
-from byrote.run import Run
-from byrote.verifying import verify
+from byrote.runs.run import Run
 from report.made import Page, make_run
 from report.test_twin import fits
 from small import longer, small_audit

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from byrote.results import Scalar
-from byrote.run import centred
+from byrote.runs.run import centred
 from byrote.stats.jackknife import difference, from_replicates, parts
 from byrote.stats.over_examples import dealt, influence_of_parts, of_examples, over_both
 

@@ -12,7 +12,7 @@ from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
 from byrote.data.task import refuse_other_tasks
 from byrote.recipes.algorithm import Algorithm, State
-from byrote.run import Run
+from byrote.runs.run import Run
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from byrote.results import Scalar
-from byrote.run import JACKKNIFE_PARTS, Run
+from byrote.runs.run import JACKKNIFE_PARTS, Run
 from byrote.stats.jackknife import from_replicates, parts
 from byrote.stats.rates import Rates, rates
 

@@ -260,7 +260,7 @@ RECORDED_BY = {
     "contexts": "audit into another folder with --model DIR",
     "decoding": "audit into another folder with --probe decoding",
     "canaries": "plant some in a corpus with `byrote plant`, train on it, and audit with --canaries",
-    "class_probability": "read a run that holds them with byrote.readers",
+    "class_probability": "read a run that holds them with byrote.runs.readers",
 }
 
 

@@ -20,12 +20,12 @@ from byrote.evidence.finite import not_finite, verdict
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.store import Evidence
 from byrote.evidence.tables import read_table
-from byrote.folder import environment, model_entries, now, set_up
 from byrote.probes.judging import Judge
 from byrote.recording.journal import FOLDER, Journal, Settings, journals
 from byrote.recording.tally import UNLABELLED, Tally
 from byrote.recording.wanted import Wanted, wanted_of
-from byrote.run import Run
+from byrote.runs.folder import environment, model_entries, now, set_up
+from byrote.runs.run import Run
 
 #: The table of ids and labels, where they were given.
 GIVEN = "given.parquet"

@@ -16,18 +16,18 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
+from byrote.engine.resources import logits_fit
 from byrote.errors import BadInput
 from byrote.evidence.finite import MOST
 from byrote.evidence.manifest import FILE
 from byrote.evidence.tables import write_table
-from byrote.folder import refuse_remains
 from byrote.probes.probabilities import Suspicion
 from byrote.recording.journal import FOLDER, LARGE, Journal, Settings, locked
 from byrote.recording.merge import GIVEN, merged
 from byrote.recording.tally import UNLABELLED, Shown
 from byrote.recording.wanted import check_range, indices, wanted_of
-from byrote.run import Run
-from byrote.train.resources import logits_fit
+from byrote.runs.folder import refuse_remains
+from byrote.runs.run import Run
 
 #: Logits of steps wait to be reduced together until they are so many numbers, or so many steps.
 WAITING_NUMBERS = 2**22

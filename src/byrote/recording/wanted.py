@@ -19,9 +19,9 @@ from byrote.data.problems import Problems
 from byrote.data.targets import refuse_tolerance
 from byrote.data.task import LabelSets, Numbers, SeveralNumbers, Task, scale_of
 from byrote.errors import BadInput
-from byrote.folder import task_facts
 from byrote.probes.judging import BY_CLASS, ByErrors, Judge, judge_of
 from byrote.recording.tally import UNLABELLED
+from byrote.runs.folder import task_facts
 
 #: A target is another example's, and not only rounded, that is off by more than this share of the deviation.
 _OFF = 0.01

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from byrote.membership import AttackFigures
+from byrote.analyses.membership import AttackFigures
 from byrote.report import svg
 from byrote.report.attacks import Slice, attack_name, slices
 from byrote.report.figures import WIDTH, Figure

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from byrote.analyses.membership import AttackFigures, membership_attack
 from byrote.evidence.schema import quantity
-from byrote.membership import AttackFigures, membership_attack
 from byrote.report.missing import Missing, where_possible
 from byrote.report.summary import percent
 from byrote.report.text import kind_words, number
 from byrote.results import Scalar
-from byrote.run import Hear, Run
+from byrote.runs.run import Hear, Run
 from byrote.stats.attack_figures import RATES, precision_name, tpr_name
 
 #: The area under the curve of an attacker who guesses.

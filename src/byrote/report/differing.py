@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from byrote.changes.card import Row, card
+from byrote.analyses.card import Row, card
 from byrote.designs.design import ROLES
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.manifest import differing
 from byrote.report.provenance import change_words, compact
-from byrote.run import Hear, Run, deaf
+from byrote.runs.run import Hear, Run, deaf
 
 #: Of the settings of an executor these bear on the results; the others are about speed.
 EXECUTION = ("device", "threads")

@@ -16,7 +16,7 @@ from byrote.report.text import amount, capital, kind_words, number, plain
 from byrote.report.triaged import looks
 from byrote.report.wording import given, wording_of
 from byrote.results import PerExample
-from byrote.run import Run
+from byrote.runs.run import Run
 
 #: The table's data take about so many bytes of the page at most; of more examples the top and a sample are in it.
 MOST_BYTES = 6 * 2**20

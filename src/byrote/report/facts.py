@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtri
 
+from byrote.analyses.card import INTERPOLATES
 from byrote.axes import CHECKPOINT
-from byrote.changes.card import INTERPOLATES
 from byrote.changes.cross_fit import ensemble_rates
 from byrote.data.problems import counted
 from byrote.errors import MissingEvidence, TooFewModels
@@ -22,7 +22,7 @@ from byrote.report.missing import of_this_run
 from byrote.report.provenance import change_words
 from byrote.report.wording import CLASSES, Wording, wording_of
 from byrote.results import Curve, PerExample, Scalar
-from byrote.run import JACKKNIFE_PARTS, Hear, Run, deaf
+from byrote.runs.run import JACKKNIFE_PARTS, Hear, Run, deaf
 from byrote.stats.extrapolated_share import extrapolated_share
 from byrote.stats.intervals import UPPER
 from byrote.stats.jackknife import from_replicates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from byrote.comparing import Comparison, compare
+from byrote.analyses.comparison import Comparison, compare
 from byrote.errors import TooFewModels
 from byrote.report.attacks import Attacks, attacks
 from byrote.report.facts import Facts, facts
@@ -15,7 +15,7 @@ from byrote.report.peeled import Peeled, peeled
 from byrote.report.triaged import Triaged, triaged
 from byrote.report.watched import Watched, refuse_undefined, watched
 from byrote.results import PerExample
-from byrote.run import Hear, Run, deaf
+from byrote.runs.run import Hear, Run, deaf
 from byrote.stats.jackknife import units
 
 #: About these shares of the time go into facts, attacks, and comparing scores.

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from byrote.analyses.performance import prediction_of
 from byrote.data.controls import CONFLICTING_DUPLICATE, EXACT_DUPLICATE, LABEL_NOISE, NEAR_DUPLICATE
 from byrote.errors import MissingEvidence, TooFewModels
-from byrote.performance import prediction_of
 from byrote.report.known import FORGOTTEN, RISK, Known, errors_of
 from byrote.report.neighbours import Leaning, Neighbours, Twin, neighbours
 from byrote.report.picture import Content, contents
@@ -20,7 +20,7 @@ from byrote.report.text import amount, kind_words, number
 from byrote.report.triaged import looks
 from byrote.report.wording import given, rounded
 from byrote.results import PerExample
-from byrote.run import Run
+from byrote.runs.run import Run
 
 MEMORIZED_SHOWN = 24
 TYPICAL_SHOWN = 8

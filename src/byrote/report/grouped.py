@@ -9,15 +9,15 @@ from functools import partial
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from byrote.analyses.groups import group_answers, groups_of, keep_risk
+from byrote.analyses.membership import AttackFigures, membership_attack
 from byrote.errors import BadInput
-from byrote.group_attack import group_answers, groups_of, keep_risk
-from byrote.membership import AttackFigures, membership_attack
 from byrote.report.attacks import MOST_CELLS, PRIOR, brief, precision_words, some
 from byrote.report.missing import Missing, where_possible
 from byrote.report.summary import percent
 from byrote.report.text import count
 from byrote.results import PerExample
-from byrote.run import Run
+from byrote.runs.run import Run
 from byrote.stats.attack_figures import RATES, exchange, precision_name, tpr_name
 
 #: Membership is swapped at random so often for what risks chance alone gives.

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from byrote.changes.card import INTERPOLATES
+from byrote.analyses.card import INTERPOLATES
 from byrote.data.controls import LABEL_NOISE
 from byrote.report.facts import LEAST_MEMORIZED, MEMORIZED, Facts
 from byrote.report.summary import found_words, percent
 from byrote.report.text import capital, count, kind_words, number
 from byrote.report.trajectories import CLEAN
 from byrote.results import PerExample, Scalar
-from byrote.run import Run
+from byrote.runs.run import Run
 from byrote.stats.intervals import agresti_caffo
 
 

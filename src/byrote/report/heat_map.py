@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from byrote.comparing import TOP, Comparison
+from byrote.analyses.comparison import TOP, Comparison
 from byrote.report import svg
 from byrote.report.figures import WIDTH, Figure
 from byrote.report.text import kind_words, number

@@ -13,7 +13,7 @@ from byrote.errors import MissingEvidence
 from byrote.report.missing import where_possible
 from byrote.report.wording import rounded
 from byrote.results import PerExample
-from byrote.run import Run
+from byrote.runs.run import Run
 
 #: Votes are counted for blocks of examples of about so many (example, class) cells.
 BLOCK_CELLS = 2**22

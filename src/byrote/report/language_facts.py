@@ -13,7 +13,7 @@ from byrote.measures._confirmation import Confirmation, confirmation
 from byrote.measures._repetitions import copies_of
 from byrote.measures._windows import PREFIX, SUFFIX, windows_of
 from byrote.results import Curve, PerCanary, PerExample, Result, Scalar
-from byrote.run import Hear, Run, deaf
+from byrote.runs.run import Hear, Run, deaf
 
 #: The kind of evidence that tells how likely texts are where answers are drawn otherwise than from the model as it is.
 DECODING: Final = "decoding"

@@ -13,10 +13,10 @@ from jaxtyping import Float
 
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import Canaries, read_canaries
+from byrote.data.index.corpus_index import index_tokens
 from byrote.data.tokenizers import pieces, read_tokenizer
+from byrote.engine.language import TOKENIZER
 from byrote.errors import BadInput
-from byrote.index.corpus_index import index_tokens
-from byrote.language import TOKENIZER
 from byrote.measures._repetitions import copies_of
 from byrote.measures.k_eidetic_memorization import RARE
 from byrote.report.facts import changed
@@ -30,7 +30,7 @@ from byrote.report.summary import percent
 from byrote.report.templates import environment, head
 from byrote.report.text import capital, count, number
 from byrote.results import PerCanary
-from byrote.run import Run
+from byrote.runs.run import Run
 from byrote.stats.multiple import corrected
 
 #: So many passages are shown, those that come nearest where none is recited, and canaries; and places of a passage.

@@ -13,7 +13,7 @@ from byrote.report.language_twin import language_twin
 from byrote.report.page import FILE
 from byrote.report.twin import FILE as TWIN
 from byrote.report.twin import twin_text
-from byrote.run import Hear, Run, deaf
+from byrote.runs.run import Hear, Run, deaf
 
 #: About this share of the time goes into measuring, and the rest into the page.
 MEASURING = 0.8

@@ -7,7 +7,7 @@ import numpy as np
 from byrote.report.language_facts import LanguageFacts
 from byrote.report.summary import percent
 from byrote.report.text import count
-from byrote.run import Run
+from byrote.runs.run import Run
 
 KNOWS_OTHERS_BETTER = (
     "documents that the model was trained on are predicted worse than those held out; they may have been shown to it "

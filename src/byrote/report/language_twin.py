@@ -12,7 +12,7 @@ from byrote.report.language_facts import LanguageFacts
 from byrote.report.language_page import adjusted, chosen, known_secrets, lead, title, warnings
 from byrote.report.twin import VERSION, finite, scalar, schema_in
 from byrote.results import PerCanary, PerExample, Scalar
-from byrote.run import Run
+from byrote.runs.run import Run
 
 SCHEMA_FILE = "language_report.schema.json"
 #: So many documents are named whose presence matters most.

@@ -16,7 +16,7 @@ from byrote.report.missing import Missing, where_possible
 from byrote.report.picture import Content, contents
 from byrote.report.text import amount, number
 from byrote.report.wording import given
-from byrote.run import Run
+from byrote.runs.run import Run
 from byrote.stats.intervals import UPPER
 
 #: Feldman & Zhang 2020 take a pair for connected from this influence on.

@@ -13,7 +13,7 @@ from byrote.report.facts import MEMORIZED, Facts
 from byrote.report.missing import RUN, Missing
 from byrote.report.text import count
 from byrote.report.triaged import Triaged
-from byrote.run import Run
+from byrote.runs.run import Run
 
 #: An audit of so many models is sure enough of single examples for most uses.
 ENOUGH = 64

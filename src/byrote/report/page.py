@@ -23,7 +23,7 @@ from byrote.report.triaged import looks
 from byrote.report.twin import FILE as TWIN
 from byrote.report.twin import twin, twin_text
 from byrote.report.watched import Watched
-from byrote.run import Hear, Run, deaf
+from byrote.runs.run import Hear, Run, deaf
 
 if TYPE_CHECKING:
     from jinja2 import Environment

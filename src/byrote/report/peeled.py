@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from byrote.onion import AT_RISK, TABLE
+from byrote.analyses.onion import AT_RISK, TABLE
 from byrote.report import svg
 from byrote.report.figures import WIDTH, Figure
 from byrote.report.text import number
 from byrote.results import Scalar
-from byrote.run import Run
+from byrote.runs.run import Run
 
 FIGURES = ("value", "stderr", "low", "high", "models", "examples")
 ARMS = {

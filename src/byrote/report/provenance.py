@@ -9,7 +9,7 @@ from typing import Any
 
 from byrote.designs.design import ROLES
 from byrote.report.text import amount, count, cut
-from byrote.run import Run
+from byrote.runs.run import Run
 
 #: More seeds than this are left to the manifest.
 MOST_SEEDS = 2_000

@@ -28,7 +28,7 @@ from byrote.report.text import number
 from byrote.report.trajectories import CLEAN, trajectories
 from byrote.report.triaged import Triaged
 from byrote.report.watched import Watched, trajectory_words, watched_headline, watched_steps
-from byrote.run import Run
+from byrote.runs.run import Run
 
 LEAD = "label_memorization"
 

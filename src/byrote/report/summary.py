@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from byrote.changes.card import INTERPOLATES, Card
-from byrote.changes.card import decimal as decimal
+from byrote.analyses.card import INTERPOLATES, Card
+from byrote.analyses.card import decimal as decimal
 from byrote.report.facts import MEMORIZED, Detection, Facts
 from byrote.report.text import capital
 from byrote.report.trajectories import CLEAN

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from byrote.analyses.trace import RARE, Place, Span, Trace
 from byrote.evidence.made_here import write_own
 from byrote.report.secrets import MASK, masked
 from byrote.report.templates import environment, head
 from byrote.report.text import count, cut
-from byrote.tracing import RARE, Place, Span, Trace
 
 #: So many passages are told of, and so much of one, of the text, and of a document's id is shown.
 MOST_SPANS, PASSAGE_LETTERS, TEXT_LETTERS, ID_LETTERS = 200, 600, 200_000, 80

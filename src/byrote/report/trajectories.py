@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from byrote.data.task import Task
-from byrote.run import Run
+from byrote.runs.run import Run
 from byrote.stats.jackknife import spread, units
 
 CLEAN = "clean"

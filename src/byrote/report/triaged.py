@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
+from byrote.analyses.triage import triage
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION
 from byrote.data.task import TASKS
 from byrote.errors import BadInput
 from byrote.report.missing import RUN, Missing, where_possible
 from byrote.report.text import kind_words
-from byrote.run import Run
-from byrote.triaging import triage
+from byrote.runs.run import Run
 
 #: Distances between all inputs take too long for a report from so many examples on; the command has the time.
 MOST_EXAMPLES = 10_000

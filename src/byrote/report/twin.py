@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from byrote.analyses.membership import AttackFigures
 from byrote.evidence.seals import BLANK, KEY
-from byrote.membership import AttackFigures
 from byrote.report.attacks import Attacks
 from byrote.report.facts import MEMORIZED, Facts
 from byrote.report.findings import Findings
@@ -20,7 +20,7 @@ from byrote.report.missing import Missing
 from byrote.report.sections import Sections
 from byrote.report.watched import Watched
 from byrote.results import PerExample, Scalar
-from byrote.run import Run
+from byrote.runs.run import Run
 
 FILE = "report.json"
 SCHEMA_FILE = "report.schema.json"

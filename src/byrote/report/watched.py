@@ -19,7 +19,7 @@ from byrote.report.summary import percent, sentences
 from byrote.report.text import count, number
 from byrote.report.wording import CLASSES, Wording, wording_of
 from byrote.results import PerExample, Scalar
-from byrote.run import Hear, Run
+from byrote.runs.run import Hear, Run
 
 #: The score that the page goes by is the first of these that was measured.
 LEADS = (

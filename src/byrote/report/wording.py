@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from byrote.report.text import amount, capital
-from byrote.run import Run
+from byrote.runs.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)

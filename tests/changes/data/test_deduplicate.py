@@ -11,8 +11,8 @@ from byrote.changes.data.exact_duplicates import ExactDuplicates
 from byrote.changes.registry import parse_change
 from byrote.data import from_arrays
 from byrote.data.corpus import Corpus, corpus_from_texts
+from byrote.data.index.near_duplicates import exact_duplicates
 from byrote.errors import BadInput
-from byrote.index.near_duplicates import exact_duplicates
 
 CONTEXT = SimpleNamespace(rng=np.random.default_rng(0))
 LONG = " ".join(f"word{number}" for number in range(60))

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from byrote.data.corpus import corpus_from_texts
+from byrote.engine.language import audit_model
 from byrote.errors import BadInput
-from byrote.language import audit_model
 from byrote.recipes.networks.pretrained import load_pretrained
 
 transformers = pytest.importorskip("transformers", reason="the package transformers is not installed")

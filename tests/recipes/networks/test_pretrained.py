@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from byrote.cli.language_sources import documents
 from byrote.data.chats import PLAIN
 from byrote.data.corpus import corpus_from_texts, read_corpus
 from byrote.data.tokenizers import BEGIN
+from byrote.engine.language import audit_model
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
-from byrote.language import audit_model
-from byrote.language_source import documents
 from byrote.recipes.networks.pretrained import chat_joining, load_pretrained, load_tokenizer
 from byrote.report.language_report import write_language_report
-from byrote.run import Run
-from byrote.verifying import verify
+from byrote.report.verify import verify
+from byrote.runs.run import Run
 
 transformers = pytest.importorskip("transformers", reason="the package transformers is not installed")
 from foreign import TEXTS, saved, small_gpt  # noqa: E402
@@ -89,7 +89,7 @@ def test_documents_are_read_as_the_model_was_trained(tmp_path, begins, monkeypat
     assert said is not None
     assert said.group(1, 4) == (("with", "without") if begins else ("without", "with"))
     assert float(said[2]) < 0.2 < 1 < float(said[3])
-    monkeypatch.setattr("byrote.language.signals", None)  # a run that goes on reads no sample again
+    monkeypatch.setattr("byrote.engine.language.signals", None)  # a run that goes on reads no sample again
     (tmp_path / "run/evidence/corpus/m00000.p0.safetensors").unlink()
     audit_model(model, corpus, out=tmp_path / "run", progress=False, device="cpu")
     assert verify(Run.open(tmp_path / "run")) == []

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from byrote.engine.language_job import check_causal
 from byrote.errors import BadInput
 from byrote.recipes.networks.tiny_gpt import TinyGPT
-from byrote.train.language import check_causal
 
 pytest.importorskip("transformers", reason="the package transformers is not installed")
 

@@ -11,8 +11,8 @@ from jaxtyping import Int
 from byrote.data.controls import HasRng
 from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
+from byrote.data.index.near_duplicates import Clusters, exact_duplicates, near_duplicates
 from byrote.errors import BadInput
-from byrote.index.near_duplicates import Clusters, exact_duplicates, near_duplicates
 
 Data = TypeVar("Data", Corpus, Dataset)
 

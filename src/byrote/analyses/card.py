@@ -1,0 +1,599 @@
+"""The before/after card: the same figures of two runs, and the intervals of their differences."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from byrote.analyses.card_language import language_figures
+from byrote.changes.cross_fit import CrossFit, cross_fit, ensemble_rates
+from byrote.errors import BadInput, TooFewModels
+from byrote.measures.catalog import Measure, catalog
+from byrote.results import Scalar
+from byrote.runs.run import Hear, Run, deaf
+from byrote.stats.intervals import Bounds
+from byrote.stats.jackknife import difference
+
+Better = Literal["lower", "higher", ""]
+#: What a row tells: what was gained, as less memorization; what that cost; the mean of a measure; or how models fit.
+Tells = Literal["gain", "cost", "measure", ""]
+Of = Callable[[Run, np.ndarray], Scalar]
+SHARE: Bounds = (0.0, 1.0)
+MEMORIZATION: Bounds = (-1.0, 1.0)
+MEMBERS = "accuracy on members"
+#: Below this mean accuracy on members a recipe does not interpolate, and memorization cannot show.
+INTERPOLATES = 0.98
+#: How the note begins of a second run that no longer fits what it trains on.
+UNFIT = "The models of the second run no longer fit their training data"
+#: What choosing examples by the scores that are compared does to a comparison.
+BY_SCORE = (
+    "they were chosen because their scores were highest in the first run. The scores of the remaining examples are "
+    "therefore too low there, by chance: their fall is understated, and a rise overstated. Rows that rest on them have "
+    "no verdict; held-out data are free of that."
+)
+#: Evidence that is taken while models train, before a change of the models acts.
+IN_TRAINING = ("trajectory", "presentation", "first_phase")
+
+
+def decimal(figure: Scalar) -> str:
+    """A figure with its standard error, to two or three digits of that error."""
+    if math.isnan(figure.value):
+        return f"undefined ({figure.reason})" if figure.reason else "undefined"
+    if math.isnan(figure.stderr):
+        return f"{figure.value:.3g}"
+    places = min(4, max(2, 1 - math.floor(math.log10(figure.stderr)) if figure.stderr > 0 else 2))
+    return f"{figure.value:.{places}f} ± {figure.stderr:.{places}f}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One figure, before and after. `better` says in which direction a change helps; empty where it depends.
+
+    A row that is not `judged` rests on examples chosen by the first run's own scores, or holds by construction.
+    """
+
+    name: str
+    before: Scalar
+    after: Scalar
+    difference: Scalar
+    better: Better
+    unit: str = ""
+    judged: bool = True
+    remark: str = ""
+    tells: Tells = ""
+
+    def __str__(self) -> str:
+        """Two lines: the name, then before, after, the difference with its interval, and the verdict."""
+        interval = f"95 % {self.interval}" if self.interval else "interval unknown"
+        change = f"{self.difference.value:+.3f}" if not math.isnan(self.difference.value) else "undefined"
+        said = f"{self.verdict} ({self.remark})" if self.remark else self.verdict
+        return f"{self.name}\n  {decimal(self.before)} → {decimal(self.after)}, {change} ({interval})  {said}"
+
+    @property
+    def interval(self) -> str:
+        """The interval of the difference; empty where it is unknown."""
+        low, high = self.difference.low, self.difference.high
+        return "" if math.isnan(low) else f"{low:+.3f} to {high:+.3f}"
+
+    @property
+    def verdict(self) -> str:
+        """`better`, `worse`, `no difference shown`, `the same`, `no verdict` or, with no good direction, `differs`."""
+        low, high = self.difference.low, self.difference.high
+        moved = self.difference.value or self.difference.replicates.any() or self.difference.stderr > 0
+        if len(self.difference.replicates) and not moved:
+            return "the same"
+        if np.isnan(low) or np.isnan(high):
+            return "no error known" if not self.difference.reason else ""
+        if not self.judged:
+            return "no verdict"
+        if low <= 0 <= high:
+            return "no difference shown"
+        if not self.better:
+            return "differs"
+        return "better" if (high < 0) == (self.better == "lower") else "worse"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Card:
+    """What a change did; print it to see all of it."""
+
+    change: str
+    stage: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.rows), *self.notes])
+
+    def __repr__(self) -> str:
+        counts = Counter(row.verdict or "undefined" for row in self.rows)
+        return f"Card({self.change}: {', '.join(f'{count} {verdict}' for verdict, count in counts.items())})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Figure:
+    """A row before its interval is known, which depends on how many rows there are."""
+
+    name: str
+    before: Scalar
+    after: Scalar
+    better: Better
+    bounds: Bounds
+    unit: str = ""
+    judged: bool = True
+    remark: str = ""
+    tells: Tells = ""
+    same_examples: bool = True
+
+    def row(self, *, paired: bool, comparisons: int) -> Row:
+        same = paired and len(self.before.replicates) == len(self.after.replicates) >= 3
+        changed = difference(
+            self.after,
+            self.before,
+            paired=same,
+            same_examples=self.same_examples,
+            bounds=self.bounds,
+            comparisons=comparisons,
+        )
+        return Row(
+            name=self.name,
+            before=self.before,
+            after=self.after,
+            difference=changed,
+            better=self.better,
+            unit=self.unit,
+            judged=self.judged,
+            remark=self.remark,
+            tells=self.tells,
+        )
+
+
+def card(before: Run, after: Run, hear: Hear = deaf) -> Card:
+    """Compare two runs on the examples that both have: those of the same id, input and label.
+
+    Differences are taken pair by pair where both runs train the same seeds on the same members, and otherwise as
+    those of independent runs. Intervals hold for all rows with a verdict at once. `hear` is told what share is done.
+
+    Raises:
+        BadInput: the second run is what the first was made from, or they share no examples, or are of different
+            classes or shapes of inputs.
+        TooFewModels: too many models of one of them diverged.
+    """
+    _refuse_swapped(before, after)
+    _refuse_diverged(before, "before the change")
+    _refuse_diverged(after, "after the change")
+    if before.of_text and after.of_text:
+        return _of_text(before, after)
+    two = _Two.of(before, after)
+    cross_fitted = two.cross_fitted()
+    figures = [*two.accuracies(), *two.memorization(cross_fitted), *two.other_measures(hear)]
+    alone = [figure.row(paired=two.paired, comparisons=1) for figure in figures]
+    verdicts = sum(row.judged and not np.isnan(row.difference.low) for row in alone)
+    change = _change(after)
+    return Card(
+        change=change.get("name", "none"),
+        stage=change.get("stage", ""),
+        rows=tuple(figure.row(paired=two.paired, comparisons=max(1, verdicts)) for figure in figures),
+        notes=(
+            _pairing(before, two.paired),
+            *_varying(figures),
+            *_at_once(verdicts),
+            *_turned(figures),
+            *_fitting(figures),
+            *_examples(two),
+            *_choice(cross_fitted, forgotten=int(two.forgotten.sum())),
+            *_absence(two.removed, two.removed_by_score),
+            *_relabelling(len(two.relabelled[0]), two.relabelled_by_score),
+        ),
+    )
+
+
+def _of_text(before: Run, after: Run) -> Card:
+    """The card of language models, whose units are texts and canaries."""
+    for run in (before, after):
+        if run.forgotten:
+            raise BadInput(
+                f"The texts of the run {str(run.folder)!r} were forgotten, so they cannot be found in another run.",
+                hint="write the card before `byrote forget-contents`; it holds no texts.",
+            )
+    found, notes = language_figures(before, after)
+    figures = [_Figure(**vars(figure)) for figure in found]
+    alone = [figure.row(paired=True, comparisons=1) for figure in figures]
+    verdicts = sum(bool(row.better) and not np.isnan(row.difference.low) for row in alone)
+    change = _change(after)
+    return Card(
+        change=change.get("name", "none"),
+        stage=change.get("stage", ""),
+        rows=tuple(figure.row(paired=True, comparisons=max(1, verdicts)) for figure in figures),
+        notes=(*_at_once(verdicts, "the choice of texts and canaries"), *notes),
+    )
+
+
+def _change(run: Run) -> dict[str, Any]:
+    change: dict[str, Any] = (run.manifest.parent or {}).get("change", {})
+    return change
+
+
+def _refuse_diverged(run: Run, when: str) -> None:
+    if not run.design.models:
+        raise TooFewModels(
+            f"The run {when}, {str(run.folder)!r}, holds no models, so it cannot be compared.",
+            hint="compare runs that were audited; one of released values cannot be compared.",
+        )
+    try:
+        run.models()
+    except TooFewModels as error:
+        raise TooFewModels(
+            f"The run {when}, {str(run.folder)!r}, cannot be compared, because training broke down in it: "
+            f"{error.message}",
+            hint=error.hint,
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Two:
+    """Two runs and their common examples, `common` by id and `rows` in either run.
+
+    `relabelled` are the rows of examples with another label in the second run, which are not common; `replaced` counts
+    ids that stand for other inputs there, and is None where inputs were not recorded.
+    """
+
+    before: Run
+    after: Run
+    common: np.ndarray
+    rows: tuple[np.ndarray, np.ndarray]
+    relabelled: tuple[np.ndarray, np.ndarray]
+    replaced: int | None
+    planted: np.ndarray
+    forgotten: np.ndarray
+    to_forget: int
+    removed: int
+    added: int
+    removed_by_score: bool
+    relabelled_by_score: bool
+    paired: bool
+
+    @classmethod
+    def of(cls, before: Run, after: Run) -> _Two:
+        _refuse_other_data(before, after)
+        ids, rows_before, rows_after = np.intersect1d(before.ids, after.ids, return_indices=True)
+        inputs = [_contents(run) for run in (before, after)]
+        known = inputs[0] is not None and inputs[1] is not None
+        alike = np.ones(len(ids), bool)
+        if inputs[0] is not None and inputs[1] is not None:
+            alike = inputs[0][rows_before] == inputs[1][rows_after]
+        agree = before.labels[rows_before] == after.labels[rows_after]
+        kept, turned = alike & agree, alike & ~agree
+        if not kept.any():
+            why = "" if not len(ids) else ": the same ids stand for other " + ("labels" if alike.any() else "inputs")
+            raise BadInput(
+                f"The runs {str(before.folder)!r} and {str(after.folder)!r} share no examples{why}.",
+                hint="a card compares a run with what `byrote change` made of it.",
+            )
+        common = ids[kept]
+        forget = np.array((after.manifest.parent or {}).get("forget", []), np.str_)
+        removed = np.setdiff1d(before.ids, ids)
+        kinds = [before.controls.mask(common, kind) for kind in before.controls.kinds()]
+        return cls(
+            before=before,
+            after=after,
+            common=common,
+            rows=(rows_before[kept], rows_after[kept]),
+            relabelled=(rows_before[turned], rows_after[turned]),
+            replaced=int((~alike).sum()) if known else None,
+            planted=np.any([np.zeros(len(common), bool), *kinds], axis=0),
+            forgotten=np.isin(common, forget),
+            to_forget=len(forget),
+            removed=len(removed),
+            added=len(after.ids) - len(ids),
+            removed_by_score=bool(np.isin(removed, forget).any()),
+            relabelled_by_score=bool(np.isin(ids[turned], forget).any()),
+            paired=_same_models(before, after),
+        )
+
+    @property
+    def selected(self) -> bool:
+        """Whether the first run's scores decided which examples are common."""
+        return self.removed_by_score or self.relabelled_by_score
+
+    def figure(
+        self,
+        name: str,
+        of: Of,
+        better: Better,
+        bounds: Bounds,
+        *,
+        tells: Tells = "",
+        unit: str = "",
+        judged: bool | None = None,
+    ) -> _Figure:
+        return _Figure(
+            name=name,
+            before=of(self.before, self.rows[0]),
+            after=of(self.after, self.rows[1]),
+            better=better,
+            bounds=bounds,
+            unit=unit,
+            judged=not self.selected if judged is None else judged,
+            tells=tells,
+        )
+
+    def accuracies(self) -> list[_Figure]:
+        members = self.figure(MEMBERS, _accuracy(member=1), "", SHARE)
+        if self.before.manifest.heldout is None or self.after.manifest.heldout is None:
+            outside = self.figure("accuracy on non-members", _accuracy(member=0), "higher", SHARE, tells="cost")
+            return [members, outside]
+        return [
+            members,
+            replace(
+                self.figure("accuracy on held-out data", _heldout_accuracy, "higher", SHARE, tells="cost", judged=True),
+                same_examples=_held_out(self.before) == _held_out(self.after),
+            ),
+        ]
+
+    def cross_fitted(self) -> CrossFit | None:
+        """Figures free of the choice by the first run's scores; None without a choice, or where it takes more pairs."""
+        if not self.paired or not self.to_forget or self.forgotten.sum() < self.to_forget:
+            return None
+        return cross_fit(
+            ensemble_rates(self.before),
+            ensemble_rates(self.after),
+            rows_before=self.rows[0],
+            rows_after=self.rows[1],
+            count=self.to_forget,
+            planted=self.planted,
+            models=len(self.before.models()),
+        )
+
+    def memorization(self, cross_fitted: CrossFit | None) -> list[_Figure]:
+        """Label memorization by group of examples."""
+        groups = {
+            f"planted {kind.replace('_', ' ')}": self.before.controls.mask(self.common, kind)
+            for kind in self.before.controls.kinds()
+        }
+        figures = [self._memorization_of(name, mask) for name, mask in groups.items() if mask.any()]
+        figures += self._memorization_of_relabelled()
+        if cross_fitted is not None:
+            return figures + _cross_fitted(cross_fitted)
+        others = self.planted | self.forgotten
+        whole = "the examples of both runs" if self.removed or self.added else "all examples"
+        rest = "the rest" if others.any() else whole
+        groups = {"the examples to forget": self.forgotten, rest: ~others}
+        judged = not self.to_forget
+        return figures + [self._memorization_of(name, mask, judged) for name, mask in groups.items() if mask.any()]
+
+    def _memorization_of(self, group: str, mask: np.ndarray, judged: bool | None = None) -> _Figure:
+        of = _mean_of("label_memorization", mask, MEMORIZATION)
+        return self.figure(f"label memorization of {group}", of, "lower", MEMORIZATION, tells="gain", judged=judged)
+
+    def _memorization_of_relabelled(self) -> list[_Figure]:
+        where = self.relabelled
+        if not len(where[0]):
+            return []
+        of = _mean_of("label_memorization", np.ones(len(where[0]), bool), MEMORIZATION)
+        return [
+            _Figure(
+                name="label memorization of the examples with another label",
+                before=of(self.before, where[0]),
+                after=of(self.after, where[1]),
+                better="lower",
+                bounds=MEMORIZATION,
+                judged=False,
+                tells="gain",
+            )
+        ]
+
+    def other_measures(self, hear: Hear) -> list[_Figure]:
+        """Means over the common examples of every measure that was taken on both runs."""
+        everything = np.ones(len(self.common), bool)
+        figures = []
+        keys = sorted(_measured(self.before) & _measured(self.after) - {"label_memorization"})
+        for done, key in enumerate(keys, start=1):
+            entry = catalog()[key]
+            figure = self.figure(
+                key, _mean_of(key, everything, entry.range), "", entry.range, unit=entry.unit, tells="measure"
+            )
+            figures.append(replace(figure, remark=self._remark(entry)))
+            hear(done / len(keys))
+        return figures
+
+    def _remark(self, entry: Measure) -> str:
+        """Of a measure that watches training, where the change came after it."""
+        watches = any(need.startswith(IN_TRAINING) for need in entry.needs)
+        after_training = _change(self.after).get("stage") == "model"
+        return "it watches training, which ended before the change" if watches and after_training else ""
+
+
+def _cross_fitted(found: CrossFit) -> list[_Figure]:
+    groups = {"the examples to forget": found.chosen, "the rest": found.rest}
+    return [
+        _Figure(
+            name=f"label memorization of {name}",
+            before=was,
+            after=now,
+            better="lower",
+            bounds=MEMORIZATION,
+            tells="gain",
+        )
+        for name, (was, now) in groups.items()
+    ]
+
+
+def _pairing(before: Run, paired: bool) -> str:
+    if not paired:
+        return "The runs train different models; differences are those of independent runs."
+    if any(entry.seed is None for entry in before.manifest.models):
+        return "Differences are taken pair by pair: the models of both runs have the same members and pairs."
+    return "Differences are taken pair by pair: both runs train the same seeds on the same members."
+
+
+def _varying(figures: Sequence[_Figure]) -> list[str]:
+    """What errors are about."""
+    both = [figure.name for figure in figures if figure.after.varies_over == "models and examples"]
+    if not both:
+        return ["± and intervals are about other models on these examples."]
+    same = "" if all(figure.same_examples for figure in figures) else ", which the two runs do not share"
+    return [
+        f"± and intervals of {' and '.join(both)} are about other models and other examples{same}; all others are "
+        "about other models on these examples."
+    ]
+
+
+def _at_once(verdicts: int, chance: str = "chance") -> list[str]:
+    if not verdicts:
+        return ["No row has a verdict; each interval holds by itself at 95 %."]
+    if verdicts == 1:
+        return ["One row has a verdict; its interval holds at 95 %."]
+    return [
+        f"Intervals are so wide that those of all {verdicts} rows with a verdict hold at once at 95 % "
+        f"(Bonferroni): the chance that any of these verdicts comes from {chance} alone is at most 5 %."
+    ]
+
+
+def _turned(figures: Sequence[_Figure]) -> list[str]:
+    """That measures have one orientation, where there are some."""
+    if not any(figure.tells == "measure" for figure in figures):
+        return []
+    return [
+        "Measures are higher where more is memorized; where they were published the other way round, as "
+        "area_under_margin, the sign is turned."
+    ]
+
+
+def _fitting(figures: Sequence[_Figure]) -> list[str]:
+    """A warning where what was changed keeps models from fitting what they are trained on."""
+    fit = next((figure for figure in figures if figure.name == MEMBERS), None)
+    if fit is None or not fit.before.value >= INTERPOLATES > fit.after.value:
+        return []
+    return [
+        f"{UNFIT}: {fit.after.value:.1%} of it, and {fit.before.value:.1%} before. What they do not fit they cannot "
+        "memorize; train the second run longer to tell the two apart."
+    ]
+
+
+def _examples(two: _Two) -> list[str]:
+    notes = [f"{len(two.common)} examples are in both runs with the same label."]
+    if two.added:
+        notes.append(f"{two.added} examples of the second run are not in the first and count in neither column.")
+    if two.replaced is None:
+        return [*notes, "They are matched by their ids alone: the inputs of one of the runs were not recorded."]
+    if two.replaced:
+        notes.append(f"{two.replaced} ids stand for other inputs in the second run and count in neither column.")
+    return notes
+
+
+def _choice(found: CrossFit | None, *, forgotten: int) -> list[str]:
+    if found is not None:
+        return [
+            f"The {forgotten} examples to forget were chosen by the first run's own scores, so that they score lower "
+            "in any second one by chance. In their row and in that of the rest, therefore, half of the pairs choose "
+            f"the {forgotten} most memorized examples, the other half measure them in both runs, and then the halves "
+            f"change places. Of those, {found.shared:.0%} are among the examples to forget: the row understates what "
+            "the change did to these."
+        ]
+    if forgotten:
+        return [
+            "The examples to forget were chosen because their scores were highest in the first run. By chance these "
+            "are too high there, and those of the rest too low: the fall of the examples to forget is overstated, "
+            "that of the rest understated, and neither row has a verdict. It takes 4 pairs, the same in both runs, to "
+            "choose with half of them and to measure with the other."
+        ]
+    return []
+
+
+def _absence(removed: int, by_score: bool) -> list[str]:
+    if not removed:
+        return []
+    text = f"{removed} examples of the first run are not in the second and count in neither column"
+    return [f"{text}; {BY_SCORE}" if by_score else f"{text}."]
+
+
+def _relabelling(relabelled: int, by_score: bool) -> list[str]:
+    if not relabelled:
+        return []
+    text = (
+        f"{relabelled} examples have another label in the second run. What models say of their labels differs by "
+        "construction: their row has no verdict, and they count in no other"
+    )
+    return [f"{text}; {BY_SCORE}" if by_score else f"{text}."]
+
+
+def _refuse_swapped(before: Run, after: Run) -> None:
+    """Refuse a child before its parent, of which nothing would be known of what was chosen by scores."""
+    parent = (before.manifest.parent or {}).get("folder")
+    if parent is not None and Path(str(parent)) == after.folder.resolve():
+        raise BadInput(
+            f"The run {str(before.folder)!r} was made from {str(after.folder)!r} by `byrote change`, so it is the run "
+            "after the change and comes second.",
+            hint=f"byrote card {shlex.quote(str(after.folder))} {shlex.quote(str(before.folder))}",
+        )
+
+
+def _refuse_other_data(before: Run, after: Run) -> None:
+    if before.of_text != after.of_text:
+        raise BadInput(
+            f"Of the runs {str(before.folder)!r} and {str(after.folder)!r} only one is of language models.",
+            hint="a card compares a run with what `byrote change` made of it.",
+        )
+    known = {"input_shape": "inputs of shape", "class_names": "the classes"}
+    for name, words in known.items():
+        was, now = (run.manifest.dataset.get(name) for run in (before, after))
+        if was is not None and now is not None and list(was) != list(now):
+            raise BadInput(
+                f"The runs {str(before.folder)!r} and {str(after.folder)!r} are of different data: "
+                f"{words} {tuple(was)} and {tuple(now)}.",
+                hint="a card compares a run with what `byrote change` made of it.",
+            )
+
+
+def _contents(run: Run) -> np.ndarray | None:
+    """Digests of the inputs; None where they were not recorded."""
+    table = run.examples
+    return np.array(table["content"].to_pylist(), np.str_) if "content" in table.column_names else None
+
+
+def _held_out(run: Run) -> dict[str, Any]:
+    """What is known of a run's held-out data, their name aside."""
+    return {key: value for key, value in (run.manifest.heldout or {}).items() if key not in ("name", "groups")}
+
+
+def _same_models(before: Run, after: Run) -> bool:
+    seeds = [[entry.seed for entry in run.manifest.models] for run in (before, after)]
+    same_design = before.design.fingerprint() == after.design.fingerprint()
+    return same_design and seeds[0] == seeds[1] and np.array_equal(before.models(), after.models())
+
+
+def _measured(run: Run) -> set[str]:
+    known = catalog()
+    names = {path.stem for path in (run.folder / "results").glob("*.parquet")}
+    return {name for name in names if name in known and known[name].by_example}
+
+
+def _mean_of(key: str, chosen: np.ndarray, bounds: Bounds) -> Of:
+    def figure(run: Run, rows: np.ndarray) -> Scalar:
+        where = rows[chosen]
+
+        def mean(values: np.ndarray) -> float:
+            there = values[where]
+            return float(there[~np.isnan(there)].mean()) if not np.isnan(there).all() else float("nan")
+
+        return run.pooled(key, mean, examples=len(where), bounds=bounds)
+
+    return figure
+
+
+def _accuracy(*, member: int) -> Of:
+    return lambda run, rows: run.accuracy(member=member, rows=rows)
+
+
+def _heldout_accuracy(run: Run, rows: np.ndarray) -> Scalar:
+    accuracy = run.heldout_accuracy()
+    assert accuracy is not None, "asked only of runs with held-out examples"
+    return accuracy

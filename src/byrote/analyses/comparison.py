@@ -1,0 +1,256 @@
+"""Which cheap proxy can be trusted on this data: every score of a run beside label memorization and the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from scipy.stats import spearmanr
+
+from byrote.errors import MissingEvidence, TooFewModels
+from byrote.measures.catalog import Measure, catalog
+from byrote.results import PerExample, Scalar
+from byrote.runs.run import Run
+from byrote.stats.jackknife import from_replicates, parts
+from byrote.stats.ranking import auroc, average_precision
+
+#: What the proxies stand in for.
+YARDSTICK = "label_memorization"
+#: Share of the examples whose overlap is asked.
+TOP = 0.05
+#: A reliability is the mean over this many random halvings of the pairs.
+HALVINGS = 20
+
+Agreement = Callable[[np.ndarray, np.ndarray], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proxy:
+    """One score beside the yardstick. Detection figures are by kind of planted control.
+
+    `one_training` is the rank correlation of the score of a single network trained on all data, the mean over those
+    that the run has; None where it has none or the score needs an ensemble.
+    """
+
+    measure: Measure
+    rank_correlation: Scalar
+    top_recall: Scalar
+    one_training: Scalar | None
+    auroc: dict[str, Scalar] = field(default_factory=dict)
+    average_precision: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """All scores of a run, the one that agrees best with label memorization first."""
+
+    proxies: tuple[Proxy, ...]
+    kinds: tuple[str, ...]
+    reliability: float
+    models: int
+    notes: tuple[str, ...]
+
+
+def compare(run: Run) -> Comparison:
+    """Every score by example beside label memorization and beside what was planted.
+
+    Rank correlations and overlaps have delete-one-pair intervals, both sides computed anew without each part. The
+    scores come from the same models as the yardstick, so that they share its noise; `one_training` does not.
+
+    Raises:
+        MissingEvidence, TooFewModels: label memorization cannot be measured.
+    """
+    run.replicates(YARDSTICK)
+    kinds = {kind: run.controls.mask(run.ids, kind) for kind in run.controls.kinds()}
+    clean = ~np.any([np.zeros(len(run.ids), bool), *kinds.values()], axis=0)
+    proxies: list[Proxy] = []
+    notes: list[str] = []
+    for key, entry in catalog().items():
+        if not entry.scores_examples or entry.of_text or key == YARDSTICK or not entry.suits(run.task):
+            continue
+        try:
+            proxies.append(_proxy(run, entry, kinds, clean))
+        except (MissingEvidence, TooFewModels) as error:
+            notes.append(f"{key}: not compared, because {error.message}")
+    reliability = _reliability(run)
+    models = len(run.models())
+    notes += [
+        _unreliable(run, models)
+        if np.isnan(reliability)
+        else f"With {models} models label memorization itself has a reliability of {reliability:.2f}: a score "
+        f"without any noise of its own that ranks as it does would reach a rank correlation of about "
+        f"{np.sqrt(max(reliability, 0)):.2f}.",
+        "Each interval holds by itself; the best of many scores looks better than it is.",
+    ]
+    proxies.sort(key=lambda proxy: -np.nan_to_num(proxy.rank_correlation.value, nan=-2))
+    return Comparison(
+        proxies=tuple(proxies),
+        kinds=tuple(kinds),
+        reliability=reliability,
+        models=len(run.models()),
+        notes=tuple(notes),
+    )
+
+
+def keep(run: Run, found: Comparison) -> Path:
+    """Write `results/comparison.parquet`: a row for each score and figure, with its error."""
+    return run.keep_table("comparison", as_table(found))
+
+
+def as_table(found: Comparison) -> pa.Table:
+    """A row for each score and figure, with its error."""
+    rows = []
+    for proxy in found.proxies:
+        figures = {"rank_correlation": proxy.rank_correlation, "top_recall": proxy.top_recall}
+        if proxy.one_training is not None:
+            figures["rank_correlation_of_one_training"] = proxy.one_training
+        for kind in found.kinds:
+            figures[f"auroc.{kind}"] = proxy.auroc[kind]
+            figures[f"average_precision.{kind}"] = proxy.average_precision[kind]
+        rows += [
+            {
+                "score": proxy.measure.key,
+                "figure": name,
+                "value": v.value,
+                "stderr": v.stderr,
+                "low": v.low,
+                "high": v.high,
+                "varies_over": v.varies_over,
+            }
+            for name, v in figures.items()
+        ]
+    return pa.Table.from_pylist(rows)
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's, over the examples where both are defined; NaN where one of them is constant there.
+
+    Example:
+        >>> rank_correlation(np.array([1.0, 2.0, 4.0, np.nan]), np.array([5.0, 6.0, 9.0, 0.0]))
+        1.0
+    """
+    known = np.isfinite(one) & np.isfinite(other)
+    if known.sum() < 3 or not np.ptp(one[known]) or not np.ptp(other[known]):
+        return float("nan")
+    return float(spearmanr(one[known], other[known]).statistic)
+
+
+def top_recall(score: np.ndarray, yardstick: np.ndarray, share: float = TOP) -> float:
+    """Of the share of the examples that is highest on the yardstick, the part among as many highest on the score.
+
+    Examples tied at the yardstick's cut are all in or all out, whichever comes nearer to the share; of those tied at
+    the score's cut the expected part counts. NaN where that leaves no example out of the top, or none in it.
+
+    Example:
+        >>> top_recall(np.array([9.0, 8.0, 1.0, 2.0]), np.array([7.0, 1.0, 6.0, 2.0]), 0.5)
+        0.5
+    """
+    known = np.isfinite(score) & np.isfinite(yardstick)
+    wanted = round(share * known.sum())
+    if not wanted:
+        return float("nan")
+    cut = np.partition(yardstick[known], -wanted)[-wanted]
+    above, tied = yardstick[known] > cut, yardstick[known] >= cut
+    top = tied if tied.sum() - wanted <= wanted - above.sum() else above
+    count = int(top.sum())
+    if count in (0, len(top)):
+        return float("nan")
+    return float(_in_top(score[known], count)[top].mean())
+
+
+def _in_top(score: np.ndarray, count: int) -> np.ndarray:
+    """The chance of each example to be among the `count` highest, ties broken at random."""
+    cut = np.partition(score, len(score) - count)[len(score) - count]
+    above, tied = score > cut, score == cut
+    chance: np.ndarray = above + tied * ((count - above.sum()) / tied.sum())
+    return chance
+
+
+def _proxy(run: Run, entry: Measure, kinds: dict[str, np.ndarray], clean: np.ndarray) -> Proxy:
+    def agreement(statistic: Agreement) -> Scalar:
+        score, scores = run.replicates(entry.key)
+        yardstick, yardsticks = run.replicates(YARDSTICK)
+        return from_replicates(
+            statistic(score.values, yardstick.values),
+            np.array([statistic(a, b) for a, b in zip(scores, yardsticks, strict=True)]),
+            models=score.models,
+            examples=int((np.isfinite(score.values) & np.isfinite(yardstick.values)).sum()),
+            bounds=(-1.0, 1.0) if statistic is rank_correlation else (0.0, 1.0),
+        )
+
+    def detection(kind: str, statistic: Callable[[np.ndarray, np.ndarray], float]) -> Scalar:
+        def of(values: np.ndarray) -> float:
+            known = judged & np.isfinite(values)
+            return statistic(values[known], kinds[kind][known])
+
+        judged = kinds[kind] | clean
+        return run.pooled(entry.key, of, examples=int(judged.sum()), bounds=(0.0, 1.0), drawn=judged)
+
+    return Proxy(
+        measure=entry,
+        rank_correlation=agreement(rank_correlation),
+        top_recall=agreement(top_recall),
+        one_training=_one_training(run, entry),
+        auroc={kind: detection(kind, auroc) for kind in kinds},
+        average_precision={kind: detection(kind, average_precision) for kind in kinds},
+    )
+
+
+def _one_training(run: Run, entry: Measure) -> Scalar | None:
+    """Rank correlation of single networks trained on all data with the yardstick of the ensemble."""
+    yardstick, yardsticks = run.replicates(YARDSTICK)
+    scores = [score for score in _single_scores(run, entry) if np.isfinite(score).any()]
+    if not scores:
+        return None
+
+    def of(values: np.ndarray) -> float:
+        return float(np.mean([rank_correlation(score, values) for score in scores]))
+
+    return from_replicates(
+        of(yardstick.values),
+        np.array([of(values) for values in yardsticks]),
+        models=len(scores),
+        examples=int(np.isfinite(yardstick.values).sum()),
+        bounds=(-1.0, 1.0),
+    )
+
+
+def _single_scores(run: Run, entry: Measure) -> Iterator[np.ndarray]:
+    for model in run.models("full"):
+        result = run.measured_on(entry.key, np.array([model]))
+        assert isinstance(result, PerExample)
+        yield result.values
+
+
+def _reliability(run: Run) -> float:
+    """Of the yardstick: how its ranks agree between random halves of the pairs, stepped up to the whole.
+
+    Formula:
+        2 r / (1 + r), r the mean Spearman correlation of the halves (Spearman 1910, Brown 1910); 0 where r is negative
+    Undefined:
+        nan where all examples are alike by a half, or with fewer than two pairs, which have no halves.
+    """
+    models = run.models()
+    unit = parts(run.design.pair[models], groups=len(models))
+    count = int(unit.max()) + 1
+    if count < 2:
+        return float("nan")
+    rng = np.random.default_rng(0)
+    agreements = []
+    for _ in range(HALVINGS):
+        chosen = np.isin(unit, rng.permutation(count)[: count // 2])
+        halves = [run.measured_on(YARDSTICK, models[side]) for side in (chosen, ~chosen)]
+        agreements.append(rank_correlation(*(half.values for half in halves if isinstance(half, PerExample))))
+    mean = float(np.maximum(np.mean(agreements), 0.0))
+    return 2 * mean / (1 + mean)
+
+
+def _unreliable(run: Run, models: int) -> str:
+    """Why it is not known how reliably the models rank examples."""
+    unknown = f"How reliably {models} models rank examples by label memorization is not known: "
+    if len(np.unique(parts(run.design.pair[run.models()], groups=models))) < 2:
+        return f"{unknown}it takes two pairs to compare, and there is one."
+    return f"{unknown}by some halves of the models every example has the same."

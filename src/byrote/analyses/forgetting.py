@@ -1,0 +1,102 @@
+"""The verb that measures forgetting: train with canaries, go on without them, and attack as time goes by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from byrote.data.dataset import Dataset
+from byrote.designs.injections import inject, poison
+from byrote.engine.audit import Progress, audit
+from byrote.errors import BadInput
+from byrote.measures.rate_of_forgetting import Attack, Success, forgotten_after, log_odds_attack
+from byrote.recipes.algorithm import TrainingRecipe
+from byrote.results import Curve, Scalar
+from byrote.runs.run import Run
+from byrote.stats.ranking import auroc
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Forgetting:
+    """How an attack's success falls after the canaries' last use, and when it is at most alpha, by repetitions."""
+
+    run: Run
+    alpha: float
+    success: Curve
+    after: dict[str, Scalar]
+
+    def __repr__(self) -> str:
+        return f"Forgetting({self.success.note}, from {self.success.models} models)"
+
+
+def measure_forgetting(
+    dataset: Dataset,
+    recipe: TrainingRecipe,
+    *,
+    regime: str,
+    canaries: Int[np.ndarray, " canary"],
+    repetitions: tuple[int, ...] = (1,),
+    models: int = 16,
+    used: int | None = None,
+    after: int | None = None,
+    alpha: float = 0.55,
+    attack: Attack = log_odds_attack,
+    success: Success = auroc,
+    out: str | Path | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    device: str | None = None,
+    checkpoints: int = 20,
+    progress: Progress | bool = True,
+) -> Forgetting:
+    """Train pairs of models on the dataset with half of the canaries each, then on without them, and attack.
+
+    A recipe with a constant learning rate is the plainest to read, since every phase has a schedule of its own.
+
+    Args:
+        dataset: what to train on, the canaries included.
+        recipe: how to train.
+        regime: "inject" shows the canaries in one epoch amid training, "poison" in a prefix of it.
+        canaries: rows of the dataset; all others are always trained on.
+        repetitions: how often an epoch shows a canary; of several numbers every canary gets one.
+        models: how many, an even number.
+        used: epochs before the injection, or of the prefix; the recipe's unless given.
+        after: epochs without canaries; the recipe's unless given.
+        alpha: the success rate at which something counts as forgotten.
+        attack: scores from log-odds, members and pairs; the loss attack, or `byrote.measures.lira.lira`.
+        success: the attack's success rate from scores and membership.
+        out: the run folder; `runs/<dataset's name>-<regime>` unless given.
+        seed: fixes canaries' halves, initial weights and orders.
+        workers: training processes, as in `byrote.audit`.
+        device: "cpu" or "cuda", as in `byrote.audit`.
+        checkpoints: at how many k at most the attack is made, dense at the start.
+        progress: False for silence.
+
+    Raises:
+        BadInput: no such regime, or canaries or numbers that do not fit.
+    """
+    rng, size = np.random.default_rng([seed, 4]), len(dataset)
+    if regime == "inject":
+        design = inject(size, models, canaries=canaries, repetitions=repetitions, before=used, after=after, rng=rng)
+    elif regime == "poison":
+        design = poison(size, models, canaries=canaries, repetitions=repetitions, prefix=used, after=after, rng=rng)
+    else:
+        raise BadInput(f"There is no regime {regime!r}.", hint="the regimes are inject and poison.")
+    run = audit(
+        dataset,
+        recipe,
+        design=design,
+        out=Path("runs") / f"{dataset.name}-{regime}" if out is None else out,
+        seed=seed,
+        workers=workers,
+        device=device,
+        checkpoints=checkpoints,
+        progress=progress,
+    )
+    curve = run.measure("rate_of_forgetting", alpha=alpha, attack=attack, success=success)
+    assert isinstance(curve, Curve)
+    after_each = dict(zip(curve.groups, forgotten_after(curve, alpha), strict=True))
+    return Forgetting(run=run, alpha=alpha, success=curve, after=after_each)

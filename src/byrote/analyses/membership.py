@@ -1,0 +1,313 @@
+"""A membership attack on every model of a run: how well it does, with whom, and how it does where there is nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int8
+from scipy.special import expit
+
+from byrote.analyses.groups import groups_of, of_groups, on_groups, size_slices, told
+from byrote.data.task import TASKS, Task
+from byrote.errors import BadInput, MissingEvidence, TooFewModels, meant
+from byrote.evidence.schema import quantity
+from byrote.evidence.seals import BLANK, KEY
+from byrote.measures._by_group import member_groups
+from byrote.measures._references import References, refuse_leaks
+from byrote.measures._strata import Stratum
+from byrote.measures.catalog import Measure, catalog
+from byrote.results import Curve, PerModelExample, Scalar, blanked
+from byrote.runs.run import NOT_FINITE, Run
+from byrote.stats.attack_figures import Attack, Slices, attack_figures, null_auc
+
+#: Files of the figures of attacks.
+ATTACKED = re.compile(r"attack-(?P<key>.+?)(?P<by>-by-group)?\.json")
+#: Groups of at least so many examples have figures of their own; of more than `MOST_GROUPS` the largest do.
+LEAST_IN_GROUP = 10
+MOST_GROUPS = 50
+DECILES = 10
+#: Facts of the design that follow from what a model was trained on.
+OF_MEMBERS = ("design.member", "design.stratum")
+#: The attack on a run of each task.
+DEFAULT: Final[dict[Task, str]] = {"classes": "lira", "labels": "lira", "regression": "lira[residual]"}
+
+
+#: Whose membership is attacked: that of an example, or of all examples of a person or document together.
+By = Literal["example", "group"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AttackFigures:
+    """What an attack achieves against the models of a run.
+
+    `figures` are pooled over all targets: `auc`, `balanced_accuracy`, `tpr_at_fpr_…`, `precision_at_fpr_…_prior_…`.
+    `slices` has `auc` and `tpr_at_fpr_0.01` by axis ("class", "group", "control", "memorization") and value; in the
+    last axis 10 is the tenth of the examples that is memorized most. `null` is the AUC where membership was swapped
+    at random, `references` the median number of models that an attacker had.
+    """
+
+    attack: str
+    figures: Mapping[str, Scalar]
+    null: Scalar
+    curve: Curve
+    slices: Mapping[str, Mapping[str, Mapping[str, Scalar]]]
+    references: int
+    models: int
+    examples: int
+    notes: tuple[str, ...]
+    by: By = "example"
+
+    def __repr__(self) -> str:
+        return (
+            f"AttackFigures({self.attack}: AUC {self.figures['auc']!r}, null {self.null.value:.3f}, "
+            f"{self.models} targets, {self.references} reference models, {self.examples} {self.by}s)"
+        )
+
+
+def attack_named(key: str) -> Measure:
+    """The attack of that key.
+
+    Raises:
+        BadInput: there is none; the hint names the attacks.
+    """
+    known = catalog()
+    if key in known and known[key].attacks:
+        return known[key]
+    attacks = [name for name, each in known.items() if each.attacks]
+    problem = (
+        f"The measure {key!r} is no membership attack: it does not score each model and example."
+        if key in known
+        else f"There is no attack {key!r}."
+    )
+    raise BadInput(problem, hint=f"{meant(key, attacks)}the attacks are {', '.join(attacks)}.")
+
+
+def membership_attack(
+    run: Run,
+    key: str | None = None,
+    *,
+    by: By = "example",
+    options: Mapping[str, Any] | None = None,
+    draws: int = 20,
+    seed: int = 0,
+) -> AttackFigures:
+    """Attack each reference model of a run with the help of the others.
+
+    Args:
+        run: a run of at least 8 models, in pairs unless members were drawn independently.
+        key: the attack: `lira`, `rmia`, `loss_attack`, … or another measure of scores by model and example; `lira`,
+            and of a regression `lira[residual]`, unless given.
+        by: "group" attacks persons or documents by all of their examples; `examples` then counts groups.
+        options: the attack's own settings, as `{"gamma": 2.0}`.
+        draws: how often membership is swapped at random for the null.
+        seed: fixes these draws.
+
+    Raises:
+        BadInput: the key is no attack.
+        MissingEvidence: the attack needs what was not recorded, or the run has no groups.
+        TooFewModels: the models cannot support it.
+    """
+    key = key or DEFAULT[run.task]
+    entry, settings, models = attack_named(key), dict(options or {}), run.models()
+    if not entry.suits(run.task):
+        raise MissingEvidence(
+            f"{key!r} is not for the targets of the run {str(run.folder)!r}, which has {TASKS[run.task]}.",
+            hint=f"attack with {DEFAULT[run.task]}.",
+        )
+    if not len(models):
+        raise TooFewModels(
+            f"The run {str(run.folder)!r} has no ensemble to attack: all of its models train on all data.",
+            hint="attack an audit of halves, as of --models 64; byrote.audit_target attacks a single model.",
+        )
+    arguments = {name: run.load(need, models) for name, need in entry.parameters.items()}
+    member, pair, stratum = (run.load(f"design.{name}", models) for name in ("member", "pair", "stratum"))
+    level = run.load("design.ratio", models)
+
+    def scores(kept: np.ndarray, given: np.ndarray) -> PerModelExample:
+        taken = {
+            name: _of_models(need, arguments[name][given] if need in OF_MEMBERS else arguments[name], kept)
+            for name, need in entry.parameters.items()
+        }
+        result = entry.function(**taken, **settings)
+        assert isinstance(result, PerModelExample)
+        return blanked(result, run.undefined, NOT_FINITE)
+
+    def of_examples(kept: Bool[np.ndarray, " model"], given: Int[np.ndarray, " model"]) -> np.ndarray:
+        return scores(kept, given).values
+
+    attack: Attack = of_examples
+    everyone = np.ones(len(models), bool)
+    truth = np.arange(len(models))
+    references = int(np.median(scores(everyone, truth).references))
+    if by == "group":
+        names, group = groups_of(run)
+        member, stratum = member_groups(member, group), of_groups(stratum, group)
+        attack, notes = on_groups(key, of_examples, arguments, settings, group), [told(key)]
+        slices = _whichever_models(size_slices(group))
+        units, cluster = len(names), np.arange(len(names))
+    else:
+        slices, notes = _slices(run, models, member, pair, stratum)
+        units, cluster = len(run.ids), run.clusters(np.arange(len(run.ids)))
+    values = attack(everyone, truth)
+    found = attack_figures(attack, member, pair, slices, f"{by}s", stratum, cluster=cluster)
+    whole = by == "group" or run.groups is None
+    notes.append(f"± is about other models and other {f'{by}s' if whole else 'persons or documents, drawn whole'}")
+    if len(np.unique(stratum)) > 1:
+        notes.append(
+            "models are compared within strata: of one designed training set size, and with the same large groups; "
+            "rates are means over the strata, weighted by their members"
+        )
+    undefined = int(np.isnan(values).sum())
+    if undefined:
+        notes.append(f"{undefined:,} of {values.size:,} scores are undefined and left out")
+    by_axis: dict[str, dict[str, Mapping[str, Scalar]]] = {}
+    for name, figures in found.slices.items():
+        axis, _, value = name.partition(":")
+        by_axis.setdefault(axis, {})[value] = figures
+    return AttackFigures(
+        attack=key,
+        figures=found.figures,
+        null=null_auc(
+            attack, member, pair, rng=np.random.default_rng([seed, 4]), draws=draws, level=level, stratum=stratum
+        ),
+        curve=found.curve,
+        slices=by_axis,
+        references=references,
+        models=len(models),
+        examples=units,
+        notes=tuple(notes),
+        by=by,
+    )
+
+
+def keep(run: Run, found: AttackFigures) -> Path:
+    """Write `results/attack-<key>.json` or `…-by-group.json`: all figures with their errors, or why one was refused."""
+    name = f"attack-{found.attack}{'' if found.by == 'example' else '-by-group'}.json"
+    return run.keep(name, json.dumps({KEY: BLANK, **plain(found)}, indent=1, allow_nan=False).encode())
+
+
+def plain(found: AttackFigures) -> dict[str, Any]:
+    """The figures of an attack as `keep` writes them; what is not known is None."""
+    return {
+        "attack": found.attack,
+        **({} if found.by == "example" else {"by": found.by}),
+        "models": found.models,
+        "references": found.references,
+        "examples": found.examples,
+        "figures": {name: _plain(figure) for name, figure in found.figures.items()},
+        "null": _plain(found.null),
+        "slices": {
+            axis: {
+                value: {name: _plain(figure) for name, figure in figures.items()} for value, figures in slices.items()
+            }
+            for axis, slices in found.slices.items()
+        },
+        "curve": {
+            "false_positive_rate": found.curve.at.tolist(),
+            **{name: [_known(v) for v in getattr(found.curve, name)[0]] for name in ("values", "low", "high")},
+        },
+        "notes": list(found.notes),
+    }
+
+
+def _plain(figure: Scalar) -> dict[str, Any]:
+    if figure.reason:
+        return {"reason": figure.reason}
+    known = {name: _known(getattr(figure, name)) for name in ("value", "stderr", "low", "high")}
+    return {**known, "varies_over": figure.varies_over}
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _of_models(need: str, array: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    return array[kept] if quantity(need).dims[0] == "model" else array
+
+
+def _whichever_models(masks: Mapping[str, np.ndarray]) -> Slices:
+    """Slices that do not depend on the models that are kept."""
+    return lambda kept: masks
+
+
+def _slices(
+    run: Run, models: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: np.ndarray
+) -> tuple[Slices, list[str]]:
+    """The groups of examples of a run that have figures of their own, and what there is to say of them."""
+    masks, notes = _fixed_slices(run)
+    try:
+        refuse_leaks(member, pair, stratum)
+        probability = expit(_sureness(run, models))
+    except (MissingEvidence, TooFewModels) as error:
+        notes.append(f"no figures by memorization: {error.message}")
+        probability = None
+    else:
+        notes.append(
+            "tenths of memorization go by label_memorization[probability], another quantity than label_memorization, "
+            "over each target's reference models, so that "
+            "a target does not choose its own examples; an example may count in another tenth for each target"
+        )
+
+    def slices(kept: Bool[np.ndarray, " model"]) -> dict[str, np.ndarray]:
+        if probability is None:
+            return masks
+        tenth = memorization_tenths(probability[kept], member[kept], pair[kept], stratum[kept])
+        return masks | {f"memorization:{number}": tenth == number for number in range(1, DECILES + 1)}
+
+    return slices, notes
+
+
+def _sureness(run: Run, models: np.ndarray) -> np.ndarray:
+    """What memorization is told by: log-odds, which a regression does not have."""
+    if run.task == "regression":
+        raise MissingEvidence(
+            "A regression has no probabilities to go by.",
+            hint="ask without the slices by memorization, or attack a classifier.",
+        )
+    return run.load("outputs.log_odds", models)
+
+
+def _fixed_slices(run: Run) -> tuple[dict[str, np.ndarray], list[str]]:
+    masks = {f"class:{name}": run.labels == number for number, name in enumerate(run.class_names)}
+    masks = {name: mask for name, mask in masks.items() if mask.any()}
+    notes = []
+    kinds = {f"control:{kind}": run.controls.mask(run.ids, kind) for kind in run.controls.kinds()}
+    if kinds:
+        masks |= kinds | {"control:clean": ~np.any(list(kinds.values()), axis=0)}
+    if run.groups is not None:
+        names, counts = np.unique(run.groups, return_counts=True)
+        large = np.argsort(-counts, kind="stable")[:MOST_GROUPS]
+        chosen = [number for number in large if counts[number] >= LEAST_IN_GROUP]
+        masks |= {f"group:{names[number]}": run.groups == names[number] for number in chosen}
+        if len(chosen) < len(names):
+            notes.append(
+                f"figures by group are those of the largest, at most {MOST_GROUPS}, with {LEAST_IN_GROUP} examples or "
+                f"more: {len(chosen) or 'none'} of {len(names)}"
+            )
+    return masks, notes
+
+
+def memorization_tenths(
+    probability: Float[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+    pair: np.ndarray,
+    stratum: Stratum = None,
+) -> Int8[np.ndarray, "model example"]:
+    """For each target the tenth, 1 to 10, in which an example's label memorization over its references lies.
+
+    0 where it is undefined.
+    """
+    references = References(probability, member, pair, stratum)
+    tenths = np.zeros(probability.shape, np.int8)
+    for target, tenth in enumerate(tenths):
+        gap = references.without(target, 1).mean - references.without(target, 0).mean
+        known = np.flatnonzero(np.isfinite(gap))
+        order = known[np.argsort(gap[known], kind="stable")]
+        tenth[order] = 1 + np.arange(len(order)) * DECILES // max(len(order), 1)
+    return tenths

@@ -1,0 +1,1 @@
+"""Commands of the command line, one group a file; `byrote.cli.app` puts them together."""

@@ -1,0 +1,459 @@
+"""Commands for language models."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from byrote.cli.listing import ListsControls
+from byrote.cli.terminal import err, print_table, say
+from byrote.cli.terminal import out as console
+from byrote.errors import BadInput
+
+if TYPE_CHECKING:
+    from byrote.cli.language_sources import Documents, TinyGPTTraining
+    from byrote.data.canaries import Canaries
+    from byrote.probes.decoding import Decoding
+    from byrote.runs.run import Run
+
+DOCS = "docs"
+#: Epochs before and after paragraphs are shown that are to be forgotten.
+BEFORE, AFTER, READINGS = 4, 6, 6
+_PANEL = "Language models"
+#: Parameters of `byrote audit` that an audit of the docs reads, one of a corpus, and one of somebody else's model.
+READ_OF_DOCS = frozenset({"source", "model", "corpus", "context", "width", "epochs", "models", "probe"}) | {
+    *("out_folder", "seed", "workers", "device", "redact", "keep_weights")
+}
+READ_OF_CORPUS = READ_OF_DOCS | {"heldout", "column", "canaries"}
+READ_OF_MODEL = (READ_OF_CORPUS - {"models", "epochs", "width", "keep_weights"}) | {"bos"}
+#: Those that name a file here and are a number in other audits.
+FILES = {
+    "heldout": "of documents that it was not trained on",
+    "canaries": "that `byrote plant` wrote beside the documents",
+}
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="A causal model that somebody else trained: a folder of transformers, or a GGUF file.",
+        rich_help_panel=_PANEL,
+    ),
+]
+CorpusFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--corpus",
+        help="Documents that --model was trained on: .jsonl, .parquet, .txt or a saved dataset, with a column of "
+        "texts, chats (messages, conversations), or prompt and completion. Without --model a tiny GPT is trained on "
+        "them.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Column = Annotated[str, typer.Option(help="The column of --corpus that holds the texts.", rich_help_panel=_PANEL)]
+Context = Annotated[
+    int | None,
+    typer.Option(min=2, help="Tokens that the model sees at once.", rich_help_panel=_PANEL),
+]
+Bos = Annotated[
+    bool | None,
+    typer.Option(
+        "--bos/--no-bos",
+        help="Whether --model was trained with its BOS token before every document; found out unless given.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+Width = Annotated[
+    int | None,
+    typer.Option(min=8, help="Width of the tiny GPT, 128 unless given: how large it is.", rich_help_panel=_PANEL),
+]
+
+
+class Audits(ListsControls):
+    """The command that audits; it knows which options were given and which have their default."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Audit, unless a language model is asked for with options that are for other networks."""
+        values = ctx.params
+        if is_language(values["source"], values["model"], values["corpus"]):
+            options = {parameter.name: parameter.opts[0] for parameter in self.params}
+            sources = {name: ctx.get_parameter_source(name) for name in options}
+            given = {name: options[name] for name, from_ in sources.items() if from_ and from_.name == "COMMANDLINE"}
+            refuse_unread(given, values)
+        return super().invoke(ctx)
+
+
+def is_language(source: str | None, model: str | None, corpus: Path | None) -> bool:
+    """Whether an audit is one of a language model."""
+    return source == DOCS or model is not None or corpus is not None
+
+
+def audit_documents(
+    source: str | None,
+    *,
+    model: str | None,
+    corpus: Path | None,
+    heldout: str,
+    column: str,
+    canaries: str,
+    context: int | None,
+    bos: bool | None,
+    tiny: TinyGPTTraining,
+    models: int | None,
+    probes: Sequence[str],
+    out: Path | None,
+    seed: int,
+    workers: int | None,
+    device: str | None,
+    keep_weights: bool = False,
+    redact: bool = False,
+) -> None:
+    """Audit a language model, write its report, and print what was found."""
+    from byrote.cli.language_sources import docs, documents
+
+    _refuse_mixed(source, model, corpus)
+    decoding = _asked(probes)
+    if source == DOCS:
+        found = docs(seed, tiny)
+    else:
+        assert corpus is not None
+        files = {"heldout": _file(heldout), "canaries": _file(canaries)}
+        found = documents(corpus, column=column, seed=seed, tiny=tiny, template_of=model, **files)
+    if model is not None:
+        run = _foreign(model, found, context=context, bos=bos, decoding=decoding, out=out, device=device)
+    else:
+        run = _tiny(
+            found,
+            context=context,
+            models=models or 1,
+            decoding=decoding,
+            out=out or Path("runs") / _folder_name(found.training.name, tiny),
+            seed=seed,
+            workers=workers,
+            device=device,
+            keep_weights=keep_weights,
+        )
+    print_report(run, redact=redact)
+
+
+def print_report(run: Run, *, show_secrets: bool = False, redact: bool = False, figures: Path | None = None) -> None:
+    """Write the report of a language model's run and print what was found."""
+    from byrote.engine.progress import measuring
+    from byrote.report.language_report import write_language_report
+    from byrote.report.language_summary import language_sentences
+
+    if show_secrets and run.forgotten:
+        raise BadInput(
+            f"The texts and secrets of the run {str(run.folder)!r} were removed from it, so that none can be shown.",
+            hint=f"byrote report {run.folder} writes the page without them.",
+        )
+    with measuring(err) as hear:
+        page, found = write_language_report(run, hear, show_secrets=show_secrets, redact=redact, figures=figures)
+    for sentence in language_sentences(run, found):
+        say(sentence)
+    console.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
+
+
+def _refuse_mixed(source: str | None, model: str | None, corpus: Path | None) -> None:
+    if source is not None and (model is not None or corpus is not None):
+        raise BadInput(
+            f"An audit is of a source or of a language model. Got {source!r} beside --model or --corpus.",
+            hint="byrote audit docs, or byrote audit --model DIR --corpus train.jsonl",
+        )
+    if source is None and corpus is None:
+        raise BadInput(
+            f"The documents that the model {model!r} was trained on are not named.",
+            hint="byrote audit --model DIR --corpus train.jsonl",
+        )
+
+
+def _foreign(model: str, found: Documents, **asked: Any) -> Run:
+    from byrote.engine.language import audit_model
+
+    return audit_model(
+        model,
+        found.training,
+        heldout=found.heldout,
+        canaries=found.canaries,
+        source={**found.source, "kind": "model", "model": model},
+        notes=found.notes,
+        **asked,
+    )
+
+
+def _folder_name(corpus: str, tiny: TinyGPTTraining) -> str:
+    """What the run of a tiny GPT is called: by what makes it another one."""
+    said = {"width": "wide", "epochs": "epochs"}
+    return "-".join([corpus, *(f"{value}-{said[name]}" for name, value in tiny.describe().items())])
+
+
+def _tiny(found: Documents, *, context: int | None, **asked: Any) -> Run:
+    from byrote.engine.language import LENGTH, audit_language
+
+    return audit_language(
+        found.training,
+        found.recipe,
+        heldout=found.heldout,
+        canaries=found.canaries,
+        tokenizer=found.tokenizer,
+        length=context or LENGTH,
+        checkpoints=4,
+        source=found.source,
+        notes=found.notes,
+        **asked,
+    )
+
+
+def _asked(probes: Sequence[str]) -> Decoding | None:
+    """The decoding that a probe names.
+
+    Raises:
+        BadInput: there is no such probe of language models.
+    """
+    from byrote.probes.decoding import KIND, Decoding
+
+    found = None
+    for probe in probes:
+        name, colon, settings = probe.partition(":")
+        if name != KIND or (colon and not settings):
+            raise BadInput(
+                f"There is no probe {probe!r} of a language model.",
+                hint="--probe decoding, or --probe decoding:temperature=0.7,top_p=0.9",
+            )
+        found = Decoding.parse(settings)
+    return found
+
+
+def refuse_unread(given: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    """Refuse options of an audit of a language model that it would not read, or that would have to name a file.
+
+    `given` are the options that stand in the command, as they are written there, and `values` those of all.
+
+    Raises:
+        BadInput: there is one.
+    """
+    read = READ_OF_DOCS if values["source"] == DOCS else READ_OF_CORPUS if values["model"] is None else READ_OF_MODEL
+    unread = [option for name, option in given.items() if name not in read]
+    if unread:
+        raise BadInput(
+            f"{' and '.join(unread)} {'is' if len(unread) == 1 else 'are'} not for this audit of a language model.",
+            hint=f"leave {'it' if len(unread) == 1 else 'them'} out.",
+        )
+    for name, what in FILES.items():
+        if name in given and _number(values[name]):
+            raise BadInput(
+                f"Of a language model {given[name]} takes a file {what}. Got {values[name]!r}.",
+                hint=f"{given[name]} FILE, or leave it out.",
+            )
+
+
+def _file(text: str) -> Path | None:
+    """The file that an option names; a number, which is its default in other audits, names none."""
+    return None if _number(text) else Path(text)
+
+
+def refuse_language(run: Run, command: str) -> None:
+    """Refuse a command on a run of language models that is for other networks.
+
+    Raises:
+        BadInput: the run is one of language models.
+    """
+    if run.of_text:
+        measure = "exposure" if "canaries" in run.manifest.evidence else "discoverable_extraction"
+        raise BadInput(
+            f"The run {str(run.folder)!r} is one of a language model, and `byrote {command}` is for other networks.",
+            hint=f"`byrote measure {run.folder} {measure}` and `byrote report {run.folder}` tell what it memorized.",
+        )
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def plant(
+    corpus: Annotated[Path, typer.Argument(help="Documents to train on: .jsonl, .parquet, .txt or a saved dataset.")],
+    out_file: Annotated[Path, typer.Option("--out", help="The .jsonl file to write; canaries.json stands beside it.")],
+    canaries: Annotated[int, typer.Option(min=2, help="How many, controls that are not planted included.")] = 64,
+    repeat: Annotated[str, typer.Option(help="How often canaries are repeated; as many stand for each number.")] = (
+        "1,2,4,8,16,32,64"
+    ),
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What is secret: random_digits, random_tokens, card, iban, phone, email, key, sentence_typical or "
+            "sentence_atypical; may be given again."
+        ),
+    ] = None,
+    digits: Annotated[int, typer.Option(min=1, help="Length of random digits.")] = 6,
+    coins: Annotated[bool, typer.Option("--coins", help="Let a coin decide which canaries are planted.")] = False,
+    tokenizer: Annotated[
+        Path | None, typer.Option("--model", help="The folder of the model to be trained: secrets get equal lengths.")
+    ] = None,
+    column: Column = "text",
+    seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")] = 0,
+) -> None:
+    """Plant canaries in a corpus before a training of your own; afterwards `byrote audit --canaries canaries.json`."""
+    import numpy as np
+
+    from byrote.data.canaries import FILE
+    from byrote.data.canaries import plant as planting
+    from byrote.data.corpus import plain_joining, read_corpus, write_corpus
+    from byrote.recipes.networks.pretrained import chat_joining, load_tokenizer
+
+    if out_file.suffix.lower() != ".jsonl":
+        raise BadInput(
+            f"Documents are written as .jsonl, one a line, and {str(out_file)!r} is none by its name.",
+            hint=f"--out {out_file.with_suffix('.jsonl')}",
+        )
+    manifest = out_file.with_name(FILE)
+    _refuse_existing(out_file, "give another file with --out.")
+    _refuse_existing(manifest, f"give a file in another folder, as --out planted/{out_file.name}.")
+    times = whole_numbers(repeat, hint="--repeat 1,4,16")
+    level = canaries // (len(times) + 1)
+    if level < 1:
+        raise BadInput(
+            f"{canaries} canaries are fewer than the {len(times) + 1} numbers of repetitions, 0 included.",
+            hint=f"--canaries {8 * (len(times) + 1)} gives 8 of each.",
+        )
+    made = planting(
+        read_corpus(
+            corpus, column=column, joining=plain_joining if tokenizer is None else partial(chat_joining, tokenizer)
+        ),
+        tuple(kind or ("random_digits",)),
+        level=level,
+        repeat=times,
+        rng=np.random.default_rng([seed, 5]),
+        encode=None if tokenizer is None else load_tokenizer(tokenizer),
+        digits=digits,
+        coins=coins,
+    )
+    out_file.parent.mkdir(parents=True, exist_ok=True)
+    write_corpus(made.corpus, out_file)
+    made.canaries.write(manifest)
+    say(f"{made.canaries!r} stand in {len(made.corpus)} documents, {_by_times(made.canaries)}.")
+    if len(made.canaries) < canaries:
+        say(f"These are {len(made.canaries)} and not {canaries}, so that each of {len(times) + 1} numbers has as many.")
+    if made.corpus.answers is not None:
+        say(f"Chats and pairs are written as texts, the messages of a chat joined by {made.corpus.answers.joining}.")
+    say(f"Corpus: {out_file}")
+    say(f"Secrets, to be kept: {manifest}")
+
+
+def _by_times(canaries: Canaries) -> str:
+    """How many canaries stand how often."""
+    times = Counter(canary.planted for canary in canaries)
+    every = sorted({canary.repetitions for canary in canaries} - {0})
+    if len({times[each] for each in every}) == 1:
+        return f"{times[every[0]]} at each number of repetitions"
+    return ", ".join(f"{times[each]} at {each}" for each in every) + " times"
+
+
+def forget_documents(
+    special: int, repetitions: str, models: int, out: Path | None, seed: int, workers: int | None
+) -> None:
+    """Show tiny GPTs some paragraphs for an epoch, train on without them, and print what they never forget."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from byrote.analyses.card import decimal
+    from byrote.cli.language_sources import docs_recipe
+    from byrote.data.python_docs import python_docs, split
+    from byrote.engine.language import audit_forgetting
+    from byrote.recipes.schedules import Constant
+    from byrote.results import Curve, Scalar
+
+    times = whole_numbers(repetitions, hint="--repetitions 1,4,16")
+    training, heldout = split(python_docs())
+    if special > len(training) // 2:
+        raise BadInput(
+            f"At most half of the {len(training)} paragraphs can be injected. Got {special}.",
+            hint=f"--canaries {len(training) // 2} or fewer.",
+        )
+    chosen = np.isin(np.arange(len(training)), np.random.default_rng([seed, 7]).permutation(len(training))[:special])
+    run = audit_forgetting(
+        training.subset(~chosen),
+        replace(docs_recipe(), schedule=Constant()),
+        training.subset(chosen),
+        heldout=heldout,
+        models=models,
+        repetitions=times,
+        before=BEFORE,
+        after=AFTER,
+        out=out or Path("runs") / f"{DOCS}-forgetting",
+        seed=seed,
+        workers=workers,
+        checkpoints=READINGS,
+    )
+    forms = ("", "[above_before]", "[curve]")
+    level, above, curve = (run.measure(f"forgetting_baseline{form}") for form in forms)
+    assert isinstance(level, Scalar)
+    assert isinstance(above, Scalar)
+    assert isinstance(curve, Curve)
+    print_table(
+        ["epochs since", *curve.groups],
+        [
+            [float(at), *(f"{v:.3f} ± {e:.3f}" for v, e in zip(values, errors, strict=True))]
+            for at, values, errors in zip(curve.at, curve.values.T, curve.stderr.T, strict=True)
+        ],
+    )
+    say(f"Share of tokens of them that is predicted in the end: {decimal(level)}; {level.note}.")
+    say(f"More than before they were shown: {decimal(above)}; part of that is language learned since.")
+    say(
+        f"{curve.at[-1]:g} epochs after they were last shown, {curve.values[0, -1] - curve.values[-1, -1]:+.3f} more "
+        f"of them is predicted than of paragraphs never shown; right after, it was "
+        f"{curve.values[0, 0] - curve.values[-1, 0]:+.3f}."
+    )
+    say(f"Run: {run.folder}")
+
+
+def whole_numbers(text: str, *, hint: str) -> tuple[int, ...]:
+    """The numbers of a list.
+
+    Raises:
+        BadInput: one is no whole number.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise BadInput(f"Repetitions must be whole numbers. Got {text!r}.", hint=hint) from None
+
+
+def _refuse_existing(file: Path, hint: str) -> None:
+    if file.exists():
+        raise BadInput(f"The file {str(file)!r} is there already.", hint=hint)
+
+
+def number(option: str, text: str) -> float:
+    """The number that an option names.
+
+    Raises:
+        BadInput: it names none.
+    """
+    if not _number(text):
+        raise BadInput(f"The option {option} takes a number here. Got {text!r}.", hint="a file goes with --corpus.")
+    return float(text)
+
+
+def whole_number(option: str, text: str) -> int:
+    """The whole number that an option names.
+
+    Raises:
+        BadInput: it names none.
+    """
+    value = number(option, text)
+    if not value.is_integer():
+        raise BadInput(
+            f"The option {option} takes a whole number. Got {text!r}.", hint="write it without a fraction, as 200."
+        )
+    return int(value)

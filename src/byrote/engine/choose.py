@@ -1,0 +1,216 @@
+"""Which executor: two models are trained both ways and compared, both ways are timed, and the faster one is taken."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from byrote.engine.block import CLEAN_BATCH, Learner
+from byrote.engine.job import Job
+from byrote.engine.many import Many
+from byrote.engine.one import One
+from byrote.engine.threads import one_thread
+from byrote.recipes.algorithm import Algorithm
+from byrote.recipes.recipe import BoundRecipe
+
+SIZES = (8, 16, 32)
+#: One step's largest relative difference between loop and stack that counts as parity.
+PARITY = 1e-4
+PARITY_STEPS = 2
+#: How many other orders of a batch show what rounding does, and how many times that a stack may differ by.
+ORDERS, ROUNDING = 3, 5.0
+WARM_UP, TIMED = 2, 6
+ENOUGH_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """How the models are to be trained, why, and how long one takes in one process, by the probe.
+
+    `seconds_alone` is what one model takes in the plain loop, `seconds_pair` what two take together; as a rule a
+    stack of few models saves nothing, for each step has costs that do not depend on how many there are.
+    """
+
+    stacked: bool
+    size: int
+    compiled: bool
+    reason: str
+    seconds_a_model: float
+    seconds_alone: float
+    seconds_pair: float
+
+    def seconds(self, models: int) -> float:
+        """What a block of so many models takes: stacked, a straight line from a pair to a whole block."""
+        if not self.stacked or models == 1:
+            return models * self.seconds_alone
+        whole = self.size * self.seconds_a_model
+        pair = min(self.seconds_pair, whole)  # a noisy probe may have it above the block
+        return pair + (whole - pair) * (models - 2) / (self.size - 2)
+
+
+def makespan(seconds: Sequence[float], workers: int) -> float:
+    """Seconds until the last of these blocks is trained, each by the first process that is free.
+
+    Example:
+        >>> makespan([3.0, 2.0, 2.0], workers=2)
+        4.0
+    """
+    free = [0.0] * workers
+    for each in seconds:
+        heapq.heappush(free, heapq.heappop(free) + each)
+    return max(free)
+
+
+def choose(job: Job, *, per_worker: int, compiled: bool = False) -> Choice:
+    """Probe both ways on the job's own data; `per_worker` models fall to each process."""
+    with one_thread():
+        return _choice(job, per_worker, compiled)
+
+
+def _choice(job: Job, per_worker: int, compiled: bool) -> Choice:
+    algorithm = job.algorithm()
+    inputs, targets = job.data.tensors(torch.device(job.device))
+    loop = _seconds(One(algorithm, job.seeds[0]), 1, algorithm, job, inputs, targets)
+    obstacle = algorithm.obstacle() or _disparity(algorithm, job, inputs, targets)
+    if obstacle:
+        return _alone(f"one at a time: {obstacle}", loop)
+    assert isinstance(algorithm, BoundRecipe)
+
+    def stack(size: int) -> float:
+        learner = Many(algorithm, list(range(size)), compiled=compiled)
+        return _seconds(learner, size, algorithm, job, inputs, targets)
+
+    timed = {size: stack(size) for size in SIZES if size <= max(per_worker, SIZES[0])}
+    fastest = min(timed.values())
+    if loop <= fastest:
+        slower = fastest / loop
+        told = f"took {slower:.1f} times as long" if slower >= 1.05 else "was no faster"
+        return _alone(f"one at a time: training models side by side {told}", loop)
+    size = min(size for size, seconds in timed.items() if seconds <= 1.1 * fastest)
+    reason = f"{size} models at once: {loop / timed[size]:.1f} times as fast as one at a time"
+    return Choice(
+        stacked=True,
+        size=size,
+        compiled=compiled,
+        reason=reason,
+        seconds_a_model=timed[size],
+        seconds_alone=loop,
+        seconds_pair=2 * stack(2),
+    )
+
+
+def _alone(reason: str, seconds: float) -> Choice:
+    return Choice(
+        stacked=False,
+        size=1,
+        compiled=False,
+        reason=reason,
+        seconds_a_model=seconds,
+        seconds_alone=seconds,
+        seconds_pair=2 * seconds,
+    )
+
+
+def _orders(algorithm: Algorithm, job: Job, models: int, steps: int) -> Tensor:
+    count = job.design.phases[0].count[0]
+    order = np.resize(algorithm.order(0, 0, count), steps * algorithm.batch_size)
+    return torch.from_numpy(np.tile(order, (models, 1))).reshape(models, steps, -1).to(job.device)
+
+
+def _seconds(learner: Learner, models: int, algorithm: Algorithm, job: Job, inputs: Tensor, targets: Tensor) -> float:
+    """Seconds that one of these models takes for the whole first phase, clean passes included."""
+    orders = _orders(algorithm, job, models, WARM_UP + TIMED)
+    learner.begin(WARM_UP + TIMED)
+
+    def step(index: int) -> None:
+        ids = orders[:, index]
+        learner.step(inputs[ids], targets[ids], ids)
+
+    for index in range(WARM_UP):
+        step(index)
+    times = []
+    started = time.perf_counter()
+    for index in range(WARM_UP, WARM_UP + TIMED):
+        before = time.perf_counter()
+        step(index)
+        _wait(job.device)
+        times.append(time.perf_counter() - before)
+        if time.perf_counter() - started > ENOUGH_SECONDS:
+            break
+    some = inputs[:CLEAN_BATCH]
+    before = time.perf_counter()
+    learner.predict(some)
+    _wait(job.device)
+    clean = (time.perf_counter() - before) / len(some) * len(inputs)
+    phase = job.design.phases[0]
+    steps = -(-int(phase.count[0].sum()) // algorithm.batch_size) * phase.length(algorithm.epochs)
+    return (min(times) * steps + clean * len(job.checkpoints)) / models
+
+
+def _wait(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def _disparity(algorithm: Algorithm, job: Job, inputs: Tensor, targets: Tensor) -> str:
+    """What differs between two models trained for two steps in the loop and stacked; empty where nothing does.
+
+    Losses, the weights after the steps (and so the gradients) and the buffers are compared. Adam makes whole steps out
+    of gradients that are nothing but rounding, as of a bias before BatchNorm; so the loop also trains each model on
+    its batches in other orders, and what that alone changes counts as no difference.
+    """
+    if not isinstance(algorithm, BoundRecipe):
+        return f"{type(algorithm).__name__} is not a byrote Recipe"
+    seeds = list(job.seeds[:2])
+    orders = _orders(algorithm, job, len(seeds), PARITY_STEPS)
+    some = inputs[:CLEAN_BATCH]
+    try:
+        many = Many(algorithm, seeds)
+        many.begin(PARITY_STEPS)
+        together = [many.step(inputs[ids], targets[ids], ids).loss for ids in orders.unbind(1)]
+        answers = many.predict(some)
+    except Exception as error:  # whatever vmap makes of a network that is not ours: the loop trains it all the same
+        return f"the network cannot be stacked ({(str(error).strip() or type(error).__name__).splitlines()[0][:120]})"
+    for row, (seed, stacked) in enumerate(zip(seeds, many.states(), strict=True)):
+        batches = [ids[row : row + 1] for ids in orders.unbind(1)]
+        one, losses = _stepped(algorithm, seed, inputs, targets, batches)
+        if any(_apart(loss[row], alone) for loss, alone in zip(together, losses, strict=True)):
+            return "losses differ from those of stacked models"
+        others = [_stepped(algorithm, seed, inputs, targets, _reordered(batches, order))[0] for order in range(ORDERS)]
+        if _apart(answers[row], one.predict(some)[0], [other.predict(some)[0] for other in others]):
+            return "answers in evaluation mode differ from those of stacked models"
+        alone = one.state.network.state_dict()
+        for name, tensor in stacked.network.state_dict().items():
+            if _apart(tensor, alone[name], [other.state.network.state_dict()[name] for other in others]):
+                return f"{name!r} differs from that of stacked models"
+    return ""
+
+
+def _stepped(
+    algorithm: BoundRecipe, seed: int, inputs: Tensor, targets: Tensor, batches: list[Tensor]
+) -> tuple[One, list[Tensor]]:
+    """A model of the loop after a step on each batch, and its losses."""
+    one = One(algorithm, seed)
+    one.begin(PARITY_STEPS)
+    return one, [one.step(inputs[ids], targets[ids], ids).loss[0] for ids in batches]
+
+
+def _reordered(batches: list[Tensor], order: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(order)
+    return [ids[:, torch.randperm(ids.shape[1], generator=generator).to(ids.device)] for ids in batches]
+
+
+def _apart(a: Tensor, b: Tensor, rounded: Sequence[Tensor] = ()) -> bool:
+    """Whether a and b differ by more than parity allows, and by more than b does from what differs by rounding."""
+    if not b.numel():
+        return False
+    allowed = PARITY * b.float().abs().amax().clamp_min(1.0)
+    for other in rounded:
+        allowed = allowed.maximum(ROUNDING * (b.float() - other.float()).abs().amax())
+    return bool(((a.float() - b.float()).abs() > allowed).any())

@@ -1,0 +1,445 @@
+"""A job: everything that a training process must have to train any block of a run and to write its evidence."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from byrote.data.blocks import range_of_rows
+from byrote.data.dataset import Dataset
+from byrote.data.mapped import Place, place_of
+from byrote.data.task import TASKS, Scale, Task
+from byrote.designs.design import Design
+from byrote.engine.block import Answering, Learner, clean_pass, train_phase
+from byrote.engine.many import Many
+from byrote.engine.one import One
+from byrote.engine.unfit import first_line, unfit
+from byrote.errors import BadInput
+from byrote.evidence.finite import DIVERGED
+from byrote.evidence.store import Evidence
+from byrote.probes.augmented_queries import AugmentedQueriesProbe
+from byrote.probes.gradient_norm import GradientNormProbe
+from byrote.probes.judging import judge_of
+from byrote.probes.last_layer import LastLayerProbe
+from byrote.probes.network_probe import NetworkProbe
+from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
+from byrote.probes.presentation import PresentationProbe
+from byrote.probes.probe import Probe
+from byrote.probes.trajectory import TrajectoryProbe, log_spaced
+from byrote.recipes.algorithm import Algorithm, Shape, State, TrainingRecipe
+from byrote.recipes.recipe import BoundRecipe, Recipe
+
+#: Probes that are asked for by name, beside those that every run has.
+PROBES: dict[str, NetworkProbe] = {
+    probe.name: probe for probe in (AugmentedQueriesProbe(), GradientNormProbe(), LastLayerProbe())
+}
+#: What is done to each trained model before it is asked anything: (algorithm, state, model) -> state.
+Finish = Callable[[Algorithm, State, int], State]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Labelled:
+    """Inputs `[example, ...]` of one split and what is learned of them: `targets[example]`, or by label 0 and 1."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Labelled:
+        """A dataset's."""
+        return cls(inputs=dataset.inputs, targets=dataset.learned)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: inputs that stay in a file are opened there again instead of being sent."""
+        return _labelled, (place_of(self.inputs) or self.inputs, self.targets)
+
+    def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Both as tensors on the device, without a copy on the CPU; nothing ever writes to them."""
+        # an axis of length one may have any stride, and torch takes some of them for another memory format: images of
+        # one channel would be computed channels-last, which GroupNorm under vmap refuses
+        plain = self.inputs.reshape(-1).reshape(self.inputs.shape)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            inputs = torch.from_numpy(plain)
+        kind = np.float32 if self.targets.dtype.kind == "f" else np.int64
+        return inputs.to(device), torch.from_numpy(self.targets.astype(kind)).to(device)
+
+
+def _labelled(inputs: Place | np.ndarray, targets: np.ndarray) -> Labelled:
+    return Labelled(inputs=inputs.opened() if isinstance(inputs, Place) else inputs, targets=targets)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Job:
+    """One run's training, the same in every process that takes part."""
+
+    recipe: TrainingRecipe
+    data: Labelled
+    heldout: Labelled | None
+    classes: int
+    design: Design
+    seeds: Sequence[int]
+    checkpoints: tuple[int, ...]
+    folder: Path
+    keep_logits: bool
+    keep_weights: bool
+    device: str
+    finish: Finish | None = None
+    probes: tuple[str, ...] = ()
+    scale: Scale | None = None
+
+    @property
+    def task(self) -> Task:
+        """What is learned of an example."""
+        return "classes" if self.scale is None else self.scale.task
+
+    @property
+    def sums_probabilities(self) -> bool:
+        """Whether class probabilities are summed over models, as logits are too many to keep."""
+        return self.scale is None and not self.keep_logits
+
+    def algorithm(self) -> Algorithm:
+        """The recipe bound to this data and device."""
+        shape = Shape(
+            inputs=self.data.inputs.shape[1:],
+            classes=self.classes,
+            examples=len(self.data.inputs),
+            labels=self.data.targets if self.task == "classes" else None,
+            extent=self._extent,
+        )
+        return self.recipe.bind(shape, torch.device(self.device))
+
+    @cached_property
+    def _extent(self) -> tuple[Tensor, Tensor] | None:
+        """The range of the inputs, where the recipe perturbs them: it takes a pass over all of them."""
+        inner = _inner(self.recipe)
+        if inner is None or inner.input_perturbation is None:
+            return None
+        low, high = range_of_rows(self.data.inputs)
+        return torch.from_numpy(low), torch.from_numpy(high)
+
+    def kinds(self, phase: int) -> tuple[str, ...]:
+        """The evidence that every model has of a phase once it is complete."""
+        kinds = ["presentation", "trajectory", "outputs"]
+        if self.heldout is not None:
+            kinds.append("heldout")
+        if self.keep_weights:
+            kinds.append("weights")
+        if phase == len(self.design.phases) - 1:
+            kinds += [PROBES[name].kind for name in self.probes]
+        return tuple(kinds)
+
+    def missing(self, evidence: Evidence, models: Sequence[int]) -> bool:
+        """Whether any shard of these models is not there."""
+        phases = range(len(self.design.phases))
+        lacks = any(not evidence.has(k, m, p) for m in models for p in phases for k in self.kinds(p))
+        return lacks or (self.sums_probabilities and not evidence.has("class_probability", models[0], phases[-1]))
+
+    def train(self, block: Block, progress: Callable[[float], None]) -> list[int]:
+        """Train a block and write what is missing of its evidence; returns the models that diverged."""
+        return train_block(self, block, progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Models that are trained by one process in one go: stacked, or one after another."""
+
+    models: tuple[int, ...]
+    stacked: bool
+    compiled: bool = False
+
+
+class _Finished:
+    """Models to which something was done after training; they only answer."""
+
+    def __init__(self, algorithm: Algorithm, states: list[State]) -> None:
+        self.algorithm = algorithm
+        self.finished = states
+
+    def predict(self, inputs: Tensor) -> Tensor:
+        return torch.stack([self.algorithm.predict(state, inputs) for state in self.finished])
+
+    def states(self) -> list[State]:
+        return self.finished
+
+
+def train_block(job: Job, block: Block, progress: Callable[[float], None]) -> list[int]:
+    """Train a block and write what is missing of its evidence; returns the models that diverged."""
+    algorithm = job.algorithm()
+    inputs, targets = job.data.tensors(torch.device(job.device))
+    if block.stacked:
+        assert isinstance(algorithm, BoundRecipe)
+        groups = [block.models]
+    else:
+        groups = [(model,) for model in block.models]
+    diverged: list[int] = []
+    for done, models in enumerate(groups):
+        seeds = [job.seeds[model] for model in models]
+        learner: Learner = (
+            Many(algorithm, seeds, compiled=block.compiled)  # type: ignore[arg-type]
+            if block.stacked
+            else One(algorithm, seeds[0])
+        )
+        phases = len(job.design.phases)
+
+        def told(share: float, done: int = done, phases: int = phases) -> None:
+            progress((done + share / phases) / len(groups))
+
+        diverged += _train_models(job, algorithm, learner, models, seeds, inputs, targets, told)
+    return diverged
+
+
+def _train_models(
+    job: Job,
+    algorithm: Algorithm,
+    learner: Learner,
+    models: tuple[int, ...],
+    seeds: list[int],
+    inputs: Tensor,
+    targets: Tensor,
+    progress: Callable[[float], None],
+) -> list[int]:
+    evidence = Evidence(job.folder)
+    last = len(job.design.phases) - 1
+    member = torch.from_numpy(job.design.member[list(models)] == 1).to(inputs.device)
+    diverged: list[int] = []
+    judge = judge_of(job.scale)
+    first_epoch = 0
+    for index, phase in enumerate(job.design.phases):
+        epochs = phase.length(algorithm.epochs)
+        checkpoints = _checkpoints(job.checkpoints, algorithm.epochs, epochs)
+        size = (len(models), len(inputs))
+        trajectory = TrajectoryProbe(*size, checkpoints, judge=judge)
+        repeats = bool(phase.count.max() > 1) or getattr(algorithm, "repeats", False)
+        presentation = PresentationProbe(*size, inputs.device, repeats=repeats, judge=judge)
+        at = len(checkpoints) - 1
+        outputs = OutputsProbe(*size, job.classes, at=at, keep_logits=job.keep_logits, judge=judge)
+        asked: list[Probe] = [outputs]
+        finishing = job.finish is not None and index == last
+        labels = targets if phase.labels is None else _relabelled(targets, phase.labels)
+        train_phase(
+            learner,
+            algorithm,
+            phase,
+            models,
+            seeds,
+            inputs,
+            targets,
+            labels,
+            checkpoints=checkpoints,
+            probes=[trajectory, presentation, *([] if finishing else asked)],
+            progress=_from(progress, index),
+            first_epoch=first_epoch,
+        )
+        first_epoch += epochs
+        answering: Answering = learner
+        if finishing and job.finish is not None:
+            states = [job.finish(algorithm, s, m) for s, m in zip(learner.states(), models, strict=True)]
+            answering = _Finished(algorithm, states)
+            clean_pass(answering, inputs, targets, asked, checkpoint=at)
+        if job.heldout is not None:
+            held_inputs, held_targets = job.heldout.tensors(inputs.device)
+            heldout = OutputsProbe(
+                len(models),
+                len(held_inputs),
+                job.classes,
+                at=at,
+                kind="heldout",
+                keep_logits=job.keep_logits,
+                judge=judge,
+            )
+            clean_pass(answering, held_inputs, held_targets, [heldout], checkpoint=at)
+            asked.append(heldout)
+        verdicts = outputs.verdicts()
+        diverged = [model for model, each in zip(models, verdicts, strict=True) if each.diverged]
+        extra = [PROBES[name].bound(algorithm) for name in job.probes] if index == last else []
+        states = answering.states() if job.keep_weights or extra else []
+        for row, model in enumerate(models):
+            header = {DIVERGED: str(verdicts[row].diverged).lower(), "seed": str(seeds[row])}
+            for probe in [presentation, trajectory, *asked]:
+                columns = {name: array[row] for name, array in probe.columns().items()}
+                if isinstance(probe, TrajectoryProbe):
+                    columns["epochs"] = probe.epochs
+                counted = probe.verdicts()[row].words() if isinstance(probe, OutputsProbe) else {}
+                evidence.write(probe.kind, model, index, columns, {**counted, **header})
+            if job.keep_weights:
+                network = algorithm.network(states[row])
+                weights = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+                evidence.write("weights", model, index, weights, header)
+            for reader in extra:
+                network = algorithm.network(states[row]).eval()
+                evidence.write(reader.kind, model, index, reader.read(network, inputs, targets, seeds[row]), header)
+        if index == last and job.sums_probabilities:
+            fine = torch.tensor([not each.diverged for each in verdicts], device=inputs.device)
+            sums = ClassProbabilityProbe(member, fine, job.classes)
+            clean_pass(answering, inputs, targets, [sums], checkpoint=at)
+            evidence.write(sums.kind, models[0], index, sums.columns(), {"models": str(list(models))})
+    return diverged
+
+
+def _checkpoints(planned: tuple[int, ...], usual: int, epochs: int) -> tuple[int, ...]:
+    """Those of a phase: as planned up to its end, and where it is longer than the recipe as many over its length."""
+    if epochs > usual:
+        return log_spaced(epochs, len(planned))
+    return (*(checkpoint for checkpoint in planned if checkpoint < epochs), epochs)
+
+
+def _from(progress: Callable[[float], None], done: int) -> Callable[[float], None]:
+    return lambda share: progress(done + share)
+
+
+def _relabelled(targets: Tensor, labels: np.ndarray) -> Tensor:
+    override = torch.from_numpy(labels).to(targets.device)
+    return torch.where(override >= 0, override, targets)
+
+
+def blocks_of(design: Design, size: int, *, stacked: bool, compiled: bool) -> tuple[Block, ...]:
+    """Divide the models into blocks of up to `size` that show equally many examples in every phase."""
+    shown = np.stack([phase.count.sum(1, dtype=np.int64) for phase in design.phases], axis=1)
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for model, sizes in enumerate(shown.tolist()):
+        alike.setdefault(tuple(sizes), []).append(model)
+    blocks = []
+    for models in alike.values():
+        for start in range(0, len(models), size):
+            chosen = tuple(models[start : start + size])
+            blocks.append(Block(models=chosen, stacked=stacked and len(chosen) > 1, compiled=compiled))
+    return tuple(blocks)
+
+
+def check_network(job: Job) -> None:
+    """Send two examples through a fresh network, so that a shape that does not fit is found before training.
+
+    Raises:
+        BadInput: the network does not take the inputs, does not give one logit a class, or a probe cannot read it.
+    """
+    check_device(job.device)
+    _check_slots(job.recipe)
+    _check_task(job)
+    algorithm = job.algorithm()
+    inputs = job.data.inputs[:2]
+    shape = tuple(inputs.shape[1:])
+    try:
+        state = algorithm.init(0)
+    except BadInput:
+        raise
+    except Exception as error:  # whatever a user's network raises must reach the user as a sentence
+        raise BadInput(
+            f"The recipe's network cannot be built: {first_line(error)}",
+            hint="byrote.Network(MyNet) calls MyNet() without arguments.",
+        ) from error
+    try:
+        logits = algorithm.predict(state, torch.from_numpy(np.array(inputs)).to(job.device))
+    except BadInput:
+        raise
+    except Exception as error:
+        raise unfit(error, shape) from error
+    if not isinstance(logits, Tensor) or tuple(logits.shape) != (len(inputs), job.classes):
+        got = tuple(logits.shape[1:]) if isinstance(logits, Tensor) else type(logits).__name__
+        each = {"classes": "logits an example, one a class", "labels": "logits an example, one a label"}
+        what = each.get(job.task, "number an example")
+        raise BadInput(
+            f"The recipe's network must give {job.classes} {what}. Got {got}.",
+            hint=f"end it with nn.Linear(…, {job.classes}).",
+        )
+    few = Labelled(inputs=inputs, targets=job.data.targets[:2]).tensors(torch.device(job.device))
+    for name in job.probes:
+        PROBES[name].bound(algorithm).check(algorithm.network(algorithm.init(0)), *few)
+
+
+#: What a recipe's slots must be able to do, and what fits.
+_SLOTS = {
+    "optimizer": ("build", "byrote.AdamW(lr=0.001) or byrote.SGD(lr=0.05), as a call; not torch's own."),
+    "schedule": ("factor", "byrote.Cosine() or byrote.Constant(), as a call."),
+    "objective": ("loss", "byrote.CrossEntropy(), as a call; not torch's own."),
+    "augmentation": ("apply", "byrote.RandomShift(2) or byrote.HorizontalFlip(), as a call."),
+    "gradient_transform": ("apply", "byrote.ClipNorm(1.0), as a call."),
+    "input_perturbation": ("apply", "byrote.ProjectedGradient(…), as a call."),
+    "sampler": ("order", "leave it out: every epoch shuffles; byrote.ClassBalanced(), as a call, draws."),
+}
+
+
+def _inner(recipe: TrainingRecipe) -> Recipe | None:
+    """The recipe, or the one that is wrapped in it; None for an algorithm of somebody's own."""
+    inner = recipe if isinstance(recipe, Recipe) else getattr(recipe, "recipe", None)
+    return inner if isinstance(inner, Recipe) else None
+
+
+def _check_slots(recipe: TrainingRecipe) -> None:
+    """Refuse a recipe, or one that is wrapped, in which a slot holds something else than a slot's object."""
+    inner = _inner(recipe)
+    if inner is None:
+        return
+    make = getattr(inner.network, "make", None)
+    if isinstance(make, nn.Module):
+        kind = type(make).__name__
+        raise BadInput(
+            f"byrote.Network takes what makes a network, and got a {kind} that is made already.",
+            hint=f"byrote.Network({kind}), without a call: every model starts from a network of its own.",
+        )
+    for name, (method, hint) in _SLOTS.items():
+        slot = getattr(inner, name)
+        if slot is not None and (isinstance(slot, type) or not hasattr(slot, method)):
+            raise BadInput(f"The {name!r} argument of Recipe must have a method {method}. Got {slot!r}.", hint=hint)
+    if not hasattr(inner.sampler, "repeats"):
+        raise BadInput(
+            f"The 'sampler' argument of Recipe must have a property repeats. Got {inner.sampler!r}.",
+            hint="repeats = True where an epoch may show an example more often than its count, else False.",
+        )
+
+
+#: The objective for each task.
+OBJECTIVES = {
+    "classes": "byrote.CrossEntropy()",
+    "labels": "byrote.BinaryCrossEntropy()",
+    "regression": "byrote.SquaredError()",
+}
+
+
+def _check_task(job: Job) -> None:
+    """Refuse an objective, a sampler or a probe that is for other targets than the dataset's."""
+    inner = _inner(job.recipe)
+    objective = getattr(inner, "objective", None)
+    meant = getattr(objective, "task", job.task)
+    if meant != job.task:
+        raise BadInput(
+            f"The recipe's objective {objective!r} is for {TASKS[meant]}, and the dataset has {TASKS[job.task]}.",
+            hint=f"byrote.Recipe(…, objective={OBJECTIVES[job.task]}).",
+        )
+    sampler = getattr(inner, "sampler", None)
+    if getattr(sampler, "task", job.task) != job.task:
+        raise BadInput(
+            f"The recipe's sampler {sampler!r} is about one class an example, and the dataset has {TASKS[job.task]}.",
+            hint="leave the sampler out: every epoch shuffles.",
+        )
+    if job.probes and job.task != "classes":
+        raise BadInput(
+            f"The probe {job.probes[0]!r} is about one class an example, and the dataset has {TASKS[job.task]}.",
+            hint="audit without it.",
+        )
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that does not exist.
+
+    Raises:
+        BadInput: it does not.
+    """
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
+        raise BadInput(
+            f"There is no device {device!r}.", hint="the devices are cpu and cuda, or cuda:1 for a second GPU."
+        )
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise BadInput(
+            f"The device {device!r} is not there: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs.",
+            hint="leave it out, or take cpu.",
+        )

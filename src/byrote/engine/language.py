@@ -1,0 +1,693 @@
+"""The verbs for language models: train small ones on a corpus and read them, or read one that somebody else trained."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from byrote.data.canaries import FILE as CANARIES
+from byrote.data.canaries import Canaries
+from byrote.data.canary_tokens import CanaryTokens, tokenize_canaries
+from byrote.data.corpus import Corpus, Encode, corpus_from_texts, refuse_overlap
+from byrote.data.index.near_duplicates import near_duplicates
+from byrote.data.problems import counted
+from byrote.data.tokenizers import BEGIN, byte_pairs, encoder, read_tokenizer
+from byrote.designs.design import NO_PAIR, Design, observed, one_phase
+from byrote.designs.full_data import full_data
+from byrote.designs.half_subset_pairs import half_subset_pairs
+from byrote.designs.injections import inject
+from byrote.engine.audit import Progress, default_device, default_workers, large_first_in, seeds_of
+from byrote.engine.executors import run_here, run_pool
+from byrote.engine.job import Block, check_device
+from byrote.engine.language_job import (
+    WEIGHTS,
+    LanguageJob,
+    Reading,
+    check_causal,
+    check_network,
+    parameters_of,
+    read_network,
+    readings,
+)
+from byrote.engine.progress import Silent, Terminal
+from byrote.errors import BadInput, RunMismatch
+from byrote.evidence.made_here import remember
+from byrote.evidence.manifest import FILE, Manifest, refuse_mismatch
+from byrote.evidence.shards import write_bytes
+from byrote.evidence.store import Evidence
+from byrote.evidence.tables import digest_of, examples_table
+from byrote.probes.contexts import LENGTHS
+from byrote.probes.decoding import Decoding
+from byrote.probes.generations import PREFIX, SUFFIX
+from byrote.probes.tokens import KIND as TOKENS
+from byrote.probes.tokens import signals, windowed
+from byrote.probes.trajectory import log_spaced
+from byrote.recipes.networks.pretrained import Pretrained, load_pretrained
+from byrote.recipes.recipe import Recipe
+from byrote.runs.folder import environment, hold, model_entries, now, refuse_remains, restore, set_up
+from byrote.runs.run import CORPUS, Run
+
+#: Tokens that a network trained here sees at once.
+LENGTH = 256
+#: Readings of the whole corpus during training, at most.
+CHECKPOINTS = 6
+#: Tokens of each document that are given, and those that are then generated.
+GENERATE = (PREFIX, SUFFIX)
+TOKENIZER = "tokenizer.json"
+#: Training documents that are read with and without a BOS token, to find out how the model was trained.
+SAMPLE = 16
+
+
+def audit_language(
+    corpus: Corpus,
+    recipe: Recipe,
+    *,
+    heldout: Corpus | None = None,
+    canaries: Canaries | None = None,
+    models: int = 1,
+    full: int = 1,
+    design: Design | None = None,
+    tokenizer: Any | None = None,
+    length: int = LENGTH,
+    generate: tuple[int, int] | None = GENERATE,
+    decoding: Decoding | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    device: str | None = None,
+    checkpoints: int = CHECKPOINTS,
+    keep_weights: bool = False,
+    progress: Progress | bool = True,
+    source: dict[str, Any] | None = None,
+    parent: dict[str, Any] | None = None,
+    notes: Sequence[str] = (),
+) -> Run:
+    """Train language models on a corpus and record what each says of every token, trained on or held out.
+
+    The same call goes on with a run that was stopped. Documents and held-out ones stand in one corpus, in this order.
+
+    Args:
+        corpus: the documents to train on, with tokens or without.
+        recipe: how to train; its network gives logits `[row, token, vocabulary]`.
+        heldout: documents that no model trains on; with tokens where the corpus has them.
+        canaries: what was planted in the corpus; the controls that were not stand among the held-out documents.
+        models: 1 trains on all documents. An even number of at least 4 makes complementary pairs: each trains on half
+            of the groups of documents; without groups, documents that are nearly the same make one.
+        full: models beside such pairs that train on all documents.
+        design: who trains on what, held-out documents included, instead of that.
+        tokenizer: of the package tokenizers, for a corpus without tokens; unless given, one of 1,024 byte pairs is
+            trained on the corpus. It is kept in the run folder.
+        length: tokens that a network sees at once; longer documents are read in windows.
+        generate: how many tokens of each document to give, and how many to generate after them; None for none.
+        decoding: how answers would be drawn, for `probabilistic_extraction[decoding]`; None not to record that.
+        out: the run folder; `runs/<corpus's name>` unless given.
+        seed: fixes subsets, initial weights and orders.
+        workers: training processes of one thread each; as many as there are cores unless given.
+        device: "cpu" or "cuda"; a GPU is taken where there is one.
+        checkpoints: at most this many readings of the corpus as training goes on; 0 for none.
+        keep_weights: keep every model's weights; otherwise they are deleted once the model is read.
+        progress: False for silence.
+        source: how the command line finds corpus and recipe again.
+        parent: the run that this one is a changed form of, and the change.
+        notes: sentences that go with the run into every report.
+
+    Raises:
+        BadInput, RunMismatch, WorkerFailed: each in a sentence that says what to do.
+    """
+    device = device or default_device()
+    check_device(device)
+    if length < 2:
+        raise BadInput(
+            f"The 'length' argument of audit_language must be at least 2. Got {length}.",
+            hint="length is the number of tokens of a document's row; 64 or 128 serve a small network.",
+        )
+    if heldout is not None:
+        refuse_overlap(corpus, heldout)
+    folder = Path(out) if out is not None else Path("runs") / corpus.name
+    listener: Progress = Terminal() if progress is True else Silent() if progress is False else progress
+    with hold(folder):
+        whole, tokenizer = _tokenized(corpus, heldout, tokenizer, folder)
+        trained = len(corpus)
+        if design is None:
+            large_first = large_first_in(folder)
+            design = language_design(whole, trained, models=models, full=full, seed=seed, large_first=large_first)
+        if design.examples != len(whole):
+            raise BadInput(
+                f"The design is about {design.examples} documents, and there are {len(whole)}.",
+                hint="make the design for the documents trained on and those held out together, or leave it out.",
+            )
+        if canaries is not None and tokenizer is None:
+            raise BadInput("Canaries in a corpus with tokens need its tokenizer.", hint="tokenizer=…")
+        job = LanguageJob(
+            recipe=recipe,
+            corpus=whole,
+            design=design,
+            seeds=seeds_of(seed, design.models),
+            length=length,
+            folder=folder / "evidence",
+            device=device,
+            checkpoints=log_spaced(recipe.epochs, checkpoints) if checkpoints else (),
+            canaries=None if canaries is None else _asked(canaries, whole, trained, encoder(tokenizer), length),
+            generate=_fitting(generate, whole, length),
+            decoding=decoding,
+            keep_weights=keep_weights or _keeps_weights(folder),
+        )
+        identity = {
+            "corpus": whole.fingerprint(),
+            "recipe": recipe.describe(),
+            "design": design.describe(),
+            "seed": seed,
+            "length": length,
+            "checkpoints": job.checkpoints,
+            "canaries": _digest(canaries),
+            "generate": job.generate,
+            **_probes(decoding),
+            **({"keep_weights": True} if keep_weights else {}),
+        }
+        parameters = check_network(job)
+        if (folder / FILE).exists():
+            manifest = _gone_on_with(folder, identity, design, whole, tokenizer, canaries, listener)
+        else:
+            manifest = _manifest(whole, trained, design, identity, "trained", list(job.seeds))
+            manifest = replace(
+                manifest,
+                executor={"device": device, "threads": 1, "reason": "language models are trained one at a time"},
+                checkpoints=job.checkpoints,
+                parameters=parameters,
+                evidence=(CORPUS, *job.kinds(len(design.phases) - 1)),
+                source=source,
+                parent=parent,
+                notes=(*notes, *_told(whole, length)),
+            )
+            manifest = _begin(folder, manifest, design, whole, tokenizer, canaries)
+            for note in manifest.notes:
+                listener.say(note)
+        if source is not None and parent is None and (told := remember(manifest.identifier, source)):
+            listener.say(told)
+        _train(job, workers or default_workers(device), listener)
+    return replace(Run.open(folder), corpus=whole, recipe=recipe)
+
+
+def audit_model(
+    model: str | Path | Pretrained,
+    corpus: Corpus,
+    *,
+    heldout: Corpus | None = None,
+    canaries: Canaries | None = None,
+    context: int | None = None,
+    bos: bool | None = None,
+    generate: tuple[int, int] | None = GENERATE,
+    contexts: Sequence[int] = LENGTHS,
+    decoding: Decoding | None = None,
+    out: str | Path | None = None,
+    device: str | None = None,
+    progress: Progress | bool = True,
+    source: dict[str, Any] | None = None,
+    notes: Sequence[str] = (),
+) -> Run:
+    """Read a causal language model that somebody else trained: what it says of every token of a corpus.
+
+    Whoever calls says who is a member: the model was trained on the documents of `corpus`, and not on those of
+    `heldout`. The same call goes on with a reading that was stopped.
+
+    Args:
+        model: a folder of transformers with safetensors, a GGUF file, or what `load_pretrained` gave.
+        corpus: the documents that the model was trained on.
+        heldout: documents that it was not trained on.
+        canaries: what was planted in the corpus before the model was trained on it.
+        context: tokens that the model sees at once, 1,024 unless given or the model takes fewer.
+        bos: whether the BOS token stands before every document, as it did in the training. Where neither this nor the
+            tokenizer says so, the first training documents are read both ways and the lower loss decides.
+        generate: how many tokens of each document to give, and how many to generate after them; None for none.
+        contexts: how many tokens to give, one number after the other, before a suffix as long as what is generated;
+            for `discoverable_extraction[by_context]`. Nothing of that where nothing is generated.
+        decoding: how answers would be drawn, for `probabilistic_extraction[decoding]`; None not to record that.
+        out: the run folder; `runs/<model's name>` unless given.
+        device: "cpu" or "cuda"; a GPU is taken where there is one.
+        progress: False for silence.
+        source: how the command line finds model and corpus again.
+        notes: sentences that go with the run into every report.
+
+    Raises:
+        BadInput, RunMismatch: each in a sentence that says what to do.
+    """
+    device = device or default_device()
+    check_device(device)
+    if heldout is not None:
+        refuse_overlap(corpus, heldout)
+    found = model if isinstance(model, Pretrained) else load_pretrained(model, device=device, context=context)
+    whole = corpus if heldout is None else corpus.joined(heldout, corpus.name)
+    whole = whole.tokenized(found.encode, vocabulary=found.vocabulary, bos=found.bos)
+    check_causal(found.network, found.vocabulary, device)
+    folder = Path(out) if out is not None else Path("runs") / found.name
+    begin, told = _beginning(found, corpus, folder, device, bos)
+    whole = replace(whole, bos=begin)
+    member = (np.arange(len(whole)) < len(corpus)).astype(np.int8)[None]
+    design = observed(member, np.full(1, NO_PAIR))
+    generate = _fitting(generate, whole, found.context)
+    contexts = tuple(contexts) if generate is not None else ()
+    identity = {
+        "corpus": whole.fingerprint(),
+        "model": found.digest,
+        "design": design.describe(),
+        "context": found.context,
+        "canaries": _digest(canaries),
+        "generate": generate,
+        "contexts": contexts,
+        **_probes(decoding),
+    }
+    tokenized = None if canaries is None else _asked(canaries, whole, len(corpus), found.encode, found.context)
+    asked = readings(
+        whole,
+        found.context,
+        device,
+        canaries=tokenized,
+        generate=generate,
+        lengths=contexts,
+        decoding=decoding,
+    )
+    listener: Progress = Terminal(doing="reading") if progress is True else Silent() if progress is False else progress
+    with hold(folder):
+        if (folder / FILE).exists():
+            _gone_on_with(folder, identity, design, whole, found.tokenizer, canaries, listener)
+        else:
+            manifest = replace(
+                _manifest(whole, len(corpus), design, identity, "observed", None),
+                executor={"device": device},
+                parameters=parameters_of(found.network),
+                evidence=(CORPUS, TOKENS, *asked),
+                source=source,
+                notes=(*notes, *found.notes, *([told] if told else []), *_told(whole, found.context)),
+            )
+            _begin(folder, manifest, design, whole, found.tokenizer, canaries)
+            for note in manifest.notes:
+                listener.say(note)
+        _read(found, whole, asked, Evidence(folder / "evidence"), device, listener)
+    return replace(Run.open(folder), corpus=whole)
+
+
+def _beginning(
+    found: Pretrained, corpus: Corpus, folder: Path, device: str, asked: bool | None
+) -> tuple[int | None, str]:
+    """The token that is read before every document, and the sentence about it where that had to be found out.
+
+    What is asked for counts. Where the tokenizer names a BOS token and does not put it there by itself, nobody but the
+    training knows whether it stood there. The first training documents that differ, cut to the context, are then read
+    both ways, and the lower mean loss over the tokens that both predict decides. A run that goes on does as it did.
+
+    Raises:
+        BadInput: a BOS token is asked for, and the tokenizer names none.
+    """
+    if asked is not None:
+        named = found.begin if found.bos is None else found.bos
+        if asked and named is None:
+            raise BadInput(f"The tokenizer of the model {found.name!r} names no BOS token.", hint="leave --bos out.")
+        return (named if asked else None), ""
+    if (folder / FILE).exists():
+        return Manifest.read(folder).dataset.get("bos", found.bos), ""
+    if found.begin is None:
+        return found.bos, ""
+    texts = list(dict.fromkeys(corpus.texts))[:SAMPLE]
+    pieces = [piece[: found.context] for piece in found.encode(texts)]
+    without = corpus_from_texts(texts).tokenized(lambda _: pieces, vocabulary=found.vocabulary)
+    if not without.scored.any():
+        return found.bos, ""
+    losses = []
+    for some in (replace(without, bos=found.begin), without):
+        said = signals(found.network, some, device=device, context=found.context)["log_probability"]
+        losses.append(-float(said[without.scored].mean(dtype=np.float64)))
+    with_bos = losses[0] < losses[1]
+    ways = ("with", "without") if with_bos else ("without", "with")
+    told = (
+        f"Documents are read {ways[0]} the BOS token before them: mean loss {min(losses):.2f} against "
+        f"{max(losses):.2f} {ways[1]}, in {counted(len(texts), 'training document', 'training documents')}."
+    )
+    return (found.begin if with_bos else None), told if np.isfinite(losses).all() else ""
+
+
+def _read(
+    found: Pretrained,
+    corpus: Corpus,
+    asked: dict[str, Reading],
+    evidence: Evidence,
+    device: str,
+    listener: Progress,
+) -> None:
+    _sweep(evidence, (TOKENS, *asked), 1, 1, listener)
+    _write_corpus(evidence, corpus)
+    listener.start(1, 0, None)
+    try:
+        read_network(
+            found.network,
+            corpus,
+            asked,
+            evidence,
+            0,
+            0,
+            device=device,
+            context=found.context,
+            header={},
+            progress=lambda share: listener.advance(share, None),
+        )
+    finally:
+        listener.stop()
+    if evidence.header(TOKENS, 0, 0)["diverged"] == "true":
+        said = evidence.block(TOKENS, 0, 0)["log_probability"]
+        bad, all_ = int((~np.isfinite(said) & corpus.scored).sum()), int(corpus.scored.sum())
+        evidence.path(TOKENS, 0, 0).unlink()
+        raise BadInput(
+            f"The model {found.name!r} gives logits that are not finite, for {bad} of {all_} tokens.",
+            hint="its weights are damaged, or overflow in half precision.",
+        )
+
+
+def _refuse_other(folder: Path, identity: dict[str, Any]) -> Manifest:
+    """Refuse to go on with another audit, or with one whose texts were forgotten: they would come back into it."""
+    found = Manifest.read(folder)
+    refuse_mismatch(folder, found.identity, identity)
+    if found.forgotten is not None:
+        raise RunMismatch(
+            f"The contents of the run {str(folder)!r} were forgotten, so it cannot go on.",
+            hint="give another folder with --out.",
+        )
+    return found
+
+
+def _gone_on_with(
+    folder: Path,
+    identity: dict[str, Any],
+    design: Design,
+    corpus: Corpus,
+    tokenizer: Any | None,
+    canaries: Canaries | None,
+    listener: Progress,
+) -> Manifest:
+    """The manifest of a run that goes on, its tables whole again.
+
+    Raises:
+        RunMismatch: as `_refuse_other`.
+    """
+    found = _refuse_other(folder, identity)
+    examples, controls = _examples(corpus), corpus.controls.to_table()
+    found, again = restore(folder, found, design, examples, controls, _files(tokenizer, canaries))
+    for name in again:
+        listener.say(f"{name} was missing or damaged; it is written again.")
+    return found
+
+
+def _examples(corpus: Corpus) -> pa.Table:
+    return examples_table(corpus.ids, np.zeros(len(corpus), np.int64))
+
+
+def _files(tokenizer: Any | None, canaries: Canaries | None) -> dict[str, bytes]:
+    """What a run keeps of its corpus beside the evidence."""
+    made = {} if tokenizer is None else {TOKENIZER: tokenizer.to_str().encode()}
+    return made if canaries is None else {**made, CANARIES: canaries.to_json().encode()}
+
+
+def _asked(canaries: Canaries, corpus: Corpus, trained: int, encode: Encode, context: int) -> CanaryTokens:
+    """The canaries by their tokens, whole and as many as were planted."""
+    canaries.refuse_damaged(corpus, np.arange(len(corpus)) < trained)
+    return tokenize_canaries(canaries, corpus, encode, context=context)
+
+
+def _digest(canaries: Canaries | None) -> str | None:
+    return None if canaries is None else hashlib.sha256(canaries.to_json().encode()).hexdigest()
+
+
+def _probes(decoding: Decoding | None) -> dict[str, Any]:
+    """What is recorded only where it is asked for, as a run's identity has it."""
+    return {} if decoding is None else {"decoding": vars(decoding)}
+
+
+def _fitting(generate: tuple[int, int] | None, corpus: Corpus, context: int) -> tuple[int, int] | None:
+    """The lengths to generate with, where the context has room for them and a document has as many tokens."""
+    if generate is None or not (corpus.lengths >= sum(generate)).any():
+        return None
+    return generate if sum(generate) + (corpus.bos is not None) - 1 <= context else None
+
+
+def language_design(
+    corpus: Corpus, trained: int, *, models: int, full: int, seed: int, large_first: bool = True
+) -> Design:
+    """Who trains on what: the first `trained` documents, or pairs of halves of their groups, and never the others.
+
+    `large_first` is as for `half_subset_pairs`.
+
+    Raises:
+        BadInput: the models are neither one nor an even number of at least 4.
+    """
+    known = np.arange(len(corpus)) < trained
+    if models == 1:
+        return one_phase("full_data", known[None])
+    groups = held_together(corpus.subset(known))
+    rng = np.random.default_rng([seed, 1])
+    design = half_subset_pairs(trained, models, rng=rng, groups=groups, large_first=large_first)
+    return _never(design.joined(full_data(trained, full)) if full else design, len(corpus))
+
+
+def held_together(corpus: Corpus) -> Int[np.ndarray, " document"]:
+    """Numbers of the groups that a model trains on as a whole or not at all: the corpus's own, near-duplicates joined.
+
+    Example:
+        >>> from byrote.data.corpus import corpus_from_texts
+        >>> held_together(corpus_from_texts(["a b", "c d", "a b", "e f"], groups=["1", "2", "3", "2"])).tolist()
+        [0, 1, 0, 1]
+    """
+    cluster = near_duplicates(corpus.texts).cluster
+    if corpus.groups is None:
+        return cluster
+    group = np.unique(corpus.groups, return_inverse=True)[1] + len(corpus)
+    edges = coo_array((np.ones(len(corpus)), (cluster, group)), shape=(2 * len(corpus), 2 * len(corpus)))
+    component = connected_components(edges, directed=False)[1]
+    return np.unique(component[cluster], return_inverse=True)[1].astype(np.int64)
+
+
+def audit_forgetting(
+    corpus: Corpus,
+    recipe: Recipe,
+    special: Corpus,
+    *,
+    heldout: Corpus | None = None,
+    models: int = 4,
+    repetitions: Sequence[int] = (1,),
+    before: int | None = None,
+    after: int | None = None,
+    tokenizer: Any | None = None,
+    length: int = LENGTH,
+    out: str | Path | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    device: str | None = None,
+    checkpoints: int = 20,
+    progress: Progress | bool = True,
+) -> Run:
+    """Train on a corpus, inject special documents for one epoch, train on without them; for `forgetting_baseline`.
+
+    Half of the special documents are injected into each model and the other half into its mate. `before` and `after`
+    are epochs without them; the recipe's unless given. Every phase has a schedule of its own, so a constant learning
+    rate is the plainest to read. The other arguments are those of `audit_language`.
+
+    Raises:
+        BadInput: documents or numbers that do not fit.
+    """
+    refuse_overlap(corpus, special)
+    both = corpus.joined(special, corpus.name)
+    rows = np.arange(len(corpus), len(both))
+    rng = np.random.default_rng([seed, 4])
+    design = inject(len(both), models, canaries=rows, repetitions=repetitions, before=before, after=after, rng=rng)
+    return audit_language(
+        both,
+        recipe,
+        heldout=heldout,
+        design=_never(design, len(both) + (0 if heldout is None else len(heldout))),
+        tokenizer=tokenizer,
+        length=length,
+        generate=None,  # forgetting is read off predictions
+        out=Path("runs") / f"{corpus.name}-forgetting" if out is None else out,
+        seed=seed,
+        workers=workers,
+        device=device,
+        checkpoints=checkpoints,
+        progress=progress,
+    )
+
+
+def _never(design: Design, examples: int) -> Design:
+    """The design with further documents at the end that no model trains on."""
+
+    def wider(count: np.ndarray) -> np.ndarray:
+        return np.pad(count, ((0, 0), (0, examples - count.shape[1])))
+
+    return replace(design, phases=tuple(replace(phase, count=wider(phase.count)) for phase in design.phases))
+
+
+def _tokenized(
+    corpus: Corpus, heldout: Corpus | None, tokenizer: Any | None, folder: Path
+) -> tuple[Corpus, Any | None]:
+    """Training and held-out documents in one corpus with tokens, and the tokenizer where there is one."""
+    whole = corpus if heldout is None else corpus.joined(heldout, corpus.name)
+    if whole.is_tokenized:
+        return whole, tokenizer
+    if corpus.is_tokenized or (heldout is not None and heldout.is_tokenized):
+        raise BadInput(
+            "Training and held-out documents must both be with tokens, by the same tokenizer, or both without.",
+            hint="leave the tokens out: corpus.replace(texts=corpus.texts).",
+        )
+    if tokenizer is None:
+        tokenizer = _kept_tokenizer(folder) or byte_pairs(corpus.texts)
+    return corpus_of(corpus, heldout, tokenizer), tokenizer
+
+
+def _kept_tokenizer(folder: Path) -> Any | None:
+    """The tokenizer of a run that goes on; None where there is none, or it is damaged and must be made again."""
+    kept = folder / TOKENIZER
+    if not kept.exists():
+        return None
+    digests = Manifest.read(folder).tables if (folder / FILE).exists() else None
+    return None if (digests or {}).get(TOKENIZER, digest_of(kept)) != digest_of(kept) else read_tokenizer(kept)
+
+
+def corpus_of(corpus: Corpus, heldout: Corpus | None, tokenizer: Any) -> Corpus:
+    """Training and held-out documents in one corpus, with tokens of this tokenizer of the package tokenizers."""
+    whole = corpus if heldout is None else corpus.joined(heldout, corpus.name)
+    begin = tokenizer.token_to_id(BEGIN)
+    return whole.tokenized(encoder(tokenizer), vocabulary=tokenizer.get_vocab_size(), bos=begin)
+
+
+def _manifest(
+    corpus: Corpus, trained: int, design: Design, identity: dict[str, Any], origin: str, seeds: list[int] | None
+) -> Manifest:
+    return Manifest(
+        byrote=version("byrote"),
+        created=now(),
+        origin=origin,
+        dataset={
+            "name": corpus.name,
+            "kind": "corpus",
+            "examples": len(corpus),
+            "heldout_documents": len(corpus) - trained,
+            "tokens": len(corpus.tokens),
+            "vocabulary": corpus.vocabulary,
+            "bos": corpus.bos,
+            "class_names": [],
+            "fingerprint": corpus.fingerprint(),
+        },
+        heldout=None,
+        identity=identity,
+        design=design.describe(),
+        models=model_entries(design, seeds, origin),
+        executor={},
+        checkpoints=(),
+        environment=environment(),
+        evidence=(),
+    )
+
+
+def _keeps_weights(folder: Path) -> bool:
+    """Whether the run that goes on there has weights among its evidence, as all of version 0.1.0 have."""
+    return (folder / FILE).exists() and WEIGHTS in Manifest.read(folder).evidence
+
+
+def _told(corpus: Corpus, context: int) -> tuple[str, ...]:
+    """What must be known of the documents to read any figure about them."""
+    answers = "" if corpus.answers is None else corpus.answers.told(corpus.texts)
+    return tuple(sentence for sentence in (answers, windowed(corpus, context)) if sentence)
+
+
+def _begin(
+    folder: Path,
+    manifest: Manifest,
+    design: Design,
+    corpus: Corpus,
+    tokenizer: Any | None,
+    canaries: Canaries | None,
+) -> Manifest:
+    """Write all of a new run but what its models say; the manifest last."""
+    files = _files(tokenizer, canaries)
+    refuse_remains(folder, files=files)
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+    return set_up(folder, manifest, design, corpus.ids, np.zeros(len(corpus), np.int64), corpus.controls)
+
+
+def _write_corpus(evidence: Evidence, corpus: Corpus) -> None:
+    columns = {"token": corpus.tokens, "offsets": corpus.offsets, "scored": corpus.scored}
+    evidence.write(CORPUS, 0, 0, columns, {"vocabulary": str(corpus.vocabulary), "bos": str(corpus.bos)})
+
+
+def _train(job: LanguageJob, workers: int, listener: Progress) -> None:
+    evidence = Evidence(job.folder)
+    phases = len(job.design.phases)
+    _sweep(evidence, (*job.kinds(phases - 1), WEIGHTS), job.design.models, phases, listener)
+    _write_corpus(evidence, job.corpus)
+    models = job.design.models
+    for model in range(models):
+        job.drop_weights(evidence, model)
+    missing = [Block(models=(model,), stacked=False) for model in range(models) if job.missing(evidence, model)]
+    if missing:
+        _train_missing(job, missing, workers, listener)
+    kept = evidence.folder / WEIGHTS
+    if kept.is_dir() and not any(kept.iterdir()):
+        kept.rmdir()
+
+
+def _train_missing(job: LanguageJob, missing: list[Block], workers: int, listener: Progress) -> None:
+    models = job.design.models
+    cores = workers // len(missing) if job.device == "cpu" else 1
+    job = replace(job, cores=max(1, cores))
+    watch = _Watch(listener, models - len(missing))
+    listener.start(models, models - len(missing), None)
+    try:
+        if workers == 1 or len(missing) == 1 or job.device != "cpu":
+            run_here(job, missing, watch)
+        else:
+            run_pool(job, missing, workers, watch)
+    finally:
+        listener.stop()
+
+
+def _sweep(evidence: Evidence, kinds: Sequence[str], models: int, phases: int, listener: Progress) -> None:
+    """Remove what a killed process left half written, and damaged shards."""
+    for part in evidence.folder.rglob("*.part"):
+        part.unlink()
+    wrong = evidence.sweep(CORPUS, 0, 0)
+    if wrong:
+        listener.say(f"{wrong} It is written again.")
+    for model in range(models):
+        for phase in range(phases):
+            for kind in kinds:
+                wrong = evidence.sweep(kind, model, phase)
+                if wrong:
+                    listener.say(f"{wrong} Model {model} is done again.")
+
+
+class _Watch:
+    """Adds up the shares of models that are done."""
+
+    def __init__(self, progress: Progress, done: int) -> None:
+        self.progress = progress
+        self.done = done
+        self.shares: dict[tuple[int, ...], float] = {}
+
+    def advanced(self, block: Block, share: float) -> None:
+        self.shares[block.models] = share
+        self.progress.advance(self.done + sum(self.shares.values()), None)
+
+    def finished(self, block: Block, diverged: list[int]) -> None:
+        for model in diverged:
+            self.progress.say(f"Model {model} diverged: it and its mate are left out of all results.")
+        self.advanced(block, 1.0)
+
+    def retried(self, block: Block, exit_code: int | None) -> None:
+        self.progress.say(f"The process training model {block.models[0]} ended with code {exit_code}; trying again.")

@@ -1,0 +1,125 @@
+"""What a run will take of disk and memory, said before anything trains."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import torch
+
+from byrote.data.mapped import held_bytes
+from byrote.engine.job import PROBES, Job
+from byrote.errors import NotEnoughRoom
+from byrote.evidence.schema import SCHEMA
+
+#: Logits are kept while models x examples x classes x 4 bytes stay below this.
+LOGITS_BYTES = 10**9
+_OUTPUTS = 4 * 4 + 4
+_PRESENTATION = 5 * 4
+_PRESENTATION_STATE = 5 * 4 + 1
+_TRAJECTORY = 4 * 4
+_CLASS_PROBABILITY = 2 * 4
+_COUNTS = 2 * 4
+#: Names, shapes and checksum of one shard.
+_HEADER = 1000
+
+
+def logits_fit(models: int, examples: int, classes: int) -> bool:
+    """Whether logits of that size are kept."""
+    return models * examples * classes * 4 < LOGITS_BYTES
+
+
+def disk_a_model(job: Job, size: int = 1) -> int:
+    """Bytes of evidence that one model of a block of `size` leaves, over all its phases."""
+    examples = len(job.data.inputs)
+    heldout = 0 if job.heldout is None else len(job.heldout.inputs)
+    logits = 4 * job.classes * (examples + heldout) if job.keep_logits else 0
+    trajectory = _TRAJECTORY * examples * len(job.checkpoints)
+    phases = len(job.design.phases)
+    weights = 4 * weights_of(job) if job.keep_weights else 0
+    sums = 0 if job.keep_logits else (_CLASS_PROBABILITY * job.classes + _COUNTS) * examples // size
+    signals = _OUTPUTS * (examples + heldout) + logits + trajectory + _PRESENTATION * examples
+    probes = sum(4 * len(SCHEMA[PROBES[name].kind]) * examples + _HEADER for name in job.probes)
+    return phases * (signals + weights + _HEADER * len(job.kinds(0))) + sums + probes
+
+
+def weights_of(job: Job) -> int:
+    """How many weights one model has."""
+    algorithm = job.algorithm()
+    return sum(weight.numel() for weight in algorithm.network(algorithm.init(0)).parameters())
+
+
+def memory_a_process(job: Job, size: int, weights: int) -> int:
+    """Bytes that a process needs for blocks of `size` models of so many weights: data, probes, training state.
+
+    Data that stay in their file take nothing: what is read of them can be dropped again.
+    """
+    examples = len(job.data.inputs)
+    data = held_bytes(job.data.inputs) + (0 if job.heldout is None else held_bytes(job.heldout.inputs))
+    probes = size * (disk_a_model(job, size) + _PRESENTATION_STATE * examples)
+    return data + probes + size * weights * 4 * 4
+
+
+def available_memory() -> int:
+    """Bytes of memory that can be had without swapping, as far as the system tells."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def check_disk(job: Job, models: int) -> None:
+    """Refuse a run whose evidence will not fit.
+
+    Raises:
+        NotEnoughRoom: with the bytes needed and free.
+    """
+    needed = models * disk_a_model(job)
+    free = shutil.disk_usage(job.folder).free
+    if needed > 0.95 * free:
+        raise NotEnoughRoom(
+            f"The evidence of {models} models takes about {size_words(needed)} of disk, and {str(job.folder)!r} has "
+            f"{size_words(free)} free.",
+            hint="train fewer --models, record fewer --checkpoints, or give a roomier --out.",
+        )
+
+
+def check_memory(job: Job, size: int, weights: int, workers: int) -> None:
+    """Refuse a run whose processes will not fit.
+
+    Raises:
+        NotEnoughRoom: with the bytes needed and available.
+    """
+    if job.device.startswith("cuda"):
+        _check_gpu(job, size, weights)
+    needed = workers * memory_a_process(job, size, weights)
+    available = available_memory()
+    if needed > available:
+        raise NotEnoughRoom(
+            f"Training {size} models at once in {workers} processes takes about {size_words(needed)} of memory, and "
+            f"{size_words(available)} are available.",
+            hint="use fewer --workers, or record fewer --checkpoints.",
+        )
+
+
+def _check_gpu(job: Job, size: int, weights: int) -> None:
+    """Refuse data and models that a GPU has no room for: all inputs go there, also those that stay in a file."""
+    heldout = 0 if job.heldout is None else job.heldout.inputs.nbytes
+    inputs = job.data.inputs.nbytes + heldout
+    needed = inputs + size * (weights * 4 * 4 + _PRESENTATION_STATE * len(job.data.inputs))
+    free = torch.cuda.mem_get_info(torch.device(job.device))[0]
+    if needed > 0.95 * free:
+        raise NotEnoughRoom(
+            f"The inputs ({size_words(inputs)}) and {size} models take at least {size_words(needed)} of the GPU's "
+            f"memory, where all of them are kept, and {size_words(free)} are free.",
+            hint="--device cpu reads inputs from their file as they are needed.",
+        )
+
+
+def size_words(count: int) -> str:
+    """Bytes as a person reads them."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,898 @@
+"""Run: one folder with a manifest and evidence, and the way from there to measures.
+
+A run is the same thing whether byrote trained its models, looked on while somebody else did, or imported arrays.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Int8
+
+from byrote.axes import CANARY, CHECKPOINT, EXAMPLE, MODEL, TOKEN
+from byrote.data.controls import Controls
+from byrote.data.corpus import Corpus
+from byrote.data.dataset import Dataset
+from byrote.data.problems import counted, quoted
+from byrote.data.task import TASKS, Task
+from byrote.designs.design import ROLES, UNKNOWN_COUNT, Design
+from byrote.designs.strata import strata
+from byrote.errors import BadInput, MissingEvidence, NotEnoughRoom, NotWritable, OtherExamples, TooFewModels
+from byrote.evidence.finite import DIVERGED, MOST, flagged, not_finite
+from byrote.evidence.manifest import Manifest
+from byrote.evidence.schema import quantity
+from byrote.evidence.seals import write_sealed
+from byrote.evidence.store import Evidence
+from byrote.evidence.tables import (
+    EXAMPLES,
+    examples_of,
+    read_controls,
+    read_design,
+    read_examples,
+    read_table,
+    table_bytes,
+    unlike,
+)
+from byrote.measures._windows import PREFIX, SUFFIX
+from byrote.measures.catalog import Measure, find
+from byrote.recipes.algorithm import TrainingRecipe
+from byrote.results import Curve, PerCanary, PerExample, PerModelExample, PerPair, Result, Scalar, Survival, blanked
+from byrote.stats.intervals import Bounds
+from byrote.stats.jackknife import UNBOUNDED, from_replicates, parts
+from byrote.stats.over_examples import dealt, influence_of_parts, over_both
+
+#: More diverged models than this share refuse every result: the recipe does not train.
+MOST_DIVERGED = 0.05
+SHARE: Bounds = (0.0, 1.0)
+#: Evidence is read and measured in blocks of examples of about this many bytes.
+BLOCK_BYTES = 256 * 2**20
+#: The reason why an example whose answers are not finite has no value.
+NOT_FINITE = "a model's answer is not a finite number"
+#: Evidence that tells whether a model's answers are finite, and which numbers of a token do.
+ANSWERS, TOKENS = ("outputs", "presentation", "tokens"), "tokens"
+TOKEN_NUMBERS = ("log_probability", "mean", "variance", "entropy", "margin")
+#: Pairs are left out of pooled figures in at most this many parts.
+JACKKNIFE_PARTS = 20
+#: More clusters of examples are dealt out to so many: clusters that are independent are so together, too.
+MOST_CLUSTERS = 2**16
+
+#: A quoted name in a note.
+QUOTED = re.compile(r"(?<!\w)(['\"])(.+?)\1(?!\w)")
+
+Pooled = Callable[[np.ndarray], float]
+Keep = Callable[[np.ndarray, np.ndarray], float]
+Influence = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Hear = Callable[[float], None]
+
+
+#: The kind of evidence that holds the documents, and all kinds that are about documents.
+CORPUS = "corpus"
+DOCUMENTS = (CORPUS, "tokens", "decoding", "generations", "contexts", "canaries")
+#: Evidence that holds texts as tokens; and measures that ask of those only whether two are the same, or a suffix its
+#: document's own, which is what is left of them in a run whose contents were forgotten.
+TEXTS = frozenset({"corpus.token", "generations.token", "generations.truth"})
+SAME_TEXTS = ("discoverable_extraction", "exact_memorization", "positional_match", "probabilistic_extraction")
+
+
+#: What to ask of runs of each task.
+INSTEAD: dict[Task, str] = {
+    "classes": "label_memorization, membership_risk, lira and most others are.",
+    "labels": "label_memorization, label_memorization[label_accuracy], membership_risk and lira are.",
+    "regression": "label_memorization (within the tolerance), counterfactual_memorization[squared_error], "
+    "membership_risk[absolute_error] and lira[residual] are.",
+}
+
+
+def _stop(examples: slice, size: int) -> int:
+    return size if examples.stop is None else min(int(examples.stop), size)
+
+
+def deaf(share: float) -> None:
+    """Hear nothing of the share that is done."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Run:
+    """A run folder that is open for reading.
+
+    `dataset`, `heldout` and `recipe` are there where the run was just made or they were attached; a folder holds
+    evidence and ids, not anybody's data. `hear` is told what share of a measure by example is done. `source` is how
+    they were built, where it was not as the manifest says. A run that does not keep (`keeps`) writes no tables;
+    `unkept` says of each that could not be written, why.
+    """
+
+    folder: Path
+    manifest: Manifest
+    design: Design
+    ids: np.ndarray
+    labels: np.ndarray
+    controls: Controls
+    dataset: Dataset | None = None
+    corpus: Corpus | None = None
+    heldout: Dataset | None = None
+    recipe: TrainingRecipe | None = None
+    hear: Hear = field(default=deaf, repr=False)
+    redacted: bool = False
+    source: dict[str, Any] | None = None
+    keeps: bool = True
+    unkept: dict[str, str] = field(default_factory=dict, repr=False)
+    _found_strata: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict, repr=False)
+    _replicates: dict[tuple[str, str], tuple[PerExample, np.ndarray]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """The run in that folder.
+
+        Raises:
+            BadInput: the folder is no run, or a table of it is missing or damaged.
+        """
+        folder = Path(folder)
+        manifest = Manifest.read(folder)
+        table = read_examples(folder, manifest.tables)
+        design = Design.from_tensors(read_design(folder, manifest.tables), manifest.design)
+        _refuse_other_design(folder, design, manifest)
+        if design.examples != len(table):
+            raise BadInput(
+                f"The design of the run {str(folder)!r} is about {design.examples} examples, and its table names "
+                f"{len(table)}.",
+                hint="the command that made the run writes both again.",
+            )
+        _refuse_other_labels(folder, table["label"].to_numpy(), manifest)
+        return cls(
+            folder=folder,
+            manifest=manifest,
+            design=design,
+            ids=np.array(table["example"].to_pylist(), np.str_),
+            labels=table["label"].to_numpy(),
+            controls=Controls.from_table(read_controls(folder, manifest.tables)),
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Run({str(self.folder)!r}: {self.manifest.origin}, {counted(self.design.models, 'model', 'models')}, "
+            f"{len(self.ids)} examples of {self.manifest.dataset['name']!r})"
+        )
+
+    @cached_property
+    def examples(self) -> pa.Table:
+        """The table of its examples: ids, labels and, where there are any, digests of inputs, groups and numbers."""
+        return read_examples(self.folder, self.manifest.tables)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The shards."""
+        return Evidence(self.folder / "evidence")
+
+    @property
+    def of_text(self) -> bool:
+        """Whether its models are language models, and its examples documents."""
+        return self.manifest.dataset.get("kind") == CORPUS
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether its contents were removed; what is left of texts says only which of them are the same."""
+        return self.manifest.forgotten is not None
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Tokens that language models were given of a document, and asked for; the usual ones where none was asked."""
+        prefix, suffix = self.manifest.identity.get("generate") or (PREFIX, SUFFIX)
+        return int(prefix), int(suffix)
+
+    def without_contents(self) -> Run:
+        """The run without anybody's data at hand, as a report is made from it that leaves them out."""
+        notes = without_names(self.manifest.notes, self.groups)
+        manifest = replace(self.manifest, notes=notes)
+        return replace(self, dataset=None, heldout=None, corpus=None, manifest=manifest, redacted=True)
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """The person or document that each example belongs to, where that was told; numbered where redacted."""
+        return self.all_groups
+
+    @cached_property
+    def all_groups(self) -> np.ndarray | None:
+        """The groups of all examples of the folder."""
+        table = self.examples
+        if "group" not in table.column_names:
+            return None if self.dataset is None else self.dataset.groups
+        names = np.array(table["group"].to_pylist(), np.str_)
+        return numbered(names) if self.redacted else names
+
+    def clusters(self, rows: np.ndarray) -> np.ndarray:
+        """For each of these rows the number of its person or document, or its own: what is drawn as a whole.
+
+        Numbers follow the order of the rows, so that they are the same where names were taken out.
+        """
+        if self.groups is None:
+            return np.arange(len(rows))
+        _, first, group = np.unique(self.groups[rows], return_index=True, return_inverse=True)
+        return np.argsort(np.argsort(first, kind="stable"), kind="stable")[group]
+
+    @property
+    def heldout_clusters(self) -> np.ndarray:
+        """The same of held-out examples; each by itself where their persons or documents were not recorded."""
+        facts = self.manifest.heldout or {"examples": 0}
+        return np.array(facts["groups"] if "groups" in facts else np.arange(facts["examples"]), np.int64)
+
+    @property
+    def several_numbers(self) -> bool:
+        """Whether a regression predicts several numbers an example, of which the run holds the mean."""
+        return bool(self.manifest.dataset.get("outputs", 1) > 1)
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The targets of a regression, in their own unit; of several numbers their mean, centred and scaled.
+
+        Raises:
+            MissingEvidence: the run is none.
+        """
+        table = self.examples
+        if "target" not in table.column_names:
+            raise MissingEvidence(
+                f"The run {str(self.folder)!r} holds no numbers that are predicted.",
+                hint="run.labels holds the classes; a regression comes from an audit with --task regression.",
+            )
+        return np.asarray(table["target"].to_numpy(), np.float64)
+
+    @property
+    def task(self) -> Task:
+        """What is learned of an example: one of its classes, which of several labels it has, or a number."""
+        task: Task = self.manifest.dataset.get("task", "classes")
+        return task
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the labels; of sets of labels, or of fifths of the numbers."""
+        return tuple(self.manifest.dataset["class_names"])
+
+    @property
+    def last_phase(self) -> int:
+        """The phase whose end state is asked."""
+        return len(self.design.phases) - 1
+
+    def diverged(self) -> tuple[int, ...]:
+        """Models most of whose answers are not finite."""
+        return tuple(model for model, bad in self._flagged.items() if float(bad.mean()) > MOST)
+
+    @property
+    def undefined(self) -> Bool[np.ndarray, " example"]:
+        """Examples on which answers of a model that did not diverge are not finite: no measure has a value for them."""
+        return self._undefined
+
+    @cached_property
+    def _undefined(self) -> np.ndarray:
+        usable = [bad for model, bad in self._flagged.items() if model not in self.diverged()]
+        return np.any(usable, axis=0) if usable else np.zeros(self.design.examples, bool)
+
+    @cached_property
+    def _answered(self) -> np.ndarray:
+        """The held-out examples on which all answers of models that did not diverge are finite."""
+        assert self.manifest.heldout is not None
+        bad = [each for model, each in self._flagged_of(("heldout",)).items() if model not in self.diverged()]
+        return ~np.any(bad, axis=0) if bad else np.ones(int(self.manifest.heldout["examples"]), bool)
+
+    @cached_property
+    def _flagged(self) -> dict[int, np.ndarray]:
+        """By model, the examples on which its answers are not finite; only of models that have some."""
+        return self._flagged_of(ANSWERS)
+
+    def _flagged_of(self, kinds: Sequence[str]) -> dict[int, np.ndarray]:
+        found: dict[int, np.ndarray] = {}
+        for model in range(self.design.models):
+            for kind in kinds:
+                if not self.evidence.has(kind, model, self.last_phase):
+                    continue
+                if flagged(self.evidence.header(kind, model, self.last_phase)):
+                    bad = self._not_finite(kind, model)
+                    found[model] = bad | found.get(model, False)
+        return found
+
+    def _not_finite(self, kind: str, model: int) -> np.ndarray:
+        columns = self.evidence.block(kind, model, self.last_phase)
+        if kind != TOKENS:
+            return not_finite(columns)
+        if self.evidence.header(kind, model, self.last_phase)[DIVERGED] == "true":
+            return np.ones(self.design.examples, bool)  # nothing else was asked of it
+        token = not_finite({name: columns[name] for name in TOKEN_NUMBERS})
+        scored = self.evidence.block(CORPUS, 0, 0)["scored"]
+        return np.asarray(np.add.reduceat(np.append(token & scored, False), self.offsets[:-1]) > 0)
+
+    @property
+    def member(self) -> Int8[np.ndarray, "model example"]:
+        """`design.member` as measures get it: -1 for examples whose answers are not finite."""
+        return self._member if self._undefined.any() else self.design.member
+
+    @cached_property
+    def _member(self) -> np.ndarray:
+        return np.where(self._undefined, np.int8(-1), self.design.member)
+
+    def models(self, role: str = "reference") -> np.ndarray:
+        """The usable models of a role: a diverged model leaves with its mate.
+
+        Raises:
+            TooFewModels: more than 5 % of them diverged, or the run is one of released values.
+        """
+        if not self.design.models:
+            held = sorted(path.stem for path in (self.folder / "results").glob("*.parquet"))
+            raise TooFewModels(
+                f"The run {str(self.folder)!r} holds released values ({', '.join(held)}) and no models: there is "
+                "nothing to measure.",
+                hint="read its tables under results/, or put the values beside a run of your own with "
+                "byrote.runs.readers.add(format, path, run).",
+            )
+        chosen = self.design.models_of(role)
+        failed = np.intersect1d(chosen, np.array(self.diverged(), np.int64))
+        if len(failed) > MOST_DIVERGED * len(chosen):
+            raise TooFewModels(
+                f"{len(failed)} of {len(chosen)} {role} models diverged, more than 5 %: no result rests on the rest.",
+                hint="lower the learning rate of the recipe, or clip gradients with ClipNorm.",
+            )
+        pairs = self.design.pair[failed]
+        gone = np.isin(chosen, failed) | np.isin(self.design.pair[chosen], pairs[pairs >= 0])
+        return chosen[~gone]
+
+    def load(self, name: str, models: Sequence[int] | np.ndarray, examples: slice = slice(None)) -> np.ndarray:
+        """One piece of evidence, by its name in the schema, for these models and a block of examples.
+
+        Of examples that are `undefined`, membership is -1 = unknown, and answers that are not finite are 0, which no
+        measure shows.
+        """
+        values = self._loaded(name, models, examples)
+        if values.dtype.kind != "f" or not self._undefined.any():
+            return values
+        dims = quantity(name).dims
+        if EXAMPLE in dims:
+            bad, axis = self._undefined[examples], dims.index(EXAMPLE)
+        elif dims[-1] == TOKEN:
+            whole = np.repeat(self._undefined, np.diff(self.offsets))
+            bad, axis = whole[self._tokens(examples)], len(dims) - 1
+        else:
+            return values
+        shape = [1] * values.ndim
+        shape[axis] = -1
+        return np.where(bad.reshape(shape) & ~np.isfinite(values), values.dtype.type(0), values)
+
+    def _tokens(self, examples: slice) -> slice:
+        return slice(*self.offsets[[examples.start or 0, _stop(examples, len(self.ids))]].tolist())
+
+    def _loaded(self, name: str, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
+        kind, column = name.split(".")
+        if kind == "design":
+            return self._design(column, models, examples)
+        if kind == "data":
+            return self.labels[examples]
+        if kind == "controls":
+            return self.controls.mask(self.ids[examples], column)
+        if name == "first_phase.member":
+            return self._first_phase(models, examples)
+        if kind in DOCUMENTS:
+            return self._documents(name, models, examples)
+        if name == "first_document_phase.hits_before":
+            hits = self.evidence.load("document_trajectory.hits", [int(model) for model in models], 0, examples)
+            return hits[:, -1]
+        phase = 0 if kind == "first_phase" else self.last_phase
+        kind = "trajectory" if kind == "first_phase" else kind
+        if column == "epochs":
+            self.evidence.require(f"{kind}.epochs", int(models[0]), phase)
+            return self.evidence.block(kind, int(models[0]), phase)["epochs"]
+        if kind == "heldout" and self.manifest.heldout is None:
+            raise MissingEvidence(
+                f"{name!r} is not recorded: the audit had no held-out examples.",
+                hint="pass heldout=… to byrote.audit, or define heldout() in the experiment's file.",
+            )
+        return self.evidence.load(f"{kind}.{column}", [int(model) for model in models], phase, examples)
+
+    def _documents(self, name: str, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
+        """Evidence of a language model; a block of documents brings the tokens of those."""
+        kind, column = name.split(".")
+        dims = quantity(name).dims
+        if dims[0] != MODEL:
+            where = (0, 0) if kind == CORPUS else (int(models[0]), self.last_phase)
+            self.evidence.require(name, *where)
+        if dims[-1] == TOKEN:
+            examples = self._tokens(examples)
+        if dims[0] == MODEL:
+            chosen = slice(None) if CANARY in dims else examples
+            return self.evidence.load(name, [int(model) for model in models], self.last_phase, chosen)
+        if column == "offsets":
+            offsets = self.offsets[examples.start or 0 : _stop(examples, len(self.ids)) + 1]
+            return np.asarray(offsets - offsets[0])
+        values = self.evidence.block(kind, *where)[column]
+        if name == "corpus.scored" and self._undefined.any():
+            values = values & ~np.repeat(self._undefined, np.diff(self.offsets))
+        return values if dims[0] == CANARY else values[examples]
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """Where each document starts in the tokens of a language model's corpus, and where the last one ends.
+
+        Raises:
+            MissingEvidence: the run is about no documents.
+        """
+        self.evidence.require("corpus.offsets", 0, 0)
+        return self.evidence.block(CORPUS, 0, 0)["offsets"]
+
+    def _first_phase(self, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
+        count = self.design.phases[0].count[models][:, examples]
+        member = (count > 0).astype(np.int8)
+        if not self.design.known:
+            member[count == UNKNOWN_COUNT] = -1
+        return member
+
+    def _strata(self, models: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The strata of these models, found once for each choice of them."""
+        key = tuple(int(model) for model in models)
+        if key not in self._found_strata:
+            chosen = np.array(key, np.int64)
+            level, reference = self.design.level[chosen], self.design.role[chosen] == 0
+            if reference.any():  # a target is attacked with all references, whatever its own size
+                level = np.where(reference, level, np.median(level[reference]))
+            self._found_strata[key] = strata(level, self.design.member[chosen], self.all_groups)
+        return self._found_strata[key]
+
+    def _design(self, column: str, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
+        if column == "pair":
+            return self.design.pair[models]
+        if column == "member":
+            return self.member[models][:, examples]
+        if column == "ratio":
+            return self.design.level[models]
+        if column == "stratum":
+            return self._strata(models)[:, examples]
+        if len(self.design.phases) == 1:
+            raise MissingEvidence(
+                "No example was withdrawn from training: the design of this run has a single phase.",
+                hint="audit with --design two-splits into another folder; from Python also design=byrote.inject(…) "
+                "or byrote.poison(…).",
+            )
+        counts = [phase.count[:, examples] for phase in self.design.phases]
+        if column == "repetitions":
+            return np.asarray(np.max(counts, axis=(0, 1)), np.int64)
+        earlier = np.any([count[models] > 0 for count in counts[:-1]], axis=0)
+        return np.asarray(earlier & (counts[-1][models] == 0))
+
+    def measure(self, key: str, *, role: str = "reference", **options: Any) -> Result:
+        """Run a measure of the catalog on this run's evidence, and keep its table under `results/`.
+
+        `role` chooses the models: "reference" is the ensemble, "full" the models that train on all data.
+
+        Raises:
+            BadInput: no such measure.
+            MissingEvidence: it needs what was not recorded.
+            TooFewModels: the models cannot support it.
+        """
+        entry = find(key)
+        models = self.models(role)
+        if not len(models):
+            others = [other for other in ROLES if len(self.design.models_of(other))]
+            raise TooFewModels(
+                f"The run has no models of role {role!r}.",
+                hint=f"it has some of role {' and '.join(map(repr, others))}"
+                + ("; --models 64 audits an ensemble." if role == "reference" else "."),
+            )
+        if (key, role) in self._replicates and not options:
+            result: Result = self._replicates[key, role][0]
+        else:
+            result = self.measured_on(key, models, **options)
+        self._keep(entry, role, result)
+        return result
+
+    def measured_on(self, key: str, models: np.ndarray, **options: Any) -> Result:
+        """A measure on these models only; nothing is kept.
+
+        Raises:
+            BadInput: no such measure.
+            MissingEvidence: it needs what was not recorded.
+            TooFewModels: there are none.
+        """
+        entry = find(key)
+        if not len(models):
+            raise TooFewModels(f"{key!r} was asked of no models.", hint="run.models() are those of the ensemble.")
+        if not self.of_text and not entry.of_text and not entry.suits(self.task):
+            raise MissingEvidence(
+                f"{key!r} is not for the targets of the run {str(self.folder)!r}, which has {TASKS[self.task]}.",
+                hint=INSTEAD[self.task],
+            )
+        if self.forgotten and TEXTS & set(entry.needs) and key.partition("[")[0] not in SAME_TEXTS:
+            raise MissingEvidence(
+                f"{key!r} reads texts, and those of the run {str(self.folder)!r} were forgotten.",
+                hint="audit again into another folder; a table that was made before is kept under results/.",
+            )
+        if entry.by_example:
+            return joined([block for _, block in self._blocks(entry, models, options)])
+        return self._without_undefined(entry.function(**self._arguments(entry, models, slice(None)), **options))
+
+    def _without_undefined(self, result: Result, examples: slice = slice(None)) -> Result:
+        """A result, of these examples, without values of those whose answers are not finite."""
+        bad = self.undefined[examples]
+        if not bad.any():
+            return result
+        if isinstance(result, PerExample):
+            return blanked(result, bad, NOT_FINITE)
+        if isinstance(result, PerModelExample):
+            return blanked(result, bad, NOT_FINITE)
+        if isinstance(result, PerPair):
+            kept = ~bad[result.example]
+            columns = ("example", "query", "values", "stderr", "low", "high")
+            counts = {name: count[kept] for name, count in result.counts.items()}
+            return replace(result, counts=counts, **{name: getattr(result, name)[kept] for name in columns})
+        return result
+
+    def _arguments(self, entry: Measure, models: np.ndarray, examples: slice) -> dict[str, np.ndarray]:
+        return {name: self.load(need, models, examples) for name, need in entry.parameters.items()}
+
+    def _blocks(
+        self, entry: Measure, models: np.ndarray, options: Mapping[str, Any]
+    ) -> Iterator[tuple[dict[str, np.ndarray], PerExample]]:
+        checkpoints = len(self.manifest.checkpoints) or 1
+        cells = len(models) * (checkpoints if any(CHECKPOINT in quantity(n).dims for n in entry.needs) else 1)
+        if any(TOKEN in quantity(n).dims for n in entry.needs):
+            cells *= 1 + int(self.offsets[-1]) // max(1, len(self.ids))
+        size = max(1, BLOCK_BYTES // (8 * cells * len(entry.needs))) if entry.by_example else len(self.ids)
+        for start in range(0, len(self.ids), size):
+            rows = slice(start, min(start + size, len(self.ids)))
+            arguments = self._arguments(entry, models, rows)
+            result = self._without_undefined(entry.function(**arguments, **options), rows)
+            assert isinstance(result, PerExample)
+            yield arguments, result
+            self.hear(min(1.0, (start + size) / len(self.ids)))
+
+    def replicates(self, key: str, *, role: str = "reference") -> tuple[PerExample, np.ndarray]:
+        """A measure of examples on all models, and its values with each part of the pairs left out.
+
+        The second array is `[left_out, example]`; computed once a run object.
+        """
+        if (key, role) not in self._replicates:
+            entry = find(key)
+            if not entry.scores_examples:
+                raise BadInput(
+                    f"Pooled figures come from measures by example; {key!r} is none.",
+                    hint="`byrote measures` lists those that score examples.",
+                )
+            models = self.models(role)
+            left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS)
+            whole, values, done = [], [], 0
+            for arguments, result in self._blocks(entry, models, {}):
+                whole.append(result)
+                count = int(left_out.max()) + 1
+                block = np.empty((count if count > 1 else 0, len(result.values)))
+                for part in range(len(block)):
+                    kept = left_out != part
+                    some = {
+                        name: array[kept] if quantity(need).dims[0] == "model" else array
+                        for (name, need), array in zip(entry.parameters.items(), arguments.values(), strict=True)
+                    }
+                    again = entry.function(**some)
+                    assert isinstance(again, PerExample)
+                    block[part] = np.where(np.isnan(result.values), np.nan, again.values)
+                    self.hear((done + len(result.values) * (part + 1) / len(block)) / len(self.ids))
+                values.append(block)
+                done += len(result.values)
+            self._replicates[key, role] = joined(whole), np.concatenate(values, axis=1)
+        return self._replicates[key, role]
+
+    def pooled(
+        self,
+        key: str,
+        statistic: Pooled,
+        *,
+        examples: int,
+        role: str = "reference",
+        bounds: Bounds = UNBOUNDED,
+        drawn: np.ndarray | None = None,
+        seed: int = 0,
+    ) -> Scalar:
+        """A figure over the examples of a measure (a mean, an AUC), with the error that comes from the models.
+
+        `statistic` takes the values `[example]`, nan where an example does not count; `examples` is the number of them
+        that it rests on, `bounds` between what the figure lies. The error is the delete-one-pair jackknife's. Of a
+        figure that stands for more than these examples `drawn` says which of them it rests on: the error is then
+        about models and examples, of which parts that `seed` draws are left out, persons and documents whole.
+        """
+        whole, values = self.replicates(key, role=role)
+        found = from_replicates(
+            statistic(whole.values),
+            np.array([statistic(row) for row in values]),
+            models=whole.models,
+            examples=examples,
+            bounds=bounds,
+        )
+        if drawn is None or not drawn.any():
+            return found
+        part = dealt(self.clusters(np.flatnonzero(drawn)), np.random.default_rng([seed, 5]))
+        return over_both(found, influence_of_parts(statistic, whole.values, np.flatnonzero(drawn), part), bounds=bounds)
+
+    def share(
+        self,
+        name: str,
+        keep: Keep,
+        *,
+        role: str = "reference",
+        examples: int,
+        influence: Influence | None = None,
+        cluster: np.ndarray | None = None,
+    ) -> Scalar:
+        """A share that is a mean over models, with its jackknife error over pairs.
+
+        `keep(answers, member)` reduces one model's evidence `[example]` and membership `[example]` to a number from
+        0 to 1; models where it is nan do not count. Of a share that stands for more than these examples `influence`
+        says how far each of them moves the number of one model, and `cluster` which are drawn together: the error is
+        then about models and examples.
+        """
+        models = self.models(role)
+        queries = name.startswith("heldout.")
+        left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS)
+        each, moved = np.empty(len(models)), _Moved(int(left_out.max()) + 1)
+        for row, model in enumerate(models):
+            answers = self.load(name, [int(model)])[0]
+            answers = answers[self._answered] if queries else answers
+            member = np.empty(0) if queries else self.member[model]
+            each[row] = keep(answers, member)
+            if influence is not None and not np.isnan(each[row]):
+                moved.add(int(left_out[row]), influence(answers, member))
+        counted = ~np.isnan(each)
+        if not counted.any():
+            return from_replicates(float("nan"), np.empty(0), models=len(models), examples=examples)
+        kept = [counted & (left_out != part) for part in range(left_out.max() + 1)]
+        replicates = np.array([each[some].mean() for some in kept if some.any()])
+        found = from_replicates(
+            float(each[counted].mean()),
+            replicates,
+            models=int(counted.sum()),
+            examples=examples,
+            bounds=SHARE,
+        )
+        if cluster is None:
+            return found
+        return over_both(found, moved.by_cluster(cluster) / counted.sum(), bounds=SHARE)
+
+    def accuracy(self, *, member: int, rows: np.ndarray | None = None) -> Scalar:
+        """Mean accuracy of the ensemble on its members (1) or non-members (0), of all examples or of these rows.
+
+        On members it is about these examples, which the models fit or not; on non-members it stands for new ones.
+        """
+        chosen = np.arange(len(self.ids)) if rows is None else rows
+
+        def share(right: np.ndarray, membership: np.ndarray) -> float:
+            judged = right[chosen][membership[chosen] == member]
+            return float(judged.mean()) if len(judged) else float("nan")
+
+        def influence(right: np.ndarray, membership: np.ndarray) -> np.ndarray:
+            return centred(right[chosen], membership[chosen] == member)
+
+        if member:
+            return self.share("outputs.correct", share, examples=len(chosen))
+        cluster = self.clusters(chosen)
+        return self.share("outputs.correct", share, examples=len(chosen), influence=influence, cluster=cluster)
+
+    def heldout_accuracy(self, *, role: str = "reference") -> Scalar | None:
+        """Mean accuracy on the held-out examples; None without any, or without models of the role."""
+        if self.manifest.heldout is None or not len(self.design.models_of(role)):
+            return None
+        queries = int(self.manifest.heldout["examples"])
+        return self.share(
+            "heldout.correct",
+            lambda right, _: float(right.mean()),
+            role=role,
+            examples=queries,
+            influence=lambda right, _: centred(right, np.ones(len(right), bool)),
+            cluster=self.heldout_clusters[self._answered],
+        )
+
+    def votes(self, rows: np.ndarray) -> np.ndarray:
+        """`[row, class]`: how many models that did not train on the example predict each class."""
+        counts = np.zeros((len(rows), len(self.class_names)), np.int64)
+        for model in self.models():
+            predicted = self.load("outputs.prediction", [int(model)])[0][rows]
+            outside = self.member[model][rows] == 0
+            counts[np.flatnonzero(outside), predicted[outside]] += 1
+        return counts
+
+    def attach(self, dataset: Dataset, recipe: TrainingRecipe, heldout: Dataset | None = None) -> Run:
+        """The run with its data and recipe at hand.
+
+        Raises:
+            BadInput: they are not those that the run was made from.
+        """
+        if dataset.fingerprint() != self.manifest.dataset["fingerprint"]:
+            raise BadInput(
+                f"The dataset {dataset.name!r} is not the one that the run {str(self.folder)!r} was made from.",
+                hint="pass the same examples in the same order, with the same planted controls.",
+            )
+        self._refuse_other_examples(dataset)
+        return replace(self, dataset=dataset, recipe=recipe, heldout=heldout)
+
+    def _refuse_other_examples(self, dataset: Dataset) -> None:
+        told = ("example", "label") if self.forgotten else self.examples.column_names
+        wrong = unlike(self.examples.select(told), examples_of(dataset))
+        if wrong:
+            raise OtherExamples(
+                f"The table {EXAMPLES!r} of the run {str(self.folder)!r} is not that of the data: its column "
+                f"{quoted(wrong)} differs.",
+                hint="the command that made the run writes the table again; what was trained is kept.",
+            )
+
+    def _keep(self, entry: Measure, role: str, result: Result) -> None:
+        if isinstance(result, Scalar):
+            return
+        name = entry.key if role == "reference" else f"{entry.key}@{role}"
+        self.keep_table(name, table(result, self.ids))
+
+    def keep_table(self, name: str, rows: pa.Table) -> Path:
+        """Write a table under `results/`, as `keep` does, and say where it is."""
+        return self.keep(f"{name}.parquet", table_bytes(rows))
+
+    def kept_table(self, name: str, *columns: str) -> pa.Table:
+        """A table under `results/` with at least these columns, as it was written.
+
+        Raises:
+            BadInput: it cannot be read, lacks a column, or is damaged; nobody knows of one that version 0.1.0 wrote.
+        """
+        path, hint = self.folder / "results" / name, "remove it; the command that wrote it writes it again."
+        found = read_table(path, must_be_sealed=self.manifest.tables is not None, hint=hint)
+        lacking = [column for column in columns if column not in found.column_names]
+        if lacking:
+            raise BadInput(f"The run's table {str(path)!r} lacks the column {', '.join(lacking)}.", hint=hint)
+        return found
+
+    def keep(self, name: str, content: bytes) -> Path:
+        """Write a file under `results/`, sealed, and say where it is.
+
+        Where it cannot be written, as in a folder of others or on a full disk, `unkept` says so and nothing fails:
+        what was computed is there all the same.
+        """
+        path = self.folder / "results" / name
+        if self.keeps:
+            try:
+                write_sealed(path, content)
+            except (NotWritable, NotEnoughRoom) as error:
+                self.unkept[name] = error.message
+        return path
+
+
+def _refuse_other_design(folder: Path, design: Design, manifest: Manifest) -> None:
+    if design.fingerprint() != manifest.design.get("fingerprint"):
+        raise BadInput(
+            f"The design of the run {str(folder)!r} is not the one that its manifest names.",
+            hint="the command that made the run writes it again; what was trained is kept.",
+        )
+
+
+def _refuse_other_labels(folder: Path, labels: np.ndarray, manifest: Manifest) -> None:
+    """Refuse labels of which the manifest has no class; documents of language models have none."""
+    classes = max(1, len(manifest.dataset.get("class_names") or ()))
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise BadInput(
+            f"The labels of the run {str(folder)!r} go from {labels.min()} to {labels.max()}, and its manifest names "
+            f"{counted(classes, 'class', 'classes')}.",
+            hint="the command that made the run writes the table again; what was trained is kept.",
+        )
+
+
+def centred(answers: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """How far each example moves the mean of the answers on the judged ones; the others do not.
+
+    Example:
+        >>> centred(np.array([True, False, True]), np.array([True, True, False]))
+        array([ 0.25, -0.25,  0.  ])
+    """
+    count = max(int(judged.sum()), 1)
+    return np.asarray(np.where(judged, answers - answers[judged].sum() / count, 0.0) / count)
+
+
+class _Moved:
+    """Sums over the models of each part of how far examples move a figure."""
+
+    def __init__(self, parts: int) -> None:
+        self.sums: list[np.ndarray | None] = [None] * parts
+
+    def add(self, part: int, influence: np.ndarray) -> None:
+        before = self.sums[part]
+        self.sums[part] = influence if before is None else before + influence
+
+    def by_cluster(self, cluster: np.ndarray) -> np.ndarray:
+        """`[part, cluster]`."""
+        number = np.unique(cluster, return_inverse=True)[1] % MOST_CLUSTERS
+        return np.stack([np.bincount(number, row) for row in self.sums if row is not None])
+
+
+def numbered(groups: np.ndarray) -> np.ndarray:
+    """Groups by number in place of their names, in the order in which they first stand.
+
+    Example:
+        >>> numbered(np.array(["Zoe", "Ann", "Zoe"])).tolist()
+        ['group 1', 'group 2', 'group 1']
+    """
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    place = np.argsort(np.argsort(first, kind="stable"), kind="stable") + 1
+    digits = len(str(len(first)))
+    return np.array([f"group {number:0{digits}}" for number in place], np.str_)[group]
+
+
+def without_names(notes: Sequence[str], groups: np.ndarray | None) -> tuple[str, ...]:
+    """Notes in which quoted names of groups, whatever their case and blanks, are left out.
+
+    Example:
+        >>> without_names(["'ann ' and 'Ann' are one group of 'people'."], np.array(["Ann", "Zoe"]))
+        ("'…' and '…' are one group of 'people'.",)
+    """
+    known = set() if groups is None else {_plainly(name) for name in np.unique(groups).tolist()}
+
+    def hidden(quote: re.Match[str]) -> str:
+        return "'…'" if _plainly(quote[2]) in known else quote[0]
+
+    return tuple(QUOTED.sub(hidden, note) for note in notes)
+
+
+def _plainly(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).split()).casefold()
+
+
+def joined(blocks: Sequence[PerExample]) -> PerExample:
+    """Results of blocks of examples, one after another, as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    reasons = tuple(dict.fromkeys(reason for block in blocks for reason in block.reasons))
+    notes = dict.fromkeys(block.note for block in blocks if block.note)
+    codes = [
+        np.array([reasons.index(reason) for reason in block.reasons])[block.reason_code].astype(block.reason_code.dtype)
+        for block in blocks
+    ]
+    return replace(
+        blocks[0],
+        values=np.concatenate([block.values for block in blocks]),
+        stderr=np.concatenate([block.stderr for block in blocks]),
+        low=np.concatenate([block.low for block in blocks]),
+        high=np.concatenate([block.high for block in blocks]),
+        counts={name: np.concatenate([b.counts[name] for b in blocks]) for name in blocks[0].counts},
+        reasons=reasons,
+        reason_code=np.concatenate(codes),
+        note="; ".join(notes),
+    )
+
+
+def table(result: PerExample | PerModelExample | PerPair | PerCanary | Curve | Survival, ids: np.ndarray) -> pa.Table:
+    """A result as a table with `value`, `stderr`, `low`, `high`, counts, and the reason where undefined.
+
+    The scores of an attack have one column a target model instead, `model_0` and so on.
+    """
+    ids = ids.astype(object)  # Arrow ends a text of NumPy's own type at its first null character
+    if isinstance(result, PerModelExample):
+        return pa.table({"example": ids, **{f"model_{row}": values for row, values in enumerate(result.values)}})
+    if isinstance(result, PerExample):
+        named = {"example": ids, "value": result.values}
+        bounds = {"stderr": result.stderr, "low": result.low, "high": result.high}
+        reasons = {"reason": np.array(result.reasons)[result.reason_code]}
+        return pa.table({**named, **bounds, **result.counts, **reasons})
+    if isinstance(result, PerCanary):
+        named = {"canary": np.arange(len(result.values)), "repetitions": result.repetitions, "value": result.values}
+        bounds = {"stderr": result.stderr, "low": result.low, "high": result.high}
+        chance = {"at_least": result.at_least, "p_value": result.p_value}
+        return pa.table({**named, **bounds, **chance, "reason": np.array(result.reasons)[result.reason_code]})
+    if isinstance(result, PerPair):
+        named = {"example": ids[result.example], "query": result.query, "value": result.values}
+        bounds = {"stderr": result.stderr, "low": result.low, "high": result.high}
+        reasons = {"reason": np.where(np.isnan(result.values + result.stderr), result.note, "")}
+        return pa.table({**named, **bounds, **result.counts, **reasons})
+    points = len(result.at)
+    return pa.table(
+        {
+            "group": np.repeat(np.array(result.groups), points),
+            result.axis: np.tile(result.at, len(result.groups)),
+            "value": result.values.ravel(),
+            "stderr": result.stderr.ravel(),
+            "low": result.low.ravel(),
+            "high": result.high.ravel(),
+            "count": np.repeat(result.counts, points),
+            "reason": np.where(np.isnan(result.values + result.stderr), result.note, "").ravel(),
+        }
+    )

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from byrote.analyses.card import Row, card
+from byrote.errors import BadInput
+from byrote.results import Scalar
+from byrote.runs.run import Run
+from byrote.stats.jackknife import difference, from_replicates
+from report.made import NOISY, make_run
+from small import small_audit
+
+NAN = float("nan")
+
+
+def figure(value: float, *replicates: float) -> Scalar:
+    return from_replicates(value, np.array(replicates, np.float64), models=2 * len(replicates), examples=10)
+
+
+def row(before: Scalar, after: Scalar, better: str = "lower", *, paired: bool = True, judged: bool = True) -> Row:
+    return Row(
+        name="figure",
+        before=before,
+        after=after,
+        difference=difference(after, before, paired=paired),
+        better=better,  # type: ignore[arg-type]
+        judged=judged,
+    )
+
+
+HIGH = figure(0.8, 0.79, 0.80, 0.81)
+LOW = figure(0.2, 0.19, 0.20, 0.205)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize(
+    ("before", "after", "good", "verdict"),
+    [
+        (HIGH, LOW, "lower", "better"),
+        (HIGH, LOW, "higher", "worse"),
+        (HIGH, LOW, "", "differs"),
+        (LOW, HIGH, "lower", "worse"),
+        (LOW, HIGH, "higher", "better"),
+        (LOW, HIGH, "", "differs"),
+    ],
+)
+def test_a_clear_difference(before: Scalar, after: Scalar, good: str, verdict: str, paired: bool) -> None:
+    assert row(before, after, good, paired=paired).verdict == verdict
+
+
+@pytest.mark.parametrize("good", ["lower", "higher", ""])
+def test_an_interval_around_zero_shows_nothing(good: str) -> None:
+    wide = figure(0.75, 0.5, 0.8, 0.95)
+    assert row(HIGH, wide, good, paired=False).verdict == "no difference shown"
+    assert row(HIGH, wide, good).verdict == "no difference shown"
+
+
+@pytest.mark.parametrize("good", ["lower", "higher", ""])
+def test_equal_to_the_last_replicate_is_the_same(good: str) -> None:
+    assert row(HIGH, HIGH, good).verdict == "the same"
+
+
+def test_equal_figures_of_other_models_are_not_the_same() -> None:
+    assert row(HIGH, HIGH, paired=False).verdict == "no difference shown"
+    assert row(HIGH, figure(0.8, 0.81, 0.80, 0.79)).verdict == "no difference shown"
+
+
+def test_a_constant_shift_of_every_replicate_has_no_known_error() -> None:
+    assert row(HIGH, figure(0.5, 0.49, 0.50, 0.51)).verdict == "no error known"
+
+
+def test_too_few_replicates_have_no_known_error() -> None:
+    assert row(figure(0.8, 0.7, 0.9), figure(0.2, 0.1, 0.3), paired=False).verdict == "no error known"
+
+
+@pytest.mark.parametrize(("before", "after"), [(HIGH, figure(NAN)), (figure(NAN), HIGH), (figure(NAN), figure(NAN))])
+def test_an_undefined_figure_has_a_reason_and_no_verdict(before: Scalar, after: Scalar) -> None:
+    undefined = row(before, after, paired=False)
+    assert undefined.verdict == ""
+    assert undefined.difference.reason
+    assert np.isnan(undefined.difference.value)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
+    folder = tmp_path_factory.mktemp("made")
+    return make_run(folder / "fitted", fit=3.0), make_run(folder / "idle", fit=-3.0)
+
+
+def test_rows_are_the_means_of_both_runs(made: tuple[Run, Run]) -> None:
+    rows = {figure.name: figure for figure in card(*made).rows}
+    for place, run in zip(("before", "after"), made, strict=True):
+        correct, member = run.load("outputs.correct", run.models()), run.design.member
+        inside = np.mean([correct[k][member[k] == 1].mean() for k in range(8)])
+        outside = np.mean([correct[k][member[k] == 0].mean() for k in range(8)])
+        assert getattr(rows["accuracy on members"], place).value == pytest.approx(inside)
+        assert getattr(rows["accuracy on non-members"], place).value == pytest.approx(outside)
+        values = run.measure("label_memorization").values  # type: ignore[union-attr]
+        planted = rows["label memorization of planted label noise"]
+        assert getattr(planted, place).value == pytest.approx(values[:NOISY].mean())
+        assert getattr(rows["label memorization of the rest"], place).value == pytest.approx(values[NOISY:].mean())
+
+
+def test_a_run_against_itself_is_the_same_throughout(tmp_path_factory: pytest.TempPathFactory) -> None:
+    run = small_audit(tmp_path_factory.mktemp("itself") / "run")
+    run.measure("cumulative_sample_loss")
+    compared = card(run, run)
+    assert "accuracy on held-out data" in {figure.name for figure in compared.rows}
+    assert "cumulative_sample_loss" in {figure.name for figure in compared.rows}
+    assert {figure.verdict for figure in compared.rows} == {"the same"}
+    assert "pair by pair" in compared.notes[0]
+
+
+def test_measures_that_one_run_lacks_are_left_out(made: tuple[Run, Run]) -> None:
+    made[0].measure("learning_events")
+    assert "learning_events" not in {figure.name for figure in card(*made).rows}
+    made[1].measure("learning_events")
+    assert "learning_events" in {figure.name for figure in card(*made).rows}
+
+
+def child_of(before: Run, after: Run, forget: list[str]) -> Run:
+    """The second run as a changed form of the first, about these examples."""
+    told = {"folder": str(before.folder), "change": {"name": "made"}, "forget": forget}
+    return dataclasses.replace(after, manifest=dataclasses.replace(after.manifest, parent=told))
+
+
+def test_a_row_that_is_not_judged_has_no_verdict() -> None:
+    assert row(HIGH, LOW, judged=False).verdict == "no verdict"
+    assert row(HIGH, HIGH, judged=False).verdict == "the same"
+
+
+def test_intervals_of_all_rows_with_a_verdict_hold_at_once(made: tuple[Run, Run]) -> None:
+    for run in made:
+        run.measure("learning_events")
+        run.measure("cumulative_sample_loss")
+    compared = card(*made)
+    verdicts = [found for found in compared.rows if found.judged and not np.isnan(found.difference.low)]
+    assert len(verdicts) >= 2
+    # 4 pairs: the 97.5 % point of Student's t with 3 degrees of freedom, and that at 1 - .025 / rows
+    reach = stats.t.ppf(1 - 0.025 / len(verdicts), 3) / 3.182446
+    for found in verdicts:
+        alone = difference(found.after, found.before, paired=True)
+        assert found.difference.high - found.difference.value == pytest.approx(
+            reach * (alone.high - alone.value), rel=1e-5
+        )
+    assert any(f"those of all {len(verdicts)} rows with a verdict hold at once" in note for note in compared.notes)
+
+
+def test_imported_models_share_members_and_pairs_and_no_known_seeds(made: tuple[Run, Run]) -> None:
+    assert "the models of both runs have the same members and pairs" in card(*made).notes[0]
+    assert not any("seeds" in note for note in card(*made).notes)
+
+
+def test_differences_of_shares_stay_within_one(made: tuple[Run, Run]) -> None:
+    for found in card(*made).rows:
+        if found.name.startswith(("accuracy", "label memorization")):
+            reach = 1.0 if found.name.startswith("accuracy") else 2.0
+            assert not found.difference.low < -reach
+            assert not found.difference.high > reach
+
+
+def test_examples_to_forget_are_measured_by_the_half_that_did_not_choose_them(made: tuple[Run, Run]) -> None:
+    before, after = made
+    values = before.measure("label_memorization").values  # type: ignore[union-attr]
+    top = np.argsort(-values, kind="stable")[:4]
+    compared = card(before, child_of(before, after, before.ids[top].tolist()))
+    rows = {found.name: found for found in compared.rows}
+    found = rows["label memorization of the examples to forget"]
+    assert found.judged
+    assert found.before.examples == 4
+    assert {"label memorization of the rest"} < rows.keys()
+    (note,) = [note for note in compared.notes if "examples to forget" in note]
+    assert "half of the pairs choose the 4 most memorized examples" in note
+    assert "are among the examples to forget" in note
+
+
+def test_what_the_first_run_took_out_by_its_own_scores_leaves_no_verdict(
+    made: tuple[Run, Run], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    before = made[0]
+    smaller = make_run(tmp_path_factory.mktemp("smaller") / "run", examples=36)
+    gone = sorted(set(before.ids) - set(smaller.ids))
+    chosen = card(before, child_of(before, smaller, gone))
+    assert {found.verdict for found in chosen.rows} <= {"no verdict", "no error known", ""}
+    (note,) = [note for note in chosen.notes if "4 examples of the first run are not in the second" in note]
+    assert "their fall is understated" in note
+    other = card(before, smaller)
+    assert all(found.judged for found in other.rows)
+    assert not any("understated" in note for note in other.notes)
+
+
+def test_the_fall_of_what_low_scores_kept_is_understated() -> None:
+    """Ten pairs measure the same 2000 examples twice; nothing happens to them in between."""
+    rng = np.random.default_rng(0)
+    truth = rng.beta(0.5, 2.0, 2000)
+    before, after = (rng.binomial(10, truth) / 10 for _ in range(2))
+    chosen = np.argsort(-before, kind="stable")[:200]
+    kept = np.setdiff1d(np.arange(2000), chosen)
+    fall = before - after
+    assert fall[chosen].mean() > 0.02
+    assert fall[kept].mean() < -0.002
+
+
+def test_a_child_before_its_parent_is_refused(tmp_path: Path) -> None:
+    run, child = small_audit(tmp_path / "run"), small_audit(tmp_path / "child", seed=1)
+    parent = {"folder": str(run.folder.resolve()), "change": {"name": "weight_decay", "stage": "recipe"}}
+    child = dataclasses.replace(child, manifest=dataclasses.replace(child.manifest, parent=parent))
+    with pytest.raises(BadInput, match=r"was made from .*comes second\. Hint: byrote card \S*run \S*child"):
+        card(child, run)
+    assert card(run, child).rows
