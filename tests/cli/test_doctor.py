@@ -11,7 +11,7 @@ import byrote.cli.doctor as doctor
 
 
 def test_every_extra_of_the_project_is_listed() -> None:
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     listed = {what for what, _, _ in doctor.extras()}
     if set(metadata("byrote").get_all("Provides-Extra") or ()) != set(project["optional-dependencies"]):
         pytest.skip("pyproject.toml changed since byrote was installed")

@@ -135,7 +135,7 @@ def test_killed_and_resumed_gives_what_an_undisturbed_run_gives(tmp_path: Path) 
         textwrap.dedent(
             f"""
             import sys
-            sys.path.insert(0, {str(Path(__file__).parent)!r})
+            sys.path.insert(0, {str(Path(__file__).parents[1])!r})
             from pathlib import Path
             from small import longer, small_audit
             executor = {{"reason": "", "seconds_a_model": 1.0, "device": "cpu", "threads": 1,

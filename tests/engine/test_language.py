@@ -28,7 +28,7 @@ from byrote.runs.run import Run
 from documents import LOOK_UP, SUMMING, Bigrams, Spoiled, Summing, letters, numbers, small_language_audit, words
 from small import shards
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""What was recorded: the kinds of evidence, shards with checksums, the manifest, tables."""

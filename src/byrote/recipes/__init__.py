@@ -1,0 +1,1 @@
+"""The training algorithm as slots: networks, objectives, optimizers, schedules."""
