@@ -181,3 +181,12 @@ def test_compiled(name):
     torch.testing.assert_close(together[0], alone[0], atol=1e-4, rtol=1e-4)
     expected = torch.cat([one.predict(inputs) for one in loop])
     torch.testing.assert_close(many.predict(inputs), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_unstacking_in_mid_training_leaves_torchs_generator_alone(name):
+    many = Many(bound(name), SEEDS)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    many.states()
+    assert torch.equal(torch.get_rng_state(), before)

@@ -16,7 +16,7 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 from byrote.recipes import noise
 from byrote.recipes.algorithm import Seen
 from byrote.recipes.dropout import salt_all
-from byrote.recipes.recipe import BoundRecipe, OneModel, set_rate
+from byrote.recipes.recipe import BoundRecipe, OneModel, set_rate, trainable
 
 
 class _WeightFirst(nn.Linear):
@@ -159,10 +159,15 @@ class Many:
         return [self._state(index) for index in range(len(self.seeds))]
 
     def _state(self, index: int) -> OneModel:
+        """One model by itself, made without `init`, which seeds torch's generator and may be asked in mid-training."""
         network = self.algorithm.build(int(self.seeds[index]))
         tensors = {name: stacked[index].detach() for name, stacked in (self.weights | self.buffers).items()}
         network.load_state_dict(tensors, strict=False)
-        state = self.algorithm.init(int(self.seeds[index]))
-        state.network, state.dropouts, state.total = network, salt_all(network), self.total
-        state.memory = None if self.memory is None else self.memory[index].clone()
-        return state
+        return OneModel(
+            network=network,
+            dropouts=salt_all(network),
+            memory=None if self.memory is None else self.memory[index].clone(),
+            seed=self.seeds[index : index + 1].clone(),
+            optimizer=self.algorithm.recipe.optimizer.build(trainable(network)),
+            total=self.total,
+        )
