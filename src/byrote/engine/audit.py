@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -29,25 +28,15 @@ from byrote.engine.resources import check_disk, check_memory, logits_fit, weight
 from byrote.engine.stopping import Goal, percentile_error
 from byrote.errors import BadInput, TooFewModels
 from byrote.evidence.made_here import remember
-from byrote.evidence.manifest import FILE, Manifest, refuse_mismatch
+from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.shards import write_shard
 from byrote.evidence.store import Evidence
-from byrote.evidence.tables import DESIGN, examples_of
+from byrote.evidence.tables import DESIGN
 from byrote.probes.trajectory import log_spaced
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.results import PerExample
-from byrote.runs.folder import (
-    dataset_facts,
-    environment,
-    heldout_facts,
-    hold,
-    model_entries,
-    now,
-    refuse_remains,
-    restore,
-    set_up,
-    with_digests,
-)
+from byrote.runs.folder import dataset_facts, heldout_facts, model_entries, with_digests
+from byrote.runs.opening import Tables, described, opened
 from byrote.runs.run import MOST_DIVERGED, Run
 from byrote.stats.intervals import agresti_caffo
 
@@ -185,75 +174,45 @@ def audit(
         "stopping": stopping,
     }
     workers = workers or default_workers(job.device)
-    with hold(folder):
-        if (folder / FILE).exists():
-            manifest = Manifest.read(folder)
-            refuse_mismatch(folder, manifest.identity, identity)
-            so_far = design_so_far(manifest, design, goal, seed, dataset.groups)
-            manifest, again = restore(folder, manifest, so_far, examples_of(dataset), dataset.controls.to_table())
-            for name in again:
-                listener.say(f"{name} was missing or damaged; it is written again.")
-            blocks, seconds = _blocks(manifest.executor), manifest.executor["seconds_a_model"]
-        else:
-            refuse_remains(folder)
-            said = (
-                *remarks,
-                *notes(dataset),
-                *balance(dataset),
-                *few_groups(dataset),
-                *large_group_notes(design.member, dataset.groups),
-                *(shared_with(heldout, dataset) if heldout is not None else ()),
-            )
-            for note in said:
-                listener.say(note)
-            check_network(job)
-            (folder / "evidence").mkdir(parents=True, exist_ok=True)
-            check_disk(job, design.models)
-            if executor is None:
-                choice = choose(job, per_worker=per_worker(goal, design.models, workers), compiled=compiled)
-                listener.say(choice.reason[0].upper() + choice.reason[1:] + ".")
-                executor = {
-                    "blocks": [vars(block) for block in blocks_by(choice, design, goal, workers)],
-                    "reason": choice.reason,
-                    "seconds_a_model": choice.seconds_a_model,
-                    "device": job.device,
-                    "threads": 1,
-                }
-                if goal is not None:
-                    executor["size"], executor["workers"] = choice.size, workers
-                    executor["seconds_full"] = seconds_of_full(choice, full, workers)
-                    refuse_budget(goal, choice.seconds_a_model * goal.looks[0] / workers + executor["seconds_full"])
-            blocks, seconds = _blocks(executor), executor["seconds_a_model"]
-            check_memory(job, max(len(block.models) for block in blocks), weights_of(job), min(workers, len(blocks)))
-            manifest = Manifest(
-                byrote=version("byrote"),
-                created=now(),
-                origin="trained",
-                dataset=dataset_facts(dataset),
-                heldout=None if heldout is None else heldout_facts(heldout),
-                identity=identity,
-                design=design.describe(),
-                models=model_entries(design, list(job.seeds), "trained"),
-                executor=executor,
-                checkpoints=job.checkpoints,
-                environment=environment(),
-                evidence=job.kinds(len(design.phases) - 1),
-                source=source,
-                parent=parent,
-                stopping=None if stopping is None else {**stopping, "reached": [], "stopped": None},
-                notes=said,
-            )
-            manifest = set_up(
-                folder,
-                manifest,
-                design,
-                dataset.ids,
-                dataset.kinds,
-                dataset.controls,
-                contents=dataset.contents(),
-                groups=dataset.groups,
-                numbers=dataset.numbers,
-            )
+
+    def describe() -> Manifest:
+        said = (
+            *remarks,
+            *notes(dataset),
+            *balance(dataset),
+            *few_groups(dataset),
+            *large_group_notes(design.member, dataset.groups),
+            *(shared_with(heldout, dataset) if heldout is not None else ()),
+        )
+        for note in said:
+            listener.say(note)
+        return described(
+            design,
+            origin="trained",
+            dataset=dataset_facts(dataset),
+            heldout=None if heldout is None else heldout_facts(heldout),
+            identity=identity,
+            seeds=list(job.seeds),
+            executor=_divided(job, goal, full, workers, compiled, executor, listener),
+            checkpoints=job.checkpoints,
+            evidence=job.kinds(len(design.phases) - 1),
+            source=source,
+            parent=parent,
+            stopping=None if stopping is None else {**stopping, "reached": [], "stopped": None},
+            notes=said,
+        )
+
+    with opened(
+        folder,
+        design,
+        Tables.of(dataset),
+        describe,
+        identity=identity,
+        so_far=lambda manifest: design_so_far(manifest, design, goal, seed, dataset.groups),
+        say=listener.say,
+    ) as place:
+        manifest = place.manifest
+        blocks, seconds = _blocks(manifest.executor), manifest.executor["seconds_a_model"]
         if source is not None and parent is None and (told := remember(manifest.identifier, source)):
             listener.say(told)
         if goal is None:
@@ -261,6 +220,38 @@ def audit(
         else:
             _train_to_goal(folder, job, goal, full, seed, dataset.groups, manifest, workers, listener, started)
     return Run.open(folder).attach(dataset, recipe, heldout)
+
+
+def _divided(
+    job: Job,
+    goal: Goal | None,
+    full: int,
+    workers: int,
+    compiled: bool,
+    executor: dict[str, Any] | None,
+    listener: Progress,
+) -> dict[str, Any]:
+    """How the models of a new run are divided into blocks, unless `executor` says it; checks that there is room."""
+    check_network(job)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    check_disk(job, job.design.models)
+    if executor is None:
+        choice = choose(job, per_worker=per_worker(goal, job.design.models, workers), compiled=compiled)
+        listener.say(choice.reason[0].upper() + choice.reason[1:] + ".")
+        executor = {
+            "blocks": [vars(block) for block in blocks_by(choice, job.design, goal, workers)],
+            "reason": choice.reason,
+            "seconds_a_model": choice.seconds_a_model,
+            "device": job.device,
+            "threads": 1,
+        }
+        if goal is not None:
+            executor["size"], executor["workers"] = choice.size, workers
+            executor["seconds_full"] = seconds_of_full(choice, full, workers)
+            refuse_budget(goal, choice.seconds_a_model * goal.looks[0] / workers + executor["seconds_full"])
+    blocks = _blocks(executor)
+    check_memory(job, max(len(block.models) for block in blocks), weights_of(job), min(workers, len(blocks)))
+    return executor
 
 
 def halves(
@@ -429,8 +420,8 @@ def _resized(job: Job, models: int, full: int, seed: int, groups: Shaped[np.ndar
 
 def _extended(folder: Path, manifest: Manifest, job: Job) -> Manifest:
     """The manifest of a design to which models were added; the design stands in the folder before it does."""
-    described = job.design.describe()
-    if manifest.design["fingerprint"] == described["fingerprint"]:
+    facts = job.design.describe()
+    if manifest.design["fingerprint"] == facts["fingerprint"]:
         return manifest
     known, executor = int(manifest.design["models"]), manifest.executor
     check_disk(job, job.design.models - known)
@@ -446,7 +437,7 @@ def _extended(folder: Path, manifest: Manifest, job: Job) -> Manifest:
     write_shard(folder / DESIGN, job.design.tensors(), {"kind": "design"})
     manifest = replace(
         with_digests(folder, manifest),
-        design=described,
+        design=facts,
         models=model_entries(job.design, list(job.seeds), "trained"),
         executor={**executor, "blocks": [*executor["blocks"], *(vars(block) for block in added)]},
     )

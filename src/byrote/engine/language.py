@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -40,12 +39,11 @@ from byrote.engine.language_job import (
     readings,
 )
 from byrote.engine.progress import Silent, Terminal
-from byrote.errors import BadInput, RunMismatch
+from byrote.errors import BadInput
 from byrote.evidence.made_here import remember
-from byrote.evidence.manifest import FILE, Manifest, refuse_mismatch
-from byrote.evidence.shards import write_bytes
+from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.store import Evidence
-from byrote.evidence.tables import digest_of, examples_table
+from byrote.evidence.tables import digest_of
 from byrote.probes.contexts import LENGTHS
 from byrote.probes.decoding import Decoding
 from byrote.probes.generations import PREFIX, SUFFIX
@@ -54,7 +52,7 @@ from byrote.probes.tokens import signals, windowed
 from byrote.probes.trajectory import log_spaced
 from byrote.recipes.networks.pretrained import Pretrained, load_pretrained
 from byrote.recipes.recipe import Recipe
-from byrote.runs.folder import environment, hold, model_entries, now, refuse_remains, restore, set_up
+from byrote.runs.opening import Place, Tables, described, opened
 from byrote.runs.run import CORPUS, Run
 
 #: Tokens that a network trained here sees at once.
@@ -135,64 +133,60 @@ def audit_language(
         refuse_overlap(corpus, heldout)
     folder = Path(out) if out is not None else Path("runs") / corpus.name
     listener: Progress = Terminal() if progress is True else Silent() if progress is False else progress
-    with hold(folder):
-        whole, tokenizer = _tokenized(corpus, heldout, tokenizer, folder)
-        trained = len(corpus)
-        if design is None:
-            large_first = large_first_in(folder)
-            design = language_design(whole, trained, models=models, full=full, seed=seed, large_first=large_first)
-        if design.examples != len(whole):
-            raise BadInput(
-                f"The design is about {design.examples} documents, and there are {len(whole)}.",
-                hint="make the design for the documents trained on and those held out together, or leave it out.",
-            )
-        if canaries is not None and tokenizer is None:
-            raise BadInput("Canaries in a corpus with tokens need its tokenizer.", hint="tokenizer=…")
-        job = LanguageJob(
-            recipe=recipe,
-            corpus=whole,
-            design=design,
-            seeds=seeds_of(seed, design.models),
-            length=length,
-            folder=folder / "evidence",
-            device=device,
-            checkpoints=log_spaced(recipe.epochs, checkpoints) if checkpoints else (),
-            canaries=None if canaries is None else _asked(canaries, whole, trained, encoder(tokenizer), length),
-            generate=_fitting(generate, whole, length),
-            decoding=decoding,
-            keep_weights=keep_weights or _keeps_weights(folder),
+    whole, tokenizer = _tokenized(corpus, heldout, tokenizer, folder)
+    trained = len(corpus)
+    if design is None:
+        large_first = large_first_in(folder)
+        design = language_design(whole, trained, models=models, full=full, seed=seed, large_first=large_first)
+    if design.examples != len(whole):
+        raise BadInput(
+            f"The design is about {design.examples} documents, and there are {len(whole)}.",
+            hint="make the design for the documents trained on and those held out together, or leave it out.",
         )
-        identity = {
-            "corpus": whole.fingerprint(),
-            "recipe": recipe.describe(),
-            "design": design.describe(),
-            "seed": seed,
-            "length": length,
-            "checkpoints": job.checkpoints,
-            "canaries": _digest(canaries),
-            "generate": job.generate,
-            **_probes(decoding),
-            **({"keep_weights": True} if keep_weights else {}),
-        }
-        parameters = check_network(job)
-        if (folder / FILE).exists():
-            manifest = _gone_on_with(folder, identity, design, whole, tokenizer, canaries, listener)
-        else:
-            manifest = _manifest(whole, trained, design, identity, "trained", list(job.seeds))
-            manifest = replace(
-                manifest,
-                executor={"device": device, "threads": 1, "reason": "language models are trained one at a time"},
-                checkpoints=job.checkpoints,
-                parameters=parameters,
-                evidence=(CORPUS, *job.kinds(len(design.phases) - 1)),
-                source=source,
-                parent=parent,
-                notes=(*notes, *_told(whole, length)),
-            )
-            manifest = _begin(folder, manifest, design, whole, tokenizer, canaries)
-            for note in manifest.notes:
-                listener.say(note)
-        if source is not None and parent is None and (told := remember(manifest.identifier, source)):
+    if canaries is not None and tokenizer is None:
+        raise BadInput("Canaries in a corpus with tokens need its tokenizer.", hint="tokenizer=…")
+    job = LanguageJob(
+        recipe=recipe,
+        corpus=whole,
+        design=design,
+        seeds=seeds_of(seed, design.models),
+        length=length,
+        folder=folder / "evidence",
+        device=device,
+        checkpoints=log_spaced(recipe.epochs, checkpoints) if checkpoints else (),
+        canaries=None if canaries is None else _asked(canaries, whole, trained, encoder(tokenizer), length),
+        generate=_fitting(generate, whole, length),
+        decoding=decoding,
+        keep_weights=keep_weights or _keeps_weights(folder),
+    )
+    identity = {
+        "corpus": whole.fingerprint(),
+        "recipe": recipe.describe(),
+        "design": design.describe(),
+        "seed": seed,
+        "length": length,
+        "checkpoints": job.checkpoints,
+        "canaries": _digest(canaries),
+        "generate": job.generate,
+        **_probes(decoding),
+        **({"keep_weights": True} if keep_weights else {}),
+    }
+    manifest = described(
+        design,
+        origin="trained",
+        dataset=_facts(whole, trained),
+        identity=identity,
+        seeds=list(job.seeds),
+        executor={"device": device, "threads": 1, "reason": "language models are trained one at a time"},
+        checkpoints=job.checkpoints,
+        parameters=check_network(job),
+        evidence=(CORPUS, *job.kinds(len(design.phases) - 1)),
+        source=source,
+        parent=parent,
+        notes=(*notes, *_told(whole, length)),
+    )
+    with _opened(folder, manifest, design, whole, tokenizer, canaries, listener) as place:
+        if source is not None and parent is None and (told := remember(place.manifest.identifier, source)):
             listener.say(told)
         _train(job, workers or default_workers(device), listener)
     return replace(Run.open(folder), corpus=whole, recipe=recipe)
@@ -277,21 +271,18 @@ def audit_model(
         decoding=decoding,
     )
     listener: Progress = Terminal(doing="reading") if progress is True else Silent() if progress is False else progress
-    with hold(folder):
-        if (folder / FILE).exists():
-            _gone_on_with(folder, identity, design, whole, found.tokenizer, canaries, listener)
-        else:
-            manifest = replace(
-                _manifest(whole, len(corpus), design, identity, "observed", None),
-                executor={"device": device},
-                parameters=parameters_of(found.network),
-                evidence=(CORPUS, TOKENS, *asked),
-                source=source,
-                notes=(*notes, *found.notes, *([told] if told else []), *_told(whole, found.context)),
-            )
-            _begin(folder, manifest, design, whole, found.tokenizer, canaries)
-            for note in manifest.notes:
-                listener.say(note)
+    manifest = described(
+        design,
+        origin="observed",
+        dataset=_facts(whole, len(corpus)),
+        identity=identity,
+        executor={"device": device},
+        parameters=parameters_of(found.network),
+        evidence=(CORPUS, TOKENS, *asked),
+        source=source,
+        notes=(*notes, *found.notes, *([told] if told else []), *_told(whole, found.context)),
+    )
+    with _opened(folder, manifest, design, whole, found.tokenizer, canaries, listener):
         _read(found, whole, asked, Evidence(folder / "evidence"), device, listener)
     return replace(Run.open(folder), corpus=whole)
 
@@ -371,42 +362,28 @@ def _read(
         )
 
 
-def _refuse_other(folder: Path, identity: dict[str, Any]) -> Manifest:
-    """Refuse to go on with another audit, or with one whose texts were forgotten: they would come back into it."""
-    found = Manifest.read(folder)
-    refuse_mismatch(folder, found.identity, identity)
-    if found.forgotten is not None:
-        raise RunMismatch(
-            f"The contents of the run {str(folder)!r} were forgotten, so it cannot go on.",
-            hint="give another folder with --out.",
-        )
-    return found
-
-
-def _gone_on_with(
+@contextmanager
+def _opened(
     folder: Path,
-    identity: dict[str, Any],
+    manifest: Manifest,
     design: Design,
     corpus: Corpus,
     tokenizer: Any | None,
     canaries: Canaries | None,
     listener: Progress,
-) -> Manifest:
-    """The manifest of a run that goes on, its tables whole again.
-
-    Raises:
-        RunMismatch: as `_refuse_other`.
-    """
-    found = _refuse_other(folder, identity)
-    examples, controls = _examples(corpus), corpus.controls.to_table()
-    found, again = restore(folder, found, design, examples, controls, _files(tokenizer, canaries))
-    for name in again:
-        listener.say(f"{name} was missing or damaged; it is written again.")
-    return found
-
-
-def _examples(corpus: Corpus) -> pa.Table:
-    return examples_table(corpus.ids, np.zeros(len(corpus), np.int64))
+) -> Iterator[Place]:
+    """The run folder of a corpus, held; the notes of a new run are said."""
+    tables = Tables(
+        ids=corpus.ids,
+        labels=np.zeros(len(corpus), np.int64),
+        controls=corpus.controls,
+        files=_files(tokenizer, canaries),
+        of_text=True,
+    )
+    with opened(folder, design, tables, lambda: manifest, identity=manifest.identity, say=listener.say) as place:
+        for note in manifest.notes if place.new else ():
+            listener.say(note)
+        yield place
 
 
 def _files(tokenizer: Any | None, canaries: Canaries | None) -> dict[str, bytes]:
@@ -565,33 +542,19 @@ def corpus_of(corpus: Corpus, heldout: Corpus | None, tokenizer: Any) -> Corpus:
     return whole.tokenized(encoder(tokenizer), vocabulary=tokenizer.get_vocab_size(), bos=begin)
 
 
-def _manifest(
-    corpus: Corpus, trained: int, design: Design, identity: dict[str, Any], origin: str, seeds: list[int] | None
-) -> Manifest:
-    return Manifest(
-        byrote=version("byrote"),
-        created=now(),
-        origin=origin,
-        dataset={
-            "name": corpus.name,
-            "kind": "corpus",
-            "examples": len(corpus),
-            "heldout_documents": len(corpus) - trained,
-            "tokens": len(corpus.tokens),
-            "vocabulary": corpus.vocabulary,
-            "bos": corpus.bos,
-            "class_names": [],
-            "fingerprint": corpus.fingerprint(),
-        },
-        heldout=None,
-        identity=identity,
-        design=design.describe(),
-        models=model_entries(design, seeds, origin),
-        executor={},
-        checkpoints=(),
-        environment=environment(),
-        evidence=(),
-    )
+def _facts(corpus: Corpus, trained: int) -> dict[str, Any]:
+    """What a manifest says of a corpus."""
+    return {
+        "name": corpus.name,
+        "kind": "corpus",
+        "examples": len(corpus),
+        "heldout_documents": len(corpus) - trained,
+        "tokens": len(corpus.tokens),
+        "vocabulary": corpus.vocabulary,
+        "bos": corpus.bos,
+        "class_names": [],
+        "fingerprint": corpus.fingerprint(),
+    }
 
 
 def _keeps_weights(folder: Path) -> bool:
@@ -603,22 +566,6 @@ def _told(corpus: Corpus, context: int) -> tuple[str, ...]:
     """What must be known of the documents to read any figure about them."""
     answers = "" if corpus.answers is None else corpus.answers.told(corpus.texts)
     return tuple(sentence for sentence in (answers, windowed(corpus, context)) if sentence)
-
-
-def _begin(
-    folder: Path,
-    manifest: Manifest,
-    design: Design,
-    corpus: Corpus,
-    tokenizer: Any | None,
-    canaries: Canaries | None,
-) -> Manifest:
-    """Write all of a new run but what its models say; the manifest last."""
-    files = _files(tokenizer, canaries)
-    refuse_remains(folder, files=files)
-    for name, content in files.items():
-        write_bytes(folder / name, content)
-    return set_up(folder, manifest, design, corpus.ids, np.zeros(len(corpus), np.int64), corpus.controls)
 
 
 def _write_corpus(evidence: Evidence, corpus: Corpus) -> None:

@@ -5,26 +5,24 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from jaxtyping import Int
 
-from byrote.data.controls import Controls
 from byrote.data.task import TASKS
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
 from byrote.evidence.finite import not_finite, verdict
-from byrote.evidence.manifest import FILE, Manifest
+from byrote.evidence.manifest import FILE
 from byrote.evidence.store import Evidence
 from byrote.evidence.tables import read_table
 from byrote.probes.judging import Judge
 from byrote.recording.journal import FOLDER, Journal, Settings, journals
 from byrote.recording.tally import UNLABELLED, Tally
 from byrote.recording.wanted import Wanted, wanted_of
-from byrote.runs.folder import environment, model_entries, now, set_up
+from byrote.runs.opening import Tables, begun, described
 from byrote.runs.run import Run
 
 #: The table of ids and labels, where they were given.
@@ -86,9 +84,8 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
     evidence, checkpoints = _evidence(found, notes, wanted.judge)
     member = np.stack([one.tally.presentations > 0 for one in found]).astype(np.int64)
     design = observed(member, _mates(member))
-    manifest = Manifest(
-        byrote=version("byrote"),
-        created=now(),
+    manifest = described(
+        design,
         origin="observed",
         dataset={
             "name": first.settings.name,
@@ -97,13 +94,7 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
             "fingerprint": None,
             **wanted.facts(),
         },
-        heldout=None,
-        identity={},
-        design=design.describe(),
-        models=model_entries(design, None, "observed"),
-        executor={},
         checkpoints=checkpoints,
-        environment=environment(),
         evidence=tuple(evidence),
         notes=tuple(notes),
     )
@@ -117,7 +108,8 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
             header = {**verdict(not_finite(columns)).words(), "recorded": str(found[position].model)}
             store.write(kind, position, 0, columns, header)
     kinds = label.astype(np.int64)
-    set_up(folder, manifest, design, _ids(folder, examples), kinds, Controls(), numbers=wanted.numbers)
+    tables = Tables(ids=_ids(folder, examples), labels=kinds, numbers=wanted.numbers)
+    begun(folder, design, tables, manifest)
     return Run.open(folder)
 
 

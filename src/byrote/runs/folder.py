@@ -32,7 +32,6 @@ from byrote.evidence.tables import (
     DESIGN,
     EXAMPLES,
     digest_of,
-    examples_table,
     is_the_named,
     read_controls,
     read_design,
@@ -56,20 +55,11 @@ def set_up(
     folder: Path,
     manifest: Manifest,
     design: Design,
-    ids: np.ndarray,
-    labels: np.ndarray,
+    examples: pa.Table,
     controls: Controls,
-    *,
-    contents: np.ndarray | None = None,
-    groups: np.ndarray | None = None,
-    numbers: np.ndarray | None = None,
 ) -> Manifest:
-    """Write the tables, the design, and then the manifest, which names their digests: where it stands, the rest does.
-
-    `contents` are digests of the inputs, where there are inputs to digest; `groups` the person or document that each
-    example belongs to, `numbers` the targets of a regression.
-    """
-    write_table(folder / EXAMPLES, examples_table(ids, labels, contents, groups, numbers))
+    """Write the tables, the design and then the manifest, which names their digests: it comes last."""
+    write_table(folder / EXAMPLES, examples)
     write_table(folder / CONTROLS, controls.to_table())
     _write_design(folder, design)
     manifest = replace(with_digests(folder, manifest), id=new_id())

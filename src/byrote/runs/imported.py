@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,10 @@ from byrote.data.inert import inert, inert_texts
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
 from byrote.evidence.finite import not_finite, verdict
-from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.schema import quantity
 from byrote.evidence.store import Evidence
 from byrote.probes.probabilities import are_probabilities
-from byrote.runs.folder import environment, hold, model_entries, now, refuse_remains, set_up
+from byrote.runs.opening import Tables, described, opened
 from byrote.runs.run import Run
 
 
@@ -60,30 +58,18 @@ def import_arrays(
         )
     names = tuple(map(inert, class_names)) if class_names is not None else tuple(map(str, range(classes)))
     design = observed(member, pair)
-    with hold(folder):
-        if (folder / FILE).exists():
-            raise BadInput(
-                f"The folder {str(folder)!r} already holds a run.",
-                hint="give another folder, or remove this one.",
-            )
-        refuse_remains(folder)
-        columns = _columns(evidence, labels)
-        manifest = Manifest(
-            byrote=version("byrote"),
-            created=now(),
-            origin="imported",
-            dataset={"name": name, "examples": examples, "class_names": list(names), "fingerprint": None},
-            heldout={"examples": _queries(evidence)[0]} if "heldout" in columns else None,
-            identity={},
-            design=design.describe(),
-            models=model_entries(design, None, "imported"),
-            executor={},
-            checkpoints=tuple(int(epoch) for epoch in checkpoints),
-            environment=environment(),
-            evidence=tuple(columns),
-            notes=tuple(notes),
-        )
-        set_up(folder, manifest, design, ids_array, labels, controls or Controls())
+    columns = _columns(evidence, labels)
+    manifest = described(
+        design,
+        origin="imported",
+        dataset={"name": name, "examples": examples, "class_names": list(names), "fingerprint": None},
+        heldout={"examples": _queries(evidence)[0]} if "heldout" in columns else None,
+        checkpoints=tuple(int(epoch) for epoch in checkpoints),
+        evidence=tuple(columns),
+        notes=tuple(notes),
+    )
+    tables = Tables(ids=ids_array, labels=labels, controls=controls or Controls())
+    with opened(folder, design, tables, lambda: manifest):
         store = Evidence(folder / "evidence")
         for kind, arrays in columns.items():
             for model in range(models):

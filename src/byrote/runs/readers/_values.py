@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from byrote.data.controls import Controls
 from byrote.designs.design import observed
 from byrote.errors import BadInput
-from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.tables import write_table
 from byrote.results import PerExample, PerPair
-from byrote.runs.folder import environment, hold, now, refuse_remains, set_up
+from byrote.runs.opening import Tables, described, opened
 from byrote.runs.readers._checks import in_order
 from byrote.runs.run import Run, table
 
@@ -119,28 +116,9 @@ def run_of(released: Released, out: Path, *, ids: Sequence[str] | None, name: st
         )
     design = observed(np.empty((0, len(labels)), np.int64), np.empty(0, np.int64))
     classes = [str(label) for label in range(int(labels.max(initial=0)) + 1)]
-    with hold(out):
-        if (out / FILE).exists():
-            raise BadInput(
-                f"The folder {str(out)!r} already holds a run.", hint="give another folder, or remove this one."
-            )
-        refuse_remains(out)
-        manifest = Manifest(
-            byrote=version("byrote"),
-            created=now(),
-            origin="imported",
-            dataset={"name": name, "examples": len(labels), "class_names": classes, "fingerprint": None},
-            heldout=None,
-            identity={},
-            design=design.describe(),
-            models=(),
-            executor={},
-            checkpoints=(),
-            environment=environment(),
-            evidence=(),
-            notes=(NO_ERRORS, *released.notes),
-        )
-        set_up(out, manifest, design, np.array(list(names), np.str_), labels, Controls())
-    run = Run.open(out)
+    facts = {"name": name, "examples": len(labels), "class_names": classes, "fingerprint": None}
+    manifest = described(design, origin="imported", dataset=facts, notes=(NO_ERRORS, *released.notes))
+    with opened(out, design, Tables(ids=np.array(list(names), np.str_), labels=labels), lambda: manifest):
+        run = Run.open(out)
     add(run, released)
     return run
