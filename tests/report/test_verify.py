@@ -57,6 +57,21 @@ def test_a_report_that_was_made_from_it_follows_and_a_touched_one_does_not(folde
     assert [fault.where for fault in verify(at_hand)] == ["report.html"]
 
 
+def test_a_triage_that_learned_from_inputs_is_not_checked_without_them(folder: Path) -> None:
+    path = folder / "report.json"
+    report = json.loads(path.read_text())
+    report["triage"] = {**report["triage"], "counts": {"label_noise": 7}}
+    write_sealed(path, json.dumps(report, indent=1).encode() + b"\n")
+    found = examine(Run.open(folder))
+    assert found.faults == ()
+    assert "triage may have learned from the data" in {one.where: one.problem for one in found.unchecked}["report.json"]
+    at_hand = Run.open(folder).attach(blobs(noise=0.1), RECIPE, blobs(30, seed=1))
+    assert [fault.where for fault in verify(at_hand)] == ["report.json"]
+    report["memorization"]["share"]["value"] += 0.1
+    write_sealed(path, json.dumps(report, indent=1).encode() + b"\n")
+    assert list(faults(folder)) == ["report.json"]
+
+
 def test_a_touched_twin_is_named_with_the_place(folder: Path) -> None:
     path = folder / "report.json"
     (folder / "report.html").unlink()
