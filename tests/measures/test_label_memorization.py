@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit
 
+from byrote.measures.catalog import find
 from byrote.measures.label_memorization import label_memorization, label_memorization_probability
 from byrote.stats.intervals import agresti_caffo
 from measures.evidence import half_subset_pairs
@@ -31,6 +32,16 @@ def agrees_with_added_values(found, i, inside, outside, scatter):
     assert found.stderr[i] == pytest.approx(np.sqrt(variance))
     assert found.low[i] == pytest.approx(min(max(means[0] - means[1] - reach, -1), found.values[i]), abs=1e-6)
     assert found.high[i] == pytest.approx(max(min(means[0] - means[1] + reach, 1), found.values[i]), abs=1e-6)
+
+
+def test_the_probability_form_says_that_it_is_another_quantity():
+    member = np.array([[1], [0], [1], [0]], np.int8)
+    found = label_memorization_probability(np.array([[0.9], [0.2], [0.7], [0.1]]), member, np.array([0, 0, 1, 1]))
+    assert found.note.startswith("another quantity than label_memorization")
+    assert "models trained on 50%" in found.note
+    title, differs = find("label_memorization[probability]").title, label_memorization_probability.__doc__
+    assert "not label memorization itself" in title
+    assert "no estimate of it with a smaller error" in " ".join(differs.split())
 
 
 @given(*sizes)
