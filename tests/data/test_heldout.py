@@ -3,6 +3,7 @@ import pytest
 
 from byrote.data.arrays import from_arrays
 from byrote.data.heldout import refuse_unfit, shared_with
+from byrote.data.torch_dataset import from_torch
 from byrote.errors import BadInput
 from small import blobs
 
@@ -25,6 +26,22 @@ def test_held_out_images_of_another_range_are_refused():
     refuse_unfit(from_arrays(images / 2, labels), dataset)
     with pytest.raises(BadInput, match=r"held-out images hold numbers up to 2.*, the training images up to 0\.9"):
         refuse_unfit(from_arrays(images * 255, labels), dataset)
+
+
+def test_held_out_images_that_were_divided_by_another_number_are_refused():
+    rng, labels = np.random.default_rng(0), np.arange(20) % 2
+    images, darker = rng.integers(0, 251, (20, 6, 6)), rng.integers(0, 101, (20, 6, 6))
+    images[0, 0, 0], darker[0, 0, 0] = 250, 100
+    dataset = from_arrays(images, labels)
+    with pytest.raises(BadInput, match="held-out images were divided by 127, the training images by 255") as refused:
+        refuse_unfit(from_arrays(darker, labels), dataset)
+    assert "astype(np.uint8)" in refused.value.hint
+    with pytest.raises(BadInput, match="divided by 127"):
+        refuse_unfit(from_torch([*zip(darker, labels, strict=True)]), from_torch([*zip(images, labels, strict=True)]))
+    one_type = from_arrays(darker.astype(np.uint8), labels)
+    refuse_unfit(one_type, dataset)
+    assert one_type.inputs.max() == np.float32(100 / 255)
+    refuse_unfit(from_arrays(darker / 255, labels), dataset)
 
 
 def test_training_data_are_not_held_out_under_whatever_ids_and_labels():

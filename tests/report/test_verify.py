@@ -65,8 +65,6 @@ def test_a_triage_that_learned_from_inputs_is_not_checked_without_them(folder: P
     found = examine(Run.open(folder))
     assert found.faults == ()
     assert "triage may have learned from the data" in {one.where: one.problem for one in found.unchecked}["report.json"]
-    at_hand = Run.open(folder).attach(blobs(noise=0.1), RECIPE, blobs(30, seed=1))
-    assert [fault.where for fault in verify(at_hand)] == ["report.json"]
     report["memorization"]["share"]["value"] += 0.1
     write_sealed(path, json.dumps(report, indent=1).encode() + b"\n")
     assert list(faults(folder)) == ["report.json"]

@@ -40,7 +40,8 @@ def from_arrays(
 
     float32 inputs are used as they are, also memory-mapped; other numbers are converted. Images of whole numbers are
     scaled to 0..1: uint8 is divided by 255, uint16 by 65535, any other type by the smallest 2ⁿ − 1 that is not below
-    the largest number (255 for 0 to 250), or not at all where there are numbers below 0. Arrays that look like images
+    the largest number (255 for 0 to 250), or not at all where there are numbers below 0; held-out images that were
+    divided by another number than those of training are refused. Arrays that look like images
     ([n, H, W] or one or three channels, sides of at least 4) become channel-first and are shown as images, unless
     `display` says otherwise.
 
@@ -99,6 +100,7 @@ def from_arrays(
         display=chosen_display,
         task=task,
         scale=scale_of(task, read.targets, read.class_names, tolerance),
+        divided_by=brightest(raw) if chosen_display.kind == "image" else 1.0,
     )
 
 

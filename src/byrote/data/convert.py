@@ -200,8 +200,10 @@ def _differ_in_colour(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 
 def gathered(
     items: Iterable[tuple[Any, Any]], *, count: int, name: str, into: Path | None = None
-) -> tuple[Float[np.ndarray, "example ..."], list[Any]]:
+) -> tuple[Float[np.ndarray, "example ..."], list[Any], float]:
     """The inputs of items (input, target) in one float32 array, allocated at the first item, and the targets.
+
+    Last comes what images were divided by whose type says no range; 1 where there are none.
 
     With `into` the array is that .npy file's, and takes no memory.
 
@@ -241,9 +243,9 @@ def gathered(
             f"The dataset {name!r} must give as many examples as its length says ({has}). Got {len(targets)}.",
             hint="let the dataset's length and its items agree; a filter must change both.",
         )
-    scale_together(inputs, unknown)
+    by = scale_together(inputs, unknown)
     if into is not None:
         if isinstance(inputs, np.memmap):
             inputs.flush()
-        return opened(into), targets
-    return inputs, targets
+        return opened(into), targets, by
+    return inputs, targets, by

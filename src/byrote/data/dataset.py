@@ -84,7 +84,7 @@ class Dataset:
 
     `task` says what `targets` are: class indices [example], 0 and 1 by label [example, label] (`class_names` are then
     the labels'), or numbers [example]. Of the latter two `scale` says how answers are judged; it is that of the
-    examples at hand unless it is given, and subsets keep it.
+    examples at hand unless it is given, and subsets keep it. `divided_by` is the number that images were divided by.
     """
 
     name: str
@@ -97,6 +97,7 @@ class Dataset:
     display: Display = field(default_factory=Display)
     task: Task = "classes"
     scale: Scale | None = None
+    divided_by: float = 1.0
 
     def __post_init__(self) -> None:
         if self.scale is None:

@@ -9,6 +9,9 @@ from byrote.data.dataset import BRIGHTEST, Dataset
 from byrote.data.task import TASKS
 from byrote.errors import BadInput
 
+#: By these, or by nothing, images are divided whose type says their range.
+OF_TYPES = frozenset({1.0, 255.0, 65535.0})
+
 
 def refuse_unfit(heldout: Dataset, dataset: Dataset) -> None:
     """Refuse held-out data of other classes or another shape, or all of which are training data.
@@ -41,13 +44,21 @@ def refuse_unfit(heldout: Dataset, dataset: Dataset) -> None:
 
 
 def _refuse_other_range(heldout: Dataset, dataset: Dataset) -> None:
-    """Refuse held-out images that are ten times as bright as those of training, or a tenth, as 0 to 255 beside 0 to 1.
+    """Refuse held-out images that were divided by another number, or are ten times as bright as the others or a tenth.
 
     Raises:
         BadInput: they are.
     """
     if dataset.display.kind != "image":
         return
+    divided = {data.divided_by for data in (heldout, dataset)}
+    if len(divided) > 1 and (1 not in divided or not divided <= OF_TYPES):
+        raise BadInput(
+            f"The held-out images were divided by {heldout.divided_by:g}, the training images by "
+            f"{dataset.divided_by:g}: their numbers go from 0 to 1 by the largest of each.",
+            hint="give both as one type that says its range: images.astype(np.uint8) for 0 to 255, np.uint16 for 0 to "
+            "65535; or divide both by the same number before.",
+        )
     largest = [max(map(abs, range_of(data.inputs))) for data in (heldout, dataset)]
     if max(largest) > BRIGHTEST * min(largest) > 0:
         raise BadInput(

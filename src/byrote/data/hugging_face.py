@@ -71,7 +71,7 @@ def from_hugging_face(
                 groups.append(row[group])
             yield row[input], row[target]
 
-    inputs, targets = gathered(items(), count=len(dataset), name=name, into=None if into is None else Path(into))
+    inputs, targets, by = gathered(items(), count=len(dataset), name=name, into=None if into is None else Path(into))
     class_names = getattr(dataset.features[target], "names", None)
     listed = _names_of_lists(dataset.features[target])
     if listed is not None:
@@ -85,7 +85,7 @@ def from_hugging_face(
         class_names=class_names,
         task=task,
         tolerance=tolerance,
-    )
+    ).replace(divided_by=by)
 
 
 def _read(rows: Any, name: str) -> Iterator[Any]:

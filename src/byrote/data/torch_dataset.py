@@ -37,7 +37,7 @@ def from_torch(
     count = _length(dataset, name)
     own_names = getattr(dataset, "classes", None)
     names = own_names if class_names is None and isinstance(own_names, (list, tuple)) else class_names
-    inputs, targets = gathered(
+    inputs, targets, by = gathered(
         _items(dataset, count, name, task), count=count, name=name, into=None if into is None else Path(into)
     )
     return from_arrays(
@@ -49,7 +49,7 @@ def from_torch(
         class_names=names,
         task=task,
         tolerance=tolerance,
-    )
+    ).replace(divided_by=by)
 
 
 def _length(dataset: Any, name: str) -> int:
