@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import byrote
 from byrote.analyses.trace import Trace, trace, words_of
+from byrote.data import vocabulary
 from byrote.data.corpus import corpus_from_texts
 from byrote.data.index.normal import folded
 from byrote.errors import BadInput
@@ -72,11 +74,25 @@ def test_passages_are_all_that_stand_in_a_document_and_cannot_be_longer(exact, t
         assert span.documents == sum(passage in fold(document) for document in documents)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It's 3 o'clock: TEA!",
+        "\u0939\u093f\u0928\u094d\u0926\u0940",
+        "\u0e20\u0e32\u0e29\u0e32",
+        "\ud55c\uad6d\uc5b4 \ubb38\uc7a5",
+        "caf\u00e9 na\u00efve \u6771\u4eac",
+    ],
+)
+def test_words_are_those_that_are_learned_from(text):
+    assert [text[begin:end].casefold() for begin, end in words_of(text)] == vocabulary.words_of(text)
+
+
 @given(st.text(max_size=20))
-def test_words_hold_all_that_folding_keeps(text):
-    words = words_of(text).tolist()
-    assert "".join(folded(text[begin:end]) for begin, end in words) == folded(text)
-    assert all(folded(letter) for begin, end in words for letter in text[begin:end])
+def test_words_begin_with_what_folding_keeps(text):
+    words = words_of(text)
+    assert (np.diff(words.ravel()) >= 0).all()
+    assert all(folded(text[begin]) for begin, _ in words)
 
 
 def test_without_the_suffix_array_the_same_is_found(monkeypatch):

@@ -14,6 +14,7 @@ from jaxtyping import Int64
 from byrote.data.corpus import Corpus
 from byrote.data.index.corpus_index import SUFFIX_ARRAY_BYTES, Kind, TextIndex, index_texts
 from byrote.data.index.normal import folded_with_positions
+from byrote.data.vocabulary import WORD
 from byrote.errors import BadInput
 from byrote.measures.k_eidetic_memorization import RARE as RARE
 
@@ -149,21 +150,13 @@ def trace(
 
 
 def words_of(text: str) -> Int64[np.ndarray, "word 2"]:
-    """Where each word begins and ends: a run of characters that folding keeps; a Han or Kana letter is a word.
+    """Where each word begins and ends, by the rule of texts that are learned from (`byrote.data.vocabulary`).
 
     Example:
-        >>> words_of("Ah, ha! 東京").tolist()
-        [[0, 2], [4, 6], [8, 9], [9, 10]]
+        >>> words_of("Ah, it's 東京").tolist()
+        [[0, 2], [4, 8], [9, 10], [10, 11]]
     """
-    _, positions = folded_with_positions(text)
-    kept = np.unique(positions)
-    if not len(kept):
-        return np.empty((0, 2), np.int64)
-    codes = np.array([ord(text[at]) for at in kept.tolist()])
-    alone = ((codes >= 0x3040) & (codes <= 0x30FF)) | ((codes >= 0x3400) & (codes <= 0x9FFF))
-    parted = (np.diff(kept) > 1) | alone[1:] | alone[:-1]
-    begins, ends = np.append(True, parted), np.append(parted, True)
-    return np.stack([kept[begins], kept[ends] + 1], axis=1).astype(np.int64)
+    return np.array([word.span() for word in WORD.finditer(text)], np.int64).reshape(-1, 2)
 
 
 def _kind(corpus: Corpus, folder: str | Path | None) -> Kind:

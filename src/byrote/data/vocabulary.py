@@ -25,7 +25,7 @@ UNSPACED: Final = r"[[\p{L}\p{N}]&&[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\
 _LETTER: Final = rf"[[\p{{L}}\p{{N}}]--{UNSPACED}]"
 #: A letter and what follows it in a word: letters, their marks, and a joiner (U+200C, U+200D) between these.
 _RUN: Final = rf"{_LETTER}(?:[\u200c\u200d]?[{_LETTER}\p{{M}}])*"
-_WORD: Final = regex.compile(rf"{UNSPACED}\p{{M}}*|{_RUN}(?:['\u2019]{_RUN})*", regex.VERSION1)
+WORD: Final = regex.compile(rf"{UNSPACED}\p{{M}}*|{_RUN}(?:['\u2019]{_RUN})*", regex.VERSION1)
 
 
 def words_of(text: str) -> list[str]:
@@ -40,7 +40,7 @@ def words_of(text: str) -> list[str]:
         >>> [len(word) for word in words_of("\u0915\u0940 \u6771\u4eac")]
         [2, 1, 1]
     """
-    words: list[str] = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    words: list[str] = WORD.findall(unicodedata.normalize("NFKC", text).casefold())
     return words
 
 
