@@ -24,6 +24,7 @@ from byrote.evidence.manifest import Manifest
 from byrote.report.language_facts import BY_COPIES, CURVE
 from byrote.report.language_report import write_language_report
 from byrote.report.page import write_report
+from byrote.report.redact import _about_groups as about_groups
 from byrote.report.redact import _own_continuations, forget_contents, holdings, kept, same_texts
 from byrote.report.verify import verify
 from byrote.runs.run import Run
@@ -170,6 +171,16 @@ def numbered(groups: np.ndarray, start: int) -> list[int]:
     """The number of each group in the order in which they first come."""
     order = list(dict.fromkeys(groups.tolist()))
     return [start + order.index(name) for name in groups.tolist()]
+
+
+@pytest.mark.parametrize("content", ["", '{"slices": ', "[1, 2]", '{"slices": {"group": 3}}', "\\xff"])
+def test_a_damaged_attack_of_a_run_without_digests_may_name_persons(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "results" / "attack-lira.json"
+    path.parent.mkdir()
+    path.write_text(content, encoding="latin1")
+    assert about_groups(tmp_path) == [path]
+    path.write_text('{"slices": {"group": {}}}')
+    assert about_groups(tmp_path) == []
 
 
 def test_a_redacted_report_names_no_person_in_its_notes(person_run: Path, tmp_path: Path) -> None:

@@ -145,11 +145,18 @@ def _about_groups(folder: Path) -> list[Path]:
     risk = folder / "results" / GROUP_RISK
     found = [risk] if risk.is_file() and names_groups(read_table(risk)) else []
     for path in sorted((folder / "results").glob("attack-*.json")):
-        content = path.read_bytes()
-        slices = {} if is_broken(content) else json.loads(content).get("slices", {})
-        if is_broken(content) or not all(NUMBERED.fullmatch(name) for name in slices.get("group", {})):
+        names = _names_of_groups(path.read_bytes())
+        if names is None or not all(map(NUMBERED.fullmatch, names)):
             found.append(path)
     return found
+
+
+def _names_of_groups(content: bytes) -> list[str] | None:
+    """The groups that a file of an attack names; None where it is damaged, so that nobody knows."""
+    try:
+        return None if is_broken(content) else list(json.loads(content).get("slices", {}).get("group", {}))
+    except (ValueError, AttributeError, TypeError):
+        return None
 
 
 def _measured_again(run: Run, path: Path) -> None:
