@@ -10,7 +10,8 @@ from jaxtyping import Int
 
 from byrote.data.dataset import Dataset
 from byrote.designs.injections import inject, poison
-from byrote.engine.audit import Progress, audit
+from byrote.engine.audit import audit
+from byrote.engine.progress import Progress
 from byrote.errors import BadInput
 from byrote.measures.rate_of_forgetting import Attack, Success, forgotten_after, log_odds_attack
 from byrote.recipes.algorithm import TrainingRecipe

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int
 
-from byrote.engine.audit import Progress, audit
+from byrote.engine.audit import audit
+from byrote.engine.progress import Progress
 from byrote.errors import BadInput, TooFewModels
 from byrote.results import PerExample, Scalar
 from byrote.runs.run import Run

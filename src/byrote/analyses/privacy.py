@@ -16,7 +16,8 @@ from byrote.data.dataset import Dataset
 from byrote.data.task import refuse_other_tasks
 from byrote.designs.coins import coins
 from byrote.designs.design import Design, one_phase
-from byrote.engine.audit import Progress, audit
+from byrote.engine.audit import audit
+from byrote.engine.progress import Progress
 from byrote.errors import BadInput
 from byrote.measures._by_group import by_group
 from byrote.recipes.algorithm import TrainingRecipe

@@ -21,9 +21,10 @@ from byrote.analyses.membership import attack_named
 from byrote.data.dataset import Dataset
 from byrote.data.task import refuse_other_tasks
 from byrote.designs.design import NO_PAIR, ROLES, UNKNOWN_COUNT, Design, Phase
-from byrote.engine.audit import Progress, audit
+from byrote.engine.audit import audit
 from byrote.engine.block import clean_pass
 from byrote.engine.job import Labelled
+from byrote.engine.progress import Progress
 from byrote.errors import CHECK_THE_PATH, BadInput, TooFewModels
 from byrote.evidence.manifest import ANSWERS, ModelEntry
 from byrote.evidence.shards import write_shard

@@ -15,7 +15,8 @@ from byrote.changes.child_language import change_language
 from byrote.changes.registry import UNAIMED
 from byrote.data.dataset import Dataset
 from byrote.designs.design import Design
-from byrote.engine.audit import Progress, audit
+from byrote.engine.audit import audit
+from byrote.engine.progress import Progress
 from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.made_here import pass_on
 from byrote.evidence.manifest import differences

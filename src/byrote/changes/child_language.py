@@ -12,8 +12,8 @@ from byrote.changes.registry import CONTROLS, OF_TEXT, REMEDIES
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import read_canaries
 from byrote.data.tokenizers import read_tokenizer
-from byrote.engine.audit import Progress
 from byrote.engine.language import TOKENIZER, audit_language
+from byrote.engine.progress import Progress
 from byrote.errors import BadInput
 from byrote.probes.decoding import Decoding
 from byrote.recipes.recipe import Recipe

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Shaped
@@ -21,9 +21,9 @@ from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import LARGE_GROUPS, half_subset_pairs
 from byrote.designs.strata import large_group_notes
 from byrote.engine.choose import Choice, choose, makespan
-from byrote.engine.executors import run_here, run_pool
+from byrote.engine.completion import complete
 from byrote.engine.job import PROBES, Block, Finish, Job, Labelled, blocks_of, check_device, check_network
-from byrote.engine.progress import Silent, Terminal
+from byrote.engine.progress import Progress, Silent, Terminal
 from byrote.engine.resources import check_disk, check_memory, logits_fit, weights_of
 from byrote.engine.stopping import Goal, percentile_error
 from byrote.errors import BadInput, TooFewModels
@@ -44,19 +44,6 @@ from byrote.stats.intervals import agresti_caffo
 MODELS = 64
 #: The smallest ensemble.
 FEWEST_MODELS = 4
-
-
-@runtime_checkable
-class Progress(Protocol):
-    """Hears how an audit goes; `byrote.engine.progress` has a silent one and one for terminals."""
-
-    def say(self, sentence: str) -> None: ...
-
-    def start(self, models: int, done: int, seconds: float | None) -> None: ...
-
-    def advance(self, models_done: float, error: float | None) -> None: ...
-
-    def stop(self) -> None: ...
 
 
 def audit(
@@ -211,14 +198,12 @@ def audit(
         so_far=lambda manifest: design_so_far(manifest, design, goal, seed, dataset.groups),
         say=listener.say,
     ) as place:
-        manifest = place.manifest
-        blocks, seconds = _blocks(manifest.executor), manifest.executor["seconds_a_model"]
-        if source is not None and parent is None and (told := remember(manifest.identifier, source)):
+        if source is not None and parent is None and (told := remember(place.manifest.identifier, source)):
             listener.say(told)
         if goal is None:
-            _train(job, Evidence(job.folder), blocks, workers, seconds, listener)
+            _completed(job, place.manifest, workers, listener)
         else:
-            _train_to_goal(folder, job, goal, full, seed, dataset.groups, manifest, workers, listener, started)
+            _train_to_goal(folder, job, goal, full, seed, dataset.groups, place.manifest, workers, listener, started)
     return Run.open(folder).attach(dataset, recipe, heldout)
 
 
@@ -381,14 +366,13 @@ def _train_to_goal(
     started: float,
 ) -> None:
     """Train from look to look; design and manifest grow with the models, and end as if no more had been planned."""
-    evidence, stopping = Evidence(job.folder), dict(manifest.stopping or {})
+    stopping = dict(manifest.stopping or {})
     before = stopping["reached"][-1]["seconds"] if stopping["reached"] else 0.0
-    seconds_a_model = manifest.executor["seconds_a_model"]
     while stopping["stopped"] is None:
         models = goal.looks[len(stopping["reached"])]
         job = _resized(job, models, 0, seed, groups)
         manifest = _extended(folder, manifest, job)
-        _train(job, evidence, _blocks(manifest.executor), workers, seconds_a_model, listener)
+        _completed(job, manifest, workers, listener)
         error, hopeless = _error_at_look(folder, goal)
         seconds = before + time.monotonic() - started
         to_come = [look for look in goal.looks if look > models]
@@ -405,7 +389,14 @@ def _train_to_goal(
         manifest.write(folder)
     job = _resized(job, stopping["stopped"]["models"], full, seed, groups)
     manifest = _extended(folder, manifest, job)
-    _train(job, evidence, _blocks(manifest.executor), workers, seconds_a_model, listener)
+    _completed(job, manifest, workers, listener)
+
+
+def _completed(job: Job, manifest: Manifest, workers: int, listener: Progress) -> None:
+    """Train whatever is missing of the blocks that the manifest names."""
+    seconds = manifest.executor["seconds_a_model"]
+    error_with = _RunningError(job).with_models
+    complete(job, _blocks(manifest.executor), workers, listener, seconds=seconds, error_with=error_with)
 
 
 def _said(models: int, error: float, why: str) -> str:
@@ -463,63 +454,21 @@ def _blocks(executor: dict[str, Any]) -> list[Block]:
     return [Block(**{**block, "models": tuple(block["models"])}) for block in executor["blocks"]]
 
 
-def _train(job: Job, evidence: Evidence, blocks: list[Block], workers: int, seconds: float, listener: Progress) -> None:
-    for part in job.folder.rglob("*.part"):
-        part.unlink()
-    for model in range(job.design.models):
-        for phase in range(len(job.design.phases)):
-            for kind in (*job.kinds(phase), "class_probability"):
-                wrong = evidence.sweep(kind, model, phase)
-                if wrong:
-                    listener.say(f"{wrong} Model {model} is trained again.")
-    missing = [block for block in blocks if job.missing(evidence, block.models)]
-    if not missing:
-        return
-    models = sum(len(block.models) for block in blocks)
-    todo = sum(len(block.models) for block in missing)
-    watch = _Watch(job, missing, [m for block in blocks if block not in missing for m in block.models], listener)
-    listener.start(models, models - todo, seconds * todo / min(workers, len(missing)))
-    try:
-        if workers == 1 or len(missing) == 1 or job.device != "cpu":
-            run_here(job, missing, watch)
-        else:
-            run_pool(job, missing, workers, watch)
-    finally:
-        listener.stop()
+class _RunningError:
+    """The error of label memorization that the models so far give; the middle one of the examples that have one."""
 
-
-class _Watch:
-    """Adds up shares of blocks, and the error of label memorization that the finished models give."""
-
-    def __init__(self, job: Job, blocks: list[Block], done: list[int], progress: Progress) -> None:
-        self.job = job
-        self.progress = progress
-        self.done = len(done)
-        self.shares = {block.models: 0.0 for block in blocks}
-        self.tallies = np.zeros((4, len(job.data.inputs)))
+    def __init__(self, job: Job) -> None:
+        self.evidence, self.design = Evidence(job.folder), job.design
+        self.tallies = np.zeros((4, job.design.examples))
         self.error: float | None = None
-        self._count([model for model in done if not self._diverged(model)])
 
-    def advanced(self, block: Block, share: float) -> None:
-        self.shares[block.models] = share
-        self.progress.advance(self.done + sum(len(m) * s for m, s in self.shares.items()), self.error)
-
-    def finished(self, block: Block, diverged: list[int]) -> None:
-        for model in diverged:
-            self.progress.say(f"Model {model} diverged: it and its mate are left out of all results.")
-        self._count([model for model in block.models if model not in diverged])
-        self.advanced(block, 1.0)
-
-    def _diverged(self, model: int) -> bool:
-        header = Evidence(self.job.folder).header("outputs", model, len(self.job.design.phases) - 1)
-        return header["diverged"] == "true"
-
-    def _count(self, trained: Sequence[int]) -> None:
-        models = [model for model in trained if self.job.design.role[model] == 0]
-        if models:
-            last = len(self.job.design.phases) - 1
-            correct = Evidence(self.job.folder).load("outputs.correct", models, last)
-            member = self.job.design.member[models] == 1
+    def with_models(self, models: Sequence[int]) -> float | None:
+        """With these added; those that diverged, and those on all data, do not count."""
+        counting = [model for model in models if self.design.role[model] == 0 and not self._diverged(model)]
+        if counting:
+            last = len(self.design.phases) - 1
+            correct = self.evidence.load("outputs.correct", counting, last)
+            member = self.design.member[counting] == 1
             self.tallies += [
                 (correct & member).sum(0),
                 member.sum(0),
@@ -530,10 +479,10 @@ class _Watch:
             if enough.any():
                 right_in, seen_in, right_out, seen_out = self.tallies[:, enough].astype(np.int64)
                 self.error = float(np.median(agresti_caffo(right_in, seen_in, right_out, seen_out).stderr))
+        return self.error
 
-    def retried(self, block: Block, exit_code: int | None) -> None:
-        first, last = block.models[0], block.models[-1]
-        self.progress.say(f"The process training models {first}-{last} ended with code {exit_code}; trying again.")
+    def _diverged(self, model: int) -> bool:
+        return self.evidence.header("outputs", model, len(self.design.phases) - 1)["diverged"] == "true"
 
 
 def refuse_other_classes(dataset: Dataset, heldout: Dataset | None) -> None:

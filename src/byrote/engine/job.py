@@ -137,6 +137,10 @@ class Job:
             kinds += [PROBES[name].kind for name in self.probes]
         return tuple(kinds)
 
+    def may_have(self, phase: int) -> tuple[str, ...]:
+        """The evidence that models may have of a phase, what stands under the first of a block included."""
+        return (*self.kinds(phase), ClassProbabilityProbe.kind)
+
     def missing(self, evidence: Evidence, models: Sequence[int]) -> bool:
         """Whether any shard of these models is not there."""
         phases = range(len(self.design.phases))

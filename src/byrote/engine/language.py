@@ -25,8 +25,8 @@ from byrote.designs.design import NO_PAIR, Design, observed, one_phase
 from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.designs.injections import inject
-from byrote.engine.audit import Progress, default_device, default_workers, large_first_in, seeds_of
-from byrote.engine.executors import run_here, run_pool
+from byrote.engine.audit import default_device, default_workers, large_first_in, seeds_of
+from byrote.engine.completion import complete, sweep, sweep_all
 from byrote.engine.job import Block, check_device
 from byrote.engine.language_job import (
     WEIGHTS,
@@ -38,7 +38,7 @@ from byrote.engine.language_job import (
     read_network,
     readings,
 )
-from byrote.engine.progress import Silent, Terminal
+from byrote.engine.progress import Progress, Silent, Terminal
 from byrote.errors import BadInput
 from byrote.evidence.made_here import remember
 from byrote.evidence.manifest import FILE, Manifest
@@ -334,8 +334,8 @@ def _read(
     device: str,
     listener: Progress,
 ) -> None:
-    _sweep(evidence, (TOKENS, *asked), 1, 1, listener)
-    _write_corpus(evidence, corpus)
+    _write_corpus(evidence, corpus, listener)
+    sweep_all(evidence, [(TOKENS, *asked)], 1, listener)
     listener.start(1, 0, None)
     try:
         read_network(
@@ -568,73 +568,24 @@ def _told(corpus: Corpus, context: int) -> tuple[str, ...]:
     return tuple(sentence for sentence in (answers, windowed(corpus, context)) if sentence)
 
 
-def _write_corpus(evidence: Evidence, corpus: Corpus) -> None:
+def _write_corpus(evidence: Evidence, corpus: Corpus, listener: Progress) -> None:
+    wrong = evidence.sweep(CORPUS, 0, 0)
+    if wrong:
+        listener.say(f"{wrong} It is written again.")
     columns = {"token": corpus.tokens, "offsets": corpus.offsets, "scored": corpus.scored}
     evidence.write(CORPUS, 0, 0, columns, {"vocabulary": str(corpus.vocabulary), "bos": str(corpus.bos)})
 
 
 def _train(job: LanguageJob, workers: int, listener: Progress) -> None:
     evidence = Evidence(job.folder)
-    phases = len(job.design.phases)
-    _sweep(evidence, (*job.kinds(phases - 1), WEIGHTS), job.design.models, phases, listener)
-    _write_corpus(evidence, job.corpus)
-    models = job.design.models
-    for model in range(models):
-        job.drop_weights(evidence, model)
-    missing = [Block(models=(model,), stacked=False) for model in range(models) if job.missing(evidence, model)]
-    if missing:
-        _train_missing(job, missing, workers, listener)
+    _write_corpus(evidence, job.corpus, listener)
+    blocks = [Block(models=(model,), stacked=False) for model in range(job.design.models)]
+    sweep(job, evidence, listener)
+    for block in blocks:
+        job.drop_weights(evidence, *block.models)
+    missing = sum(job.missing(evidence, block.models) for block in blocks)
+    cores = workers // max(1, missing) if job.device == "cpu" else 1
+    complete(replace(job, cores=max(1, cores)), blocks, workers, listener)
     kept = evidence.folder / WEIGHTS
     if kept.is_dir() and not any(kept.iterdir()):
         kept.rmdir()
-
-
-def _train_missing(job: LanguageJob, missing: list[Block], workers: int, listener: Progress) -> None:
-    models = job.design.models
-    cores = workers // len(missing) if job.device == "cpu" else 1
-    job = replace(job, cores=max(1, cores))
-    watch = _Watch(listener, models - len(missing))
-    listener.start(models, models - len(missing), None)
-    try:
-        if workers == 1 or len(missing) == 1 or job.device != "cpu":
-            run_here(job, missing, watch)
-        else:
-            run_pool(job, missing, workers, watch)
-    finally:
-        listener.stop()
-
-
-def _sweep(evidence: Evidence, kinds: Sequence[str], models: int, phases: int, listener: Progress) -> None:
-    """Remove what a killed process left half written, and damaged shards."""
-    for part in evidence.folder.rglob("*.part"):
-        part.unlink()
-    wrong = evidence.sweep(CORPUS, 0, 0)
-    if wrong:
-        listener.say(f"{wrong} It is written again.")
-    for model in range(models):
-        for phase in range(phases):
-            for kind in kinds:
-                wrong = evidence.sweep(kind, model, phase)
-                if wrong:
-                    listener.say(f"{wrong} Model {model} is done again.")
-
-
-class _Watch:
-    """Adds up the shares of models that are done."""
-
-    def __init__(self, progress: Progress, done: int) -> None:
-        self.progress = progress
-        self.done = done
-        self.shares: dict[tuple[int, ...], float] = {}
-
-    def advanced(self, block: Block, share: float) -> None:
-        self.shares[block.models] = share
-        self.progress.advance(self.done + sum(self.shares.values()), None)
-
-    def finished(self, block: Block, diverged: list[int]) -> None:
-        for model in diverged:
-            self.progress.say(f"Model {model} diverged: it and its mate are left out of all results.")
-        self.advanced(block, 1.0)
-
-    def retried(self, block: Block, exit_code: int | None) -> None:
-        self.progress.say(f"The process training model {block.models[0]} ended with code {exit_code}; trying again.")

@@ -97,8 +97,15 @@ class LanguageJob:
         weights = (WEIGHTS,) if self.keep_weights else ()
         return (*trajectory, *weights, tokens.KIND, *self.readings()) if phase == last else trajectory
 
-    def missing(self, evidence: Evidence, model: int) -> bool:
-        """Whether any shard of the model is not there."""
+    def may_have(self, phase: int) -> tuple[str, ...]:
+        """The evidence that models may have of a phase, weights from which a reading goes on included."""
+        return tuple(dict.fromkeys((*self.kinds(phase), WEIGHTS)))
+
+    def missing(self, evidence: Evidence, models: Sequence[int]) -> bool:
+        """Whether any shard of these models is not there."""
+        return any(self._lacks(evidence, model) for model in models)
+
+    def _lacks(self, evidence: Evidence, model: int) -> bool:
         phases = range(len(self.design.phases))
         last = phases[-1]
         if evidence.has(tokens.KIND, model, last) and evidence.header(tokens.KIND, model, last)["diverged"] == "true":
@@ -131,7 +138,7 @@ class LanguageJob:
 
     def drop_weights(self, evidence: Evidence, model: int) -> None:
         """Delete the weights of a model that is read, unless they are to be kept."""
-        if not self.keep_weights and not self.missing(evidence, model):
+        if not self.keep_weights and not self._lacks(evidence, model):
             evidence.path(WEIGHTS, model, len(self.design.phases) - 1).unlink(missing_ok=True)
 
     def _network(self, evidence: Evidence, model: int, progress: Told) -> nn.Module:

@@ -5,18 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    Progress,
     ProgressColumn,
     SpinnerColumn,
     Task,
     TaskProgressColumn,
     TextColumn,
 )
+from rich.progress import Progress as Bars
 from rich.text import Text
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Hears how an audit goes: sentences, and how many models are done."""
+
+    def say(self, sentence: str) -> None: ...
+
+    def start(self, models: int, done: int, seconds: float | None) -> None: ...
+
+    def advance(self, models_done: float, error: float | None) -> None: ...
+
+    def stop(self) -> None: ...
 
 
 class Silent:
@@ -55,7 +69,7 @@ class Terminal:
     def __init__(self, console: Console | None = None, *, doing: str = "training") -> None:
         self.console = console or Console(stderr=True)
         self.doing = doing
-        self.bar: Progress | None = None
+        self.bar: Bars | None = None
         self.started = time.monotonic()
 
     def say(self, sentence: str) -> None:
@@ -66,7 +80,7 @@ class Terminal:
         """Show the bar: `done` of `models` are there already, and the rest should take `seconds`."""
         if done:
             self.say(f"Going on: {done} of {models} models are there already.")
-        self.bar = Progress(
+        self.bar = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
@@ -96,7 +110,7 @@ def measuring(
     console: Console | None = None, what: str = "measuring and writing the report"
 ) -> Iterator[Callable[[float], None]]:
     """A bar on standard error, with time left, for as long as the block runs; what it yields takes the share done."""
-    bar = Progress(
+    bar = Bars(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
