@@ -55,3 +55,9 @@ def test_no_name_is_that_of_a_submodule() -> None:
 def test_a_name_that_is_none() -> None:
     with pytest.raises(AttributeError, match="module 'byrote' has no attribute 'memorize'"):
         _ = byrote.memorize
+
+
+@pytest.mark.parametrize("module", ["byrote", "byrote.cli"])
+def test_the_command_line_runs_as_a_module(module: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == f"byrote {byrote.__version__}"

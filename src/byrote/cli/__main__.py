@@ -1,0 +1,5 @@
+"""`python -m byrote.cli`: the command line."""
+
+from byrote.cli import main
+
+main()
