@@ -26,7 +26,7 @@ test: setup
 	$(THREADS) $(BIN)/python -m pytest $(SPREAD) -m 'not slow'
 
 test-all: setup
-	$(THREADS) $(BIN)/python -m pytest $(SPREAD)
+	$(THREADS) BYROTE_CHECK=all $(BIN)/python -m pytest $(SPREAD)
 
 check: setup
 	$(BIN)/ruff check .

@@ -1,4 +1,8 @@
-"""Checks shapes and types of every call into byrote, and lets tests import helpers from under tests/."""
+"""Checks shapes and types of calls into byrote, and lets tests import helpers from under tests/.
+
+Calls into measures and statistics are checked in every run of the tests; with BYROTE_CHECK=all, as in `make test-all`,
+those into the whole package, which costs about half as much time again.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 assert not any(name.partition(".")[0] == "byrote" for name in sys.modules), "byrote came before its hook"
-install_import_hook("byrote", "beartype.beartype")
+CHECKED = "byrote" if os.environ.get("BYROTE_CHECK") == "all" else ["byrote.measures", "byrote.stats", "byrote.results"]
+install_import_hook(CHECKED, "beartype.beartype")
 sys.path.insert(0, str(Path(__file__).parent))
 
 # what commands print is laid out for this width, whatever the terminal that the tests run in
