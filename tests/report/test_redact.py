@@ -20,12 +20,13 @@ from byrote.data.controls import Controls
 from byrote.data.tokenizers import byte_pairs, encoder
 from byrote.engine.language import audit_language
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
+from byrote.evidence.kinds.documents import _own_continuations, same_texts
 from byrote.evidence.manifest import Manifest
 from byrote.report.language_facts import BY_COPIES, CURVE
 from byrote.report.language_report import write_language_report
 from byrote.report.page import write_report
 from byrote.report.redact import _about_groups as about_groups
-from byrote.report.redact import _own_continuations, forget_contents, holdings, kept, same_texts
+from byrote.report.redact import forget_contents, holdings, kept
 from byrote.report.verify import verify
 from byrote.runs.run import Run
 from documents import SUMMING

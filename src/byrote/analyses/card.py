@@ -15,6 +15,7 @@ import numpy as np
 from byrote.analyses.card_language import language_figures
 from byrote.changes.cross_fit import CrossFit, cross_fit, ensemble_rates
 from byrote.errors import BadInput, TooFewModels
+from byrote.evidence.schema import kind_of
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import Scalar
 from byrote.runs.run import Hear, Run, deaf
@@ -38,8 +39,6 @@ BY_SCORE = (
     "therefore too low there, by chance: their fall is understated, and a rise overstated. Rows that rest on them have "
     "no verdict; held-out data are free of that."
 )
-#: Evidence that is taken while models train, before a change of the models acts.
-IN_TRAINING = ("trajectory", "presentation", "first_phase")
 
 
 def decimal(figure: Scalar) -> str:
@@ -406,7 +405,7 @@ class _Two:
 
     def _remark(self, entry: Measure) -> str:
         """Of a measure that watches training, where the change came after it."""
-        watches = any(need.startswith(IN_TRAINING) for need in entry.needs)
+        watches = any(kind_of(kind).in_training for kind in entry.kinds)
         after_training = _change(self.after).get("stage") == "model"
         return "it watches training, which ended before the change" if watches and after_training else ""
 

@@ -26,7 +26,7 @@ from byrote.engine.block import clean_pass
 from byrote.engine.job import Labelled
 from byrote.engine.progress import Progress
 from byrote.errors import CHECK_THE_PATH, BadInput, TooFewModels
-from byrote.evidence.manifest import ANSWERS, ModelEntry
+from byrote.evidence.manifest import ModelEntry
 from byrote.evidence.shards import write_shard
 from byrote.evidence.tables import DESIGN
 from byrote.probes.outputs import OutputsProbe
@@ -307,7 +307,7 @@ def with_target(run: Run, algorithm: Algorithm, state: State, member: Int8[np.nd
             )
         return run
     model = run.design.models
-    for kind, data in zip(ANSWERS, (run.dataset, run.heldout), strict=True):
+    for kind, data in (("outputs", run.dataset), ("heldout", run.heldout)):
         if data is None:
             continue
         inputs, targets = Labelled(inputs=data.inputs, targets=data.targets).tensors(torch.device("cpu"))

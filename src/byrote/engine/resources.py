@@ -8,19 +8,16 @@ from pathlib import Path
 
 import torch
 
+from byrote.axes import CHECKPOINT, CLASS, EXAMPLE, QUERY
 from byrote.data.mapped import held_bytes
-from byrote.engine.job import PROBES, Job
+from byrote.engine.job import Job
 from byrote.errors import NotEnoughRoom
-from byrote.evidence.schema import SCHEMA
+from byrote.evidence.kinds.weights import WEIGHT
+from byrote.evidence.schema import kind_of
 
 #: Logits are kept while models x examples x classes x 4 bytes stay below this.
 LOGITS_BYTES = 10**9
-_OUTPUTS = 4 * 4 + 4
-_PRESENTATION = 5 * 4
 _PRESENTATION_STATE = 5 * 4 + 1
-_TRAJECTORY = 4 * 4
-_CLASS_PROBABILITY = 2 * 4
-_COUNTS = 2 * 4
 #: Names, shapes and checksum of one shard.
 _HEADER = 1000
 
@@ -32,16 +29,17 @@ def logits_fit(models: int, examples: int, classes: int) -> bool:
 
 def disk_a_model(job: Job, size: int = 1) -> int:
     """Bytes of evidence that one model of a block of `size` leaves, over all its phases."""
-    examples = len(job.data.inputs)
-    heldout = 0 if job.heldout is None else len(job.heldout.inputs)
-    logits = 4 * job.classes * (examples + heldout) if job.keep_logits else 0
-    trajectory = _TRAJECTORY * examples * len(job.checkpoints)
-    phases = len(job.design.phases)
-    weights = 4 * weights_of(job) if job.keep_weights else 0
-    sums = 0 if job.keep_logits else (_CLASS_PROBABILITY * job.classes + _COUNTS) * examples // size
-    signals = _OUTPUTS * (examples + heldout) + logits + trajectory + _PRESENTATION * examples
-    probes = sum(4 * len(SCHEMA[PROBES[name].kind]) * examples + _HEADER for name in job.probes)
-    return phases * (signals + weights + _HEADER * len(job.kinds(0))) + sums + probes
+    lengths = {
+        EXAMPLE: len(job.data.inputs),
+        QUERY: 0 if job.heldout is None else len(job.heldout.inputs),
+        CLASS: job.classes,
+        CHECKPOINT: len(job.checkpoints),
+        WEIGHT: weights_of(job) if job.keep_weights else 0,
+    }
+    without = () if job.keep_logits else ("logits",)
+    kinds = [kind_of(name) for phase in range(len(job.design.phases)) for name in job.kinds(phase)]
+    sums = kind_of("class_probability").bytes(lengths, job.task) // size if job.sums_probabilities else 0
+    return sums + sum(kind.bytes(lengths, job.task, without) + _HEADER for kind in kinds)
 
 
 def weights_of(job: Job) -> int:

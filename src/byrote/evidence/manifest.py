@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from byrote.errors import CHECK_THE_PATH, BadInput, RunMismatch
+from byrote.evidence.schema import find_kind
 from byrote.evidence.shards import SCHEMA_VERSION, write_bytes
 
 FILE = "manifest.json"
 #: The folder in which a recorder keeps what it saw.
 RECORDED = "recorded"
 
-
-#: What is recorded of a model that was brought trained: it was asked, and nobody saw it train.
-ANSWERS = ("outputs", "heldout")
 
 #: The last entry of a manifest: the digest of all others.
 CHECKSUM = "checksum"
@@ -44,7 +42,10 @@ class ModelEntry:
 
     def can_have(self, kind: str) -> bool:
         """Whether there can be evidence of this kind: of a target that was brought trained there are answers only."""
-        return self.role != "target" or self.origin != "observed" or kind in ANSWERS
+        if self.role != "target" or self.origin != "observed":
+            return True
+        found = find_kind(kind)
+        return found is not None and found.answers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,13 +126,8 @@ def _header(metadata: Mapping[str, str] | None) -> dict[str, str]:
     return words
 
 
-def read_columns(path: Path, names: Iterable[str], examples: slice, axis: int = -1) -> dict[str, np.ndarray]:
-    """A block of examples (along `axis`, or the last but one for `logits`) of a shard verified before."""
+def read_columns(path: Path, names: Iterable[str], examples: slice, axis: int | None) -> dict[str, np.ndarray]:
+    """A block of examples, along this axis, of a shard verified before; whole arrays where there is no such axis."""
     with safe_open(path, framework="numpy") as shard:
-        columns = {}
-        for name in names:
-            part = shard.get_slice(name)
-            dims = len(part.get_shape())
-            along = dims - 2 if name == "logits" else axis % dims
-            columns[name] = part[(slice(None),) * along + (examples,)]
-        return columns
+        cut = () if axis is None else (slice(None),) * axis + (examples,)
+        return {name: shard.get_slice(name)[cut] if cut else shard.get_tensor(name) for name in names}

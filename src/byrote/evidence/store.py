@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from byrote.axes import EXAMPLE, MODEL, QUERY, TOKEN
 from byrote.errors import DamagedShard, MissingEvidence
-from byrote.evidence.schema import RECORDED_BY, SCHEMA, quantity
+from byrote.evidence.kind import Quantity
+from byrote.evidence.schema import SCHEMA, kind_of, quantity
 from byrote.evidence.shards import read_columns, read_header, read_shard, write_shard
 
 LOGITS = (
     "logits are kept while they fit: record again with fewer models or examples, or import them with import_arrays."
 )
 MAKE_AGAIN = "the same `byrote audit` command makes what is missing; restore any other run from a copy."
-#: Kinds of which a block is cut along the first axis of a model's arrays; of all others along the last.
-FIRST_AXIS = ("generations",)
+#: Axes along which a block of examples is cut.
+_CUT = (EXAMPLE, TOKEN, QUERY)
+#: How the entry of a shard's header begins that names the places of an axis.
+COORDINATE = "coordinate."
 
 
 class Evidence:
@@ -35,15 +40,22 @@ class Evidence:
         return self.folder / kind / f"m{model:05d}.p{phase}.safetensors"
 
     def write(
-        self, kind: str, model: int, phase: int, columns: Mapping[str, np.ndarray], header: Mapping[str, str]
+        self,
+        kind: str,
+        model: int,
+        phase: int,
+        columns: Mapping[str, np.ndarray],
+        header: Mapping[str, str],
+        coordinates: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Write a shard, unless a whole one is there already."""
+        """Write a shard, unless a whole one is there already; `coordinates` name the places of an axis."""
         path = self.path(kind, model, phase)
         if path.exists():
             return
         dims = {name: "x".join(SCHEMA[kind][name].dims) for name in columns if name in SCHEMA.get(kind, {})}
         words = {"kind": kind, "model": str(model), "phase": str(phase), "columns": ",".join(columns)}
-        write_shard(path, columns, {**{f"dims.{k}": v for k, v in dims.items()}, **words, **header})
+        named = {f"{COORDINATE}{axis}": json.dumps(list(names)) for axis, names in (coordinates or {}).items()}
+        write_shard(path, columns, {**{f"dims.{k}": v for k, v in dims.items()}, **words, **named, **header})
 
     def verify(self, kind: str, model: int, phase: int) -> None:
         """Read a shard whole and hold it against its checksum, once.
@@ -63,15 +75,15 @@ class Evidence:
             MissingEvidence: it is not there.
             DamagedShard: see `read_shard`.
         """
-        kind = name.split(".")[0]
-        if not self.has(kind, model, phase):
+        kind = kind_of(name)
+        if not self.has(kind.shards, model, phase):
             raise MissingEvidence(
                 f"{name!r} is not recorded for model {model}.",
-                hint=f"{RECORDED_BY[kind]}."
-                if kind in RECORDED_BY and not (self.folder / kind).exists()
+                hint=f"{kind.recorded_by}."
+                if kind.recorded_by and not (self.folder / kind.shards).exists()
                 else MAKE_AGAIN,
             )
-        self.verify(kind, model, phase)
+        self.verify(kind.shards, model, phase)
 
     def header(self, kind: str, model: int, phase: int) -> dict[str, str]:
         """The header of a verified shard."""
@@ -105,17 +117,17 @@ class Evidence:
             MissingEvidence: a shard or column is not there.
             DamagedShard: see `read_shard`.
         """
-        kind, column = name.split(".")
+        kind = kind_of(name).shards
         stacked: np.ndarray | None = None
         for row, model in enumerate(models):
             self.require(name, model, phase)
-            values = self._column(kind, column, model, phase, examples)
+            values = self._column(name, model, phase, examples)
             if stacked is None:
                 stacked = np.empty((len(models), *values.shape), values.dtype)
             if values.shape != stacked.shape[1:]:
                 raise DamagedShard(
-                    f"The shard {str(self.path(kind, model, phase))!r} holds {column!r} of shape {values.shape} where "
-                    f"{stacked.shape[1:]} is wanted.",
+                    f"The shard {str(self.path(kind, model, phase))!r} holds {name.split('.')[1]!r} of shape "
+                    f"{values.shape} where {stacked.shape[1:]} is wanted.",
                     hint=f"remove this file; {MAKE_AGAIN}",
                 )
             stacked[row] = values
@@ -125,21 +137,51 @@ class Evidence:
             )
         return stacked
 
-    def _column(self, kind: str, column: str, model: int, phase: int, examples: slice) -> np.ndarray:
+    def coordinates(self, kind: str, axis: str, model: int, phase: int) -> tuple[str, ...]:
+        """The names of the places of an axis in a model's shard.
+
+        Raises:
+            MissingEvidence: the shard is not there.
+            DamagedShard: it names none, or see `read_shard`.
+        """
+        self.require(f"{kind}.{axis}", model, phase)
+        try:
+            found = json.loads(self.header(kind, model, phase)[f"{COORDINATE}{axis}"])
+            return tuple(str(name) for name in found)
+        except (KeyError, ValueError, TypeError) as error:
+            raise DamagedShard(
+                f"The shard {str(self.path(kind, model, phase))!r} does not name the places of its axis {axis!r}.",
+                hint=f"remove this file; {MAKE_AGAIN}",
+            ) from error
+
+    def _column(self, name: str, model: int, phase: int, examples: slice) -> np.ndarray:
+        kind, column = kind_of(name).shards, name.split(".")[1]
         path = self.path(kind, model, phase)
         stored = read_header(path).get("columns", "").split(",")
         if column in stored:
-            return read_columns(path, [column], examples, axis=0 if kind in FIRST_AXIS else -1)[column]
-        derived = quantity(f"{kind}.{column}").derived
+            return read_columns(path, [column], examples, cut_along(quantity(name)))[column]
+        derived = quantity(name).derived
         if derived is None or derived[0] not in stored:
             raise MissingEvidence(
-                f"'{kind}.{column}' is not recorded in this run; '{kind}' holds {', '.join(sorted(stored))}.",
+                f"{name!r} is not recorded in this run; {kind!r} holds {', '.join(sorted(stored))}.",
                 hint=LOGITS
                 if column == "logits"
                 else "it was recorded by another version of byrote; audit again into another folder."
                 if {"seed", "recorded"} & read_header(path).keys()
-                else f"bring it along: byrote.import_arrays(…, evidence={{'{kind}.{column}': …}}); or outputs.logits, "
+                else f"bring it along: byrote.import_arrays(…, evidence={{{name!r}: …}}); or outputs.logits, "
                 "from which the others follow.",
             )
         with np.errstate(invalid="ignore"):  # of an answer that is not finite nothing finite follows
-            return derived[1](read_columns(path, [derived[0]], examples)[derived[0]])
+            along = cut_along(quantity(f"{kind}.{derived[0]}"))
+            return derived[1](read_columns(path, [derived[0]], examples, along)[derived[0]])
+
+
+def cut_along(entry: Quantity) -> int | None:
+    """The axis of a model's array along which a block of examples is cut; None where there is none.
+
+    Example:
+        >>> cut_along(quantity("outputs.logits")), cut_along(quantity("trajectory.loss"))
+        (0, 1)
+    """
+    dims = [dim for dim in entry.dims if dim != MODEL]
+    return next((dims.index(axis) for axis in _CUT if axis in dims), None)

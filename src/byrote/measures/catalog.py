@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from typing import Literal, ParamSpec, TypeVar
 
 from byrote.errors import BadInput, meant
+from byrote.evidence.schema import kind_of
 from byrote.results import PerExample, PerModelExample, Result
 
 P = ParamSpec("P")
@@ -19,33 +20,6 @@ R = TypeVar("R", bound=Result)
 Role = Literal["reference", "full", "target"]
 
 _REGISTERED: dict[str, Measure] = {}
-
-
-#: Evidence of language models and their documents.
-OF_TEXT = frozenset(
-    (
-        "tokens",
-        "document_trajectory",
-        "first_document_phase",
-        "generations",
-        "contexts",
-        "decoding",
-        "corpus",
-        "canaries",
-    )
-)
-
-
-#: Evidence of one task alone, by its last name.
-_ONLY_OF = {
-    "label_accuracy": "labels",
-    **dict.fromkeys(("residual", "squared_error", "absolute_error"), "regression"),
-}
-#: What runs of the other tasks do not record: class by class, and, of a number, anything of probabilities.
-_CLASS_BY_CLASS = frozenset(("outputs.logits", "class_probability", "gradients", "last_layer", "augmented"))
-_OF_PROBABILITIES = frozenset(
-    ("log_odds", "logit_margin", "entropy", "top_confidence", "probability", "loss", "loss_sum", "logit_margin_sum")
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,18 +73,16 @@ class Measure:
     @property
     def of_text(self) -> bool:
         """Whether it reads evidence that only the run of a language model holds."""
-        return bool(self.kinds & OF_TEXT)
+        return bool(self.text_kinds)
+
+    @property
+    def text_kinds(self) -> frozenset[str]:
+        """The kinds of evidence that it reads and only the run of a language model holds."""
+        return frozenset(kind for kind in self.kinds if kind_of(kind).of_text)
 
     def suits(self, task: str) -> bool:
         """Whether a run of that task ("classes", "labels" or "regression") records what it reads."""
-        last = {need.split(".")[1] for need in self.needs}
-        if any(_ONLY_OF[name] != task for name in last & _ONLY_OF.keys()):
-            return False
-        if task == "classes":
-            return True
-        return not (
-            _CLASS_BY_CLASS & (self.kinds | set(self.needs)) or (task == "regression" and _OF_PROBABILITIES & last)
-        )
+        return self.of_text or all(task in kind_of(need).tasks_of(need.split(".")[1]) for need in self.needs)
 
     @property
     def parameters(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ from byrote.changes.cross_fit import ensemble_rates
 from byrote.data.problems import counted
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.schema import quantity
-from byrote.measures.catalog import OF_TEXT, Measure, catalog
+from byrote.measures.catalog import Measure, catalog
 from byrote.report.missing import of_this_run
 from byrote.report.provenance import change_words
 from byrote.report.wording import CLASSES, Wording, wording_of
@@ -226,7 +226,7 @@ def belongs(run: Run, entry: Measure) -> bool:
         return False
     if not (entry.of_text or entry.suits(run.task)):
         return False
-    if entry.of_text and not entry.kinds & OF_TEXT & set(run.manifest.evidence):
+    if entry.of_text and not entry.text_kinds & set(run.manifest.evidence):
         return False
     return run.manifest.heldout is not None or "heldout" not in entry.kinds
 

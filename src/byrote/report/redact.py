@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Int32
 
 from byrote.analyses.groups import GROUP_RISK, group_risk, keep_risk
 from byrote.analyses.membership import ATTACKED, keep, membership_attack
 from byrote.data.canaries import FILE as CANARIES
 from byrote.engine.language import TOKENIZER
+from byrote.evidence.kind import Columns, Kind
 from byrote.evidence.manifest import FILE as MANIFEST
 from byrote.evidence.manifest import Manifest
+from byrote.evidence.schema import find_kind
 from byrote.evidence.seals import is_broken
 from byrote.evidence.shards import read_header, read_shard, write_shard
 from byrote.evidence.tables import CONTROLS, DESIGN, EXAMPLES, Digests, read_table
@@ -27,11 +27,8 @@ from byrote.report.page import FILE as REPORT
 from byrote.report.page import write_report
 from byrote.report.twin import FILE as TWIN
 from byrote.runs.folder import NUMBERED, forget_examples, hold, names_groups, now
-from byrote.runs.run import CORPUS, Hear, Run, deaf, without_names
+from byrote.runs.run import Hear, Run, deaf, without_names
 
-Forget = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
-
-GENERATIONS, WEIGHTS = "generations", "weights"
 #: The word in a shard's header that says that its tokens only tell which texts are the same.
 FORGOTTEN = "forgotten"
 #: What a run folder holds by itself; anything else in it was put there by somebody, and is theirs to remove.
@@ -63,10 +60,9 @@ def holdings(run: Run) -> list[Holding]:
         found.append(Holding(where=path.relative_to(run.folder).as_posix(), what="names of groups"))
     if _without_paths(run.manifest, run.groups) != run.manifest:
         found.append(Holding(where=MANIFEST, what="where the data and the run before lie, or notes on groups"))
-    texts = {CORPUS: "the texts, as tokens", GENERATIONS: "beginnings of texts that models went on with"}
-    for kind, what in texts.items():
-        if any(_unforgotten(path) for path in _shards(run.folder, kind)):
-            found.append(Holding(where=f"evidence/{kind}", what=what))
+    for kind in _there(run.folder):
+        if kind.contents and any(_unforgotten(path) for path in _shards(run.folder, kind.name)):
+            found.append(Holding(where=f"evidence/{kind.name}", what=kind.contents))
     for name, what in {
         TOKENIZER: "the tokenizer, whose vocabulary comes from the texts",
         CANARIES: "planted secrets",
@@ -84,9 +80,7 @@ def holdings(run: Run) -> list[Holding]:
 
 def kept(run: Run) -> list[Holding]:
     """What stays although it may tell of contents: weights, which may know them by rote, and files of others."""
-    found = []
-    if _shards(run.folder, WEIGHTS):
-        found.append(Holding(where=f"evidence/{WEIGHTS}", what="trained weights, which may know contents by rote"))
+    found = [Holding(where=f"evidence/{kind.name}", what=kind.weights) for kind in _there(run.folder) if kind.weights]
     for path in sorted(run.folder.iterdir()):
         if path.name not in OWN | OWN_FOLDERS and not path.name.endswith(".part"):
             found.append(Holding(where=path.name, what="not written by an audit, and left as it is"))
@@ -117,10 +111,9 @@ def forget_contents(run: Run, hear: Hear = deaf) -> Run:
         forget_examples(run.folder)
         for path in named:
             path.unlink()
-        for path in _shards(run.folder, CORPUS):
-            _rewrite(path, _same_texts)
-        for path in _shards(run.folder, GENERATIONS):
-            _rewrite(path, _own_continuations)
+        for kind in _there(run.folder):
+            for path in _shards(run.folder, kind.name) if kind.forget is not None else []:
+                _rewrite(path, kind.forget)
         reports = [run.folder / name for name in (REPORT, TWIN)]
         there = any(path.is_file() for path in reports)
         for path in reports:
@@ -190,34 +183,11 @@ def _named_only(part: Any) -> Any:
     return part
 
 
-def same_texts(token: Int[np.ndarray, " token"], offsets: Int[np.ndarray, " boundary"]) -> Int32[np.ndarray, " token"]:
-    """Numbers that are equal where whole documents are, and say nothing else of them.
-
-    Formula:
-        t'_j = f + j - o, of token j in a document that begins at o, f being where the first document with the same
-        tokens begins
-    Example:
-        >>> same_texts(np.array([7, 7, 9, 7, 7]), np.array([0, 2, 3, 5]))
-        array([0, 1, 2, 0, 1], dtype=int32)
-    """
-    first: dict[bytes, int] = {}
-    made = np.arange(len(token), dtype=np.int32)
-    for start, stop in pairwise(offsets.tolist()):
-        made[start:stop] += first.setdefault(token[start:stop].tobytes(), start) - start
-    return made
-
-
-def _same_texts(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {**columns, "token": same_texts(columns["token"], columns["offsets"])}
-
-
-def _own_continuations(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Places in place of the text's own tokens; of a model's, the same place where it agrees, and another if not."""
-    token, truth = columns["token"], columns["truth"]
-    place = np.broadcast_to(np.arange(truth.shape[-1]), truth.shape)
-    own = np.where(truth < 0, truth, place).astype(truth.dtype)
-    said = np.where(token == truth, own, place + truth.shape[-1])
-    return {**columns, "truth": own, "token": np.where(token < 0, token, said).astype(token.dtype)}
+def _there(folder: Path) -> list[Kind]:
+    """The kinds of evidence that a run folder has shards of."""
+    named = sorted(path.name for path in (folder / "evidence").glob("*") if path.is_dir())
+    found = [find_kind(name) for name in named]
+    return [kind for kind in found if kind is not None and _shards(folder, kind.name)]
 
 
 def _shards(folder: Path, kind: str) -> list[Path]:
@@ -228,7 +198,7 @@ def _unforgotten(path: Path) -> bool:
     return FORGOTTEN not in read_header(path)
 
 
-def _rewrite(path: Path, forget: Forget) -> None:
+def _rewrite(path: Path, forget: Callable[[Columns], Columns]) -> None:
     columns = read_shard(path)
     header = read_header(path)
     if FORGOTTEN not in header:

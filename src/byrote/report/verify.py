@@ -24,7 +24,7 @@ from byrote.analyses.target import attack_target
 from byrote.errors import BadInput, ByroteError, DamagedShard, MissingEvidence
 from byrote.evidence.manifest import FILE as MANIFEST
 from byrote.evidence.manifest import Manifest, ModelEntry
-from byrote.evidence.schema import SCHEMA
+from byrote.evidence.schema import find_kind, kind_of
 from byrote.evidence.seals import KEY, has_seal, is_broken, sealed
 from byrote.evidence.shards import read_header, read_shard
 from byrote.evidence.store import Evidence
@@ -79,8 +79,6 @@ FOLDERS = frozenset({"evidence", "results", "recorded"})
 RECORDED = re.compile(
     r"given\.parquet|m\d{5}(/(settings\.r\d{5}\.json|closed\.r\d{5}|tally\.safetensors|[a-z]+\.r\d{5}[a-z0-9.]*\.safetensors))?"
 )
-#: Kinds of evidence that are models, or what is left of them while they train.
-WEIGHTS = frozenset({"weights", "unfinished"})
 STRANGE = "byrote writes no such file"
 
 
@@ -165,7 +163,7 @@ def damage(folder: Path, manifest: Manifest, hear: Hear = deaf) -> list[Fault]:
     faults = [*_strange_faults(folder, manifest), *_damaged_tables(folder, manifest)]
     shards = sorted(path for path in (folder / "evidence").glob("*/*") if path.is_file() and not path.is_symlink())
     for number, path in enumerate(shards, start=1):
-        if path.parent.name in {*SCHEMA, *WEIGHTS}:
+        if _has_shards(path.parent.name):
             faults += _shard_faults(folder, manifest, path)
         hear(READING * number / len(shards))
     return [*faults, *_missing(folder, manifest)]
@@ -192,10 +190,16 @@ def _is_own(path: Path, where: str, manifest: Manifest) -> bool:
         return where in (FOLDERS if path.is_dir() else files)
     if top == "evidence":
         kind, _, name = rest.partition("/")
-        return kind in {*SCHEMA, *WEIGHTS} and (path.is_dir() if not name else path.is_file() and "/" not in name)
+        return _has_shards(kind) and (path.is_dir() if not name else path.is_file() and "/" not in name)
     if top == "recorded":
         return bool(RECORDED.fullmatch(rest))
     return top == "results" and path.is_file() and "/" not in rest
+
+
+def _has_shards(name: str) -> bool:
+    """Whether there is a kind of evidence of that name, and shards of it."""
+    kind = find_kind(name)
+    return kind is not None and kind.shards == name
 
 
 def _damaged_tables(folder: Path, manifest: Manifest) -> Iterator[Fault]:
@@ -263,7 +267,7 @@ def _shard_faults(folder: Path, manifest: Manifest, path: Path) -> Iterator[Faul
         yield Fault(where=where, problem=f"its header names other columns than {', '.join(sorted(columns))}")
     entries: dict[int, ModelEntry] = {entry.index: entry for entry in manifest.models}
     entry = entries.get(_number(header, "model"))
-    if entry is None and header["kind"] != "corpus":
+    if entry is None and kind_of(header["kind"]).per != "run":
         yield Fault(where=where, problem="the manifest has no such model")
     elif entry is not None and "seed" in header and entry.seed is not None and header["seed"] != str(entry.seed):
         yield Fault(
@@ -281,7 +285,7 @@ def _missing(folder: Path, manifest: Manifest) -> Iterator[Fault]:
     """Kinds of which some of the models that can have a shard have none."""
     evidence, last = Evidence(folder / "evidence"), len(manifest.design.get("phases", ())) - 1
     for kind in sorted(path.name for path in (folder / "evidence").glob("*") if path.is_dir()):
-        if kind in ("corpus", "class_probability") or kind not in {*SCHEMA, *WEIGHTS}:
+        if not _has_shards(kind) or kind_of(kind).per != "model":
             continue
         indices = {entry.index for entry in manifest.models if entry.can_have(kind)}
         there = {model for model in indices if evidence.has(kind, model, last)}

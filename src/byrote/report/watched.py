@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from byrote.errors import MissingEvidence, TooFewModels
+from byrote.evidence.schema import every_kind, kind_of
 from byrote.measures.catalog import Measure, catalog
 from byrote.report.facts import NAMED, Facts, belongs, changed
 from byrote.report.headline import Figure, Headline, Tile
@@ -31,10 +32,6 @@ LEADS = (
     "forgetting_events",
 )
 MOST_COLUMNS = 5
-_WAYS = {
-    "outputs": "a clean pass over all examples after the last epoch, recorder.clean_pass(model, loader)",
-    "trajectory": "clean passes over all examples after two epochs or more, recorder.clean_pass(model, loader)",
-}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,14 +112,14 @@ def _takes(run: Run, entry: Measure) -> str:
     """What evidence a measure lacks in a recorded run, and how the recorder takes it; empty elsewhere."""
     if run.manifest.origin != "observed":
         return ""
-    needed = {"trajectory" if kind == "first_phase" else kind for kind in entry.kinds}
-    lacking = [way for kind, way in _WAYS.items() if kind in needed - set(run.manifest.evidence)]
+    needed = {kind_of(kind).shards for kind in entry.kinds} - set(run.manifest.evidence)
+    lacking = [kind.recorder for kind in every_kind() if kind.recorder and kind.name in needed]
     return f"It takes {' and '.join(lacking)}." if lacking else ""
 
 
 def trajectory_words(run: Run, why: Missing) -> str:
     """What trajectories take, where there are none."""
-    return f"they take {_WAYS['trajectory']}." if run.manifest.origin == "observed" else why.why
+    return f"they take {kind_of('trajectory').recorder}." if run.manifest.origin == "observed" else why.why
 
 
 def _of_memorization(run: Run, why: Missing) -> str:
@@ -130,7 +127,7 @@ def _of_memorization(run: Run, why: Missing) -> str:
         return why.why
     return (
         "It takes models that were trained without an example beside models trained on it, 8 or more of them, each "
-        f"with {_WAYS['outputs']}."
+        f"with {kind_of('outputs').recorder}."
     )
 
 

@@ -14,7 +14,7 @@ from byrote.data.inert import inert, inert_texts
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
 from byrote.evidence.finite import not_finite, verdict
-from byrote.evidence.schema import quantity
+from byrote.evidence.schema import every_kind, kind_of, quantity
 from byrote.evidence.store import Evidence
 from byrote.probes.probabilities import are_probabilities
 from byrote.runs.opening import Tables, described, opened
@@ -80,10 +80,6 @@ def import_arrays(
     return Run.open(folder)
 
 
-#: Kinds of evidence that arrays can bring; the rest follows from the other arguments.
-KINDS = ("outputs", "heldout", "trajectory", "presentation", "augmented")
-
-
 def _queries(evidence: Mapping[str, np.ndarray]) -> list[int]:
     return sorted({array.shape[1] for key, array in evidence.items() if key.startswith("heldout.") and array.ndim > 1})
 
@@ -130,8 +126,9 @@ def _problems(
 
 def _problems_of(key: str, array: np.ndarray, sizes: Mapping[str, int]) -> list[str]:
     expected = quantity(key)
-    if key.split(".")[0] not in KINDS or expected.dims[0] != "model":
-        return [f"{key!r} is no evidence of a model's; {', '.join(KINDS)} are"]
+    if not kind_of(key).imports or expected.dims[0] != "model":
+        known = ", ".join(kind.name for kind in every_kind() if kind.imports)
+        return [f"{key!r} is no evidence of a model's; {known} are"]
     pairs = zip(expected.dims, array.shape, strict=False)
     if len(expected.dims) != array.ndim or any(dim in sizes and size != sizes[dim] for dim, size in pairs):
         wanted = ", ".join(f"{dim}={sizes[dim]}" if dim in sizes else dim for dim in expected.dims)

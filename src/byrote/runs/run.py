@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int8
 
-from byrote.axes import CANARY, CHECKPOINT, EXAMPLE, MODEL, TOKEN
+from byrote.axes import BOUNDARY, CHECKPOINT, EXAMPLE, MODEL, QUERY, TOKEN
 from byrote.data.controls import Controls
 from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
@@ -28,9 +28,9 @@ from byrote.designs.strata import strata
 from byrote.errors import BadInput, MissingEvidence, NotEnoughRoom, NotWritable, OtherExamples, TooFewModels
 from byrote.evidence.finite import DIVERGED, MOST, flagged, not_finite
 from byrote.evidence.manifest import Manifest
-from byrote.evidence.schema import quantity
+from byrote.evidence.schema import every_kind, kind_of, quantity
 from byrote.evidence.seals import write_sealed
-from byrote.evidence.store import Evidence
+from byrote.evidence.store import Evidence, cut_along
 from byrote.evidence.tables import (
     EXAMPLES,
     examples_of,
@@ -56,9 +56,6 @@ SHARE: Bounds = (0.0, 1.0)
 BLOCK_BYTES = 256 * 2**20
 #: The reason why an example whose answers are not finite has no value.
 NOT_FINITE = "a model's answer is not a finite number"
-#: Evidence that tells whether a model's answers are finite, and which numbers of a token do.
-ANSWERS, TOKENS = ("outputs", "presentation", "tokens"), "tokens"
-TOKEN_NUMBERS = ("log_probability", "mean", "variance", "entropy", "margin")
 #: Pairs are left out of pooled figures in at most this many parts.
 JACKKNIFE_PARTS = 20
 #: More clusters of examples are dealt out to so many: clusters that are independent are so together, too.
@@ -73,12 +70,10 @@ Influence = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Hear = Callable[[float], None]
 
 
-#: The kind of evidence that holds the documents, and all kinds that are about documents.
+#: The kind of evidence that holds the documents.
 CORPUS = "corpus"
-DOCUMENTS = (CORPUS, "tokens", "decoding", "generations", "contexts", "canaries")
-#: Evidence that holds texts as tokens; and measures that ask of those only whether two are the same, or a suffix its
-#: document's own, which is what is left of them in a run whose contents were forgotten.
-TEXTS = frozenset({"corpus.token", "generations.token", "generations.truth"})
+#: Measures that ask of texts only whether two are the same, or a suffix its document's own, which is what is left of
+#: them in a run whose contents were forgotten.
 SAME_TEXTS = ("discoverable_extraction", "exact_memorization", "positional_match", "probabilistic_extraction")
 
 
@@ -283,7 +278,7 @@ class Run:
     @cached_property
     def _flagged(self) -> dict[int, np.ndarray]:
         """By model, the examples on which its answers are not finite; only of models that have some."""
-        return self._flagged_of(ANSWERS)
+        return self._flagged_of([kind.name for kind in every_kind() if kind.judges])
 
     def _flagged_of(self, kinds: Sequence[str]) -> dict[int, np.ndarray]:
         found: dict[int, np.ndarray] = {}
@@ -298,11 +293,11 @@ class Run:
 
     def _not_finite(self, kind: str, model: int) -> np.ndarray:
         columns = self.evidence.block(kind, model, self.last_phase)
-        if kind != TOKENS:
+        if not kind_of(kind).of_text:
             return not_finite(columns)
         if self.evidence.header(kind, model, self.last_phase)[DIVERGED] == "true":
             return np.ones(self.design.examples, bool)  # nothing else was asked of it
-        token = not_finite({name: columns[name] for name in TOKEN_NUMBERS})
+        token = not_finite({name: columns[name] for name in kind_of(kind).quantities if name in columns})
         scored = self.evidence.block(CORPUS, 0, 0)["scored"]
         return np.asarray(np.add.reduceat(np.append(token & scored, False), self.offsets[:-1]) > 0)
 
@@ -365,51 +360,43 @@ class Run:
         return slice(*self.offsets[[examples.start or 0, _stop(examples, len(self.ids))]].tolist())
 
     def _loaded(self, name: str, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
-        kind, column = name.split(".")
-        if kind == "design":
-            return self._design(column, models, examples)
-        if kind == "data":
-            return self.labels[examples]
-        if kind == "controls":
-            return self.controls.mask(self.ids[examples], column)
-        if name == "first_phase.member":
-            return self._first_phase(models, examples)
-        if kind in DOCUMENTS:
-            return self._documents(name, models, examples)
-        if name == "first_document_phase.hits_before":
-            hits = self.evidence.load("document_trajectory.hits", [int(model) for model in models], 0, examples)
-            return hits[:, -1]
-        phase = 0 if kind == "first_phase" else self.last_phase
-        kind = "trajectory" if kind == "first_phase" else kind
-        if column == "epochs":
-            self.evidence.require(f"{kind}.epochs", int(models[0]), phase)
-            return self.evidence.block(kind, int(models[0]), phase)["epochs"]
-        if kind == "heldout" and self.manifest.heldout is None:
+        kind, entry = kind_of(name), quantity(name)
+        if entry.fact:
+            return self._fact(name, models, examples)
+        if BOUNDARY in entry.dims:
+            offsets = self.offsets[examples.start or 0 : _stop(examples, len(self.ids)) + 1]
+            return np.asarray(offsets - offsets[0])
+        if QUERY in entry.dims and self.manifest.heldout is None:
             raise MissingEvidence(
                 f"{name!r} is not recorded: the audit had no held-out examples.",
                 hint="pass heldout=… to byrote.audit, or define heldout() in the experiment's file.",
             )
-        return self.evidence.load(f"{kind}.{column}", [int(model) for model in models], phase, examples)
+        phase = 0 if kind.phases == "first" else self.last_phase
+        rows = self._tokens(examples) if TOKEN in entry.dims else slice(None) if QUERY in entry.dims else examples
+        if MODEL in entry.dims or kind.per == "block":
+            return self.evidence.load(name, [int(model) for model in models], phase, rows)
+        return self._shared(name, (0, 0) if kind.per == "run" else (int(models[0]), phase), rows)
 
-    def _documents(self, name: str, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
-        """Evidence of a language model; a block of documents brings the tokens of those."""
-        kind, column = name.split(".")
-        dims = quantity(name).dims
-        if dims[0] != MODEL:
-            where = (0, 0) if kind == CORPUS else (int(models[0]), self.last_phase)
-            self.evidence.require(name, *where)
-        if dims[-1] == TOKEN:
-            examples = self._tokens(examples)
-        if dims[0] == MODEL:
-            chosen = slice(None) if CANARY in dims else examples
-            return self.evidence.load(name, [int(model) for model in models], self.last_phase, chosen)
-        if column == "offsets":
-            offsets = self.offsets[examples.start or 0 : _stop(examples, len(self.ids)) + 1]
-            return np.asarray(offsets - offsets[0])
-        values = self.evidence.block(kind, *where)[column]
+    def _shared(self, name: str, where: tuple[int, int], rows: slice) -> np.ndarray:
+        """What is the same for all models: that of the run, or of the first model."""
+        kind, column, entry = kind_of(name), name.split(".")[1], quantity(name)
+        if column in kind.coordinates:
+            return np.array(self.evidence.coordinates(kind.shards, column, *where), np.str_)
+        self.evidence.require(name, *where)
+        values = self.evidence.block(kind.shards, *where)[column]
         if name == "corpus.scored" and self._undefined.any():
             values = values & ~np.repeat(self._undefined, np.diff(self.offsets))
-        return values if dims[0] == CANARY else values[examples]
+        along = cut_along(entry)
+        return values if along is None else values[(slice(None),) * along + (rows,)]
+
+    def _fact(self, name: str, models: Sequence[int] | np.ndarray, examples: slice) -> np.ndarray:
+        """What is known of the design and the data."""
+        kind, column = name.split(".")
+        if name == "data.label":
+            return self.labels[examples]
+        if kind == "controls":
+            return self.controls.mask(self.ids[examples], column)
+        return self._first_phase(models, examples) if kind == "first_phase" else self._design(column, models, examples)
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -502,7 +489,11 @@ class Run:
                 f"{key!r} is not for the targets of the run {str(self.folder)!r}, which has {TASKS[self.task]}.",
                 hint=INSTEAD[self.task],
             )
-        if self.forgotten and TEXTS & set(entry.needs) and key.partition("[")[0] not in SAME_TEXTS:
+        if (
+            self.forgotten
+            and any(quantity(need).text for need in entry.needs)
+            and key.partition("[")[0] not in SAME_TEXTS
+        ):
             raise MissingEvidence(
                 f"{key!r} reads texts, and those of the run {str(self.folder)!r} were forgotten.",
                 hint="audit again into another folder; a table that was made before is kept under results/.",

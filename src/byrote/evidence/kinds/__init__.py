@@ -1,0 +1,1 @@
+"""The kinds of evidence, one file for each or for a few that belong together."""

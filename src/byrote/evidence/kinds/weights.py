@@ -1,0 +1,25 @@
+"""The models themselves: as they were at the end of each phase, and while they train."""
+
+from __future__ import annotations
+
+from byrote.evidence.kind import EVERY_TASK, Kind
+
+#: The number of weights and buffers of a model, among the lengths from which a size is estimated.
+WEIGHT = "weight"
+
+WEIGHTS = Kind(
+    name="weights",
+    says="every tensor of a network at the end of a phase, by its own name",
+    tasks=EVERY_TASK,
+    phases="every",
+    recorded_by="audit into another folder with --keep-weights",
+    weights="trained weights, which may know contents by rote",
+    size=lambda lengths: 4 * lengths.get(WEIGHT, 0),
+)
+UNFINISHED = Kind(
+    name="unfinished",
+    says="a model while it trains, and all that it takes to go on with it after a stop",
+    tasks=EVERY_TASK,
+    weights="weights of a training that was stopped, which may know contents by rote",
+    size=lambda lengths: 0,  # it goes as soon as the model is trained
+)
