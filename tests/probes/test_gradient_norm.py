@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -5,12 +7,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from byrote.errors import BadInput
-from byrote.probes import gradient_norm
-from byrote.probes.gradient_norm import GradientNormProbe, gradient_norms
+from byrote.probes import ghost
+from byrote.probes.ghost import gradient_norms, slow_norms
+from byrote.probes.gradient_norm import GradientNormProbe
+from byrote.probes.moment import losses
 from engine.toys import IMAGE, RECIPES, ROW, bound, data
 
+LOSS = partial(losses, task="classes")
 
-def slow_norms(network, inputs, targets) -> list[float]:
+
+def slow(network, inputs, targets) -> list[float]:
     """One backward pass an example over the weights that require gradients."""
     learned, norms = [w for w in network.parameters() if w.requires_grad], []
     for one, target in zip(inputs, targets, strict=True):
@@ -29,36 +35,41 @@ def network_of(name: str):
     return network, torch.from_numpy(given.inputs), torch.from_numpy(given.targets)
 
 
+@pytest.mark.parametrize("way", [gradient_norms, slow_norms])
 @pytest.mark.parametrize("name", RECIPES)
-def test_agrees_with_one_backward_pass_an_example(name):
+def test_agrees_with_one_backward_pass_an_example(name, way):
     network, inputs, targets = network_of(name)
-    found = GradientNormProbe().read(network, inputs, targets, 0)["gradient_norm"]
+    found = way(network, inputs, targets, LOSS).numpy()
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, slow_norms(network, inputs, targets), rtol=2e-4, atol=1e-6)
+    np.testing.assert_allclose(found, slow(network, inputs, targets), rtol=2e-4, atol=1e-6)
 
 
-def test_linear_softmax_has_its_closed_form():
+@pytest.mark.parametrize("way", [gradient_norms, slow_norms])
+def test_linear_softmax_has_its_closed_form(way):
     """The gradient is (p - e_y) x for the weights and p - e_y for the bias."""
     torch.manual_seed(0)
     network, inputs, targets = nn.Linear(*ROW, 3), torch.randn(9, *ROW), torch.arange(9) % 3
     off = network(inputs).softmax(-1) - F.one_hot(targets, 3)
     expected = off.norm(dim=1) * (inputs.square().sum(1) + 1).sqrt()
-    torch.testing.assert_close(gradient_norms(network, inputs, targets), expected.detach())
+    torch.testing.assert_close(way(network, inputs, targets, LOSS), expected.detach())
 
 
-def test_blocks_of_examples_give_the_same(monkeypatch):
+@pytest.mark.parametrize("way", [gradient_norms, slow_norms])
+def test_blocks_of_examples_give_the_same(monkeypatch, way):
     network, inputs, targets = network_of("mlp")
-    whole = gradient_norms(network, inputs, targets)
-    monkeypatch.setattr(gradient_norm, "BLOCK_NUMBERS", 3 * sum(w.numel() for w in network.parameters()))
-    torch.testing.assert_close(gradient_norms(network, inputs, targets), whole)
+    whole = way(network, inputs, targets, LOSS)
+    monkeypatch.setattr(ghost, "BLOCK_NUMBERS", 3 * sum(w.numel() for w in network.parameters()))
+    torch.testing.assert_close(way(network, inputs, targets, LOSS), whole)
 
 
-def test_the_network_is_left_as_it_was():
+@pytest.mark.parametrize("way", [gradient_norms, slow_norms])
+def test_the_network_is_left_as_it_was(way):
     network, inputs, targets = network_of("resnet with batch norm")
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    gradient_norms(network, inputs, targets)
+    way(network, inputs, targets, LOSS)
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     assert all(weight.grad is None for weight in network.parameters())
+    assert not any(module._forward_hooks for module in network.modules())
 
 
 def test_a_network_that_cannot_be_mapped_over_examples_is_refused():
@@ -70,7 +81,8 @@ def test_a_network_that_cannot_be_mapped_over_examples_is_refused():
         def forward(self, inputs):
             return self.linear(inputs) * (2 if inputs.sum() > 0 else 1)
 
+    algorithm, targets = bound("mlp"), torch.tensor([0, 1])
     with pytest.raises(BadInput, match="'gradient_norm' cannot take the network's gradients by example") as caught:
-        GradientNormProbe().check(Branching(), torch.randn(2, *ROW), torch.tensor([0, 1]))
+        GradientNormProbe().check(algorithm, Branching(), torch.randn(2, *ROW), targets)
     assert "vmap" in str(caught.value.hint)
-    GradientNormProbe().check(network_of("small cnn")[0], torch.zeros(2, *IMAGE), torch.tensor([0, 1]))
+    GradientNormProbe().check(algorithm, network_of("small cnn")[0], torch.zeros(2, *IMAGE), targets)

@@ -22,7 +22,7 @@ from byrote.designs.half_subset_pairs import LARGE_GROUPS, half_subset_pairs
 from byrote.designs.strata import large_group_notes
 from byrote.engine.choose import Choice, choose, makespan
 from byrote.engine.completion import complete
-from byrote.engine.job import PROBES, Block, Finish, Job, Labelled, blocks_of, check_device, check_network
+from byrote.engine.job import Block, Finish, Job, Labelled, blocks_of, check_device, check_network
 from byrote.engine.progress import Progress, Silent, Terminal
 from byrote.engine.resources import check_disk, check_memory, logits_fit, weights_of
 from byrote.engine.stopping import Goal, percentile_error
@@ -32,6 +32,7 @@ from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.shards import write_shard
 from byrote.evidence.store import Evidence
 from byrote.evidence.tables import DESIGN
+from byrote.probes import registry
 from byrote.probes.trajectory import log_spaced
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.results import PerExample
@@ -501,11 +502,18 @@ def refuse_unknown(probes: Sequence[str]) -> None:
     Raises:
         BadInput: with the names that are.
     """
-    unknown = sorted({*probes} - {*PROBES})
-    if isinstance(probes, str) or unknown or len({*probes}) < len(probes):
+    known = registry.probes()
+    names = [name.partition(",")[0] for name in probes]
+    later = sorted({*names} & {*registry.probes(after=True)})
+    if later and not isinstance(probes, str):
+        raise BadInput(
+            f"The probe {later[0]!r} reads a run after its training.",
+            hint=f"audit with --keep-weights-at checkpoints, then `byrote probe RUN {later[0]}`.",
+        )
+    if isinstance(probes, str) or {*names} - {*known} or len({*names}) < len(names):
         raise BadInput(
             f"The 'probes' argument of audit must be different names of probes. Got {probes!r}.",
-            hint=f'they are {", ".join(sorted(PROBES))}, as in probes=("last_layer",).',
+            hint=f'they are {", ".join(known)}, as in probes=("last_layer",).',
         )
 
 

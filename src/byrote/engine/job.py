@@ -19,17 +19,15 @@ from byrote.data.mapped import Place, place_of
 from byrote.data.task import TASKS, Scale, Task
 from byrote.designs.design import Design
 from byrote.engine.block import Answering, Learner, clean_pass, train_phase
+from byrote.engine.looking import Looking
 from byrote.engine.many import Many
 from byrote.engine.one import One
 from byrote.engine.unfit import first_line, unfit
 from byrote.errors import BadInput
 from byrote.evidence.finite import DIVERGED
 from byrote.evidence.store import Evidence
-from byrote.probes.augmented_queries import AugmentedQueriesProbe
-from byrote.probes.gradient_norm import GradientNormProbe
+from byrote.probes import contract, registry
 from byrote.probes.judging import judge_of
-from byrote.probes.last_layer import LastLayerProbe
-from byrote.probes.network_probe import NetworkProbe
 from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
 from byrote.probes.presentation import PresentationProbe
 from byrote.probes.probe import Probe
@@ -37,10 +35,6 @@ from byrote.probes.trajectory import TrajectoryProbe, log_spaced
 from byrote.recipes.algorithm import Algorithm, Shape, State, TrainingRecipe
 from byrote.recipes.recipe import BoundRecipe, Recipe
 
-#: Probes that are asked for by name, beside those that every run has.
-PROBES: dict[str, NetworkProbe] = {
-    probe.name: probe for probe in (AugmentedQueriesProbe(), GradientNormProbe(), LastLayerProbe())
-}
 #: What is done to each trained model before it is asked anything: (algorithm, state, model) -> state.
 Finish = Callable[[Algorithm, State, int], State]
 
@@ -134,12 +128,16 @@ class Job:
         if self.keep_weights:
             kinds.append("weights")
         if phase == len(self.design.phases) - 1:
-            kinds += [PROBES[name].kind for name in self.probes]
+            kinds += [kind.name for probe in self.asked() for kind in probe.kinds]
         return tuple(kinds)
 
     def may_have(self, phase: int) -> tuple[str, ...]:
         """The evidence that models may have of a phase, what stands under the first of a block included."""
         return (*self.kinds(phase), ClassProbabilityProbe.kind)
+
+    def asked(self) -> list[contract.Probe]:
+        """The probes that are asked for by name, made anew."""
+        return [registry.made(name) for name in self.probes]
 
     def missing(self, evidence: Evidence, models: Sequence[int]) -> bool:
         """Whether any shard of these models is not there."""
@@ -227,6 +225,7 @@ def _train_models(
         at = len(checkpoints) - 1
         outputs = OutputsProbe(*size, job.classes, at=at, keep_logits=job.keep_logits, judge=judge)
         asked: list[Probe] = [outputs]
+        looking = _looking(job, algorithm, learner, models, seeds, inputs, targets, checkpoints, index)
         finishing = job.finish is not None and index == last
         labels = targets if phase.labels is None else _relabelled(targets, phase.labels)
         train_phase(
@@ -239,7 +238,7 @@ def _train_models(
             targets,
             labels,
             checkpoints=checkpoints,
-            probes=[trajectory, presentation, *([] if finishing else asked)],
+            probes=[trajectory, presentation, looking, *([] if finishing else asked)],
             progress=_from(progress, index),
             first_epoch=first_epoch,
         )
@@ -264,8 +263,8 @@ def _train_models(
             asked.append(heldout)
         verdicts = outputs.verdicts()
         diverged = [model for model, each in zip(models, verdicts, strict=True) if each.diverged]
-        extra = [PROBES[name].bound(algorithm) for name in job.probes] if index == last else []
-        states = answering.states() if job.keep_weights or extra else []
+        states = answering.states() if job.keep_weights else []
+        looking.end(answering)
         for row, model in enumerate(models):
             header = {DIVERGED: str(verdicts[row].diverged).lower(), "seed": str(seeds[row])}
             for probe in [presentation, trajectory, *asked]:
@@ -278,15 +277,47 @@ def _train_models(
                 network = algorithm.network(states[row])
                 weights = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
                 evidence.write("weights", model, index, weights, header)
-            for reader in extra:
-                network = algorithm.network(states[row]).eval()
-                evidence.write(reader.kind, model, index, reader.read(network, inputs, targets, seeds[row]), header)
+        headers = {
+            m: {DIVERGED: str(v.diverged).lower(), "seed": str(s)}
+            for m, v, s in zip(models, verdicts, seeds, strict=True)
+        }
+        for shard in looking.shards():
+            evidence.write(shard.kind.name, shard.model, index, shard.columns, headers[shard.model], shard.coordinates)
         if index == last and job.sums_probabilities:
             fine = torch.tensor([not each.diverged for each in verdicts], device=inputs.device)
             sums = ClassProbabilityProbe(member, fine, job.classes)
             clean_pass(answering, inputs, targets, [sums], checkpoint=at)
             evidence.write(sums.kind, models[0], index, sums.columns(), {"models": str(list(models))})
     return diverged
+
+
+def _looking(
+    job: Job,
+    algorithm: Algorithm,
+    learner: Learner,
+    models: tuple[int, ...],
+    seeds: list[int],
+    inputs: Tensor,
+    targets: Tensor,
+    checkpoints: tuple[int, ...],
+    phase: int,
+) -> Looking:
+    """The probes that look on, in the last phase."""
+    block = contract.Block(
+        models=models,
+        seeds=tuple(seeds),
+        phase=phase,
+        epochs=checkpoints,
+        inputs=inputs,
+        targets=targets,
+        member=torch.from_numpy(job.design.member[list(models)]).to(inputs.device),
+        classes=job.classes,
+        task=job.task,
+        algorithm=algorithm,
+        heldout=None if job.heldout is None else job.heldout.tensors(inputs.device),
+    )
+    last = phase == len(job.design.phases) - 1
+    return Looking(job.asked() if last else [], block, learner, stacked=len(models) > 1)
 
 
 def _checkpoints(planned: tuple[int, ...], usual: int, epochs: int) -> tuple[int, ...]:
@@ -355,8 +386,8 @@ def check_network(job: Job) -> None:
             hint=f"end it with nn.Linear(…, {job.classes}).",
         )
     few = Labelled(inputs=inputs, targets=job.data.targets[:2]).tensors(torch.device(job.device))
-    for name in job.probes:
-        PROBES[name].bound(algorithm).check(algorithm.network(algorithm.init(0)), *few)
+    for probe in job.asked():
+        probe.check(algorithm, algorithm.network(algorithm.init(0)), *few)
 
 
 #: What a recipe's slots must be able to do, and what fits.
@@ -424,11 +455,13 @@ def _check_task(job: Job) -> None:
             f"The recipe's sampler {sampler!r} is about one class an example, and the dataset has {TASKS[job.task]}.",
             hint="leave the sampler out: every epoch shuffles.",
         )
-    if job.probes and job.task != "classes":
-        raise BadInput(
-            f"The probe {job.probes[0]!r} is about one class an example, and the dataset has {TASKS[job.task]}.",
-            hint="audit without it.",
-        )
+    for probe in job.asked():
+        if not all(job.task in kind.tasks for kind in probe.kinds):
+            meant = ", ".join(sorted(TASKS[task] for task in TASKS if all(task in k.tasks for k in probe.kinds)))
+            raise BadInput(
+                f"The probe {probe.name!r} is about {meant or 'documents'}, and the dataset has {TASKS[job.task]}.",
+                hint="audit without it.",
+            )
 
 
 def check_device(device: str) -> None:

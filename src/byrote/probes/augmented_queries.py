@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from byrote.axes import AUGMENTATION
 from byrote.errors import BadInput
-from byrote.probes.network_probe import NetworkProbe
+from byrote.evidence.kinds.augmented import AUGMENTED
+from byrote.probes.contract import Block, EndProbe
+from byrote.probes.registry import probe
 from byrote.probes.signals import signals
 from byrote.recipes import noise
 from byrote.recipes.algorithm import Algorithm
@@ -17,35 +20,25 @@ from byrote.recipes.recipe import BoundRecipe
 from byrote.recipes.slots import Augmentation
 
 #: The example as it is, and so many forms less one that the recipe's own augmentation makes of it.
-QUERIES = 8
+QUERIES = AUGMENTED.lengths[AUGMENTATION]
 BATCH = 256
 
 
-@dataclass(frozen=True)
-class AugmentedQueriesProbe(NetworkProbe):
+@probe
+class AugmentedQueriesProbe(EndProbe):
     """Log-odds of each example and of seven augmented forms of it, the same forms for every model."""
 
-    augmentation: Augmentation | None = None
+    name: ClassVar[str] = "augmented"
+    kinds = (AUGMENTED,)
 
-    name = "augmented"
-    kind = "augmented"
+    def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
+        """Refuse an algorithm without an augmentation; whatever answers at all can be asked again."""
+        augmentation_of(algorithm)
 
-    def bound(self, algorithm: Algorithm) -> AugmentedQueriesProbe:
-        """With the recipe's own augmentation.
-
-        Raises:
-            BadInput: it has none.
-        """
-        augmentation = algorithm.recipe.augmentation if isinstance(algorithm, BoundRecipe) else None
-        if augmentation is None:
-            raise BadInput(
-                "The probe 'augmented' asks with the recipe's augmentation, and the recipe has none.",
-                hint="Recipe(augmentation=byrote.RandomShift()), or audit without this probe.",
-            )
-        return replace(self, augmentation=augmentation)
-
-    def check(self, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
-        """Whatever answers at all can be asked again."""
+    def begin(self, block: Block) -> None:
+        """With the recipe's own augmentation."""
+        super().begin(block)
+        self.augmentation = augmentation_of(block.algorithm)
 
     def read(self, network: nn.Module, inputs: Tensor, targets: Tensor, seed: int) -> dict[str, np.ndarray]:
         """`log_odds[augmentation, example]`, the example as it is first."""
@@ -61,6 +54,20 @@ class AugmentedQueriesProbe(NetworkProbe):
     def _form(self, inputs: Tensor, query: int, rows: Tensor) -> Tensor:
         if not query:
             return inputs
-        assert self.augmentation is not None, "read only once bound"
         keys = noise.keys(torch.zeros(1, dtype=torch.int64, device=inputs.device), query, rows[None])[0]
         return self.augmentation.apply(inputs, noise.uniform(keys, self.augmentation.draws, salt=0))
+
+
+def augmentation_of(algorithm: Algorithm) -> Augmentation:
+    """The augmentation of a recipe.
+
+    Raises:
+        BadInput: it has none.
+    """
+    augmentation = algorithm.recipe.augmentation if isinstance(algorithm, BoundRecipe) else None
+    if augmentation is None:
+        raise BadInput(
+            "The probe 'augmented' asks with the recipe's augmentation, and the recipe has none.",
+            hint="Recipe(augmentation=byrote.RandomShift()), or audit without this probe.",
+        )
+    return augmentation

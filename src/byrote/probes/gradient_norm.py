@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
+from functools import partial
+from typing import ClassVar
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
 
 from byrote.errors import BadInput
-from byrote.probes.network_probe import NetworkProbe
+from byrote.evidence.kinds.gradients import GRADIENTS
+from byrote.probes.contract import Block, Probe, Shard, When
+from byrote.probes.ghost import gradient_norms, slow_norms
+from byrote.probes.moment import Moment, losses
+from byrote.probes.registry import probe
+from byrote.recipes.algorithm import Algorithm
 
-#: Gradients of so many examples at once that they hold about this many numbers.
-BLOCK_NUMBERS = 2**24
+_LOSS = partial(losses, task="classes")
 
 
-class GradientNormProbe(NetworkProbe):
+@probe
+class GradientNormProbe(Probe):
     """The norm of the cross-entropy's gradient over all trained weights, by example and in evaluation mode.
 
-    It costs about a backward pass for each example by itself, and so several epochs of training in all.
+    It costs about a backward pass of all examples at once; of a layer without a rule for that, one of each by itself.
     """
 
-    name = "gradient_norm"
-    kind = "gradients"
+    name: ClassVar[str] = "gradient_norm"
+    when: ClassVar[frozenset[When]] = frozenset({"end"})
+    kinds = (GRADIENTS,)
 
-    def check(self, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
+    def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
         """Refuse a network that `torch.func` cannot differentiate by example."""
         try:
-            gradient_norms(network.eval(), inputs, targets)
+            slow_norms(network.eval(), inputs, targets, _LOSS)
+            gradient_norms(network, inputs, targets, _LOSS)
         except Exception as error:  # whatever a user's network raises must reach the user as a sentence
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise BadInput(
@@ -35,26 +43,16 @@ class GradientNormProbe(NetworkProbe):
                 hint="layers must work under torch.func.vmap in evaluation mode; or audit without this probe.",
             ) from error
 
-    def read(self, network: nn.Module, inputs: Tensor, targets: Tensor, seed: int) -> dict[str, np.ndarray]:
+    def begin(self, block: Block) -> None:
+        """Nothing is known of its gradients yet."""
+        super().begin(block)
+        self.norms = torch.empty(0)
+
+    def look(self, at: Moment) -> None:
+        """All norms at once."""
+        self.norms = at.gradients("norm").float().cpu()
+
+    def shards(self) -> Iterator[Shard]:
         """`gradient_norm`."""
-        return {"gradient_norm": gradient_norms(network, inputs, targets).cpu().numpy()}
-
-
-def gradient_norms(network: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """`[example]`: norm of the gradient of each example's own cross-entropy over all weights that are trained."""
-    weights = {name: weight.detach() for name, weight in network.named_parameters() if weight.requires_grad}
-    fixed = {name: weight.detach() for name, weight in network.named_parameters() if not weight.requires_grad}
-    fixed |= dict(network.named_buffers())
-
-    def loss(learned: dict[str, Tensor], one: Tensor, target: Tensor) -> Tensor:
-        logits = functional_call(network, (learned, fixed), (one[None],))
-        return F.cross_entropy(logits.float(), target[None])
-
-    def norm(one: Tensor, target: Tensor) -> Tensor:
-        gradients = grad(loss)(weights, one, target)
-        return torch.stack([gradient.float().square().sum() for gradient in gradients.values()]).sum().sqrt()
-
-    size = max(1, BLOCK_NUMBERS // sum(weight.numel() for weight in weights.values()))
-    by_example = vmap(norm, randomness="error")
-    blocks = zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
-    return torch.cat([by_example(*block) for block in blocks])
+        for model, norms in zip(self.block.models, self.norms, strict=True):
+            yield Shard(kind=GRADIENTS, model=model, columns={"gradient_norm": norms.numpy()})

@@ -12,8 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from byrote.errors import BadInput
-from byrote.probes.network_probe import NetworkProbe
+from byrote.evidence.kinds.last_layer import LAST_LAYER
+from byrote.probes.contract import EndProbe
+from byrote.probes.registry import probe
 from byrote.probes.signals import signals
+from byrote.recipes.algorithm import Algorithm
 
 #: Examples that go through the network together.
 BATCH = 256
@@ -22,7 +25,8 @@ PENALTIES = tuple(10.0**-exponent for exponent in range(1, 9))
 MOST_ITERATIONS = 100
 
 
-class LastLayerProbe(NetworkProbe):
+@probe
+class LastLayerProbe(EndProbe):
     """How the last layer departs from proxies, and the norm of its gradient.
 
     Examples are divided at random into two halves, whoever was trained on them; the proxy for an example is fitted to
@@ -30,9 +34,9 @@ class LastLayerProbe(NetworkProbe):
     """
 
     name = "last_layer"
-    kind = "last_layer"
+    kinds = (LAST_LAYER,)
 
-    def check(self, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
+    def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
         """Refuse a network that does not end in a linear layer."""
         features_of(network.eval(), inputs)
 

@@ -1,0 +1,95 @@
+"""Probes look on while a block trains: what the training loop shows becomes the moments that they see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from byrote.engine.block import Answering
+from byrote.probes.contract import Block, Probe, Shard
+from byrote.probes.moment import Models, Moment
+from byrote.probes.probe import Probe as Hooks
+from byrote.recipes.algorithm import Algorithm
+
+
+class Looking(Hooks):
+    """The probes of a block; they share what a moment computes."""
+
+    def __init__(self, probes: Sequence[Probe], block: Block, answering: Answering, *, stacked: bool) -> None:
+        self.probes, self.block, self.answering, self.stacked = probes, block, answering, stacked
+        self._at: tuple[int, Models] | None = None
+        for probe in probes:
+            probe.begin(block)
+
+    def wants(self, checkpoint: int) -> bool:
+        """Where a probe looks at checkpoints."""
+        return any("checkpoint" in probe.when for probe in self.probes)
+
+    def observed(self, checkpoint: int, examples: slice, logits: Tensor, targets: Tensor) -> None:
+        """Show a batch of a clean pass; the models of one checkpoint are taken out of their stack once."""
+        first = self._at is None or self._at[0] != checkpoint
+        if first:
+            self._at = checkpoint, self._models(self.answering)
+        assert self._at is not None
+        rows = torch.arange(examples.start, examples.stop, device=targets.device)
+        self._show(
+            "checkpoint",
+            Moment(
+                "checkpoint",
+                self._at[1],
+                self.block.task,
+                rows=rows,
+                inputs=lambda: self.block.inputs[examples],
+                targets=targets,
+                logits=lambda: logits,
+                checkpoint=checkpoint,
+                epoch=self.block.epochs[checkpoint],
+                first=first,
+            ),
+        )
+        self._at[1].leave()
+
+    def presented(self, ids: Tensor, logits: Tensor, targets: Tensor) -> None:
+        """Show what a step saw before its update."""
+        if any("step" in probe.when for probe in self.probes):
+            self._at = None
+            at = Moment(
+                "step",
+                self._models(self.answering),
+                self.block.task,
+                rows=ids,
+                inputs=lambda: self.block.inputs[ids],
+                targets=targets,
+                logits=lambda: logits,
+            )
+            self._show("step", at)
+
+    def end(self, answering: Answering) -> None:
+        """Show the trained models, all examples at once; `answering` are those after whatever is done at the end."""
+        if not any("end" in probe.when for probe in self.probes):
+            return
+        block, models = self.block, self._models(answering)
+        rows = torch.arange(len(block.inputs), device=block.inputs.device)
+        at = Moment("end", models, block.task, rows=rows, inputs=lambda: block.inputs, targets=block.targets)
+        self._show("end", at)
+        models.leave()
+
+    def shards(self) -> Iterator[Shard]:
+        """What all of them found."""
+        for probe in self.probes:
+            yield from probe.shards()
+
+    def _show(self, when: str, at: Moment) -> None:
+        for probe in self.probes:
+            if when in probe.when:
+                probe.look(at)
+
+    def _models(self, answering: Answering) -> Models:
+        return Models(partial(_networks, self.block.algorithm, answering), stacked=self.stacked)
+
+
+def _networks(algorithm: Algorithm, answering: Answering) -> list[nn.Module]:
+    return [algorithm.network(state) for state in answering.states()]

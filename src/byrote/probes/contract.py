@@ -1,0 +1,112 @@
+"""A probe: what is read off a block of models, at which moments, and the evidence that comes of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from torch import Tensor, nn
+
+from byrote.data.task import Task
+from byrote.evidence.kind import Kind
+from byrote.recipes.algorithm import Algorithm
+
+#: A step of the training, a clean pass at a checkpoint, the end of the training, and any time after it.
+When = Literal["step", "checkpoint", "end", "after"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Block:
+    """The models that are about to be trained, one or several at once, in the last phase of a design.
+
+    `inputs[example, ...]` and `targets[example]` are those of all examples, `member[model, example]` says who is
+    trained on which, `epochs` is how many are done at each checkpoint. `heldout` are inputs and targets that nobody is
+    trained on, where there are any.
+    """
+
+    models: tuple[int, ...]
+    seeds: tuple[int, ...]
+    phase: int
+    epochs: tuple[int, ...]
+    inputs: Tensor
+    targets: Tensor
+    member: Tensor
+    classes: int
+    task: Task
+    algorithm: Algorithm
+    heldout: tuple[Tensor, Tensor] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shard:
+    """What a probe found of one model: arrays by name, without the model's axis.
+
+    `coordinates` name the places of the axes that the kind says have names.
+    """
+
+    kind: Kind
+    model: int
+    columns: Mapping[str, np.ndarray]
+    coordinates: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class Probe(ABC):
+    """Reads models. Its instances are prototypes: each block is read by a copy.
+
+    `name` is what asks for it, `kinds` the evidence that it writes, `when` the moments at which it looks. A kind may
+    depend on the settings of the probe, which then has `kinds` as a property.
+    """
+
+    name: ClassVar[str]
+    when: ClassVar[frozenset[When]]
+    kinds: Any  # tuple[Kind, ...]; an attribute of the class or a property
+
+    def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:  # noqa: B027
+        """Refuse an algorithm or a network that it cannot read, on a few examples and before anything trains.
+
+        Raises:
+            BadInput: with what the network would have to be.
+        """
+
+    def begin(self, block: Block) -> None:
+        """A block is about to be trained."""
+        self.block = block
+
+    @abstractmethod
+    def look(self, at: Any) -> None:
+        """See the models at a `Moment` of the training; or, after it, a run's `History`.
+
+        At a step or a checkpoint it is called for each batch of examples, at the end once for all examples.
+        """
+
+    @abstractmethod
+    def shards(self) -> Iterator[Shard]:
+        """What was found, one shard for each model and kind."""
+
+
+class EndProbe(Probe):
+    """A probe that reads each network by itself at the end of the training, in evaluation mode."""
+
+    when: ClassVar[frozenset[When]] = frozenset({"end"})
+
+    def begin(self, block: Block) -> None:
+        """Nothing is found yet."""
+        super().begin(block)
+        self.found: list[dict[str, np.ndarray]] = []
+
+    def look(self, at: Any) -> None:
+        """Read one network after another."""
+        for network, seed in zip(at.networks(), self.block.seeds, strict=True):
+            self.found.append(self.read(network, self.block.inputs, self.block.targets, seed))
+
+    @abstractmethod
+    def read(self, network: nn.Module, inputs: Tensor, targets: Tensor, seed: int) -> dict[str, np.ndarray]:
+        """Arrays of one model by name."""
+
+    def shards(self) -> Iterator[Shard]:
+        """Those arrays."""
+        for model, columns in zip(self.block.models, self.found, strict=True):
+            yield Shard(kind=self.kinds[0], model=model, columns=columns)

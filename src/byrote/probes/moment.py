@@ -1,0 +1,174 @@
+"""A moment of the training, as probes see it: whatever several of them ask for is computed once, and only if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, grad, stack_module_state, vmap
+
+from byrote.data.task import Task
+from byrote.errors import BadInput
+from byrote.probes.contract import When
+from byrote.probes.ghost import ghost_norms, slow_norms, trusted, weight_gradients
+
+#: Examples that go through a network together.
+BATCH = 256
+Call = Callable[[Tensor], Tensor]
+
+
+def losses(logits: Tensor, targets: Tensor, task: Task) -> Tensor:
+    """The loss of each example: cross-entropy, its sum over labels, or the squared error summed over numbers."""
+    if task == "classes":
+        return F.cross_entropy(logits.float(), targets, reduction="none")
+    if task == "labels":
+        return F.binary_cross_entropy_with_logits(logits.float(), targets.float(), reduction="none").sum(-1)
+    return (logits.float().reshape(len(logits), -1) - targets.reshape(len(targets), -1)).square().sum(-1)
+
+
+class Models:
+    """The models of a block as they are at a moment, in evaluation mode; `stacked` ones are computed side by side.
+
+    Stacked or one by one, every figure is the same but for rounding.
+    """
+
+    def __init__(self, networks: Callable[[], Sequence[nn.Module]], *, stacked: bool) -> None:
+        self._networks, self.stacked = networks, stacked
+        self._modes: list[tuple[nn.Module, bool]] = []
+
+    @cached_property
+    def _taken(self) -> Sequence[nn.Module]:
+        return self._networks()
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        """The networks in evaluation mode; `leave` puts them back into the mode in which they were."""
+        if not self._modes:
+            self._modes = [(module, module.training) for network in self._taken for module in network.modules()]
+            for network in self._taken:
+                network.eval()
+        return self._taken
+
+    def leave(self) -> None:
+        """Put every layer back into its mode."""
+        for module, training in self._modes:
+            module.training = training
+        self._modes = []
+
+    @cached_property
+    def _stack(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        weights, buffers = stack_module_state(list(self.networks))
+        return {name: tensor.detach() for name, tensor in weights.items()}, buffers
+
+    def each(self, function: Callable[[nn.Module, Call], Tensor]) -> Tensor:
+        """What the function gives of each model, with the model axis first: it gets a network and what calls it."""
+        if not self.stacked:
+            return torch.stack([function(network, network).detach() for network in self.networks])
+        skeleton = self.networks[0]
+
+        def one(weights: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+            return function(skeleton, lambda inputs: functional_call(skeleton, (weights, buffers), (inputs,)))
+
+        return vmap(one, randomness="error")(*self._stack).detach()
+
+
+class Moment:
+    """Some examples at a step, a checkpoint or the end; everything computed has the model axis first.
+
+    `rows` are their numbers, `[example]`, or `[model, example]` at a step, where `logits` are what the step itself
+    computed. `checkpoint` counts the checkpoints, `epoch` is how many epochs are done; both are -1 elsewhere. `first`
+    says that no other examples of this checkpoint were shown before.
+    """
+
+    def __init__(
+        self,
+        when: When,
+        models: Models,
+        task: Task,
+        *,
+        rows: Tensor,
+        inputs: Callable[[], Tensor],
+        targets: Tensor,
+        logits: Callable[[], Tensor] | None = None,
+        checkpoint: int = -1,
+        epoch: int = -1,
+        first: bool = True,
+    ) -> None:
+        self.when, self.rows, self.targets = when, rows, targets
+        self.checkpoint, self.epoch, self.first = checkpoint, epoch, first
+        self._models, self._task = models, task
+        self._inputs, self._logits = inputs, logits
+        self._known: dict[str, Tensor] = {}
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        """`[example, ...]`, or `[model, example, ...]` at a step, without augmentation."""
+        return self._inputs()
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """`[model, example, class]`: in evaluation mode, or what a step saw before its update."""
+        if self._logits is not None:
+            return self._logits()
+        with torch.no_grad():
+            return self._each(lambda network, call, inputs, targets: call(inputs))
+
+    def networks(self) -> Iterator[nn.Module]:
+        """The models one by one, in evaluation mode; they must not be changed."""
+        yield from self._models.networks
+
+    def gradients(self, of: Literal["inputs", "weights", "norm"]) -> Tensor:
+        """Gradients of each example's own loss, in evaluation mode.
+
+        Of the inputs `[model, example, ...]`; of all trained weights, laid end to end, `[model, example, weight]`,
+        which takes much memory; or the norm of the latter, `[model, example]`, which takes little.
+        """
+        if of not in self._known:
+            self._known[of] = self._gradients(of)
+        return self._known[of]
+
+    def _gradients(self, of: str) -> Tensor:
+        loss = partial(losses, task=self._task)
+        if of == "inputs":
+            return self._each(lambda net, call, x, y: grad(lambda given: loss(call(given), y).sum())(x))
+        networks = self._models.networks
+        if of == "weights":
+            return torch.stack([weight_gradients(net, self.inputs, self.targets, loss) for net in networks])
+        if trusted(networks[0], self.inputs, self.targets, loss):
+            with torch.no_grad():
+                return self._each(lambda net, call, x, y: ghost_norms(net, call, x, y, loss))
+        return torch.stack([slow_norms(net, self.inputs, self.targets, loss) for net in networks])
+
+    def features(self, layer: str) -> Tensor:
+        """What a layer, by its name in the network, puts out: `[model, example, ...]`."""
+        if layer not in self._known:
+            with torch.no_grad():
+                self._known[layer] = self._each(partial(_features, layer))
+        return self._known[layer]
+
+    def _each(self, function: Callable[[nn.Module, Call, Tensor, Tensor], Tensor]) -> Tensor:
+        if self.when == "step":
+            raise BadInput(
+                "At a step a probe sees its logits, and neither gradients nor features of the models.",
+                hint='look at a checkpoint or at the end: when = frozenset({"checkpoint"}).',
+            )
+        parts = zip(torch.split(self.inputs, BATCH), torch.split(self.targets, BATCH), strict=True)
+        found = [
+            self._models.each(lambda net, call, x=x, y=y: function(net, call, x, y))  # type: ignore[misc]
+            for x, y in parts
+        ]
+        return torch.cat(found, 1)
+
+
+def _features(layer: str, network: nn.Module, call: Call, inputs: Tensor, targets: Tensor) -> Tensor:
+    seen: list[Tensor] = []
+    hook = network.get_submodule(layer).register_forward_hook(lambda *given: seen.append(given[2]))
+    try:
+        call(inputs)
+    finally:
+        hook.remove()
+    return seen[0]
