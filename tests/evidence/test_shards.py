@@ -207,7 +207,9 @@ def test_blocks_of_examples_are_slices_of_the_whole(tmp_path_factory, start, len
     path = tmp_path_factory.mktemp("blocks") / "s"
     write_shard(path, columns, {})
     block = slice(start, min(start + length, 12))
-    found = read_columns(path, columns, block)
+    along = {"log_odds": 0, "logits": 0, "trajectory": 1}
+    found = {name: read_columns(path, [name], block, axis)[name] for name, axis in along.items()}
+    assert read_columns(path, ["logits"], block, None)["logits"].shape == columns["logits"].shape
     np.testing.assert_array_equal(found["log_odds"], columns["log_odds"][block])
     np.testing.assert_array_equal(found["logits"], columns["logits"][block])
     np.testing.assert_array_equal(found["trajectory"], columns["trajectory"][:, block])

@@ -199,7 +199,7 @@ REFUSALS = {
     ),
     "design": (
         {"evidence": {"design.member": MEMBER}},
-        r"'design\.member' is no evidence of a model's; outputs, heldout, trajectory, presentation, augmented are",
+        r"'design\.member' is no evidence of a model's; augmented, outputs, heldout, presentation, trajectory are",
     ),
     "twins": ({"ids": ["a"] * EXAMPLES}, "ids must be unique"),
     "negative": ({"labels": LABELS - 1}, r"labels must lie in \[0, 2\), and go from -1 to 1"),
