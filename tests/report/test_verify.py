@@ -256,7 +256,7 @@ def test_a_page_of_data_that_are_not_at_hand_is_said_not_to_be_checked(folder: P
     assert [one.where for one in found.unchecked] == ["report.html"]
 
 
-GOLDEN = Path(__file__).parent / "golden" / "0.1.0" / "groups" / "run"
+GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0" / "groups" / "run"
 
 
 def test_a_page_of_version_0_1_0_is_not_compared(tmp_path: Path) -> None:
