@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -244,6 +246,81 @@ class Scalar:
         if self.reason:
             return f"Scalar(undefined: {self.reason})"
         return f"Scalar({self.value:.4g} ± {self.stderr:.2g}, 95 % [{self.low:.4g}, {self.high:.4g}])"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """What an analysis found, in the one form that is kept, checked, printed and shown: rows by figures.
+
+    `rows` names what each row is about, a column of words each. `figures` holds one figure per row, with its error;
+    None where a row has no such figure. `across` says what the figures are, as "figure" or "arm". `arrays` are columns
+    of plain values of equal length; the first names the units, such as examples.
+
+    Example:
+        >>> auc = Scalar(value=0.75, stderr=0.02, low=0.7, high=0.8, models=8, examples=90)
+        >>> Table(title="Attacks", rows={"attack": ("lira",)}, figures={"AUC": (auc,)})
+        Attacks
+        attack  AUC
+        lira    0.750 ± 0.020
+    """
+
+    title: str = ""
+    rows: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    figures: Mapping[str, Sequence[Scalar | None]] = field(default_factory=dict)
+    across: str = "figure"
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lengths = {len(column) for column in (*self.rows.values(), *self.figures.values())}
+        assert len(lengths) <= 1, "every row has a name and a figure of each kind"
+        assert len({len(array) for array in self.arrays.values()}) <= 1, "arrays are equally long"
+        assert self.figures or self.arrays, "a table holds figures, or arrays"
+
+    def cells(self, most: int = 10) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """Columns and rows as words: the figures, or, where there are none, the first rows of the arrays."""
+        if self.figures:
+            names = zip(*self.rows.values(), strict=True)
+            values = zip(*self.figures.values(), strict=True)
+            made = [
+                (*name, *("–" if one is None else decimal(one) for one in line))
+                for name, line in zip(names, values, strict=True)
+            ]
+            return (*self.rows, *self.figures), tuple(made)
+        columns = [array[:most].tolist() for array in self.arrays.values()]
+        return tuple(self.arrays), tuple(tuple(_cell(value) for value in line) for line in zip(*columns, strict=True))
+
+    def __repr__(self) -> str:
+        columns, rows = self.cells()
+        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in (columns, *rows)]
+        more = max((len(array) for array in self.arrays.values()), default=0) - len(rows)
+        return "\n".join(
+            [*([self.title] if self.title else []), *lines, *([f"and {more:,} more"] if more > 0 else []), *self.notes]
+        )
+
+    def _repr_html_(self) -> str:
+        columns, rows = self.cells()
+        head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"<table><caption>{escape(self.title)}</caption><tr>{head}</tr>{body}</table>{notes}"
+
+
+def decimal(figure: Scalar) -> str:
+    """A figure with its standard error, to two or three digits of that error."""
+    if math.isnan(figure.value):
+        return f"undefined ({figure.reason})" if figure.reason else "undefined"
+    if math.isnan(figure.stderr):
+        return f"{figure.value:.3g}"
+    places = min(4, max(2, 1 - math.floor(math.log10(figure.stderr)) if figure.stderr > 0 else 2))
+    return f"{figure.value:.{places}f} ± {figure.stderr:.{places}f}"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.3g}"
+    return str(value)
 
 
 Result = PerExample | PerModelExample | PerPair | PerCanary | Curve | Survival | Scalar

@@ -5,8 +5,9 @@ import pytest
 from scipy.special import ndtr
 
 import byrote
+from byrote.analyses.catalog import keep
 from byrote.analyses.groups import group_risk, groups_of, how, keep_risk, size_slices
-from byrote.analyses.membership import keep, membership_attack
+from byrote.analyses.membership import membership_attack
 from byrote.errors import BadInput, MissingEvidence
 from byrote.measures._by_group import by_group, member_groups
 from byrote.measures.lira import lira
@@ -111,7 +112,7 @@ def test_a_run_is_attacked_by_group(run):
     scores = lira(run.load("outputs.log_odds", models), member, pair).values
     truth = area(by_group(scores, group, "sum"), member_groups(member, group))
     assert found.figures["auc"].value == pytest.approx(truth)
-    path = keep(run, found)
+    path = keep(run, "membership", found)
     assert path.name == "attack-lira-by-group.json"
     assert json.loads(path.read_text())["by"] == "group"
     assert membership_attack(run, "rmia", by="group", draws=2).figures["auc"].value > 0

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from byrote.analyses.triage import KINDS, STRONGLY, _coarse, keep, signals, triage
+from byrote.analyses.catalog import keep
+from byrote.analyses.triage import KINDS, STRONGLY, _coarse, signals, triage
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION, planted
 from byrote.errors import BadInput
 from byrote.runs.imported import import_arrays
@@ -149,7 +150,7 @@ def test_large_images_are_compared_in_cells():
 
 def test_the_table_is_kept(run):
     found = triage(run)
-    keep(run, found)
+    keep(run, "triage", found)
     table = pq.read_table(run.folder / "results" / "triage.parquet")
     assert table.column_names == ["example", "label_memorization", "planted", "kind", *KINDS]
     assert table["kind"].to_pylist() == found.kind().tolist()

@@ -13,6 +13,7 @@ import pytest
 from byrote.analyses import comparison as comparing
 from byrote.analyses import membership
 from byrote.analyses.calibration import Calibration
+from byrote.analyses.catalog import keep
 from byrote.errors import ByroteError
 from byrote.evidence.manifest import Manifest
 from byrote.report.page import write_report
@@ -28,8 +29,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with its report, tables of measures, figures of an attack, and a calibration."""
     run = small_audit(tmp_path_factory.mktemp("runs") / "run", models=8)
     write_report(run)
-    membership.keep(run, membership.membership_attack(run, "loss_attack"))
-    comparing.keep(run, comparing.compare(run))
+    keep(run, "membership", membership.membership_attack(run, "loss_attack"))
+    keep(run, "comparison", comparing.compare(run))
     some = np.array([0.0, 0.5, 1.0])
     Calibration(
         proxy="loss",

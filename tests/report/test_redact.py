@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 import byrote
 from byrote.analyses.card import card
+from byrote.analyses.catalog import keep
 from byrote.analyses.groups import group_risk, keep_risk
-from byrote.analyses.membership import keep, membership_attack
+from byrote.analyses.membership import membership_attack
 from byrote.cli.app import app
 from byrote.data.controls import Controls
 from byrote.data.tokenizers import byte_pairs, encoder
@@ -134,7 +135,7 @@ def person_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     run = Run.open(run.folder)
     keep_risk(run, *group_risk(run))
-    keep(run, membership_attack(run, "lira[residual]"))
+    keep(run, "membership", membership_attack(run, "lira[residual]"))
     write_report(run)
     return run.folder
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from byrote.analyses.triage import Triage, keep
+from byrote.analyses.catalog import keep
+from byrote.analyses.triage import Triage
 from byrote.report import triaged as module
 from byrote.report.missing import Missing
 from byrote.report.triaged import Triaged, triaged
@@ -39,7 +40,7 @@ def test_without_controls_of_two_kinds_it_says_what_it_takes(tmp_path: Path) -> 
 
 def test_what_the_command_left_is_used(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    keep(run, made(run.ids))
+    keep(run, "triage", made(run.ids))
     found = triaged(run)
     assert isinstance(found, Triaged)
     assert found.verdicts == {

@@ -12,6 +12,7 @@ import pytest
 
 from byrote.analyses import comparison as comparing
 from byrote.analyses import membership
+from byrote.analyses.catalog import keep
 from byrote.errors import BadInput
 from byrote.evidence.seals import BLANK, write_sealed
 from byrote.evidence.tables import write_table
@@ -159,8 +160,8 @@ def test_a_report_that_is_written_again_has_contents_only_if_it_had_them(folder:
 def test_tables_of_commands_follow_too_and_foreign_files_are_named(tmp_path: Path) -> None:
     run = small_audit(tmp_path / "run", models=8)
     folder = run.folder
-    attacked = membership.keep(run, membership.membership_attack(run, "loss_attack"))
-    compared = comparing.keep(run, comparing.compare(run))
+    attacked = keep(run, "membership", membership.membership_attack(run, "loss_attack"))
+    compared = keep(run, "comparison", comparing.compare(run))
     assert faults(folder) == {}
     content = json.loads(attacked.read_text())
     content["figures"]["auc"]["value"] += 0.01

@@ -12,11 +12,12 @@ from jaxtyping import Float, Int
 from scipy.optimize import isotonic_regression
 from scipy.stats import ks_2samp
 
+from byrote.analyses.catalog import analysis
 from byrote.data.task import TASKS
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.seals import BLANK, KEY, is_broken, write_sealed
 from byrote.measures.catalog import find
-from byrote.results import PerExample
+from byrote.results import PerExample, Scalar, Table
 from byrote.runs.run import Run
 
 #: The band holds this often.
@@ -108,6 +109,36 @@ class Calibration:
         )
 
 
+def as_table(found: Calibration) -> Table:
+    """A row for each stratum of the proxy: how far the band reaches below and above the map, and what it covered."""
+    bounds = zip(found.edges, found.edges[1:], strict=False)
+    return Table(
+        title=f"{found.proxy} against label memorization",
+        rows={"stratum of the score": tuple(f"{low:.3g} to {high:.3g}" for low, high in bounds)},
+        figures={
+            name: tuple(_plain(float(value), found) for value in of)
+            for name, of in (
+                ("band below", found.below),
+                ("band above", found.above),
+                ("held-out coverage", found.coverage),
+            )
+        },
+        notes=(f"Set against label memorization on {found.examples} examples and {found.models} models.",),
+    )
+
+
+def _plain(value: float, found: Calibration) -> Scalar:
+    nan = float("nan")
+    return Scalar(value=value, stderr=nan, low=nan, high=nan, models=found.models, examples=found.examples)
+
+
+@analysis(
+    asks="What label memorization does a score of one training stand for?",
+    needs=("label_memorization",),
+    section="3.4",
+    name="calibration",
+    table=as_table,
+)
 def calibrate(run: Run, proxy: str = "cumulative_sample_loss") -> Calibration:
     """Learn label memorization from a score of a single training, on a run that has both.
 

@@ -13,11 +13,12 @@ from typing import Any, Literal
 import numpy as np
 
 from byrote.analyses.card_language import language_figures
+from byrote.analyses.catalog import analysis
 from byrote.changes.cross_fit import CrossFit, cross_fit, ensemble_rates
 from byrote.errors import BadInput, TooFewModels
 from byrote.evidence.schema import kind_of
 from byrote.measures.catalog import Measure, catalog
-from byrote.results import Scalar
+from byrote.results import Scalar, Table, decimal
 from byrote.runs.run import Hear, Run, deaf
 from byrote.stats.intervals import Bounds
 from byrote.stats.jackknife import difference
@@ -39,16 +40,6 @@ BY_SCORE = (
     "therefore too low there, by chance: their fall is understated, and a rise overstated. Rows that rest on them have "
     "no verdict; held-out data are free of that."
 )
-
-
-def decimal(figure: Scalar) -> str:
-    """A figure with its standard error, to two or three digits of that error."""
-    if math.isnan(figure.value):
-        return f"undefined ({figure.reason})" if figure.reason else "undefined"
-    if math.isnan(figure.stderr):
-        return f"{figure.value:.3g}"
-    places = min(4, max(2, 1 - math.floor(math.log10(figure.stderr)) if figure.stderr > 0 else 2))
-    return f"{figure.value:.{places}f} ± {figure.stderr:.{places}f}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +145,23 @@ class _Figure:
         )
 
 
+def as_table(found: Card) -> Table:
+    """A row for each figure: before, after, and the difference."""
+    return Table(
+        title=f"Before and after {found.change}",
+        rows={"what": tuple(row.name for row in found.rows), "verdict": tuple(row.verdict for row in found.rows)},
+        figures={name: tuple(getattr(row, name) for row in found.rows) for name in ("before", "after", "difference")},
+        notes=found.notes,
+    )
+
+
+@analysis(
+    asks="What did the change do, and what did it cost?",
+    section="5.6",
+    runs=("before", "after"),
+    name="card",
+    table=as_table,
+)
 def card(before: Run, after: Run, hear: Hear = deaf) -> Card:
     """Compare two runs on the examples that both have: those of the same id, input and label.
 
@@ -187,7 +195,7 @@ def card(before: Run, after: Run, hear: Hear = deaf) -> Card:
             *_turned(figures),
             *_fitting(figures),
             *_examples(two),
-            *_choice(cross_fitted, forgotten=int(two.forgotten.sum())),
+            *_choice(cross_fitted, forgotten=int(two.forgotten.sum()) if two.to_forget else 0),
             *_absence(two.removed, two.removed_by_score),
             *_relabelling(len(two.relabelled[0]), two.relabelled_by_score),
         ),
@@ -240,8 +248,9 @@ def _refuse_diverged(run: Run, when: str) -> None:
 class _Two:
     """Two runs and their common examples, `common` by id and `rows` in either run.
 
-    `relabelled` are the rows of examples with another label in the second run, which are not common; `replaced` counts
-    ids that stand for other inputs there, and is None where inputs were not recorded.
+    `to_forget` counts the examples that the first run's scores chose. `relabelled` are the rows of examples with
+    another label in the second run, which are not common; `replaced` counts ids that stand for other inputs there,
+    and is None where inputs were not recorded.
     """
 
     before: Run
@@ -277,7 +286,9 @@ class _Two:
                 hint="a card compares a run with what `byrote change` made of it.",
             )
         common = ids[kept]
-        forget = np.array((after.manifest.parent or {}).get("forget", []), np.str_)
+        parent = after.manifest.parent or {}
+        forget = np.array(parent.get("forget", []), np.str_)
+        by_score = parent.get("chosen") != "by name"
         removed = np.setdiff1d(before.ids, ids)
         kinds = [before.controls.mask(common, kind) for kind in before.controls.kinds()]
         return cls(
@@ -289,11 +300,11 @@ class _Two:
             replaced=int((~alike).sum()) if known else None,
             planted=np.any([np.zeros(len(common), bool), *kinds], axis=0),
             forgotten=np.isin(common, forget),
-            to_forget=len(forget),
+            to_forget=len(forget) if by_score else 0,
             removed=len(removed),
             added=len(after.ids) - len(ids),
-            removed_by_score=bool(np.isin(removed, forget).any()),
-            relabelled_by_score=bool(np.isin(ids[turned], forget).any()),
+            removed_by_score=by_score and bool(np.isin(removed, forget).any()),
+            relabelled_by_score=by_score and bool(np.isin(ids[turned], forget).any()),
             paired=_same_models(before, after),
         )
 

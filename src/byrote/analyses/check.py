@@ -12,10 +12,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from byrote.analyses.catalog import analysis
 from byrote.analyses.membership import membership_attack
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.measures.catalog import find
-from byrote.results import PerCanary, Result, Scalar
+from byrote.results import PerCanary, Result, Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.intervals import mean_interval
 from byrote.stats.moments import Moments
@@ -137,6 +138,23 @@ class Verdict:
         return self.condition.refuses(value)
 
 
+def as_table(verdicts: Sequence[Verdict]) -> Table:
+    """A row for each condition, with the figure that it is about."""
+    return Table(
+        title="Conditions that the run must not meet",
+        rows={"condition": tuple(one.condition.text for one in verdicts)},
+        figures={"figure": tuple(one.figure for one in verdicts)},
+        across="of",
+        notes=tuple(f"{one.sentence()}." for one in verdicts),
+    )
+
+
+@analysis(
+    asks="Does the run meet a condition that it must not meet?",
+    section="5.6",
+    name="check",
+    table=as_table,
+)
 def check(run: Run, conditions: Sequence[str]) -> list[Verdict]:
     """Judge conditions that a run must not meet.
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from scipy.stats import spearmanr
 
+from byrote.analyses.catalog import analysis
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.measures.catalog import Measure, catalog
-from byrote.results import PerExample, Scalar
+from byrote.results import PerExample, Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.jackknife import from_replicates, parts
 from byrote.stats.ranking import auroc, average_precision
@@ -54,6 +53,33 @@ class Comparison:
     notes: tuple[str, ...]
 
 
+def as_table(found: Comparison) -> Table:
+    """A row for each score, a column for each figure."""
+    proxies = found.proxies
+    figures: dict[str, tuple[Scalar | None, ...]] = {
+        "rank_correlation": tuple(proxy.rank_correlation for proxy in proxies),
+        "top_recall": tuple(proxy.top_recall for proxy in proxies),
+    }
+    if any(proxy.one_training for proxy in proxies):
+        figures["rank_correlation_of_one_training"] = tuple(proxy.one_training for proxy in proxies)
+    for kind in found.kinds:
+        figures[f"auroc.{kind}"] = tuple(proxy.auroc[kind] for proxy in proxies)
+        figures[f"average_precision.{kind}"] = tuple(proxy.average_precision[kind] for proxy in proxies)
+    return Table(
+        title=f"Every score beside {YARDSTICK}",
+        rows={"score": tuple(proxy.measure.key for proxy in proxies)},
+        figures=figures,
+        notes=found.notes,
+    )
+
+
+@analysis(
+    asks="Which cheap score can be trusted here?",
+    needs=("label_memorization",),
+    section="3.4",
+    name="comparison",
+    table=as_table,
+)
 def compare(run: Run) -> Comparison:
     """Every score by example beside label memorization and beside what was planted.
 
@@ -93,36 +119,6 @@ def compare(run: Run) -> Comparison:
         models=len(run.models()),
         notes=tuple(notes),
     )
-
-
-def keep(run: Run, found: Comparison) -> Path:
-    """Write `results/comparison.parquet`: a row for each score and figure, with its error."""
-    return run.keep_table("comparison", as_table(found))
-
-
-def as_table(found: Comparison) -> pa.Table:
-    """A row for each score and figure, with its error."""
-    rows = []
-    for proxy in found.proxies:
-        figures = {"rank_correlation": proxy.rank_correlation, "top_recall": proxy.top_recall}
-        if proxy.one_training is not None:
-            figures["rank_correlation_of_one_training"] = proxy.one_training
-        for kind in found.kinds:
-            figures[f"auroc.{kind}"] = proxy.auroc[kind]
-            figures[f"average_precision.{kind}"] = proxy.average_precision[kind]
-        rows += [
-            {
-                "score": proxy.measure.key,
-                "figure": name,
-                "value": v.value,
-                "stderr": v.stderr,
-                "low": v.low,
-                "high": v.high,
-                "varies_over": v.varies_over,
-            }
-            for name, v in figures.items()
-        ]
-    return pa.Table.from_pylist(rows)
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:

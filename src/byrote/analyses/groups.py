@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Float, Int, Int8
 
+from byrote.analyses.catalog import analysis, keep
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.measures._by_group import by_group, member_groups
 from byrote.measures.membership_risk import risk_of
 from byrote.measures.rmia import rmia_of_groups
-from byrote.results import PerExample
+from byrote.results import PerExample, Table
 from byrote.runs.run import Run
 from byrote.stats.attack_figures import Attack
 
@@ -158,13 +158,28 @@ def group_risk(run: Run) -> tuple[np.ndarray, PerExample]:
 
 def keep_risk(run: Run, names: np.ndarray, risk: PerExample) -> Path:
     """Write `results/group_risk.parquet`: a row a group."""
-    return run.keep_table("group_risk", risk_table(run, names, risk))
+    return keep(run, "group_risk", risk_table(run, names, risk))
 
 
-def risk_table(run: Run, names: np.ndarray, risk: PerExample) -> pa.Table:
+@analysis(
+    asks="Which persons or documents are at risk of being recognised as members?",
+    needs=("outputs.log_odds", "design.member"),
+    section="5.1",
+    name="group_risk",
+)
+def all_groups(run: Run) -> Table:
+    """The risk of every group, as `group_risk` finds it.
+
+    Raises:
+        MissingEvidence, TooFewModels, BadInput: as `group_answers`.
+    """
+    return risk_table(run, *group_risk(run))
+
+
+def risk_table(run: Run, names: np.ndarray, risk: PerExample) -> Table:
     """The risk of every group, a row each."""
     counts = np.unique(run.groups, return_counts=True)[1] if run.groups is not None else np.zeros(len(names))
     columns = {"group": names, "examples": counts, "value": risk.values}
     bounds = {"stderr": risk.stderr, "low": risk.low, "high": risk.high}
     reasons = {"reason": np.array(risk.reasons)[risk.reason_code]}
-    return pa.table({**columns, **bounds, **reasons})
+    return Table(title="Membership risk by group", arrays={**columns, **bounds, **reasons})

@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 from scipy.special import expit
 
+from byrote.analyses.catalog import analysis
 from byrote.analyses.groups import groups_of, of_groups, on_groups, size_slices, told
 from byrote.data.task import TASKS, Task
 from byrote.errors import BadInput, MissingEvidence, TooFewModels, meant
@@ -22,7 +22,7 @@ from byrote.measures._by_group import member_groups
 from byrote.measures._references import References, refuse_leaks
 from byrote.measures._strata import Stratum
 from byrote.measures.catalog import Measure, catalog
-from byrote.results import Curve, PerModelExample, Scalar, blanked
+from byrote.results import Curve, PerModelExample, Scalar, Table, blanked
 from byrote.runs.run import NOT_FINITE, Run
 from byrote.stats.attack_figures import Attack, Slices, attack_figures, null_auc
 
@@ -88,6 +88,42 @@ def attack_named(key: str) -> Measure:
     raise BadInput(problem, hint=f"{meant(key, attacks)}the attacks are {', '.join(attacks)}.")
 
 
+def as_table(found: AttackFigures) -> Table:
+    """A row for all examples and one for each slice of them."""
+    names = ("all", *(f"{axis}: {value}" for axis, slices in found.slices.items() for value in slices))
+    parts = (found.figures, *(figures for slices in found.slices.values() for figures in slices.values()))
+    return Table(
+        title=f"{found.attack} on {found.models} models, over {found.examples} {found.by}s",
+        rows={"examples": names},
+        figures={
+            **{name: tuple(part.get(name) for part in parts) for name in found.figures},
+            "null_auc": (found.null, *(None for _ in names[1:])),
+        },
+        notes=found.notes,
+    )
+
+
+def as_files(found: AttackFigures) -> dict[str, bytes]:
+    """`attack-<key>.json` or `attack-<key>-by-group.json`: all figures with their errors, or why one was refused."""
+    name = f"attack-{found.attack}{'' if found.by == 'example' else '-by-group'}.json"
+    return {name: json.dumps({KEY: BLANK, **plain(found)}, indent=1, allow_nan=False).encode()}
+
+
+def named(file: str) -> dict[str, Any] | None:
+    """The attack that a file is named after, and by what it was made."""
+    match = ATTACKED.fullmatch(file)
+    return None if match is None else {"key": match["key"], "by": "group" if match["by"] else "example"}
+
+
+@analysis(
+    asks="How well does an attacker tell the members of a model's training set?",
+    needs=("lira", "rmia", "loss_attack"),
+    section="5.1",
+    name="membership",
+    table=as_table,
+    contents=as_files,
+    variant=named,
+)
 def membership_attack(
     run: Run,
     key: str | None = None,
@@ -184,12 +220,6 @@ def membership_attack(
         notes=tuple(notes),
         by=by,
     )
-
-
-def keep(run: Run, found: AttackFigures) -> Path:
-    """Write `results/attack-<key>.json` or `…-by-group.json`: all figures with their errors, or why one was refused."""
-    name = f"attack-{found.attack}{'' if found.by == 'example' else '-by-group'}.json"
-    return run.keep(name, json.dumps({KEY: BLANK, **plain(found)}, indent=1, allow_nan=False).encode())
 
 
 def plain(found: AttackFigures) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from byrote.analyses.catalog import analysis, different, keep, not_following, table_files
 from byrote.changes.change import Context
 from byrote.changes.data._planting import untouched
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
@@ -21,6 +22,7 @@ from byrote.engine.progress import Progress
 from byrote.errors import BadInput
 from byrote.measures._by_group import by_group
 from byrote.recipes.algorithm import TrainingRecipe
+from byrote.results import Table
 from byrote.runs.run import Run
 from byrote.stats.privacy_bounds import (
     EpsilonBound,
@@ -146,7 +148,7 @@ def audit_privacy(
         progress=progress,
     )
     scores, joined = canary_scores(run, rows)
-    run.keep_table(TABLE, canary_table(run, rows))
+    keep(run, TABLE, canary_table(run, rows))
     bound, gaussian = (
         measure(
             scores,
@@ -223,7 +225,7 @@ def audit_privacy_in_many_runs(
     )
     targets = run.models("target")
     _refuse_undefined(run, rows)
-    run.keep_table(TABLE, canary_table(run, rows))
+    keep(run, TABLE, canary_table(run, rows))
     joined = run.design.member[targets, rows[0]] == 1
     scores = run.load("outputs.log_odds", targets)[:, rows].astype(np.float64).mean(1)
     bound = many_runs_epsilon(scores, joined, threshold=THRESHOLD, delta=delta, confidence=confidence)
@@ -281,7 +283,20 @@ def _without_controls(planted: int) -> str:
     return f" beside {planted} planted controls" if planted else ""
 
 
-def canary_table(run: Run, rows: np.ndarray) -> pa.Table:
+def judged(run: Run, kept: pa.Table) -> str:
+    """What of a table of canaries does not follow from the run."""
+    rows = np.flatnonzero(np.isin(run.ids, kept["example"].to_pylist()))
+    return not_following(different(kept, next(iter(table_files(TABLE, canary_table(run, rows)).values()))))
+
+
+@analysis(
+    asks="Which canaries joined, and by what score are they guessed?",
+    needs=("outputs.log_odds", "design.member"),
+    section="5.4",
+    name=TABLE,
+    check=judged,
+)
+def canary_table(run: Run, rows: np.ndarray) -> Table:
     """A row for each target and example of a canary: whether it joined, and the score that is guessed by.
 
     The score is the log-odds, less their mean over the references where there are any; of a group the mean over it.
@@ -295,14 +310,15 @@ def canary_table(run: Run, rows: np.ndarray) -> pa.Table:
         group = np.unique(run.groups[rows], return_inverse=True)[1]
         scores = by_group(scores, group, "mean")[:, group]
         names = {"group": np.tile(run.groups[rows].astype(object), len(targets))}
-    return pa.table(
-        {
+    return Table(
+        title="Canaries, and the score that they are guessed by",
+        arrays={
             "model": np.repeat(targets, len(rows)),
             "example": np.tile(run.ids[rows].astype(object), len(targets)),
             **names,
             "joined": (run.design.member[targets][:, rows] == 1).ravel(),
             "score": scores.ravel(),
-        }
+        },
     )
 
 

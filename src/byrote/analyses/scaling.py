@@ -9,12 +9,13 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float, Int
 
+from byrote.analyses.catalog import analysis
 from byrote.errors import BadInput, MissingEvidence
 from byrote.evidence.manifest import differences
 from byrote.measures._repetitions import copies_of
 from byrote.measures._windows import PREFIX, SUFFIX, windows_of
 from byrote.measures.exact_memorization import by_document
-from byrote.results import PerCanary
+from byrote.results import PerCanary, Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.log_linear import LogLinearFit, log_linear
 
@@ -135,6 +136,58 @@ def compare_sizes(runs: Sequence[Run]) -> Scaling:
         laws=tuple(laws),
         notes=tuple(notes),
     )
+
+
+def as_table(found: Scaling) -> Table:
+    """A row for each figure that grows: its value in each run, and the slope of the line with its error."""
+    sizes = [f"{size:,} parameters" for size in found.parameters]
+    known = [law.known for law in found.laws]
+    return Table(
+        title="What grows with the number of a model's parameters",
+        rows={"what": tuple(law.name for law in found.laws), "unit": tuple(law.unit for law in found.laws)},
+        figures={
+            **{
+                f"{size}, {run}": tuple(_plain(law, float(law.values[at])) for law in found.laws)
+                for at, (size, run) in enumerate(zip(sizes, found.runs, strict=True))
+            },
+            "per tenfold": tuple(_slope(law) if there else None for law, there in zip(found.laws, known, strict=True)),
+            "R²": tuple(
+                _plain(law, law.fit.r_squared) if there else None for law, there in zip(found.laws, known, strict=True)
+            ),
+        },
+        notes=found.notes,
+    )
+
+
+def _plain(law: Law, value: float) -> Scalar:
+    nan = float("nan")
+    reason = "no answer" if np.isnan(value) else ""
+    return Scalar(
+        value=value, stderr=nan, low=nan, high=nan, models=len(law.values), examples=law.fit.observations, reason=reason
+    )
+
+
+def _slope(law: Law) -> Scalar:
+    parts = {name: float(of[1]) for name, of in vars(law.fit).items() if name in ("stderr", "low", "high")}
+    return Scalar(
+        value=float(law.fit.values[1]),
+        **parts,
+        models=len(law.values),
+        examples=law.fit.observations,
+        varies_over="models and examples",
+    )
+
+
+@analysis(
+    asks="How does memorization grow with the size of the model?",
+    needs=("exact_memorization", "discoverable_extraction", "exposure[best]"),
+    section="4.2",
+    runs=("run", "*others"),
+    table=as_table,
+)
+def scaling(run: Run, *others: Run) -> Scaling:
+    """The runs as `compare_sizes` compares them."""
+    return compare_sizes([run, *others])
 
 
 def _refuse_unsized(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from scipy.stats import binomtest, t
 
+from byrote.analyses.catalog import analysis, keep
 from byrote.analyses.membership import attack_named
 from byrote.data.dataset import Dataset
 from byrote.data.task import refuse_other_tasks
@@ -31,11 +33,13 @@ from byrote.evidence.shards import write_shard
 from byrote.evidence.tables import DESIGN
 from byrote.probes.outputs import OutputsProbe
 from byrote.recipes.algorithm import Algorithm, Shape, State, TrainingRecipe
-from byrote.results import PerExample, PerModelExample, Scalar
+from byrote.results import PerExample, PerModelExample, Scalar, Table
 from byrote.runs.folder import with_digests
 from byrote.runs.run import Run
 from byrote.stats.attack_figures import LEAST_FALSE_POSITIVES, RATES, roc
 
+#: Files of attacks on a target.
+TARGETED = re.compile(r"target-(?P<key>.+)\.parquet")
 #: Chance that one of the checks of likeness gives a false alarm.
 FALSE_ALARM = 0.01
 _GO_WHERE = "--weights takes a .safetensors file, and --members a CSV whose first line is example,member."
@@ -75,17 +79,37 @@ class TargetAttack:
 
     def table(self) -> pa.Table:
         """Columns `example, member, score, false_positive_rate, risk, risk_low, risk_high`."""
-        return pa.table(
-            {
-                "example": self.run.ids,
-                "member": self.member,
-                "score": self.score,
-                "false_positive_rate": self.false_positive_rate,
-                "risk": self.risk.values,
-                "risk_low": self.risk.low,
-                "risk_high": self.risk.high,
-            }
-        )
+        return pa.table(dict(as_table(self).arrays))
+
+
+def as_table(found: TargetAttack) -> Table:
+    """A row for the target, and what is known of each example."""
+    return Table(
+        title=f"{found.attack} on the target with {found.references} reference models",
+        rows={"attack": (found.attack,)},
+        figures={name: (figure,) for name, figure in found.figures.items()},
+        arrays={
+            "example": found.run.ids,
+            "member": found.member,
+            "score": found.score,
+            "false_positive_rate": found.false_positive_rate,
+            "risk": found.risk.values,
+            "risk_low": found.risk.low,
+            "risk_high": found.risk.high,
+        },
+        notes=found.warnings,
+    )
+
+
+def as_files(found: TargetAttack) -> dict[str, pa.Table]:
+    """`target-<attack>.parquet`: what is known of each example."""
+    return {f"target-{found.attack}.parquet": found.table()}
+
+
+def named(file: str) -> dict[str, Any] | None:
+    """The attack that a file is named after."""
+    match = TARGETED.fullmatch(file)
+    return None if match is None else {"attack": match["key"]}
 
 
 def audit_target(
@@ -152,6 +176,15 @@ def audit_target(
     return attack_target(with_target(run, algorithm, state, member, digest), attack)
 
 
+@analysis(
+    asks="Which examples was the target trained on?",
+    needs=("lira", "membership_risk"),
+    section="5.1",
+    name="target",
+    table=as_table,
+    contents=as_files,
+    variant=named,
+)
 def attack_target(run: Run, attack: str = "lira") -> TargetAttack:
     """Attack the target of a run that has one, with all its reference models.
 
@@ -189,7 +222,7 @@ def attack_target(run: Run, attack: str = "lira") -> TargetAttack:
         likeness=likeness,
         warnings=(*(_warning(trait) for trait in likeness if not trait.alike), *_off(figures)),
     )
-    run.keep_table(f"target-{attack}", result.table())
+    keep(run, "target", result)
     return result
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float, Int, Shaped
 from scipy.special import log_softmax, ndtri
 
+from byrote.analyses.catalog import analysis, different, not_following
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION
 from byrote.data.task import refuse_other_tasks
 from byrote.errors import BadInput, MissingEvidence
-from byrote.results import PerExample
+from byrote.results import PerExample, Table
 from byrote.runs.run import Run
 from byrote.stats.intervals import adjusted_rate
 
@@ -80,9 +80,7 @@ class Triage:
 
     def table(self) -> pa.Table:
         """Columns `example, label_memorization, planted, kind` and the probability of each kind."""
-        named = dict(zip(self.kinds, self.probability.T, strict=True))
-        facts = {"example": self.ids, "label_memorization": self.memorization, "planted": self.planted}
-        return pa.table({**facts, "kind": self.kind(), **named})
+        return pa.table(dict(as_table(self).arrays))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,6 +94,44 @@ class Signals:
         """All but these."""
         kept = [column for column, name in enumerate(self.names) if name not in names]
         return Signals(names=tuple(self.names[column] for column in kept), values=self.values[:, kept])
+
+
+def as_table(found: Triage) -> Table:
+    """A row for each strongly memorized example: what it was taken for, and the probability of each kind."""
+    named = dict(zip(found.kinds, found.probability.T, strict=True))
+    facts = {"example": found.ids, "label_memorization": found.memorization, "planted": found.planted}
+    return Table(
+        title="What the strongly memorized examples probably are",
+        arrays={**facts, "kind": found.kind(), **named},
+        notes=found.notes,
+    )
+
+
+def judged(run: Run, kept: pa.Table) -> str:
+    """What of a table of triage is not that of the run; it may have learned the kinds from others."""
+    lacking = {"example", "label_memorization", "planted", "kind"} - set(kept.column_names)
+    rows = {name: row for row, name in enumerate(run.ids.tolist())}
+    ids = [] if lacking else kept["example"].to_pylist()
+    if lacking or not set(ids) <= rows.keys():
+        return "it is no table of triage" if lacking else "it is about other examples"
+    result = run.measured_on("label_memorization", run.models())
+    assert isinstance(result, PerExample)
+    again = pa.table({"label_memorization": result.values[[rows[name] for name in ids]]})
+    return not_following(different(kept.select(["label_memorization"]), again))
+
+
+@analysis(
+    asks="What are the strongly memorized examples: mislabelled, copied under another label, rare or ambiguous?",
+    needs=("label_memorization", "outputs.logits"),
+    section="6.1",
+    runs=("run", "*teachers"),
+    name="triage",
+    table=as_table,
+    check=judged,
+)
+def _triage_of(run: Run, *teachers: Run) -> Triage:
+    """Triage as another run, or the run itself, teaches it."""
+    return triage(run, taught_by=next(iter(teachers), None))
 
 
 def triage(
@@ -187,11 +223,6 @@ def _told_apart(confusion: Int[np.ndarray, "kind kind"], one: int, other: int) -
         return bool((np.diag(confusion)[[one, other]] > 0).all())
     accuracy = float(np.mean(np.diag(both) / trials))
     return accuracy - float(ndtri(0.95)) * _balanced_stderr(both) > 0.5
-
-
-def keep(run: Run, found: Triage) -> Path:
-    """Write `results/triage.parquet` into the run's folder."""
-    return run.keep_table("triage", found.table())
 
 
 def signals(run: Run, forgetting: Run | None = None) -> Signals:

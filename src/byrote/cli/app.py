@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from byrote.cli.ask import ListsAnalyses, ask
 from byrote.cli.checks import check, verify
 from byrote.cli.contents import Redact, forget_contents
 from byrote.cli.differences import diff
@@ -470,6 +471,7 @@ def doctor() -> None:
 COMMANDS = (plan, plant, compare, calibrate, triage, attack, onion, forgetting, trace)
 for command in (*COMMANDS, diff, check, verify, forget_contents, read, export):
     app.command()(command)
+app.command(cls=ListsAnalyses)(ask)
 
 
 def main() -> None:

@@ -24,10 +24,10 @@ def diff(
     As diff does, it ends with status 0 where nothing differs, 1 where something does, and 2 in trouble. When a run was
     made, how fast, and where it lies do not count.
     """
-    from byrote.analyses.card import decimal
     from byrote.engine.progress import measuring
     from byrote.report.differing import difference
     from byrote.report.text import plain
+    from byrote.results import decimal
     from byrote.runs.run import Run
 
     runs = Run.open(before), Run.open(after)

@@ -366,12 +366,11 @@ def forget_documents(
 
     import numpy as np
 
-    from byrote.analyses.card import decimal
     from byrote.cli.language_sources import docs_recipe
     from byrote.data.python_docs import python_docs, split
     from byrote.engine.language import audit_forgetting
     from byrote.recipes.schedules import Constant
-    from byrote.results import Curve, Scalar
+    from byrote.results import Curve, Scalar, decimal
 
     times = whole_numbers(repetitions, hint="--repetitions 1,4,16")
     training, heldout = split(python_docs())

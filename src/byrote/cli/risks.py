@@ -32,8 +32,9 @@ def attack(
 
     Where the run has groups, persons or documents are attacked by all of their examples, too.
     """
+    from byrote.analyses.catalog import keep
     from byrote.analyses.groups import group_risk, keep_risk
-    from byrote.analyses.membership import DEFAULT, keep, membership_attack
+    from byrote.analyses.membership import DEFAULT, membership_attack
     from byrote.runs.run import Run
 
     run = Run.open(run_folder)
@@ -47,12 +48,12 @@ def attack(
         )
     with err.status(f"Attacking every model with {key}…"):
         found = membership_attack(run, key)
-        print_attack(run, found, keep(run, found))
+        print_attack(run, found, keep(run, "membership", found))
     if run.groups is None:
         return
     with err.status(f"Attacking persons or documents with {key}…"):
         found = membership_attack(run, key, by="group")
-        print_attack(run, found, keep(run, found))
+        print_attack(run, found, keep(run, "membership", found))
         names, risk = group_risk(run)
         kept = keep_risk(run, names, risk)
     order = [row for row in (-risk.values).argsort(kind="stable") if risk.reason_code[row] == 0][:RISKIEST]
@@ -72,7 +73,7 @@ def attack(
 
 def print_attack(run: Run, found: AttackFigures, path: Path) -> None:
     """The figures of one attack."""
-    from byrote.analyses.card import decimal
+    from byrote.results import decimal
 
     say(
         f"{found.attack} on {found.models} models, each with {found.references} reference models, over "
@@ -102,11 +103,11 @@ def onion(
     source: Given = None,
 ) -> None:
     """Remove the examples at highest membership risk, train again, and see whether the next ones are at risk now."""
-    from byrote.analyses.card import decimal
     from byrote.analyses.onion import ARMS, keep, privacy_onion
     from byrote.cli.sources import with_contents
     from byrote.engine.progress import measuring
     from byrote.report.page import write_again
+    from byrote.results import decimal
     from byrote.runs.run import Run
 
     run = Run.open(run_folder)
@@ -159,13 +160,13 @@ def forgetting(
     """
     import numpy as np
 
-    from byrote.analyses.card import decimal
     from byrote.analyses.forgetting import measure_forgetting
     from byrote.cli.sources import experiment, run_name
     from byrote.data.source import Reading
     from byrote.errors import BadInput
     from byrote.measures.lira import lira
     from byrote.measures.rate_of_forgetting import log_odds_attack
+    from byrote.results import decimal
 
     if source == DOCS:
         forget_documents(canaries or 40, repetitions or "16", models or 6, out_folder, seed, workers)
@@ -262,8 +263,8 @@ def attack_weights(
     device: str | None,
 ) -> None:
     """Train reference models beside a trained one, attack it, and print figures and warnings."""
-    from byrote.analyses.card import decimal
     from byrote.analyses.target import audit_target
+    from byrote.results import decimal
 
     result = audit_target(
         found.dataset,

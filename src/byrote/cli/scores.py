@@ -26,8 +26,9 @@ def compare(
     Of several runs, of language models of different size over the same corpus, it tells how memorization grows with
     size.
     """
-    from byrote.analyses.card import decimal
-    from byrote.analyses.comparison import TOP, YARDSTICK, compare, keep
+    from byrote.analyses.catalog import keep
+    from byrote.analyses.comparison import TOP, YARDSTICK, compare
+    from byrote.results import decimal
     from byrote.runs.run import Run
 
     runs = [Run.open(folder) for folder in run_folders]
@@ -37,7 +38,7 @@ def compare(
     (run,) = runs
     with err.status("Comparing every score…"):
         found = compare(run)
-        path = keep(run, found)
+        path = keep(run, "comparison", found)
     single = any(proxy.one_training for proxy in found.proxies)
     columns = ["score", "rank correlation", f"recall in the top {TOP:.0%}", *(["one training"] if single else [])]
     kinds = [kind.replace("_", " ") for kind in found.kinds]
@@ -141,7 +142,8 @@ def triage(
     source: Given = None,
 ) -> None:
     """Tell whether strongly memorized examples are mislabelled, copied under another label, rare, or ambiguous."""
-    from byrote.analyses.triage import keep, triage
+    from byrote.analyses.catalog import keep
+    from byrote.analyses.triage import triage
     from byrote.engine.progress import measuring
     from byrote.report.page import write_again
     from byrote.runs.run import Run
@@ -156,7 +158,7 @@ def triage(
         teacher = with_contents_if_admitted(teacher, source, "So triage learns without what the inputs tell.")
     with err.status("Reading the signals of every example…"):
         found = triage(run, taught_by=teacher, forgetting=() if forgetting is None else (Run.open(forgetting),))
-    kept = keep(run, found)
+    kept = keep(run, "triage", found)
     rows = found.table().to_pylist()
     natural = [row for row in rows if not row["planted"]]
     natural.sort(key=lambda row: -row["label_memorization"])

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from byrote.analyses.card import UNFIT, Card, Row, decimal
+from byrote.analyses.card import UNFIT, Card, Row
 from byrote.evidence.made_here import write_own
 from byrote.evidence.seals import sealed
 from byrote.evidence.shards import write_bytes
@@ -21,6 +21,7 @@ from byrote.report.summary import spoken
 from byrote.report.templates import environment, head
 from byrote.report.text import count
 from byrote.report.wording import wording_of
+from byrote.results import decimal
 from byrote.runs.run import Run
 
 FILE: Final = "card.html"

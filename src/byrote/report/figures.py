@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from byrote.blocks import Figure as Figure
 from byrote.report import svg
 from byrote.report.facts import MEMORIZED
 from byrote.report.text import capital, count, kind_words, number
@@ -26,18 +26,6 @@ BAR = 0.05
 MANY = 60
 #: Bars of a score that is no difference of rates.
 EVEN_BARS = 40
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """An SVG element, what it shows in a sentence, its numbers, and what it was drawn on."""
-
-    name: str
-    svg: str
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    canvas: Any = field(default=None, repr=False, compare=False)
 
 
 def words(group: str) -> str:

@@ -19,6 +19,7 @@ from byrote.engine.language import TOKENIZER
 from byrote.errors import BadInput
 from byrote.measures._repetitions import copies_of
 from byrote.measures.k_eidetic_memorization import RARE
+from byrote.report.asked import all_asked, for_page
 from byrote.report.facts import changed
 from byrote.report.figures import Figure
 from byrote.report.language_facts import GROWTH, LanguageFacts, Recitation
@@ -138,6 +139,7 @@ def language_page(
         environment()
         .get_template("language.html.jinja")
         .render(
+            asked=for_page(all_asked(run)),
             **head("page.css", "trace.css", "language.css"),
             byrote=version("byrote"),
             run=run,

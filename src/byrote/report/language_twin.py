@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from byrote.report.asked import all_asked, asked_facts
 from byrote.report.figures import Figure
 from byrote.report.language_facts import LanguageFacts
 from byrote.report.language_page import adjusted, chosen, known_secrets, lead, title, warnings
@@ -26,7 +27,7 @@ def schema() -> dict[str, Any]:
 
 def language_twin(run: Run, found: LanguageFacts, figures: Mapping[str, Figure]) -> dict[str, Any]:
     """What the report says, for programs; it names documents and canaries, and holds no text and no secret."""
-    about = run.manifest.dataset
+    about, kept = run.manifest.dataset, all_asked(run)
     return {
         "schema": VERSION,
         "byrote": run.manifest.byrote,
@@ -59,6 +60,7 @@ def language_twin(run: Run, found: LanguageFacts, figures: Mapping[str, Figure])
             for name, figure in figures.items()
         },
         "notes": list(run.manifest.notes),
+        **({"analyses": asked_facts(kept)} if kept else {}),
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from byrote.evidence.seals import write_sealed
 from byrote.report import grouped
+from byrote.report.asked import for_page
 from byrote.report.attacks import Attacks, attack_columns, attack_rows, refusals
 from byrote.report.facts import MEMORIZED, NAMED, Facts
 from byrote.report.figure_files import write_figures
@@ -93,6 +94,7 @@ def rendered(run: Run, found: Findings, shown: Sections) -> str:
             refusals_of=refusals,
             attack_columns=attack_columns(),
             attack_rows=attack_rows(attacked.found) if attacked else (),
+            asked=for_page(shown.kept),
             onion_words=onion_words(found.onion) if found.onion is not None else "",
             refusals=refusals(attacked.found) if attacked else (),
             **{name: getattr(shown, name) for name in Sections.__dataclass_fields__},

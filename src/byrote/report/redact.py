@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from byrote.analyses.catalog import keep
 from byrote.analyses.groups import GROUP_RISK, group_risk, keep_risk
-from byrote.analyses.membership import ATTACKED, keep, membership_attack
+from byrote.analyses.membership import ATTACKED, membership_attack
 from byrote.data.canaries import FILE as CANARIES
 from byrote.engine.language import TOKENIZER
 from byrote.evidence.kind import Columns, Kind
@@ -158,7 +159,7 @@ def _measured_again(run: Run, path: Path) -> None:
     if attack is None:
         keep_risk(run, *group_risk(run))
     else:
-        keep(run, membership_attack(run, attack["key"], by="group" if attack["by"] else "example"))
+        keep(run, "membership", membership_attack(run, attack["key"], by="group" if attack["by"] else "example"))
 
 
 def _without_paths(manifest: Manifest, groups: np.ndarray | None) -> Manifest:

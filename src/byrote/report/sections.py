@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from byrote.data.controls import LABEL_NOISE
+from byrote.report.asked import Asked, all_asked
 from byrote.report.attack_drawings import by_slice, curves
 from byrote.report.attacks import Attacks, risk_words
 from byrote.report.examples import Examples, examples
@@ -57,6 +58,7 @@ class Sections:
     missing: Mapping[str, str]
     rankings: tuple[Ranking, ...]
     provenance: Provenance
+    kept: tuple[Asked, ...] = ()
 
 
 def sections(run: Run, found: Findings) -> Sections:
@@ -82,6 +84,7 @@ def sections(run: Run, found: Findings) -> Sections:
         missing=missing,
         rankings=_rankings(facts),
         provenance=provenance(run),
+        kept=all_asked(run),
     )
 
 
@@ -104,6 +107,7 @@ def _watched(run: Run, found: Watched, about: Known) -> Sections:
         missing=missing,
         rankings=(),
         provenance=provenance(run),
+        kept=all_asked(run),
     )
 
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from byrote.analyses.card import INTERPOLATES, Card
-from byrote.analyses.card import decimal as decimal
 from byrote.report.facts import MEMORIZED, Detection, Facts
 from byrote.report.text import capital
 from byrote.report.trajectories import CLEAN
 from byrote.report.wording import CLASSES, Wording
 from byrote.results import Scalar
+from byrote.results import decimal as decimal
 
 #: Errors of pooled figures come from leaving out pairs of models, of which there must be 3.
 MODELS_FOR_ERRORS = 6

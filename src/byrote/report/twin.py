@@ -12,6 +12,7 @@ import numpy as np
 
 from byrote.analyses.membership import AttackFigures
 from byrote.evidence.seals import BLANK, KEY
+from byrote.report.asked import asked_facts
 from byrote.report.attacks import Attacks
 from byrote.report.facts import MEMORIZED, Facts
 from byrote.report.findings import Findings
@@ -75,6 +76,7 @@ def twin(run: Run, found: Findings, shown: Sections) -> dict[str, Any]:
         },
         "missing": dict(shown.missing),
         "notes": list(facts.notes),
+        **({"analyses": asked_facts(shown.kept)} if shown.kept else {}),
     }
 
 

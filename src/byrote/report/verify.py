@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -15,12 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from byrote.analyses.calibration import Calibration, calibrate
-from byrote.analyses.comparison import as_table, compare
-from byrote.analyses.groups import GROUP_RISK, group_risk, risk_table
-from byrote.analyses.membership import ATTACKED, By, membership_attack, plain
-from byrote.analyses.privacy import TABLE as CANARIES
-from byrote.analyses.privacy import canary_table
-from byrote.analyses.target import attack_target
+from byrote.analyses.catalog import TOLERANCE, Analysis, about_of, analysis_of, different, not_following
 from byrote.errors import BadInput, ByroteError, DamagedShard, MissingEvidence
 from byrote.evidence.manifest import FILE as MANIFEST
 from byrote.evidence.manifest import Manifest, ModelEntry
@@ -54,19 +49,14 @@ from byrote.results import Scalar
 from byrote.runs.folder import TABLES
 from byrote.runs.run import Hear, Run, deaf, table
 
-#: Numbers that were computed again may differ by so much of themselves, on another processor.
-TOLERANCE = 1e-6
 #: About this share of the time goes into reading shards.
 READING = 0.3
 #: What says of a figure that its error is about models, examples or both.
 VARIES = "varies_over"
 CALIBRATION, LOCK = "calibration.json", ".lock"
-#: Tables that an attack on a target makes, and tables that rest on more than the run, with columns of theirs.
-TARGETED = re.compile(r"target-(?P<key>.+)\.parquet")
-COMPARISON, TRIAGE = "comparison.parquet", "triage.parquet"
 #: What of a report's twin is learned from distances between inputs, where the data are at hand.
 OF_INPUTS = "triage"
-EPSILON = f"{CANARIES}.parquet"
+#: Tables that rest on more than the run, with columns of theirs.
 OF_MORE = {
     "estimated_label_memorization.parquet": ("example", "value", "low", "high"),
     "onion.parquet": ("figure", "arm", "examples", "models", "value"),
@@ -299,21 +289,10 @@ def _missing(folder: Path, manifest: Manifest) -> Iterator[Fault]:
 
 def _result_problem(run: Run, path: Path) -> str:
     """What is wrong with a file under `results/`."""
-    if attack := ATTACKED.fullmatch(path.name):
-        by: By = "group" if attack["by"] else "example"
-        return _attack_problem(run, path, attack["key"], by)
+    if path.name not in OF_MORE and run.design.models and (asked := analysis_of(path.name)) is not None:
+        return _analysis_problem(run, path, *asked)
     if path.suffix == ".parquet" and (run.design.models == 0 or RELEASED.fullmatch(path.name) or path.name in OF_MORE):
         return _table_of_more_problem(run, path)
-    if target := TARGETED.fullmatch(path.name):
-        return _target_problem(run, path, target["key"])
-    named = {
-        COMPARISON: _comparison_problem,
-        GROUP_RISK: _group_problem,
-        TRIAGE: _triage_problem,
-        EPSILON: _epsilon_problem,
-    }
-    if path.name in named:
-        return named[path.name](run, path)
     if path.suffix == ".parquet" and path.stem.partition("@")[0] in catalog():
         return _measure_problem(run, path)
     return STRANGE
@@ -340,21 +319,10 @@ def _measure_problem(run: Run, path: Path) -> str:
             if run.forgotten:
                 raise _Unchecked(f"it cannot be computed again: {error.message}") from None
             raise
-        different = [] if isinstance(result, Scalar) else _different(kept, table(result, run.ids))
-        if not different:
+        wrong = [] if isinstance(result, Scalar) else different(kept, table(result, run.ids))
+        if not wrong:
             return ""
-    return f"{_not_following(different)}, unless it was made with options of its own"
-
-
-def _attack_problem(run: Run, path: Path, key: str, by: By) -> str:
-    kept = json.loads(path.read_bytes())
-    again = json.loads(json.dumps(plain(membership_attack(run, key, by=by))))
-    if isinstance(kept, dict):
-        kept.pop(KEY, None)
-    if isinstance(kept, dict) and not any(VARIES in figure for figure in kept.get("figures", {}).values()):
-        kept, again = _without_errors(kept), _without_errors(again)
-    place = next(_differences(kept, again, ""), None)
-    return "" if place is None else _not_following([place.lstrip(".")])
+    return f"{not_following(wrong)}, unless it was made with options of its own"
 
 
 def _without_errors(figures: Any) -> Any:
@@ -365,46 +333,46 @@ def _without_errors(figures: Any) -> Any:
     return {name: _without_errors(value) for name, value in figures.items() if name not in errors}
 
 
-def _comparison_problem(run: Run, path: Path) -> str:
-    kept, again = read_table(path), as_table(compare(run))
-    if VARIES not in kept.column_names:  # of version 0.1.0, whose errors are of models alone
-        kept, again = (
-            each.select([n for n in ("score", "figure", "value") if n in each.column_names]) for each in (kept, again)
-        )
-    different = _different(kept, again)
-    return _not_following(different) if different else ""
+def _analysis_problem(run: Run, path: Path, entry: Analysis, options: dict[str, Any]) -> str:
+    """What of a file of an analysis does not follow; of one that rests on more than the run, its digest counts."""
+    kept: pa.Table | Any = read_table(path) if path.suffix == ".parquet" else json.loads(path.read_bytes())
+    if entry.check is not None:
+        problem = entry.check(run, kept)
+        if problem or not entry.several:
+            return problem
+    if isinstance(kept, pa.Table):
+        options = {**options, **about_of(kept).get("options", {})}
+    if entry.several:
+        raise _Unchecked("it rests on more than this run, so that only its digest was checked")
+    again = entry.files(entry.ask(run, **options), options=options).get(path.name)
+    if again is None:
+        return "the analysis gives no such file"
+    if isinstance(again, bytes):
+        again = json.loads(again)
+        place = next(_differences(*_comparable_trees(kept, again), ""), None)
+        return "" if place is None else not_following([place.lstrip(".")])
+    return not_following(different(*_comparable(kept, again)))
 
 
-def _target_problem(run: Run, path: Path, key: str) -> str:
-    different = _different(read_table(path), attack_target(run, key).table())
-    return _not_following(different) if different else ""
+def _comparable(kept: pa.Table, again: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Both without columns that an earlier version did not keep, or, of errors, took of models alone (0.1.0)."""
+    lacking = set(again.column_names) - set(kept.column_names)
+    if not lacking or not lacking <= {VARIES, "models", "examples", "reason"}:
+        return kept, again
+    told = [name for name in again.column_names if name not in lacking]
+    if VARIES in lacking:
+        told = [name for name in told if name not in ("stderr", "low", "high")]
+    return kept.select([name for name in kept.column_names if name in told]), again.select(told)
 
 
-def _group_problem(run: Run, path: Path) -> str:
-    different = _different(read_table(path), risk_table(run, *group_risk(run)))
-    return _not_following(different) if different else ""
-
-
-def _epsilon_problem(run: Run, path: Path) -> str:
-    kept = read_table(path)
-    rows = np.flatnonzero(np.isin(run.ids, kept["example"].to_pylist()))
-    different = _different(kept, canary_table(run, rows))
-    return _not_following(different) if different else ""
-
-
-def _triage_problem(run: Run, path: Path) -> str:
-    """Triage may have learned from another run; what it says of memorization and controls is this run's."""
-    kept = read_table(path)
-    rows = {name: row for row, name in enumerate(run.ids.tolist())}
-    if not {"example", "label_memorization", "planted", "kind"} <= set(kept.column_names):
-        return "it is no table of triage"
-    if not set(kept["example"].to_pylist()) <= rows.keys():
-        return "it is about other examples"
-    values = run.measured_on("label_memorization", run.models())
-    chosen = [rows[name] for name in kept["example"].to_pylist()]
-    if not np.allclose(kept["label_memorization"].to_numpy(), values.values[chosen], rtol=TOLERANCE, atol=TOLERANCE):  # type: ignore[union-attr]
-        return _not_following(["label_memorization"])
-    raise _Unchecked("kinds may have been learned from other runs, so that only its digest was checked")
+def _comparable_trees(kept: Any, again: Any) -> tuple[Any, Any]:
+    """The same of figures in JSON."""
+    for each in (kept, again):
+        if isinstance(each, dict):
+            each.pop(KEY, None)
+    if isinstance(kept, dict) and not any(VARIES in figure for figure in kept.get("figures", {}).values()):
+        return _without_errors(kept), _without_errors(again)
+    return kept, again
 
 
 def _table_of_more_problem(run: Run, path: Path) -> str:
@@ -421,31 +389,13 @@ def _calibration_problem(run: Run, path: Path) -> str:
     kept = Calibration.load(path)
     again = calibrate(run, kept.proxy)
     place = next(_differences(json.loads(kept.text()), json.loads(again.text()), ""), None)
-    return "" if place is None else _not_following([place.lstrip(".")])
+    return "" if place is None else not_following([place.lstrip(".")])
 
 
 def _card_problem(run: Run, path: Path) -> str:
     if not re.search(r'<meta name="generator" content="byrote [^"]*">', path.read_text("utf-8")):
         return "it is no card of byrote's"
     raise _Unchecked("it is about two runs, so that only its digest was checked")
-
-
-def _not_following(what: Sequence[str]) -> str:
-    return f"its {', '.join(what)} {'does' if len(what) == 1 else 'do'} not follow from the evidence"
-
-
-def _different(kept: pa.Table, again: pa.Table) -> Sequence[str]:
-    """The columns that differ by more than rounding."""
-    if kept.column_names != again.column_names or len(kept) != len(again):
-        return ["shape"]
-    return [name for name in again.column_names if not _alike(kept[name], again[name])]
-
-
-def _alike(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
-    if pa.types.is_floating(one.type) and pa.types.is_floating(other.type):
-        a, b = one.to_numpy(), other.to_numpy()
-        return bool(np.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True))
-    return bool(one.equals(other))
 
 
 NOT_OF_EVIDENCE = "it is not what this version of byrote makes of the evidence; `byrote report` writes it again"

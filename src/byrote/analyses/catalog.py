@@ -1,0 +1,318 @@
+"""The catalog of analyses: every question that is asked of runs, with what follows by itself from its answer.
+
+An analysis is one function under `@analysis`. It returns a `Table`, or a result of its own that `table` turns into one.
+Its command, its file under `results/`, its printer, its check by `byrote verify`, its place in the report and in
+`report.json` come from here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from byrote.errors import BadInput, meant
+from byrote.results import Scalar, Table
+from byrote.runs.run import Run
+
+P = ParamSpec("P")
+R = TypeVar("R")
+#: What is kept of a figure: its value, its error, and what both rest on.
+PARTS: Final = ("value", "stderr", "low", "high", "varies_over", "models", "examples", "reason")
+#: Numbers that were computed again may differ by so much of themselves, on another processor.
+TOLERANCE: Final = 1e-6
+#: The word in a table's metadata under which title, notes and options stand.
+ABOUT: Final = b"byrote"
+
+Contents = Mapping[str, pa.Table | bytes]
+_REGISTERED: dict[str, Analysis] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """A question that is asked of runs, and what there is to know about it.
+
+    `runs` names the runs that the function takes, in its order; one that begins with `*` stands for several. `needs`
+    are measures or kinds of evidence; `section` is that of the survey (Wei et al. 2025). `table` turns the function's
+    result into a `Table`, `contents` into the files under `results/` where these are not that table, and `variant`
+    gives the options that a file's name stands for, None where it is not one of this analysis. `check` says what of
+    a table that was kept does not follow from the run, where asking again is not the way to find out.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    asks: str
+    needs: tuple[str, ...]
+    section: str
+    runs: tuple[str, ...]
+    table: Callable[[Any], Table]
+    contents: Callable[[Any], Contents] | None = None
+    variant: Callable[[str], dict[str, Any] | None] | None = None
+    check: Callable[[Run, pa.Table], str] | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether its answer rests on more than one run, so that one run alone cannot give it again."""
+        return len(self.runs) != 1
+
+    def files(self, result: Any, *others: Run, options: Mapping[str, Any] | None = None) -> Contents:
+        """What is kept of a result, by the names of the files under `results/`; `others` are further runs asked."""
+        if self.contents is not None:
+            return self.contents(result)
+        about = {"options": dict(options or {}), "runs": [run.manifest.identifier for run in others]}
+        return table_files(self.name, self.table(result), about)
+
+    def options_of(self, file: str) -> dict[str, Any] | None:
+        """The options that a file under `results/` is named after; None where it is of something else."""
+        if self.variant is not None:
+            return self.variant(file)
+        stem = file.removesuffix(".parquet")
+        return {} if file != stem and (stem == self.name or stem.startswith(f"{self.name}-by-")) else None
+
+    def keep(self, run: Run, result: Any, *others: Run, options: Mapping[str, Any] | None = None) -> Path:
+        """Write what is kept of a result under `results/` of the run, and say where the first file is."""
+        paths = [
+            run.keep(name, content) if isinstance(content, bytes) else run.keep_table(Path(name).stem, content)
+            for name, content in self.files(result, *others, options=options).items()
+        ]
+        return paths[0]
+
+    def ask(self, *runs: Run, **options: Any) -> Any:
+        """The function's answer, about so many runs as it takes.
+
+        Raises:
+            BadInput: it takes another number of runs, or has no such option.
+        """
+        least = sum(not name.startswith("*") for name in self.runs)
+        if len(runs) < least or (len(runs) > least and least == len(self.runs)):
+            raise BadInput(
+                f"The analysis {self.name!r} takes {_runs(self.runs)}. Got {len(runs)}.",
+                hint=f"byrote ask {' '.join([self.runs[0].upper().strip('*'), self.name, *_others(self.runs)])}",
+            )
+        unknown = sorted(options.keys() - self.options().keys())
+        if unknown:
+            raise BadInput(
+                f"The analysis {self.name!r} has no option {unknown[0]!r}.",
+                hint=f"{meant(unknown[0], self.options())}its options are {', '.join(self.options()) or 'none'}.",
+            )
+        return self.function(*runs, **options)
+
+    def options(self) -> dict[str, inspect.Parameter]:
+        """The function's parameters after the runs."""
+        found = list(inspect.signature(self.function).parameters.values())[len(self.runs) :]
+        return {one.name: one for one in found}
+
+
+def keep(run: Run, name: str, result: Any, *others: Run) -> Path:
+    """Keep the result of the analysis of that name under `results/` of the run, as `Analysis.keep`."""
+    return find_analysis(name).keep(run, result, *others)
+
+
+def _runs(names: Sequence[str]) -> str:
+    return f"the {'run' if len(names) == 1 else 'runs'} {', '.join(name.strip('*') for name in names)}"
+
+
+def _others(names: Sequence[str]) -> list[str]:
+    return [f"{name[1:].upper()}…" if name.startswith("*") else name.upper() for name in names[1:]]
+
+
+def _itself(result: Any) -> Table:
+    assert isinstance(result, Table), "an analysis gives a Table, or says how its result becomes one"
+    return result
+
+
+def analysis(
+    *,
+    asks: str,
+    needs: Sequence[str] = (),
+    section: str = "",
+    runs: Sequence[str] = ("run",),
+    name: str = "",
+    table: Callable[[Any], Table] = _itself,
+    contents: Callable[[Any], Contents] | None = None,
+    variant: Callable[[str], dict[str, Any] | None] | None = None,
+    check: Callable[[Run, pa.Table], str] | None = None,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Enter a function into the catalog and hand it back as it is.
+
+    Its positional parameters are the `runs`, its keywords the options. The name is the function's unless given.
+    """
+
+    def register(function: Callable[P, R]) -> Callable[P, R]:
+        called = name or function.__name__
+        _REGISTERED[called] = Analysis(
+            name=called,
+            function=function,
+            asks=asks,
+            needs=tuple(needs),
+            section=section,
+            runs=tuple(runs),
+            table=table,
+            contents=contents,
+            variant=variant,
+            check=check,
+        )
+        return function
+
+    return register
+
+
+@cache
+def _load_all() -> None:
+    package = importlib.import_module("byrote.analyses")
+    for module in pkgutil.iter_modules(package.__path__, "byrote.analyses."):
+        importlib.import_module(module.name)
+    for point in entry_points(group="byrote.analyses"):
+        point.load()
+
+
+def analyses() -> dict[str, Analysis]:
+    """Every analysis by name, sorted; those of other packages (entry point group `byrote.analyses`) included."""
+    _load_all()
+    return dict(sorted(_REGISTERED.items()))
+
+
+def find_analysis(name: str) -> Analysis:
+    """The analysis of that name.
+
+    Raises:
+        BadInput: there is none; the hint names the closest.
+    """
+    known = analyses()
+    if name not in known:
+        raise BadInput(
+            f"There is no analysis {name!r}.", hint=f"{meant(name, known)}the analyses are {', '.join(known)}."
+        )
+    return known[name]
+
+
+def analysis_of(file: str) -> tuple[Analysis, dict[str, Any]] | None:
+    """The analysis that keeps a file of that name under `results/`, and the options that the name stands for."""
+    for entry in analyses().values():
+        options = entry.options_of(file)
+        if options is not None:
+            return entry, options
+    return None
+
+
+def table_files(name: str, table: Table, about: Mapping[str, Any] | None = None) -> dict[str, pa.Table]:
+    """A table as Arrow's, by file: the figures one per row with their parts, and the arrays as columns."""
+    about = {"title": table.title, "across": table.across, "notes": list(table.notes), **(about or {})}
+    found = {}
+    if table.figures:
+        found[f"{name}.parquet"] = _told(_long(table), about)
+    if table.arrays:
+        unit = next(iter(table.arrays))
+        file = f"{name}-by-{unit}.parquet" if table.figures else f"{name}.parquet"
+        columns = {
+            key: array.astype(object) if array.dtype.kind == "U" else array for key, array in table.arrays.items()
+        }
+        found[file] = _told(pa.table(columns), about)
+    return found
+
+
+def _long(table: Table) -> pa.Table:
+    names = list(zip(*table.rows.values(), strict=True))
+    lines = [
+        dict(zip(table.rows, names[row], strict=True))
+        | {table.across: figure}
+        | {part: getattr(one, part) for part in PARTS}
+        for row in range(len(names))
+        for figure, column in table.figures.items()
+        if (one := column[row]) is not None
+    ]
+    return pa.Table.from_pylist(lines)
+
+
+def _told(made: pa.Table, about: Mapping[str, Any]) -> pa.Table:
+    return made.replace_schema_metadata({ABOUT: json.dumps(about, default=str).encode()})
+
+
+def about_of(kept: pa.Table) -> dict[str, Any]:
+    """Title, notes and options of a table that was kept; empty of one that has none, as those of version 0.1.0."""
+    found = json.loads((kept.schema.metadata or {}).get(ABOUT, b"{}"))
+    return found if isinstance(found, dict) else {}
+
+
+def kept_table(run: Run, name: str) -> Table | None:
+    """The table that an analysis left in a run's folder, as far as it is there.
+
+    Raises:
+        BadInput: it is damaged.
+    """
+    folder = run.folder / "results"
+    figures = folder / f"{name}.parquet"
+    if not figures.is_file():
+        return None
+    first = run.kept_table(figures.name)
+    about = about_of(first)
+    across = about.get("across", "figure")
+    parts = [path.name for path in sorted(folder.glob(f"{name}-by-*.parquet"))]
+    shared = {"title": str(about.get("title", "")), "notes": tuple(map(str, about.get("notes", ())))}
+    if across not in first.column_names or not {"value", "stderr"} <= set(first.column_names):
+        return Table(**shared, arrays=_arrays(first))
+    rows, found = _wide(first, across)
+    return Table(
+        **shared, across=across, rows=rows, figures=found, arrays=_arrays(run.kept_table(parts[0])) if parts else {}
+    )
+
+
+def _arrays(kept: pa.Table) -> dict[str, np.ndarray]:
+    return {
+        name: np.array(kept[name].to_pylist(), np.str_)
+        if pa.types.is_string(kept[name].type)
+        else kept[name].to_numpy()
+        for name in kept.column_names
+    }
+
+
+def _wide(kept: pa.Table, across: str) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[Scalar | None, ...]]]:
+    """Rows and figures of a table in the long form."""
+    lines = kept.to_pylist()
+    axes = kept.column_names[: kept.column_names.index(across)]
+    rows = list(dict.fromkeys(tuple(line[axis] for axis in axes) for line in lines))
+    cells = {(tuple(line[axis] for axis in axes), line[across]): _scalar(line) for line in lines}
+    figures = dict.fromkeys(line[across] for line in lines)
+    return (
+        {axis: tuple(str(row[number]) for row in rows) for number, axis in enumerate(axes)},
+        {figure: tuple(cells.get((row, figure)) for row in rows) for figure in figures},
+    )
+
+
+def _scalar(line: Mapping[str, Any]) -> Scalar:
+    known = {"models": 0, "examples": 0, **line}
+    return Scalar(**{part: known[part] for part in PARTS if part in known})
+
+
+def different(kept: pa.Table, again: pa.Table) -> list[str]:
+    """The columns in which two tables differ by more than rounding; "shape" where columns or rows are others."""
+    if kept.column_names != again.column_names or len(kept) != len(again):
+        return ["shape"]
+    return [name for name in again.column_names if not _alike(kept[name], again[name])]
+
+
+def not_following(what: Sequence[str]) -> str:
+    """A sentence about what of a file does not follow from the evidence; empty of nothing.
+
+    Example:
+        >>> not_following(["value", "stderr"])
+        'its value, stderr do not follow from the evidence'
+    """
+    return f"its {', '.join(what)} {'does' if len(what) == 1 else 'do'} not follow from the evidence" if what else ""
+
+
+def _alike(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
+    if pa.types.is_floating(one.type) and pa.types.is_floating(other.type):
+        a, b = one.to_numpy(), other.to_numpy()
+        return bool(np.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True))
+    return bool(one.equals(other))

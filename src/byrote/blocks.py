@@ -1,0 +1,172 @@
+"""What a section of a report is made of: typed blocks, which the page, `report.json` and the terminal each render.
+
+A section is a function from an analysis's `Table` to blocks, entered with `@section`. It may stand beside the analysis.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from byrote.errors import ByroteError
+from byrote.results import Scalar, Table
+
+#: A run as errors name it: by its folder.
+_NAMED = re.compile(r"""\b([Tt])he run ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """A paragraph; as a `warning` it stands out, as `reading` it says how to read what is above it."""
+
+    text: str
+    tone: Literal["", "warning", "reading"] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A figure to be seen first, what it is, and a note."""
+
+    value: str
+    label: str
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiles:
+    """Figures to be seen first, side by side."""
+
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """An SVG element, what it shows in a sentence, its numbers, and what it was drawn on."""
+
+    name: str
+    svg: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    canvas: Any = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableBlock:
+    """Rows of words and figures under a title; the first column names the row."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | Scalar, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One thing of a gallery: its name, and lines about it."""
+
+    name: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Examples, texts or models side by side."""
+
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """A part of the report that is not there, with the reason and the way to it."""
+
+    why: str
+
+    @classmethod
+    def because(cls, error: ByroteError) -> Missing:
+        """The sentence of an error, and its hint.
+
+        Example:
+            >>> from byrote.errors import MissingEvidence
+            >>> Missing.because(MissingEvidence("'outputs.logits' is not recorded", hint="audit again.")).why
+            "'outputs.logits' is not recorded. To have it: audit again."
+        """
+        said = f"{of_this_run(error.message).rstrip('.')}."
+        return cls(why=f"{said} To have it: {of_this_run(error.hint).rstrip('.')}." if error.hint else said)
+
+
+Block = Words | Tiles | Figure | TableBlock | Gallery | Missing
+
+
+def of_this_run(sentence: str) -> str:
+    """The sentence of an error, without the folder of the run that it is about.
+
+    Example:
+        >>> of_this_run("The run '/home/me/mine' has no groups.")
+        'This run has no groups.'
+    """
+    return _NAMED.sub(r"\1his run", sentence)
+
+
+Blocks = Callable[[Table], Iterable[Block]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """How the table of an analysis is shown: a title, its place among the sections, and the blocks."""
+
+    of: str
+    title: str
+    order: int
+    blocks: Blocks
+
+
+_REGISTERED: dict[str, Section] = {}
+
+
+def section(*, of: str, title: str, order: int = 100) -> Callable[[Blocks], Blocks]:
+    """Enter a function as the section of the analysis of that name; sections stand by their `order`."""
+
+    def register(function: Blocks) -> Blocks:
+        _REGISTERED[of] = Section(of=of, title=title, order=order, blocks=function)
+        return function
+
+    return register
+
+
+@cache
+def _load_others() -> None:
+    for point in entry_points(group="byrote.sections"):
+        point.load()
+
+
+def section_of(name: str, title: str = "") -> Section:
+    """The section of an analysis; where it has none, its table as it is with its notes below."""
+    _load_others()
+    return _REGISTERED.get(name) or Section(of=name, title=title or name, order=100, blocks=plain_blocks)
+
+
+def plain_blocks(table: Table) -> Iterable[Block]:
+    """A table and its notes.
+
+    Example:
+        >>> auc = Scalar(value=0.75, stderr=0.02, low=0.7, high=0.8, models=8, examples=90)
+        >>> table = Table(rows={"attack": ("lira",)}, figures={"AUC": (auc,)}, notes=("One attack.",))
+        >>> [type(block).__name__ for block in plain_blocks(table)]
+        ['TableBlock', 'Words']
+    """
+    columns, cells = table.cells()
+    rows: tuple[tuple[str | Scalar, ...], ...] = cells
+    if table.figures:
+        rows = tuple(
+            (*names, *("–" if one is None else one for one in figures))
+            for names, figures in zip(
+                zip(*table.rows.values(), strict=True), zip(*table.figures.values(), strict=True), strict=True
+            )
+        )
+    yield TableBlock(title=table.title, columns=columns, rows=rows)
+    for note in table.notes:
+        yield Words(text=note)

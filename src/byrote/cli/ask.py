@@ -1,0 +1,112 @@
+"""The command that asks any analysis of the catalog, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+from byrote.cli.terminal import Given, RunFolder, err, print_table, say, say_kept, with_contents_if_admitted
+
+if TYPE_CHECKING:
+    from byrote.blocks import Block
+    from byrote.runs.run import Run
+
+#: Settings of an analysis that are not a person's to give on the command line.
+_NOT_SETTINGS = frozenset(("rng", "hear"))
+
+
+class ListsAnalyses(TyperCommand):
+    """Help that ends with the analyses that there are."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help, and the list below it."""
+        from byrote.analyses.catalog import analyses
+
+        self.epilog = f"Analyses: {', '.join(analyses())}."
+        super().format_help(ctx, formatter)
+
+
+def ask(
+    run_folder: RunFolder,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An analysis; they are listed below.")],
+    others: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RUN]...", help="Further runs, for an analysis of several.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be repeated.")
+    ] = None,
+    source: Given = None,
+) -> None:
+    """Ask an analysis of a run: print its table, and keep it under RUN/results."""
+    from byrote.analyses.catalog import find_analysis
+    from byrote.report.asked import asked
+    from byrote.runs.run import Run
+
+    entry = find_analysis(name)
+    options = options_of(entry.function, entry.options(), settings or (), f"the analysis {name!r}")
+    run = with_contents_if_admitted(Run.open(run_folder), source, "So the analysis goes without the data.")
+    others_ = [Run.open(folder) for folder in others or ()]
+    with err.status(f"Asking {name}…"):
+        result = entry.ask(run, *others_, **options)
+        path = entry.keep(run, result, *others_, options=options)
+    for block in asked(entry, entry.table(result)).blocks:
+        print_block(block)
+    say_kept(run, "Table", path)
+    page = _report_again(run)
+    if page is not None:
+        say(f"Report: {page}")
+
+
+def options_of(function: Callable[..., Any], names: Iterable[str], given: Sequence[str], what: str) -> dict[str, Any]:
+    """What `--set KEY=VALUE` names of a function's parameters, each of its type.
+
+    Raises:
+        BadInput: there is no such parameter, or the value is not of its type.
+    """
+    from byrote.changes.settings import split_settings, typed
+
+    hints = get_type_hints(function)
+    kinds = {name: hints[name] for name in names if name not in _NOT_SETTINGS}
+    told = dict(item for text in given for item in split_settings(f",{text}")[1].items())
+    return typed(kinds, told, what)
+
+
+def print_block(block: Block) -> None:
+    """One block of a section."""
+    from byrote.blocks import Figure, Gallery, Missing, TableBlock, Tiles, Words
+    from byrote.results import Scalar, decimal
+
+    if isinstance(block, Words):
+        say(block.text)
+    elif isinstance(block, Missing):
+        say(f"Not shown: {block.why}")
+    elif isinstance(block, Tiles):
+        for tile in block.tiles:
+            say(f"{tile.label}: {tile.value}{f' ({tile.note})' if tile.note else ''}")
+    elif isinstance(block, Gallery):
+        for item in block.items:
+            say(f"{item.name}: {'; '.join(item.lines)}")
+    elif isinstance(block, TableBlock):
+        if block.title:
+            say(f"{block.title}:")
+        rows = [[decimal(cell) if isinstance(cell, Scalar) else cell for cell in row] for row in block.rows]
+        print_table(block.columns, rows)
+    elif isinstance(block, Figure):
+        say(f"{block.title}:")
+        print_table(block.columns, block.rows)
+
+
+def _report_again(run: Run) -> Path | None:
+    """The report written again with what was asked now; None where there is none."""
+    from byrote.engine.progress import measuring
+    from byrote.report.language_report import write_language_report
+    from byrote.report.page import FILE, write_again
+
+    if not (run.folder / FILE).is_file():
+        return None
+    with measuring(err) as hear:
+        return write_language_report(run, hear)[0] if run.of_text else write_again(run, hear)
