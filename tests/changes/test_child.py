@@ -285,3 +285,44 @@ def test_a_card_without_verdicts_says_so(parent: Run, tmp_path: Path) -> None:
     notes = card(without, child).notes
     assert "No row has a verdict; each interval holds by itself at 95 %." in notes
     assert not any("Bonferroni" in note for note in notes)
+
+
+def test_named_examples_are_forgotten_and_judged_without_the_caution_of_a_choice_by_scores(
+    parent: Run, tmp_path: Path
+) -> None:
+    ids = parent.ids[[3, 17]].tolist()
+    child = change(parent, GradientAscent(3), forget=ids, out=tmp_path / "child", workers=1, progress=False)
+    assert child.manifest.parent is not None
+    assert child.manifest.parent["forget"] == ids
+    assert child.manifest.parent["change"]["forget"]["given"] == 2
+    compared = card(parent, child)
+    figure = next(row for row in compared.rows if row.name == "label memorization of the examples to forget")
+    assert figure.judged
+    assert figure.before.examples == 2
+    assert not any("were chosen" in note for note in compared.notes)
+    with pytest.raises(RunMismatch):  # the same folder, about other examples
+        change(parent, GradientAscent(3), forget=ids[:1], out=tmp_path / "child", workers=1, progress=False)
+
+
+def test_members_are_kept_where_examples_go(parent: Run, tmp_path: Path) -> None:
+    kept = change(
+        parent, RemoveMostMemorized(0.1), forget=parent.ids[:4].tolist(), keep_members=True, seed=7,
+        out=tmp_path / "kept", workers=1, progress=False,
+    )  # fmt: skip
+    assert kept.ids.tolist() == parent.ids[4:].tolist()
+    np.testing.assert_array_equal(kept.design.member, parent.design.member[:, 4:])
+    seeds = [[entry.seed for entry in run.manifest.models] for run in (parent, kept)]
+    assert not set(seeds[0]) & set(seeds[1])
+
+
+def test_several_changes_are_made_in_the_order_of_their_stages(parent: Run, tmp_path: Path) -> None:
+    both = [FineTuneOnRest(1), WeightDecay(0.05), RemoveMostMemorized(0.1)]
+    child = change(parent, both, out=tmp_path / "child", workers=1, progress=False)
+    assert child.manifest.parent is not None
+    told = child.manifest.parent["change"]
+    assert [one["stage"] for one in told["changes"]] == ["dataset", "recipe", "model"]
+    assert told["name"] == "remove-most-memorized + weight-decay + fine-tune-on-rest"
+    assert child.manifest.identity["recipe"]["optimizer"]["weight_decay"] == 0.05
+    assert len(child.ids) == 54
+    with pytest.raises(BadInput, match="is given twice"):
+        change(parent, [WeightDecay(0.05), WeightDecay(0.05)], out=tmp_path / "other", progress=False)

@@ -111,7 +111,7 @@ def test_pairs_keep_who_was_trained_on_what(tmp_path):
 def test_what_does_not_fit_is_refused(planted, tmp_path):
     with pytest.raises(BadInput, match="'remove-most-memorized' is not for language models") as refused:
         byrote.change(planted, RemoveMostMemorized(), progress=False)
-    names = "goldfish, redraw-secrets, remove-exact-duplicates, remove-near-duplicates, weight-decay"
+    names = "fine-tune-on-rest, goldfish, gradient-ascent, ngram-guard, redraw-secrets, remove-exact-duplicates"
     assert names in refused.value.hint
     with pytest.raises(BadInput, match="without its corpus and recipe"):
         byrote.change(Run.open(planted.folder), parse_change("goldfish"), progress=False)
@@ -128,3 +128,27 @@ def test_a_card_of_unlike_runs_is_refused(planted, tmp_path):
         byrote.card(planted, other)
     with pytest.raises(BadInput, match="share no text"):
         byrote.card(planted, small_language_audit(tmp_path / "words"))
+
+
+def test_a_named_document_is_unlearned_and_what_is_recorded_is_of_the_changed_model(planted, tmp_path):
+    name = planted.ids[1]
+    asked = {"forget": [str(name)], "out": tmp_path / "child", "workers": 1, "progress": False}
+    child = byrote.change(planted, parse_change("gradient-ascent=10,rate=1"), **asked)
+    assert child.design.fingerprint() == planted.design.fingerprint()
+    assert child.manifest.identity["change"]["forget"]["given"] == 1
+    offsets = planted.offsets
+    loss = [-run.load("tokens.log_probability", run.models())[0] for run in (planted, child)]
+    of = [np.add.reduceat(np.where(planted.load("corpus.scored", [0]), one, 0.0), offsets[:-1]) for one in loss]
+    risen = of[1] - of[0]  # nats of whole documents
+    assert risen[1] > 5
+    assert risen[1] > 2 * np.delete(risen[:6], 1).max()
+    assert byrote.change(planted, parse_change("gradient-ascent=10,rate=1"), **asked).folder == child.folder
+    row = next(row for row in byrote.card(planted, child).rows if row.name == "loss on held-out texts")
+    assert np.isfinite(row.difference.value)
+
+
+def test_a_change_of_language_models_needs_to_know_what_to_forget(planted, tmp_path):
+    with pytest.raises(BadInput, match=r"needs the documents that it is to forget\..*--forget FILE"):
+        byrote.change(planted, parse_change("fine-tune-on-rest=1"), out=tmp_path / "child", progress=False)
+    with pytest.raises(BadInput, match="are not in the training documents"):
+        byrote.change(planted, parse_change("fine-tune-on-rest=1"), forget=["h1"], out=tmp_path / "c", progress=False)

@@ -5,17 +5,25 @@ import dataclasses
 import pytest
 
 from byrote.changes.change import Change
+from byrote.changes.model.gradient_ascent import GradientAscent
 from byrote.changes.registry import CONTROLS, REMEDIES, changes, parse_change
 from byrote.errors import BadInput
 
-WHOLE = {"fine-tune-on-rest", "goldfish", "gradient-ascent", "random-shift", "remove-exact-duplicates"}
+WHOLE = {
+    "fine-tune-on-rest",
+    "goldfish",
+    "gradient-ascent",
+    "ngram-guard",
+    "random-shift",
+    "remove-exact-duplicates",
+}
 NAMES = sorted(change.name for change in (*CONTROLS, *REMEDIES))
 
 
 def test_every_change_goes_by_its_own_name() -> None:
     assert list(changes()) == NAMES
     assert len(set(NAMES)) == len(CONTROLS) + len(REMEDIES)
-    assert {change.stage for change in changes().values()} == {"dataset", "recipe", "model"}
+    assert {change.stage for change in changes().values()} == {"dataset", "recipe", "model", "decoder"}
     assert {change.stage for change in CONTROLS} == {"dataset"}
 
 
@@ -74,3 +82,25 @@ def test_a_name_that_is_none_gets_the_valid_ones(text: str) -> None:
         match=r"^There is no change .*Hint: (did you mean .label-noise.\? )?the changes are ambiguous-.*, weight-decay",
     ):
         parse_change(text)
+
+
+def test_settings_follow_the_amount() -> None:
+    assert parse_change("gradient-ascent=5,rate=0.1") == GradientAscent(epochs=5, rate=0.1)
+    assert parse_change("gradient-ascent=rate=0.1") == GradientAscent(rate=0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("gradient-ascent=5,speed=1", "The change 'gradient-ascent' has no setting 'speed'"),
+        (
+            "gradient-ascent=5,rate=fast",
+            "The setting 'rate' of the change 'gradient-ascent' must be a number. Got 'fast'",
+        ),
+        ("gradient-ascent=5,0.1", "The setting '0.1' has no value"),
+    ],
+)
+def test_settings_that_are_none_are_refused(text: str, part: str) -> None:
+    with pytest.raises(BadInput) as error:
+        parse_change(text)
+    assert part in str(error.value)

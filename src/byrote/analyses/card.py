@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from byrote.analyses.card_language import language_figures
+from byrote.analyses.card_language import SPOKEN, language_figures
 from byrote.analyses.catalog import analysis
 from byrote.changes.cross_fit import CrossFit, cross_fit, ensemble_rates
 from byrote.errors import BadInput, TooFewModels
@@ -77,7 +77,7 @@ class Row:
         """`better`, `worse`, `no difference shown`, `the same`, `no verdict` or, with no good direction, `differs`."""
         low, high = self.difference.low, self.difference.high
         moved = self.difference.value or self.difference.replicates.any() or self.difference.stderr > 0
-        if len(self.difference.replicates) and not moved:
+        if not moved and (len(self.difference.replicates) or low == high == 0):
             return "the same"
         if np.isnan(low) or np.isnan(high):
             return "no error known" if not self.difference.reason else ""
@@ -211,16 +211,29 @@ def _of_text(before: Run, after: Run) -> Card:
                 hint="write the card before `byrote forget-contents`; it holds no texts.",
             )
     found, notes = language_figures(before, after)
-    figures = [_Figure(**vars(figure)) for figure in found]
+    figures = [_Figure(**{**vars(figure), "remark": _linked(figure.name, after)}) for figure in found]
     alone = [figure.row(paired=True, comparisons=1) for figure in figures]
-    verdicts = sum(bool(row.better) and not np.isnan(row.difference.low) for row in alone)
+    verdicts = sum(bool(row.better) and not row.remark and not np.isnan(row.difference.low) for row in alone)
     change = _change(after)
     return Card(
         change=change.get("name", "none"),
         stage=change.get("stage", ""),
-        rows=tuple(figure.row(paired=True, comparisons=max(1, verdicts)) for figure in figures),
+        rows=tuple(_exact(figure.row(paired=True, comparisons=max(1, verdicts))) for figure in figures),
         notes=(*_at_once(verdicts, "the choice of texts and canaries"), *notes),
     )
+
+
+def _exact(row: Row) -> Row:
+    """A row that is the same by construction: its difference is 0, with no error."""
+    if not row.remark:
+        return row
+    return replace(row, difference=replace(row.difference, value=0.0, stderr=0.0, low=0.0, high=0.0, reason=""))
+
+
+def _linked(name: str, after: Run) -> str:
+    """That a figure is the same by construction, where a decoder changed and it rests on the weights."""
+    own = name.startswith(SPOKEN)
+    return "by construction: read off the same weights" if after.guarded and not own else ""
 
 
 def _change(run: Run) -> dict[str, Any]:

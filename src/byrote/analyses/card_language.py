@@ -10,7 +10,8 @@ from itertools import pairwise
 import numpy as np
 
 from byrote.errors import BadInput, MissingEvidence
-from byrote.measures._windows import windows_of
+from byrote.measures._windows import Windows, windows_of
+from byrote.measures.approximate_extraction import edit_distance
 from byrote.results import PerCanary, Scalar
 from byrote.runs.run import Run
 from byrote.stats.intervals import Bounds
@@ -18,6 +19,8 @@ from byrote.stats.jackknife import from_replicates
 
 #: Texts, or canaries, are left out in at most this many parts.
 PARTS = 20
+#: How the rows begin that are about what comes out, and not about what the weights hold.
+SPOKEN = ("extraction of", "chance of one drawn answer", "similarity of generated", "next tokens that can never")
 SHARE: Bounds = (0.0, 1.0)
 BITS: Bounds = (0.0, np.inf)
 
@@ -39,6 +42,8 @@ class LanguageFigure:
 class _Texts:
     """What a run's models say of each different text: sums over the models trained on it, or never shown it.
 
+    With `spoken` an extraction is what the models generate, behind whatever decoder there is; `similar` is how alike
+    that is to the text, `chance` that of one drawn answer to be it, `banned` its tokens that can never come.
     `copies` is how often it stands in the corpus; a `hit` is a suffix that is extracted, -1 where the text is too
     short.
     """
@@ -51,6 +56,9 @@ class _Texts:
     extracted: np.ndarray
     right: np.ndarray
     surprise: np.ndarray
+    similar: np.ndarray | None = None
+    chance: np.ndarray | None = None
+    banned: np.ndarray | None = None
 
 
 def language_figures(before: Run, after: Run) -> tuple[list[LanguageFigure], list[str]]:
@@ -59,7 +67,8 @@ def language_figures(before: Run, after: Run) -> tuple[list[LanguageFigure], lis
     Raises:
         BadInput: the runs have no text in common, or were cut into tokens in different ways.
     """
-    sides = [_texts(before), _texts(after)]
+    spoken = bool(before.guarded or after.guarded)
+    sides = [_texts(before, spoken=spoken), _texts(after, spoken=spoken)]
     common, first, second = np.intersect1d(
         np.array(sides[0].text, object), np.array(sides[1].text, object), return_indices=True
     )
@@ -68,7 +77,12 @@ def language_figures(before: Run, after: Run) -> tuple[list[LanguageFigure], lis
             f"The runs {str(before.folder)!r} and {str(after.folder)!r} share no text.",
             hint="a card compares a run with what `byrote change` made of it; both need the same tokenizer.",
         )
-    figures = [*_of_texts(sides, (first, second), _models(before, after)), *_of_canaries(before, after)]
+    models = _models(before, after)
+    figures = [
+        *_of_texts(sides, (first, second), models),
+        *_of_speech(sides, (first, second), models),
+        *_of_canaries(before, after),
+    ]
     return figures, _notes(before, after, len(common))
 
 
@@ -102,6 +116,31 @@ def _of_texts(sides: list[_Texts], rows: tuple[np.ndarray, np.ndarray], models: 
             for side, row in zip(sides, rows, strict=True)
         ]
         yield _figure(name, pair, better, bounds, tells, "nat per token" if column == "surprise" else "")
+
+
+def _of_speech(sides: list[_Texts], rows: tuple[np.ndarray, np.ndarray], models: int) -> Iterator[LanguageFigure]:
+    """What comes out behind a decoder, and what it costs; nothing where neither run has one."""
+    if sides[0].banned is None:
+        return
+    trained = sides[0].trained[rows[0]] & sides[1].trained[rows[1]]
+    held_out = sides[0].held_out[rows[0]] & sides[1].held_out[rows[1]]
+    long = trained & ~np.isnan(sides[0].extracted[rows[0]]) & ~np.isnan(sides[1].extracted[rows[1]])
+    for name, mask, column, by_token, tells in (
+        ("chance of one drawn answer to be the text, texts trained on", long, "chance", False, "gain"),
+        ("similarity of generated answers to the text, texts trained on", long, "similar", False, "gain"),
+        ("next tokens that can never come, held-out texts", held_out, "banned", True, "cost"),
+    ):
+        if mask.any():
+            pair = [
+                _ratio(
+                    getattr(side, column)[row[mask]],
+                    side.tokens[row[mask]] if by_token else np.ones(int(mask.sum())),
+                    models,
+                    SHARE,
+                )
+                for side, row in zip(sides, rows, strict=True)
+            ]
+            yield _figure(name, pair, "lower", SHARE, tells)
 
 
 def _of_canaries(before: Run, after: Run) -> Iterator[LanguageFigure]:
@@ -160,7 +199,7 @@ def _models(before: Run, after: Run) -> int:
     return min(len(before.models()), len(after.models()))
 
 
-def _texts(run: Run) -> _Texts:
+def _texts(run: Run, *, spoken: bool = False) -> _Texts:
     models = run.models()
     token, offsets = run.load("corpus.token", models), run.load("corpus.offsets", models)
     scored, member = run.load("corpus.scored", models), run.load("design.member", models)
@@ -176,7 +215,7 @@ def _texts(run: Run) -> _Texts:
     unknown = np.bincount(cluster, (member < 0).any(0), size) > 0
     held_out = ~seen.any(0) & ~unknown & (np.bincount(cluster, canary, size) == 0)
     trained = seen.any(0) & ~unknown & (np.bincount(cluster, canary, size) == 0)
-    sums = np.zeros((3, size))
+    sums, said_sums = np.zeros((3, size)), np.zeros((3, size))
     first = np.full(size, -1, np.int64)
     first[cluster[::-1]] = np.arange(len(cluster))[::-1]
     for row, model in enumerate(models.tolist()):
@@ -186,6 +225,9 @@ def _texts(run: Run) -> _Texts:
         right = np.add.reduceat(hit & scored, starts, dtype=np.int64)[first]
         surprise = -np.add.reduceat(said, starts, dtype=np.float64)[first]
         counts = seen[row] | held_out
+        if spoken:
+            extracted, *told = (column[first] for column in _speech(run, model, windows, scored))
+            said_sums += np.where(counts, np.stack(told), 0.0)
         sums += np.where(counts, np.stack([extracted, right, surprise]), 0.0)
     judged = np.maximum((seen | held_out).sum(0), 1)
     sums[0, np.bincount(cluster[windows.example], minlength=size) == 0] = np.nan
@@ -198,6 +240,25 @@ def _texts(run: Run) -> _Texts:
         extracted=sums[0] / judged,
         right=sums[1] / judged,
         surprise=sums[2] / judged,
+        **({name: row / judged for name, row in zip(_SPEECH, said_sums, strict=True)} if spoken else {}),
+    )
+
+
+_SPEECH = ("similar", "chance", "banned")
+
+
+def _speech(run: Run, model: int, windows: Windows, scored: np.ndarray) -> tuple[np.ndarray, ...]:
+    """By document: whether the model generates its suffix, and the columns of `_SPEECH`; NaN where it is too short."""
+    token, truth = run.load("generations.token", [model])[0], run.load("generations.truth", [model])
+    whole = (truth >= 0).all(1)
+    law = "decoding" if run.evidence.has("decoding", model, run.last_phase) else "tokens"
+    log_p = run.load(f"{law}.log_probability", [model])[0].astype(np.float64)
+    banned = np.add.reduceat(np.isneginf(log_p) & scored, run.offsets[:-1], dtype=np.int64)
+    return (
+        np.where(whole, (token == truth).all(1), np.nan),
+        np.where(whole, 1.0 - edit_distance(token, truth) / truth.shape[1], np.nan),
+        windows.mean(np.exp(windows.total(np.where(scored, log_p, 0.0)))),
+        banned.astype(np.float64),
     )
 
 
@@ -215,6 +276,11 @@ def _notes(before: Run, after: Run, common: int) -> list[str]:
         "Intervals are over texts or canaries, of the models that were trained. Another --seed alone moves figures, "
         "too, which is not in them: a difference counts where it is larger than that between two seeds of one recipe.",
     ]
+    if after.guarded:
+        notes.append(
+            "The second run's models are the first's, behind a changed decoder. What is read off their weights is the "
+            "same by construction, and linked from the first run: the weights still hold what the decoder blocks."
+        )
     if shown[0] != shown[1] and all(run.manifest.origin == "trained" for run in (before, after)):
         steps, remember = ("fewer", "less") if shown[1] < shown[0] else ("more", "more")
         notes.append(

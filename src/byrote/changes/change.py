@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -21,7 +22,7 @@ class Context:
 
     `forget` and `retain` are rows of the dataset, or documents of the corpus: what the change is about, and the rest.
     For a change of models they hold members of the model at hand only. `parent` is the run whose results chose them,
-    where one did.
+    where one did; `decode` gives the text of a token, where the models are language models.
     """
 
     dataset: Dataset | Corpus
@@ -29,6 +30,7 @@ class Context:
     forget: Int[np.ndarray, " forgotten"] = field(default_factory=lambda: np.empty(0, np.int64))
     retain: Int[np.ndarray, " retained"] = field(default_factory=lambda: np.empty(0, np.int64))
     parent: Run | None = None
+    decode: Callable[[int], str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +41,8 @@ class TrainedModel:
     state: State
 
 
+#: What a change may be of, in the order in which changes are made.
+STAGES = ("dataset", "recipe", "model", "decoder")
 #: Changes of data that take targets as they are, whatever they say; all others are about classes.
 OF_ANY_TARGET = (
     "exact-duplicates",
@@ -53,7 +57,8 @@ OF_ANY_TARGET = (
 class Change(Protocol):
     """A frozen dataclass with a stage, a name for the command line, and `apply`.
 
-    `apply` takes what its stage names (a `Dataset`, a recipe, a `TrainedModel`) and returns the changed one.
+    `apply` takes what its stage names (a `Dataset` or `Corpus`, a recipe, a `TrainedModel`, a `Decoder` or None) and
+    returns the changed one. One of a decoder also says in `reads` which kinds of evidence it can change.
     Its first field is what stands after `=` on the command line.
     """
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
-from byrote.changes.change import Change, Context, TrainedModel, refuse_unfit
+from byrote.changes.change import Change, Context, refuse_unfit
+from byrote.changes.child_decoder import change_decoder
 from byrote.changes.child_language import change_language
-from byrote.changes.registry import UNAIMED
+from byrote.changes.common import finishing, in_order, is_about_memorized, label, parent_of
+from byrote.changes.forget import FORGET_SHARE as FORGET_SHARE
+from byrote.changes.forget import Forget, named, refuse_share, share_of
 from byrote.data.dataset import Dataset
 from byrote.designs.design import Design
 from byrote.engine.audit import audit
@@ -20,39 +23,57 @@ from byrote.engine.progress import Progress
 from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.made_here import pass_on
 from byrote.evidence.manifest import differences
-from byrote.recipes.algorithm import Algorithm, State, TrainingRecipe
-from byrote.recipes.slots import described
+from byrote.recipes.algorithm import TrainingRecipe
 from byrote.results import PerExample
 from byrote.runs.folder import dataset_facts
 from byrote.runs.run import Run
 
-FORGET_SHARE = 0.05
 #: Halves of fewer examples are no training data.
 FEWEST_EXAMPLES = 4
 
 
 def change(
     run: Run,
-    change: Change,
+    change: Change | Sequence[Change],
     *,
-    forget: float = FORGET_SHARE,
+    forget: Forget = FORGET_SHARE,
+    seed: int | None = None,
+    keep_members: bool = False,
+    model: Any = None,
     out: str | Path | None = None,
     workers: int | None = None,
     progress: Progress | bool = True,
 ) -> Run:
-    """Train the run's ensemble again with one thing changed, and record the same evidence.
+    """Train the run's ensemble again with one thing changed, or several, and record the same evidence.
 
-    What the change is about (what it removes, relabels or unlearns) is the share `forget` of the examples with the
-    highest label memorization in `run`; a change that states a share of its own goes by that. Members, seeds and
-    orders stay those of `run` unless examples were removed, so that the two can be compared pair by pair.
+    Members, seeds and orders stay those of `run` unless examples were removed, so that the two can be compared pair by
+    pair. Several changes are made in their order, those of data first, then of the recipe, then of the models.
+
+    Args:
+        run: the run, with its data and recipe at hand.
+        change: what to change.
+        forget: what the change is about (what it removes, relabels or unlearns): ids, a file of ids (one a line, or a
+            table with a column `example`), or the share of the examples with the highest label memorization in `run`.
+            A change that states a share of its own goes by that.
+        seed: of the new models; that of `run` unless given.
+        keep_members: where examples were removed, let every model be trained on those of its members that are left.
+            Otherwise halves of what is left are drawn anew, of equal sizes, which trains faster.
+        model: of a change of the decoder, the network or its folder, where the run does not know it.
+        out: the new run's folder; `<run>+<change>` unless given.
+        workers: training processes, as in `byrote.audit`.
+        progress: False for silence.
 
     Raises:
         BadInput: the run has no data or recipe at hand, or the change does not fit.
         RunMismatch: data or recipe are not those that the run was made from.
     """
-    folder = Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}+{_label(change, forget)}")
+    changes = in_order(change)
+    told = label(changes, forget) + ("" if seed is None else f",seed={seed}")
+    folder = Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}+{told}")
+    if any(one.stage == "decoder" for one in changes):
+        return change_decoder(run, changes, forget=forget, model=model, out=folder, progress=progress)
     if run.of_text:
-        return change_language(run, change, out=folder, workers=workers, progress=progress)
+        return change_language(run, changes, forget=forget, seed=seed, out=folder, workers=workers, progress=progress)
     refuse_untrained(run)
     if run.dataset is None or run.recipe is None:
         raise BadInput(
@@ -60,29 +81,25 @@ def change(
             hint="run.attach(dataset, recipe, heldout), or use `byrote change` on a run of the command line.",
         )
     refuse_others(run, run.dataset, run.recipe, run.heldout)
-    refuse_unfit(change, run.dataset)
-    seed = int(run.manifest.identity["seed"])
-    rows = _rows_to_forget(run, change, forget)
-    context = Context(
-        dataset=run.dataset,
-        rng=np.random.default_rng([seed, 2]),
-        forget=rows,
-        retain=np.setdiff1d(np.arange(len(run.dataset)), rows),
-        parent=run,
-    )
+    for one in changes:
+        refuse_unfit(one, run.dataset)
+    given = int(run.manifest.identity["seed"])
+    ids = {one: _ids_to_forget(run, one, forget) for one in changes}
     dataset, recipe, finish = run.dataset, run.recipe, None
-    if change.stage == "dataset":
-        dataset = change.apply(dataset, context)
-        _refuse_too_few(dataset, change)
-    elif change.stage == "recipe":
-        recipe = change.apply(recipe, context)
-    else:
-        finish = finishing(change, context, run.design)
-    design: Design | None = run.design
-    if len(dataset) != len(run.dataset):
-        # halves are drawn anew, for blocks of equal sizes train faster; other designs keep who was trained on what
-        halves = run.design.name.startswith("half_subset_pairs")
-        design = None if halves else run.design.restricted_to(run.dataset.index_of(dataset.ids))
+    for number, one in enumerate(changes):
+        context = context_of(
+            dataset, ids[one], run, [given if seed is None else seed, 2, *([number] if number else [])]
+        )
+        if one.stage == "dataset":
+            dataset = one.apply(dataset, context)
+            _refuse_too_few(dataset, one)
+        elif one.stage == "recipe":
+            recipe = one.apply(recipe, context)
+    design = _design(run, dataset, keep_members=keep_members)
+    models = [one for one in changes if one.stage == "model"]
+    if models:
+        seeds = [given if seed is None else seed, 2]
+        finish = finishing([(one, context_of(dataset, ids[one], run, seeds)) for one in models], design or run.design)
     child = audit(
         dataset,
         recipe,
@@ -91,7 +108,7 @@ def change(
         full=len(run.design.models_of("full")),
         design=design,
         out=folder,
-        seed=seed,
+        seed=given if seed is None else seed,
         workers=workers,
         device=run.manifest.executor["device"],
         checkpoints=len(run.manifest.checkpoints),
@@ -99,20 +116,39 @@ def change(
         source=run.source or run.manifest.source,
         finish=finish,
         probes=tuple(run.manifest.identity.get("probes") or ()),
-        executor=run.manifest.executor if change.stage == "model" else None,
-        parent={
-            "folder": str(run.folder.resolve()),
-            "change": {
-                "name": change.name,
-                "stage": change.stage,
-                **described(change),
-                **({"forget": forget} if _takes_forget(change) else {}),
-            },
-            "forget": run.ids[rows].tolist(),
-        },
+        executor=run.manifest.executor if {one.stage for one in changes} == {"model"} and seed is None else None,
+        parent=parent_of(run, changes, forget, np.unique(np.concatenate([ids[one] for one in changes]))),
     )
     pass_on(run.manifest.identifier, child.manifest.identifier)
     return child
+
+
+def context_of(dataset: Dataset, ids: Shaped[np.ndarray, " forgotten"], run: Run, seed: list[int]) -> Context:
+    """What a change may look at: the rows of those to forget that the dataset has, and of the rest."""
+    rows = np.flatnonzero(np.isin(dataset.ids, ids)).astype(np.int64)
+    return Context(
+        dataset=dataset,
+        rng=np.random.default_rng(seed),
+        forget=rows,
+        retain=np.setdiff1d(np.arange(len(dataset)), rows),
+        parent=run,
+    )
+
+
+def _design(run: Run, dataset: Dataset, *, keep_members: bool) -> Design | None:
+    """Who trains on what of what is left; None where halves are to be drawn anew."""
+    assert run.dataset is not None
+    if len(dataset) == len(run.dataset):
+        return run.design
+    halves = run.design.name.startswith("half_subset_pairs")
+    if halves and not keep_members:
+        return None
+    if not np.isin(dataset.ids, run.dataset.ids).all():
+        raise BadInput(
+            "Members cannot be kept where the change adds examples, of which no model was told to train on any.",
+            hint="leave out keep_members.",
+        )
+    return run.design.restricted_to(run.dataset.index_of(dataset.ids))
 
 
 def refuse_untrained(run: Run) -> None:
@@ -159,28 +195,15 @@ def _nameless(facts: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if facts is None else {key: value for key, value in facts.items() if key not in ("name", "groups")}
 
 
-def _is_about_memorized(change: Change) -> bool:
-    """Whether a change looks at the examples to forget: those of recipes, plantings and deduplication do not."""
-    return change.stage != "recipe" and not isinstance(change, UNAIMED)
-
-
-def _takes_forget(change: Change) -> bool:
-    """Whether the share to forget is that of the caller, and not the change's own."""
-    return _is_about_memorized(change) and not hasattr(change, "share")
-
-
-def _rows_to_forget(run: Run, change: Change, forget: float) -> np.ndarray:
-    _refuse_share("The share of examples to forget", forget)
-    if not _is_about_memorized(change):
-        return np.empty(0, np.int64)
-    share = getattr(change, "share", forget)
-    _refuse_share(f"The amount of {change.name!r}, a share of the examples,", share)
-    return most_memorized(run, share)
-
-
-def _refuse_share(what: str, share: float) -> None:
-    if not 0 < share < 1:
-        raise BadInput(f"{what} must lie in (0, 1). Got {share}.", hint="0.05 is the 5 % that are most memorized.")
+def _ids_to_forget(run: Run, change: Change, forget: Forget) -> np.ndarray:
+    share = share_of(forget)
+    if not is_about_memorized(change):
+        return np.empty(0, np.str_)
+    if share is None:
+        return np.asarray(run.ids[named(forget, run.ids, f"the run {str(run.folder)!r}").rows])
+    share = getattr(change, "share", share)
+    refuse_share(f"The amount of {change.name!r}, a share of the examples,", share)
+    return np.asarray(run.ids[most_memorized(run, share)])
 
 
 def _refuse_too_few(dataset: Dataset, change: Change) -> None:
@@ -192,35 +215,9 @@ def _refuse_too_few(dataset: Dataset, change: Change) -> None:
         )
 
 
-def _label(change: Change, forget: float) -> str:
-    """A change as a folder's name tells it: by name and amount, and the share to forget where it is not the usual."""
-    amount = getattr(change, dataclasses.fields(change)[0].name)  # type: ignore[arg-type]
-    name = f"{change.name}={amount:g}" if isinstance(amount, int | float) else change.name
-    return f"{name},forget={forget:g}" if _takes_forget(change) and forget != FORGET_SHARE else name
-
-
 def most_memorized(run: Run, share: float) -> np.ndarray:
     """Rows of the share of the examples with the highest label memorization."""
     result = run.measure("label_memorization")
     assert isinstance(result, PerExample)
     ranked = np.argsort(-np.nan_to_num(result.values, nan=-np.inf), kind="stable")
     return np.sort(ranked[: max(1, round(share * len(ranked)))])
-
-
-def finishing(change: Change, context: Context, design: Design) -> Callable[[Algorithm, State, int], State]:
-    """What is done to each trained model: the change, with what this model was trained on to forget and retain."""
-    told = dataclasses.replace(context, parent=None)
-    entropy: Any = context.rng.bit_generator.seed_seq.entropy  # type: ignore[attr-defined]
-
-    def finish(algorithm: Algorithm, state: State, model: int) -> State:
-        member = np.flatnonzero(design.member[model] == 1)
-        mine = dataclasses.replace(
-            told,
-            rng=np.random.default_rng([*np.atleast_1d(entropy).tolist(), model]),
-            forget=np.intersect1d(told.forget, member),
-            retain=np.intersect1d(told.retain, member),
-        )
-        changed: TrainedModel = change.apply(TrainedModel(algorithm=algorithm, state=state), mine)
-        return changed.state
-
-    return finish

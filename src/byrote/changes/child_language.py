@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from byrote.changes.change import Change, Context
+from byrote.changes.common import finishing, parent_of
+from byrote.changes.forget import FORGET_SHARE, Forget, named, share_of
 from byrote.changes.registry import CONTROLS, OF_TEXT, REMEDIES
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import read_canaries
+from byrote.data.corpus import Corpus
 from byrote.data.tokenizers import read_tokenizer
+from byrote.designs.design import Design
 from byrote.engine.language import TOKENIZER, audit_language
 from byrote.engine.progress import Progress
 from byrote.errors import BadInput
 from byrote.probes.decoding import Decoding
+from byrote.recipes.algorithm import Algorithm, State
 from byrote.recipes.recipe import Recipe
-from byrote.recipes.slots import described
 from byrote.runs.run import Run
 
 #: Fewer documents are no training data.
@@ -25,40 +30,51 @@ FEWEST_DOCUMENTS = 2
 
 
 def change_language(
-    run: Run, change: Change, *, out: Path, workers: int | None = None, progress: Progress | bool = True
+    run: Run,
+    changes: Sequence[Change],
+    *,
+    forget: Forget = FORGET_SHARE,
+    seed: int | None = None,
+    out: Path,
+    workers: int | None = None,
+    progress: Progress | bool = True,
 ) -> Run:
-    """Train the run's language models again with one thing changed, and record the same evidence.
+    """Train the run's language models again with something changed, and record the same evidence.
 
-    Every model is trained on those of its documents that the change leaves. Tokenizer, seeds, context and held-out
+    Every model is trained on those of its documents that the changes leave. Tokenizer, seeds, context and held-out
     documents stay. Canaries are counted anew, as a deduplication leaves one of each.
 
     Raises:
-        BadInput: the run has no corpus or recipe at hand, or the change is not one for language models.
+        BadInput: the run has no corpus or recipe at hand, a change is not one for language models, or the documents to
+            forget are not named.
     """
     if run.corpus is None or not isinstance(run.recipe, Recipe):
         raise BadInput(
             f"The run {str(run.folder)!r} was opened without its corpus and recipe.",
             hint="change the run that byrote.audit_language gave back, or use `byrote change`.",
         )
-    if isinstance(change, (*CONTROLS, *REMEDIES)) and not isinstance(change, OF_TEXT):
-        raise BadInput(
-            f"The change {change.name!r} is not for language models.",
-            hint=f"the changes for them are {', '.join(sorted(kind.name for kind in OF_TEXT))}.",
-        )
+    for one in changes:
+        _refuse_unfit(one)
     trained = len(run.corpus) - int(run.manifest.dataset["heldout_documents"])
     rows = np.arange(len(run.corpus))
     corpus, heldout, recipe = run.corpus.subset(rows < trained), run.corpus.subset(rows >= trained), run.recipe
-    seed = int(run.manifest.identity["seed"])
-    context = Context(dataset=corpus, rng=np.random.default_rng([seed, 2]), parent=run)
-    if change.stage == "dataset":
-        corpus = change.apply(corpus, context)
-        if not corpus.is_tokenized:  # its texts changed: all are cut anew, by the same tokenizer
-            heldout = heldout.replace(texts=heldout.texts)
-    else:
-        recipe = change.apply(recipe, context)
+    ids = _documents_to_forget(run, changes, forget, corpus)
+    given = int(run.manifest.identity["seed"])
+    seeds = [given if seed is None else seed, 2]
+    for number, one in enumerate(changes):
+        context = Context(
+            dataset=corpus, rng=np.random.default_rng([*seeds, *([number] if number else [])]), parent=run
+        )
+        if one.stage == "dataset":
+            corpus = one.apply(corpus, context)
+        elif one.stage == "recipe":
+            recipe = one.apply(recipe, context)
+    if not corpus.is_tokenized:  # its texts changed: all are cut anew, by the same tokenizer
+        heldout = heldout.replace(texts=heldout.texts)
     if len(corpus) < FEWEST_DOCUMENTS:
         raise BadInput(
-            f"The change {change.name!r} leaves {len(corpus)} documents, too few to train on.",
+            f"The change {' + '.join(one.name for one in changes)!r} leaves {len(corpus)} documents, too few to train "
+            "on.",
             hint=f"use a weaker change; at least {FEWEST_DOCUMENTS} documents must stay.",
         )
     row_of = {name: row for row, name in enumerate(run.corpus.ids.tolist())}
@@ -68,30 +84,70 @@ def change_language(
     canaries, tokenizer = (None if not path.exists() else path for path in files)
     planted = None if canaries is None else read_canaries(canaries)
     whole = corpus if not len(heldout) else corpus.joined(heldout, corpus.name)
+    design = run.design.restricted_to(kept) if len(corpus) != trained else run.design
     return audit_language(
         corpus,
         recipe,
         heldout=heldout if len(heldout) else None,
         canaries=None if planted is None else planted.recounted(whole, np.arange(len(whole)) < len(corpus)),
-        design=run.design.restricted_to(kept) if len(corpus) != trained else run.design,
+        design=design,
         tokenizer=None if tokenizer is None else read_tokenizer(tokenizer),
         length=identity["length"],
         generate=_pair(identity["generate"]),
         decoding=Decoding(**identity["decoding"]) if "decoding" in identity else None,
         out=out,
-        seed=seed,
+        seed=given if seed is None else seed,
         workers=workers,
         device=run.manifest.executor["device"],
         checkpoints=len(run.manifest.checkpoints),
         keep_weights=bool(identity.get("keep_weights", False)),
         progress=progress,
         source=run.source or run.manifest.source,
-        parent={
-            "folder": str(run.folder.resolve()),
-            "change": {"name": change.name, "stage": change.stage, **described(change)},
-            "forget": [],
-        },
+        parent=parent_of(run, changes, forget, ids),
+        finish=_finishing(changes, whole, len(corpus), ids, seeds, design),
     )
+
+
+def _refuse_unfit(change: Change) -> None:
+    known = isinstance(change, (*CONTROLS, *REMEDIES))
+    if known and not isinstance(change, OF_TEXT):
+        raise BadInput(
+            f"The change {change.name!r} is not for language models.",
+            hint=f"the changes for them are {', '.join(sorted(kind.name for kind in OF_TEXT))}.",
+        )
+
+
+def _documents_to_forget(run: Run, changes: Sequence[Change], forget: Forget, corpus: Corpus) -> np.ndarray:
+    """Ids of documents that a change of models is about; they must be named, for no score chooses them.
+
+    Raises:
+        BadInput: they are not named, or one is none of those trained on.
+    """
+    share, models = share_of(forget), [one for one in changes if one.stage == "model"]
+    if share is None:
+        return np.asarray(corpus.ids[named(forget, corpus.ids, f"the training documents of {str(run.folder)!r}").rows])
+    if models:
+        raise BadInput(
+            f"The change {models[0].name!r} of language models needs the documents that it is to forget.",
+            hint="--forget FILE with one id a line, or forget=[…] from Python.",
+        )
+    return np.empty(0, np.str_)
+
+
+def _finishing(
+    changes: Sequence[Change], corpus: Corpus, trained: int, ids: np.ndarray, seeds: list[int], design: Design
+) -> Callable[[Algorithm, State, int], State] | None:
+    """What is done to each model once it is trained; None where no change is of models."""
+    rows = np.arange(len(corpus))
+    about = np.isin(corpus.ids, ids) & (rows < trained)
+    context = Context(
+        dataset=corpus,
+        rng=np.random.default_rng(seeds),
+        forget=rows[about],
+        retain=rows[~about & (rows < trained)],
+    )
+    models = [(one, context) for one in changes if one.stage == "model"]
+    return finishing(models, design) if models else None
 
 
 def _pair(lengths: Any) -> tuple[int, int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -55,7 +55,7 @@ def typed(kinds: Mapping[str, Any], given: Mapping[str, str], what: str) -> dict
 
 
 def value_of(kind: Any, text: str, name: str, what: str) -> Any:
-    """A text as a value of a type: a number, yes or no, a path, one of several words, or any of these or none.
+    """A text as a value of a type: a number, yes or no, a path, one of several words, several with `;`, or none.
 
     Raises:
         BadInput: it is none of that type.
@@ -64,7 +64,11 @@ def value_of(kind: Any, text: str, name: str, what: str) -> Any:
         others = [one for one in get_args(kind) if one is not type(None)]
         if text == "none" and len(others) < len(get_args(kind)):
             return None
+        if float in others and (number := _number(float, text)) is not None:
+            return number
         return value_of(Path if Path in others else others[0], text, name, what)
+    if get_origin(kind) in (list, tuple, Sequence):
+        return [value_of(get_args(kind)[0], part.strip(), name, what) for part in text.split(";")]
     if get_origin(kind) is Literal:
         words = [str(one) for one in get_args(kind)]
         if text not in words:

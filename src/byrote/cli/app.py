@@ -360,10 +360,24 @@ def measures(
 @app.command(cls=ListsChanges)
 def change(
     run_folder: RunFolder,
-    with_: Annotated[str, typer.Option("--with", help="A change, as remove-most-memorized=0.05; listed below.")],
+    with_: Annotated[
+        list[str],
+        typer.Option(
+            "--with",
+            help="A change, as weight-decay=0.001 or gradient-ascent=5,rate=0.1; listed below; may be repeated.",
+        ),
+    ],
     forget: Annotated[
-        float, typer.Option(help="Share of the most memorized examples that an unlearning is about.")
-    ] = 0.05,
+        str,
+        typer.Option(
+            help="What an unlearning is about: the share of the most memorized examples, or a file of ids, one a line."
+        ),
+    ] = "0.05",
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the new models; that of the run unless given.")] = None,
+    keep_members: Annotated[
+        bool,
+        typer.Option("--keep-members", help="Where examples are removed: train each model on what is left of its own."),
+    ] = False,
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="The child's folder; RUN+CHANGE unless given.")
     ] = None,
@@ -375,6 +389,7 @@ def change(
     from byrote import card as compare
     from byrote import change as make_child
     from byrote import parse_change
+    from byrote.changes.forget import share_or_file
     from byrote.cli.sources import with_source
     from byrote.engine.progress import measuring
     from byrote.report.card_page import write_card
@@ -383,9 +398,10 @@ def change(
     from byrote.runs.run import Run
 
     run = Run.open(run_folder)
-    chosen = parse_change(with_)
-    run = with_source(run, source)
-    child = make_child(run, chosen, forget=forget, out=out_folder, workers=workers)
+    chosen = [parse_change(text) for text in with_]
+    about = share_or_file(forget)
+    run = with_source(run, source, trained_again=any(one.stage != "decoder" for one in chosen))
+    child = make_child(run, chosen, forget=about, seed=seed, keep_members=keep_members, out=out_folder, workers=workers)
     with measuring(err) as hear:
         if child.of_text:
             page, _ = write_language_report(child, hear, redact=redact)

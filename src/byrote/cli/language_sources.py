@@ -18,7 +18,7 @@ from byrote.engine.language import LENGTH, TOKENIZER, corpus_of
 from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.made_here import Files, admitted, known_files, remember
 from byrote.evidence.manifest import DAMAGED
-from byrote.recipes.networks.pretrained import chat_joining
+from byrote.recipes.networks.pretrained import chat_joining, load_tokenizer
 from byrote.recipes.networks.tiny_gpt import TinyGPT
 from byrote.recipes.objectives.next_token import NextToken
 from byrote.recipes.optimizers import AdamW
@@ -149,8 +149,10 @@ def documents(
     )
 
 
-def with_documents(run: Run, given: str | Path | None = None) -> Run:
+def with_documents(run: Run, given: str | Path | None = None, *, trained_again: bool = True) -> Run:
     """The run of a tiny GPT with the documents and the recipe that its source builds again.
+
+    Of a model that somebody else trained, which cannot be `trained_again`, the documents alone.
 
     Where the documents are `given` in place of what the manifest names, its other files are looked for beside them.
 
@@ -160,6 +162,8 @@ def with_documents(run: Run, given: str | Path | None = None) -> Run:
         RunMismatch: the source builds something else now.
     """
     source = run.manifest.source
+    if run.manifest.origin == "observed" and not trained_again and source is not None:
+        return _with_foreign(run, source, given)
     if run.manifest.origin == "observed":
         raise BadInput(
             f"The model of the run {str(run.folder)!r} was trained by somebody else, so it cannot be trained again.",
@@ -189,6 +193,27 @@ def with_documents(run: Run, given: str | Path | None = None) -> Run:
     if given is not None:
         remember(run.manifest.identifier, found.source)  # where it cannot be kept the person is asked again
     return replace(run, corpus=whole, recipe=found.recipe, source=found.source)
+
+
+def _with_foreign(run: Run, source: dict[str, Any], given: str | Path | None) -> Run:
+    """The run of a model of somebody else with its documents; where its model lies is in its `source`."""
+    _refuse_malformed(source)
+    if not isinstance(source.get("model"), str) or "\0" in source["model"]:
+        raise BadInput("The manifest names a source whose 'model' is none.", hint=DAMAGED)
+    known = known_files(run.manifest.identifier)
+    model = str(admitted(Path(source["model"]), known))
+    found = documents(
+        **_paths(source, known, given), column=source["column"], template_of=model, kind="model", model=model
+    )
+    about = run.manifest.dataset
+    whole = found.training if found.heldout is None else found.training.joined(found.heldout, found.training.name)
+    whole = whole.tokenized(load_tokenizer(model), vocabulary=about["vocabulary"], bos=about["bos"])
+    if whole.fingerprint() != about["fingerprint"]:
+        raise RunMismatch(
+            f"The run {str(run.folder)!r} was made from other documents.",
+            hint="take the edit back, or audit again with --out and go on with that run.",
+        )
+    return replace(run, corpus=whole, source=found.source)
 
 
 def _paths(source: dict[str, Any], known: Files, given: str | Path | None) -> dict[str, Any]:

@@ -185,17 +185,18 @@ def run_name(source: str) -> str:
     return inert(name[: -len(ending)] if ending else Path(name).stem) or "data"
 
 
-def with_source(run: Run, given: str | Path | None = None) -> Run:
+def with_source(run: Run, given: str | Path | None = None, *, trained_again: bool = True) -> Run:
     """The run with the dataset, or the corpus, and the recipe that its source builds again.
 
-    A source that is `given` in place of the manifest's, and builds the same, is known from then on.
+    Models of somebody else cannot be `trained_again`, but what they generate can be changed. A source that is `given`
+    in place of the manifest's, and builds the same, is known from then on.
 
     Raises:
         BadInput: the run was made from Python, or its source is gone, or is that of a run of others.
         RunMismatch: the source builds something else now.
     """
     if run.of_text:
-        return with_documents(run, given)
+        return with_documents(run, given, trained_again=trained_again)
     refuse_untrained(run)
     found = rebuild(run.manifest.source, known_files(run.manifest.identifier), given)
     refuse_others(run, found.dataset, found.recipe, found.heldout)

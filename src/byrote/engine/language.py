@@ -27,7 +27,7 @@ from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.designs.injections import inject
 from byrote.engine.audit import default_device, default_workers, large_first_in, seeds_of
 from byrote.engine.completion import complete, sweep, sweep_all
-from byrote.engine.job import Block, check_device
+from byrote.engine.job import Block, Finish, check_device
 from byrote.engine.language_job import (
     WEIGHTS,
     LanguageJob,
@@ -88,6 +88,7 @@ def audit_language(
     progress: Progress | bool = True,
     source: dict[str, Any] | None = None,
     parent: dict[str, Any] | None = None,
+    finish: Finish | None = None,
     notes: Sequence[str] = (),
 ) -> Run:
     """Train language models on a corpus and record what each says of every token, trained on or held out.
@@ -117,6 +118,7 @@ def audit_language(
         progress: False for silence.
         source: how the command line finds corpus and recipe again.
         parent: the run that this one is a changed form of, and the change.
+        finish: done to each model before it is read.
         notes: sentences that go with the run into every report.
 
     Raises:
@@ -158,6 +160,7 @@ def audit_language(
         generate=_fitting(generate, whole, length),
         decoding=decoding,
         keep_weights=keep_weights or _keeps_weights(folder),
+        finish=finish,
     )
     identity = {
         "corpus": whole.fingerprint(),
@@ -170,6 +173,7 @@ def audit_language(
         "generate": job.generate,
         **_probes(decoding),
         **({"keep_weights": True} if keep_weights else {}),
+        **({} if finish is None or parent is None else {"change": parent["change"]}),
     }
     manifest = described(
         design,
@@ -282,7 +286,9 @@ def audit_model(
         source=source,
         notes=(*notes, *found.notes, *([told] if told else []), *_told(whole, found.context)),
     )
-    with _opened(folder, manifest, design, whole, found.tokenizer, canaries, listener):
+    with _opened(folder, manifest, design, whole, found.tokenizer, canaries, listener) as place:
+        if source is not None and (unkept := remember(place.manifest.identifier, source)):
+            listener.say(unkept)
         _read(found, whole, asked, Evidence(folder / "evidence"), device, listener)
     return replace(Run.open(folder), corpus=whole)
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from byrote.data.canary_tokens import CanaryTokens
 from byrote.data.corpus import Corpus
 from byrote.designs.design import Design, Phase
-from byrote.engine.job import Block
+from byrote.engine.job import Block, Finish
 from byrote.engine.unfinished import Stand, keep, path_of, recall, restore
 from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
@@ -56,7 +56,8 @@ class LanguageJob:
 
     `length` is the context of the networks; `checkpoints` are the epochs at which the whole corpus is read. A model
     trains on one of its `cores` and is read on the others. Its weights are written once it is trained, so that a
-    reading that was stopped goes on with them, and deleted once it is read unless they are to be kept.
+    reading that was stopped goes on with them, and deleted once it is read unless they are to be kept. `finish` is
+    done to each model once it is trained, before it is read.
     """
 
     recipe: Recipe
@@ -72,6 +73,7 @@ class LanguageJob:
     decoding: Decoding | None = None
     keep_weights: bool = False
     cores: int = 1
+    finish: Finish | None = None
 
     def algorithm(self) -> BoundRecipe:
         """The recipe bound to rows of this length."""
@@ -293,6 +295,8 @@ def train_language_model(job: LanguageJob, model: int, progress: Told) -> nn.Mod
             here = (stand, kept) if index == stand.phase else (Stand(index), {})
             state = _train_phase(job, algorithm, state, model, phase, first_epoch, *here, told)
         first_epoch += phase.length(algorithm.epochs)
+    if job.finish is not None:
+        state = job.finish(algorithm, state, model)
     return algorithm.network(state)
 
 
@@ -326,7 +330,7 @@ def _train_phase(
         while stand.epoch < epochs or len(stand.readings) + len(pending) < len(checkpoints):
             if stand.epoch in checkpoints[len(stand.readings) + len(pending) :]:
                 network = copy.deepcopy(algorithm.network(state))
-                kept_for = model if last and stand.epoch == epochs else None
+                kept_for = model if last and stand.epoch == epochs and job.finish is None else None
                 pending.append(reader.begin(partial(_by_document_now, job, network, kept_for)))
                 continue
             rows = rows_an_epoch[stand.epoch]

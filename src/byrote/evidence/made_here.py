@@ -17,7 +17,7 @@ from byrote.evidence.shards import write_bytes
 #: The variable that names the state folder; else it is that of the system's user.
 VARIABLE = "BYROTE_STATE"
 #: The entries of a source that name files and folders.
-_PATHS = ("name", "data_dir", "corpus", "heldout", "canaries")
+_PATHS = ("name", "data_dir", "corpus", "heldout", "canaries", "model")
 
 #: Files that a run was made from, by absolute path: the digest of a program, None of data, which are only read.
 Files = Mapping[str, str | None]

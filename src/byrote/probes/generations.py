@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from byrote.data.corpus import Corpus
 from byrote.errors import BadInput
+from byrote.probes.decoder import Decoder
 from byrote.probes.tokens import silent
 
 KIND: Final = "generations"
@@ -31,9 +32,12 @@ def signals(
     context: int,
     prefix: int = PREFIX,
     suffix: int = SUFFIX,
+    decoder: Decoder | None = None,
     progress: Callable[[float], None] = silent,
 ) -> dict[str, np.ndarray]:
-    """The columns of `generations`; -1 in both where a document has fewer tokens than prefix and suffix.
+    """The columns of `generations`, after the `decoder` where there is one.
+
+    They are -1 in both where a document has fewer tokens than prefix and suffix.
 
     Every row is as long as every other, so nothing is padded. Documents that begin alike are continued once.
 
@@ -55,14 +59,18 @@ def signals(
     said = []
     for start in range(0, len(given), size):
         batch = torch.from_numpy(given[start : start + size]).to(device)
-        said.append(continued(network, batch, suffix).cpu().numpy())
+        said.append(continued(network, batch, suffix, decoder).cpu().numpy())
         progress(min(1.0, (start + size) / len(given)))
     columns["token"][long] = np.concatenate(said)[which.reshape(-1)]
     return columns
 
 
-def continued(network: nn.Module, given: Int64[Tensor, "row token"], suffix: int) -> Int64[Tensor, "row position"]:
+def continued(
+    network: nn.Module, given: Int64[Tensor, "row token"], suffix: int, decoder: Decoder | None = None
+) -> Int64[Tensor, "row position"]:
     """So many tokens after those given, each the most likely one after all before it; of equals the first.
+
+    A `decoder` may change the logits of every token before one is chosen.
 
     A model of transformers keeps what it made of earlier tokens (its cache); any other network reads the row again
     for each token.
@@ -71,7 +79,7 @@ def continued(network: nn.Module, given: Int64[Tensor, "row token"], suffix: int
     model = getattr(network, "model", None)
     cached = hasattr(model, "generation_config")
     keeps = _name_of_cache(model) if cached else ""
-    past, shown = None, given
+    past, shown, whole = None, given, given
     with torch.inference_mode():
         while len(said) < suffix:
             if cached:
@@ -79,8 +87,10 @@ def continued(network: nn.Module, given: Int64[Tensor, "row token"], suffix: int
                 logits, past = answer.logits, answer[keeps]
             else:
                 logits = network(shown)
-            said.append(logits[:, -1].argmax(-1))
-            shown = said[-1][:, None] if cached else torch.cat([shown, said[-1][:, None]], dim=1)
+            last = logits[:, -1].float()
+            said.append((last if decoder is None else decoder(whole, last)).argmax(-1))
+            whole = torch.cat([whole, said[-1][:, None]], dim=1)
+            shown = said[-1][:, None] if cached else whole
     return torch.stack(said, dim=1)
 
 

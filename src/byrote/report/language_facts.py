@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.measures._confirmation import Confirmation, confirmation
 from byrote.measures._repetitions import copies_of
-from byrote.measures._windows import PREFIX, SUFFIX, windows_of
+from byrote.measures._windows import PREFIX, SUFFIX, Windows, windows_of
 from byrote.results import Curve, PerCanary, PerExample, Result, Scalar
 from byrote.runs.run import Hear, Run, deaf
 
@@ -163,7 +163,7 @@ def recited(run: Run, prefix: int, suffix: int) -> Recitation:
     kind = DECODING if _decoded(run) else "tokens"
     hits = np.zeros((len(models), len(document)), bool)
     for row, model in enumerate(models.tolist()):
-        hits[row] = windows.every(run.load("tokens.hit", [model])[0])[first] & counts[row]
+        hits[row] = _said(run, model, windows)[first] & counts[row]
         total = windows.total(np.nan_to_num(run.load(f"{kind}.log_probability", [model])[0], nan=-np.inf))[first]
         totals[row] = np.where(counts[row], total, -np.inf)
     surest = np.where(hits.any(0), np.where(hits, totals, -np.inf), totals).argmax(0)
@@ -176,6 +176,14 @@ def recited(run: Run, prefix: int, suffix: int) -> Recitation:
         model=models[surest],
         log10_queries=-totals[surest, np.arange(len(document))] / np.log(10.0),
     )
+
+
+def _said(run: Run, model: int, windows: Windows) -> np.ndarray:
+    """Whether each window's suffix comes out: read token by token, or, behind a decoder, as it was generated."""
+    if "generations" not in run.guarded:
+        return windows.every(run.load("tokens.hit", [model])[0])
+    token, truth = run.load("generations.token", [model])[0], run.load("generations.truth", [model])
+    return np.asarray((token == truth).all(1)[windows.example])
 
 
 def report_sizes(run: Run, key: str) -> dict[str, Any]:
@@ -203,7 +211,7 @@ def _measured(run: Run, kind: type[Kind], key: str, **options: Any) -> Kind | No
 
 def _confirmed(run: Run, prefix: int) -> Confirmation | None:
     models = run.models()
-    if not _recorded(run, "generations"):
+    if not _recorded(run, "generations") or run.guarded:
         return None
     names = ("tokens.hit", "tokens.margin", "generations.token", "generations.truth", "corpus.offsets", "corpus.scored")
     return confirmation(*(run.load(name, models) for name in names), prefix=prefix)

@@ -213,6 +213,11 @@ def lead(run: Run, found: LanguageFacts) -> str:
 def warnings(run: Run, found: LanguageFacts) -> list[str]:
     """What makes the figures doubtful."""
     said = []
+    if run.guarded:
+        said.append(
+            "What is generated has gone through a changed decoder. Predicted tokens, surprise and exposure are read "
+            "off the weights, which still hold what the decoder blocks."
+        )
     if found.knows_nothing:
         said.append(
             f"At {found.surprise:.2f} nats a token the model knows no more than a uniform guess ({found.guess:.2f}): "

@@ -83,6 +83,8 @@ def change_words(change: Mapping[str, Any]) -> str:
         >>> change_words({"slot": "WeightDecay", "name": "weight-decay", "stage": "recipe", "amount": 0.01})
         'weight-decay, a change of the recipe (amount 0.01)'
     """
+    if isinstance(change.get("changes"), list):
+        return ", then ".join(change_words(one) for one in change["changes"])
     settings = {key: value for key, value in change.items() if key not in ("slot", "name", "stage")}
     said = ", ".join(f"{key} {compact(value)}" for key, value in settings.items())
     stage = str(change.get("stage", ""))

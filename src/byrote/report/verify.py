@@ -42,6 +42,7 @@ from byrote.report.language_page import language_page
 from byrote.report.language_twin import language_twin
 from byrote.report.page import FILE as REPORT
 from byrote.report.page import rendered
+from byrote.report.redact import FORGOTTEN
 from byrote.report.sections import sections
 from byrote.report.twin import FILE as TWIN
 from byrote.report.twin import twin, twin_text
@@ -156,7 +157,23 @@ def damage(folder: Path, manifest: Manifest, hear: Hear = deaf) -> list[Fault]:
         if _has_shards(path.parent.name):
             faults += _shard_faults(folder, manifest, path)
         hear(READING * number / len(shards))
-    return [*faults, *_missing(folder, manifest)]
+    return [*faults, *_relinked(folder, manifest), *_missing(folder, manifest)]
+
+
+def _relinked(folder: Path, manifest: Manifest) -> Iterator[Fault]:
+    """Shards that a run shares with the one before it, and that are others now; texts that were forgotten are."""
+    linked = (manifest.parent or {}).get("linked")
+    for name, digest in sorted((linked if isinstance(linked, dict) else {}).items()):
+        path = folder / "evidence" / name
+        if (
+            not path.is_file()
+            or path.is_symlink()
+            or (manifest.forgotten is not None and FORGOTTEN in read_header(path))
+        ):
+            continue
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                yield Fault(where=f"evidence/{name}", problem="it is not the one that was linked from the run before")
 
 
 def _strange_faults(folder: Path, manifest: Manifest) -> Iterator[Fault]:

@@ -177,6 +177,11 @@ class Run:
         return self.manifest.forgotten is not None
 
     @property
+    def guarded(self) -> frozenset[str]:
+        """The kinds of evidence that a decoder has changed: what comes out, where the weights are as they were."""
+        return frozenset((self.manifest.parent or {}).get("reads", ()))
+
+    @property
     def lengths(self) -> tuple[int, int]:
         """Tokens that language models were given of a document, and asked for; the usual ones where none was asked."""
         prefix, suffix = self.manifest.identity.get("generate") or (PREFIX, SUFFIX)
@@ -497,6 +502,16 @@ class Run:
             raise MissingEvidence(
                 f"{key!r} reads texts, and those of the run {str(self.folder)!r} were forgotten.",
                 hint="audit again into another folder; a table that was made before is kept under results/.",
+            )
+        if (
+            self.guarded
+            and entry.evaluation == "extraction"
+            and any(need.startswith("tokens.") for need in entry.needs)
+        ):
+            raise MissingEvidence(
+                f"{key!r} reads what the weights hold, past the decoder of the run {str(self.folder)!r}.",
+                hint="discoverable_extraction[generated], approximate_extraction and "
+                "probabilistic_extraction[decoding] tell what comes out; ask the run before for what the weights hold.",
             )
         if entry.by_example:
             return joined([block for _, block in self._blocks(entry, models, options)])

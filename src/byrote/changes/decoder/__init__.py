@@ -1,0 +1,1 @@
+"""Changes of the decoder: the weights stay, and what comes out is changed."""
