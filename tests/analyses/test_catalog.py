@@ -154,6 +154,7 @@ def test_a_damaged_table_is_said_to_be_missing_and_the_report_is_written(run: Ru
         (["ask", "RUN", "spread", "--set", "top=much"], "must be a number. Got 'much'."),
         (["ask", "RUN", "spread", "--set", "top"], "The setting 'top' has no value."),
         (["ask", "RUN", "spread", "RUN"], "takes the run run. Got 2."),
+        (["ask", "RUN", "check"], "needs the option 'conditions'"),
         (["ask", "RUN", "card"], "takes the runs before, after. Got 1."),
     ],
 )

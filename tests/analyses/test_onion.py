@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-import byrote.analyses.onion as onion_module
 from byrote.analyses.onion import privacy_onion
 from byrote.errors import BadInput, TooFewModels
 from byrote.results import PerExample
@@ -49,7 +48,7 @@ def peeled(monkeypatch, folder, *, exposed, seed):
     def dataset_rows(child):
         return dataset.index_of(child.ids)
 
-    monkeypatch.setattr(onion_module, "audit", audit)
+    monkeypatch.setattr(lab_module, "audit_dataset", audit)
     return privacy_onion(
         dataclasses.replace(run, dataset=dataset, recipe=RECIPE), share=LAYER, seed=seed + 1, progress=False
     )

@@ -3,7 +3,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from byrote.analyses.onion import Layer, Onion, keep
+from byrote.analyses.catalog import keep
+from byrote.analyses.onion import Layer, Onion
 from byrote.report.page import write_report
 from byrote.report.peeled import drawn, onion_words, peeled
 from byrote.results import Scalar
@@ -29,7 +30,7 @@ def test_what_the_command_kept_is_told_and_drawn(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     assert peeled(run) is None
     none = run.ids[:0]
-    keep(run, Onion(layers=(LAYER,), removed=none, removed_at_random=none, runs={}, notes=()))
+    keep(run, "onion", Onion(layers=(LAYER,), removed=none, removed_at_random=none, runs={}, notes=()))
     found = peeled(run)
     assert found is not None
     assert found.shown
@@ -47,7 +48,7 @@ def test_without_an_excess_over_both_controls_nothing_is_shown(tmp_path: Path) -
     run = make_run(tmp_path / "run")
     layer = dataclasses.replace(LAYER, over_random=figure(0.01))
     none = run.ids[:0]
-    keep(run, Onion(layers=(layer,), removed=none, removed_at_random=none, runs={}, notes=()))
+    keep(run, "onion", Onion(layers=(layer,), removed=none, removed_at_random=none, runs={}, notes=()))
     found = peeled(run)
     assert found is not None
     assert not found.shown

@@ -45,8 +45,9 @@ class Analysis:
     `runs` names the runs that the function takes, in its order; one that begins with `*` stands for several. `needs`
     are measures or kinds of evidence; `section` is that of the survey (Wei et al. 2025). `table` turns the function's
     result into a `Table`, `contents` into the files under `results/` where these are not that table, and `variant`
-    gives the options that a file's name stands for, None where it is not one of this analysis. `check` says what of
-    a table that was kept does not follow from the run, where asking again is not the way to find out.
+    gives the options that a file's name stands for, None where it is not one of this analysis. `check` says what of a
+    table that was kept does not follow from the run, where asking again is not the way to find out. One that `trains`
+    is a procedure: its function takes a `Lab` before the runs.
     """
 
     name: str
@@ -59,11 +60,12 @@ class Analysis:
     contents: Callable[[Any], Contents] | None = None
     variant: Callable[[str], dict[str, Any] | None] | None = None
     check: Callable[[Run, pa.Table], str] | None = None
+    trains: bool = False
 
     @property
     def several(self) -> bool:
         """Whether its answer rests on more than one run, so that one run alone cannot give it again."""
-        return len(self.runs) != 1
+        return self.trains or len(self.runs) != 1
 
     def files(self, result: Any, *others: Run, options: Mapping[str, Any] | None = None) -> Contents:
         """What is kept of a result, by the names of the files under `results/`; `others` are further runs asked."""
@@ -87,8 +89,8 @@ class Analysis:
         ]
         return paths[0]
 
-    def ask(self, *runs: Run, **options: Any) -> Any:
-        """The function's answer, about so many runs as it takes.
+    def ask(self, *runs: Run, lab: Any = None, **options: Any) -> Any:
+        """The function's answer, about so many runs as it takes; a procedure trains in the `lab`.
 
         Raises:
             BadInput: it takes another number of runs, or has no such option.
@@ -105,11 +107,17 @@ class Analysis:
                 f"The analysis {self.name!r} has no option {unknown[0]!r}.",
                 hint=f"{meant(unknown[0], self.options())}its options are {', '.join(self.options()) or 'none'}.",
             )
-        return self.function(*runs, **options)
+        for one in self.options().values():
+            if one.default is inspect.Parameter.empty and one.name not in options:
+                raise BadInput(
+                    f"The analysis {self.name!r} needs the option {one.name!r}.",
+                    hint=f"--set {one.name}=…; its options are {', '.join(self.options())}.",
+                )
+        return self.function(*((lab,) if self.trains else ()), *runs, **options)
 
     def options(self) -> dict[str, inspect.Parameter]:
         """The function's parameters after the runs."""
-        found = list(inspect.signature(self.function).parameters.values())[len(self.runs) :]
+        found = list(inspect.signature(self.function).parameters.values())[len(self.runs) + self.trains :]
         return {one.name: one for one in found}
 
 
@@ -142,6 +150,7 @@ def analysis(
     contents: Callable[[Any], Contents] | None = None,
     variant: Callable[[str], dict[str, Any] | None] | None = None,
     check: Callable[[Run, pa.Table], str] | None = None,
+    trains: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Enter a function into the catalog and hand it back as it is.
 
@@ -161,10 +170,26 @@ def analysis(
             contents=contents,
             variant=variant,
             check=check,
+            trains=trains,
         )
         return function
 
     return register
+
+
+def procedure(
+    *,
+    asks: str,
+    needs: Sequence[str] = (),
+    section: str = "",
+    name: str = "",
+    table: Callable[[Any], Table] = _itself,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Enter a function that trains more: its first parameter is a `Lab`, its second the run, its keywords the options.
+
+    It gives a `Table`, or what `table` turns into one, which the run before keeps; or a `Run`, which keeps itself.
+    """
+    return analysis(asks=asks, needs=needs, section=section, name=name, table=table, trains=True)
 
 
 @cache
@@ -172,12 +197,13 @@ def _load_all() -> None:
     package = importlib.import_module("byrote.analyses")
     for module in pkgutil.iter_modules(package.__path__, "byrote.analyses."):
         importlib.import_module(module.name)
-    for point in entry_points(group="byrote.analyses"):
-        point.load()
+    for group in ("byrote.analyses", "byrote.procedures"):
+        for point in entry_points(group=group):
+            point.load()
 
 
 def analyses() -> dict[str, Analysis]:
-    """Every analysis by name, sorted; those of other packages (entry point group `byrote.analyses`) included."""
+    """Every analysis by name, sorted; with those of the entry point groups `byrote.analyses`, `byrote.procedures`."""
     _load_all()
     return dict(sorted(_REGISTERED.items()))
 
@@ -258,7 +284,7 @@ def kept_table(run: Run, name: str) -> Table | None:
     about = about_of(first)
     across = about.get("across", "figure")
     parts = [path.name for path in sorted(folder.glob(f"{name}-by-*.parquet"))]
-    shared = {"title": str(about.get("title", "")), "notes": tuple(map(str, about.get("notes", ())))}
+    shared: dict[str, Any] = {"title": str(about.get("title", "")), "notes": tuple(map(str, about.get("notes", ())))}
     if across not in first.column_names or not {"value", "stderr"} <= set(first.column_names):
         return Table(**shared, arrays=_arrays(first))
     rows, found = _wide(first, across)

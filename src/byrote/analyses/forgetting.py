@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Int
 
+from byrote.analyses.catalog import procedure
+from byrote.analyses.lab import Lab, data_of
 from byrote.data.dataset import Dataset
 from byrote.designs.injections import inject, poison
 from byrote.engine.audit import audit
@@ -15,7 +18,7 @@ from byrote.engine.progress import Progress
 from byrote.errors import BadInput
 from byrote.measures.rate_of_forgetting import Attack, Success, forgotten_after, log_odds_attack
 from byrote.recipes.algorithm import TrainingRecipe
-from byrote.results import Curve, Scalar
+from byrote.results import Curve, Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.ranking import auroc
 
@@ -31,6 +34,50 @@ class Forgetting:
 
     def __repr__(self) -> str:
         return f"Forgetting({self.success.note}, from {self.success.models} models)"
+
+
+def as_table(found: Forgetting) -> Table:
+    """A row for each number of repetitions: when canaries were forgotten; and the attack's success as time goes by."""
+    return Table(
+        title=f"When canaries are forgotten: an attack's success is at most {found.alpha:g}",
+        rows={"repetitions": tuple(found.after)},
+        figures={"epochs until forgotten": tuple(found.after.values())},
+        arrays={
+            "epochs": found.success.at,
+            **dict(zip(found.success.groups, found.success.values, strict=True)),
+        },
+        notes=(found.success.note,),
+    )
+
+
+@procedure(
+    asks="When are examples forgotten that are no longer trained on?",
+    needs=("rate_of_forgetting",),
+    section="6.1.2",
+    table=as_table,
+)
+def forgetting(
+    lab: Lab,
+    run: Run,
+    *,
+    regime: Literal["inject", "poison"] = "inject",
+    canaries: int = 200,
+    models: int = 16,
+    alpha: float = 0.55,
+    seed: int = 0,
+    out: str | Path | None = None,
+) -> Forgetting:
+    """The experiment of `measure_forgetting` on the data and recipe of a run, trained in this lab."""
+    dataset, recipe = data_of(run, "forgetting")
+    if not 4 <= canaries <= len(dataset) // 2:
+        raise BadInput(
+            f"At least 4 and at most half of the {len(dataset)} examples can be canaries. Got {canaries}.",
+            hint=f"--set canaries={max(4, len(dataset) // 4)}",
+        )
+    rows = np.sort(np.random.default_rng([seed, 7]).choice(len(dataset), canaries, replace=False))
+    asked = {"models": models, "alpha": alpha, "seed": seed, **lab.settings}
+    folder = run.folder.with_name(f"{run.folder.name}-{regime}") if out is None else out
+    return measure_forgetting(dataset, recipe, regime=regime, canaries=rows, out=folder, **asked)
 
 
 def measure_forgetting(

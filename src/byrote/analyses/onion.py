@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Int
 
-from byrote.engine.audit import audit
+from byrote.analyses.catalog import procedure
+from byrote.analyses.lab import Lab, data_of
 from byrote.engine.progress import Progress
 from byrote.errors import BadInput, TooFewModels
-from byrote.results import PerExample, Scalar
+from byrote.results import PerExample, Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.jackknife import difference, from_replicates, parts
 
@@ -91,11 +91,30 @@ def privacy_onion(
         BadInput: the run has no data or recipe at hand, or the share does not fit.
         TooFewModels: fewer than 24 models.
     """
-    if run.dataset is None or run.recipe is None:
-        raise BadInput(
-            f"The run {str(run.folder)!r} was opened without its data and recipe.",
-            hint="run.attach(dataset, recipe, heldout), or use `byrote onion` on a run of the command line.",
-        )
+    return onion(Lab(workers=workers, progress=progress), run, share=share, out=out, seed=seed)
+
+
+def as_table(found: Onion) -> Table:
+    """A row for each figure, a column for each arm."""
+    return Table(
+        title="Membership risk as a layer is peeled off",
+        rows={"figure": tuple(layer.name for layer in found.layers)},
+        figures={arm: tuple(getattr(layer, arm) for layer in found.layers) for arm in ARMS},
+        across="arm",
+        notes=found.notes,
+    )
+
+
+@procedure(
+    asks="Does removing the examples at highest risk put the next ones at risk?",
+    needs=(RISK,),
+    section="5.1",
+    name="onion",
+    table=as_table,
+)
+def onion(lab: Lab, run: Run, *, share: float = LAYER, seed: int = 1, out: str | Path | None = None) -> Onion:
+    """The onion of `privacy_onion`, trained in this lab."""
+    whole, recipe = data_of(run, "onion")
     if not 0 < share <= 0.25:
         raise BadInput(
             f"The 'share' argument of privacy_onion must lie in (0, .25]. Got {share}.",
@@ -113,17 +132,15 @@ def privacy_onion(
     for number, (name, removed) in enumerate(
         (("plain", np.empty(0, np.int64)), ("random", np.sort(chance)), ("riskiest", riskiest))
     ):
-        dataset = run.dataset.subset(np.setdiff1d(np.arange(len(order)), removed))
-        child = audit(
+        dataset = whole.subset(np.setdiff1d(np.arange(len(order)), removed))
+        child = lab.audit(
             dataset,
-            run.recipe,
+            recipe,
             models=len(measuring),
             full=0,
             out=folder / name,
             seed=seed * 1_000 + number + 1,
-            workers=workers,
             checkpoints=2,
-            progress=progress,
         )
         runs[name] = child
         arms[name] = _arm(child, child.models())
@@ -148,17 +165,6 @@ def privacy_onion(
             "few models some pass by chance, in every arm alike.",
         ),
     )
-
-
-def keep(run: Run, found: Onion) -> Path:
-    """Write `results/onion.parquet` into the run's folder: a row for each figure and arm, from which a report tells."""
-    rows = [
-        {"figure": layer.name, "arm": arm, "examples": figure.examples, "models": figure.models}
-        | {part: getattr(figure, part) for part in ("value", "stderr", "low", "high")}
-        for layer in found.layers
-        for arm, figure in ((name, getattr(layer, name)) for name in ARMS)
-    ]
-    return run.keep_table(Path(TABLE).stem, pa.Table.from_pylist(rows))
 
 
 def _halves(run: Run) -> tuple[np.ndarray, np.ndarray]:

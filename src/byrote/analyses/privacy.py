@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from byrote.analyses.catalog import analysis, different, keep, not_following, table_files
+from byrote.analyses.catalog import analysis, different, keep, not_following, procedure, table_files
+from byrote.analyses.lab import Lab, data_of
 from byrote.changes.change import Context
 from byrote.changes.data._planting import untouched
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
@@ -22,7 +23,7 @@ from byrote.engine.progress import Progress
 from byrote.errors import BadInput
 from byrote.measures._by_group import by_group
 from byrote.recipes.algorithm import TrainingRecipe
-from byrote.results import Table
+from byrote.results import Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.privacy_bounds import (
     EpsilonBound,
@@ -232,6 +233,42 @@ def audit_privacy_in_many_runs(
     return ManyRunsAudit(bound=bound, run=run)
 
 
+def as_table(found: PrivacyAudit) -> Table:
+    """The bound, what the same guesses could have shown, and what so many canaries ever can."""
+    nan = float("nan")
+
+    def plain(value: float, low: float = nan) -> Scalar:
+        return Scalar(value=value, stderr=nan, low=low, high=nan, models=1, examples=found.measured)
+
+    return Table(
+        title=f"A lower bound on epsilon at delta {found.delta:g}, with {found.confidence:.0%} confidence",
+        rows={"canaries": (f"{found.correct} of {found.guesses} guesses right",)},
+        figures={
+            "epsilon": (plain(found.epsilon, found.epsilon),),
+            "had all been right": (plain(found.ceiling),),
+            "so many canaries at most": (plain(found.limit),),
+            "Gaussian epsilon": (plain(found.gaussian.epsilon, found.gaussian.epsilon),),
+        },
+        notes=found.notes,
+    )
+
+
+@procedure(
+    asks="Which privacy can this training not have?",
+    needs=("outputs.log_odds",),
+    section="5.4",
+    table=as_table,
+)
+def privacy(
+    lab: Lab, run: Run, *, canaries: int = 500, delta: float = 1e-5, seed: int = 0, out: str | Path | None = None
+) -> PrivacyAudit:
+    """The audit of `audit_privacy` on the data and recipe of a run, trained in this lab."""
+    dataset, recipe = data_of(run, "audit SOURCE --epsilon")
+    folder = run.folder.with_name(f"{run.folder.name}-epsilon") if out is None else out
+    asked = {"heldout": run.heldout, "out": folder, "seed": seed, **lab.settings}
+    return audit_privacy(dataset, recipe, canaries=canaries, delta=delta, **asked)
+
+
 def with_canaries(dataset: Dataset, canaries: int, *, mislabel: bool, seed: int) -> tuple[Dataset, np.ndarray]:
     """The dataset with its canaries, mislabelled if asked, and their rows; examples that are controls are none.
 
@@ -296,11 +333,13 @@ def judged(run: Run, kept: pa.Table) -> str:
     name=TABLE,
     check=judged,
 )
-def canary_table(run: Run, rows: np.ndarray) -> Table:
+def canary_table(run: Run, rows: np.ndarray | None = None) -> Table:
     """A row for each target and example of a canary: whether it joined, and the score that is guessed by.
 
     The score is the log-odds, less their mean over the references where there are any; of a group the mean over it.
     """
+    if rows is None:
+        rows = np.flatnonzero(np.isin(run.ids, run.kept_table(f"{TABLE}.parquet", "example")["example"].to_pylist()))
     targets = run.models("target")
     scores = run.load("outputs.log_odds", targets)[:, rows].astype(np.float64)
     if len(run.design.models_of("reference")):

@@ -168,7 +168,9 @@ def _plain(law: Law, value: float) -> Scalar:
 
 
 def _slope(law: Law) -> Scalar:
-    parts = {name: float(of[1]) for name, of in vars(law.fit).items() if name in ("stderr", "low", "high")}
+    parts: dict[str, Any] = {
+        name: float(of[1]) for name, of in vars(law.fit).items() if name in ("stderr", "low", "high")
+    }
     return Scalar(
         value=float(law.fit.values[1]),
         **parts,

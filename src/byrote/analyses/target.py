@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from scipy.stats import binomtest, t
 
-from byrote.analyses.catalog import analysis, keep
+from byrote.analyses.catalog import analysis, keep, procedure
+from byrote.analyses.lab import Lab, data_of
 from byrote.analyses.membership import attack_named
 from byrote.data.dataset import Dataset
 from byrote.data.task import refuse_other_tasks
@@ -174,6 +175,31 @@ def audit_target(
     )
     digest = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
     return attack_target(with_target(run, algorithm, state, member, digest), attack)
+
+
+@procedure(
+    asks="Which examples was this trained model trained on?",
+    needs=("lira", "membership_risk"),
+    section="5.1",
+    name="references",
+    table=lambda found: as_table(found),
+)
+def train_references(
+    lab: Lab,
+    run: Run,
+    *,
+    weights: Path,
+    members: Path,
+    attack: str = "lira",
+    models: int = 64,
+    seed: int = 0,
+    out: str | Path | None = None,
+) -> TargetAttack:
+    """The audit of `audit_target` with the data and recipe of a run, its reference models trained in this lab."""
+    dataset, recipe = data_of(run, "audit SOURCE --weights")
+    folder = run.folder.with_name(f"{run.folder.name}-target") if out is None else out
+    asked = {"attack": attack, "models": models, "seed": seed, **lab.settings}
+    return audit_target(dataset, recipe, weights, members, heldout=run.heldout, out=folder, **asked)
 
 
 @analysis(

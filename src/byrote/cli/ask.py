@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from byrote.cli.terminal import Given, RunFolder, err, print_table, say, say_kept, with_contents_if_admitted
+from byrote.cli.terminal import Given, RunFolder, Workers, err, print_table, say, say_kept, with_contents_if_admitted
 
 if TYPE_CHECKING:
     from byrote.blocks import Block
@@ -39,9 +39,10 @@ def ask(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be repeated.")
     ] = None,
+    workers: Workers = None,
     source: Given = None,
 ) -> None:
-    """Ask an analysis of a run: print its table, and keep it under RUN/results."""
+    """Ask an analysis of a run: print its table, and keep it under RUN/results. Some train more models for it."""
     from byrote.analyses.catalog import find_analysis
     from byrote.report.asked import asked
     from byrote.runs.run import Run
@@ -50,9 +51,17 @@ def ask(
     options = options_of(entry.function, entry.options(), settings or (), f"the analysis {name!r}")
     run = with_contents_if_admitted(Run.open(run_folder), source, "So the analysis goes without the data.")
     others_ = [Run.open(folder) for folder in others or ()]
-    with err.status(f"Asking {name}…"):
-        result = entry.ask(run, *others_, **options)
-        path = entry.keep(run, result, *others_, options=options)
+    if entry.trains:
+        from byrote.analyses.lab import Lab
+
+        result = entry.ask(run, *others_, lab=Lab(workers=workers), **options)
+    else:
+        with err.status(f"Asking {name}…"):
+            result = entry.ask(run, *others_, **options)
+    if isinstance(result, Run):
+        say(f"Run: {result.folder}")
+        return
+    path = entry.keep(run, result, *others_, options=options)
     for block in asked(entry, entry.table(result)).blocks:
         print_block(block)
     say_kept(run, "Table", path)

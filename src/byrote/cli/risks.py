@@ -103,7 +103,8 @@ def onion(
     source: Given = None,
 ) -> None:
     """Remove the examples at highest membership risk, train again, and see whether the next ones are at risk now."""
-    from byrote.analyses.onion import ARMS, keep, privacy_onion
+    from byrote.analyses.catalog import keep
+    from byrote.analyses.onion import ARMS, privacy_onion
     from byrote.cli.sources import with_contents
     from byrote.engine.progress import measuring
     from byrote.report.page import write_again
@@ -114,7 +115,7 @@ def onion(
     refuse_language(run, "onion")
     run = with_contents(run, source)
     found = privacy_onion(run, share=share, seed=seed, workers=workers)
-    path = keep(run, found)
+    path = keep(run, "onion", found)
     for layer in found.layers:
         say(f"{capital(layer.name)}:")
         print_table(

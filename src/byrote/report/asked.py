@@ -53,6 +53,7 @@ def _kept(run: Run, entry: Analysis) -> Asked | None:
 def block_facts(block: Block) -> dict[str, Any]:
     """A block for programs: its fields in JSON's types, and `block`, the name of its kind."""
     kind = type(block).__name__
+    facts: dict[str, Any]
     if isinstance(block, Figure):
         facts = {"name": block.name, "title": block.title, "columns": block.columns, "rows": block.rows}
     elif isinstance(block, TableBlock):
