@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import byrote.blocks as blocks_of
+from byrote.analyses import catalog as analyses
 from byrote.cli.app import app, main
 from byrote.measures import catalog
 
@@ -75,7 +77,9 @@ def test_commands_are_ones_that_there_are(page: Path) -> None:
 def run_page(page: Path, monkeypatch: pytest.MonkeyPatch, folder: Path, *, shrink: bool) -> None:
     """The blocks of a page in their order; what they enter into the catalog leaves it again."""
     catalog.catalog()
-    monkeypatch.setattr(catalog, "_REGISTERED", dict(catalog._REGISTERED))
+    analyses.analyses()
+    for registry in (catalog, analyses, blocks_of):
+        monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
