@@ -39,13 +39,13 @@ class LanguageFigure:
 
 
 @dataclass(frozen=True, eq=False)
-class _Texts:
+class Texts:
     """What a run's models say of each different text: sums over the models trained on it, or never shown it.
 
     With `spoken` an extraction is what the models generate, behind whatever decoder there is; `similar` is how alike
-    that is to the text, `chance` that of one drawn answer to be it, `banned` its tokens that can never come.
-    `copies` is how often it stands in the corpus; a `hit` is a suffix that is extracted, -1 where the text is too
-    short.
+    that is to the text, `chance` that of one drawn answer to be it, `banned` its tokens that can never come, `lawful`
+    the loss of the others behind it. `copies` is how often it stands in the corpus; a `hit` is a suffix that is
+    extracted, -1 where the text is too short.
     """
 
     text: list[bytes]
@@ -59,6 +59,7 @@ class _Texts:
     similar: np.ndarray | None = None
     chance: np.ndarray | None = None
     banned: np.ndarray | None = None
+    lawful: np.ndarray | None = None
 
 
 def language_figures(before: Run, after: Run) -> tuple[list[LanguageFigure], list[str]]:
@@ -68,7 +69,7 @@ def language_figures(before: Run, after: Run) -> tuple[list[LanguageFigure], lis
         BadInput: the runs have no text in common, or were cut into tokens in different ways.
     """
     spoken = bool(before.guarded or after.guarded)
-    sides = [_texts(before, spoken=spoken), _texts(after, spoken=spoken)]
+    sides = [texts(before, spoken=spoken), texts(after, spoken=spoken)]
     common, first, second = np.intersect1d(
         np.array(sides[0].text, object), np.array(sides[1].text, object), return_indices=True
     )
@@ -86,7 +87,7 @@ def language_figures(before: Run, after: Run) -> tuple[list[LanguageFigure], lis
     return figures, _notes(before, after, len(common))
 
 
-def _of_texts(sides: list[_Texts], rows: tuple[np.ndarray, np.ndarray], models: int) -> Iterator[LanguageFigure]:
+def _of_texts(sides: list[Texts], rows: tuple[np.ndarray, np.ndarray], models: int) -> Iterator[LanguageFigure]:
     trained = sides[0].trained[rows[0]] & sides[1].trained[rows[1]]
     held_out = sides[0].held_out[rows[0]] & sides[1].held_out[rows[1]]
     long = ~np.isnan(sides[0].extracted[rows[0]]) & ~np.isnan(sides[1].extracted[rows[1]])
@@ -118,7 +119,7 @@ def _of_texts(sides: list[_Texts], rows: tuple[np.ndarray, np.ndarray], models: 
         yield _figure(name, pair, better, bounds, tells, "nat per token" if column == "surprise" else "")
 
 
-def _of_speech(sides: list[_Texts], rows: tuple[np.ndarray, np.ndarray], models: int) -> Iterator[LanguageFigure]:
+def _of_speech(sides: list[Texts], rows: tuple[np.ndarray, np.ndarray], models: int) -> Iterator[LanguageFigure]:
     """What comes out behind a decoder, and what it costs; nothing where neither run has one."""
     if sides[0].banned is None:
         return
@@ -195,11 +196,17 @@ def _ratio(values: np.ndarray, weights: np.ndarray, models: int, bounds: Bounds)
     return dataclasses.replace(found, varies_over="examples")
 
 
+def pooled(values: np.ndarray, weights: np.ndarray, mask: np.ndarray, models: int, bounds: Bounds) -> Scalar:
+    """Sum of the values over sum of the weights, of these texts, with its error over texts."""
+    return _ratio(values[mask], weights[mask], models, bounds)
+
+
 def _models(before: Run, after: Run) -> int:
     return min(len(before.models()), len(after.models()))
 
 
-def _texts(run: Run, *, spoken: bool = False) -> _Texts:
+def texts(run: Run, *, spoken: bool = False, law: str = "") -> Texts:
+    """What the models say of each text; `spoken` also what comes out, drawn by the law of a kind of evidence."""
     models = run.models()
     token, offsets = run.load("corpus.token", models), run.load("corpus.offsets", models)
     scored, member = run.load("corpus.scored", models), run.load("design.member", models)
@@ -215,7 +222,7 @@ def _texts(run: Run, *, spoken: bool = False) -> _Texts:
     unknown = np.bincount(cluster, (member < 0).any(0), size) > 0
     held_out = ~seen.any(0) & ~unknown & (np.bincount(cluster, canary, size) == 0)
     trained = seen.any(0) & ~unknown & (np.bincount(cluster, canary, size) == 0)
-    sums, said_sums = np.zeros((3, size)), np.zeros((3, size))
+    sums, said_sums = np.zeros((3, size)), np.zeros((4, size))
     first = np.full(size, -1, np.int64)
     first[cluster[::-1]] = np.arange(len(cluster))[::-1]
     for row, model in enumerate(models.tolist()):
@@ -226,12 +233,12 @@ def _texts(run: Run, *, spoken: bool = False) -> _Texts:
         surprise = -np.add.reduceat(said, starts, dtype=np.float64)[first]
         counts = seen[row] | held_out
         if spoken:
-            extracted, *told = (column[first] for column in _speech(run, model, windows, scored))
+            extracted, *told = (column[first] for column in _speech(run, model, windows, scored, law))
             said_sums += np.where(counts, np.stack(told), 0.0)
         sums += np.where(counts, np.stack([extracted, right, surprise]), 0.0)
     judged = np.maximum((seen | held_out).sum(0), 1)
     sums[0, np.bincount(cluster[windows.example], minlength=size) == 0] = np.nan
-    return _Texts(
+    return Texts(
         text=list(names),
         copies=np.bincount(cluster, minlength=size),
         trained=trained,
@@ -244,14 +251,14 @@ def _texts(run: Run, *, spoken: bool = False) -> _Texts:
     )
 
 
-_SPEECH = ("similar", "chance", "banned")
+_SPEECH = ("similar", "chance", "banned", "lawful")
 
 
-def _speech(run: Run, model: int, windows: Windows, scored: np.ndarray) -> tuple[np.ndarray, ...]:
+def _speech(run: Run, model: int, windows: Windows, scored: np.ndarray, law: str) -> tuple[np.ndarray, ...]:
     """By document: whether the model generates its suffix, and the columns of `_SPEECH`; NaN where it is too short."""
     token, truth = run.load("generations.token", [model])[0], run.load("generations.truth", [model])
     whole = (truth >= 0).all(1)
-    law = "decoding" if run.evidence.has("decoding", model, run.last_phase) else "tokens"
+    law = law or ("decoding" if run.evidence.has("decoding", model, run.last_phase) else "tokens")
     log_p = run.load(f"{law}.log_probability", [model])[0].astype(np.float64)
     banned = np.add.reduceat(np.isneginf(log_p) & scored, run.offsets[:-1], dtype=np.int64)
     return (
@@ -259,6 +266,7 @@ def _speech(run: Run, model: int, windows: Windows, scored: np.ndarray) -> tuple
         np.where(whole, 1.0 - edit_distance(token, truth) / truth.shape[1], np.nan),
         windows.mean(np.exp(windows.total(np.where(scored, log_p, 0.0)))),
         banned.astype(np.float64),
+        -np.add.reduceat(np.where(scored & np.isfinite(log_p), log_p, 0.0), run.offsets[:-1]),
     )
 
 

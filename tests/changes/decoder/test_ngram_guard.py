@@ -11,6 +11,8 @@ import pytest
 import torch
 
 import byrote
+from byrote.analyses.catalog import find_analysis, keep
+from byrote.blocks import section_of
 from byrote.changes.decoder.ngram_guard import LetterBans, NgramGuard, TokenBans
 from byrote.data.corpus import corpus_from_texts
 from byrote.data.index.normal import folded
@@ -182,6 +184,26 @@ def test_measures_that_read_past_the_guard_are_refused_and_the_report_says_what_
     assert "gone through a changed decoder" in page.read_text("utf-8")
     assert found.recitation.of_trained == (0, 2)
     assert verify(after) == []
+
+
+def test_the_guard_is_asked_and_shown_in_blocks(before: Run, after: Run) -> None:
+    table = find_analysis("guard").ask(after)
+    held, out = table.figures["the weights"], table.figures["behind the decoder"]
+    assert (held[0].value, out[0].value) == (1.0, 0.0)
+    assert held[1].value > 0.5
+    assert out[1].value == 0.0
+    log_p = after.load("decoding.log_probability", [0])[0].astype(np.float64)
+    heldout = np.repeat([False, False, True, True], np.diff(after.offsets)) & after.load("corpus.scored", [0])
+    assert out[3].value == pytest.approx(np.isneginf(log_p)[heldout].mean())
+    assert out[4].value == pytest.approx(-log_p[heldout & np.isfinite(log_p)].mean())
+    keep(after, "guard", table)
+    kinds = [type(block).__name__ for block in section_of("guard").blocks(table)]
+    assert kinds == ["Tiles", "Words", "TableBlock", "Words"]
+    page, _ = write_language_report(after)
+    assert "What the decoder lets out" in page.read_text("utf-8")
+    assert verify(after) == []
+    with pytest.raises(MissingEvidence, match="no changed decoder"):
+        find_analysis("guard").ask(before)
 
 
 def test_the_same_call_goes_on_and_another_model_is_refused(before: Run, after: Run, folder: Path) -> None:
