@@ -17,12 +17,16 @@ import pytest
 from byrote.cli.app import main
 from byrote.errors import ByroteError
 from byrote.runs.run import Run
+from golden import anew
 from golden.facts import facts
 
 MADE = Path(__file__).parent / "0.1.0"
 KINDS = sorted(folder.name for folder in MADE.iterdir())
 #: What is computed again may differ by so much.
 CLOSE = 1e-5
+
+#: Kinds that are trained again in every run of the tests.
+QUICK: dict[str, Any] = {"groups": (), "documents": ()}
 
 Say = Callable[..., tuple[int, str]]
 
@@ -110,3 +114,21 @@ def unchanged(told: dict[str, Any]) -> None:
         for name, expected in results.items():
             numbers = np.array(measured[key][name], np.float64), np.array(expected, np.float64)
             np.testing.assert_allclose(*numbers, rtol=CLOSE, atol=CLOSE, err_msg=f"{key} {name}")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in anew.KINDS]
+)
+def test_models_that_are_trained_anew_say_the_same(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not those of version 0.1.0, but those of the last change that was meant to alter what is trained."""
+    shutil.copytree(MADE / kind, tmp_path / "project", ignore=shutil.ignore_patterns("run"))
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    expected = json.loads(anew.SAID.read_text("utf-8"))[kind]
+    found = anew.trained(kind)
+    assert found.keys() == expected.keys()
+    for name, sums in expected.items():
+        for which, numbers in sums.items():
+            np.testing.assert_allclose(found[name][which], numbers, rtol=1e-4, atol=1e-4, err_msg=f"{name} {which}")
