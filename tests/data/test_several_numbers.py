@@ -16,6 +16,7 @@ from byrote.data.task import SeveralNumbers, numbers_of, several_numbers_of
 from byrote.errors import BadInput, MissingEvidence
 from byrote.probes.judging import ByErrors, judge_of
 from byrote.recipes.objectives.squared_error import SquaredError
+from recipes.objectives.asked import loss_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4)).astype(np.float32)
@@ -78,7 +79,7 @@ def test_errors_against_a_slow_loop():
 
 def test_the_loss_is_the_mean_over_the_numbers():
     logits, targets = torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[0.0, 0.0], [0.0, 1.0]])
-    assert SquaredError().loss(logits, targets, None)[0].tolist() == [2.5, 0.5]
+    assert loss_of(SquaredError(), logits, targets)[0].tolist() == [2.5, 0.5]
 
 
 @pytest.mark.parametrize(

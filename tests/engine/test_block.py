@@ -37,7 +37,8 @@ class Scripted:
     def begin(self, steps):
         self.begun.append(steps)
 
-    def step(self, inputs, targets, ids):
+    def step(self, batch):
+        inputs, targets, ids = batch.inputs, batch.targets, batch.ids
         assert torch.equal(inputs[..., 0].long(), ids), "inputs are those of the ids"
         logits = np.array([[self.logits(m, self.done, e) for e in row] for m, row in enumerate(ids.tolist())])
         self.shown.append((ids.numpy(), logits, targets.numpy()))

@@ -9,7 +9,7 @@ from torch import nn
 
 from byrote.engine.many import Many
 from byrote.engine.one import One
-from byrote.recipes.algorithm import Shape
+from byrote.recipes.algorithm import Batch, Shape
 from byrote.recipes.networks.network import Network
 from engine.toys import RECIPES, ROW, bound, data, recipe
 
@@ -26,7 +26,7 @@ def orders(steps=STEPS, examples=40, size=10):
 def stepped(learner, order, inputs, targets):
     """Losses `[step, model, batch]` and logits of the steps along `order[model, step, batch]`."""
     learner.begin(order.shape[1])
-    seen = [learner.step(inputs[ids], targets[ids], ids) for ids in order.unbind(1)]
+    seen = [learner.step(Batch(inputs=inputs[ids], targets=targets[ids], ids=ids)) for ids in order.unbind(1)]
     return torch.stack([one.loss for one in seen]), torch.stack([one.logits for one in seen])
 
 
@@ -62,7 +62,7 @@ def test_one_step(name):
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     for state, one in zip(many.states(), loop, strict=True):
         expected = one.state.network.state_dict()
-        start = bound(name).init(int(one.state.seed)).network.state_dict()
+        start = bound(name).init(int(one.state.seeds)).network.state_dict()
         assert any(not torch.equal(expected[key], start[key]) for key in expected), "the step did something"
         for key, tensor in state.network.state_dict().items():
             torch.testing.assert_close(tensor, expected[key], atol=1e-5, rtol=1e-5, msg=key)

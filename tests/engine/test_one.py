@@ -13,7 +13,7 @@ def test_is_the_algorithm_with_a_model_axis():
     one, state = One(algorithm, 5), algorithm.begin(algorithm.init(5), 3)
     one.begin(3)
     for _ in range(3):
-        seen = one.step(inputs[ids][None], targets[ids][None], ids[None])
+        seen = one.step(Batch(inputs=inputs[ids], targets=targets[ids], ids=ids).with_axis())
         state, expected = algorithm.step(state, Batch(inputs=inputs[ids], targets=targets[ids], ids=ids))
         assert torch.equal(seen.loss, expected.loss[None])
         assert torch.equal(seen.logits, expected.logits[None])

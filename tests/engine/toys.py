@@ -92,7 +92,7 @@ def bound(name: str, examples=40) -> BoundRecipe:
     shape, slots = RECIPES[name]
     inputs = data(shape, examples).inputs
     extent = tuple(torch.from_numpy(end) for end in range_of_rows(inputs))
-    return slots.bind(Shape(inputs=shape, classes=3, examples=examples, extent=extent), CPU)
+    return slots.bind(Shape(inputs=shape, classes=3, examples=examples, extent=lambda: extent), CPU)
 
 
 def job(folder: Path, slots=None, **settings) -> Job:

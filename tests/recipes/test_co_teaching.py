@@ -116,7 +116,7 @@ def test_networks_start_apart():
 
 
 def test_cannot_be_stacked():
-    assert "two networks" in CoTeaching(recipe=RECIPE).bind(SHAPE, CPU).obstacle()
+    assert "two networks" in CoTeaching(recipe=RECIPE).bind(SHAPE, CPU).why_not_stackable()
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])

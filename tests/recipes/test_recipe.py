@@ -172,9 +172,9 @@ class Spy(nn.Module):
 def attacked(**settings):
     """Three adversarial steps over data in [0, 1]; the network after them, and the state."""
     attack = ProjectedGradient(radius=0.3, steps=3, **settings)
-    extent = (torch.zeros(4), torch.ones(4))
+    extent = torch.zeros(4), torch.ones(4)
     bound = replace(BASE, network=Network(Spy), input_perturbation=attack, augmentation=None).bind(
-        replace(SHAPE, inputs=(4,), extent=extent), CPU
+        replace(SHAPE, inputs=(4,), extent=lambda: extent), CPU
     )
     state = bound.init(0)
     bound.begin(state, 3)
@@ -236,12 +236,12 @@ def test_a_network_that_is_no_slot(network):
 def test_obstacles_are_named(layer):
     bound = Recipe(network=Network(lambda: nn.Sequential(nn.Linear(2, 2), nn.Sequential(layer)))).bind(SHAPE, CPU)
     kind = type(layer).__name__
-    assert bound.obstacle().startswith(f"layer '1.0' is a torch.nn.{kind}, which cannot be stacked")
-    assert ("byrote.Dropout can" in bound.obstacle()) == ("Dropout" in kind)
+    assert bound.why_not_stackable().startswith(f"layer '1.0' is a torch.nn.{kind}, which cannot be stacked")
+    assert ("byrote.Dropout can" in bound.why_not_stackable()) == ("Dropout" in kind)
 
 
 def test_reference_networks_have_no_obstacle():
-    assert replace(BASE, network=MLP(hidden=(4,), dropout=0.5)).bind(SHAPE, CPU).obstacle() == ""
+    assert replace(BASE, network=MLP(hidden=(4,), dropout=0.5)).bind(SHAPE, CPU).why_not_stackable() == ""
 
 
 OTHERS = {

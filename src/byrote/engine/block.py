@@ -7,11 +7,13 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from torch import Tensor
 
 from byrote.designs.design import Phase
 from byrote.probes.probe import Probe
-from byrote.recipes.algorithm import Algorithm, Seen, State
+from byrote.recipes.algorithm import Algorithm, Batch, Seen, State
+from byrote.recipes.slots import Rows
 
 #: Examples of one clean pass that go through a block together; more would leave the caches of a CPU.
 CLEAN_BATCH = 256
@@ -32,7 +34,7 @@ class Learner(Answering, Protocol):
 
     def begin(self, steps: int) -> None: ...
 
-    def step(self, inputs: Tensor, targets: Tensor, ids: Tensor) -> Seen: ...
+    def step(self, batch: Batch) -> Seen: ...
 
 
 def train_phase(
@@ -58,23 +60,20 @@ def train_phase(
     epochs = phase.length(algorithm.epochs)
     each = np.array([int(phase.count[model].sum()) for model in models])
     assert (each == each[0]).all(), "models of a block show equally many examples"
-    per_epoch = -(-int(each[0]) // algorithm.batch_size)
-    learner.begin(max(1, epochs * per_epoch))
+    learner.begin(max(1, epochs * algorithm.steps(int(each[0]))))
     for epoch in range(epochs + 1):
         if epoch in checkpoints:
             clean_pass(learner, inputs, targets, probes, checkpoint=list(checkpoints).index(epoch))
         if epoch == epochs or not each[0]:
             continue
-        orders = [
-            algorithm.order(seed, first_epoch + epoch, phase.count[model])
-            for model, seed in zip(models, seeds, strict=True)
-        ]
-        order = torch.from_numpy(np.stack(orders)).to(inputs.device)
-        for start in range(0, order.shape[1], algorithm.batch_size):
-            ids = order[:, start : start + algorithm.batch_size]
-            seen = learner.step(inputs[ids], labels[ids], ids)
+        counts = [phase.count[model] for model in models]
+        drawn = [algorithm.batches(seed, first_epoch + epoch, c) for seed, c in zip(seeds, counts, strict=True)]
+        for rows in zip(*drawn, strict=True):
+            ids, mask = side_by_side(rows, counts, inputs.device)
+            targets_now = labels[ids]
+            seen = learner.step(Batch(inputs=inputs[ids], targets=targets_now, ids=ids, mask=mask))
             for probe in probes:
-                probe.presented(ids, seen.logits, labels[ids])
+                probe.presented(ids, seen.logits, targets_now, mask)
         for probe in probes:
             probe.epoch_ended()
         progress((epoch + 1) / epochs)
@@ -92,3 +91,22 @@ def clean_pass(
         logits = learner.predict(inputs[examples])
         for probe in eager:
             probe.observed(checkpoint, examples, logits, targets[examples])
+
+
+def side_by_side(
+    rows: Sequence[Rows], counts: Sequence[UInt8[np.ndarray, " example"]], device: torch.device
+) -> tuple[Tensor, Tensor | None]:
+    """The rows of one step by model, `ids[model, batch]`, and `mask[model, batch]` where some of them do not count.
+
+    A model with fewer rows than another is given one of its own examples over again, which does not count.
+    """
+    width = max(1, *(len(each) for each, _ in rows))
+    if all(mask is None and len(each) == width for each, mask in rows):
+        return torch.from_numpy(np.stack([each for each, _ in rows])).to(device), None
+    ids = np.empty((len(rows), width), np.int64)
+    counted = np.zeros((len(rows), width), bool)
+    for model, (each, mask) in enumerate(rows):
+        ids[model] = counts[model].argmax()
+        ids[model, : len(each)] = each
+        counted[model, : len(each)] = True if mask is None else mask
+    return torch.from_numpy(ids).to(device), torch.from_numpy(counted).to(device)

@@ -16,8 +16,7 @@ from byrote.engine.job import Job
 from byrote.engine.many import Many
 from byrote.engine.one import One
 from byrote.engine.threads import one_thread
-from byrote.recipes.algorithm import Algorithm
-from byrote.recipes.recipe import BoundRecipe
+from byrote.recipes.algorithm import Algorithm, Batch
 
 SIZES = (8, 16, 32)
 #: One step's largest relative difference between loop and stack that counts as parity.
@@ -77,10 +76,9 @@ def _choice(job: Job, per_worker: int, compiled: bool) -> Choice:
     algorithm = job.algorithm()
     inputs, targets = job.data.tensors(torch.device(job.device))
     loop = _seconds(One(algorithm, job.seeds[0]), 1, algorithm, job, inputs, targets)
-    obstacle = algorithm.obstacle() or _disparity(algorithm, job, inputs, targets)
+    obstacle = algorithm.why_not_stackable() or _disparity(algorithm, job, inputs, targets)
     if obstacle:
         return _alone(f"one at a time: {obstacle}", loop)
-    assert isinstance(algorithm, BoundRecipe)
 
     def stack(size: int) -> float:
         learner = Many(algorithm, list(range(size)), compiled=compiled)
@@ -130,7 +128,7 @@ def _seconds(learner: Learner, models: int, algorithm: Algorithm, job: Job, inpu
 
     def step(index: int) -> None:
         ids = orders[:, index]
-        learner.step(inputs[ids], targets[ids], ids)
+        learner.step(Batch(inputs=inputs[ids], targets=targets[ids], ids=ids))
 
     for index in range(WARM_UP):
         step(index)
@@ -165,15 +163,15 @@ def _disparity(algorithm: Algorithm, job: Job, inputs: Tensor, targets: Tensor) 
     of gradients that are nothing but rounding, as of a bias before BatchNorm; so the loop also trains each model on
     its batches in other orders, and what that alone changes counts as no difference.
     """
-    if not isinstance(algorithm, BoundRecipe):
-        return f"{type(algorithm).__name__} is not a byrote Recipe"
     seeds = list(job.seeds[:2])
     orders = _orders(algorithm, job, len(seeds), PARITY_STEPS)
     some = inputs[:CLEAN_BATCH]
     try:
         many = Many(algorithm, seeds)
         many.begin(PARITY_STEPS)
-        together = [many.step(inputs[ids], targets[ids], ids).loss for ids in orders.unbind(1)]
+        together = [
+            many.step(Batch(inputs=inputs[ids], targets=targets[ids], ids=ids)).loss for ids in orders.unbind(1)
+        ]
         answers = many.predict(some)
     except Exception as error:  # whatever vmap makes of a network that is not ours: the loop trains it all the same
         return f"the network cannot be stacked ({(str(error).strip() or type(error).__name__).splitlines()[0][:120]})"
@@ -185,20 +183,20 @@ def _disparity(algorithm: Algorithm, job: Job, inputs: Tensor, targets: Tensor) 
         others = [_stepped(algorithm, seed, inputs, targets, _reordered(batches, order))[0] for order in range(ORDERS)]
         if _apart(answers[row], one.predict(some)[0], [other.predict(some)[0] for other in others]):
             return "answers in evaluation mode differ from those of stacked models"
-        alone = one.state.network.state_dict()
-        for name, tensor in stacked.network.state_dict().items():
-            if _apart(tensor, alone[name], [other.state.network.state_dict()[name] for other in others]):
+        alone, *rounded = [algorithm.network(each.state).state_dict() for each in (one, *others)]
+        for name, tensor in algorithm.network(stacked).state_dict().items():
+            if _apart(tensor, alone[name], [other[name] for other in rounded]):
                 return f"{name!r} differs from that of stacked models"
     return ""
 
 
 def _stepped(
-    algorithm: BoundRecipe, seed: int, inputs: Tensor, targets: Tensor, batches: list[Tensor]
+    algorithm: Algorithm, seed: int, inputs: Tensor, targets: Tensor, batches: list[Tensor]
 ) -> tuple[One, list[Tensor]]:
     """A model of the loop after a step on each batch, and its losses."""
     one = One(algorithm, seed)
     one.begin(PARITY_STEPS)
-    return one, [one.step(inputs[ids], targets[ids], ids).loss[0] for ids in batches]
+    return one, [one.step(Batch(inputs=inputs[ids], targets=targets[ids], ids=ids)).loss[0] for ids in batches]
 
 
 def _reordered(batches: list[Tensor], order: int) -> list[Tensor]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from byrote.data.blocks import range_of_rows
 from byrote.data.dataset import Dataset
@@ -32,8 +32,7 @@ from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
 from byrote.probes.presentation import PresentationProbe
 from byrote.probes.probe import Probe
 from byrote.probes.trajectory import TrajectoryProbe, log_spaced
-from byrote.recipes.algorithm import Algorithm, Shape, State, TrainingRecipe
-from byrote.recipes.recipe import BoundRecipe, Recipe
+from byrote.recipes.algorithm import Algorithm, Extent, Shape, State, TrainingRecipe
 
 #: What is done to each trained model before it is asked anything: (algorithm, state, model) -> state.
 Finish = Callable[[Algorithm, State, int], State]
@@ -107,16 +106,13 @@ class Job:
             classes=self.classes,
             examples=len(self.data.inputs),
             labels=self.data.targets if self.task == "classes" else None,
-            extent=self._extent,
+            extent=lambda: self._extent,
         )
         return self.recipe.bind(shape, torch.device(self.device))
 
     @cached_property
-    def _extent(self) -> tuple[Tensor, Tensor] | None:
-        """The range of the inputs, where the recipe perturbs them: it takes a pass over all of them."""
-        inner = _inner(self.recipe)
-        if inner is None or inner.input_perturbation is None:
-            return None
+    def _extent(self) -> Extent:
+        """The range of the inputs, which takes a pass over all of them."""
         low, high = range_of_rows(self.data.inputs)
         return torch.from_numpy(low), torch.from_numpy(high)
 
@@ -177,18 +173,12 @@ def train_block(job: Job, block: Block, progress: Callable[[float], None]) -> li
     """Train a block and write what is missing of its evidence; returns the models that diverged."""
     algorithm = job.algorithm()
     inputs, targets = job.data.tensors(torch.device(job.device))
-    if block.stacked:
-        assert isinstance(algorithm, BoundRecipe)
-        groups = [block.models]
-    else:
-        groups = [(model,) for model in block.models]
+    groups = [block.models] if block.stacked else [(model,) for model in block.models]
     diverged: list[int] = []
     for done, models in enumerate(groups):
         seeds = [job.seeds[model] for model in models]
         learner: Learner = (
-            Many(algorithm, seeds, compiled=block.compiled)  # type: ignore[arg-type]
-            if block.stacked
-            else One(algorithm, seeds[0])
+            Many(algorithm, seeds, compiled=block.compiled) if block.stacked else One(algorithm, seeds[0])
         )
         phases = len(job.design.phases)
 
@@ -220,7 +210,7 @@ def _train_models(
         checkpoints = _checkpoints(job.checkpoints, algorithm.epochs, epochs)
         size = (len(models), len(inputs))
         trajectory = TrajectoryProbe(*size, checkpoints, judge=judge)
-        repeats = bool(phase.count.max() > 1) or getattr(algorithm, "repeats", False)
+        repeats = bool(phase.count.max() > 1) or algorithm.repeats
         presentation = PresentationProbe(*size, inputs.device, repeats=repeats, judge=judge)
         at = len(checkpoints) - 1
         outputs = OutputsProbe(*size, job.classes, at=at, keep_logits=job.keep_logits, judge=judge)
@@ -357,8 +347,8 @@ def check_network(job: Job) -> None:
         BadInput: the network does not take the inputs, does not give one logit a class, or a probe cannot read it.
     """
     check_device(job.device)
-    _check_slots(job.recipe)
-    _check_task(job)
+    job.recipe.check(job.task)
+    _check_probes(job)
     algorithm = job.algorithm()
     inputs = job.data.inputs[:2]
     shape = tuple(inputs.shape[1:])
@@ -390,71 +380,8 @@ def check_network(job: Job) -> None:
         probe.check(algorithm, algorithm.network(algorithm.init(0)), *few)
 
 
-#: What a recipe's slots must be able to do, and what fits.
-_SLOTS = {
-    "optimizer": ("build", "byrote.AdamW(lr=0.001) or byrote.SGD(lr=0.05), as a call; not torch's own."),
-    "schedule": ("factor", "byrote.Cosine() or byrote.Constant(), as a call."),
-    "objective": ("loss", "byrote.CrossEntropy(), as a call; not torch's own."),
-    "augmentation": ("apply", "byrote.RandomShift(2) or byrote.HorizontalFlip(), as a call."),
-    "gradient_transform": ("apply", "byrote.ClipNorm(1.0), as a call."),
-    "input_perturbation": ("apply", "byrote.ProjectedGradient(…), as a call."),
-    "sampler": ("order", "leave it out: every epoch shuffles; byrote.ClassBalanced(), as a call, draws."),
-}
-
-
-def _inner(recipe: TrainingRecipe) -> Recipe | None:
-    """The recipe, or the one that is wrapped in it; None for an algorithm of somebody's own."""
-    inner = recipe if isinstance(recipe, Recipe) else getattr(recipe, "recipe", None)
-    return inner if isinstance(inner, Recipe) else None
-
-
-def _check_slots(recipe: TrainingRecipe) -> None:
-    """Refuse a recipe, or one that is wrapped, in which a slot holds something else than a slot's object."""
-    inner = _inner(recipe)
-    if inner is None:
-        return
-    make = getattr(inner.network, "make", None)
-    if isinstance(make, nn.Module):
-        kind = type(make).__name__
-        raise BadInput(
-            f"byrote.Network takes what makes a network, and got a {kind} that is made already.",
-            hint=f"byrote.Network({kind}), without a call: every model starts from a network of its own.",
-        )
-    for name, (method, hint) in _SLOTS.items():
-        slot = getattr(inner, name)
-        if slot is not None and (isinstance(slot, type) or not hasattr(slot, method)):
-            raise BadInput(f"The {name!r} argument of Recipe must have a method {method}. Got {slot!r}.", hint=hint)
-    if not hasattr(inner.sampler, "repeats"):
-        raise BadInput(
-            f"The 'sampler' argument of Recipe must have a property repeats. Got {inner.sampler!r}.",
-            hint="repeats = True where an epoch may show an example more often than its count, else False.",
-        )
-
-
-#: The objective for each task.
-OBJECTIVES = {
-    "classes": "byrote.CrossEntropy()",
-    "labels": "byrote.BinaryCrossEntropy()",
-    "regression": "byrote.SquaredError()",
-}
-
-
-def _check_task(job: Job) -> None:
-    """Refuse an objective, a sampler or a probe that is for other targets than the dataset's."""
-    inner = _inner(job.recipe)
-    objective = getattr(inner, "objective", None)
-    meant = getattr(objective, "task", job.task)
-    if meant != job.task:
-        raise BadInput(
-            f"The recipe's objective {objective!r} is for {TASKS[meant]}, and the dataset has {TASKS[job.task]}.",
-            hint=f"byrote.Recipe(…, objective={OBJECTIVES[job.task]}).",
-        )
-    sampler = getattr(inner, "sampler", None)
-    if getattr(sampler, "task", job.task) != job.task:
-        raise BadInput(
-            f"The recipe's sampler {sampler!r} is about one class an example, and the dataset has {TASKS[job.task]}.",
-            hint="leave the sampler out: every epoch shuffles.",
-        )
+def _check_probes(job: Job) -> None:
+    """Refuse probes that are for other targets than the dataset's."""
     for probe in job.asked():
         if not all(job.task in kind.tasks for kind in probe.kinds):
             meant = ", ".join(sorted(TASKS[task] for task in TASKS if all(task in k.tasks for k in probe.kinds)))

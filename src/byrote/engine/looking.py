@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from byrote.engine.block import Answering
+from byrote.errors import BadInput
 from byrote.probes.contract import Block, Probe, Shard
 from byrote.probes.moment import Models, Moment
 from byrote.probes.probe import Probe as Hooks
@@ -52,9 +53,18 @@ class Looking(Hooks):
         )
         self._at[1].leave()
 
-    def presented(self, ids: Tensor, logits: Tensor, targets: Tensor) -> None:
-        """Show what a step saw before its update."""
+    def presented(self, ids: Tensor, logits: Tensor, targets: Tensor, mask: Tensor | None = None) -> None:
+        """Show what a step saw before its update.
+
+        Raises:
+            BadInput: a probe looks at steps, and the models of a block are shown unequal numbers of examples.
+        """
         if any("step" in probe.when for probe in self.probes):
+            if mask is not None:
+                raise BadInput(
+                    "A probe looks at every step, and this recipe shows each model another number of examples.",
+                    hint="audit without that probe, or leave batches out of the recipe.",
+                )
             self._at = None
             at = Moment(
                 "step",

@@ -18,10 +18,9 @@ class One:
         """A phase of so many steps is about to start."""
         self.state = self.algorithm.begin(self.state, steps)
 
-    def step(self, inputs: Tensor, targets: Tensor, ids: Tensor) -> Seen:
-        """`inputs[1, batch, ...]`, `targets[1, batch]`, `ids[1, batch]`; what was seen has the axis too."""
-        batch = Batch(inputs=inputs[0], targets=targets[0], ids=ids[0])
-        self.state, seen = self.algorithm.step(self.state, batch)
+    def step(self, batch: Batch) -> Seen:
+        """One update on a batch with a model axis of length one; what was seen has the axis too."""
+        self.state, seen = self.algorithm.step(self.state, batch.without_axis())
         return Seen(logits=seen.logits[None], loss=seen.loss[None])
 
     def predict(self, inputs: Tensor) -> Tensor:

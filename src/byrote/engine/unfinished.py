@@ -11,7 +11,7 @@ from torch import Tensor
 
 from byrote.errors import DamagedShard
 from byrote.evidence.shards import read_shard, write_shard
-from byrote.recipes.recipe import OneModel
+from byrote.recipes.single import OneModel
 
 #: The clean readings that a phase has made so far, each by columns.
 Readings = list[dict[str, np.ndarray]]

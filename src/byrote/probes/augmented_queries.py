@@ -16,7 +16,6 @@ from byrote.probes.registry import probe
 from byrote.probes.signals import signals
 from byrote.recipes import noise
 from byrote.recipes.algorithm import Algorithm
-from byrote.recipes.recipe import BoundRecipe
 from byrote.recipes.slots import Augmentation
 
 #: The example as it is, and so many forms less one that the recipe's own augmentation makes of it.
@@ -64,10 +63,9 @@ def augmentation_of(algorithm: Algorithm) -> Augmentation:
     Raises:
         BadInput: it has none.
     """
-    augmentation = algorithm.recipe.augmentation if isinstance(algorithm, BoundRecipe) else None
-    if augmentation is None:
+    if algorithm.augmentation is None:
         raise BadInput(
             "The probe 'augmented' asks with the recipe's augmentation, and the recipe has none.",
             hint="Recipe(augmentation=byrote.RandomShift()), or audit without this probe.",
         )
-    return augmentation
+    return algorithm.augmentation

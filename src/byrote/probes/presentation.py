@@ -33,7 +33,7 @@ class PresentationProbe(Probe):
         self.shape = (models, examples)
         self.judge = judge
         self.repeats = repeats
-        self.waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.waiting: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
         self.offset = torch.arange(models, device=device)[:, None] * examples
         cells = models * examples
         self.sums = {name: torch.zeros(cells, device=device) for name in judge.shown}
@@ -42,13 +42,13 @@ class PresentationProbe(Probe):
         self.first_learned = torch.zeros(cells, dtype=torch.int32, device=device)
         self.was_correct = torch.zeros(cells, dtype=torch.bool, device=device)
 
-    def presented(self, ids: Tensor, logits: Tensor, targets: Tensor) -> None:
-        """Take note of one presentation of each example of the batch.
+    def presented(self, ids: Tensor, logits: Tensor, targets: Tensor, mask: Tensor | None = None) -> None:
+        """Take note of one presentation of each example of the batch that counts.
 
         Steps are added up together while no example can be among them twice, which is cheaper by far.
         """
-        self.waiting.append((ids, logits, targets))
-        if self.repeats or sum(logits.numel() for _, logits, _ in self.waiting) > WAITING_NUMBERS:
+        self.waiting.append((ids, logits, targets, mask))
+        if self.repeats or sum(logits.numel() for _, logits, *_ in self.waiting) > WAITING_NUMBERS:
             self.epoch_ended()
 
     def epoch_ended(self) -> None:
@@ -58,11 +58,17 @@ class PresentationProbe(Probe):
         """
         if not self.waiting:
             return
-        cells = torch.cat([ids + self.offset for ids, _, _ in self.waiting], dim=1).flatten()
-        logits = torch.cat([logits for _, logits, _ in self.waiting], dim=1).flatten(0, 1).float()
-        targets = torch.cat([targets for _, _, targets in self.waiting], dim=1).flatten(0, 1)
+        cells = torch.cat([ids + self.offset for ids, *_ in self.waiting], dim=1)
+        logits = torch.cat([logits for _, logits, *_ in self.waiting], dim=1)
+        targets = torch.cat([targets for _, _, targets, _ in self.waiting], dim=1)
+        counted: slice | Tensor = slice(None)
+        if any(mask is not None for *_, mask in self.waiting):
+            whole = [torch.ones_like(ids, dtype=torch.bool) if mask is None else mask for ids, *_, mask in self.waiting]
+            counted = torch.cat(whole, dim=1).flatten()
+        cells = cells.flatten()[counted]
+        logits, targets = logits.flatten(0, 1)[counted], targets.flatten(0, 1)[counted]
         self.waiting = []
-        correct, summed = self.judge.presented(logits, targets)
+        correct, summed = self.judge.presented(logits.float(), targets)
         once = torch.ones_like(cells, dtype=torch.int32)
         self.presentations.index_add_(0, cells, once)
         for name, values in summed.items():

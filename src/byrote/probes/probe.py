@@ -18,8 +18,11 @@ class Probe:
     def observed(self, checkpoint: int, examples: slice, logits: Tensor, targets: Tensor) -> None:
         """Answers in evaluation mode: `logits[model, batch, class]` for these rows, `targets[batch]`."""
 
-    def presented(self, ids: Tensor, logits: Tensor, targets: Tensor) -> None:
-        """What a step saw before its update: `ids[model, batch]`, `logits[model, batch, class]`."""
+    def presented(self, ids: Tensor, logits: Tensor, targets: Tensor, mask: Tensor | None = None) -> None:
+        """What a step saw before its update: `ids[model, batch]`, `logits[model, batch, class]`.
+
+        Rows where `mask[model, batch]` is False only fill up a batch, and are nobody's business; None: there are none.
+        """
 
     def epoch_ended(self) -> None:
         """Every member was shown once more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,12 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor, nn
 
+from byrote.data.task import Task
 from byrote.errors import BadInput
 from byrote.recipes.algorithm import Batch, Seen, Shape
-from byrote.recipes.recipe import BoundRecipe, OneModel, Recipe
-from byrote.recipes.slots import described
+from byrote.recipes.recipe import BoundRecipe, Recipe
+from byrote.recipes.single import OneModel
+from byrote.recipes.slots import Augmentation, Rows, described
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,11 @@ class CoTeaching:
     ramp: int = 10
 
     def __post_init__(self) -> None:
+        if self.recipe.batches is not None or self.recipe.example_gradients is not None:
+            raise BadInput(
+                "CoTeaching chooses among the examples of a batch, and the recipe draws or clips examples one by one.",
+                hint="leave out batches and example_gradients.",
+            )
         if not 0 <= self.noise_rate < 1:
             raise BadInput(
                 f"The 'noise_rate' argument of CoTeaching must lie in [0, 1). Got {self.noise_rate}.",
@@ -53,6 +61,10 @@ class CoTeaching:
     def bind(self, shape: Shape, device: torch.device) -> BoundCoTeaching:
         """The algorithm for data of that shape."""
         return BoundCoTeaching(self, self.recipe.bind(shape, device))
+
+    def check(self, task: Task) -> None:
+        """Refuse slots of the recipe that do not fit."""
+        self.recipe.check(task)
 
     def describe(self) -> dict[str, Any]:
         """Every setting by its slot, in JSON's types."""
@@ -80,24 +92,16 @@ class BoundCoTeaching:
 
     def step(self, state: tuple[OneModel, OneModel], batch: Batch) -> tuple[tuple[OneModel, OneModel], Seen]:
         """Both networks rank the batch, exchange what they find easy, and step."""
-        losses = [self._losses(one, batch) for one in state]
+        losses = [self.single.losses(one, batch) for one in state]
         epoch = state[0].step / max(state[0].steps / self.epochs, 1.0)
         share = 1 - self.settings.noise_rate * min(epoch / self.settings.ramp, 1.0)
         keep = max(1, round(share * len(batch.ids)))
         for one, peer in zip(state, reversed(losses), strict=True):
-            easy = peer[1].argsort()[:keep]
+            easy = peer.loss.argsort()[:keep]
             weights = None if batch.weights is None else batch.weights[easy]
             chosen = Batch(inputs=batch.inputs[easy], targets=batch.targets[easy], ids=batch.ids[easy], weights=weights)
             self.single.step(one, chosen)
-        logits, loss = losses[0]
-        return state, Seen(logits=logits, loss=loss)
-
-    def _losses(self, state: OneModel, batch: Batch) -> tuple[Tensor, Tensor]:
-        logits = self.single.predict(state, batch.inputs)
-        loss, _ = self.single.recipe.objective.loss(
-            logits, batch.targets, None if state.memory is None else state.memory[batch.ids]
-        )
-        return logits, loss
+        return state, losses[0]
 
     def predict(self, state: tuple[OneModel, OneModel], inputs: Tensor) -> Tensor:
         """The first network's logits."""
@@ -111,11 +115,32 @@ class BoundCoTeaching:
         """The sampler's order of that epoch."""
         return self.single.order(seed, epoch, count)
 
+    def steps(self, shown: int) -> int:
+        """As the recipe's."""
+        return self.single.steps(shown)
+
+    def batches(self, seed: int, epoch: int, count: UInt8[np.ndarray, " example"]) -> list[Rows]:
+        """The recipe's."""
+        return self.single.batches(seed, epoch, count)
+
     @property
     def repeats(self) -> bool:
         """Whether an epoch may show an example more often than its count says."""
         return self.single.repeats
 
-    def obstacle(self) -> str:
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """The recipe's."""
+        return self.single.augmentation
+
+    def why_not_stackable(self) -> str:
         """Why these models cannot be trained many at once."""
         return "co-teaching trains two networks that choose each other's examples"
+
+    def stack(self, seeds: Sequence[int], *, compiled: bool = False) -> Any:
+        """Never: see `why_not_stackable`."""
+        raise NotImplementedError(self.why_not_stackable())
+
+    def unstack(self, state: Any) -> list[Any]:
+        """Never: see `why_not_stackable`."""
+        raise NotImplementedError(self.why_not_stackable())

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from byrote.recipes.batch import Batch
+
 
 @dataclass(frozen=True)
 class ClipNorm:
@@ -14,7 +16,7 @@ class ClipNorm:
 
     largest: float = 1.0
 
-    def apply(self, gradients: list[Tensor]) -> None:
+    def apply(self, gradients: list[Tensor], batch: Batch) -> None:
         """`gradients[tensor][model, ...]`, changed in place."""
         squared = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0)
         scale = (self.largest / squared.sqrt().clamp_min(1e-12)).clamp_max(1.0)

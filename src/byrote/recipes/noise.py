@@ -5,6 +5,11 @@ The mixing function is the 32-bit "lowbias32" of Chris Wellons (hash-prospector,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,3 +42,39 @@ def uniform(keys: Tensor, draws: int, *, salt: int) -> Tensor:
     counter = torch.arange(draws, device=keys.device, dtype=torch.int64) + salt * 0x01000193
     # 24 bits, which float32 holds exactly: 32 would round up to 1 now and then
     return (mix(keys[..., None] ^ mix(counter)) >> 8).to(torch.float32) * 2.0**-24
+
+
+def normal(keys: Tensor, draws: int, *, salt: int) -> Tensor:
+    """Normal numbers of shape `[*keys.shape, draws]`, none farther out than 5.8; another salt gives another stream.
+
+    Formula: z = sqrt(-2 log(1 - u)) cos(2 pi v) for uniform u and v (Box and Muller 1958)
+    """
+    u, v = uniform(keys, 2 * draws, salt=salt).chunk(2, -1)
+    return (-2 * torch.log1p(-u)).sqrt() * torch.cos(2 * torch.pi * v)
+
+
+def generator(seed: int, step: int, salt: int) -> np.random.Generator:
+    """A generator of one model's own for one step; another salt gives another stream."""
+    return np.random.default_rng([seed, step, salt])
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """The random numbers of one step of many models: `seeds[model]`, and `ids[model, batch]` of the examples.
+
+    `keys[model, batch]` are computed when a slot first asks for them.
+    """
+
+    seeds: Tensor
+    step: int
+    ids: Tensor
+
+    @cached_property
+    def keys(self) -> Tensor:
+        """One key an example."""
+        return keys(self.seeds, self.step, self.ids)
+
+    def each(self, draw: Callable[[np.random.Generator], np.ndarray], *, salt: int) -> Tensor:
+        """What `draw` makes of each model's own generator, `[model, ...]`: the same, however models are stacked."""
+        drawn = [draw(generator(seed, self.step, salt)) for seed in self.seeds.tolist()]
+        return torch.from_numpy(np.stack(drawn)).to(self.seeds.device)

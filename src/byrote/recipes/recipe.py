@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor, nn
 
+from byrote.data.task import Task
 from byrote.errors import BadInput
-from byrote.recipes import noise
-from byrote.recipes.algorithm import Batch, Seen, Shape
-from byrote.recipes.dropout import Dropout, salt_all
+from byrote.recipes.algorithm import Batch, Extent, Seen, Shape
+from byrote.recipes.checks import check_slots, check_task
+from byrote.recipes.dropout import salt_all
+from byrote.recipes.noise import Stream
 from byrote.recipes.objectives.cross_entropy import CrossEntropy
 from byrote.recipes.optimizers import SGD
 from byrote.recipes.samplers import Shuffle
 from byrote.recipes.schedules import Cosine
+from byrote.recipes.single import OneModel, trainable
 from byrote.recipes.slots import (
+    ADDED,
     Augmentation,
+    Batches,
+    ExampleGradients,
     GradientTransform,
     InputPerturbation,
     NetworkSlot,
     Objective,
     Optimizer,
+    Rows,
     Sampler,
     Schedule,
     described,
 )
+from byrote.recipes.stacked import Stacked
+from byrote.recipes.step import losses, take_step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +62,8 @@ class Recipe:
     gradient_transform: GradientTransform | None = None
     optimizer: Optimizer = field(default_factory=SGD)
     schedule: Schedule = field(default_factory=Cosine)
+    batches: Batches | None = field(default=None, metadata=ADDED)
+    example_gradients: ExampleGradients | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -70,25 +83,23 @@ class Recipe:
         """The algorithm for data of that shape."""
         return BoundRecipe(self, shape, device)
 
+    def check(self, task: Task) -> None:
+        """Refuse slots that hold something else than a slot's object, or that are for other targets.
+
+        Raises:
+            BadInput: one of them.
+        """
+        check_slots(self)
+        check_task(self, task)
+
     def describe(self) -> dict[str, Any]:
         """Every setting by its slot, in JSON's types."""
         settings: dict[str, Any] = described(self)
         return settings
 
 
-@dataclass(kw_only=True, eq=False)
-class OneModel:
-    """The state of one model in the plain loop; `step` changes it in place."""
-
-    network: nn.Module
-    dropouts: list[Dropout]
-    memory: Tensor | None
-    seed: Tensor
-    optimizer: torch.optim.Optimizer
-    steps: int = 1
-    step: int = 0
-    total: int = 0
-    rate: float = 1.0
+#: The state of one model, or of many that step together.
+Trained = TypeVar("Trained", OneModel, Stacked)
 
 
 class BoundRecipe:
@@ -98,7 +109,6 @@ class BoundRecipe:
         self.recipe = recipe
         self.shape = shape
         self.device = device
-        self.extent = None if shape.extent is None else (shape.extent[0].to(device), shape.extent[1].to(device))
         self.epochs = recipe.epochs
         self.batch_size = recipe.batch_size
 
@@ -117,55 +127,65 @@ class BoundRecipe:
         """The initial state; also seeds torch's generator for whatever draws from it."""
         network = self.build(seed)
         torch.manual_seed(seed)
+        return self._state(network, seed, self.memory())
+
+    def _state(self, network: nn.Module, seed: int, memory: Tensor | None) -> OneModel:
         return OneModel(
             network=network,
             dropouts=salt_all(network),
-            memory=self.memory(),
-            seed=torch.tensor([seed], device=self.device),
+            memory=memory,
+            seeds=torch.tensor([seed], device=self.device),
             optimizer=self.recipe.optimizer.build(trainable(network)),
         )
 
-    def begin(self, state: OneModel, steps: int, *, rate: float = 1.0) -> OneModel:
+    def stack(self, seeds: Sequence[int], *, compiled: bool = False) -> Stacked:
+        """The initial state of many models that step together."""
+        networks = [self.build(seed) for seed in seeds]
+        return Stacked(networks, seeds, self.memory(), self.recipe, compiled=compiled)
+
+    def unstack(self, state: Stacked) -> list[OneModel]:
+        """The models one by one, as the plain loop would hold them; draws no random number."""
+        return [self._unstacked(state, index) for index in range(len(state.seeds))]
+
+    def _unstacked(self, state: Stacked, index: int) -> OneModel:
+        seed = int(state.seeds[index])
+        network = self.build(seed)
+        tensors = {name: stacked[index].detach() for name, stacked in (state.weights | state.buffers).items()}
+        network.load_state_dict(tensors, strict=False)
+        one = self._state(network, seed, None if state.memory is None else state.memory[index].clone())
+        one.total = state.total
+        return one
+
+    def begin(self, state: Trained, steps: int, *, rate: float = 1.0) -> Trained:
         """A fresh optimizer and schedule over so many steps, at `rate` times the recipe's learning rate."""
-        state.optimizer = self.recipe.optimizer.build(trainable(state.network))
+        state.optimizer = self.recipe.optimizer.build(state.learned())
         state.steps, state.step, state.rate = steps, 0, rate
         return state
 
-    def step(self, state: OneModel, batch: Batch) -> tuple[OneModel, Seen]:
-        """One update on `batch`."""
-        recipe, network = self.recipe, state.network
-        keys = noise.keys(state.seed, state.total, batch.ids[None])[0] if self.needs_noise(state.dropouts) else None
-        for layer in state.dropouts:
-            layer.keys = keys
-        memory = None if state.memory is None else state.memory[batch.ids]
-        inputs = self.augmented(batch.inputs, keys)
-        if recipe.input_perturbation is not None and keys is not None:
-            network.eval()
-            inputs = recipe.input_perturbation.apply(
-                inputs[None],
-                lambda moved: recipe.objective.loss(network(moved[0]), batch.targets, memory)[0][None],
-                keys=keys[None],
-                extent=self.extent,
-            )[0]
-        logits = network.train()(inputs)
-        loss, memory = recipe.objective.loss(logits, batch.targets, memory)
-        state.optimizer.zero_grad()
-        (loss if batch.weights is None else loss * batch.weights).mean().backward()  # type: ignore[no-untyped-call]
-        if recipe.gradient_transform is not None:
-            recipe.gradient_transform.apply([w.grad[None] for w in network.parameters() if w.grad is not None])
-        set_rate(state.optimizer, recipe, state.step / state.steps, state.rate)
-        state.optimizer.step()
-        if memory is not None and state.memory is not None:
-            state.memory[batch.ids] = memory
-        state.step += 1
-        state.total += 1
-        return state, Seen(logits=logits.detach(), loss=loss.detach())
+    def step(self, state: Trained, batch: Batch) -> tuple[Trained, Seen]:
+        """One update on `batch`, which has a model axis where the state has one."""
+        return state, state.without_axis(take_step(self.recipe, state, self._prepared(state, batch)))
 
-    def predict(self, state: OneModel, inputs: Tensor) -> Tensor:
+    def losses(self, state: OneModel | Stacked, batch: Batch) -> Seen:
+        """What a step would see in evaluation mode; changes nothing."""
+        return state.without_axis(losses(self.recipe, state, self._prepared(state, batch)))
+
+    def _prepared(self, state: OneModel | Stacked, batch: Batch) -> Batch:
+        """With a model axis, and with what the slots of a step may ask for."""
+        batch = state.with_axis(batch)
+        return replace(
+            batch,
+            normaliser=self.normaliser,
+            noise=Stream(state.seeds, state.total, batch.ids),
+            extent=self._extent_of_data,
+        )
+
+    def _extent_of_data(self) -> Extent | None:
+        return self.extent
+
+    def predict(self, state: OneModel | Stacked, inputs: Tensor) -> Tensor:
         """Logits in evaluation mode."""
-        with torch.no_grad():
-            logits: Tensor = state.network.eval()(inputs)
-        return logits
+        return state.answers(inputs)
 
     def network(self, state: OneModel) -> nn.Module:
         """The network itself."""
@@ -175,24 +195,43 @@ class BoundRecipe:
         """The sampler's order of that epoch."""
         return self.recipe.sampler.order(seed, epoch, count, self.shape.labels)
 
+    def steps(self, shown: int) -> int:
+        """How many steps an epoch has that shows so many examples."""
+        slot = self.recipe.batches
+        return -(-shown // self.batch_size) if slot is None else slot.steps
+
+    def batches(self, seed: int, epoch: int, count: UInt8[np.ndarray, " example"]) -> list[Rows]:
+        """The rows of each step of that epoch: its order cut into batches, unless the recipe says otherwise."""
+        slot = self.recipe.batches
+        if slot is not None:
+            return [slot.at(seed, epoch * slot.steps + step, count) for step in range(slot.steps)]
+        order = self.order(seed, epoch, count)
+        return [(order[start : start + self.batch_size], None) for start in range(0, len(order), self.batch_size)]
+
     @property
     def repeats(self) -> bool:
         """Whether an epoch may show an example more often than its count says."""
-        return self.recipe.sampler.repeats
+        return self.recipe.batches is not None or self.recipe.sampler.repeats
 
-    def needs_noise(self, dropouts: list[Dropout]) -> bool:
-        """Whether a step draws random numbers by example."""
-        slots = (self.recipe.augmentation, self.recipe.input_perturbation)
-        return bool(dropouts) or any(slot is not None for slot in slots)
+    @property
+    def normaliser(self) -> float | None:
+        """What the sum of a batch's losses is divided by; None for the number of its rows."""
+        return None if self.recipe.batches is None else float(self.batch_size)
 
-    def augmented(self, inputs: Tensor, keys: Tensor | None) -> Tensor:
-        """`inputs[n, ...]` after the augmentation, whose numbers come from `keys[n]`."""
-        slot = self.recipe.augmentation
-        if slot is None or keys is None:
-            return inputs
-        return slot.apply(inputs, noise.uniform(keys, slot.draws, salt=0))
+    @cached_property
+    def extent(self) -> Extent | None:
+        """The range of the data."""
+        if self.shape.extent is None:
+            return None
+        low, high = self.shape.extent()
+        return low.to(self.device), high.to(self.device)
 
-    def obstacle(self) -> str:
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """The augmentation that steps make."""
+        return self.recipe.augmentation
+
+    def why_not_stackable(self) -> str:
         """Why these models cannot be trained many at once; empty where nothing is known against it."""
         network = self.build(0)
         for name, module in network.named_modules():
@@ -202,14 +241,3 @@ class BoundRecipe:
                     " (byrote.Dropout can)" if "Dropout" in kind else ""
                 )
         return ""
-
-
-def trainable(network: nn.Module) -> list[Tensor]:
-    """The weights that training changes."""
-    return [weight for weight in network.parameters() if weight.requires_grad]
-
-
-def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, done: float, rate: float) -> None:
-    """The schedule's learning rate after that share of the steps."""
-    for group in optimizer.param_groups:
-        group["lr"] = recipe.optimizer.lr * rate * recipe.schedule.factor(done)

@@ -14,8 +14,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 from torch import Tensor, nn
+
+from byrote.recipes.batch import Batch, Extent
+
+#: Rows of the dataset that one step shows one model, and which of them count; None where all do.
+Rows = tuple[Int[np.ndarray, " batch"], Bool[np.ndarray, " batch"] | None]
 
 
 @runtime_checkable
@@ -26,15 +31,35 @@ class NetworkSlot(Protocol):
 
 
 @runtime_checkable
+class Forward(Protocol):
+    """The networks of a step: `inputs[model, batch, ...]` give `logits[model, batch, ...]`."""
+
+    def __call__(self, inputs: Tensor, *, train: bool) -> Tensor:
+        """`train=False` is evaluation mode: running statistics stay as they are; gradients are computed either way."""
+        ...
+
+
+@runtime_checkable
 class Objective(Protocol):
-    """A loss by example, with a memory by example where it needs one."""
+    """A loss by example, with a memory by example where it needs one.
+
+    `once` says that `loss` asks for the networks' answers to `batch.inputs` in training mode and for nothing else, no
+    random numbers either: such a step can be compiled.
+    """
+
+    @property
+    def once(self) -> bool: ...
 
     def memory(self, examples: int, classes: int) -> Tensor | None:
         """The memory before training, one row an example; None without one."""
         ...
 
-    def loss(self, logits: Tensor, targets: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """`logits[n, class]`, `targets[n]`, `memory[n, ...]` give `loss[n]` and the new memory rows."""
+    def loss(self, forward: Forward, batch: Batch, memory: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Logits in training mode `[model, batch, class]`, `loss[model, batch]`, and new rows of the memory.
+
+        `memory[model, batch, ...]` are the rows of the batch's examples. An example's loss depends on its own logits
+        alone, but for a factor that all examples of a batch share; weights, masks and the normaliser come after it.
+        """
         ...
 
 
@@ -54,9 +79,7 @@ class Augmentation(Protocol):
 class InputPerturbation(Protocol):
     """A change of the inputs that may look at the network, which is in evaluation mode meanwhile."""
 
-    def apply(
-        self, inputs: Tensor, loss: Callable[[Tensor], Tensor], *, keys: Tensor, extent: tuple[Tensor, Tensor] | None
-    ) -> Tensor:
+    def apply(self, inputs: Tensor, loss: Callable[[Tensor], Tensor], *, keys: Tensor, extent: Extent | None) -> Tensor:
         """`inputs[model, batch, ...]`; `loss` gives the loss `[model, batch]` of changed inputs.
 
         `keys[model, batch]` are for `byrote.recipes.noise`. `extent` is the range of the data, see `Shape`.
@@ -65,10 +88,22 @@ class InputPerturbation(Protocol):
 
 
 @runtime_checkable
+class ExampleGradients(Protocol):
+    """What each example's own gradient counts in the sum over a batch, by how long it is."""
+
+    def factors(self, norms: Tensor) -> Tensor:
+        """`norms[model, batch]`, Euclidean over all weights that are learned, give what each gradient is multiplied by.
+
+        The gradient is that of the weighted loss of one example. Rows that do not count are left out afterwards.
+        """
+        ...
+
+
+@runtime_checkable
 class GradientTransform(Protocol):
     """A change of the gradients between backward and the optimizer."""
 
-    def apply(self, gradients: list[Tensor]) -> None:
+    def apply(self, gradients: list[Tensor], batch: Batch) -> None:
         """Changes `gradients[tensor][model, ...]` in place; each model's gradient by itself."""
         ...
 
@@ -110,13 +145,66 @@ class Sampler(Protocol):
         ...
 
 
+@runtime_checkable
+class Batches(Protocol):
+    """The rows of each step, where they are not an epoch's order cut into batches of one size.
+
+    Models may be shown unequal numbers of rows at a step. The sum of their losses is divided by the recipe's
+    `batch_size`, however many rows there are.
+    """
+
+    @property
+    def steps(self) -> int:
+        """How many steps make an epoch."""
+        ...
+
+    def at(self, seed: int, step: int, count: UInt8[np.ndarray, " example"]) -> Rows:
+        """Rows of the dataset, of those with a count, at that step since the beginning of training."""
+        ...
+
+
+@runtime_checkable
+class Slots(Protocol):
+    """The slots that a step uses."""
+
+    @property
+    def augmentation(self) -> Augmentation | None: ...
+
+    @property
+    def input_perturbation(self) -> InputPerturbation | None: ...
+
+    @property
+    def objective(self) -> Objective: ...
+
+    @property
+    def example_gradients(self) -> ExampleGradients | None: ...
+
+    @property
+    def gradient_transform(self) -> GradientTransform | None: ...
+
+    @property
+    def optimizer(self) -> Optimizer: ...
+
+    @property
+    def schedule(self) -> Schedule: ...
+
+
+#: What marks a field of a slot that recipes were recorded without, before there was one.
+ADDED = {"added": True}
+
+
 def described(slot: Any) -> Any:
     """A slot in JSON's types: its class and settings; a function by name, source and the values it closes over.
 
-    Whatever is not byrote's own brings a digest of its source, so that an edit makes another recipe.
+    Whatever is not byrote's own brings a digest of its source, so that an edit makes another recipe. A field that is
+    `ADDED` to a slot is left out while it has its default: recipes that were recorded before stay what they are.
     """
     if dataclasses.is_dataclass(slot) and not isinstance(slot, type):
-        settings = {field.name: described(getattr(slot, field.name)) for field in dataclasses.fields(slot)}
+        settings = {
+            field.name: described(getattr(slot, field.name))
+            for field in dataclasses.fields(slot)
+            if not (field.metadata.get("added") and getattr(slot, field.name) == field.default)
+        }
         own = type(slot).__module__.startswith("byrote.")
         return {"slot": type(slot).__name__, **({} if own else {"source": _source(type(slot))}), **settings}
     if isinstance(slot, functools.partial):

@@ -2,6 +2,7 @@ import numpy as np
 import torch
 
 from byrote.recipes.objectives.early_learning_regularization import EarlyLearningRegularization
+from recipes.objectives.asked import loss_of
 
 RNG = np.random.default_rng(0)
 
@@ -23,7 +24,7 @@ def test_against_the_formula_over_several_presentations():
     expected_memory = np.zeros((5, 4))
     for _ in range(4):
         logits, targets = RNG.normal(size=(5, 4)) * 4, RNG.integers(0, 4, 5)
-        loss, memory = elr.loss(torch.tensor(logits), torch.tensor(targets), memory)
+        loss, memory = loss_of(elr, torch.tensor(logits), torch.tensor(targets), memory)
         for n in range(5):
             expected, expected_memory[n] = slow(logits[n], targets[n], expected_memory[n], 0.6, 2.0)
             np.testing.assert_allclose(loss[n].item(), expected)
@@ -33,7 +34,7 @@ def test_against_the_formula_over_several_presentations():
 def test_gradient_treats_the_memory_as_a_constant():
     logits, targets, q = RNG.normal(size=(1, 4)), np.array([1]), RNG.dirichlet(np.ones(4), 1)
     tensor = torch.tensor(logits, requires_grad=True)
-    loss, memory = EarlyLearningRegularization().loss(tensor, torch.tensor(targets), torch.tensor(q))
+    loss, memory = loss_of(EarlyLearningRegularization(), tensor, torch.tensor(targets), torch.tensor(q))
     assert not memory.requires_grad
     loss.sum().backward()
     _, fixed = slow(logits[0], 1, q[0], 0.7, 3.0)
@@ -52,7 +53,7 @@ def test_saturated_predictions_stay_finite():
     elr = EarlyLearningRegularization()
     memory = elr.memory(2, 2)
     for _ in range(50):
-        loss, memory = elr.loss(logits, torch.tensor([0, 0]), memory)
+        loss, memory = loss_of(elr, logits, torch.tensor([0, 0]), memory)
     loss.sum().backward()
     assert loss.isfinite().all()
     assert logits.grad.isfinite().all()

@@ -7,6 +7,7 @@ import torch
 from byrote.errors import BadInput
 from byrote.recipes.objectives.goldfish import _BASE, Goldfish
 from byrote.recipes.objectives.next_token import IGNORED, NextToken
+from recipes.objectives.asked import loss_of
 
 WORD = 2**64
 
@@ -109,7 +110,7 @@ def test_loss_is_the_mean_over_the_tokens_kept():
     logits, targets = rng.normal(size=(3, 20, 6)), rng.integers(0, 6, (3, 20))
     targets[1, 12:] = IGNORED
     fish = Goldfish(one_in=3, context=2)
-    loss, memory = fish.loss(torch.from_numpy(logits), torch.from_numpy(targets), None)
+    loss, memory = loss_of(fish, torch.from_numpy(logits), torch.from_numpy(targets))
     assert memory is None
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     counted = [
@@ -119,7 +120,7 @@ def test_loss_is_the_mean_over_the_tokens_kept():
         if kept and targets[r, t] != IGNORED
     ]
     assert loss.mean().item() == pytest.approx(np.mean(counted))
-    plain, _ = NextToken().loss(torch.from_numpy(logits), torch.from_numpy(targets), None)
+    plain, _ = loss_of(NextToken(), torch.from_numpy(logits), torch.from_numpy(targets))
     assert plain.mean().item() == pytest.approx(-np.mean([log_p[r, t, targets[r, t]] for r in range(3)
                                                           for t in range(20) if targets[r, t] != IGNORED]))  # fmt: skip
 
@@ -128,7 +129,7 @@ def test_dropped_tokens_pull_at_nothing():
     logits = torch.randn(1, 40, 5, generator=torch.Generator().manual_seed(0), requires_grad=True)
     targets = torch.from_numpy(np.random.default_rng(8).integers(0, 5, (1, 40)))
     fish = Goldfish(one_in=2, context=3)
-    fish.loss(logits, targets, None)[0].mean().backward()
+    loss_of(fish, logits, targets)[0].mean().backward()
     assert torch.equal(logits.grad.abs().sum(-1) > 0, fish.kept(targets))
 
 

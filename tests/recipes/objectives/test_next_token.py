@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from byrote.recipes.objectives.next_token import IGNORED, NextToken
+from recipes.objectives.asked import loss_of
 
 
 def test_the_mean_over_rows_is_the_mean_over_tokens():
@@ -9,7 +10,7 @@ def test_the_mean_over_rows_is_the_mean_over_tokens():
     logits, targets = torch.randn(3, 4, 5), torch.randint(0, 5, (3, 4))
     targets[0, 1:] = IGNORED
     targets[2, 3] = IGNORED
-    loss, memory = NextToken().loss(logits, targets, None)
+    loss, memory = loss_of(NextToken(), logits, targets)
     assert memory is None
     terms = [
         -logits[row, place].log_softmax(0)[targets[row, place]].item()
@@ -22,5 +23,5 @@ def test_the_mean_over_rows_is_the_mean_over_tokens():
 
 
 def test_nothing_to_learn_is_no_loss():
-    loss, _ = NextToken().loss(torch.randn(2, 3, 5), torch.full((2, 3), IGNORED), None)
+    loss, _ = loss_of(NextToken(), torch.randn(2, 3, 5), torch.full((2, 3), IGNORED))
     assert loss.tolist() == [0.0, 0.0]

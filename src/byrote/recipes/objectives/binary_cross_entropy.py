@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from byrote.errors import BadInput
+from byrote.recipes.batch import Batch
+from byrote.recipes.slots import Forward
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class BinaryCrossEntropy:
 
     positive_weights: tuple[float, ...] | None = None
     task: ClassVar[str] = "labels"
+    once: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.positive_weights is not None and not all(weight > 0 for weight in self.positive_weights):
@@ -34,8 +37,9 @@ class BinaryCrossEntropy:
         """No memory."""
         return
 
-    def loss(self, logits: Tensor, targets: Tensor, memory: Tensor | None) -> tuple[Tensor, None]:
-        """`logits[n, label]` and `targets[n, label]` give `loss[n]`."""
+    def loss(self, forward: Forward, batch: Batch, memory: Tensor | None) -> tuple[Tensor, Tensor, None]:
+        """`targets[model, batch, label]`."""
+        logits = forward(batch.inputs, train=True)
         weights = None if self.positive_weights is None else torch.tensor(self.positive_weights, device=logits.device)
-        by_label = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights, reduction="none")
-        return by_label.sum(-1), None
+        by_label = F.binary_cross_entropy_with_logits(logits, batch.targets, pos_weight=weights, reduction="none")
+        return logits, by_label.sum(-1), None

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from byrote.errors import BadInput
+from byrote.recipes.batch import Batch
+from byrote.recipes.objectives.by_class import cross_entropy, is_distribution
+from byrote.recipes.slots import Forward
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class CrossEntropy:
     label_smoothing: float = 0.0
     class_weights: tuple[float, ...] | None = None
     task: ClassVar[str] = "classes"
+    once: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.class_weights is not None and not all(weight > 0 for weight in self.class_weights):
@@ -35,9 +38,16 @@ class CrossEntropy:
         """No memory."""
         return
 
-    def loss(self, logits: Tensor, targets: Tensor, memory: Tensor | None) -> tuple[Tensor, None]:
-        """`logits[n, class]` and `targets[n]` give `loss[n]`."""
-        loss = F.cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)
+    def loss(self, forward: Forward, batch: Batch, memory: Tensor | None) -> tuple[Tensor, Tensor, None]:
+        """Of a distribution over classes the loss is the mean of the classes' losses."""
+        logits = forward(batch.inputs, train=True)
+        loss = cross_entropy(logits, batch.targets, smoothing=self.label_smoothing)
         if self.class_weights is None:
-            return loss, None
-        return loss * torch.tensor(self.class_weights, device=logits.device)[targets], None
+            return logits, loss, None
+        weights = torch.tensor(self.class_weights, device=logits.device)
+        if not is_distribution(batch.targets):
+            return logits, loss * weights[batch.targets], None
+        log_p = logits.log_softmax(-1)
+        share = batch.targets * weights
+        smooth = share.sum(-1) * log_p.mean(-1)
+        return logits, -(1 - self.label_smoothing) * (share * log_p).sum(-1) - self.label_smoothing * smooth, None

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from byrote.recipes.batch import Batch
+from byrote.recipes.objectives.by_class import cross_entropy
+from byrote.recipes.slots import Forward
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +27,19 @@ class EarlyLearningRegularization:
     momentum: float = 0.7
     strength: float = 3.0
     task: ClassVar[str] = "classes"
+    once: ClassVar[bool] = True
 
     def memory(self, examples: int, classes: int) -> Tensor:
         """Zeros: nothing is remembered yet."""
         return torch.zeros(examples, classes)
 
-    def loss(self, logits: Tensor, targets: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor]:
-        """`logits[n, class]`, `targets[n]`, `memory[n, class]` give `loss[n]` and the new memory rows."""
+    def loss(self, forward: Forward, batch: Batch, memory: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """`memory[model, batch, class]`."""
         assert memory is not None
+        logits = forward(batch.inputs, train=True)
         predicted = logits.softmax(-1).clamp(1e-4, 1 - 1e-4)
         fixed = predicted.detach()
         memory = self.momentum * memory + (1 - self.momentum) * fixed / fixed.sum(-1, keepdim=True)
         agreement = (memory * predicted).sum(-1)
-        return F.cross_entropy(logits, targets, reduction="none") + self.strength * (1 - agreement).log(), memory
+        loss = cross_entropy(logits, batch.targets) + self.strength * (1 - agreement).log()
+        return logits, loss, memory

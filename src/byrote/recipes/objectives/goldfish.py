@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from byrote.errors import BadInput
-from byrote.recipes.objectives.next_token import IGNORED
+from byrote.recipes.batch import Batch
+from byrote.recipes.objectives.next_token import IGNORED, by_token
+from byrote.recipes.slots import Forward
 
 _TOP = 2**63
 #: The multiplier of Knuth's MMIX generator: odd, so that no bit of an earlier token is lost.
@@ -48,6 +50,7 @@ class Goldfish:
     salt: int = 0
     exempt: tuple[int, ...] = ()
     begins: int | None = None
+    once: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name, value, least in (("one_in", self.one_in, 2), ("context", self.context, 1)):
@@ -61,12 +64,11 @@ class Goldfish:
         """No memory."""
         return
 
-    def loss(self, logits: Tensor, targets: Tensor, memory: Tensor | None) -> tuple[Tensor, None]:
-        """`logits[row, token, class]` and `targets[row, token]` give `loss[row]`, whose mean is that over tokens."""
-        counted = self.kept(targets) & (targets != IGNORED)
-        surprise = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none", ignore_index=IGNORED)
-        rows = (surprise.reshape(targets.shape) * counted).sum(1)
-        return rows * (len(targets) / counted.sum().clamp_min(1)), None
+    def loss(self, forward: Forward, batch: Batch, memory: Tensor | None) -> tuple[Tensor, Tensor, None]:
+        """`logits[model, row, token, class]` and `targets[model, row, token]` give `loss[model, row]`."""
+        logits = forward(batch.inputs, train=True)
+        counted = self.kept(batch.targets) & (batch.targets != IGNORED)
+        return logits, by_token(logits, batch, counted), None
 
     def kept(self, tokens: Int[Tensor, "*row token"]) -> Bool[Tensor, "*row token"]:
         """Which tokens are learned; a row's mask depends on that row alone.

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
+
+from byrote.recipes.batch import Batch
+from byrote.recipes.slots import Forward
 
 #: A target that no loss is taken of: padding.
 IGNORED = -100
@@ -19,12 +23,24 @@ class NextToken:
     over the tokens.
     """
 
+    once: ClassVar[bool] = True
+
     def memory(self, examples: int, classes: int) -> None:
         """No memory."""
         return
 
-    def loss(self, logits: Tensor, targets: Tensor, memory: Tensor | None) -> tuple[Tensor, None]:
-        """`logits[row, token, class]` and `targets[row, token]` give `loss[row]`."""
-        surprise = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none", ignore_index=IGNORED)
-        counted = (targets != IGNORED).sum().clamp_min(1)
-        return surprise.reshape(targets.shape).sum(1) * (len(targets) / counted), None
+    def loss(self, forward: Forward, batch: Batch, memory: Tensor | None) -> tuple[Tensor, Tensor, None]:
+        """`logits[model, row, token, class]` and `targets[model, row, token]` give `loss[model, row]`."""
+        logits = forward(batch.inputs, train=True)
+        return logits, by_token(logits, batch, batch.targets != IGNORED), None
+
+
+def by_token(logits: Tensor, batch: Batch, counted: Tensor) -> Tensor:
+    """-log p of the tokens that count, by row, scaled so that the mean over the rows that count is that over tokens."""
+    surprise = F.cross_entropy(
+        logits.flatten(0, 2), batch.targets.flatten(), reduction="none", ignore_index=IGNORED
+    ).reshape(batch.targets.shape)
+    if batch.mask is not None:
+        counted = counted & batch.mask[:, :, None]
+    tokens = counted.sum((1, 2)).clamp_min(1)
+    return (surprise * counted).sum(2) * (batch.counted() / tokens)[:, None]

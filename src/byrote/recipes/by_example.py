@@ -1,0 +1,67 @@
+"""The gradient of each example by itself, before it is summed over the batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from byrote.recipes.batch import Batch, Seen
+from byrote.recipes.models import Models, Parts
+from byrote.recipes.slots import Forward, Slots
+
+
+def backward_by_example(
+    slots: Slots, models: Models, batch: Batch, memory: Tensor | None
+) -> tuple[Seen, Tensor | None]:
+    """Fill in the sum of the gradients of single examples, each times its factor; also new rows of the memory.
+
+    Every example is shown to a copy of its model of its own, so that a backward pass gives its gradient. The copies
+    share their weights in memory; the gradients `[model, batch, ...]` do not.
+    """
+    assert slots.example_gradients is not None
+    parts = models.parts()
+    copies = {
+        name: weight[:, None].expand(*batch.ids.shape, *weight.shape[1:]) for name, weight in parts.weights.items()
+    }
+    learned = [copies[name].requires_grad_() for name in parts.learned]
+    logits, loss, rows = slots.objective.loss(_forward(parts, copies, batch), batch, memory)
+    weighted = loss if batch.weights is None else loss * batch.weights
+    gradients = torch.autograd.grad(weighted.sum(), learned)
+    norms = torch.stack([gradient.flatten(2).square().sum(2) for gradient in gradients]).sum(0).sqrt()
+    factors = slots.example_gradients.factors(norms) / _size(batch)
+    if batch.mask is not None:
+        factors = torch.where(batch.mask, factors, 0.0)
+    summed = [torch.einsum("mb,mb...->m...", factors, gradient) for gradient in gradients]
+    models.learn_from(dict(zip(parts.learned, summed, strict=True)))
+    return Seen(logits=logits.detach(), loss=loss.detach()), rows
+
+
+def _size(batch: Batch) -> Tensor | float:
+    size = batch.counted() if batch.normaliser is None else batch.normaliser
+    return size[:, None] if isinstance(size, Tensor) else size
+
+
+def _forward(parts: Parts, copies: dict[str, Tensor], batch: Batch) -> Forward:
+    buffers = {
+        name: buffer[:, None].expand(*batch.ids.shape, *buffer.shape[1:]) for name, buffer in parts.buffers.items()
+    }
+    keys = batch.noise.keys[:, :, None] if parts.dropouts and batch.noise is not None else None
+
+    def one(weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, keys: Tensor | None) -> Tensor:
+        for layer in parts.dropouts:
+            layer.keys = keys
+        logits: Tensor = functional_call(parts.skeleton, (weights, buffers), (inputs,))
+        for layer in parts.dropouts:
+            layer.keys = None
+        return logits
+
+    dims = (0, 0, 0, None if keys is None else 0)
+    every = vmap(vmap(one, in_dims=dims), in_dims=dims)
+
+    def forward(inputs: Tensor, *, train: bool) -> Tensor:
+        parts.skeleton.train(train)
+        answers: Tensor = every(copies, buffers, inputs[:, :, None], keys)
+        return answers[:, :, 0]
+
+    return forward

@@ -1,0 +1,73 @@
+"""What stands in a recipe's slots fits there, and is for the targets that the dataset has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from byrote.data.task import TASKS, Task
+from byrote.errors import BadInput
+
+#: What a recipe's slots must be able to do, and what fits.
+_SLOTS = {
+    "optimizer": ("build", "byrote.AdamW(lr=0.001) or byrote.SGD(lr=0.05), as a call; not torch's own."),
+    "schedule": ("factor", "byrote.Cosine() or byrote.Constant(), as a call."),
+    "objective": ("loss", "byrote.CrossEntropy(), as a call; not torch's own."),
+    "augmentation": ("apply", "byrote.RandomShift(2) or byrote.HorizontalFlip(), as a call."),
+    "gradient_transform": ("apply", "byrote.ClipNorm(1.0), as a call."),
+    "input_perturbation": ("apply", "byrote.ProjectedGradient(…), as a call."),
+    "batches": ("at", "byrote.recipes.private.Poisson(rate=0.05), as a call; leave it out for epochs."),
+    "example_gradients": ("factors", "byrote.recipes.private.ClipByExample(1.0), as a call."),
+    "sampler": ("order", "leave it out: every epoch shuffles; byrote.ClassBalanced(), as a call, draws."),
+}
+#: The objective for each task.
+OBJECTIVES = {
+    "classes": "byrote.CrossEntropy()",
+    "labels": "byrote.BinaryCrossEntropy()",
+    "regression": "byrote.SquaredError()",
+}
+
+
+def check_slots(recipe: Any) -> None:
+    """Refuse a recipe in which a slot holds something else than a slot's object.
+
+    Raises:
+        BadInput: one does.
+    """
+    make = getattr(recipe.network, "make", None)
+    if isinstance(make, nn.Module):
+        kind = type(make).__name__
+        raise BadInput(
+            f"byrote.Network takes what makes a network, and got a {kind} that is made already.",
+            hint=f"byrote.Network({kind}), without a call: every model starts from a network of its own.",
+        )
+    for name, (method, hint) in _SLOTS.items():
+        slot = getattr(recipe, name)
+        if slot is not None and (isinstance(slot, type) or not hasattr(slot, method)):
+            raise BadInput(f"The {name!r} argument of Recipe must have a method {method}. Got {slot!r}.", hint=hint)
+    if not hasattr(recipe.sampler, "repeats"):
+        raise BadInput(
+            f"The 'sampler' argument of Recipe must have a property repeats. Got {recipe.sampler!r}.",
+            hint="repeats = True where an epoch may show an example more often than its count, else False.",
+        )
+
+
+def check_task(recipe: Any, task: Task) -> None:
+    """Refuse an objective or a sampler that is for other targets than the dataset's.
+
+    Raises:
+        BadInput: one of them is.
+    """
+    meant = getattr(recipe.objective, "task", task)
+    if meant != task:
+        raise BadInput(
+            f"The recipe's objective {recipe.objective!r} is for {TASKS[meant]}, and the dataset has {TASKS[task]}.",
+            hint=f"byrote.Recipe(…, objective={OBJECTIVES[task]}).",
+        )
+    if getattr(recipe.sampler, "task", task) != task:
+        raise BadInput(
+            f"The recipe's sampler {recipe.sampler!r} is about one class an example, "
+            f"and the dataset has {TASKS[task]}.",
+            hint="leave the sampler out: every epoch shuffles.",
+        )

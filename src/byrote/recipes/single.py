@@ -1,0 +1,97 @@
+"""One model: its network as it is, for the plain loop, which trains whatever cannot be stacked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from byrote.recipes.batch import Batch, Seen
+from byrote.recipes.dropout import Dropout
+from byrote.recipes.models import Parts
+from byrote.recipes.noise import Stream
+from byrote.recipes.slots import Slots
+from byrote.recipes.step import backward
+
+
+@dataclass(kw_only=True, eq=False)
+class OneModel:
+    """The state of one model in the plain loop; `step` changes it in place. `seeds[1]`, `memory[example, ...]`."""
+
+    network: nn.Module
+    dropouts: list[Dropout]
+    memory: Tensor | None
+    seeds: Tensor
+    optimizer: torch.optim.Optimizer
+    steps: int = 1
+    step: int = 0
+    total: int = 0
+    rate: float = 1.0
+
+    def with_axis(self, batch: Batch) -> Batch:
+        """A batch of this one model as the step takes it."""
+        return batch.with_axis()
+
+    def without_axis(self, seen: Seen) -> Seen:
+        """What the step saw as this one model has it."""
+        return Seen(logits=seen.logits[0], loss=seen.loss[0])
+
+    def learned(self) -> list[Tensor]:
+        """The weights that training changes."""
+        return trainable(self.network)
+
+    def forward(self, inputs: Tensor, stream: Stream | None, *, train: bool) -> Tensor:
+        """`inputs[1, batch, ...]` give `logits[1, batch, ...]`."""
+        for layer in self.dropouts:
+            layer.keys = None if stream is None else stream.keys[0]
+        logits: Tensor = self.network.train(train)(inputs[0])
+        return logits[None]
+
+    def answers(self, inputs: Tensor) -> Tensor:
+        """`inputs[batch, ...]` give `logits[batch, class]` in evaluation mode."""
+        with torch.no_grad():
+            logits: Tensor = self.network.eval()(inputs)
+        return logits
+
+    def backward(self, slots: Slots, batch: Batch, memory: Tensor | None) -> tuple[Seen, Tensor | None]:
+        """Fill in the gradients; also gives new rows of the memory."""
+        return backward(slots, self, batch, memory)
+
+    def gradients(self) -> list[Tensor]:
+        """Those of the weights that have one, `[1, ...]`."""
+        return [weight.grad[None] for weight in self.network.parameters() if weight.grad is not None]
+
+    def learn_from(self, gradients: dict[str, Tensor]) -> None:
+        """`gradients[name][1, ...]`."""
+        weights = dict(self.network.named_parameters())
+        for name, gradient in gradients.items():
+            weights[name].grad = gradient[0]
+
+    def parts(self) -> Parts:
+        """The network and its tensors, `[1, ...]`."""
+        weights = dict(self.network.named_parameters())
+        return Parts(
+            skeleton=self.network,
+            dropouts=self.dropouts,
+            weights={name: weight.detach()[None] for name, weight in weights.items()},
+            buffers={name: buffer[None] for name, buffer in self.network.named_buffers()},
+            learned=[name for name, weight in weights.items() if weight.requires_grad],
+        )
+
+    def recalled(self, ids: Tensor) -> Tensor | None:
+        """`ids[1, batch]` give the memory's rows `[1, batch, ...]`."""
+        return None if self.memory is None else self.memory[ids[0]][None]
+
+    def remember(self, batch: Batch, rows: Tensor) -> None:
+        """Keep `rows[1, batch, ...]` of the examples that count."""
+        assert self.memory is not None
+        if batch.mask is None:
+            self.memory[batch.ids[0]] = rows[0].detach()
+        else:
+            self.memory[batch.ids[batch.mask]] = rows[batch.mask].detach()
+
+
+def trainable(network: nn.Module) -> list[Tensor]:
+    """The weights that training changes."""
+    return [weight for weight in network.parameters() if weight.requires_grad]

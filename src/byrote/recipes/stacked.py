@@ -1,0 +1,179 @@
+"""Many models: a block of one recipe's models, their weights stacked along a leading model axis.
+
+Only the network itself runs under `vmap`: the loss of the block is the sum of its models' losses, so one backward
+pass gives every model its own gradient, and torch's optimizers work on the stacked weights element by element.
+Augmentations and objectives act by example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, stack_module_state, vmap
+
+from byrote.recipes.batch import Batch, Seen
+from byrote.recipes.dropout import salt_all
+from byrote.recipes.models import Parts
+from byrote.recipes.noise import Stream
+from byrote.recipes.slots import Slots
+from byrote.recipes.step import backward
+
+
+class _WeightFirst(nn.Linear):
+    """A linear layer as weight @ inputs.
+
+    In torch's own order, inputs @ weight.T, a batched product gives the weight's gradient transposed, and every step
+    would copy every gradient into the layout of its weight. Layers of few outputs multiply faster this way, too.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if inputs.dim() != 2:
+            return super().forward(inputs)
+        outputs = (self.weight @ inputs.mT).mT
+        return outputs if self.bias is None else outputs + self.bias
+
+
+def weight_first(network: nn.Module) -> None:
+    """Let the plain linear layers of a network that is to be stacked compute as `_WeightFirst`."""
+    for module in network.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = _WeightFirst
+
+
+class Stacked:
+    """The state of many models that step together. `memory[model, example, ...]`.
+
+    `compiled` lets torch.compile make one program of the forward and backward passes; a network with buffers or
+    dropout changes its modules as it goes and steps as it is, and so does an objective that looks more than once.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[nn.Module],
+        seeds: Sequence[int],
+        memory: Tensor | None,
+        slots: Slots,
+        *,
+        compiled: bool,
+    ) -> None:
+        learned = {name for name, weight in networks[0].named_parameters() if weight.requires_grad}
+        weights, self.buffers = stack_module_state(list(networks))
+        self.skeleton = networks[0]
+        weight_first(self.skeleton)
+        self.weights = {name: weight.detach().requires_grad_(name in learned) for name, weight in weights.items()}
+        self.names = sorted(learned)
+        self.dropouts = salt_all(self.skeleton)
+        self.memory = None if memory is None else memory.expand(len(seeds), *memory.shape).clone()
+        device = next(iter(self.weights.values())).device
+        self.seeds = torch.tensor(list(seeds), device=device)
+        self.optimizer = slots.optimizer.build(self.learned())
+        self.steps, self.step, self.total, self.rate = 1, 0, 0, 1.0
+        self.each = torch.arange(len(seeds), device=device)[:, None]
+        self._train = vmap(self._one, in_dims=(0, 0, 0, 0 if self.dropouts else None))
+        self._answer = vmap(self._one, in_dims=(0, 0, None, None))
+        self.objective = slots.objective
+        self.compiled = compiled and not self.buffers and not self.dropouts and self.objective.once
+        self._program = torch.compile(grad(self._total, has_aux=True), dynamic=False) if self.compiled else None
+
+    def with_axis(self, batch: Batch) -> Batch:
+        """A batch of these models is one already."""
+        return batch
+
+    def without_axis(self, seen: Seen) -> Seen:
+        """What was seen keeps its model axis."""
+        return seen
+
+    def learned(self) -> list[Tensor]:
+        """The stacked weights that training changes."""
+        return [self.weights[name] for name in self.names]
+
+    def _one(
+        self, weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, keys: Tensor | None
+    ) -> Tensor:
+        for layer in self.dropouts:
+            layer.keys = keys
+        logits: Tensor = functional_call(self.skeleton, (weights, buffers), (inputs,))
+        for layer in self.dropouts:
+            layer.keys = None
+        return logits
+
+    def forward(self, inputs: Tensor, stream: Stream | None, *, train: bool) -> Tensor:
+        """`inputs[model, batch, ...]` give `logits[model, batch, ...]`."""
+        self.skeleton.train(train)
+        keys = stream.keys if self.dropouts and stream is not None else None
+        return self._train(self.weights, self.buffers, inputs, keys)
+
+    def answers(self, inputs: Tensor) -> Tensor:
+        """`inputs[batch, ...]` give `logits[model, batch, class]` in evaluation mode."""
+        self.skeleton.eval()
+        with torch.no_grad():
+            return self._answer(self.weights, self.buffers, inputs, None)
+
+    def backward(self, slots: Slots, batch: Batch, memory: Tensor | None) -> tuple[Seen, Tensor | None]:
+        """Fill in the gradients of the learned weights; also gives new rows of the memory.
+
+        Gradients take the layout of their weights: torch's fused optimizers rely on it, and read a transposed
+        gradient in the wrong order (torch 2.13, CPU). backward() sees to that by itself.
+        """
+        plain = batch.mask is None and batch.weights is None and batch.normaliser is None
+        if self._program is None or not plain:
+            return backward(slots, self, batch, memory)
+        self.skeleton.train()
+        fixed = {name: weight for name, weight in self.weights.items() if name not in self.names}
+        learned = [weight.detach() for weight in self.learned()]
+        gradients, (logits, loss, *rows) = self._program(learned, fixed, batch.inputs, batch.targets, batch.ids, memory)
+        for weight, gradient in zip(self.learned(), gradients, strict=True):
+            weight.grad = gradient.contiguous()
+        return Seen(logits=logits, loss=loss), rows[0] if rows else None
+
+    def _total(
+        self,
+        learned: list[Tensor],
+        fixed: dict[str, Tensor],
+        inputs: Tensor,
+        targets: Tensor,
+        ids: Tensor,
+        memory: Tensor | None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        weights = fixed | dict(zip(self.names, learned, strict=True))
+
+        def forward(inputs: Tensor, *, train: bool) -> Tensor:
+            return self._train(weights, self.buffers, inputs, None)
+
+        batch = Batch(inputs=inputs, targets=targets, ids=ids)
+        logits, loss, rows = self.objective.loss(forward, batch, memory)
+        return batch.total(loss), [logits, loss, *([] if rows is None else [rows])]
+
+    def gradients(self) -> list[Tensor]:
+        """Those of the weights that are learned."""
+        return [weight.grad for weight in self.learned() if weight.grad is not None]
+
+    def learn_from(self, gradients: dict[str, Tensor]) -> None:
+        """Take these gradients, each in the layout of its weight."""
+        for name, gradient in gradients.items():
+            self.weights[name].grad = gradient.contiguous()
+
+    def parts(self) -> Parts:
+        """The network and the stacked tensors."""
+        return Parts(
+            skeleton=self.skeleton,
+            dropouts=self.dropouts,
+            weights={name: weight.detach() for name, weight in self.weights.items()},
+            buffers=dict(self.buffers),
+            learned=self.names,
+        )
+
+    def recalled(self, ids: Tensor) -> Tensor | None:
+        """`ids[model, batch]` give the memory's rows `[model, batch, ...]`."""
+        return None if self.memory is None else self.memory[self.each, ids]
+
+    def remember(self, batch: Batch, rows: Tensor) -> None:
+        """Keep the new rows of the examples that count."""
+        assert self.memory is not None
+        if batch.mask is None:
+            self.memory[self.each, batch.ids] = rows.detach()
+        else:
+            models = self.each.expand_as(batch.ids)[batch.mask]
+            self.memory[models, batch.ids[batch.mask]] = rows[batch.mask].detach()
