@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     )
     from byrote.recipes.objectives.next_token import NextToken as NextToken
     from byrote.recipes.objectives.squared_error import SquaredError as SquaredError
+    from byrote.recipes.objectives.trades import Trades as Trades
     from byrote.recipes.optimizers import SGD as SGD
     from byrote.recipes.optimizers import AdamW as AdamW
     from byrote.recipes.recipe import Recipe as Recipe
@@ -147,6 +148,7 @@ _HOMES = {
     "BinaryCrossEntropy": "recipes.objectives.binary_cross_entropy",
     "CrossEntropy": "recipes.objectives.cross_entropy",
     "SquaredError": "recipes.objectives.squared_error",
+    "Trades": "recipes.objectives.trades",
     "balanced_weights": "recipes.defaults",
     "EarlyLearningRegularization": "recipes.objectives.early_learning_regularization",
     "AdamW": "recipes.optimizers",

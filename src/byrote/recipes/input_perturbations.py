@@ -56,29 +56,59 @@ class ProjectedGradient:
         Raises:
             BadInput: neither the data's range nor `low` and `high` are known.
         """
-        low, high = self._range(inputs, extent)
-        # an augmentation may have put an input outside of the range: the attack leads no farther out
-        least = torch.maximum(inputs - self.radius, torch.minimum(inputs, low))
-        most = torch.minimum(inputs + self.radius, torch.maximum(inputs, high))
+        box = Box.around("ProjectedGradient", inputs, self.radius, extent, self.low, self.high)
         moved = inputs
         if self.random_start and self.steps:
             drawn = noise.uniform(keys, inputs[0, 0].numel(), salt=_SALT).reshape(inputs.shape)
-            moved = (inputs + self.radius * (2 * drawn - 1)).clamp(least, most)
+            moved = box.clamp(inputs + self.radius * (2 * drawn - 1))
         size = 2.5 * self.radius / max(1, self.steps) if self.step_size is None else self.step_size
-        for _ in range(self.steps):
+        return ascend(loss, moved, box, self.steps, size)
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """Where an attack may lead to: `least` and `most`, as large as the inputs."""
+
+    least: Tensor
+    most: Tensor
+
+    @classmethod
+    def around(
+        cls,
+        name: str,
+        inputs: Tensor,
+        radius: float,
+        extent: tuple[Tensor, Tensor] | None,
+        low: float | None,
+        high: float | None,
+    ) -> Box:
+        """Points within `radius` of the inputs and in the range of the data, or from `low` to `high`.
+
+        Raises:
+            BadInput: no range is known; the sentence is about `name`.
+        """
+        if extent is None and (low is None or high is None):
+            raise BadInput(
+                f"{name} is not given the range of the data here.", hint=f"give it: byrote.{name}(low=0.0, high=1.0)."
+            )
+        lowest, highest = extent or (inputs, inputs)
+        lowest = lowest if low is None else inputs.new_tensor(low)
+        highest = highest if high is None else inputs.new_tensor(high)
+        # an augmentation may have put an input outside of the range: the attack leads no farther out
+        least = torch.maximum(inputs - radius, torch.minimum(inputs, lowest))
+        return cls(least, torch.minimum(inputs + radius, torch.maximum(inputs, highest)))
+
+    def clamp(self, inputs: Tensor) -> Tensor:
+        """The nearest point of the box."""
+        return inputs.clamp(self.least, self.most)
+
+
+def ascend(loss: Callable[[Tensor], Tensor], start: Tensor, box: Box, steps: int, size: float) -> Tensor:
+    """Sign steps up `loss[model, batch]` from `start`, each back into the box; leaves no gradient behind."""
+    moved = start
+    with torch.enable_grad():
+        for _ in range(steps):
             moved = moved.detach().requires_grad_()
             (slope,) = torch.autograd.grad(loss(moved).sum(), moved)
-            moved = (moved + size * slope.sign()).clamp(least, most)
-        return moved.detach()
-
-    def _range(self, inputs: Tensor, extent: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
-        if extent is None and (self.low is None or self.high is None):
-            raise BadInput(
-                "ProjectedGradient is not given the range of the data here.",
-                hint="give it: byrote.ProjectedGradient(low=0.0, high=1.0).",
-            )
-        low, high = extent or (inputs, inputs)
-        return (
-            low if self.low is None else inputs.new_tensor(self.low),
-            high if self.high is None else inputs.new_tensor(self.high),
-        )
+            moved = box.clamp(moved + size * slope.sign())
+    return moved.detach()
