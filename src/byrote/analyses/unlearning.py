@@ -444,7 +444,7 @@ def steps_of(method: Change, recipe: TrainingRecipe, context: Context) -> int:
     algorithm = _Counting(job.algorithm())
     fresh = replace(context, rng=np.random.default_rng(0))
     method.apply(TrainedModel(algorithm=algorithm, state=algorithm.init(0)), fresh)
-    return algorithm.steps
+    return algorithm.taken
 
 
 class _Counting:
@@ -452,13 +452,13 @@ class _Counting:
 
     def __init__(self, algorithm: Algorithm) -> None:
         self.algorithm = algorithm
-        self.steps = 0
+        self.taken = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.algorithm, name)
 
     def step(self, state: State, batch: Batch) -> tuple[State, Seen]:
-        self.steps += 1
+        self.taken += 1
         return self.algorithm.step(state, batch)
 
 

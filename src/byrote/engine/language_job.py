@@ -369,6 +369,11 @@ def check_network(job: LanguageJob) -> int:
     Raises:
         BadInput: the network does not fit.
     """
+    if job.recipe.batches is not None or job.recipe.example_gradients is not None:
+        raise BadInput(
+            "A row of a language model's batch holds several documents; the recipe draws or clips examples one by one.",
+            hint="leave batches and example_gradients out of the recipe.",
+        )
     algorithm = job.algorithm()
     network = algorithm.network(algorithm.init(0))
     check_causal(network, job.corpus.vocabulary, job.device)

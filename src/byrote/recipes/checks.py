@@ -71,3 +71,34 @@ def check_task(recipe: Any, task: Task) -> None:
             f"and the dataset has {TASKS[task]}.",
             hint="leave the sampler out: every epoch shuffles.",
         )
+
+
+def unstackable(network: nn.Module) -> str:
+    """Which layer keeps networks like this one from being stacked; empty where none is known to."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd | nn.modules.rnn.RNNBase):
+            kind = type(module).__name__
+            return f"layer {name!r} is a torch.nn.{kind}, which cannot be stacked" + (
+                " (byrote.Dropout can)" if "Dropout" in kind else ""
+            )
+    return ""
+
+
+def refuse_mixing(network: nn.Module) -> None:
+    """Refuse a network in which an example's answer depends on its batch, or whose examples cannot be told apart.
+
+    Raises:
+        BadInput: it has such a layer.
+    """
+    for name, module in network.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise BadInput(
+                f"Layer {name!r} of the recipe's network is a torch.nn.{type(module).__name__}, which mixes the "
+                "examples of a batch, and the recipe draws or clips them one by one.",
+                hint="take GroupNorm in its place, as in ResNet(norm='group').",
+            )
+    if reason := unstackable(network):
+        raise BadInput(
+            f"The recipe takes gradients or batches example by example, but {reason}.",
+            hint="take byrote.Dropout for torch's own; recurrent layers need a recipe without batches and clipping.",
+        )

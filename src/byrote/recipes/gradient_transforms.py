@@ -16,9 +16,9 @@ class ClipNorm:
 
     largest: float = 1.0
 
-    def apply(self, gradients: list[Tensor], batch: Batch) -> None:
-        """`gradients[tensor][model, ...]`, changed in place."""
-        squared = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0)
+    def apply(self, gradients: dict[str, Tensor], batch: Batch) -> None:
+        """`gradients[weight][model, ...]`, changed in place."""
+        squared = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients.values()]).sum(0)
         scale = (self.largest / squared.sqrt().clamp_min(1e-12)).clamp_max(1.0)
-        for gradient in gradients:
+        for gradient in gradients.values():
             gradient.mul_(scale.reshape(-1, *[1] * (gradient.dim() - 1)))

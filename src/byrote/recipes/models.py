@@ -44,7 +44,7 @@ class Models(Protocol):
         """Fill in the gradients of the total loss; also gives new rows of the memory."""
         ...
 
-    def gradients(self) -> list[Tensor]:
+    def gradients(self) -> dict[str, Tensor]:
         """The gradients of the weights that are learned, to be changed in place."""
         ...
 

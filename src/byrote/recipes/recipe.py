@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from byrote.data.task import Task
 from byrote.errors import BadInput
 from byrote.recipes.algorithm import Batch, Extent, Seen, Shape
-from byrote.recipes.checks import check_slots, check_task
+from byrote.recipes.checks import check_slots, check_task, refuse_mixing, unstackable
 from byrote.recipes.dropout import salt_all
 from byrote.recipes.noise import Stream
 from byrote.recipes.objectives.cross_entropy import CrossEntropy
@@ -116,7 +116,10 @@ class BoundRecipe:
         """The initial network of that seed, the same in every executor and on every device."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.recipe.network.build(self.shape.inputs, self.shape.classes).to(self.device)
+            network = self.recipe.network.build(self.shape.inputs, self.shape.classes).to(self.device)
+        if self.recipe.batches is not None or self.recipe.example_gradients is not None:
+            refuse_mixing(network)
+        return network
 
     def memory(self) -> Tensor | None:
         """The objective's memory before training."""
@@ -233,11 +236,4 @@ class BoundRecipe:
 
     def why_not_stackable(self) -> str:
         """Why these models cannot be trained many at once; empty where nothing is known against it."""
-        network = self.build(0)
-        for name, module in network.named_modules():
-            if isinstance(module, nn.modules.dropout._DropoutNd | nn.modules.rnn.RNNBase):
-                kind = type(module).__name__
-                return f"layer {name!r} is a torch.nn.{kind}, which cannot be stacked" + (
-                    " (byrote.Dropout can)" if "Dropout" in kind else ""
-                )
-        return ""
+        return unstackable(self.build(0))

@@ -58,15 +58,16 @@ class OneModel:
         """Fill in the gradients; also gives new rows of the memory."""
         return backward(slots, self, batch, memory)
 
-    def gradients(self) -> list[Tensor]:
+    def gradients(self) -> dict[str, Tensor]:
         """Those of the weights that have one, `[1, ...]`."""
-        return [weight.grad[None] for weight in self.network.parameters() if weight.grad is not None]
+        named = self.network.named_parameters()
+        return {name: weight.grad[None] for name, weight in named if weight.grad is not None}
 
     def learn_from(self, gradients: dict[str, Tensor]) -> None:
-        """`gradients[name][1, ...]`."""
+        """`gradients[name][1, ...]`, each kept in the layout of its weight, which fused optimizers rely on."""
         weights = dict(self.network.named_parameters())
         for name, gradient in gradients.items():
-            weights[name].grad = gradient[0]
+            weights[name].grad = gradient[0].contiguous()
 
     def parts(self) -> Parts:
         """The network and its tensors, `[1, ...]`."""

@@ -103,8 +103,8 @@ class ExampleGradients(Protocol):
 class GradientTransform(Protocol):
     """A change of the gradients between backward and the optimizer."""
 
-    def apply(self, gradients: list[Tensor], batch: Batch) -> None:
-        """Changes `gradients[tensor][model, ...]` in place; each model's gradient by itself."""
+    def apply(self, gradients: dict[str, Tensor], batch: Batch) -> None:
+        """Changes `gradients[weight][model, ...]` in place; each model's gradient by itself."""
         ...
 
 

@@ -146,9 +146,10 @@ class Stacked:
         logits, loss, rows = self.objective.loss(forward, batch, memory)
         return batch.total(loss), [logits, loss, *([] if rows is None else [rows])]
 
-    def gradients(self) -> list[Tensor]:
-        """Those of the weights that are learned."""
-        return [weight.grad for weight in self.learned() if weight.grad is not None]
+    def gradients(self) -> dict[str, Tensor]:
+        """Those of the weights that have one, `[model, ...]`."""
+        named = [(name, self.weights[name].grad) for name in self.names]
+        return {name: gradient for name, gradient in named if gradient is not None}
 
     def learn_from(self, gradients: dict[str, Tensor]) -> None:
         """Take these gradients, each in the layout of its weight."""
