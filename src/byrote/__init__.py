@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from byrote.analyses.calibration import calibrate as calibrate
     from byrote.analyses.calibration import estimate as estimate
     from byrote.analyses.card import card as card
+    from byrote.analyses.catalog import ask as ask
     from byrote.analyses.comparison import compare as compare
     from byrote.analyses.forgetting import measure_forgetting as measure_forgetting
+    from byrote.analyses.lab import Lab as Lab
     from byrote.analyses.membership import membership_attack as membership_attack
     from byrote.analyses.onion import privacy_onion as privacy_onion
     from byrote.analyses.performance import counterfactual_memorization as counterfactual_memorization
@@ -96,7 +98,9 @@ if TYPE_CHECKING:
     from byrote.runs.run import Run as Run
 
 _HOMES = {
+    "ask": "analyses.catalog",
     "audit": "engine.audit",
+    "Lab": "analyses.lab",
     "Calibration": "analyses.calibration",
     "calibrate": "analyses.calibration",
     "estimate": "analyses.calibration",

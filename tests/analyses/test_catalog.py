@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+import byrote
 from byrote.analyses import catalog as catalogue
 from byrote.analyses.catalog import Analysis, analyses, analysis, analysis_of, find_analysis, keep, kept_table
 from byrote.blocks import Missing, Tile, Tiles, Words, section
@@ -162,6 +163,14 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(run: Run, spread: Analysi
     told = RUNNER.invoke(app, [str(run.folder) if word == "RUN" else word for word in words])
     assert isinstance(told.exception, BadInput)
     assert part in str(told.exception)
+
+
+def test_a_table_is_asked_for_from_python_and_kept(run: Run, spread: Analysis) -> None:
+    table = byrote.ask(run, "spread", top=0.25)
+    assert table.figures["share"][1].value == 0.25
+    assert kept_table(run, "spread") is not None
+    with pytest.raises(BadInput, match=r"trains models\..*lab=byrote.Lab\(\)"):
+        byrote.ask(run, "second_split")
 
 
 def test_every_analysis_says_what_it_asks_and_takes_the_runs_that_it_names() -> None:

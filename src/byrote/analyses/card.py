@@ -232,7 +232,7 @@ def _exact(row: Row) -> Row:
 
 def _linked(name: str, after: Run) -> str:
     """That a figure is the same by construction, where a decoder changed and it rests on the weights."""
-    own = name.startswith(SPOKEN)
+    own = name.startswith(SPOKEN) or ("canaries" in after.guarded and name.startswith("exposure of"))
     return "by construction: read off the same weights" if after.guarded and not own else ""
 
 

@@ -121,6 +121,25 @@ class Analysis:
         return {one.name: one for one in found}
 
 
+def ask(run: Run, name: str, *others: Run, lab: Any = None, **options: Any) -> Table:
+    """The answer of an analysis, by its name, as a table; the run keeps it. One that trains takes a `byrote.Lab`.
+
+    Raises:
+        BadInput: there is no such analysis or option, it takes other runs, or it gives a run and no table.
+    """
+    entry = find_analysis(name)
+    if entry.trains and lab is None:
+        raise BadInput(f"The analysis {name!r} trains models.", hint=f"byrote.ask(run, {name!r}, lab=byrote.Lab(), …)")
+    result = entry.ask(run, *others, lab=lab, **options)
+    if isinstance(result, Run):
+        raise BadInput(
+            f"The analysis {name!r} gives a run, {str(result.folder)!r}, and no table.",
+            hint=f"byrote.Run.open({str(result.folder)!r})",
+        )
+    entry.keep(run, result, *others, options=options)
+    return entry.table(result)
+
+
 def keep(run: Run, name: str, result: Any, *others: Run) -> Path:
     """Keep the result of the analysis of that name under `results/` of the run, as `Analysis.keep`."""
     return find_analysis(name).keep(run, result, *others)

@@ -70,6 +70,7 @@ def change(
     changes = in_order(change)
     told = label(changes, forget) + ("" if seed is None else f",seed={seed}")
     folder = Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}+{told}")
+    _refuse_guarded(run)
     if any(one.stage == "decoder" for one in changes):
         return change_decoder(run, changes, forget=forget, model=model, out=folder, progress=progress)
     if run.of_text:
@@ -121,6 +122,16 @@ def change(
     )
     pass_on(run.manifest.identifier, child.manifest.identifier)
     return child
+
+
+def _refuse_guarded(run: Run) -> None:
+    """Refuse to change a run behind a decoder: the models of the next run would stand before it, or behind another."""
+    if run.guarded:
+        before = str((run.manifest.parent or {}).get("folder", ""))
+        raise BadInput(
+            f"The run {str(run.folder)!r} is one behind a changed decoder, which the next run would not have.",
+            hint=f"change the run before it, {before!r}; --with may be repeated for several decoders.",
+        )
 
 
 def context_of(dataset: Dataset, ids: Shaped[np.ndarray, " forgotten"], run: Run, seed: list[int]) -> Context:

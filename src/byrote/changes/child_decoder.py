@@ -23,8 +23,10 @@ from byrote.changes.change import Change, Context
 from byrote.changes.common import parent_of
 from byrote.changes.forget import Forget, named, share_of
 from byrote.data.canaries import FILE as CANARIES
+from byrote.data.canaries import read_canaries
+from byrote.data.canary_tokens import CanaryTokens, tokenize_canaries
 from byrote.data.corpus import Corpus
-from byrote.data.tokenizers import read_tokenizer
+from byrote.data.tokenizers import encoder, read_tokenizer
 from byrote.engine.language import TOKENIZER
 from byrote.engine.language_job import WEIGHTS, Reading, readings
 from byrote.engine.progress import Progress, Silent, Terminal
@@ -40,6 +42,8 @@ from byrote.recipes.recipe import Recipe
 from byrote.runs.opening import Tables, described, opened
 from byrote.runs.run import Run
 
+#: What readers record that search or generate, and a decoder can therefore change.
+READ: Final = frozenset(("generations", "contexts", "decoding", "canaries"))
 #: The law that answers are drawn by where the run before recorded none: that of the model's own softmax.
 PLAIN: Final = Decoding(temperature=1.0, top_k=None)
 
@@ -72,6 +76,7 @@ def change_decoder(
     corpus = _corpus(run, changes)
     networks = _Networks.of(run, corpus, model)
     decoder, reads = _decoder(run, changes, forget, corpus)
+    _refuse_unread(changes, reads)
     asked = {kind: read for kind, read in networks.readings(run, corpus).items() if kind in reads}
     listener: Progress = Terminal(doing="reading") if progress is True else Silent() if progress is False else progress
     kinds = tuple(
@@ -150,6 +155,18 @@ def _decoder(run: Run, changes: Sequence[Change], forget: Forget, corpus: Corpus
     return decoder, reads
 
 
+def _refuse_unread(changes: Sequence[Change], reads: frozenset[str]) -> None:
+    """Refuse a decoder that says it changes what no reader of generated tokens records, or that it changes nothing."""
+    unread = sorted(reads - READ)
+    if unread or not reads:
+        name = " + ".join(one.name for one in changes)
+        what = f"evidence that no decoder can change: {', '.join(unread)}" if unread else "no evidence"
+        raise BadInput(
+            f"The change {name!r} says that it changes {what}.",
+            hint=f"'reads' names some of {', '.join(sorted(READ))}.",
+        )
+
+
 def _named_ids(run: Run, forget: Forget, corpus: Corpus) -> np.ndarray:
     """Ids of the documents that a person named; none where a share was given."""
     if share_of(forget) is not None:
@@ -200,7 +217,16 @@ class _Networks:
             generate=None if generate is None else (int(generate[0]), int(generate[1])),
             lengths=tuple(identity.get("contexts") or ()),
             decoding=self.decoding,
+            canaries=self._canaries(run, corpus),
         )
+
+    def _canaries(self, run: Run, corpus: Corpus) -> CanaryTokens | None:
+        """The planted canaries by their tokens, where the run before was asked about them."""
+        path = run.folder / CANARIES
+        if not path.exists():
+            return None
+        encode = self.found.encode if self.found is not None else encoder(read_tokenizer(run.folder / TOKENIZER))
+        return tokenize_canaries(read_canaries(path), corpus, encode, context=self.context)
 
     def __iter__(self) -> Iterator[tuple[int, nn.Module]]:
         """Each model's number and network, in evaluation mode."""

@@ -70,6 +70,8 @@ FOLDERS = frozenset({"evidence", "results", "recorded"})
 RECORDED = re.compile(
     r"given\.parquet|m\d{5}(/(settings\.r\d{5}\.json|closed\.r\d{5}|tally\.safetensors|[a-z]+\.r\d{5}[a-z0-9.]*\.safetensors))?"
 )
+#: A shard by its name under `evidence/`.
+LINKED = re.compile(r"[a-z_0-9]+/[\w.]+\.safetensors")
 STRANGE = "byrote writes no such file"
 
 
@@ -165,15 +167,15 @@ def _relinked(folder: Path, manifest: Manifest) -> Iterator[Fault]:
     linked = (manifest.parent or {}).get("linked")
     for name, digest in sorted((linked if isinstance(linked, dict) else {}).items()):
         path = folder / "evidence" / name
-        if (
-            not path.is_file()
-            or path.is_symlink()
-            or (manifest.forgotten is not None and FORGOTTEN in read_header(path))
-        ):
-            continue
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                yield Fault(where=f"evidence/{name}", problem="it is not the one that was linked from the run before")
+        if not LINKED.fullmatch(name) or path.is_symlink() or not path.is_file():
+            if manifest.forgotten is None:
+                yield Fault(where=f"evidence/{name}", problem="it was linked from the run before, and is not there")
+        elif manifest.forgotten is None or FORGOTTEN not in read_header(path):
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                    yield Fault(
+                        where=f"evidence/{name}", problem="it is not the one that was linked from the run before"
+                    )
 
 
 def _strange_faults(folder: Path, manifest: Manifest) -> Iterator[Fault]:

@@ -179,7 +179,8 @@ class Run:
     @property
     def guarded(self) -> frozenset[str]:
         """The kinds of evidence that a decoder has changed: what comes out, where the weights are as they were."""
-        return frozenset((self.manifest.parent or {}).get("reads", ()))
+        told = (self.manifest.parent or {}).get("reads")
+        return frozenset(map(str, told)) if isinstance(told, list) else frozenset()
 
     @property
     def lengths(self) -> tuple[int, int]:

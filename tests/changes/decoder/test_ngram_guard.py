@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ import byrote
 from byrote.analyses.catalog import find_analysis, keep
 from byrote.blocks import section_of
 from byrote.changes.decoder.ngram_guard import LetterBans, NgramGuard, TokenBans
+from byrote.data.canaries import plant
 from byrote.data.corpus import corpus_from_texts
 from byrote.data.index.normal import folded
-from byrote.engine.language import audit_model
+from byrote.data.tokenizers import byte_pairs
+from byrote.engine.language import audit_language, audit_model
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.evidence.store import Evidence
 from byrote.probes.decoder import Guided
@@ -24,7 +27,7 @@ from byrote.report.language_report import write_language_report
 from byrote.report.verify import verify
 from byrote.results import PerExample
 from byrote.runs.run import Run
-from documents import small_language_audit, words
+from documents import SUMMING, small_language_audit, words
 from small import small_audit
 
 TEXTS = ["the quick brown fox jumps over the lazy dog", "and then it runs away from all of them again"]
@@ -228,6 +231,11 @@ def test_a_linked_file_that_is_another_is_found(before: Run, folder: Path, tmp_p
     Evidence(made.folder / "evidence").write("tokens", 0, 0, columns, header)
     found = {fault.where: fault.problem for fault in verify(Run.open(made.folder))}
     assert found["evidence/tokens/m00000.p0.safetensors"] == "it is not the one that was linked from the run before"
+    parent = {**(made.manifest.parent or {}), "linked": {"../../somewhere": "0", "tokens/m00009.p0.safetensors": "0"}}
+    replace(made.manifest, parent=parent).write(made.folder)
+    found = {fault.where: fault.problem for fault in verify(Run.open(made.folder))}
+    for name in parent["linked"]:
+        assert found[f"evidence/{name}"] == "it was linked from the run before, and is not there"
 
 
 def test_letters_are_guarded_through_the_model_s_own_tokenizer(before: Run, folder: Path, tmp_path: Path) -> None:
@@ -259,3 +267,40 @@ def test_other_networks_and_other_changes_beside_it_are_refused(tmp_path: Path, 
         byrote.change(before, [NgramGuard(3), byrote.parse_change("weight-decay")], progress=False)
     with pytest.raises(BadInput, match=r"The model of the run .* is not at hand"):
         byrote.change(before, NgramGuard(3), out=tmp_path / "other", progress=False)
+
+
+@dataclass(frozen=True)
+class Mute:
+    """A decoder that lets nothing but the token that begins a document out."""
+
+    reads: frozenset[str]
+    stage: ClassVar[str] = "decoder"
+    name: ClassVar[str] = "mute"
+
+    def apply(self, stage: Any, context: Any) -> Any:
+        def decoder(prefix: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+            return torch.where(torch.arange(logits.shape[1]) == 0, logits, logits - 50.0)
+
+        return decoder
+
+
+def test_a_decoder_can_stand_before_the_search_for_secrets(tmp_path: Path) -> None:
+    texts = [f"the {animal} sat on the {place} all day" for animal in ("cat", "dog") for place in ("mat", "hat")]
+    made = plant(corpus_from_texts(texts, name="t"), level=1, repeat=(4,), rng=np.random.default_rng(0))
+    run = audit_language(
+        made.corpus, SUMMING, heldout=made.controls, canaries=made.canaries, length=80, generate=(2, 3),
+        tokenizer=byte_pairs(texts, vocabulary=280), workers=1, progress=False, device="cpu", checkpoints=0,
+        keep_weights=True, out=tmp_path / "run",
+    )  # fmt: skip
+    quiet = byrote.change(run, Mute(frozenset({"canaries", "generations"})), progress=False)
+    assert quiet.guarded == {"canaries", "generations"}
+    before, after = (one.load("canaries.log_perplexity", one.models()) for one in (run, quiet))
+    assert (after > before + 50).all()  # bits of several tokens, each 50 nats less likely
+    rows = {row.name: row.remark for row in byrote.card(run, quiet).rows}
+    assert all(not remark for name, remark in rows.items() if name.startswith("exposure of"))
+    with pytest.raises(BadInput, match="that no decoder can change: tokens"):
+        byrote.change(run, Mute(frozenset({"tokens"})), out=tmp_path / "other", progress=False)
+    with pytest.raises(BadInput, match="says that it changes no evidence"):
+        byrote.change(run, Mute(frozenset()), out=tmp_path / "other", progress=False)
+    with pytest.raises(BadInput, match="is one behind a changed decoder"):
+        byrote.change(quiet, NgramGuard(3), progress=False)
