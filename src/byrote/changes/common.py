@@ -40,7 +40,7 @@ def parent_of(
     """What the manifest of a changed run says of the run before it, of the change, and of what it was about."""
     made = []
     for one in changes:
-        about = {"forget": forget} if takes_forget(one) and share_of(forget) is not None else {}
+        about: dict[str, Any] = {"forget": forget} if takes_forget(one) and share_of(forget) is not None else {}
         if is_about_memorized(one) and share_of(forget) is None:
             about = {"forget": named(forget, run.ids, f"the run {str(run.folder)!r}").record()}
         made.append({"name": one.name, "stage": one.stage, **described(one), **about})
