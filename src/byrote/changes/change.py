@@ -60,6 +60,9 @@ class Change(Protocol):
     `apply` takes what its stage names (a `Dataset` or `Corpus`, a recipe, a `TrainedModel`, a `Decoder` or None) and
     returns the changed one. One of a decoder also says in `reads` which kinds of evidence it can change.
     Its first field is what stands after `=` on the command line.
+
+    Facts that it may state: `plants` (it plants controls), `aimed = False` (it does not look at the examples to
+    forget), `of_text` (language models can be changed by it).
     """
 
     stage: ClassVar[str]

@@ -3,70 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, get_type_hints
+from typing import Any, Final, get_type_hints
 
 from byrote.changes.change import Change
-from byrote.changes.data.ambiguous_examples import AmbiguousExamples
-from byrote.changes.data.asymmetric_label_noise import AsymmetricLabelNoise
-from byrote.changes.data.conflicting_duplicates import ConflictingDuplicates
-from byrote.changes.data.deduplicate import RemoveExactDuplicates, RemoveNearDuplicates
-from byrote.changes.data.exact_duplicates import ExactDuplicates
-from byrote.changes.data.near_duplicates import NearDuplicates
-from byrote.changes.data.out_of_distribution import OutOfDistribution
-from byrote.changes.data.rare_subpopulation import RareSubpopulation
-from byrote.changes.data.redraw_secrets import RedrawSecrets
-from byrote.changes.data.relabel_most_memorized import RelabelMostMemorized
-from byrote.changes.data.remove_most_memorized import RemoveMostMemorized
-from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
-from byrote.changes.decoder.ngram_guard import NgramGuard
-from byrote.changes.model.fine_tune_on_rest import FineTuneOnRest
-from byrote.changes.model.gradient_ascent import GradientAscent
-from byrote.changes.recipe.early_learning import EarlyLearning
-from byrote.changes.recipe.goldfish import GoldfishLoss
-from byrote.changes.recipe.random_shift import RandomShift
-from byrote.changes.recipe.weight_decay import WeightDecay
 from byrote.changes.settings import split_settings, typed, value_of
 from byrote.errors import BadInput, meant
 
-CONTROLS: tuple[type[Any], ...] = (
-    SymmetricLabelNoise,
-    AsymmetricLabelNoise,
-    ExactDuplicates,
-    NearDuplicates,
-    ConflictingDuplicates,
-    OutOfDistribution,
-    RareSubpopulation,
-    AmbiguousExamples,
-)
-REMEDIES: tuple[type[Any], ...] = (
-    RemoveMostMemorized,
-    RelabelMostMemorized,
-    RemoveExactDuplicates,
-    RemoveNearDuplicates,
-    RedrawSecrets,
-    WeightDecay,
-    RandomShift,
-    EarlyLearning,
-    GoldfishLoss,
-    FineTuneOnRest,
-    GradientAscent,
-    NgramGuard,
-)
+#: The packages beside this module that hold changes, one a file or some that go together.
+STAGES: Final = ("data", "recipe", "model", "decoder")
+
+
+def _found() -> Iterator[type[Any]]:
+    """Every change of these packages: the dataclasses with a stage and a name."""
+    for stage in STAGES:
+        package = importlib.import_module(f"byrote.changes.{stage}")
+        for entry in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            module = importlib.import_module(entry.name)
+            kinds = [one for one in vars(module).values() if dataclasses.is_dataclass(one) and isinstance(one, type)]
+            yield from (one for one in kinds if one.__module__ == entry.name and hasattr(one, "stage"))
+
+
+_OWN: Final = tuple(_found())
+#: What can be planted, all else that can be changed, and what language models can be trained again with.
+CONTROLS: tuple[type[Any], ...] = tuple(kind for kind in _OWN if getattr(kind, "plants", False))
+REMEDIES: tuple[type[Any], ...] = tuple(kind for kind in _OWN if kind not in CONTROLS)
+OF_TEXT: tuple[type[Any], ...] = tuple(kind for kind in _OWN if getattr(kind, "of_text", False))
 #: Changes of data that look at nothing a run has measured.
-UNAIMED: tuple[type[Any], ...] = (*CONTROLS, RemoveExactDuplicates, RemoveNearDuplicates, RedrawSecrets)
-#: Changes that language models can be trained again with.
-OF_TEXT: tuple[type[Any], ...] = (
-    RemoveExactDuplicates,
-    RemoveNearDuplicates,
-    RedrawSecrets,
-    GoldfishLoss,
-    WeightDecay,
-    FineTuneOnRest,
-    GradientAscent,
-    NgramGuard,
-)
+UNAIMED: tuple[type[Any], ...] = (*CONTROLS, *(kind for kind in REMEDIES if not getattr(kind, "aimed", True)))
 
 
 @cache

@@ -19,6 +19,7 @@ class AmbiguousExamples:
 
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "ambiguous-examples"
+    plants: ClassVar[bool] = True
 
     amount: float
 

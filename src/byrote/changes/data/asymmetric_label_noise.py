@@ -27,6 +27,7 @@ class AsymmetricLabelNoise:
 
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "asymmetric-label-noise"
+    plants: ClassVar[bool] = True
 
     amount: float
     mapping: Mapping[str, str] | None = field(default=None, hash=False)

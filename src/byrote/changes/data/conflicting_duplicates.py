@@ -20,6 +20,7 @@ class ConflictingDuplicates:
 
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "conflicting-duplicates"
+    plants: ClassVar[bool] = True
 
     amount: float
 

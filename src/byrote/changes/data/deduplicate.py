@@ -30,6 +30,8 @@ class RemoveExactDuplicates:
     amount: int = 1
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "remove-exact-duplicates"
+    aimed: ClassVar[bool] = False
+    of_text: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.amount < 1:
@@ -62,6 +64,8 @@ class RemoveNearDuplicates:
     similarity: float = 0.8
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "remove-near-duplicates"
+    aimed: ClassVar[bool] = False
+    of_text: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 < self.similarity <= 1:

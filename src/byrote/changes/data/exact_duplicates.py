@@ -16,6 +16,7 @@ class ExactDuplicates:
 
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "exact-duplicates"
+    plants: ClassVar[bool] = True
 
     amount: float
 

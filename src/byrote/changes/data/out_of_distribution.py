@@ -23,6 +23,7 @@ class OutOfDistribution:
 
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "out-of-distribution"
+    plants: ClassVar[bool] = True
 
     amount: float
 

@@ -25,6 +25,7 @@ class RareSubpopulation:
 
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "rare-subpopulation"
+    plants: ClassVar[bool] = True
 
     amount: float
 

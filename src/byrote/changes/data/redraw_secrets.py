@@ -28,6 +28,8 @@ class RedrawSecrets:
     share: float = 1.0
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "redraw-secrets"
+    aimed: ClassVar[bool] = False
+    of_text: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:

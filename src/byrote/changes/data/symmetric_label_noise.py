@@ -16,6 +16,7 @@ class SymmetricLabelNoise:
 
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "label-noise"
+    plants: ClassVar[bool] = True
 
     amount: float
 

@@ -39,6 +39,7 @@ class NgramGuard:
     normalised: bool = False
     stage: ClassVar[str] = "decoder"
     name: ClassVar[str] = "ngram-guard"
+    of_text: ClassVar[bool] = True
     #: The kinds of evidence that it can change; all others stay those of the run before.
     reads: ClassVar[frozenset[str]] = frozenset(("generations", "contexts", "decoding"))
 

@@ -16,6 +16,7 @@ class FineTuneOnRest:
     epochs: int = 10
     stage: ClassVar[str] = "model"
     name: ClassVar[str] = "fine-tune-on-rest"
+    of_text: ClassVar[bool] = True
 
     def apply(self, stage: TrainedModel, context: Context) -> TrainedModel:
         """The model after fine-tuning."""

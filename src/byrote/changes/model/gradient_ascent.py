@@ -20,6 +20,7 @@ class GradientAscent:
     rate: float = 0.2
     stage: ClassVar[str] = "model"
     name: ClassVar[str] = "gradient-ascent"
+    of_text: ClassVar[bool] = True
 
     def apply(self, stage: TrainedModel, context: Context) -> TrainedModel:
         """The model after climbing and mending."""

@@ -21,6 +21,7 @@ class GoldfishLoss:
     context: int = 13
     stage: ClassVar[str] = "recipe"
     name: ClassVar[str] = "goldfish"
+    of_text: ClassVar[bool] = True
 
     def apply(self, stage: Any, context: Context) -> Any:
         """The recipe with this objective; a context ends where its document begins, at the corpus's BOS token."""

@@ -17,6 +17,7 @@ class WeightDecay:
     amount: float = 5e-4
     stage: ClassVar[str] = "recipe"
     name: ClassVar[str] = "weight-decay"
+    of_text: ClassVar[bool] = True
 
     def apply(self, stage: Any, context: Context) -> Any:
         """The recipe with this weight decay."""
