@@ -25,3 +25,12 @@ def test_the_mean_over_rows_is_the_mean_over_tokens():
 def test_nothing_to_learn_is_no_loss():
     loss, _ = loss_of(NextToken(), torch.randn(2, 3, 5), torch.full((2, 3), IGNORED))
     assert loss.tolist() == [0.0, 0.0]
+
+
+def test_rows_that_do_not_count_change_nothing_of_the_others():
+    torch.manual_seed(1)
+    logits, targets = torch.randn(3, 4, 5), torch.randint(0, 5, (3, 4))
+    mask = torch.tensor([True, False, True])
+    loss, _ = loss_of(NextToken(), logits, targets, mask=mask)
+    expected, _ = loss_of(NextToken(), logits[mask], targets[mask])
+    torch.testing.assert_close(loss[mask], expected)
