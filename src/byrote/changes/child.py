@@ -117,6 +117,7 @@ def change(
         source=run.source or run.manifest.source,
         finish=finish,
         probes=tuple(run.manifest.identity.get("probes") or ()),
+        keep_weights_at=run.manifest.identity.get("keep_weights_at"),
         executor=run.manifest.executor if {one.stage for one in changes} == {"model"} and seed is None else None,
         parent=parent_of(run, changes, forget, np.unique(np.concatenate([ids[one] for one in changes]))),
     )

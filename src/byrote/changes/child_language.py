@@ -101,6 +101,7 @@ def change_language(
         device=run.manifest.executor["device"],
         checkpoints=len(run.manifest.checkpoints),
         keep_weights=bool(identity.get("keep_weights", False)),
+        keep_weights_at=identity.get("keep_weights_at"),
         progress=progress,
         source=run.source or run.manifest.source,
         parent=parent_of(run, changes, forget, ids),

@@ -33,7 +33,7 @@ from byrote.cli.language import (
 )
 from byrote.cli.listing import ListsChanges
 from byrote.cli.own_data import SOURCE, Balanced, Epochs, Group, Id, Size, Task, Text, Tolerance
-from byrote.cli.plan import Budget, Models, Stderr, plan
+from byrote.cli.plan import Budget, KeepWeightsAt, Models, Stderr, plan
 from byrote.cli.risks import attack, attack_weights, bound_epsilon, forgetting, onion
 from byrote.cli.scores import calibrate, compare, triage
 from byrote.cli.terminal import Given, RunFolder, Workers, err, out, print_table, with_contents_if_admitted
@@ -94,6 +94,7 @@ def audit(
     checkpoints: Annotated[int, typer.Option(min=2, help="Clean passes over the data during training, at most.")] = 20,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; pays for long trainings.")] = False,
     keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep every model's weights.")] = False,
+    keep_weights_at: KeepWeightsAt = None,
     probe: Annotated[
         list[str] | None, typer.Option(help="What else to read off each network: last_layer, gradient_norm; decoding.")
     ] = None,
@@ -173,6 +174,7 @@ def audit(
             workers=workers,
             device=device,
             keep_weights=keep_weights,
+            keep_weights_at=keep_weights_at,
             redact=redact,
         )
         return
@@ -251,6 +253,7 @@ def audit(
         compiled=compiled,
         checkpoints=checkpoints,
         keep_weights=keep_weights,
+        keep_weights_at=keep_weights_at,
         probes=tuple(probe or ()),
         source=found.source,
         remarks=found.notes,

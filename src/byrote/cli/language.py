@@ -27,10 +27,10 @@ BEFORE, AFTER, READINGS = 4, 6, 6
 _PANEL = "Language models"
 #: Parameters of `byrote audit` that an audit of the docs reads, one of a corpus, and one of somebody else's model.
 READ_OF_DOCS = frozenset({"source", "model", "corpus", "context", "width", "epochs", "models", "probe"}) | {
-    *("out_folder", "seed", "workers", "device", "redact", "keep_weights")
+    *("out_folder", "seed", "workers", "device", "redact", "keep_weights", "keep_weights_at")
 }
 READ_OF_CORPUS = READ_OF_DOCS | {"heldout", "column", "canaries"}
-READ_OF_MODEL = (READ_OF_CORPUS - {"models", "epochs", "width", "keep_weights"}) | {"bos"}
+READ_OF_MODEL = (READ_OF_CORPUS - {"models", "epochs", "width", "keep_weights", "keep_weights_at"}) | {"bos"}
 #: Those that name a file here and are a number in other audits.
 FILES = {
     "heldout": "of documents that it was not trained on",
@@ -112,6 +112,7 @@ def audit_documents(
     workers: int | None,
     device: str | None,
     keep_weights: bool = False,
+    keep_weights_at: str | None = None,
     redact: bool = False,
 ) -> None:
     """Audit a language model, write its report, and print what was found."""
@@ -138,6 +139,7 @@ def audit_documents(
             workers=workers,
             device=device,
             keep_weights=keep_weights,
+            keep_weights_at=keep_weights_at,
         )
     print_report(run, redact=redact)
 

@@ -22,6 +22,13 @@ Stderr = Annotated[
     float | None,
     typer.Option(help="Stop at the first look after which 9 of 10 examples have an error of at most this, as .05."),
 ]
+KeepWeightsAt = Annotated[
+    str | None,
+    typer.Option(
+        help="Also keep weights of 4 pairs during training, for `byrote probe`: checkpoints, best, or epochs as "
+        "0,3,last; at most 1 GB.",
+    ),
+]
 Budget = Annotated[str | None, typer.Option(help="Stop at the last look before this time of training, as 90s or 10m.")]
 
 
@@ -38,6 +45,7 @@ def plan(
     checkpoints: Annotated[int, typer.Option(min=2, help="Clean passes over the data during training, at most.")] = 20,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; pays for long trainings.")] = False,
     keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep every model's weights.")] = False,
+    keep_weights_at: KeepWeightsAt = None,
     probe: Annotated[list[str] | None, typer.Option(help="What else to read off each network.")] = None,
     target: Target = None,
     task: Task = None,
@@ -91,6 +99,7 @@ def plan(
             compiled=compiled,
             checkpoints=checkpoints,
             keep_weights=keep_weights,
+            keep_weights_at=keep_weights_at,
             probes=tuple(probe or ()),
         )
     for sentence in planned.sentences():

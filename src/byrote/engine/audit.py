@@ -24,9 +24,10 @@ from byrote.engine.choose import Choice, choose, makespan
 from byrote.engine.completion import complete
 from byrote.engine.job import Block, Finish, Job, Labelled, blocks_of, check_device, check_network
 from byrote.engine.progress import Progress, Silent, Terminal
-from byrote.engine.resources import check_disk, check_memory, logits_fit, weights_of
+from byrote.engine.resources import check_disk, check_memory, kept_bytes, logits_fit, size_words, weights_of
 from byrote.engine.stopping import Goal, percentile_error
 from byrote.errors import BadInput, TooFewModels
+from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.made_here import remember
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.shards import write_shard
@@ -64,6 +65,7 @@ def audit(
     compiled: bool = False,
     checkpoints: int = 20,
     keep_weights: bool = False,
+    keep_weights_at: str | None = None,
     probes: Sequence[str] = (),
     progress: Progress | bool = True,
     source: dict[str, Any] | None = None,
@@ -95,6 +97,8 @@ def audit(
         compiled: let `torch.compile` work on stacked models; it pays for long trainings.
         checkpoints: at most this many clean passes over the data as training goes on, dense at the start.
         keep_weights: also keep every model's weights.
+        keep_weights_at: besides, keep those of a few models during training, for probes after it: "checkpoints",
+            "best" (the lowest held-out loss) or numbers of epochs, as "0,3,last"; of 4 pairs, and at most 1 GB.
         probes: what else to read off every trained network: "gradient_norm", for the attack of that name, and
             "last_layer", for `stolen_memories`; on digits the two take longer than training does.
         progress: False for silence.
@@ -115,6 +119,7 @@ def audit(
     started = time.monotonic()
     refuse_other_classes(dataset, heldout)
     refuse_unknown(probes)
+    keep_weights = keep_weights or keep_weights_at is not None
     goal = Goal.of(stderr=stderr, budget=budget, models=models)
     if goal is not None and (design is not None or executor is not None):
         raise BadInput(
@@ -145,6 +150,7 @@ def audit(
         folder=folder / "evidence",
         keep_logits=logits_fit(most, len(dataset), dataset.outputs),
         keep_weights=keep_weights,
+        keep_weights_at=keep_weights_at,
         probes=tuple(sorted(probes)),
         device=device,
         finish=finish,
@@ -160,6 +166,7 @@ def audit(
         "probes": sorted(probes) or None,
         "change": None if parent is None else parent["change"],
         "stopping": stopping,
+        **({} if keep_weights_at is None else {"keep_weights_at": keep_weights_at}),
     }
     workers = workers or default_workers(job.device)
 
@@ -183,7 +190,7 @@ def audit(
             seeds=list(job.seeds),
             executor=_divided(job, goal, full, workers, compiled, executor, listener),
             checkpoints=job.checkpoints,
-            evidence=job.kinds(len(design.phases) - 1),
+            evidence=(*job.kinds(len(design.phases) - 1), *(() if job.keeping is None else (WEIGHTS_AT.name,))),
             source=source,
             parent=parent,
             stopping=None if stopping is None else {**stopping, "reached": [], "stopped": None},
@@ -219,6 +226,8 @@ def _divided(
 ) -> dict[str, Any]:
     """How the models of a new run are divided into blocks, unless `executor` says it; checks that there is room."""
     check_network(job)
+    if job.keeping is not None:
+        listener.say(job.keeping.words(size_words(kept_bytes(job))))
     job.folder.mkdir(parents=True, exist_ok=True)
     check_disk(job, job.design.models)
     if executor is None:

@@ -25,9 +25,11 @@ from byrote.engine.one import One
 from byrote.engine.unfit import first_line, unfit
 from byrote.errors import BadInput
 from byrote.evidence.finite import DIVERGED
+from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.store import Evidence
 from byrote.probes import contract, registry
 from byrote.probes.judging import judge_of
+from byrote.probes.kept_weights import Keeping, KeptWeightsProbe, keeping
 from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
 from byrote.probes.presentation import PresentationProbe
 from byrote.probes.probe import Probe
@@ -88,6 +90,7 @@ class Job:
     finish: Finish | None = None
     probes: tuple[str, ...] = ()
     scale: Scale | None = None
+    keep_weights_at: str | None = None
 
     @property
     def task(self) -> Task:
@@ -116,6 +119,32 @@ class Job:
         low, high = range_of_rows(self.data.inputs)
         return torch.from_numpy(low), torch.from_numpy(high)
 
+    @cached_property
+    def keeping(self) -> Keeping | None:
+        """Of which models weights are kept at which checkpoints; None for none.
+
+        Raises:
+            BadInput, NotEnoughRoom: as `keeping`.
+        """
+        if self.keep_weights_at is None:
+            return None
+        usual, last = self.recipe.epochs, self.design.phases[-1]
+        return keeping(
+            self.keep_weights_at,
+            _checkpoints(self.checkpoints, usual, last.length(usual)),
+            self.numbers,
+            self.design.pair,
+            heldout=self.heldout is not None,
+        )
+
+    @cached_property
+    def numbers(self) -> int:
+        """How many weights and numbers in buffers one model has."""
+        algorithm = self.algorithm()
+        with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
+            network = algorithm.network(algorithm.init(0))
+        return sum(tensor.numel() for tensor in network.state_dict().values())
+
     def kinds(self, phase: int) -> tuple[str, ...]:
         """The evidence that every model has of a phase once it is complete."""
         kinds = ["presentation", "trajectory", "outputs"]
@@ -129,7 +158,7 @@ class Job:
 
     def may_have(self, phase: int) -> tuple[str, ...]:
         """The evidence that models may have of a phase, what stands under the first of a block included."""
-        return (*self.kinds(phase), ClassProbabilityProbe.kind)
+        return (*self.kinds(phase), ClassProbabilityProbe.kind, WEIGHTS_AT.name)
 
     def asked(self) -> list[contract.Probe]:
         """The probes that are asked for by name, made anew."""
@@ -139,6 +168,8 @@ class Job:
         """Whether any shard of these models is not there."""
         phases = range(len(self.design.phases))
         lacks = any(not evidence.has(k, m, p) for m in models for p in phases for k in self.kinds(p))
+        kept = () if self.keeping is None else self.keeping.models
+        lacks |= any(m in kept and not evidence.has(WEIGHTS_AT.name, m, phases[-1]) for m in models)
         return lacks or (self.sums_probabilities and not evidence.has("class_probability", models[0], phases[-1]))
 
     def train(self, block: Block, progress: Callable[[float], None]) -> list[int]:
@@ -307,7 +338,8 @@ def _looking(
         heldout=None if job.heldout is None else job.heldout.tensors(inputs.device),
     )
     last = phase == len(job.design.phases) - 1
-    return Looking(job.asked() if last else [], block, learner, stacked=len(models) > 1)
+    kept = [] if job.keeping is None else [KeptWeightsProbe(job.keeping)]
+    return Looking([*job.asked(), *kept] if last else [], block, learner, stacked=len(models) > 1)
 
 
 def _checkpoints(planned: tuple[int, ...], usual: int, epochs: int) -> tuple[int, ...]:

@@ -40,6 +40,7 @@ from byrote.engine.language_job import (
 )
 from byrote.engine.progress import Progress, Silent, Terminal
 from byrote.errors import BadInput
+from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.made_here import remember
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.store import Evidence
@@ -85,6 +86,7 @@ def audit_language(
     device: str | None = None,
     checkpoints: int = CHECKPOINTS,
     keep_weights: bool = False,
+    keep_weights_at: str | None = None,
     progress: Progress | bool = True,
     source: dict[str, Any] | None = None,
     parent: dict[str, Any] | None = None,
@@ -115,6 +117,8 @@ def audit_language(
         device: "cpu" or "cuda"; a GPU is taken where there is one.
         checkpoints: at most this many readings of the corpus as training goes on; 0 for none.
         keep_weights: keep every model's weights; otherwise they are deleted once the model is read.
+        keep_weights_at: besides, keep those of a few models during training, for probes after it: "checkpoints" or
+            numbers of epochs, as "0,3,last".
         progress: False for silence.
         source: how the command line finds corpus and recipe again.
         parent: the run that this one is a changed form of, and the change.
@@ -131,6 +135,12 @@ def audit_language(
             f"The 'length' argument of audit_language must be at least 2. Got {length}.",
             hint="length is the number of tokens of a document's row; 64 or 128 serve a small network.",
         )
+    if keep_weights_at is not None and not checkpoints:
+        raise BadInput(
+            "Weights are kept where the corpus is read during training, and that is nowhere: checkpoints is 0.",
+            hint="checkpoints=6, or leave keep_weights_at out.",
+        )
+    keep_weights = keep_weights or keep_weights_at is not None
     if heldout is not None:
         refuse_overlap(corpus, heldout)
     folder = Path(out) if out is not None else Path("runs") / corpus.name
@@ -161,7 +171,9 @@ def audit_language(
         decoding=decoding,
         keep_weights=keep_weights or _keeps_weights(folder),
         finish=finish,
+        keep_weights_at=keep_weights_at,
     )
+    kept = () if job.keeping is None else (WEIGHTS_AT.name,)
     identity = {
         "corpus": whole.fingerprint(),
         "recipe": recipe.describe(),
@@ -174,6 +186,7 @@ def audit_language(
         **_probes(decoding),
         **({"keep_weights": True} if keep_weights else {}),
         **({} if finish is None or parent is None else {"change": parent["change"]}),
+        **({} if keep_weights_at is None else {"keep_weights_at": keep_weights_at}),
     }
     manifest = described(
         design,
@@ -184,7 +197,7 @@ def audit_language(
         executor={"device": device, "threads": 1, "reason": "language models are trained one at a time"},
         checkpoints=job.checkpoints,
         parameters=check_network(job),
-        evidence=(CORPUS, *job.kinds(len(design.phases) - 1)),
+        evidence=(CORPUS, *job.kinds(len(design.phases) - 1), *kept),
         source=source,
         parent=parent,
         notes=(*notes, *_told(whole, length)),

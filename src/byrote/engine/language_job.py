@@ -10,19 +10,21 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from byrote.axes import CHECKPOINT
 from byrote.data.canary_tokens import CanaryTokens
 from byrote.data.corpus import Corpus
 from byrote.designs.design import Design, Phase
 from byrote.engine.job import Block, Finish
 from byrote.engine.unfinished import Stand, keep, path_of, recall, restore
 from byrote.errors import BadInput
+from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.store import Evidence
 from byrote.probes import contexts, generations, tokens
 from byrote.probes.aside import aside
@@ -30,6 +32,7 @@ from byrote.probes.canaries import signals as canary_signals
 from byrote.probes.decoding import KIND as DECODING
 from byrote.probes.decoding import Decoding
 from byrote.probes.decoding import signals as decoding_signals
+from byrote.probes.kept_weights import Keeping, keeping, stacked, tensors_of
 from byrote.recipes.algorithm import Batch, Shape, State
 from byrote.recipes.objectives.next_token import IGNORED
 from byrote.recipes.recipe import BoundRecipe, Recipe
@@ -46,6 +49,8 @@ KEEP_SECONDS = 15.0
 PART_TOKENS = 2**18
 PART = "tokens_part_"
 WEIGHTS = "weights"
+#: How the names of weights begin that stand beside a reading, which have no dots in them there.
+TENSOR = "weights|"
 #: What is asked of a network: it and `progress` are handed over, and columns come back.
 Reading = Callable[..., dict[str, np.ndarray]]
 
@@ -72,6 +77,7 @@ class LanguageJob:
     generate: tuple[int, int] | None = None
     decoding: Decoding | None = None
     keep_weights: bool = False
+    keep_weights_at: str | None = None
     cores: int = 1
     finish: Finish | None = None
 
@@ -79,6 +85,27 @@ class LanguageJob:
         """The recipe bound to rows of this length."""
         shape = Shape(inputs=(self.length,), classes=self.corpus.vocabulary, examples=len(self.corpus))
         return self.recipe.bind(shape, torch.device(self.device))
+
+    @cached_property
+    def keeping(self) -> Keeping | None:
+        """Of which models weights are kept at which checkpoints of the last phase; None for none.
+
+        Raises:
+            BadInput, NotEnoughRoom: as `keeping`.
+        """
+        if self.keep_weights_at is None:
+            return None
+        algorithm, phase = self.algorithm(), self.design.phases[-1]
+        with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
+            tensors = algorithm.network(algorithm.init(0)).state_dict().values()
+        epochs = phase.length(self.recipe.epochs)
+        points = sorted({*(epoch for epoch in self.checkpoints if epoch < epochs), epochs})
+        numbers = sum(tensor.numel() for tensor in tensors)
+        return keeping(self.keep_weights_at, points, numbers, self.design.pair, heldout=False)
+
+    def keeps(self, model: int) -> bool:
+        """Whether weights of a model are kept at checkpoints."""
+        return self.keeping is not None and model in self.keeping.models
 
     def readings(self) -> dict[str, Reading]:
         """What every trained network is asked beside the tokens."""
@@ -101,7 +128,7 @@ class LanguageJob:
 
     def may_have(self, phase: int) -> tuple[str, ...]:
         """The evidence that models may have of a phase, weights from which a reading goes on included."""
-        return tuple(dict.fromkeys((*self.kinds(phase), WEIGHTS)))
+        return tuple(dict.fromkeys((*self.kinds(phase), WEIGHTS, WEIGHTS_AT.name)))
 
     def missing(self, evidence: Evidence, models: Sequence[int]) -> bool:
         """Whether any shard of these models is not there."""
@@ -112,6 +139,8 @@ class LanguageJob:
         last = phases[-1]
         if evidence.has(tokens.KIND, model, last) and evidence.header(tokens.KIND, model, last)["diverged"] == "true":
             return False
+        if self.keeps(model) and not evidence.has(WEIGHTS_AT.name, model, last):
+            return True
         return any(not evidence.has(kind, model, phase) for phase in phases for kind in self.kinds(phase))
 
     def train(self, block: Block, progress: Told) -> list[int]:
@@ -149,6 +178,7 @@ class LanguageJob:
         last = phases[-1]
         trajectories = [phase for phase in phases if "document_trajectory" in self.kinds(phase)]
         needed = [(WEIGHTS, last), *(("document_trajectory", phase) for phase in trajectories)]
+        needed += [(WEIGHTS_AT.name, last)] if self.keeps(model) else []
         if all(evidence.has(kind, model, phase) for kind, phase in needed):
             algorithm = self.algorithm()
             network = algorithm.network(algorithm.init(self.seeds[model]))
@@ -331,7 +361,8 @@ def _train_phase(
             if stand.epoch in checkpoints[len(stand.readings) + len(pending) :]:
                 network = copy.deepcopy(algorithm.network(state))
                 kept_for = model if last and stand.epoch == epochs and job.finish is None else None
-                pending.append(reader.begin(partial(_by_document_now, job, network, kept_for)))
+                kept_now = last and job.keeps(model) and stand.epoch in job.keeping.epochs  # type: ignore[union-attr]
+                pending.append(reader.begin(partial(_by_document_now, job, network, kept_for, kept_now)))
                 continue
             rows = rows_an_epoch[stand.epoch]
             for start in range(0, len(rows), algorithm.batch_size):
@@ -346,15 +377,45 @@ def _train_phase(
                 written = time.monotonic()
         stand.readings += [result() for result in pending]
     if checkpoints:
-        trajectory = {name: np.stack([columns[name] for columns in stand.readings]) for name in stand.readings[0]}
+        if last and job.keeps(model):
+            _write_kept(job, model, stand, checkpoints)
+        names = [name for name in stand.readings[-1] if not name.startswith(TENSOR)]
+        trajectory = {name: np.stack([columns[name] for columns in stand.readings]) for name in names}
         trajectory["epochs"] = np.array(checkpoints, np.int64)
         Evidence(job.folder).write("document_trajectory", model, stand.phase, trajectory, {"seed": str(seed)})
     progress(1.0)
     return state
 
 
-def _by_document_now(job: LanguageJob, network: nn.Module, model: int | None) -> dict[str, np.ndarray]:
-    """A reading of the whole corpus by document; that of a model at the end of its training is kept by token, too."""
+def _write_kept(job: LanguageJob, model: int, stand: Stand, checkpoints: Sequence[int]) -> None:
+    """The weights that stand beside the readings, in a shard of their own."""
+    kept = {
+        epoch: {name[len(TENSOR) :].replace("|", "."): tensor for name, tensor in columns.items() if TENSOR in name}
+        for epoch, columns in zip(checkpoints, stand.readings, strict=True)
+    }
+    kept = {epoch: tensors for epoch, tensors in kept.items() if tensors}
+    Evidence(job.folder).write(
+        WEIGHTS_AT.name,
+        model,
+        stand.phase,
+        stacked([*kept.values()]),
+        {"seed": str(job.seeds[model])},
+        {CHECKPOINT: [str(epoch) for epoch in kept]},
+    )
+
+
+def _by_document_now(
+    job: LanguageJob, network: nn.Module, model: int | None, keep_weights: bool
+) -> dict[str, np.ndarray]:
+    """A reading of the whole corpus by document; that of a model at the end of its training is kept by token, too.
+
+    Weights that are to be kept stand beside it, so that a stop loses none.
+    """
+    kept = {f"{TENSOR}{name.replace('.', '|')}": one for name, one in tensors_of(network).items() if keep_weights}
+    return {**_read_now(job, network, model), **kept}
+
+
+def _read_now(job: LanguageJob, network: nn.Module, model: int | None) -> dict[str, np.ndarray]:
     if model is None:
         return by_document(tokens.signals(network, job.corpus, device=job.device, context=job.length), job.corpus)
     evidence, phase = Evidence(job.folder), len(job.design.phases) - 1

@@ -32,7 +32,7 @@ from byrote.engine.audit import (
 from byrote.engine.choose import Choice, choose, makespan
 from byrote.engine.executors import run_here, run_pool
 from byrote.engine.job import Block, Job, Labelled, blocks_of, check_network
-from byrote.engine.resources import disk_a_model, logits_fit, memory_a_process, size_words, weights_of
+from byrote.engine.resources import disk_a_model, kept_bytes, logits_fit, memory_a_process, size_words, weights_of
 from byrote.engine.stopping import Counts, Goal, expected_error, worst_error
 from byrote.evidence.store import Evidence
 from byrote.probes.trajectory import log_spaced
@@ -132,6 +132,7 @@ def plan(
     compiled: bool = False,
     checkpoints: int = 20,
     keep_weights: bool = False,
+    keep_weights_at: str | None = None,
     probes: Sequence[str] = (),
 ) -> Plan:
     """What `byrote.audit` of the same arguments should take and give; a pilot is trained and thrown away.
@@ -158,7 +159,8 @@ def plan(
         checkpoints=log_spaced(recipe.epochs, checkpoints),
         folder=Path(),
         keep_logits=logits_fit(most + full, len(dataset), dataset.outputs),
-        keep_weights=keep_weights,
+        keep_weights=keep_weights or keep_weights_at is not None,
+        keep_weights_at=keep_weights_at,
         probes=tuple(sorted(probes)),
         device=device,
     )
@@ -224,7 +226,7 @@ class _Forecast:
         return Expected(
             models=models,
             seconds=self.seconds(models, goal),
-            disk=together * (disk_a_model(self.job, self.choice.size) + examples),
+            disk=together * (disk_a_model(self.job, self.choice.size) + examples) + kept_bytes(self.job),
             error=self.error(models),
             worst_error=worst_error(models),
         )

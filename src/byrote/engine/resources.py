@@ -12,7 +12,7 @@ from byrote.axes import CHECKPOINT, CLASS, EXAMPLE, QUERY
 from byrote.data.mapped import held_bytes
 from byrote.engine.job import Job
 from byrote.errors import NotEnoughRoom
-from byrote.evidence.kinds.weights import WEIGHT
+from byrote.evidence.kinds.weights import KEPT, WEIGHT, WEIGHTS_AT
 from byrote.evidence.schema import kind_of
 
 #: Logits are kept while models x examples x classes x 4 bytes stay below this.
@@ -40,6 +40,14 @@ def disk_a_model(job: Job, size: int = 1) -> int:
     kinds = [kind_of(name) for phase in range(len(job.design.phases)) for name in job.kinds(phase)]
     sums = kind_of("class_probability").bytes(lengths, job.task) // size if job.sums_probabilities else 0
     return sums + sum(kind.bytes(lengths, job.task, without) + _HEADER for kind in kinds)
+
+
+def kept_bytes(job: Job) -> int:
+    """Bytes of the weights that are kept at checkpoints, of all models together."""
+    if job.keeping is None:
+        return 0
+    lengths = {WEIGHT: job.numbers, KEPT: job.keeping.count}
+    return len(job.keeping.models) * WEIGHTS_AT.bytes(lengths, job.task)
 
 
 def weights_of(job: Job) -> int:
@@ -76,7 +84,7 @@ def check_disk(job: Job, models: int) -> None:
     Raises:
         NotEnoughRoom: with the bytes needed and free.
     """
-    needed = models * disk_a_model(job)
+    needed = models * disk_a_model(job) + kept_bytes(job)
     free = shutil.disk_usage(job.folder).free
     if needed > 0.95 * free:
         raise NotEnoughRoom(

@@ -55,6 +55,7 @@ class Kind:
         lengths: lengths of axes that the kind itself fixes, for the estimate of its size.
         per: whether each model has a shard, each block of models that trained together, or the run.
         tasks: what models of such runs can learn.
+        sampled: whether only some of a run's models have it, and no model lacks it.
         phases: of which phases of a design there are shards.
         of: the kind whose shards it is read from, where it has none of its own.
         recorded_by: what records it, as the hint of an error says it; empty where nothing is to be done.
@@ -76,6 +77,7 @@ class Kind:
     lengths: Mapping[str, int] = field(default_factory=dict)
     per: Literal["model", "block", "run"] = "model"
     tasks: frozenset[str] = OF_EXAMPLES
+    sampled: bool = False
     phases: Literal["every", "first", "last"] = "last"
     of: str = ""
     recorded_by: str = ""

@@ -294,7 +294,7 @@ def _missing(folder: Path, manifest: Manifest) -> Iterator[Fault]:
     """Kinds of which some of the models that can have a shard have none."""
     evidence, last = Evidence(folder / "evidence"), len(manifest.design.get("phases", ())) - 1
     for kind in sorted(path.name for path in (folder / "evidence").glob("*") if path.is_dir()):
-        if not _has_shards(kind) or kind_of(kind).per != "model":
+        if not _has_shards(kind) or kind_of(kind).per != "model" or kind_of(kind).sampled:
             continue
         indices = {entry.index for entry in manifest.models if entry.can_have(kind)}
         there = {model for model in indices if evidence.has(kind, model, last)}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from byrote.axes import CHECKPOINT
 from byrote.evidence.kind import EVERY_TASK, Kind
 
 #: The number of weights and buffers of a model, among the lengths from which a size is estimated.
 WEIGHT = "weight"
+#: The number of checkpoints at which they are kept, among the same.
+KEPT = "kept"
 
 WEIGHTS = Kind(
     name="weights",
@@ -15,6 +18,17 @@ WEIGHTS = Kind(
     recorded_by="audit into another folder with --keep-weights",
     weights="trained weights, which may know contents by rote",
     size=lambda lengths: 4 * lengths.get(WEIGHT, 0),
+)
+WEIGHTS_AT = Kind(
+    name="weights_at",
+    says="every tensor of a network, by its own name, at checkpoints of the last phase: [checkpoint, ...]",
+    coordinates={CHECKPOINT: "epochs of the phase done at each checkpoint that is kept"},
+    tasks=EVERY_TASK,
+    sampled=True,
+    in_training=True,
+    recorded_by="audit into another folder with --keep-weights-at checkpoints",
+    weights="weights at checkpoints, which may know contents by rote",
+    size=lambda lengths: 4 * lengths.get(WEIGHT, 0) * lengths.get(KEPT, 0),
 )
 UNFINISHED = Kind(
     name="unfinished",

@@ -1,0 +1,175 @@
+"""Weights at checkpoints, of a few models and in bounded disk: what probes after the training look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from byrote.axes import CHECKPOINT
+from byrote.errors import BadInput, NotEnoughRoom
+from byrote.evidence.kinds.weights import WEIGHTS_AT
+from byrote.probes.contract import Block, Probe, Shard, When
+from byrote.probes.moment import BATCH, Moment, losses
+
+#: Weights at checkpoints take at most so many bytes, and are kept of at most so many models, which are whole pairs.
+BYTES, MODELS = 10**9, 8
+#: Fewer checkpoints than these are not worth keeping, where their number may be chosen.
+FEWEST: Final = 3
+EVERY, BEST = "checkpoints", "best"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """Of which models weights are kept, and after how many epochs; `best` is where the held-out loss is lowest."""
+
+    models: tuple[int, ...]
+    epochs: tuple[int, ...]
+    best: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many sets of weights are kept of each model, at most."""
+        return len(self.epochs) + self.best
+
+    def words(self, size: str) -> str:
+        """The sentence that says what is kept."""
+        epochs = ", ".join(map(str, self.epochs)) + (" and at the lowest held-out loss" if self.best else "")
+        return f"Weights of {len(self.models)} models are kept after epochs {epochs}: {size}."
+
+
+def keeping(
+    asked: str, checkpoints: Sequence[int], numbers: int, pair: Int[np.ndarray, " model"], *, heldout: bool
+) -> Keeping:
+    """What of `asked` ("checkpoints", "best", or epochs as "0,3,last") fits into the bytes that there are for it.
+
+    First checkpoints are left out, where they may be: the first, the last and others in even steps of their number
+    stay, which are dense where training is fast. Then models, two by two.
+
+    Args:
+        asked: as the command line has it.
+        checkpoints: epochs done at each checkpoint of the last phase.
+        numbers: weights and buffers of one model.
+        pair: of each model, -1 where it has no mate.
+        heldout: whether there are held-out examples.
+
+    Raises:
+        BadInput: it is neither of these, or names an epoch at which there is no checkpoint.
+        NotEnoughRoom: not even two models fit.
+
+    Example:
+        >>> keeping("0,3,last", (0, 1, 3, 6), 10, np.array([0, 0, 1, 1]), heldout=False)
+        Keeping(models=(0, 1, 2, 3), epochs=(0, 3, 6), best=False)
+    """
+    if asked == BEST and not heldout:
+        raise BadInput(
+            "The best checkpoint is that of the lowest held-out loss, and here there is none at checkpoints.",
+            hint="--keep-weights-at checkpoints; classifiers have one where there are held-out examples.",
+        )
+    ends = (checkpoints[0], checkpoints[-1])
+    epochs = tuple(checkpoints) if asked == EVERY else ends if asked == BEST else _named(asked, checkpoints)
+    paired = np.flatnonzero(pair >= 0)
+    models = (paired if len(paired) else np.arange(len(pair)))[:MODELS].tolist()
+    fit = BYTES // max(1, 4 * numbers * len(models))
+    if asked == EVERY and len(epochs) > fit:
+        chosen = np.linspace(0, len(epochs) - 1, max(FEWEST, fit)).round().astype(int)
+        epochs = tuple(epochs[place] for place in np.unique(chosen))
+    found = Keeping(models=tuple(models), epochs=epochs, best=asked == BEST)
+    while 4 * numbers * found.count * len(found.models) > BYTES:
+        if len(found.models) <= 2:
+            raise NotEnoughRoom(
+                f"Weights of {len(found.models)} models at {found.count} checkpoints take "
+                f"{4 * numbers * found.count * len(found.models) / 1e9:.1f} GB, and {BYTES / 1e9:g} GB is the most.",
+                hint="name fewer checkpoints, as --keep-weights-at 0,last, or train a smaller network.",
+            )
+        found = Keeping(models=found.models[:-2], epochs=epochs, best=found.best)
+    return found
+
+
+def _named(asked: str, checkpoints: Sequence[int]) -> tuple[int, ...]:
+    words = [word.strip() for word in asked.split(",")]
+    if not all(word == "last" or word.isdecimal() for word in words):
+        raise BadInput(
+            f"Weights are kept at checkpoints. Got {asked!r}.",
+            hint="--keep-weights-at checkpoints, best, or epochs as 0,3,last.",
+        )
+    epochs = sorted({checkpoints[-1] if word == "last" else int(word) for word in words})
+    missing = [epoch for epoch in epochs if epoch not in checkpoints]
+    if missing:
+        raise BadInput(
+            f"There is no checkpoint after {missing[0]} epochs.",
+            hint=f"there are some after {', '.join(map(str, checkpoints))}; --checkpoints takes more of them.",
+        )
+    return tuple(epochs)
+
+
+def tensors_of(network: nn.Module) -> dict[str, np.ndarray]:
+    """Every weight and buffer of a network as it is now, by name."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
+
+
+def stacked(kept: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Tensors of several checkpoints as `[checkpoint, ...]`."""
+    return {name: np.stack([one[name] for one in kept]) for name in kept[0]}
+
+
+class KeptWeightsProbe(Probe):
+    """Keeps the weights themselves. It is not asked for by name, but by `--keep-weights-at`."""
+
+    name: ClassVar[str] = "weights_at"
+    when: ClassVar[frozenset[When]] = frozenset({"checkpoint"})
+    kinds = (WEIGHTS_AT,)
+
+    def __init__(self, keeping: Keeping) -> None:
+        self.keeping = keeping
+
+    def begin(self, block: Block) -> None:
+        """Nothing is kept yet."""
+        super().begin(block)
+        self.rows = [row for row, model in enumerate(block.models) if model in self.keeping.models]
+        self.kept: dict[int, dict[int, dict[str, np.ndarray]]] = {row: {} for row in self.rows}
+        self.best: dict[int, tuple[float, int]] = {}
+
+    def look(self, at: Moment) -> None:
+        """Copy the weights of a checkpoint that is to be kept."""
+        if not at.first or not self.rows:
+            return
+        for row, network in enumerate(at.networks()):
+            if row not in self.rows:
+                continue
+            if at.epoch in self.keeping.epochs:
+                self.kept[row][at.epoch] = tensors_of(network)
+            if self.keeping.best:
+                self._keep_if_best(row, at.epoch, network)
+
+    def _keep_if_best(self, row: int, epoch: int, network: nn.Module) -> None:
+        assert self.block.heldout is not None, "refused before anything trains"
+        loss = _mean_loss(network, *self.block.heldout, self.block)
+        lowest, before = self.best.get(row, (float("inf"), -1))
+        if loss < lowest:
+            if before >= 0 and before not in self.keeping.epochs:
+                del self.kept[row][before]
+            self.best[row] = (loss, epoch)
+            self.kept[row].setdefault(epoch, tensors_of(network))
+
+    def shards(self) -> Iterator[Shard]:
+        """One shard a model, every tensor `[checkpoint, ...]`."""
+        for row in self.rows:
+            epochs = sorted(self.kept[row])
+            yield Shard(
+                kind=WEIGHTS_AT,
+                model=self.block.models[row],
+                columns=stacked([self.kept[row][epoch] for epoch in epochs]),
+                coordinates={CHECKPOINT: [str(epoch) for epoch in epochs]},
+            )
+
+
+def _mean_loss(network: nn.Module, inputs: Tensor, targets: Tensor, block: Block) -> float:
+    with torch.no_grad():
+        parts = zip(torch.split(inputs, BATCH), torch.split(targets, BATCH), strict=True)
+        return float(torch.cat([losses(network(x), y, block.task) for x, y in parts]).mean())
