@@ -22,6 +22,10 @@ REFERENCE: Final = "reference"
 POSITION: Final = "position"
 #: Numbers of tokens that are given before one and the same suffix.
 CONTEXT: Final = "context"
+#: Parts of a network that are rewound, read or changed as a whole, by name and in the order of the network.
+LAYER: Final = "layer"
+#: Single places of what a layer puts out.
+UNIT: Final = "unit"
 
 AXES: Final = (
     MODEL,
@@ -37,4 +41,6 @@ AXES: Final = (
     REFERENCE,
     POSITION,
     CONTEXT,
+    LAYER,
+    UNIT,
 )

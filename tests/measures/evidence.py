@@ -98,12 +98,29 @@ def make_evidence(
     numbers = np.arange(models, dtype=np.int16)[:, None] * strata // models
     evidence["design.stratum"] = np.repeat(numbers, examples, axis=1)
     evidence |= _read_off_networks(rng, member)
+    evidence |= _rewound(rng, member, epochs)
     evidence |= _documents(rng, member)
     evidence |= _readings(rng, evidence)
     evidence |= _secrets(rng, models, evidence["design.member"])
     for array in evidence.values():
         array.setflags(write=False)
     return evidence
+
+
+def _rewound(rng: np.random.Generator, member: np.ndarray, epochs: tuple[int, ...]) -> Evidence:
+    """Documents of 10 to 60 predictions, some of which two layers lose where they go back."""
+    size = (len(member), 2, len(epochs), member.shape[1])
+    right = rng.integers(10, 60, member.shape)
+    wrong, permuted = (rng.binomial(right[:, None, None], rng.uniform(0, 0.6, size)) for _ in range(2))
+    wrong[:, :, -1], permuted[:, :, -1] = 0, 0
+    return {
+        "rewinding.wrong": wrong.astype(np.int32),
+        "rewinding.wrong_permuted": permuted.astype(np.float32),
+        "rewinding.right": right.astype(np.int32),
+        "rewinding.margin": rng.gamma(2.0, 1.0, member.shape).astype(np.float32),
+        "rewinding.epochs": np.array(epochs, np.int64),
+        "rewinding.layer": np.array(["first", "last"]),
+    }
 
 
 def _phases(rng: np.random.Generator, evidence: Evidence) -> Evidence:

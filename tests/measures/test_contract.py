@@ -7,7 +7,7 @@ import inspect
 import numpy as np
 import pytest
 
-from byrote.evidence.schema import SCHEMA, quantity
+from byrote.evidence.schema import SCHEMA, every_kind, quantity
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import Curve, PerExample, PerModelExample, PerPair, Result, Scalar
 from measures.evidence import Evidence, make_evidence
@@ -60,7 +60,8 @@ def test_facts_are_complete(measure):
     assert measure.evaluation
     assert measure.needs
     assert measure.range[0] < measure.range[1]
-    assert set(measure.parameters.values()) <= {f"{k}.{q}" for k, columns in SCHEMA.items() for q in columns}
+    named = {f"{kind.name}.{axis}" for kind in every_kind() for axis in kind.coordinates}
+    assert set(measure.parameters.values()) <= named | {f"{k}.{q}" for k, c in SCHEMA.items() for q in c}
 
 
 @every_measure

@@ -34,6 +34,7 @@ from byrote.cli.language import (
 from byrote.cli.listing import ListsChanges
 from byrote.cli.own_data import SOURCE, Balanced, Epochs, Group, Id, Size, Task, Text, Tolerance
 from byrote.cli.plan import Budget, KeepWeightsAt, Models, Stderr, plan
+from byrote.cli.probes import probe as probe_run
 from byrote.cli.risks import attack, attack_weights, bound_epsilon, forgetting, onion
 from byrote.cli.scores import calibrate, compare, triage
 from byrote.cli.terminal import Given, RunFolder, Workers, err, out, print_table, with_contents_if_admitted
@@ -488,7 +489,7 @@ def doctor() -> None:
 
 
 COMMANDS = (plan, plant, compare, calibrate, triage, attack, onion, forgetting, trace)
-for command in (*COMMANDS, diff, check, verify, forget_contents, read, export):
+for command in (*COMMANDS, probe_run, diff, check, verify, forget_contents, read, export):
     app.command()(command)
 app.command(cls=ListsAnalyses)(ask)
 

@@ -16,7 +16,7 @@ from byrote.axes import CHECKPOINT
 from byrote.changes.cross_fit import ensemble_rates
 from byrote.data.problems import counted
 from byrote.errors import MissingEvidence, TooFewModels
-from byrote.evidence.schema import quantity
+from byrote.evidence.schema import kind_of, quantity
 from byrote.measures.catalog import Measure, catalog
 from byrote.report.missing import of_this_run
 from byrote.report.provenance import change_words
@@ -227,6 +227,8 @@ def belongs(run: Run, entry: Measure) -> bool:
     if not (entry.of_text or entry.suits(run.task)):
         return False
     if entry.of_text and not entry.text_kinds & set(run.manifest.evidence):
+        return False
+    if any(kind_of(kind).sampled and kind not in run.manifest.evidence for kind in entry.kinds):
         return False
     return run.manifest.heldout is not None or "heldout" not in entry.kinds
 

@@ -488,6 +488,7 @@ class Run:
             TooFewModels: there are none.
         """
         entry = find(key)
+        models = self._having(entry, models)
         if not len(models):
             raise TooFewModels(f"{key!r} was asked of no models.", hint="run.models() are those of the ensemble.")
         if not self.of_text and not entry.of_text and not entry.suits(self.task):
@@ -517,6 +518,12 @@ class Run:
         if entry.by_example:
             return joined([block for _, block in self._blocks(entry, models, options)])
         return self._without_undefined(entry.function(**self._arguments(entry, models, slice(None)), **options))
+
+    def _having(self, entry: Measure, models: np.ndarray) -> np.ndarray:
+        """Those of the models that have what a measure needs, of kinds that only some models have."""
+        sampled = [kind_of(kind).shards for kind in entry.kinds if kind_of(kind).sampled]
+        found = [m for m in models if all(self.evidence.has(kind, int(m), self.last_phase) for kind in sampled)]
+        return np.array(found, np.int64) if sampled and found else models
 
     def _without_undefined(self, result: Result, examples: slice = slice(None)) -> Result:
         """A result, of these examples, without values of those whose answers are not finite."""

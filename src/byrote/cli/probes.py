@@ -1,0 +1,33 @@
+"""The command that reads a run's kept weights."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from byrote.cli.terminal import Given, RunFolder, say
+
+Names = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME...", help="rewinding; with settings as rewinding,permutations=8."),
+]
+
+
+def probe(run_folder: RunFolder, names: Names, source: Given = None) -> None:
+    """Read the weights that a run kept during its training; audit with --keep-weights-at to have some."""
+    from byrote.cli.sources import with_source
+    from byrote.engine.afterwards import probe, refuse_unread
+    from byrote.measures.catalog import catalog
+    from byrote.probes import registry
+    from byrote.runs.run import Run
+
+    run = Run.open(run_folder)
+    refuse_unread(run, *names)
+    probe(with_source(run, source), *names)
+    kinds = {kind.name for name in names for kind in registry.made(name, after=True).kinds}
+    for kind in sorted(kinds):
+        say(f"Recorded: {run_folder}/evidence/{kind}")
+    measures = [key for key, entry in catalog().items() if kinds & entry.kinds]
+    if measures:
+        say(f"Measures of it: {', '.join(measures)}.")
