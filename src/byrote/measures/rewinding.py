@@ -73,8 +73,8 @@ def rewinding(
         value = (M_noisy - M_clean) - (P_noisy - P_clean), the clean group matched by margin;
         the interval is Student's t over pairs of models, or over models without pairs
     Undefined:
-        nan in a model where fewer than 20 predictions of a group are finally right; nan where that is every model.
-        At the last checkpoint nothing is rewound, and it is left out.
+        nan in a model where fewer than 20 predictions of a group are finally right, or none of the others are of like
+        margin; nan where that is every model. At the last checkpoint nothing is rewound, and it is left out.
 
     Example:
         >>> n, rng = 400, np.random.default_rng(0)
@@ -131,8 +131,9 @@ def rewinding_members(
     Formula:
         value = (M_members - M_others) - (P_members - P_others), the others matched by margin
     Undefined:
-        nan in a model where fewer than 20 predictions of members, or of others, are finally right; nan where that is
-        every model. At the last checkpoint nothing is rewound, and it is left out.
+        nan in a model where fewer than 20 predictions of members, or of others, are finally right, or none of the
+        others are of like margin; nan where that is every model. At the last checkpoint nothing is rewound, and it is
+        left out.
 
     Example:
         >>> n, rng = 400, np.random.default_rng(0)
@@ -179,9 +180,11 @@ def _map(
 
 def _note(models: list[_Model | None], stands_out: float) -> str:
     if np.isnan(stands_out):
-        return f"fewer than {FEWEST} predictions of a group are finally right in every model"
+        return f"fewer than {FEWEST} predictions of a group are finally right in every model, or none of like margin"
     left = sum(one is None for one in models)
-    fewer = f"; {left} models have fewer than {FEWEST} such predictions of a group" if left else ""
+    fewer = (
+        f"; {left} models have fewer than {FEWEST} such predictions of a group, or none of like margin" if left else ""
+    )
     return (
         f"a cell stands out from groups drawn among predictions of like margin where it is beyond ±{stands_out:.2g}, "
         f"which no cell of 95 % of such maps is{fewer}"
@@ -195,13 +198,15 @@ def _model(
     group: np.ndarray,
     others: np.ndarray,
 ) -> _Model | None:
-    """What the map of one model rests on; None where a group is too small."""
+    """What the map of one model rests on; None where a group is too small, or nobody has margins like its own."""
     counted = (right > 0) & np.isfinite(margin) & (group | others)
     group, others = group & counted, others & counted
     if min(right[group].sum(), right[others].sum()) < FEWEST:
         return None
     edges = np.quantile(margin[group], np.arange(1, PARTS) / PARTS)
     part = np.searchsorted(edges, margin[counted], side="right")
+    if not np.intersect1d(part[group[counted]], part[others[counted]]).size:
+        return None
     return _Model(lost[:, counted], right[counted].astype(np.float64), part, group[counted])
 
 
