@@ -180,7 +180,7 @@ def test_runs_without_kept_weights_or_data_are_refused_in_a_sentence(tmp_path: P
         probe(Run.open(rewound.folder), "rewinding")
     with pytest.raises(BadInput, match="no setting 'draws'"):
         probe(rewound, "rewinding,draws=3")
-    with pytest.raises(BadInput, match="must be like 4. Got 'many'"):
+    with pytest.raises(BadInput, match=r"must be like 4\. Got 'many'"):
         probe(rewound, "rewinding,permutations=many")
     with pytest.raises(MissingEvidence, match=r"'rewinding\.wrong' is not recorded"):
         run.measure("rewinding")
