@@ -1,6 +1,7 @@
 """Probes after the training, on networks of which it is known what was written where."""
 
 import dataclasses
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from byrote.cli.app import app
 from byrote.data.dataset import Dataset
 from byrote.engine.afterwards import probe
 from byrote.errors import BadInput, MissingEvidence
+from byrote.evidence.shards import read_header, read_shard, write_shard
 from byrote.probes.history import layer_of
 from byrote.recipes.networks.tiny_gpt import TinyGPT
 from byrote.report.page import write_report
@@ -184,6 +186,18 @@ def test_runs_without_kept_weights_or_data_are_refused_in_a_sentence(tmp_path: P
         probe(rewound, "rewinding,permutations=many")
     with pytest.raises(MissingEvidence, match=r"'rewinding\.wrong' is not recorded"):
         run.measure("rewinding")
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path, rewound: Run) -> None:
+    shutil.copytree(rewound.folder, tmp_path / "run")
+    run = dataclasses.replace(rewound, folder=tmp_path / "run")
+    path = run.evidence.path("weights_at", 1, 0)
+    columns, header = read_shard(path), read_header(path)
+    name = next(iter(columns))
+    words = {key: word for key, word in header.items() if key not in ("checksum", "schema")}
+    write_shard(path, {**columns, name: columns[name][..., :-1]}, words)
+    with pytest.raises(BadInput, match=r"weights of model 1 .* are not those of its recipe's network"):
+        probe(run, "rewinding")
 
 
 def test_the_command_rebuilds_the_run_and_names_the_measures(

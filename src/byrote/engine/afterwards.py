@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from byrote.axes import CHECKPOINT
 from byrote.data.controls import KINDS
 from byrote.engine.job import Labelled
 from byrote.errors import BadInput, MissingEvidence
@@ -38,9 +39,9 @@ def probe(run: Run, *names: str) -> Run:
     """
     asked = refuse_unread(run, *names)
     models = _models(run)
-    for model in models:
-        run.evidence.verify(WEIGHTS_AT.name, model, run.last_phase)
     history = _history(run, models)
+    for model in models:
+        _refuse_other_weights(run, history, model)
     with hold(run.folder):
         for name, one in asked:
             _look(run, history, name, one)
@@ -76,6 +77,18 @@ def refuse_unread(run: Run, *names: str) -> list[tuple[str, Probe]]:
 def _models(run: Run) -> tuple[int, ...]:
     """The models whose weights were kept."""
     return tuple(m for m in range(run.design.models) if run.evidence.has(WEIGHTS_AT.name, m, run.last_phase))
+
+
+def _refuse_other_weights(run: Run, history: History, model: int) -> None:
+    """Refuse weights that are damaged, or not of the recipe's network at the checkpoints that the shard names."""
+    kept = run.evidence.block(WEIGHTS_AT.name, model, run.last_phase)
+    named = run.evidence.coordinates(WEIGHTS_AT.name, CHECKPOINT, model, run.last_phase)
+    wanted = {name: (len(named), *tensor.shape) for name, tensor in history.asked.network.state_dict().items()}
+    if {name: array.shape for name, array in kept.items()} != wanted or not all(map(str.isdecimal, named)):
+        raise BadInput(
+            f"The weights of model {model} in the run {str(run.folder)!r} are not those of its recipe's network.",
+            hint=f"remove the folder evidence/{WEIGHTS_AT.name}; the same `byrote audit` command makes it again.",
+        )
 
 
 def _look(run: Run, history: History, name: str, one: Probe) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from byrote.axes import EXAMPLE, MODEL, QUERY, TOKEN
+from byrote.data.inert import inert
 from byrote.errors import DamagedShard, MissingEvidence
 from byrote.evidence.kind import Quantity
 from byrote.evidence.schema import SCHEMA, kind_of, quantity
@@ -147,7 +148,7 @@ class Evidence:
         self.require(f"{kind}.{axis}", model, phase)
         try:
             found = json.loads(self.header(kind, model, phase)[f"{COORDINATE}{axis}"])
-            return tuple(str(name) for name in found)
+            return tuple(inert(str(name)) for name in found)
         except (KeyError, ValueError, TypeError) as error:
             raise DamagedShard(
                 f"The shard {str(self.path(kind, model, phase))!r} does not name the places of its axis {axis!r}.",
