@@ -162,6 +162,7 @@ def test_a_method_that_does_nothing_is_caught(run: Run, wrong: list[str], tmp_pa
     moved = table.figures["shift"][0]
     assert moved is not None
     assert moved.low > 0
+    assert any(f"on {len(wrong) / 60:.1%} fewer examples" in note for note in table.notes)
     runs = {name: Run.open(tmp_path / "out" / name) for name in ARMS}
     forgotten = np.isin(run.ids, wrong)
     assert (runs["unlearned"].design.member == 1).all()

@@ -82,7 +82,12 @@ def unlearning(run: Run, gold: Run, again: Run, longer: Run) -> Table:
     runs = dict(zip(ARMS, (run, gold, again, longer), strict=True))
     rows = _rows_to_forget(runs)
     sets = {name: _scores(one, rows) for name, one in runs.items()}
-    return judged(sets, run.ids[rows], _groups(run, rows))
+    found = judged(sets, run.ids[rows], _groups(run, rows))
+    share = len(rows) / len(run.ids)
+    fewer = (
+        f"Retrained models were trained for as many epochs on {share:.1%} fewer examples, which is as many steps fewer."
+    )
+    return replace(found, notes=(*found.notes, fewer))
 
 
 def judged(sets: dict[str, Scores], ids: np.ndarray, groups: dict[str, Bool[np.ndarray, " example"]]) -> Table:
