@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -33,3 +34,17 @@ torch.set_num_threads(1)
 
 settings.register_profile("byrote", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.load_profile("byrote")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With BYROTE_SKIPS=refuse a run of the tests fails where one was skipped that need not be."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("BYROTE_SKIPS") != "refuse" or hasattr(session.config, "workerinput") or reporter is None:
+        return
+    lines = (Path(__file__).parent / "may_be_skipped.txt").read_text("utf-8").splitlines()
+    allowed = tuple(line.split("#")[0].strip() for line in lines if line.split("#")[0].strip())
+    for report in reporter.stats.get("skipped", []):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not reason.startswith(allowed):
+            reporter.write_line(f"{report.nodeid} was skipped, and need not be: {reason}", red=True)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
