@@ -10,6 +10,7 @@ from typing import Any
 from byrote.changes.change import Change
 from byrote.changes.child import change as change_run
 from byrote.data.dataset import Dataset
+from byrote.engine.afterwards import probe as probe_run
 from byrote.engine.audit import audit as audit_dataset
 from byrote.engine.progress import Progress
 from byrote.errors import BadInput
@@ -37,6 +38,10 @@ class Lab:
     def change(self, run: Run, change: Change | Sequence[Change], **settings: Any) -> Run:
         """As `byrote.change`, with the lab's workers and listener."""
         return change_run(run, change, **{"workers": self.workers, "progress": self.progress, **settings})
+
+    def probe(self, run: Run, *names: str) -> Run:
+        """As `byrote probe`: what these probes read off the weights that the run kept, as further evidence of it."""
+        return probe_run(run, *names)
 
 
 def data_of(run: Run, what: str) -> tuple[Dataset, TrainingRecipe]:
