@@ -80,13 +80,13 @@ def test_the_auc_of_two_like_sets_is_a_half_and_that_of_others_is_the_gaussian_o
 def test_the_interval_of_a_shift_holds_the_truth(left: float) -> None:
     rng = np.random.default_rng(6)
     held = 0
-    for _ in range(150):
+    for _ in range(60):
         values = sets(rng, 6, 10, left)
         table = judged(values, np.arange(10).astype(str), {ALL: np.ones(10, bool)})
         found = table.figures["shift"][0]
         assert found is not None
         held += found.low <= left / np.sqrt(2) <= found.high  # models as wholes and examples have a variance of 1 each
-    assert held >= binom.ppf(0.001, 150, 0.94)
+    assert held >= binom.ppf(0.001, 60, 0.94)
 
 
 def test_a_deal_of_few_models_is_exact() -> None:
