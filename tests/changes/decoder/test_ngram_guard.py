@@ -259,6 +259,12 @@ def test_models_whose_weights_were_kept_are_guarded_and_others_are_refused(tmp_p
         byrote.change(bare, NgramGuard(3), progress=False)
 
 
+def test_a_run_without_a_tokenizer_is_guarded_by_tokens_alone(tmp_path: Path) -> None:
+    run = small_language_audit(tmp_path / "run", keep_weights=True, generate=(2, 1), checkpoints=0)
+    with pytest.raises(BadInput, match=r"holds no tokenizer\. Hint: ngram-guard=3 "):
+        byrote.change(run, NgramGuard(3, normalised=True), progress=False)
+
+
 def test_other_networks_and_other_changes_beside_it_are_refused(tmp_path: Path, before: Run) -> None:
     run = small_audit(tmp_path / "run", models=4)
     with pytest.raises(BadInput, match="is of other networks"):

@@ -29,7 +29,8 @@ LETTERS_PER_TOKEN: Final = 4
 class NgramGuard:
     """Ban every token that would complete n tokens in a row of a training document; nothing shorter is ever banned.
 
-    With `normalised`, runs of 4 n letters are banned as well, whatever their case, spacing and punctuation.
+    With `normalised`, runs of 4 n letters are banned as well, whatever their case, spacing and punctuation; a letter
+    that takes several tokens is not seen there.
 
     Source: Ippolito et al. 2023, arXiv:2210.17546, section 4 (MemFree decoding).
     Differs: an exact sorted index in place of a Bloom filter, so that no token is banned by mistake of the filter.
@@ -58,7 +59,11 @@ class NgramGuard:
         guards: list[Any] = [] if stage is None else [stage]
         guards.append(TokenBans.of([corpus.document(row) for row in rows.tolist()], self.n, end=corpus.bos))
         if self.normalised:
-            assert context.decode is not None, "the texts of tokens come with the context"
+            if context.decode is None:
+                raise BadInput(
+                    "A normalised guard needs the texts of tokens, and the run holds no tokenizer.",
+                    hint=f"{self.name}={self.n} guards tokens as they are.",
+                )
             pieces = [context.decode(token) for token in range(corpus.vocabulary)]
             texts = [corpus.texts[row] for row in rows.tolist()]
             guards.append(LetterBans.of(texts, pieces, LETTERS_PER_TOKEN * self.n, end=corpus.bos))
