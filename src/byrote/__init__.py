@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from byrote.designs.injections import poison as poison
     from byrote.designs.ratio_grid import ratio_grid as ratio_grid
     from byrote.designs.two_splits import two_splits as two_splits
+    from byrote.engine.afterwards import probe as probe
     from byrote.engine.audit import audit as audit
     from byrote.engine.language import audit_forgetting as audit_forgetting
     from byrote.engine.language import audit_language as audit_language
@@ -101,6 +102,7 @@ _HOMES = {
     "ask": "analyses.catalog",
     "audit": "engine.audit",
     "Lab": "analyses.lab",
+    "probe": "engine.afterwards",
     "Calibration": "analyses.calibration",
     "calibrate": "analyses.calibration",
     "estimate": "analyses.calibration",

@@ -236,7 +236,7 @@ def _matched(model: _Model, groups: Bool[np.ndarray, "draw example"]) -> np.ndar
 def _unit(models: list[_Model | None], pair: np.ndarray) -> np.ndarray:
     """The pair of each model that has a map; its own number where it has no mate."""
     own = np.where(pair >= 0, pair, -1 - np.arange(len(pair)))
-    return own[np.array([one is not None for one in models], bool)]
+    return np.asarray(own[np.array([one is not None for one in models], bool)])
 
 
 def _over_models(each: Float[np.ndarray, "model cell"], pair: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

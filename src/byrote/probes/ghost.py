@@ -39,7 +39,7 @@ def _of_outer(a: Float[Tensor, "example position put_in"], d: Float[Tensor, "exa
 
 def _linear(layer: nn.Module, a: Tensor, d: Tensor) -> Tensor:
     a, d = (each.reshape(len(each), -1, each.shape[-1]) for each in (a, d))
-    found = _of_outer(a, d) if layer.weight.requires_grad else a.new_zeros(len(a))  # type: ignore[union-attr]
+    found = _of_outer(a, d) if _is_trained(layer.weight) else a.new_zeros(len(a))
     return found + _bias(layer, d.sum(1))
 
 
@@ -74,19 +74,20 @@ def _normalised(layer: nn.Module, a: Tensor) -> tuple[Tensor, int]:
 
 
 def _norm(layer: nn.Module, a: Tensor, d: Tensor) -> Tensor:
-    if layer.weight is None:
-        return a.new_zeros(len(a))
     scaled, axis = _normalised(layer, a)
     own = range(axis, a.dim()) if isinstance(layer, nn.LayerNorm) else (axis,)
     others = tuple(dim for dim in range(1, a.dim()) if dim not in own)
     moved = [part.sum(others) if others else part for part in (scaled * d, d)]
-    found = moved[0].flatten(1).square().sum(1) if layer.weight.requires_grad else a.new_zeros(len(a))  # type: ignore[union-attr]
+    found = moved[0].flatten(1).square().sum(1) if _is_trained(layer.weight) else a.new_zeros(len(a))
     return found + _bias(layer, moved[1].flatten(1))
 
 
 def _bias(layer: nn.Module, d: Tensor) -> Tensor:
-    bias = getattr(layer, "bias", None)
-    return d.square().sum(1) if isinstance(bias, Tensor) and bias.requires_grad else d.new_zeros(len(d))
+    return d.square().sum(1) if _is_trained(getattr(layer, "bias", None)) else d.new_zeros(len(d))
+
+
+def _is_trained(weight: object) -> bool:
+    return isinstance(weight, Tensor) and weight.requires_grad
 
 
 RULES: dict[type[nn.Module], Rule] = {

@@ -56,6 +56,8 @@ class AskedExamples(Asked):
     def __init__(self, network: nn.Module, inputs: Tensor, targets: Tensor, judge: Judge, *, stacked: bool) -> None:
         self.network, self.inputs, self.targets = network.eval(), inputs, targets
         self.judge, self.stacked = judge, stacked
+        first = {id(tensor): name for name, tensor in reversed(network.state_dict(keep_vars=True).items())}
+        self._names = list(first.values())
 
     def answers(self, weights: Weights, rows: Int[np.ndarray, " row"]) -> Answers:
         """One prediction an example."""
@@ -72,8 +74,11 @@ class AskedExamples(Asked):
 
     def _logits(self, weights: Weights, count: int, inputs: Tensor) -> Tensor:
         def one(own: dict[str, Tensor]) -> Tensor:
-            return functional_call(self.network, {**shared, **own}, (inputs,))
+            logits: Tensor = functional_call(self.network, {**shared, **own}, (inputs,))
+            return logits
 
+        # of tensors that are one and the same the first name stands for all
+        weights = {name: weights[name] for name in self._names}
         shared = {name: tensor[0] for name, tensor in weights.items() if len(tensor) < count or count == 1}
         own = {name: tensor for name, tensor in weights.items() if name not in shared}
         if not own:

@@ -70,7 +70,7 @@ def made(text: str, *, after: bool = False) -> Probe:
 
 def _set(found: Probe, settings: list[str]) -> Probe:
     """The probe with other settings, which are the fields of its dataclass."""
-    fields = {f.name: f for f in dataclasses.fields(found)} if dataclasses.is_dataclass(found) else {}
+    fields = [f.name for f in dataclasses.fields(found)] if dataclasses.is_dataclass(found) else list[str]()
     values = {}
     for setting in settings:
         name, _, text = setting.partition("=")

@@ -54,7 +54,7 @@ class RewindingProbe(Probe):
 
     name: ClassVar[str] = "rewinding"
     when: ClassVar[frozenset[When]] = frozenset({"after"})
-    kinds: ClassVar[tuple[Kind, ...]] = (REWINDING,)
+    kinds = (REWINDING,)
 
     def __post_init__(self) -> None:
         if self.permutations < 1:
@@ -118,7 +118,8 @@ def _permuted(
     at: History, final: dict[str, Tensor], before: dict[str, Tensor], names: tuple[str, ...], rng: np.random.Generator
 ) -> dict[str, Tensor]:
     """The layer with the entries of each weight's change permuted; tied weights alike, running statistics rewound."""
-    made, seeds = {}, {}
+    made: dict[str, Tensor] = {}
+    seeds: dict[str, Tensor] = {}
     for name in names:
         change = before[name][0] - final[name][0]
         if name not in at.parameters:
