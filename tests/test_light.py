@@ -61,3 +61,18 @@ def test_a_name_that_is_none() -> None:
 def test_the_command_line_runs_as_a_module(module: str) -> None:
     done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == f"byrote {byrote.__version__}"
+
+
+def test_no_help_needs_torch() -> None:
+    code = """
+import sys
+from typer.testing import CliRunner
+from byrote.cli.app import app
+commands = [one.name or one.callback.__name__.replace("_", "-") for one in app.registered_commands]
+for command in ("", *commands):
+    done = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert done.exit_code == 0, (command, done.output)
+    assert "torch" not in sys.modules, command
+print(len(commands) > 20)
+"""
+    assert asked(code) == "True"

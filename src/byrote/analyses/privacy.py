@@ -330,7 +330,7 @@ def judged(run: Run, kept: pa.Table) -> str:
     asks="Which canaries joined, and by what score are they guessed?",
     needs=("outputs.log_odds", "design.member"),
     section="5.4",
-    name=TABLE,
+    name="epsilon",
     check=judged,
 )
 def canary_table(run: Run, rows: np.ndarray | None = None) -> Table:

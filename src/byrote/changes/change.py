@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int
 
+from byrote.changes.names import names
 from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
 from byrote.data.task import refuse_other_tasks
@@ -43,14 +44,6 @@ class TrainedModel:
 
 #: What a change may be of, in the order in which changes are made.
 STAGES = ("dataset", "recipe", "model", "decoder")
-#: Changes of data that take targets as they are, whatever they say; all others are about classes.
-OF_ANY_TARGET = (
-    "exact-duplicates",
-    "near-duplicates",
-    "remove-exact-duplicates",
-    "remove-most-memorized",
-    "remove-near-duplicates",
-)
 
 
 @runtime_checkable
@@ -62,7 +55,8 @@ class Change(Protocol):
     Its first field is what stands after `=` on the command line.
 
     Facts that it may state: `plants` (it plants controls), `aimed = False` (it does not look at the examples to
-    forget), `of_text` (language models can be changed by it).
+    forget), `of_text` (language models can be changed by it), `any_target` (it takes targets as they are, whatever they
+    say; other changes of data are about classes).
     """
 
     stage: ClassVar[str]
@@ -77,6 +71,6 @@ def refuse_unfit(change: Change, dataset: Dataset) -> None:
     Raises:
         BadInput: it is such.
     """
-    if change.stage == "dataset" and change.name not in OF_ANY_TARGET:
-        hint = f"{', '.join(OF_ANY_TARGET)} take any targets."
+    if change.stage == "dataset" and not getattr(change, "any_target", False):
+        hint = f"{', '.join(names(any_target=True))} take any targets."
         refuse_other_tasks(dataset.task, dataset.name, f"The change {change.name!r}", hint)

@@ -11,17 +11,15 @@ from importlib.metadata import entry_points
 from typing import Any, Final, get_type_hints
 
 from byrote.changes.change import Change
+from byrote.changes.names import FOLDERS
 from byrote.changes.settings import split_settings, typed, value_of
 from byrote.errors import BadInput, meant
-
-#: The packages beside this module that hold changes, one a file or some that go together.
-STAGES: Final = ("data", "recipe", "model", "decoder")
 
 
 def _found() -> Iterator[type[Any]]:
     """Every change of these packages: the dataclasses with a stage and a name."""
-    for stage in STAGES:
-        package = importlib.import_module(f"byrote.changes.{stage}")
+    for folder in FOLDERS:
+        package = importlib.import_module(f"byrote.changes.{folder}")
         for entry in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             module = importlib.import_module(entry.name)
             kinds = [one for one in vars(module).values() if dataclasses.is_dataclass(one) and isinstance(one, type)]

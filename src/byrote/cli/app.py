@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from byrote.cli.ask import ListsAnalyses, ask
+from byrote.cli.ask import ask
 from byrote.cli.checks import check, verify
 from byrote.cli.contents import Redact, forget_contents
 from byrote.cli.differences import diff
@@ -31,7 +31,7 @@ from byrote.cli.language import (
     print_report,
     whole_number,
 )
-from byrote.cli.listing import ListsChanges
+from byrote.cli.listing import ListsAnalyses, ListsChanges
 from byrote.cli.own_data import SOURCE, Balanced, Epochs, Group, Id, Size, Task, Text, Tolerance
 from byrote.cli.plan import Budget, KeepWeightsAt, Models, Stderr, plan
 from byrote.cli.probes import probe as probe_run

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
-from typer.core import TyperCommand
 
 from byrote.cli.terminal import Given, RunFolder, Workers, err, print_table, say, say_kept, with_contents_if_admitted
 
@@ -17,17 +16,6 @@ if TYPE_CHECKING:
 
 #: Settings of an analysis that are not a person's to give on the command line.
 _NOT_SETTINGS = frozenset(("rng", "hear"))
-
-
-class ListsAnalyses(TyperCommand):
-    """Help that ends with the analyses that there are."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The help, and the list below it."""
-        from byrote.analyses.catalog import analyses
-
-        self.epilog = f"Analyses: {', '.join(analyses())}."
-        super().format_help(ctx, formatter)
 
 
 def ask(

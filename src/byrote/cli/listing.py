@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
@@ -12,9 +16,9 @@ class ListsControls(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The help, and the list below it."""
-        from byrote.changes.registry import CONTROLS
+        from byrote.changes.names import names
 
-        self.epilog = f"Controls for --plant: {_listed(control.name for control in CONTROLS)}."
+        self.epilog = f"Controls for --plant: {', '.join(names(plants=True))}."
         super().format_help(ctx, formatter)
 
 
@@ -23,11 +27,27 @@ class ListsChanges(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The help, and the list below it."""
-        from byrote.changes.registry import changes
+        from byrote.changes.names import names
 
-        self.epilog = f"Changes for --with: {_listed(changes())}."
+        self.epilog = f"Changes for --with: {', '.join(names())}."
         super().format_help(ctx, formatter)
 
 
-def _listed(names: Any) -> str:
-    return ", ".join(sorted(names))
+class ListsAnalyses(TyperCommand):
+    """Help that ends with the analyses that there are."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help, and the list below it."""
+        others = [point.name for group in ("analyses", "procedures") for point in entry_points(group=f"byrote.{group}")]
+        self.epilog = f"Analyses: {', '.join(sorted({*analysis_names(), *others}))}."
+        super().format_help(ctx, formatter)
+
+
+def analysis_names() -> Iterator[str]:
+    """The names of this package's analyses and procedures, read off their files: to import them all takes torch."""
+    for file in (Path(__file__).parents[1] / "analyses").glob("*.py"):
+        for node in ast.parse(file.read_text("utf-8")).body:
+            for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+                if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("analysis", "procedure"):
+                    given = {one.arg: one.value for one in call.keywords}
+                    yield given["name"].value if "name" in given else node.name  # type: ignore[attr-defined]

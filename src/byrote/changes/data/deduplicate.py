@@ -30,6 +30,7 @@ class RemoveExactDuplicates:
     amount: int = 1
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "remove-exact-duplicates"
+    any_target: ClassVar[bool] = True
     aimed: ClassVar[bool] = False
     of_text: ClassVar[bool] = True
 
@@ -64,6 +65,7 @@ class RemoveNearDuplicates:
     similarity: float = 0.8
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "remove-near-duplicates"
+    any_target: ClassVar[bool] = True
     aimed: ClassVar[bool] = False
     of_text: ClassVar[bool] = True
 

@@ -16,6 +16,7 @@ class ExactDuplicates:
 
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "exact-duplicates"
+    any_target: ClassVar[bool] = True
     plants: ClassVar[bool] = True
 
     amount: float

@@ -35,6 +35,7 @@ class NearDuplicates:
 
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "near-duplicates"
+    any_target: ClassVar[bool] = True
     plants: ClassVar[bool] = True
 
     amount: float

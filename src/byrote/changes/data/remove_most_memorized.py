@@ -21,6 +21,7 @@ class RemoveMostMemorized:
     share: float = 0.05
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "remove-most-memorized"
+    any_target: ClassVar[bool] = True
 
     def apply(self, stage: Dataset, context: Context) -> Dataset:
         """The dataset without the examples to forget."""
