@@ -22,13 +22,13 @@ from byrote.data.tokenizers import byte_pairs, encoder
 from byrote.engine.language import audit_language
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.evidence.kinds.documents import _own_continuations, same_texts
-from byrote.evidence.manifest import Manifest
 from byrote.report.language_facts import BY_COPIES, CURVE
 from byrote.report.language_report import write_language_report
 from byrote.report.page import write_report
 from byrote.report.redact import _about_groups as about_groups
 from byrote.report.redact import forget_contents, holdings, kept
 from byrote.report.verify import verify
+from byrote.runs.opening import Tables, opened
 from byrote.runs.run import Run
 from documents import SUMMING
 from report.made import HOSTILE, Page, make_run
@@ -290,13 +290,17 @@ def test_measures_that_read_texts_say_that_they_are_gone(text_folder: Path) -> N
 
 
 def test_texts_do_not_come_back_by_a_resume(text_folder: Path) -> None:
-    from byrote.engine.language import _refuse_other
+    def go_on() -> None:
+        run, files = Run.open(text_folder), ("tokenizer.json", "canaries.json")
+        there = {name: (text_folder / name).read_bytes() for name in files if (text_folder / name).exists()}
+        tables = Tables(ids=run.ids, labels=run.labels, controls=run.controls, files=there, of_text=True)
+        with opened(text_folder, run.design, tables, lambda: run.manifest, identity=run.manifest.identity):
+            pass
 
-    identity = Manifest.read(text_folder).identity
-    _refuse_other(text_folder, identity)
+    go_on()
     forget_contents(Run.open(text_folder))
     with pytest.raises(RunMismatch, match="were forgotten, so it cannot go on"):
-        _refuse_other(text_folder, identity)
+        go_on()
 
 
 def test_a_redacted_report_of_a_language_model_holds_no_text(text_folder: Path) -> None:
