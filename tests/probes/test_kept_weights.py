@@ -1,13 +1,16 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import byrote.engine.language_job as training
 from byrote.errors import BadInput, NotEnoughRoom
 from byrote.probes import kept_weights
 from byrote.probes.kept_weights import Keeping, keeping
 from byrote.report.verify import verify
+from documents import small_language_audit
 from small import RECIPE, blobs, shards, small_audit
 
 PAIR = np.repeat(np.arange(6), 2)
@@ -88,3 +91,33 @@ def test_a_resume_makes_what_is_missing(tmp_path: Path) -> None:
     before = shards(run.folder)
     run.evidence.path("weights_at", 3, 0).unlink()
     assert shards(small_audit(tmp_path / "run", keep_weights_at="0,last").folder) == before
+
+
+def test_language_models_keep_them_through_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: dict[str, Any] = {"checkpoints": 4, "keep_weights_at": "checkpoints", "generate": None}
+    whole = small_language_audit(tmp_path / "whole", **settings)
+    kept, last = whole.evidence.block("weights_at", 0, 0), whole.evidence.block("weights", 0, 0)
+    assert whole.evidence.coordinates("weights_at", "checkpoint", 0, 0) == ("0", "1", "2", "3")
+    assert kept.keys() == last.keys()
+    for name, array in kept.items():
+        np.testing.assert_array_equal(array[-1], last[name])
+        assert np.abs(np.diff(array, axis=0)).max() > 0
+    monkeypatch.setattr(training, "KEEP_SECONDS", -1.0)  # an unfinished training is kept after each epoch
+    keep, calls = training.keep, []
+
+    def stopping(*given: Any) -> None:
+        keep(*given)
+        calls.append(given)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "keep", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        small_language_audit(tmp_path / "run", **settings)
+    assert not (tmp_path / "run" / "evidence" / "weights_at").exists()
+    again = small_language_audit(tmp_path / "run", **settings)
+    assert len(calls) > 2
+    assert shards(again.folder) == shards(whole.folder)
+    assert verify(again) == []
+    with pytest.raises(BadInput, match="checkpoints is 0"):
+        small_language_audit(tmp_path / "none", checkpoints=0, keep_weights_at="checkpoints")

@@ -115,7 +115,7 @@ def tensors_of(network: nn.Module) -> dict[str, np.ndarray]:
 
 def stacked(kept: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Tensors of several checkpoints as `[checkpoint, ...]`."""
-    return {name: np.stack([one[name] for one in kept]) for name in kept[0]}
+    return {name: np.stack([one[name] for one in kept]) for name in sorted(kept[0])}
 
 
 class KeptWeightsProbe(Probe):

@@ -113,8 +113,9 @@ def forget_contents(run: Run, hear: Hear = deaf) -> Run:
         for path in named:
             path.unlink()
         for kind in _there(run.folder):
-            for path in _shards(run.folder, kind.name) if kind.forget is not None else []:
-                _rewrite(path, kind.forget)
+            if kind.forget is not None:
+                for path in _shards(run.folder, kind.name):
+                    _rewrite(path, kind.forget)
         reports = [run.folder / name for name in (REPORT, TWIN)]
         there = any(path.is_file() for path in reports)
         for path in reports:
