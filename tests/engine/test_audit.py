@@ -509,7 +509,7 @@ def test_a_budget_stops_at_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             clock["now"] += models - done
 
     monkeypatch.setattr("byrote.engine.audit.time.monotonic", lambda: clock["now"])
-    monkeypatch.setattr("byrote.engine.audit.seconds_of_full", lambda *_: 4.0)
+    monkeypatch.setattr("byrote.engine.division.seconds_of_full", lambda *_: 4.0)
     run = small_audit(tmp_path / "run", models=64, budget=40, progress=Ticking())
     stopping = run.manifest.stopping
     assert stopping is not None
@@ -526,7 +526,7 @@ def test_time_before_an_interruption_counts_from_look_to_look(tmp_path: Path, mo
             clock["now"] += models - done
 
     monkeypatch.setattr("byrote.engine.audit.time.monotonic", lambda: clock["now"])
-    monkeypatch.setattr("byrote.engine.audit.seconds_of_full", lambda *_: 4.0)
+    monkeypatch.setattr("byrote.engine.division.seconds_of_full", lambda *_: 4.0)
     with pytest.raises(KeyboardInterrupt):
         small_audit(tmp_path / "run", models=64, budget="40s", progress=Ticking(20))
     clock["now"] = 5.0

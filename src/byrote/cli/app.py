@@ -151,7 +151,7 @@ def audit(
     from byrote.cli.sources import experiment, run_name
     from byrote.data.source import Reading, kind_of
     from byrote.designs.named import named_design
-    from byrote.engine.audit import large_first_in
+    from byrote.engine.preparation import large_first_in
     from byrote.engine.progress import measuring
     from byrote.report.page import write_report
 

@@ -25,7 +25,6 @@ from byrote.designs.design import NO_PAIR, Design, observed, one_phase
 from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.designs.injections import inject
-from byrote.engine.audit import default_device, default_workers, large_first_in, seeds_of
 from byrote.engine.completion import complete, sweep, sweep_all
 from byrote.engine.job import Block, Finish, check_device
 from byrote.engine.language_job import (
@@ -38,6 +37,7 @@ from byrote.engine.language_job import (
     read_network,
     readings,
 )
+from byrote.engine.preparation import default_device, default_workers, large_first_in, seeds_of
 from byrote.engine.progress import Progress, Silent, Terminal
 from byrote.errors import BadInput
 from byrote.evidence.kinds.weights import WEIGHTS_AT

@@ -17,22 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from byrote.data.dataset import Dataset
-from byrote.engine.audit import (
-    MODELS,
-    blocks_between,
-    default_device,
-    default_workers,
-    halves,
-    per_worker,
-    refuse_budget,
-    refuse_other_classes,
-    refuse_unknown,
-    seeds_of,
-)
 from byrote.engine.choose import Choice, choose, makespan
+from byrote.engine.division import blocks_between, per_worker, refuse_budget
 from byrote.engine.executors import run_here, run_pool
 from byrote.engine.job import Block, Job, Labelled, blocks_of, check_network
-from byrote.engine.resources import disk_a_model, kept_bytes, logits_fit, memory_a_process, size_words, weights_of
+from byrote.engine.preparation import halves, prepare, seeds_of
+from byrote.engine.resources import disk_a_model, kept_bytes, memory_a_process, size_words, weights_of
 from byrote.engine.stopping import Counts, Goal, expected_error, worst_error
 from byrote.evidence.store import Evidence
 from byrote.probes.trajectory import log_spaced
@@ -141,35 +131,29 @@ def plan(
         BadInput: the audit would refuse the arguments.
     """
     started = time.perf_counter()
-    goal = Goal.of(stderr=stderr, budget=budget, models=models)
-    most = goal.looks[-1] if goal else MODELS if models is None else models
-    device = device or default_device()
-    workers = workers or default_workers(device)
-    refuse_other_classes(dataset, heldout)
-    refuse_unknown(probes)
-    design = halves(len(dataset), goal.looks[0] if goal else most, full, seed, dataset.groups)
-    job = Job(
-        recipe=recipe,
-        data=Labelled.of(dataset),
-        heldout=None if heldout is None else Labelled.of(heldout.replace(scale=dataset.scale)),
-        classes=dataset.outputs,
-        scale=dataset.scale,
-        design=design,
-        seeds=seeds_of(seed, design.models),
-        checkpoints=log_spaced(recipe.epochs, checkpoints),
-        folder=Path(),
-        keep_logits=logits_fit(most + full, len(dataset), dataset.outputs),
-        keep_weights=keep_weights or keep_weights_at is not None,
-        keep_weights_at=keep_weights_at,
-        probes=tuple(sorted(probes)),
+    prepared = prepare(
+        dataset,
+        recipe,
+        heldout=heldout,
+        models=models,
+        full=full,
+        stderr=stderr,
+        budget=budget,
+        seed=seed,
+        workers=workers,
         device=device,
+        checkpoints=checkpoints,
+        keep_weights=keep_weights,
+        keep_weights_at=keep_weights_at,
+        probes=probes,
     )
+    job, goal, most, running = prepared.job, prepared.goal, prepared.ensemble, prepared.workers
     check_network(job)
-    choice = choose(job, per_worker=per_worker(goal, design.models, workers), compiled=compiled)
+    choice = choose(job, per_worker=per_worker(goal, job.design.models, running), compiled=compiled)
     probed = time.perf_counter() - started
-    processes = _processes(goal, design.models, choice.size, workers)
+    processes = _processes(goal, job.design.models, choice.size, running)
     pilot = _pilot(job, choice, processes, seed)
-    forecast = _Forecast(job=job, choice=choice, pilot=pilot, workers=workers, full=full, probed=probed, seed=seed)
+    forecast = _Forecast(job=job, choice=choice, pilot=pilot, workers=running, full=full, probed=probed, seed=seed)
     sizes = goal.looks if goal else sorted({*OTHER_SIZES, most})
     others = [forecast.expected(size, goal) for size in sizes]
     stop, why = _stop(goal, forecast) if goal else (most, "")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-import byrote.engine.audit
+import byrote.engine.preparation
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.runs.exporters.cleanlab import out_of_sample, write
 from byrote.runs.imported import import_arrays
@@ -101,7 +101,7 @@ def test_the_file_holds_plain_arrays(tmp_path):
 
 def test_sums_of_probabilities_give_what_logits_give(tmp_path, monkeypatch):
     kept = out_of_sample(small_audit(tmp_path / "logits"))
-    monkeypatch.setattr(byrote.engine.audit, "logits_fit", lambda *_: False)
+    monkeypatch.setattr(byrote.engine.preparation, "logits_fit", lambda *_: False)
     run = small_audit(tmp_path / "sums")
     with pytest.raises(MissingEvidence):
         run.load("outputs.logits", [0])

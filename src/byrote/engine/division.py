@@ -1,0 +1,110 @@
+"""How the models of an audit are divided into blocks, which train together in one process."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from byrote.designs.design import Design
+from byrote.engine.choose import Choice, choose, makespan
+from byrote.engine.job import Block, blocks_of, check_network
+from byrote.engine.preparation import Prepared
+from byrote.engine.progress import Progress
+from byrote.engine.resources import check_disk, check_memory, kept_bytes, size_words, weights_of
+from byrote.engine.stopping import Goal
+from byrote.errors import BadInput
+
+
+def divided(
+    prepared: Prepared, listener: Progress, *, compiled: bool = False, executor: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """How the models of a new run are divided into blocks, unless `executor` says it; checks that there is room."""
+    job, goal, workers = prepared.job, prepared.goal, prepared.workers
+    check_network(job)
+    if job.keeping is not None:
+        listener.say(job.keeping.words(size_words(kept_bytes(job))))
+    job.folder.mkdir(parents=True, exist_ok=True)
+    check_disk(job, job.design.models)
+    if executor is None:
+        choice = choose(job, per_worker=per_worker(goal, job.design.models, workers), compiled=compiled)
+        listener.say(choice.reason[0].upper() + choice.reason[1:] + ".")
+        executor = {
+            "blocks": [vars(block) for block in blocks_by(choice, job.design, goal, workers)],
+            "reason": choice.reason,
+            "seconds_a_model": choice.seconds_a_model,
+            "device": job.device,
+            "threads": 1,
+        }
+        if goal is not None:
+            executor["size"], executor["workers"] = choice.size, workers
+            executor["seconds_full"] = seconds_of_full(choice, prepared.full, workers)
+            refuse_budget(goal, choice.seconds_a_model * goal.looks[0] / workers + executor["seconds_full"])
+    blocks = blocks_in(executor)
+    check_memory(job, max(len(block.models) for block in blocks), weights_of(job), min(workers, len(blocks)))
+    return executor
+
+
+def blocks_in(executor: dict[str, Any]) -> list[Block]:
+    """The blocks that a manifest names."""
+    return [Block(**{**block, "models": tuple(block["models"])}) for block in executor["blocks"]]
+
+
+def per_worker(goal: Goal | None, models: int, workers: int) -> int:
+    """The most models that fall to one process at a time."""
+    stages = [models] if goal is None else [b - a for a, b in pairwise((0, *goal.looks))]
+    return -(-max(stages) // workers)
+
+
+def blocks_by(choice: Choice, design: Design, goal: Goal | None, workers: int) -> list[Block]:
+    """The division into blocks that is trained first: of all models, or of those until the first look."""
+    if goal is None:
+        return list(blocks_of(design, choice.size, stacked=choice.stacked, compiled=choice.compiled))
+    return blocks_between(0, design.models, choice.size, workers, compiled=choice.compiled, shown=shown_by(design))
+
+
+def blocks_between(
+    start: int,
+    stop: int,
+    size: int,
+    workers: int,
+    *,
+    compiled: bool,
+    shown: Int[np.ndarray, " model"] | None = None,
+) -> list[Block]:
+    """Blocks of models that show equally many examples, which leave no process without work.
+
+    `shown[model]` says how many; None where they are equal.
+    """
+    size = max(1, min(size, -(-(stop - start) // workers)))
+    models = np.arange(start, stop)
+    alike = [models] if shown is None else [models[shown[start:stop] == many] for many in np.unique(shown[start:stop])]
+    chunks = [tuple(one[first : first + size].tolist()) for one in alike for first in range(0, len(one), size)]
+    return [Block(models=chunk, stacked=len(chunk) > 1, compiled=compiled) for chunk in chunks]
+
+
+def shown_by(design: Design) -> Int[np.ndarray, " model"]:
+    """How many examples each model shows an epoch of the first phase."""
+    return np.asarray(design.phases[0].count.sum(1, dtype=np.int64))
+
+
+def seconds_of_full(choice: Choice, full: int, workers: int) -> float:
+    """What the models on all data take, twice as long each as one on half."""
+    blocks = blocks_between(0, full, choice.size, workers, compiled=False)
+    return makespan([2 * choice.seconds(len(block.models)) for block in blocks], workers)
+
+
+def refuse_budget(goal: Goal, seconds: float) -> None:
+    """Refuse a budget below the seconds that it takes until the first look.
+
+    Raises:
+        BadInput: it is below them.
+    """
+    if goal.budget is not None and seconds > goal.budget:
+        raise BadInput(
+            f"A budget of {goal.budget:g} seconds does not last until the first look, after {goal.looks[0]} models, "
+            f"which takes about {seconds:.0f} seconds.",
+            hint=f"--budget {1 + 2 * seconds // 60:.0f}m, or fewer --models.",
+        )
