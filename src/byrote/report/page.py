@@ -64,8 +64,12 @@ def write_again(run: Run, hear: Hear = deaf) -> Path | None:
     path = run.folder / FILE
     if not path.is_file():
         return None
-    shown = _WITH_CONTENTS in path.read_text("utf-8")
-    return write_report(run if shown else run.without_contents(), hear)[0]
+    return write_report(run if has_contents(path.read_text("utf-8")) else run.without_contents(), hear)[0]
+
+
+def has_contents(page: str) -> bool:
+    """Whether a page was made with what is in the data, and not without."""
+    return _WITH_CONTENTS in page
 
 
 def page(run: Run, found: Findings) -> str:

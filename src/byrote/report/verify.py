@@ -41,7 +41,7 @@ from byrote.report.language_figures import figures_of
 from byrote.report.language_page import language_page
 from byrote.report.language_twin import language_twin
 from byrote.report.page import FILE as REPORT
-from byrote.report.page import rendered
+from byrote.report.page import has_contents, rendered
 from byrote.report.redact import FORGOTTEN
 from byrote.report.sections import sections
 from byrote.report.twin import FILE as TWIN
@@ -421,16 +421,16 @@ NOT_OF_EVIDENCE = "it is not what this version of byrote makes of the evidence; 
 
 
 def _report_checks(run: Run) -> Iterator[tuple[str, Callable[[], str]]]:
-    made, tried = _reports(run), list[tuple[bytes, dict[str, Any]]]()
+    tried = list[tuple[bytes, dict[str, Any]]]()
 
     def page() -> str:
         kept = (run.folder / REPORT).read_bytes()
-        for one in made:
+        _pass_over_earlier(run, kept)
+        for one in _reports(run, has_contents(kept.decode("utf-8", "replace"))):
             tried.append(one)
             if one[0] == kept:
                 tried.insert(0, one)
                 return ""
-        _pass_over_earlier(run, kept)
         if run.dataset is None:
             raise _Unchecked("it may show the data, which are not at hand, so that only its digest was checked")
         return NOT_OF_EVIDENCE
@@ -446,10 +446,10 @@ def _report_checks(run: Run) -> Iterator[tuple[str, Callable[[], str]]]:
     yield from ((name, check) for name, check in ((REPORT, page), (TWIN, text)) if (run.folder / name).is_file())
 
 
-def _reports(run: Run) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """The pages that this version makes: with contents, without, and where the data were not at hand; with twins."""
+def _reports(run: Run, contents: bool = True) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """The pages that this version makes with contents, also where the data are not at hand, or without; with twins."""
     bare = [] if run.dataset is None else [replace(run, dataset=None, heldout=None, recipe=None)]
-    for one in (run, run.without_contents(), *bare):
+    for one in (run, *bare) if contents else (run.without_contents(),):
         found = findings(one)
         shown = sections(one, found)
         yield sealed(rendered(one, found, shown).encode()), twin(one, found, shown)
