@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from byrote.errors import BadInput, MissingEvidence
-from byrote.measures._in_minus_out import in_minus_out
+from byrote.measures.in_minus_out import in_minus_out
 from byrote.results import PerExample
 from byrote.runs.run import Run
 from byrote.stats.intervals import Bounds

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 
-from byrote.measures._assemble import per_example
+from byrote.measures.assemble import per_example
 from byrote.results import PerExample
 from byrote.stats.intervals import Bounds, mean_interval
 from byrote.stats.moments import RunningMoments

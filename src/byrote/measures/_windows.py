@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Real
 
 from byrote.errors import BadInput
-from byrote.measures._assemble import per_example
+from byrote.measures.assemble import per_example
 from byrote.results import PerExample
 from byrote.stats.intervals import Bounds, mean_interval
 from byrote.stats.moments import Moments, RunningMoments

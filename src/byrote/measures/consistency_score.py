@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 from scipy.special import ndtri
 
-from byrote.measures._assemble import per_example
 from byrote.measures._groups import CONTROLS, Mask, with_clean
+from byrote.measures.assemble import per_example
 from byrote.measures.catalog import measure
 from byrote.results import Curve, PerExample
 from byrote.stats.curves import curve_interval

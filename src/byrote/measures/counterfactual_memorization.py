@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
-from byrote.measures._in_minus_out import in_minus_out
 from byrote.measures._strata import Stratum
 from byrote.measures.catalog import measure
 from byrote.measures.exact_memorization import by_document
+from byrote.measures.in_minus_out import in_minus_out
 from byrote.results import PerExample
 
 _SOURCE = "Zhang et al. 2023, arXiv:2112.12938, Definition 2.1"

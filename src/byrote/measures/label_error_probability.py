@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Int8
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax, logit, stdtrit
 
-from byrote.measures._assemble import per_example
+from byrote.measures.assemble import per_example
 from byrote.measures.catalog import measure
 from byrote.results import PerExample
 from byrote.stats.intervals import UPPER, Interval

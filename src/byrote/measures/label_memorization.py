@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
-from byrote.measures._assemble import per_example
-from byrote.measures._in_minus_out import in_minus_out
 from byrote.measures._strata import Stratum, counts_by_cell, one_sided, strata_of, subset_note
+from byrote.measures.assemble import per_example
 from byrote.measures.catalog import measure
+from byrote.measures.in_minus_out import in_minus_out
 from byrote.results import PerExample
 from byrote.stats.contrasts import contrast_of_rates
 

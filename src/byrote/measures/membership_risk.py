@@ -9,8 +9,8 @@ from jaxtyping import Float, Int, Int8
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from byrote.measures._assemble import per_example
 from byrote.measures._strata import Stratum, names_of, strata_of
+from byrote.measures.assemble import per_example
 from byrote.measures.catalog import measure
 from byrote.results import PerExample
 from byrote.stats.contrasts import too_few

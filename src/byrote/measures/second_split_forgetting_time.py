@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from byrote.errors import BadInput
-from byrote.measures._assemble import per_example
 from byrote.measures._groups import CONTROLS, Mask, with_clean
 from byrote.measures._onset import onset, reciprocal
+from byrote.measures.assemble import per_example
 from byrote.measures.catalog import measure
 from byrote.results import PerExample, Survival
 from byrote.stats.intervals import mean_interval

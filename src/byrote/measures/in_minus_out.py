@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 from scipy.special import stdtrit
 
-from byrote.measures._assemble import per_example
 from byrote.measures._strata import Stratum, chosen_by_cell, names_of, one_sided, strata_of, subset_note
+from byrote.measures.assemble import per_example
 from byrote.results import PerExample
 from byrote.stats.contrasts import added, around, contrast, divisor, weights
 from byrote.stats.intervals import UPPER, Bounds, Interval, paired_mean, welch
