@@ -17,6 +17,7 @@ def test_values_are_of_their_types() -> None:
         "n": 3, "x": 0.5, "on": False, "file": Path("a/b.txt"), "word": "w", "way": "down", "k": None
     }  # fmt: skip
     assert value_of(Sequence[int], "1; 2", "n", "it") == [1, 2]
+    assert value_of(tuple[str, ...], "one; two", "words", "it") == ("one", "two")
     assert value_of(float | Path, "0.1", "forget", "it") == 0.1
     assert value_of(str | Path, "a.txt", "file", "it") == Path("a.txt")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,6 @@ from jaxtyping import Shaped
 
 from byrote.changes.change import STAGES, Change, Context, TrainedModel
 from byrote.changes.forget import FORGET_SHARE, Forget, named, share_of
-from byrote.changes.registry import UNAIMED
 from byrote.designs.design import Design
 from byrote.errors import BadInput
 from byrote.recipes.algorithm import Algorithm, State
@@ -55,7 +55,8 @@ def parent_of(
 
 def is_about_memorized(change: Change) -> bool:
     """Whether a change looks at the examples to forget: those of recipes, plantings and deduplication do not."""
-    return change.stage in ("dataset", "model") and not isinstance(change, UNAIMED)
+    unaimed = getattr(change, "plants", False) or not getattr(change, "aimed", True)
+    return change.stage in ("dataset", "model") and not unaimed
 
 
 def takes_forget(change: Change) -> bool:
@@ -74,9 +75,13 @@ def label(changes: Sequence[Change], forget: Forget) -> str:
 
 
 def _amount(change: Change) -> str:
+    """The name and the amount; of texts and paths a digest, for a folder's name must neither hold nor tell them."""
     first = next(iter(dataclasses.fields(change)), None)  # type: ignore[arg-type]
     amount = None if first is None else getattr(change, first.name)
-    return f"{change.name}={amount:g}" if isinstance(amount, int | float) else change.name
+    if amount is None:
+        return change.name
+    told = f"{amount:g}" if isinstance(amount, int | float) else hashlib.sha256(repr(amount).encode()).hexdigest()[:8]
+    return f"{change.name}={told}"
 
 
 def finishing(changes: Sequence[tuple[Change, Context]], design: Design) -> Callable[[Algorithm, State, int], State]:

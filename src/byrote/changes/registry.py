@@ -31,8 +31,6 @@ _OWN: Final = tuple(_found())
 CONTROLS: tuple[type[Any], ...] = tuple(kind for kind in _OWN if getattr(kind, "plants", False))
 REMEDIES: tuple[type[Any], ...] = tuple(kind for kind in _OWN if kind not in CONTROLS)
 OF_TEXT: tuple[type[Any], ...] = tuple(kind for kind in _OWN if getattr(kind, "of_text", False))
-#: Changes of data that look at nothing a run has measured.
-UNAIMED: tuple[type[Any], ...] = (*CONTROLS, *(kind for kind in REMEDIES if not getattr(kind, "aimed", True)))
 
 
 @cache

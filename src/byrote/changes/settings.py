@@ -68,7 +68,8 @@ def value_of(kind: Any, text: str, name: str, what: str) -> Any:
             return number
         return value_of(Path if Path in others else others[0], text, name, what)
     if get_origin(kind) in (list, tuple, Sequence):
-        return [value_of(get_args(kind)[0], part.strip(), name, what) for part in text.split(";")]
+        found = [value_of(get_args(kind)[0], part.strip(), name, what) for part in text.split(";")]
+        return tuple(found) if get_origin(kind) is tuple else found
     if get_origin(kind) is Literal:
         words = [str(one) for one in get_args(kind)]
         if text not in words:
