@@ -6,6 +6,7 @@ import ast
 import importlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -89,3 +90,12 @@ def test_its_own_tests_pass_where_it_is_installed(installed: Path, tmp_path: Pat
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
     assert (" skipped" in done.stdout) == (importlib.util.find_spec("tokenizers") is None)
+
+
+def test_the_documentation_shows_its_files_as_they_are() -> None:
+    page = (PACKAGE.parent.parent / "docs" / "extending.md").read_text("utf-8")
+    shown = dict(re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    files = {file.stem: file.read_text("utf-8") for file in FILES}
+    assert shown == {name: files[name] for name in shown}
+    assert len(shown) == 6
+    assert all(f"`{name}.py`" in page for name in files if name != "__init__")
