@@ -20,11 +20,15 @@ from byrote.stats.privacy_bounds import (
     p_value,
 )
 
-AUDITS = 2000
-#: With a true rate of .05, more of the audits than this go wrong once in a thousand times.
-TOO_MANY = stats.binom.ppf(0.999, AUDITS, 0.05)
+#: A quarter of the audits by default, and all of them with the slow tests.
+AUDITS = [500, pytest.param(2000, marks=pytest.mark.slow)]
 FIXED = {"method": "fixed", "k_plus": 50, "k_minus": 50}
 METHODS = [FIXED, {"method": "split"}, {"method": "bonferroni"}]
+
+
+def too_many(audits):
+    """With a true rate of .05, more of the audits than this go wrong once in a thousand times."""
+    return stats.binom.ppf(0.999, audits, 0.05)
 
 
 def delta_of_mu(epsilon, mu):
@@ -177,9 +181,10 @@ def uncorrected(scores, coins):
     return bool((np.concatenate(tails) <= 0.05).any())
 
 
+@pytest.mark.parametrize("audits", AUDITS)
 @pytest.mark.parametrize("audit", [one_run_epsilon, one_run_gaussian])
 @pytest.mark.parametrize("settings", METHODS, ids=lambda settings: settings["method"])
-def test_false_positives_keep_their_level_where_nothing_leaks(settings, audit):
+def test_false_positives_keep_their_level_where_nothing_leaks(settings, audit, audits):
     rng = np.random.default_rng(0)
     found = [
         audit(
@@ -189,15 +194,16 @@ def test_false_positives_keep_their_level_where_nothing_leaks(settings, audit):
             rng=rng,
             **settings,
         ).epsilon
-        for _ in range(AUDITS)
+        for _ in range(audits)
     ]
-    assert np.count_nonzero(found) <= TOO_MANY
+    assert np.count_nonzero(found) <= too_many(audits)
     assert np.count_nonzero(found) > 0, "a bound that is always 0 would keep any level"
 
 
-def test_the_uncorrected_maximum_does_not():
+@pytest.mark.parametrize("audits", AUDITS)
+def test_the_uncorrected_maximum_does_not(audits):
     rng = np.random.default_rng(0)
-    wrong = np.mean([uncorrected(rng.normal(size=200), coins_of(200, rng)) for _ in range(AUDITS)])
+    wrong = np.mean([uncorrected(rng.normal(size=200), coins_of(200, rng)) for _ in range(audits)])
     assert 0.3 < wrong < 0.5
 
 
@@ -216,43 +222,46 @@ def randomized_response(coins, epsilon, rng):
     ids=["fixed", "split", "bonferroni"],
 )
 @pytest.mark.parametrize("epsilon", [1.0, 2.0])
-def test_randomized_response_is_bounded_soundly_and_well(epsilon, settings, share):
+@pytest.mark.parametrize("audits", [125, pytest.param(500, marks=pytest.mark.slow)])
+def test_randomized_response_is_bounded_soundly_and_well(epsilon, settings, share, audits):
     rng = np.random.default_rng(1)
     found = []
-    for _ in range(500):
+    for _ in range(audits):
         coins = coins_of(1000, rng)
         scores = randomized_response(coins, epsilon, rng)
         found.append(one_run_epsilon(scores, coins, delta=1e-6, rng=rng, **settings).epsilon)
-    assert np.sum(np.array(found) > epsilon) <= stats.binom.ppf(0.999, 500, 0.05)
+    assert np.sum(np.array(found) > epsilon) <= too_many(audits)
     assert share * epsilon < np.median(found) < epsilon
 
 
 @pytest.mark.parametrize(("mu", "share"), [(1.0, 0.5), (2.0, 0.55)])
-def test_the_gaussian_mechanism_is_bounded_soundly_and_better_than_by_epsilon(mu, share):
+@pytest.mark.parametrize("audits", [50, pytest.param(200, marks=pytest.mark.slow)])
+def test_the_gaussian_mechanism_is_bounded_soundly_and_better_than_by_epsilon(mu, share, audits):
     rng = np.random.default_rng(2)
     gaussian, plain, delta = [], [], 1e-5
-    for _ in range(200):
+    for _ in range(audits):
         coins = coins_of(1000, rng)
         scores = mu * coins + rng.normal(size=1000)
         k = {"k_plus": 100, "k_minus": 100}
         gaussian.append(one_run_gaussian(scores, coins, delta=delta, rng=rng, **k))
         plain.append(one_run_epsilon(scores, coins, delta=delta, rng=rng, **k).epsilon)
     truth, mus = epsilon_of_mu(mu, delta), np.array([bound.mu for bound in gaussian])
-    assert np.sum(mus > mu) <= stats.binom.ppf(0.999, 200, 0.05)
-    assert np.sum(np.array(plain) > truth) <= stats.binom.ppf(0.999, 200, 0.05)
+    assert np.sum(mus > mu) <= too_many(audits)
+    assert np.sum(np.array(plain) > truth) <= too_many(audits)
     assert np.median(mus) > share * mu
     assert np.median([bound.epsilon for bound in gaussian]) > 1.2 * np.median(plain)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 1.0])
-def test_many_runs_are_sound_and_reach_what_randomized_response_leaks(epsilon):
+@pytest.mark.parametrize("audits", AUDITS)
+def test_many_runs_are_sound_and_reach_what_randomized_response_leaks(epsilon, audits):
     rng = np.random.default_rng(3)
     found = []
-    for _ in range(AUDITS):
+    for _ in range(audits):
         member = coins_of(500, rng)
         scores = randomized_response(member, epsilon, rng)
         found.append(many_runs_epsilon(scores, member, threshold=0.5, delta=0.0).epsilon)
-    assert np.sum(np.array(found) > epsilon) <= TOO_MANY
+    assert np.sum(np.array(found) > epsilon) <= too_many(audits)
     if epsilon:
         assert np.median(found) > 0.7 * epsilon
 
@@ -322,13 +331,14 @@ def test_no_audit_passes_the_ceiling_of_its_canaries():
         assert found.epsilon > 0.7 * ceiling(200, delta=1e-5)
 
 
-def test_ties_do_not_leak_the_order_of_the_canaries():
+@pytest.mark.parametrize("audits", AUDITS)
+def test_ties_do_not_leak_the_order_of_the_canaries(audits):
     coins = np.arange(200) < 100
     found = [
         one_run_epsilon(np.zeros(200), coins, delta=0.0, rng=np.random.default_rng(seed), **FIXED).epsilon
-        for seed in range(AUDITS)
+        for seed in range(audits)
     ]
-    assert np.count_nonzero(found) <= TOO_MANY
+    assert np.count_nonzero(found) <= too_many(audits)
     ranked = np.repeat([1.0, 0.0], 100)  # as many ties, and told apart
     assert one_run_epsilon(ranked, coins, delta=0.0, rng=np.random.default_rng(0), **FIXED).correct == 100
 
