@@ -6,7 +6,8 @@
 
 A mutation is caught where a test fails or never ends. First the tests of the module's own name run, then those of the
 packages that use it, then the default run, each only where the ones before passed. The working tree is not touched:
-each mutation stands in a copy. Survivors are listed with what was changed.
+each mutation stands in a copy. Survivors are listed with what was changed. Tests that
+fail without a mutation, too, end it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -135,18 +137,34 @@ def caught(mutation: Mutation, *, near: bool) -> str:
         shutil.copytree(ROOT, copy, ignore=ignore)
         target = copy / mutation.file
         target.write_text(mutation.applied(target.read_text("utf-8")), "utf-8")
-        environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "OMP_NUM_THREADS": "1"}
         for tests in stages(mutation.file, near=near):
-            command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", *tests]
-            try:
-                done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
-                return f"{tests[-1]} (never ended)"
-            if done.returncode in (1, 2):  # a test failed, or a module could not be imported
-                return tests[-1]
-            if done.returncode not in (0, 5):  # 5: these files hold no test
-                raise RuntimeError(f"pytest ended with {done.returncode}: {done.stdout.decode()}{done.stderr.decode()}")
+            what = outcome(copy, tuple(tests))
+            if what:
+                problem = unchanged(tuple(tests))
+                if problem:
+                    raise RuntimeError(f"{' '.join(tests)} do not pass without a mutation: {problem}")
+                return f"{tests[-1]} ({what})"
     return ""
+
+
+def outcome(tree: Path, tests: tuple[str, ...]) -> str:
+    """What became of tests; empty where all of them pass, or there are none."""
+    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", *tests]
+    try:
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return "never ended"
+    if done.returncode in (0, 5):  # 5: these files hold no test
+        return ""
+    last = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return last[0].partition(" - ")[0] if last else f"pytest ended with {done.returncode}"
+
+
+@cache
+def unchanged(tests: tuple[str, ...]) -> str:
+    """What becomes of these tests without any mutation."""
+    return outcome(ROOT, tests)
 
 
 def main() -> None:
