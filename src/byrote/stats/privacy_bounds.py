@@ -352,7 +352,7 @@ def _one_run(
         raise BadInput(
             f"{max(sum(k) for k in tried)} guesses on {len(scores)} canaries cannot show any ε at δ = {delta:g} with "
             f"{confidence:.0%} confidence, even if all are right.",
-            hint=f"guess at least {int(np.ceil(-np.log2(level / len(tried))))}, and choose a δ far below {level:.2g}.",
+            hint=f"guess at least {int(-np.log2(level / len(tried))) + 1}, and choose a δ far below {level:.2g}.",
         )
     return EpsilonBound(
         epsilon=found[best][0],
