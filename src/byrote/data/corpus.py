@@ -367,6 +367,7 @@ def _of_rows(rows: Iterable[Row], column: str, name: str, path: str, joining: Ca
 
 
 def _json_rows(path: Path, column: str) -> Iterator[Row]:
+    an_object = f'write an object a line, such as {{{json.dumps(column)}: "…"}}.'
     for number, line in lines_of(path):
         if not line.strip():
             continue
@@ -375,14 +376,14 @@ def _json_rows(path: Path, column: str) -> Iterator[Row]:
         except (ValueError, RecursionError) as error:
             raise BadInput(
                 f"Line {number} of {str(path)!r} is not valid JSON: {error}.",
-                hint='write an object a line, such as {"text": "…"}.',
+                hint=an_object,
             ) from None
         if isinstance(row, str):
             row = {column: row}
         if not isinstance(row, dict):
             raise BadInput(
                 f"Line {number} of {str(path)!r} has no {column!r}: it is a {type(row).__name__!r}.",
-                hint='write an object a line, such as {"text": "…"}.',
+                hint=an_object,
             )
         yield f"line {number}", row
 
