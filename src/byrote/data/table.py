@@ -110,7 +110,7 @@ def from_table(
     if not encoding.columns:
         raise BadInput(
             f"The table {str(path)!r} has no column to learn from beside {quoted(facts.targets.columns)}.",
-            hint=" ".join(notes) or "give it columns of numbers or names.",
+            hint=" ".join([*notes, "give it columns of numbers or names."]),
         )
     refuse_beyond_memory(f"The table {str(path)!r}", len(rows) * len(encoding.names()) * CELL)
     whole = from_arrays(
