@@ -339,7 +339,7 @@ def _check(kinds: Sequence[str], level: int, repeat: Sequence[int]) -> None:
     if not repeat or min(repeat) < 1 or len(set(repeat)) < len(repeat):
         raise BadInput(
             f"Numbers of repetitions must be different and at least 1. Got {', '.join(map(str, repeat)) or 'none'}.",
-            hint="controls, repeated 0 times, come with them.",
+            hint="repeat=(1, 4, 16); controls, repeated 0 times, come with them.",
         )
     if level < len(kinds):
         raise BadInput(
