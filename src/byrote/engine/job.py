@@ -22,6 +22,7 @@ from byrote.engine.block import Answering, Learner, clean_pass, train_phase
 from byrote.engine.looking import Looking
 from byrote.engine.many import Many
 from byrote.engine.one import One
+from byrote.engine.trial import try_step
 from byrote.engine.unfit import first_line, unfit
 from byrote.errors import BadInput
 from byrote.evidence.finite import DIVERGED
@@ -373,10 +374,11 @@ def blocks_of(design: Design, size: int, *, stacked: bool, compiled: bool) -> tu
 
 
 def check_network(job: Job) -> None:
-    """Send two examples through a fresh network, so that a shape that does not fit is found before training.
+    """Send two examples through a fresh network and train one step, so that what does not fit is found beforehand.
 
     Raises:
-        BadInput: the network does not take the inputs, does not give one logit a class, or a probe cannot read it.
+        BadInput: the network does not take the inputs, does not give one logit a class, a step fails, or a probe
+            cannot read it.
     """
     check_device(job.device)
     job.recipe.check(job.task)
@@ -407,7 +409,10 @@ def check_network(job: Job) -> None:
             f"The recipe's network must give {job.classes} {what}. Got {got}.",
             hint=f"end it with nn.Linear(…, {job.classes}).",
         )
-    few = Labelled(inputs=inputs, targets=job.data.targets[:2]).tensors(torch.device(job.device))
+    device, size = torch.device(job.device), algorithm.batch_size
+    batch = Labelled(inputs=job.data.inputs[:size], targets=job.data.targets[:size])
+    try_step(algorithm, *batch.tensors(device))
+    few = Labelled(inputs=inputs, targets=job.data.targets[:2]).tensors(device)
     for probe in job.asked():
         probe.check(algorithm, algorithm.network(algorithm.init(0)), *few)
 

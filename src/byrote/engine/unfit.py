@@ -42,7 +42,7 @@ def unfit(error: Exception, shape: tuple[int, ...]) -> BadInput:
             hint="give the network the shape of one example; see `Dataset.inputs.shape`.",
         )
     return BadInput(
-        f"The recipe's network failed on inputs of shape {shape}: {said}{_where(error)}.",
+        f"The recipe's network failed on inputs of shape {shape}: {said}{where(error)}.",
         hint="mend its forward; it is given float32 inputs [batch, …] and returns logits [batch, class].",
     )
 
@@ -55,7 +55,8 @@ def first_line(error: Exception) -> str:
     return lines[0] if type(error) is RuntimeError else f"{kind}: {lines[0]}"
 
 
-def _where(error: Exception) -> str:
+def where(error: Exception) -> str:
+    """The line of the user's own code that raised an error, in brackets; empty where there is none."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,0 +1,43 @@
+"""One step on a few examples before anything trains, so that a slot that does not fit is found at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from byrote.engine.unfit import first_line, where
+from byrote.errors import BadInput
+from byrote.recipes.algorithm import Algorithm, Batch
+
+_LOSS = (
+    "an objective's loss(forward, batch, memory) asks logits = forward(batch.inputs, train=True), and returns logits, "
+    "loss[model, batch] and new rows of its memory or None."
+)
+
+
+def try_step(algorithm: Algorithm, inputs: Tensor, targets: Tensor) -> None:
+    """Train a fresh model, which nobody keeps, for one step.
+
+    Args:
+        algorithm: what trains; its state of seed 0 is made and thrown away.
+        inputs: `[batch, ...]`, the first examples of the dataset.
+        targets: `[batch, ...]`, what is learned of them.
+
+    Raises:
+        BadInput: the step fails, or the objective does not give one loss an example.
+    """
+    ids = torch.arange(len(inputs), device=inputs.device)
+    try:
+        state = algorithm.begin(algorithm.init(0), 1)
+        _, seen = algorithm.step(state, Batch(inputs=inputs, targets=targets, ids=ids))
+    except BadInput:
+        raise
+    except Exception as error:  # whatever a user's slot raises must reach the user as a sentence
+        said = first_line(error).rstrip(".")
+        raise BadInput(f"A training step of the recipe fails: {said}{where(error)}.", hint=_LOSS) from error
+    if tuple(seen.loss.shape) != (len(inputs),):
+        raise BadInput(
+            f"The recipe's objective must give one loss an example, [model, batch]. Got the shape "
+            f"{('model', *seen.loss.shape)} of {len(inputs)} examples.",
+            hint=_LOSS,
+        )
