@@ -13,6 +13,7 @@ import byrote.blocks as blocks_of
 from byrote.analyses import catalog as analyses
 from byrote.cli.app import app, main
 from byrote.measures import catalog
+from byrote.studies import catalog as studies
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -78,7 +79,8 @@ def run_page(page: Path, monkeypatch: pytest.MonkeyPatch, folder: Path, *, shrin
     """The blocks of a page in their order; what they enter into the catalog leaves it again."""
     catalog.catalog()
     analyses.analyses()
-    for registry in (catalog, analyses, blocks_of):
+    studies.studies()
+    for registry in (catalog, analyses, blocks_of, studies):
         monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(folder)

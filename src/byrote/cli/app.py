@@ -37,6 +37,7 @@ from byrote.cli.plan import Budget, KeepWeightsAt, Models, Stderr, plan
 from byrote.cli.probes import probe as probe_run
 from byrote.cli.risks import attack, attack_weights, bound_epsilon, forgetting, onion
 from byrote.cli.scores import calibrate, compare, triage
+from byrote.cli.study import app as study_app
 from byrote.cli.terminal import Given, RunFolder, Workers, err, out, print_table, with_contents_if_admitted
 from byrote.cli.trace import trace
 from byrote.errors import BadInput, ByroteError
@@ -492,6 +493,7 @@ COMMANDS = (plan, plant, compare, calibrate, triage, attack, onion, forgetting, 
 for command in (*COMMANDS, probe_run, diff, check, verify, forget_contents, read, export):
     app.command()(command)
 app.command(cls=ListsAnalyses)(ask)
+app.add_typer(study_app, name="study")
 
 
 def main() -> None:

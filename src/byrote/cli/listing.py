@@ -45,9 +45,30 @@ class ListsAnalyses(TyperCommand):
 
 def analysis_names() -> Iterator[str]:
     """The names of this package's analyses and procedures, read off their files: to import them all takes torch."""
-    for file in (Path(__file__).parents[1] / "analyses").glob("*.py"):
+    for name, given in _decorated("analyses", "analysis", "procedure"):
+        yield given["name"].value if "name" in given else name  # type: ignore[attr-defined]
+
+
+def _decorated(folder: str, *decorators: str) -> Iterator[tuple[str, dict[str | None, ast.expr]]]:
+    """The functions of a package under one of these decorators, with the keywords that it is given."""
+    for file in (Path(__file__).parents[1] / folder).glob("*.py"):
         for node in ast.parse(file.read_text("utf-8")).body:
             for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
-                if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("analysis", "procedure"):
-                    given = {one.arg: one.value for one in call.keywords}
-                    yield given["name"].value if "name" in given else node.name  # type: ignore[attr-defined]
+                if isinstance(call, ast.Call) and getattr(call.func, "id", "") in decorators:
+                    yield node.name, {one.arg: one.value for one in call.keywords}
+
+
+class ListsStudies(TyperCommand):
+    """Help that ends with the claims that can be tried."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help, and the list below it."""
+        others = [point.name for point in entry_points(group="byrote.studies")]
+        self.epilog = f"Claims: {', '.join(sorted({*study_claims(), *others}, key=lambda one: (len(one), one)))}."
+        super().format_help(ctx, formatter)
+
+
+def study_claims() -> Iterator[str]:
+    """The claims of this package's studies, read off their files: to import them all takes torch."""
+    for _, given in _decorated("studies", "study"):
+        yield given["claim"].value  # type: ignore[attr-defined]
