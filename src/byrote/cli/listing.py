@@ -52,8 +52,9 @@ def analysis_names() -> Iterator[str]:
 def _decorated(folder: str, *decorators: str) -> Iterator[tuple[str, dict[str | None, ast.expr]]]:
     """The functions of a package under one of these decorators, with the keywords that it is given."""
     for file in (Path(__file__).parents[1] / folder).glob("*.py"):
-        for node in ast.parse(file.read_text("utf-8")).body:
-            for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+        functions = [one for one in ast.parse(file.read_text("utf-8")).body if isinstance(one, ast.FunctionDef)]
+        for node in functions:
+            for call in node.decorator_list:
                 if isinstance(call, ast.Call) and getattr(call.func, "id", "") in decorators:
                     yield node.name, {one.arg: one.value for one in call.keywords}
 
