@@ -129,6 +129,7 @@ def test_a_damaged_shard_is_found_and_only_its_model_is_written_again(tmp_path: 
     assert not list(run.folder.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_gives_what_an_undisturbed_run_gives(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

@@ -192,6 +192,7 @@ small_language_audit({out!r}, recipe=dataclasses.replace(SUMMING, epochs=6))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_audit_resumes(tmp_path):
     out = tmp_path / "run"
     process = subprocess.Popen([sys.executable, "-c", KILLED.format(tests=str(ROOT), out=str(out))])
@@ -276,12 +277,14 @@ def test_near_duplicates_are_in_the_same_half(tmp_path):
     assert (run.folder / "tokenizer.json").exists()
 
 
+@pytest.mark.slow
 def test_models_in_a_pool_are_those_made_here(tmp_path):
     small_language_audit(tmp_path / "here", models=4, full=0, checkpoints=0)
     small_language_audit(tmp_path / "pool", models=4, full=0, checkpoints=0, workers=2)
     assert shards(tmp_path / "here") == shards(tmp_path / "pool")
 
 
+@pytest.mark.slow
 def test_models_read_on_a_second_core_are_those_read_on_one(tmp_path):
     small_language_audit(tmp_path / "one", checkpoints=3)
     small_language_audit(tmp_path / "two", checkpoints=3, workers=2)

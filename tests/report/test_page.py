@@ -38,8 +38,21 @@ def hostile(kind: str) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Page:
-    return read(make_run(tmp_path_factory.mktemp("whole") / "run"))
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return make_run(tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture(scope="module")
+def heard(run: Run) -> list[float]:
+    """What is told while the report of the run is written."""
+    told: list[float] = []
+    write_report(run, told.append)
+    return told
+
+
+@pytest.fixture(scope="module")
+def whole(run: Run, heard: list[float]) -> Page:
+    return Page((run.folder / "report.html").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module", params=["image", "row"])
@@ -74,9 +87,7 @@ def test_the_ranking_says_how_many_models_its_figures_rest_on(whole: Page) -> No
     assert "Only cumulative_sample_loss was named before anything was measured" in whole.text
 
 
-def test_tells_what_share_is_done(tmp_path: Path) -> None:
-    heard: list[float] = []
-    write_report(make_run(tmp_path / "run"), heard.append)
+def test_tells_what_share_is_done(heard: list[float]) -> None:
     assert heard == sorted(heard)
     assert heard[-1] == 1.0
     assert 0.85 < heard[-2] < 0.95  # the page itself takes a part as well
@@ -121,9 +132,9 @@ def test_hostile_names_are_inert_and_visible(attacked: Page) -> None:
     assert len(attacked.all("title")) == 1 + len([e for e in attacked.all("svg") if "role" in e.attributes])
 
 
-def test_pictures_have_words(tmp_path: Path) -> None:
-    page = read(make_run(tmp_path / "run", dataset=hostile("image")))
-    pictures = page.all("img")
+@pytest.mark.parametrize("attacked", ["image"], indirect=True)
+def test_pictures_have_words(attacked: Page) -> None:
+    pictures = attacked.all("img")
     assert len(pictures) == NOISY + TYPICAL_SHOWN
     assert all(e.attributes["src"].startswith("data:image/png;base64,") for e in pictures)
     assert all(e.attributes["alt"].startswith("example ") and ", labelled " in e.attributes["alt"] for e in pictures)
@@ -163,12 +174,15 @@ def test_figures_are_xml_with_a_name_and_a_table(whole: Page) -> None:
     ("without", "sentence", "figures"),
     [
         ("trajectories", "No trajectories: 'trajectory.probability' is not recorded", {"training", "fitted"}),
-        ("controls", "No controls were planted in this run", {"fitted"}),
         ("predictions", "What the models predict was not recorded", set()),
     ],
 )
 def test_what_is_missing_is_said(tmp_path: Path, without: str, sentence: str, figures: set[str]) -> None:
-    page = read(make_run(tmp_path / "run", **{without: False}))  # type: ignore[arg-type]
+    check_missing(read(make_run(tmp_path / "run", **{without: False})), sentence, figures)  # type: ignore[arg-type]
+
+
+def check_missing(page: Page, sentence: str, figures: set[str]) -> None:
+    """A page that says what is missing, and has all other figures."""
     check_inert(page)
     assert sentence in page.text
     drawn = re.findall(r'aria-labelledby="([\w-]+)-title"', page.html)
@@ -177,6 +191,7 @@ def test_what_is_missing_is_said(tmp_path: Path, without: str, sentence: str, fi
 
 def test_without_controls_there_is_no_empty_section(tmp_path: Path, whole: Page) -> None:
     page = read(make_run(tmp_path / "run", controls=False))
+    check_missing(page, "No controls were planted in this run", {"fitted"})
     assert 'id="ranking"' in whole.html
     assert "#ranking" in whole.html
     assert 'id="ranking"' not in page.html
@@ -212,10 +227,8 @@ def test_models_that_did_not_fit_carry_a_warning(tmp_path: Path) -> None:
     assert "Read these figures with care. The models did not fit their own training data" in page.text
 
 
-def test_a_report_over_an_old_one_replaces_it(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run")
-    first = read(run)
-    assert read(run).html == first.html
+def test_a_report_over_an_old_one_replaces_it(run: Run, whole: Page) -> None:
+    assert read(run).html == whole.html
     assert [path.name for path in run.folder.glob("*.html*")] == ["report.html"]
 
 
