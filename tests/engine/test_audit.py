@@ -355,6 +355,7 @@ def test_the_demo_finds_the_planted_labels(tmp_path: Path) -> None:
     assert csl.average_precision.value >= 0.95
 
 
+@pytest.mark.slow
 def test_the_demo_small_finds_the_planted_labels(tmp_path: Path) -> None:
     pytest.importorskip("sklearn", reason="the demo's digits come with scikit-learn")
     from byrote.cli.sources import experiment

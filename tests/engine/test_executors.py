@@ -94,6 +94,7 @@ def test_a_killed_worker_is_replaced_and_the_run_completes(tmp_path):
     assert not active_children()
 
 
+@pytest.mark.slow
 def test_a_block_that_kills_every_worker_is_named(tmp_path):
     given = job(tmp_path)
     notes = Notes(kills=ATTEMPTS)
@@ -175,6 +176,7 @@ print(len(run.models()), "models")
 """
 
 
+@pytest.mark.slow
 def test_a_script_without_a_main_guard(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
