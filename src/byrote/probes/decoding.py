@@ -33,7 +33,7 @@ class Decoding:
         if not 0 < self.temperature < float("inf"):
             raise BadInput(
                 f"The 'temperature' argument of decoding must be positive and finite. Got {self.temperature}.",
-                hint="temperature 0 is greedy decoding; see discoverable_extraction.",
+                hint="temperature=1 draws as the model answers; discoverable_extraction tells of greedy decoding.",
             )
         if self.top_k is not None and self.top_k < 1:
             raise BadInput(
