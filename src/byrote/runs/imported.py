@@ -20,6 +20,12 @@ from byrote.probes.probabilities import are_probabilities
 from byrote.runs.opening import Tables, described, opened
 from byrote.runs.run import Run
 
+_AS_GIVEN = (
+    "labels[example], member[model, example] of 0 and 1, evidence[model, example, …], all in one order, as "
+    "evidence={'outputs.logits': …}; ids=… differ, or are left out; pair=… gives both models of a pair the same "
+    "number, and all others -1; checkpoints=… are epochs in ascending order."
+)
+
 
 def import_arrays(
     out: str | Path,
@@ -54,7 +60,7 @@ def import_arrays(
     if problems:
         raise BadInput(
             f"The arrays cannot be imported: {'; '.join(problems)}.",
-            hint="labels[example], member[model, example] of 0 and 1, evidence[model, example, …], all in one order.",
+            hint=_AS_GIVEN,
         )
     names = tuple(map(inert, class_names)) if class_names is not None else tuple(map(str, range(classes)))
     design = observed(member, pair)
