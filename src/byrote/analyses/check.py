@@ -327,8 +327,9 @@ def _statistic(condition: Condition) -> Callable[[np.ndarray], float]:
 
 def _control(run: Run, kind: str) -> np.ndarray:
     if kind not in run.controls.kinds():
-        known = ", ".join(run.controls.kinds()) or "none"
-        raise BadInput(f"The run has no controls of the kind {kind!r}.", hint=f"those that it has: {known}.")
+        known = ", ".join(run.controls.kinds())
+        hint = f"those that it has: {known}." if known else f"leave out 'of {kind}': this run has no controls at all."
+        raise BadInput(f"The run has no controls of the kind {kind!r}.", hint=hint)
     return run.controls.mask(run.ids, kind)
 
 
