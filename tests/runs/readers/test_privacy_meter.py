@@ -41,7 +41,7 @@ def test_signals_of_two_algorithms(tmp_path):
     folder = privacy_meter(tmp_path / "log")
     np.save(folder / "signals" / "loss_signals.npy", np.full((EXAMPLES, MODELS), 0.25))
     with pytest.raises(
-        BadInput, match=r"holds signals of several algorithms\. Hint: pass algorithm=… as one of loss, rmia"
+        BadInput, match=r"holds signals of several algorithms\. Hint: give algorithm=… to .*, as one of loss, rmia"
     ):
         read_meter(folder, tmp_path / "run", labels=LABELS)
     run = read_meter(folder, tmp_path / "run", labels=LABELS, algorithm="loss")

@@ -76,7 +76,10 @@ def _signals_file(folder: Path, algorithm: str) -> Path:
     wanted = f"no signals of {algorithm!r}" if algorithm else "signals of several algorithms" if files else "no signals"
     raise BadInput(
         f"The folder {str(folder)!r} holds {wanted}.",
-        hint=f"pass algorithm=… as one of {', '.join(files)}." if files else "run Privacy Meter's run_mia.py first.",
+        hint=f"give algorithm=… to byrote.runs.readers.privacy_meter.read, as one of {', '.join(files)}; or move the "
+        "files of the others away."
+        if files
+        else "run Privacy Meter's run_mia.py first.",
     )
 
 
