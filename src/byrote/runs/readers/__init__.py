@@ -49,6 +49,8 @@ def read(
     """
     if format in EVIDENCE:
         return EVIDENCE[format](path, out, labels=labels, ids=ids)
+    if format not in VALUES:
+        raise BadInput(f"There is no format {format!r}.", hint=f"the formats are {', '.join(FORMATS)}.")
     return _values.run_of(_released(format, path, labels), Path(out), ids=ids, name=Path(path).name)
 
 
@@ -81,9 +83,7 @@ def labels_in(path: str | Path) -> Int[np.ndarray, " example"]:
 
 def _released(format: str, path: str | Path, labels: Int[np.ndarray, " example"] | None) -> Released:
     if format not in VALUES:
-        known = FORMATS if format not in EVIDENCE else tuple(VALUES)
         raise BadInput(
-            f"There is no format {format!r}{' of released values' if format in EVIDENCE else ''}.",
-            hint=f"the formats are {', '.join(known)}.",
+            f"There is no format {format!r} of released values.", hint=f"the formats are {', '.join(VALUES)}."
         )
     return VALUES[format](Path(path), labels)
