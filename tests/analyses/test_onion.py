@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from byrote.analyses import lab as lab_module
 from byrote.analyses.onion import privacy_onion
 from byrote.errors import BadInput, TooFewModels
 from byrote.results import PerExample

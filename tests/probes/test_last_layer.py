@@ -132,13 +132,14 @@ def test_halves_do_not_look_at_who_was_trained_on():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_features_and_last_layer_make_the_logits(name):
-    network = bound(name).build(0).eval()
+    algorithm = bound(name)
+    network = algorithm.build(0).eval()
     inputs = torch.from_numpy(data(RECIPES[name][0], examples=300).inputs)
     features, logits = features_of(network, inputs)
     last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     torch.testing.assert_close(last(features), logits)
     torch.testing.assert_close(network(inputs), logits, rtol=1e-4, atol=1e-5)
-    LastLayerProbe().check(network, inputs[:2], torch.tensor([0, 1]))
+    LastLayerProbe().check(algorithm, network, inputs[:2], torch.tensor([0, 1]))
 
 
 def test_the_last_layer_is_the_one_whose_outputs_are_the_logits():
@@ -161,7 +162,9 @@ def test_the_last_layer_is_the_one_whose_outputs_are_the_logits():
 @pytest.mark.parametrize("ending", [nn.LogSoftmax(-1), nn.Tanh()], ids=lambda module: type(module).__name__)
 def test_a_network_that_ends_otherwise_is_refused(ending):
     with pytest.raises(BadInput, match="logits come straight out of a linear layer; Sequential is none") as caught:
-        LastLayerProbe().check(nn.Sequential(nn.Linear(6, 3), ending), torch.randn(2, 6), torch.tensor([0, 1]))
+        LastLayerProbe().check(
+            bound("mlp"), nn.Sequential(nn.Linear(6, 3), ending), torch.randn(2, 6), torch.tensor([0, 1])
+        )
     assert "nn.Linear" in str(caught.value.hint)
 
 
