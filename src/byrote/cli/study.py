@@ -26,7 +26,7 @@ def list_(out_folder: Out = RUNS) -> None:
     from byrote.studies.results import kept, standings
 
     found = standings(kept(out_folder))
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (name_of(one.found), one.found.verdict.outcome, one.among_all or one.why_not, *figures(one.found.verdict))
         for one in found
     ]

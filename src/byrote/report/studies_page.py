@@ -71,7 +71,7 @@ def title(found: Sequence[Standing]) -> str:
 
 def _overview(found: Sequence[Standing]) -> Asked:
     columns = ("Claim", "What the survey says", "Among all", "Alone", "Effect", "95 % interval", "Margin")
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             name_of(one.found),
             str(one.found.fixed["says"]),

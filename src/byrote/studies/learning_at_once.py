@@ -32,7 +32,7 @@ def together(
     open_ = np.logical_and.accumulate((clean < FITTED) & (wrong < FITTED), axis=1)[:, :-1]
     length = np.where(open_, np.diff(epochs), 0).astype(np.float64)
     total = length.sum(1)
-    return np.divide((both * length).sum(1), total, out=np.full(len(total), np.nan), where=total > 0)
+    return np.asarray(np.divide((both * length).sum(1), total, out=np.full(len(total), np.nan), where=total > 0))
 
 
 def simulated(rng: np.random.Generator, units: int, chance: float) -> Float[np.ndarray, " unit"]:

@@ -128,7 +128,9 @@ def read(path: Path) -> Found:
         del facts[KEY]
         said = facts["verdict"]
         said["p"] = float("nan") if said["p"] is None else said["p"]
-        parts = {name: float("nan") if value is None else value for name, value in said.pop("effect").items()}
+        parts: dict[str, Any] = {
+            name: float("nan") if value is None else value for name, value in said.pop("effect").items()
+        }
         return Found(**{**facts, "verdict": Verdict(**said, effect=Scalar(**parts))})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(path) from error
