@@ -98,10 +98,10 @@ def make_evidence(
     numbers = np.arange(models, dtype=np.int16)[:, None] * strata // models
     evidence["design.stratum"] = np.repeat(numbers, examples, axis=1)
     evidence |= _read_off_networks(rng, member)
-    evidence |= _rewound(rng, member, epochs)
     evidence |= _documents(rng, member)
     evidence |= _readings(rng, evidence)
     evidence |= _secrets(rng, models, evidence["design.member"])
+    evidence |= _rewound(rng, member, epochs)
     for array in evidence.values():
         array.setflags(write=False)
     return evidence
