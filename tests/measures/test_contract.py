@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import sys
 
 import numpy as np
 import pytest
 
+from byrote.evidence.kind import Kind
 from byrote.evidence.schema import SCHEMA, every_kind, quantity
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import Curve, PerExample, PerModelExample, PerPair, Result, Scalar
@@ -176,7 +178,22 @@ def test_blocks_of_examples_give_the_same(measure, evidence):
         np.testing.assert_array_equal(np.concatenate([block.counts[name] for block in blocks]), count)
 
 
-@pytest.mark.parametrize("name", [f"{k}.{q}" for k in SCHEMA for q in SCHEMA[k] if k != "class_probability"])
+QUANTITIES = [(kind, name) for kind in SCHEMA for name in SCHEMA[kind]]  # which imports the modules of all kinds
+#: Kinds of evidence that byrote itself states; other tests state kinds of their own.
+OWN = {
+    value.name
+    for name, module in list(sys.modules.items())
+    if name.startswith("byrote.")
+    for value in list(vars(module).values())
+    if isinstance(value, Kind)
+}
+
+
+def test_own_kinds_are_found() -> None:
+    assert {"outputs", "tokens", "design", "rewinding"} <= OWN
+
+
+@pytest.mark.parametrize("name", [f"{k}.{q}" for k, q in QUANTITIES if k in OWN - {"class_probability"}])
 def test_generated_evidence_is_as_the_schema_says(name):
     array, entry = EVIDENCE[0][name], quantity(name)
     assert array.ndim == len(entry.dims)
