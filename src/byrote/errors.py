@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import TypeVar
 
+T = TypeVar("T")
 #: Letters that an error quotes of a value, at most, and those of the whole sentence: data may be of any length.
 QUOTED, SENTENCE = 240, 1200
 _QUOTE = re.compile(rf"(?<!\w)(['\"])(?:(?!\1)[^\n]){{{QUOTED},}}\1")
@@ -71,6 +73,23 @@ UNREADABLE = "check that it is a file, whole, and that you may read it."
 
 class BadInput(ByroteError):
     """Data, a file or an argument that cannot be used."""
+
+
+def find(known: Mapping[str, T], name: str, what: str, all_of_them: str) -> T:
+    """What is known by that name.
+
+    Example:
+        >>> find({"age": 1, "sex": 2}, "age", "column", "columns")
+        1
+
+    Raises:
+        BadInput: nothing is; the hint names the closest, and then all.
+    """
+    if name not in known:
+        raise BadInput(
+            f"There is no {what} {name!r}.", hint=f"{meant(name, known)}the {all_of_them} are {', '.join(known)}."
+        )
+    return known[name]
 
 
 class MissingEvidence(ByroteError):

@@ -21,7 +21,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from byrote.errors import BadInput, meant
+from byrote.errors import BadInput, find, meant
 from byrote.results import Scalar, Table
 from byrote.runs.run import Run
 
@@ -173,7 +173,8 @@ def analysis(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Enter a function into the catalog and hand it back as it is.
 
-    Its positional parameters are the `runs`, its keywords the options. The name is the function's unless given.
+    The function takes the runs by position, in the order of `runs`, and its options by keyword. The analysis has the
+    function's name, or `name` where that is given.
     """
 
     def register(function: Callable[P, R]) -> Callable[P, R]:
@@ -231,14 +232,9 @@ def find_analysis(name: str) -> Analysis:
     """The analysis of that name.
 
     Raises:
-        BadInput: there is none; the hint names the closest.
+        BadInput: no analysis has that name; the hint names the closest.
     """
-    known = analyses()
-    if name not in known:
-        raise BadInput(
-            f"There is no analysis {name!r}.", hint=f"{meant(name, known)}the analyses are {', '.join(known)}."
-        )
-    return known[name]
+    return find(analyses(), name, "analysis", "analyses")
 
 
 def analysis_of(file: str) -> tuple[Analysis, dict[str, Any]] | None:

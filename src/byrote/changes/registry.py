@@ -13,7 +13,7 @@ from typing import Any, Final, get_type_hints
 from byrote.changes.change import Change
 from byrote.changes.names import FOLDERS
 from byrote.changes.settings import split_settings, typed, value_of
-from byrote.errors import BadInput, meant
+from byrote.errors import BadInput, find
 
 
 def _found() -> Iterator[type[Any]]:
@@ -56,10 +56,7 @@ def parse_change(text: str) -> Change:
         BadInput: no such change or setting, or no such amount.
     """
     name, _, settings = text.partition("=")
-    known = changes()
-    if name not in known:
-        raise BadInput(f"There is no change {name!r}.", hint=f"{meant(name, known)}the changes are {', '.join(known)}.")
-    kind = known[name]
+    kind = find(changes(), name, "change", "changes")
     amount, told = _told(kind, settings)
     first = next(iter(dataclasses.fields(kind)), None)
     hints = get_type_hints(kind)

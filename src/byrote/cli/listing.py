@@ -46,17 +46,18 @@ class ListsAnalyses(TyperCommand):
 def analysis_names() -> Iterator[str]:
     """The names of this package's analyses and procedures, read off their files: to import them all takes torch."""
     for name, given in _decorated("analyses", "analysis", "procedure"):
-        yield given["name"].value if "name" in given else name  # type: ignore[attr-defined]
+        yield given.get("name", name)
 
 
-def _decorated(folder: str, *decorators: str) -> Iterator[tuple[str, dict[str | None, ast.expr]]]:
-    """The functions of a package under one of these decorators, with the keywords that it is given."""
+def _decorated(folder: str, *decorators: str) -> Iterator[tuple[str, dict[str | None, Any]]]:
+    """The functions of a package under one of these decorators, with the constants that it is given by keyword."""
     for file in (Path(__file__).parents[1] / folder).glob("*.py"):
         functions = [one for one in ast.parse(file.read_text("utf-8")).body if isinstance(one, ast.FunctionDef)]
         for node in functions:
             for call in node.decorator_list:
                 if isinstance(call, ast.Call) and getattr(call.func, "id", "") in decorators:
-                    yield node.name, {one.arg: one.value for one in call.keywords}
+                    words = call.keywords
+                    yield node.name, {one.arg: one.value.value for one in words if isinstance(one.value, ast.Constant)}
 
 
 class ListsStudies(TyperCommand):
@@ -72,4 +73,4 @@ class ListsStudies(TyperCommand):
 def study_claims() -> Iterator[str]:
     """The claims of this package's studies, read off their files: to import them all takes torch."""
     for _, given in _decorated("studies", "study"):
-        yield given["claim"].value  # type: ignore[attr-defined]
+        yield given["claim"]

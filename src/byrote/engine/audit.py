@@ -24,7 +24,7 @@ from byrote.engine.preparation import Prepared, halves, prepare, seeds_of
 from byrote.engine.progress import Progress, Silent, Terminal
 from byrote.engine.resources import check_disk
 from byrote.engine.stopping import Goal, percentile_error
-from byrote.errors import BadInput, TooFewModels
+from byrote.errors import TooFewModels
 from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.made_here import remember
 from byrote.evidence.manifest import Manifest
@@ -105,11 +105,6 @@ def audit(
     folder = Path(out) if out is not None else Path("runs") / dataset.name
     listener: Progress = Terminal() if progress is True else Silent() if progress is False else progress
     started = time.monotonic()
-    if executor is not None and (stderr is not None or budget is not None):
-        raise BadInput(
-            "An audit that stops by itself trains on complementary halves and takes no design or executor.",
-            hint="leave out stderr and budget, or the design.",
-        )
     prepared = prepare(
         dataset,
         recipe,
@@ -126,6 +121,7 @@ def audit(
         keep_weights_at=keep_weights_at,
         probes=probes,
         design=design,
+        executor=executor,
         folder=folder,
         finish=finish,
     )

@@ -64,6 +64,7 @@ def prepare(
     keep_weights_at: str | None,
     probes: Sequence[str],
     design: Design | None = None,
+    executor: dict[str, Any] | None = None,
     folder: Path | None = None,
     finish: Finish | None = None,
 ) -> Prepared:
@@ -78,7 +79,7 @@ def prepare(
     refuse_other_classes(dataset, heldout)
     refuse_unknown(probes)
     goal = Goal.of(stderr=stderr, budget=budget, models=models)
-    if goal is not None and design is not None:
+    if goal is not None and (design is not None or executor is not None):
         raise BadInput(
             "An audit that stops by itself trains on complementary halves and takes no design or executor.",
             hint="leave out stderr and budget, or the design.",

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from jaxtyping import Float
 
-from byrote.errors import BadInput, meant
+from byrote.errors import BadInput, find
 from byrote.stats.verdicts import Verdict, judge
 
 if TYPE_CHECKING:
@@ -172,11 +172,6 @@ def find_study(claim: str) -> Study:
     """The study of that claim.
 
     Raises:
-        BadInput: there is none; the hint names the closest.
+        BadInput: no study has that claim; the hint names the closest.
     """
-    known = studies()
-    if claim not in known:
-        raise BadInput(
-            f"There is no study {claim!r}.", hint=f"{meant(claim, known)}the studies are {', '.join(known)}."
-        )
-    return known[claim]
+    return find(studies(), claim, "study", "studies")
