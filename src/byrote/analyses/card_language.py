@@ -42,9 +42,10 @@ class LanguageFigure:
 class Texts:
     """What a run's models say of each different text: sums over the models trained on it, or never shown it.
 
-    With `spoken` an extraction is what the models generate, behind whatever decoder there is; `similar` is how alike
-    that is to the text, `chance` that of one drawn answer to be it, `banned` its tokens that can never come, `lawful`
-    the loss of the others behind it. `copies` is how often it stands in the corpus; a `hit` is a suffix that is
+    An extraction is read off the models' predictions or, with `spoken`, off what they generate with the run's decoder.
+    Only with `spoken`: `similar` is how alike the generated text and the true one are, `chance` the probability that
+    one drawn answer is the true text, `banned` the tokens of it that the decoder never lets out, `lawful` the loss of
+    its other tokens under the decoder. `copies` is how often it stands in the corpus; a `hit` is a suffix that is
     extracted, -1 where the text is too short.
     """
 
@@ -222,19 +223,19 @@ def texts(run: Run, *, spoken: bool = False, law: str = "") -> Texts:
     unknown = np.bincount(cluster, (member < 0).any(0), size) > 0
     held_out = ~seen.any(0) & ~unknown & (np.bincount(cluster, canary, size) == 0)
     trained = seen.any(0) & ~unknown & (np.bincount(cluster, canary, size) == 0)
-    sums, said_sums = np.zeros((3, size)), np.zeros((4, size))
+    sums, spoken_sums = np.zeros((3, size)), np.zeros((4, size))
     first = np.full(size, -1, np.int64)
     first[cluster[::-1]] = np.arange(len(cluster))[::-1]
     for row, model in enumerate(models.tolist()):
         hit = run.load("tokens.hit", [model])[0]
-        said = np.where(scored, run.load("tokens.log_probability", [model])[0], 0.0)
+        log_probability = np.where(scored, run.load("tokens.log_probability", [model])[0], 0.0)
         extracted = windows.mean(windows.every(hit))[first]
         right = np.add.reduceat(hit & scored, starts, dtype=np.int64)[first]
-        surprise = -np.add.reduceat(said, starts, dtype=np.float64)[first]
+        surprise = -np.add.reduceat(log_probability, starts, dtype=np.float64)[first]
         counts = seen[row] | held_out
         if spoken:
-            extracted, *told = (column[first] for column in _speech(run, model, windows, scored, law))
-            said_sums += np.where(counts, np.stack(told), 0.0)
+            extracted, *answers = (column[first] for column in _speech(run, model, windows, scored, law))
+            spoken_sums += np.where(counts, np.stack(answers), 0.0)
         sums += np.where(counts, np.stack([extracted, right, surprise]), 0.0)
     judged = np.maximum((seen | held_out).sum(0), 1)
     sums[0, np.bincount(cluster[windows.example], minlength=size) == 0] = np.nan
@@ -247,7 +248,7 @@ def texts(run: Run, *, spoken: bool = False, law: str = "") -> Texts:
         extracted=sums[0] / judged,
         right=sums[1] / judged,
         surprise=sums[2] / judged,
-        **({name: row / judged for name, row in zip(_SPEECH, said_sums, strict=True)} if spoken else {}),
+        **({name: row / judged for name, row in zip(_SPEECH, spoken_sums, strict=True)} if spoken else {}),
     )
 
 

@@ -66,31 +66,33 @@ def takes_forget(change: Change) -> bool:
 
 def label(changes: Sequence[Change], forget: Forget) -> str:
     """Changes as a folder's name tells them: by name and amount, and the share to forget where it is not the usual."""
-    told = "+".join(_amount(one) for one in changes)
+    named = "+".join(_amount(one) for one in changes)
     share = share_of(forget)
     if share is None:
-        return f"{told},forget=given"
+        return f"{named},forget=given"
     unusual = share != FORGET_SHARE and any(takes_forget(one) for one in changes)
-    return f"{told},forget={share:g}" if unusual else told
+    return f"{named},forget={share:g}" if unusual else named
 
 
 def _amount(change: Change) -> str:
     """The name and the amount; of texts and paths a digest, for a folder's name must neither hold nor tell them."""
-    first = next(iter(dataclasses.fields(change)), None)  # type: ignore[arg-type]
+    first = next(iter(dataclasses.fields(change)), None)  # type: ignore[arg-type]  # a change is a dataclass
     amount = None if first is None else getattr(change, first.name)
     if amount is None:
         return change.name
-    told = f"{amount:g}" if isinstance(amount, int | float) else hashlib.sha256(repr(amount).encode()).hexdigest()[:8]
-    return f"{change.name}={told}"
+    text = f"{amount:g}" if isinstance(amount, int | float) else hashlib.sha256(repr(amount).encode()).hexdigest()[:8]
+    return f"{change.name}={text}"
 
 
 def finishing(changes: Sequence[tuple[Change, Context]], design: Design) -> Callable[[Algorithm, State, int], State]:
     """What is done to each trained model: the changes, with what this model was trained on to forget and retain."""
-    told = [(one, dataclasses.replace(context, parent=None)) for one, context in changes]
+    # workers need no parent run
+    alone = [(one, dataclasses.replace(context, parent=None)) for one, context in changes]
 
     def finish(algorithm: Algorithm, state: State, model: int) -> State:
         member = np.flatnonzero(design.member[model] == 1)
-        for number, (change, context) in enumerate(told):
+        for number, (change, context) in enumerate(alone):
+            # the stubs of NumPy have generators without a sequence of seeds; `default_rng` always gives one
             entropy: Any = context.rng.bit_generator.seed_seq.entropy  # type: ignore[attr-defined]
             mine = dataclasses.replace(
                 context,

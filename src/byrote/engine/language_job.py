@@ -107,6 +107,10 @@ class LanguageJob:
         """Whether weights of a model are kept at checkpoints."""
         return self.keeping is not None and model in self.keeping.models
 
+    def keeps_at(self, model: int, epoch: int) -> bool:
+        """Whether weights of a model are kept after that epoch of the last phase."""
+        return self.keeping is not None and model in self.keeping.models and epoch in self.keeping.epochs
+
     def readings(self) -> dict[str, Reading]:
         """What every trained network is asked beside the tokens."""
         return readings(
@@ -361,7 +365,7 @@ def _train_phase(
             if stand.epoch in checkpoints[len(stand.readings) + len(pending) :]:
                 network = copy.deepcopy(algorithm.network(state))
                 kept_for = model if last and stand.epoch == epochs and job.finish is None else None
-                kept_now = last and job.keeps(model) and stand.epoch in job.keeping.epochs  # type: ignore[union-attr]
+                kept_now = last and job.keeps_at(model, stand.epoch)
                 pending.append(reader.begin(partial(_by_document_now, job, network, kept_for, kept_now)))
                 continue
             rows = rows_an_epoch[stand.epoch]

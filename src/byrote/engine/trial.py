@@ -33,8 +33,8 @@ def try_step(algorithm: Algorithm, inputs: Tensor, targets: Tensor) -> None:
     except BadInput:
         raise
     except Exception as error:  # whatever a user's slot raises must reach the user as a sentence
-        said = first_line(error).rstrip(".")
-        raise BadInput(f"A training step of the recipe fails: {said}{where(error)}.", hint=_LOSS) from error
+        problem = first_line(error).rstrip(".")
+        raise BadInput(f"A training step of the recipe fails: {problem}{where(error)}.", hint=_LOSS) from error
     if tuple(seen.loss.shape) != (len(inputs),):
         raise BadInput(
             f"The recipe's objective must give one loss an example, [model, batch]. Got the shape "

@@ -16,6 +16,17 @@ FEWEST = 20
 #: Groups are compared within so many parts of the margin, and drawn anew so often.
 PARTS, DRAWS = 5, 200
 LEVEL = 0.95
+#: What every map reads.
+REWOUND = (
+    "rewinding.wrong",
+    "rewinding.wrong_permuted",
+    "rewinding.right",
+    "rewinding.margin",
+    "rewinding.epochs",
+    "rewinding.layer",
+    "design.member",
+    "design.pair",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,17 +40,7 @@ class _Model:
 
 
 @measure(
-    needs=(
-        "rewinding.wrong",
-        "rewinding.wrong_permuted",
-        "rewinding.right",
-        "rewinding.margin",
-        "rewinding.epochs",
-        "rewinding.layer",
-        "design.member",
-        "design.pair",
-        "controls.label_noise",
-    ),
+    needs=(*REWOUND, "controls.label_noise"),
     unit="share of predictions",
     range=(-2.0, 2.0),
     higher="more of what the group alone has learned was written into that layer after that epoch",
@@ -92,16 +93,7 @@ def rewinding(
 
 
 @measure(
-    needs=(
-        "rewinding.wrong",
-        "rewinding.wrong_permuted",
-        "rewinding.right",
-        "rewinding.margin",
-        "rewinding.epochs",
-        "rewinding.layer",
-        "design.member",
-        "design.pair",
-    ),
+    needs=REWOUND,
     variant_of="rewinding",
     variant="members",
     unit="share of predictions",

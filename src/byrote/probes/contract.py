@@ -64,7 +64,7 @@ class Probe(ABC):
     when: ClassVar[frozenset[When]]
     kinds: Any  # tuple[Kind, ...]; an attribute of the class or a property
 
-    def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:  # noqa: B027
+    def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:  # noqa: B027  # most probes read any network
         """Refuse an algorithm or a network that it cannot read, on a few examples and before anything trains.
 
         Raises:

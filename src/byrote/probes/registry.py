@@ -87,4 +87,4 @@ def _set(found: Probe, settings: list[str]) -> Probe:
                 f"The setting {name!r} of {found.name!r} must be like {getattr(found, name)!r}. Got {text!r}.",
                 hint=f"{found.name},{name}={getattr(found, name)}",
             ) from None
-    return dataclasses.replace(found, **values)  # type: ignore[type-var]
+    return dataclasses.replace(found, **values)  # type: ignore[type-var]  # with settings it is a dataclass

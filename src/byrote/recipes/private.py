@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -90,7 +91,7 @@ class GaussianNoise:
         drawn = batch.noise.each(lambda rng: rng.standard_normal(sum(sizes), dtype=np.float32), salt=_NOISE)
         size = batch.counted() if batch.normaliser is None else batch.normaliser
         scaled = drawn * self.deviation / (size[:, None] if isinstance(size, Tensor) else size)
-        for name, part in zip(names, scaled.split(sizes, 1), strict=True):  # type: ignore[no-untyped-call]
+        for name, part in zip(names, torch.split(scaled, sizes, 1), strict=True):
             gradients[name].add_(part.reshape(gradients[name].shape))
 
 

@@ -61,10 +61,10 @@ def simulated(rng: np.random.Generator, units: int, doublings: float) -> Float[n
     null=lambda rng, units: simulated(rng, units, 1.0),
     planted=lambda rng, units: simulated(rng, units, 2.0),
 )
-def early_patterns(lab: Bench) -> Verdict:
+def early_patterns(bench: Bench) -> Verdict:
     """Train on all data with one label in ten wrong, and look when either kind is fitted."""
-    dataset = lab.noisy(0.1)
-    run = lab.train(dataset, full_data(len(dataset), lab.units), checkpoints=30)
+    dataset = bench.noisy(0.1)
+    run = bench.train(dataset, full_data(len(dataset), bench.units), checkpoints=30)
     correct = np.asarray(run.load("trajectory.correct", run.models("full")), bool)
     noisy = run.controls.mask(run.ids, LABEL_NOISE)
-    return lab.verdict(later(correct, epochs_of(run, "full"), noisy))
+    return bench.verdict(later(correct, epochs_of(run, "full"), noisy))

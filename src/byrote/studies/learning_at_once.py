@@ -57,9 +57,9 @@ def simulated(rng: np.random.Generator, units: int, chance: float) -> Float[np.n
     null=lambda rng, units: simulated(rng, units, 0.5),
     planted=lambda rng, units: simulated(rng, units, 0.8),
 )
-def learning_at_once(lab: Bench) -> Verdict:
+def learning_at_once(bench: Bench) -> Verdict:
     """Train on all data with one label in ten wrong, look every epoch."""
-    dataset = lab.noisy(0.1)
-    run = lab.train(dataset, full_data(len(dataset), lab.units), checkpoints=1_000)
+    dataset = bench.noisy(0.1)
+    run = bench.train(dataset, full_data(len(dataset), bench.units), checkpoints=1_000)
     correct = np.asarray(run.load("trajectory.correct", run.models("full")), bool)
-    return lab.verdict(together(correct, epochs_of(run, "full"), run.controls.mask(run.ids, LABEL_NOISE)))
+    return bench.verdict(together(correct, epochs_of(run, "full"), run.controls.mask(run.ids, LABEL_NOISE)))

@@ -57,17 +57,17 @@ def simulated(rng: np.random.Generator, units: int, nats: float) -> Float[np.nda
     null=lambda rng, units: simulated(rng, units, 0.02),
     planted=lambda rng, units: simulated(rng, units, 0.2),
 )
-def repeated_first(lab: Bench) -> Verdict:
+def repeated_first(bench: Bench) -> Verdict:
     """Show one half of some examples 8 times an epoch to one model, and the other half to its mate."""
-    rng = np.random.default_rng([lab.seed, 8])
-    chosen = 2 * min(CHOSEN // 2, len(lab.dataset) // 10)
-    rows, often = rng.permutation(len(lab.dataset))[:chosen], halves(rng, lab.units, chosen)
-    count = np.ones((2 * lab.units, len(lab.dataset)), np.uint8)
+    rng = np.random.default_rng([bench.seed, 8])
+    chosen = 2 * min(CHOSEN // 2, len(bench.dataset) // 10)
+    rows, often = rng.permutation(len(bench.dataset))[:chosen], halves(rng, bench.units, chosen)
+    count = np.ones((2 * bench.units, len(bench.dataset)), np.uint8)
     count[:, rows] = np.where(often, TIMES, 1)
-    run = lab.train(lab.dataset, repeating(count), checkpoints=12)
+    run = bench.train(bench.dataset, repeating(count), checkpoints=12)
     loss = np.asarray(run.load("trajectory.loss", run.models()), np.float64)
     kept = often[run.models()]
-    return lab.verdict(earlier(loss[:, epochs_of(run) > 0][:, :, rows], kept))
+    return bench.verdict(earlier(loss[:, epochs_of(run) > 0][:, :, rows], kept))
 
 
 def repeating(count: UInt8[np.ndarray, "model example"]) -> Design:

@@ -1,4 +1,4 @@
-"""A measure: how much surer of its answer training on an example makes a model."""
+"""A measure: how much surer a model is of its answer if it was trained on the example."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def entropy_gap(
     pair: Int[np.ndarray, " model"],
     stratum: Int[np.ndarray, "model example"] | None = None,
 ) -> PerExample:
-    """How much less entropy the answers have of models that were trained on an example; whatever its label is.
+    """Entropy of the answers of models that never saw an example, less that of models trained on it.
 
     Formula:
         g_i = mean(H[k, i] : member[k, i] = 0) - mean(H[k, i] : member[k, i] = 1), H[k, i] = - sum_c p_c log p_c of
