@@ -63,3 +63,11 @@ def test_a_table_without_a_section_is_shown_plainly() -> None:
     blocks = list(shown.blocks(table))
     assert blocks == list(plain_blocks(table))
     assert blocks[0] == TableBlock(title="T", columns=("of", "x", "y"), rows=(("a", FIGURE, "–"),))
+
+
+def test_columns_of_sentences_are_set_from_the_left() -> None:
+    figure = Scalar(value=0.5, stderr=0.1, low=0.3, high=0.7, models=2, examples=3)
+    rows = (("O1", "It is said of networks that they learn patterns first.", figure), ("O2", "no", figure))
+    block = TableBlock(title="claims", columns=("claim", "says", "effect"), rows=rows)
+    made = for_page((Asked(name="x", title="x", order=1, asks="", blocks=(block,)),))
+    assert made[0]["blocks"][0]["prose"] == [False, True, False]

@@ -14,6 +14,8 @@ from byrote.runs.run import Run
 
 #: Analyses that the report shows in a section of its own, and has since before there were blocks.
 ELSEWHERE: Final = frozenset(("calibration", "comparison", "epsilon", "group_risk", "membership", "onion", "triage"))
+#: A cell of more letters than a figure with its interval has is a text.
+LONGEST_FIGURE: Final = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,7 @@ def _for_page(block: Block) -> dict[str, Any]:
     facts = {each.name: getattr(block, each.name) for each in fields(block)}
     if isinstance(block, TableBlock):
         facts["rows"] = [[cell_words(cell) for cell in row] for row in block.rows]
+        facts["prose"] = [any(_is_prose(row[column]) for row in block.rows) for column in range(len(block.columns))]
     if "items" in facts:  # of a dictionary a template would take the method of that name
         facts["members"] = facts.pop("items")
     return {"kind": type(block).__name__, **facts}
@@ -99,6 +102,11 @@ def _lists(facts: Any) -> Any:
     if isinstance(facts, dict):
         return {name: _lists(value) for name, value in facts.items()}
     return [_lists(one) for one in facts] if isinstance(facts, list | tuple) else facts
+
+
+def _is_prose(cell: str | Scalar) -> bool:
+    """Whether a cell is read as a sentence, so that its column is set from the left."""
+    return isinstance(cell, str) and len(cell) > LONGEST_FIGURE
 
 
 def cell_words(cell: str | Scalar) -> str:

@@ -83,7 +83,7 @@ def _overview(found: Sequence[Standing]) -> Asked:
         for one in found
     ]
     rows += [(each.claim, each.says, "not run", "–", "–", "–", _number(each.margin)) for each in not_run(found)]
-    blocks = (TableBlock(title="All studies", columns=columns, rows=tuple(rows)),)
+    blocks = (TableBlock(title="What was found of each claim", columns=columns, rows=tuple(rows)),)
     return Asked(name="all", title="All studies", order=0, asks="", blocks=blocks)
 
 
