@@ -11,7 +11,7 @@ import numpy as np
 from byrote.changes.change import Change, Context
 from byrote.changes.common import finishing, parent_of
 from byrote.changes.forget import FORGET_SHARE, Forget, named, share_of
-from byrote.changes.registry import CONTROLS, OF_TEXT, REMEDIES
+from byrote.changes.names import names
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import read_canaries
 from byrote.data.corpus import Corpus
@@ -110,11 +110,10 @@ def change_language(
 
 
 def _refuse_unfit(change: Change) -> None:
-    known = isinstance(change, (*CONTROLS, *REMEDIES))
-    if known and not isinstance(change, OF_TEXT):
+    if not getattr(change, "of_text", False):
         raise BadInput(
             f"The change {change.name!r} is not for language models.",
-            hint=f"the changes for them are {', '.join(sorted(kind.name for kind in OF_TEXT))}.",
+            hint=f"the changes for them are {', '.join(names(of_text=True))}; one of your own says `of_text = True`.",
         )
 
 

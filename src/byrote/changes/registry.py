@@ -27,10 +27,9 @@ def _found() -> Iterator[type[Any]]:
 
 
 _OWN: Final = tuple(_found())
-#: What can be planted, all else that can be changed, and what language models can be trained again with.
+#: What can be planted, and all else that can be changed.
 CONTROLS: tuple[type[Any], ...] = tuple(kind for kind in _OWN if getattr(kind, "plants", False))
 REMEDIES: tuple[type[Any], ...] = tuple(kind for kind in _OWN if kind not in CONTROLS)
-OF_TEXT: tuple[type[Any], ...] = tuple(kind for kind in _OWN if getattr(kind, "of_text", False))
 
 
 @cache
