@@ -7,7 +7,7 @@ from byrote.designs.design import Phase
 from byrote.engine import block as module
 from byrote.engine.block import clean_pass, train_phase
 from byrote.probes.presentation import PresentationProbe
-from byrote.probes.probe import Probe
+from byrote.probes.training_probe import TrainingProbe
 from byrote.probes.trajectory import TrajectoryProbe
 from byrote.recipes.algorithm import Seen, Shape
 from byrote.recipes.networks.mlp import MLP
@@ -150,7 +150,7 @@ def test_models_of_no_examples_are_asked_all_the_same():
 def test_a_clean_pass_goes_in_pieces_and_only_to_those_who_want_it(monkeypatch):
     monkeypatch.setattr(module, "CLEAN_BATCH", 3)
 
-    class Notes(Probe):
+    class Notes(TrainingProbe):
         def __init__(self, at):
             self.at, self.seen = at, []
 

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from byrote.designs.design import Phase
-from byrote.probes.probe import Probe
+from byrote.probes.training_probe import TrainingProbe
 from byrote.recipes.algorithm import Algorithm, Batch, Seen, State
 from byrote.recipes.slots import Rows
 
@@ -48,7 +48,7 @@ def train_phase(
     labels: Tensor,
     *,
     checkpoints: Sequence[int],
-    probes: Sequence[Probe],
+    probes: Sequence[TrainingProbe],
     progress: Callable[[float], None],
     first_epoch: int = 0,
 ) -> None:
@@ -80,7 +80,7 @@ def train_phase(
 
 
 def clean_pass(
-    learner: Answering, inputs: Tensor, targets: Tensor, probes: Sequence[Probe], *, checkpoint: int
+    learner: Answering, inputs: Tensor, targets: Tensor, probes: Sequence[TrainingProbe], *, checkpoint: int
 ) -> None:
     """Show every example in evaluation mode to whichever probe wants to see this checkpoint."""
     eager = [probe for probe in probes if probe.wants(checkpoint)]

@@ -33,7 +33,7 @@ from byrote.probes.judging import judge_of
 from byrote.probes.kept_weights import Keeping, KeptWeightsProbe, keeping
 from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
 from byrote.probes.presentation import PresentationProbe
-from byrote.probes.probe import Probe
+from byrote.probes.training_probe import TrainingProbe
 from byrote.probes.trajectory import TrajectoryProbe, log_spaced
 from byrote.recipes.algorithm import Algorithm, Extent, Shape, State, TrainingRecipe
 
@@ -246,7 +246,7 @@ def _train_models(
         presentation = PresentationProbe(*size, inputs.device, repeats=repeats, judge=judge)
         at = len(checkpoints) - 1
         outputs = OutputsProbe(*size, job.classes, at=at, keep_logits=job.keep_logits, judge=judge)
-        asked: list[Probe] = [outputs]
+        asked: list[TrainingProbe] = [outputs]
         looking = _looking(job, algorithm, learner, models, seeds, inputs, targets, checkpoints, index)
         finishing = job.finish is not None and index == last
         labels = targets if phase.labels is None else _relabelled(targets, phase.labels)

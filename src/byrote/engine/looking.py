@@ -12,11 +12,11 @@ from byrote.engine.block import Answering
 from byrote.errors import BadInput
 from byrote.probes.contract import Block, Probe, Shard
 from byrote.probes.moment import Models, Moment
-from byrote.probes.probe import Probe as Hooks
+from byrote.probes.training_probe import TrainingProbe
 from byrote.recipes.algorithm import Algorithm
 
 
-class Looking(Hooks):
+class Looking(TrainingProbe):
     """The probes of a block; they share what a moment computes."""
 
     def __init__(self, probes: Sequence[Probe], block: Block, answering: Answering, *, stacked: bool) -> None:

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from byrote.evidence.finite import Verdict, verdict
 from byrote.probes.judging import BY_CLASS, Judge
-from byrote.probes.probe import Probe
+from byrote.probes.training_probe import TrainingProbe
 
 
-class OutputsProbe(Probe):
+class OutputsProbe(TrainingProbe):
     """Signals, predictions and, of classes while they fit, logits, on training (`outputs`) or held-out examples."""
 
     def __init__(
@@ -53,7 +53,7 @@ class OutputsProbe(Probe):
         return [verdict(~np.isfinite(values)) for values in self.read[self.judge.telling]]
 
 
-class ClassProbabilityProbe(Probe):
+class ClassProbabilityProbe(TrainingProbe):
     """Class probabilities summed over a block's members and non-members, where logits are too many to keep.
 
     `fine` says which models of the block count: those that did not diverge.

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from byrote.probes.judging import BY_CLASS, Judge
-from byrote.probes.probe import Probe
+from byrote.probes.training_probe import TrainingProbe
 
 #: Logits of steps wait to be added up together until they are so many.
 WAITING_NUMBERS = 2**22
 
 
-class PresentationProbe(Probe):
+class PresentationProbe(TrainingProbe):
     """Sums of loss and margin over an example's presentations, and its learning and forgetting.
 
     `repeats` says that an epoch may show an example more than once.

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from byrote.errors import BadInput
 from byrote.probes.judging import BY_CLASS, Judge
-from byrote.probes.probe import Probe
+from byrote.probes.training_probe import TrainingProbe
 
 
-class TrajectoryProbe(Probe):
+class TrajectoryProbe(TrainingProbe):
     """How each example fared as training went on, members and non-members alike."""
 
     kind = "trajectory"

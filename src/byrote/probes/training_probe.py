@@ -1,4 +1,7 @@
-"""A probe looks on while a block of models trains and reduces what it sees to named columns."""
+"""What every run records of its training: it looks on at steps and clean passes and reduces them to named columns.
+
+Outputs, trajectories and presentations are these three. Whatever is asked for by name is a `Probe` (`contract.py`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 
-class Probe:
+class TrainingProbe:
     """Looks away by default. `kind` is the evidence that it writes."""
 
     kind: str
