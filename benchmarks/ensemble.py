@@ -32,7 +32,7 @@ from byrote.engine.job import Job, Labelled
 from byrote.engine.many import Many
 from byrote.engine.one import One
 from byrote.probes.presentation import PresentationProbe
-from byrote.probes.probe import Probe
+from byrote.probes.training_probe import TrainingProbe
 from byrote.probes.trajectory import TrajectoryProbe, log_spaced
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.networks.small_cnn import SmallCNN
@@ -77,7 +77,7 @@ class Bench:
         """The engine with its recording."""
         recipe = Recipe(**{**vars(self.recipe), "epochs": epochs})
         bound = BoundRecipe(recipe, self.bound.shape, CPU)
-        probes: list[Probe] = [PresentationProbe(models, len(self.inputs), CPU)]
+        probes: list[TrainingProbe] = [PresentationProbe(models, len(self.inputs), CPU)]
         if checkpoints:
             probes.append(TrajectoryProbe(models, len(self.inputs), checkpoints))
         train_phase(

@@ -1,0 +1,28 @@
+"""What stands beside the package (benchmarks, tools) imports only what byrote has."""
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted([*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "tools").glob("*.py")])
+
+
+def imported(file: Path) -> Iterator[tuple[str, str]]:
+    """Each name that a file takes from byrote, with its module."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "byrote":
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_import_of_byrote_exists(file: Path) -> None:
+    for module, name in imported(file):
+        assert hasattr(importlib.import_module(module), name), f"{module} has no {name}"
+
+
+def test_the_benchmarks_import_byrote() -> None:
+    assert sum(len(list(imported(file))) for file in FILES) > 50
