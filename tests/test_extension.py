@@ -97,5 +97,5 @@ def test_the_documentation_shows_its_files_as_they_are() -> None:
     shown = dict(re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
     files = {file.stem: file.read_text("utf-8") for file in FILES}
     assert shown == {name: files[name] for name in shown}
-    assert len(shown) == 6
+    assert len(shown) == 7
     assert all(f"`{name}.py`" in page for name in files if name != "__init__")

@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any, Literal
 
 from byrote.errors import ByroteError
+from byrote.parts import load_entered
 from byrote.results import Scalar, Table
 
 #: A run as errors name it: by its folder.
@@ -139,8 +139,7 @@ def section(*, of: str, title: str, order: int = 100) -> Callable[[Blocks], Bloc
 
 @cache
 def _load_others() -> None:
-    for point in entry_points(group="byrote.sections"):
-        point.load()
+    load_entered("byrote.sections")
 
 
 def section_of(name: str, title: str = "") -> Section:

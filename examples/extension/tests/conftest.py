@@ -8,8 +8,15 @@ from byrote.analyses.catalog import analyses
 from byrote.changes.registry import changes
 from byrote.measures.catalog import catalog
 from byrote.probes.registry import probes
+from byrote.studies.catalog import studies
 
-NAMES = {"measures": [*catalog()], "probes": [*probes()], "analyses": [*analyses()], "changes": [*changes()]}
+NAMES = {
+    "measures": [*catalog()],
+    "probes": [*probes()],
+    "analyses": [*analyses()],
+    "studies": [*studies()],
+    "changes": [*changes()],
+}
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from byrote_extension.ban_strings import BanStrings, StringBans
 from byrote_extension.entropy_gap import entropy_gap
 from byrote_extension.generalised_cross_entropy import GeneralisedCrossEntropy
 from byrote_extension.label_smoothing import LabelSmoothing
+from byrote_extension.less_certain import less_certain
 
 import byrote
 from byrote.blocks import section_of
@@ -22,6 +23,9 @@ from byrote.measures.catalog import find
 from byrote.probes.decoder import Guided
 from byrote.recipes.batch import Batch
 from byrote.report.verify import verify
+from byrote.studies.bench import Material
+from byrote.studies.catalog import find_study
+from byrote.studies.results import read, run_study
 
 RNG = np.random.default_rng(0)
 
@@ -52,6 +56,7 @@ def test_all_parts_are_found_by_their_entry_points(found: dict[str, list[str]]) 
     assert "entropy_gap" in found["measures"]
     assert "feature_norm" in found["probes"]
     assert {"agreement", "random_labels"} <= {*found["analyses"]}
+    assert "less-certain" in found["studies"]
     assert {"ban-strings", "label-smoothing"} <= {*found["changes"]}
 
 
@@ -177,6 +182,29 @@ def test_the_procedure_trains_on_shuffled_labels(run: byrote.Run) -> None:
     assert given.value > 0.8
     assert abs(shuffled.value - 1 / 3) < 0.15
     assert (run.folder.parent / "run-random-labels-6-3" / "manifest.json").exists()
+
+
+def test_the_effect_of_the_study_is_a_difference_of_means_in_each_model() -> None:
+    entropy, noisy = RNG.uniform(size=(3, 9)), np.arange(9) % 3 == 0
+    slow = [
+        sum(row[i] for i in range(9) if noisy[i]) / 3 - sum(row[i] for i in range(9) if not noisy[i]) / 6
+        for row in entropy.tolist()
+    ]
+    assert less_certain(entropy, noisy) == pytest.approx(slow)
+
+
+def test_the_study_is_found_run_and_kept(tmp_path: Path) -> None:
+    wide = np.concatenate([blobs(120).inputs, RNG.normal(size=(120, 40))], axis=1)  # so that wrong labels are learned
+    data = byrote.from_arrays(wide.astype(np.float32), np.arange(120) % 3, name="wide", class_names=("a", "b", "c"))
+    plain = byrote.Recipe(network=byrote.MLP(hidden=(32,)), epochs=20, batch_size=8, optimizer=byrote.SGD(lr=0.1))
+    material = Material(dataset=data, recipe=plain, source="wide.py")
+    found = run_study(find_study("less-certain"), tmp_path, material=material, workers=1, progress=False)
+    assert found.verdict.effect.models == 6
+    assert found.verdict.outcome == "holds", found.verdict
+    assert found.null <= 16
+    assert found.planted >= 190
+    kept = read(tmp_path / "studies" / "less-certain-wide.json")
+    assert (kept.digest, repr(kept.verdict)) == (found.digest, repr(found.verdict))
 
 
 def test_the_change_of_the_recipe_is_made_and_refused(run: byrote.Run, tmp_path: Path) -> None:

@@ -7,14 +7,11 @@ Its command, its file under `results/`, its printer, its check by `byrote verify
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -22,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from byrote.errors import BadInput, find, meant
+from byrote.parts import load_package
 from byrote.results import Scalar, Table
 from byrote.runs.run import Run
 
@@ -214,12 +212,7 @@ def procedure(
 
 @cache
 def _load_all() -> None:
-    package = importlib.import_module("byrote.analyses")
-    for module in pkgutil.iter_modules(package.__path__, "byrote.analyses."):
-        importlib.import_module(module.name)
-    for group in ("byrote.analyses", "byrote.procedures"):
-        for point in entry_points(group=group):
-            point.load()
+    load_package("byrote.analyses", "byrote.analyses", "byrote.procedures")
 
 
 def analyses() -> dict[str, Analysis]:

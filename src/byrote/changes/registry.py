@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import entry_points
@@ -14,16 +12,15 @@ from byrote.changes.change import Change
 from byrote.changes.names import FOLDERS
 from byrote.changes.settings import split_settings, typed, value_of
 from byrote.errors import BadInput, find
+from byrote.parts import modules_of
 
 
 def _found() -> Iterator[type[Any]]:
     """Every change of these packages: the dataclasses with a stage and a name."""
     for folder in FOLDERS:
-        package = importlib.import_module(f"byrote.changes.{folder}")
-        for entry in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            module = importlib.import_module(entry.name)
+        for module in modules_of(f"byrote.changes.{folder}"):
             kinds = [one for one in vars(module).values() if dataclasses.is_dataclass(one) and isinstance(one, type)]
-            yield from (one for one in kinds if one.__module__ == entry.name and hasattr(one, "stage"))
+            yield from (one for one in kinds if one.__module__ == module.__name__ and hasattr(one, "stage"))
 
 
 _OWN: Final = tuple(_found())

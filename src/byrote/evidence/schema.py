@@ -7,16 +7,15 @@ where a name is asked for that the former do not have, for probes need torch.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Final
 
 from byrote.errors import BadInput
 from byrote.evidence.kind import Kind, Quantity
 from byrote.evidence.kinds._answers import correct_of, loss_of, size_of, squared
+from byrote.parts import load_entered, modules_of
 
 __all__ = [
     "SCHEMA",
@@ -62,9 +61,8 @@ def register(kind: Kind) -> Kind:
 @cache
 def _stated() -> None:
     """Enter the kinds of `byrote.evidence.kinds`."""
-    package = importlib.import_module("byrote.evidence.kinds")
-    for found in pkgutil.iter_modules(package.__path__, "byrote.evidence.kinds."):
-        for value in vars(importlib.import_module(found.name)).values():
+    for module in modules_of("byrote.evidence.kinds"):
+        for value in vars(module).values():
             if isinstance(value, Kind):
                 register(value)
 
@@ -73,8 +71,7 @@ def _stated() -> None:
 def _of_probes() -> None:
     """Enter the kinds that stand with their probes, which register them as they are imported."""
     importlib.import_module("byrote.probes.registry").load()
-    for point in entry_points(group=PROBES):
-        point.load()
+    load_entered(PROBES)
 
 
 def find_kind(name: str) -> Kind | None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Literal, ParamSpec, TypeVar
 
 from byrote.errors import BadInput, meant
 from byrote.evidence.schema import kind_of
+from byrote.parts import load_package
 from byrote.results import PerExample, PerModelExample, Result
 
 P = ParamSpec("P")
@@ -134,11 +132,7 @@ def measure(
 
 @cache
 def _load_all() -> None:
-    package = importlib.import_module("byrote.measures")
-    for module in pkgutil.iter_modules(package.__path__, "byrote.measures."):
-        importlib.import_module(module.name)
-    for point in entry_points(group="byrote.measures"):
-        point.load()
+    load_package("byrote.measures", "byrote.measures")
 
 
 def catalog() -> dict[str, Measure]:

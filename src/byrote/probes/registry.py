@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import importlib
-import pkgutil
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Final, TypeVar
 
 from byrote.errors import BadInput, meant
 from byrote.evidence.schema import PROBES, register
+from byrote.parts import load_package
 from byrote.probes.contract import Probe
 
 P = TypeVar("P", bound=type[Probe])
@@ -37,11 +35,7 @@ def probe(kind: P) -> P:
 @cache
 def load() -> None:
     """Import every module of `byrote.probes`; probes enter themselves as they are imported."""
-    package = importlib.import_module("byrote.probes")
-    for module in pkgutil.iter_modules(package.__path__, "byrote.probes."):
-        importlib.import_module(module.name)
-    for point in entry_points(group=PROBES):
-        point.load()
+    load_package("byrote.probes", PROBES)
 
 
 def probes(*, after: bool = False) -> dict[str, Probe]:

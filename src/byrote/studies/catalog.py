@@ -8,14 +8,11 @@ claim may hold by chance only, and one with the effect planted, in which it must
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
 import json
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from byrote.errors import BadInput, find
+from byrote.parts import load_package
 from byrote.stats.verdicts import Verdict, judge
 
 if TYPE_CHECKING:
@@ -154,11 +152,7 @@ def study(
 
 @cache
 def _load_all() -> None:
-    package = importlib.import_module("byrote.studies")
-    for module in pkgutil.iter_modules(package.__path__, "byrote.studies."):
-        importlib.import_module(module.name)
-    for point in entry_points(group="byrote.studies"):
-        point.load()
+    load_package("byrote.studies", "byrote.studies")
 
 
 def studies() -> dict[str, Study]:
