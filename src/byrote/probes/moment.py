@@ -19,6 +19,10 @@ from byrote.probes.ghost import ghost_norms, slow_norms, trusted, weight_gradien
 #: Examples that go through a network together.
 BATCH = 256
 Call = Callable[[Tensor], Tensor]
+#: What is computed of some examples: it gets a network, what calls it, inputs and targets, and gives `[example, ...]`.
+Function = Callable[[nn.Module, Call, Tensor, Tensor], Tensor]
+#: What of an example has a gradient: its loss, or its label's probability, logit or margin over the next logit.
+Of = Literal["loss", "probability", "logit", "margin"]
 
 
 def losses(logits: Tensor, targets: Tensor, task: Task) -> Tensor:
@@ -28,6 +32,27 @@ def losses(logits: Tensor, targets: Tensor, task: Task) -> Tensor:
     if task == "labels":
         return F.binary_cross_entropy_with_logits(logits.float(), targets.float(), reduction="none").sum(-1)
     return (logits.float().reshape(len(logits), -1) - targets.reshape(len(targets), -1)).square().sum(-1)
+
+
+def value_of(logits: Tensor, targets: Tensor, of: Of, task: Task = "classes") -> Tensor:
+    """`[example]` of `logits[example, class]`: the loss, or the label's probability, logit, or margin.
+
+    Example:
+        >>> logits, targets = torch.tensor([[2.0, 0.5, 1.0]]), torch.tensor([0])
+        >>> value_of(logits, targets, "margin"), value_of(logits, targets, "logit")
+        (tensor([1.]), tensor([2.]))
+    """
+    if of == "loss":
+        return losses(logits, targets, task)
+    if task != "classes":
+        raise BadInput(
+            f"The {of} of an example's label needs one class an example.", hint="take the gradient of the loss."
+        )
+    label = targets[:, None]
+    if of == "probability":
+        return logits.float().softmax(-1).gather(-1, label)[:, 0]
+    own = logits.float().gather(-1, label)[:, 0]
+    return own if of == "logit" else own - logits.float().scatter(-1, label, -torch.inf).amax(-1)
 
 
 class Models:
@@ -102,7 +127,7 @@ class Moment:
         self.checkpoint, self.epoch, self.first = checkpoint, epoch, first
         self._models, self._task = models, task
         self._inputs, self._logits = inputs, logits
-        self._known: dict[str, Tensor] = {}
+        self._known: dict[tuple[str, str], Tensor] = {}
 
     @cached_property
     def inputs(self) -> Tensor:
@@ -115,42 +140,51 @@ class Moment:
         if self._logits is not None:
             return self._logits()
         with torch.no_grad():
-            return self._each(lambda network, call, inputs, targets: call(inputs))
+            return self.each(lambda network, call, inputs, targets: call(inputs))
 
     def networks(self) -> Iterator[nn.Module]:
         """The models one by one, in evaluation mode; they must not be changed."""
         yield from self._models.networks
 
-    def gradients(self, of: Literal["inputs", "weights", "norm"]) -> Tensor:
-        """Gradients of each example's own loss, in evaluation mode.
+    def gradients(self, of: Literal["inputs", "weights", "norm"], value: Of = "loss") -> Tensor:
+        """Gradients of each example's own loss, in evaluation mode; in the inputs also of another `value`.
 
         Of the inputs `[model, example, ...]`; of all trained weights, laid end to end, `[model, example, weight]`,
         which takes much memory; or the norm of the latter, `[model, example]`, which takes little.
         """
-        if of not in self._known:
-            self._known[of] = self._gradients(of)
-        return self._known[of]
+        if (of, value) not in self._known:
+            self._known[of, value] = self._in_inputs(value) if of == "inputs" else self._in_weights(of)
+        return self._known[of, value]
 
-    def _gradients(self, of: str) -> Tensor:
+    def _in_inputs(self, value: Of) -> Tensor:
+        read = partial(value_of, of=value, task=self._task)
+        return self.each(lambda net, call, x, y: grad(lambda given: read(call(given), y).sum())(x))
+
+    def _in_weights(self, of: str) -> Tensor:
         loss = partial(losses, task=self._task)
-        if of == "inputs":
-            return self._each(lambda net, call, x, y: grad(lambda given: loss(call(given), y).sum())(x))
         networks = self._models.networks
         if of == "weights":
             return torch.stack([weight_gradients(net, self.inputs, self.targets, loss) for net in networks])
         if trusted(networks[0], self.inputs, self.targets, loss):
             with torch.no_grad():
-                return self._each(lambda net, call, x, y: ghost_norms(net, call, x, y, loss))
+                return self.each(lambda net, call, x, y: ghost_norms(net, call, x, y, loss))
         return torch.stack([slow_norms(net, self.inputs, self.targets, loss) for net in networks])
 
     def features(self, layer: str) -> Tensor:
         """What a layer, by its name in the network, puts out: `[model, example, ...]`."""
-        if layer not in self._known:
+        if ("layer", layer) not in self._known:
             with torch.no_grad():
-                self._known[layer] = self._each(partial(_features, layer))
-        return self._known[layer]
+                self._known["layer", layer] = self.each(partial(_features, layer))
+        return self._known["layer", layer]
 
-    def _each(self, function: Callable[[nn.Module, Call, Tensor, Tensor], Tensor]) -> Tensor:
+    def each(self, function: Function) -> Tensor:
+        """What the function gives of each model and its examples, `[model, example, ...]`.
+
+        It is called with some examples at a time, and under `vmap` where models are stacked.
+
+        Raises:
+            BadInput: at a step.
+        """
         if self.when == "step":
             raise BadInput(
                 "At a step a probe sees its logits, and neither gradients nor features of the models.",
