@@ -22,6 +22,7 @@ class Looking(TrainingProbe):
     def __init__(self, probes: Sequence[Probe], block: Block, answering: Answering, *, stacked: bool) -> None:
         self.probes, self.block, self.answering, self.stacked = probes, block, answering, stacked
         self._at: tuple[int, Models] | None = None
+        self._trust: dict[str, bool] = {}
         for probe in probes:
             probe.begin(block)
 
@@ -98,7 +99,7 @@ class Looking(TrainingProbe):
                 probe.look(at)
 
     def _models(self, answering: Answering) -> Models:
-        return Models(partial(_networks, self.block.algorithm, answering), stacked=self.stacked)
+        return Models(partial(_networks, self.block.algorithm, answering), stacked=self.stacked, trust=self._trust)
 
 
 def _networks(algorithm: Algorithm, answering: Answering) -> list[nn.Module]:

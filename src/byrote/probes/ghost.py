@@ -7,7 +7,7 @@ several. Layers that scale and shift give the few numbers of their gradient as t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,17 +30,23 @@ Rule = Callable[[nn.Module, Tensor, Tensor], Tensor]
 def _of_outer(a: Float[Tensor, "example position put_in"], d: Float[Tensor, "example position put_out"]) -> Tensor:
     """Squared norm of the sum over positions of outer products, by whichever way is shorter."""
     positions = a.shape[1]
-    if positions == 1:
-        return a.square().sum((1, 2)) * d.square().sum((1, 2))
     if 2 * positions**2 < a.shape[2] * d.shape[2]:
         return ((a @ a.mT) * (d @ d.mT)).sum((1, 2))
     return (d.mT @ a).square().sum((1, 2))
 
 
 def _linear(layer: nn.Module, a: Tensor, d: Tensor) -> Tensor:
+    if a.dim() == 2:  # the norm of one outer product is the product of norms, and the bias is one more input
+        put_in = _squares(a) if _is_trained(layer.weight) else a.new_zeros(len(a))
+        return _squares(d) * (put_in + _is_trained(layer.bias))
     a, d = (each.reshape(len(each), -1, each.shape[-1]) for each in (a, d))
     found = _of_outer(a, d) if _is_trained(layer.weight) else a.new_zeros(len(a))
     return found + _bias(layer, d.sum(1))
+
+
+def _squares(rows: Tensor) -> Tensor:
+    """Squared norms `[example]`, without a copy of the squares."""
+    return torch.linalg.vector_norm(rows, dim=1).square()
 
 
 def _convolution(layer: nn.Module, a: Tensor, d: Tensor) -> Tensor:
@@ -83,7 +89,7 @@ def _norm(layer: nn.Module, a: Tensor, d: Tensor) -> Tensor:
 
 
 def _bias(layer: nn.Module, d: Tensor) -> Tensor:
-    return d.square().sum(1) if _is_trained(getattr(layer, "bias", None)) else d.new_zeros(len(d))
+    return _squares(d) if _is_trained(getattr(layer, "bias", None)) else d.new_zeros(len(d))
 
 
 def _is_trained(weight: object) -> bool:
@@ -171,10 +177,41 @@ def ghost_norms(network: nn.Module, call: Call, inputs: Tensor, targets: Tensor,
         layers = _layers(network, call, inputs[:1])
         size = max(1, BLOCK_NUMBERS // max(1, sum(layer.numbers for layer in layers)))
         blocks = zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
-        return torch.cat([_block(layers, call, x, y, loss) for x, y in blocks])
+        way = _one if call is network else _mapped
+        return torch.cat([_norms(layers, *way(layers, call, x, y, loss)) for x, y in blocks])
 
 
-def _block(layers: list[_Layer], call: Call, inputs: Tensor, targets: Tensor, loss: Loss) -> Tensor:
+def _norms(layers: list[_Layer], went_in: list[Tensor], came_back: Sequence[Tensor]) -> Tensor:
+    squares = [layer.rule(layer.module, a, d) for layer, a, d in zip(layers, went_in, came_back, strict=True)]
+    return torch.stack(squares).sum(0).sqrt()
+
+
+Found = tuple[list[Tensor], Sequence[Tensor]]
+
+
+def _one(layers: list[_Layer], call: Call, inputs: Tensor, targets: Tensor, loss: Loss) -> Found:
+    """What goes into each layer of one network, and what comes back at its output, by torch's own tape."""
+    went_in: list[Tensor] = []
+    came_out: list[Tensor] = []
+
+    def note(module: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
+        went_in.append(given[0].detach())
+        came_out.append(out)
+        return out.clone()  # a layer that works in place leaves the output as it is
+
+    hooks = [layer.module.register_forward_hook(note) for layer in layers]
+    try:
+        with torch.enable_grad():
+            total = loss(call(inputs), targets).sum()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return went_in, torch.autograd.grad(total, came_out)
+
+
+def _mapped(layers: list[_Layer], call: Call, inputs: Tensor, targets: Tensor, loss: Loss) -> Found:
+    """The same under `vmap`, which has no tape: the gradient in something that is added to what each layer puts out."""
+
     def total(moved: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """The sum of the losses where something is added to what each layer puts out, and what went into each."""
         went_in: list[Tensor] = []
@@ -189,10 +226,10 @@ def _block(layers: list[_Layer], call: Call, inputs: Tensor, targets: Tensor, lo
                 hook.remove()
         return loss(logits, targets).sum(), went_in
 
-    zeros = [inputs.new_zeros(len(inputs), *layer.put_out, dtype=torch.float32) for layer in layers]
+    zero = torch.zeros((), device=inputs.device)
+    zeros = [zero.expand(len(inputs), *layer.put_out) for layer in layers]
     came_back, went_in = grad(total, has_aux=True)(zeros)
-    squares = [layer.rule(layer.module, a, d) for layer, a, d in zip(layers, went_in, came_back, strict=True)]
-    return torch.stack(squares).sum(0).sqrt()
+    return went_in, came_back
 
 
 def _adding(part: Tensor, went_in: list[Tensor]) -> Callable[..., Tensor]:

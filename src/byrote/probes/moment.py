@@ -61,8 +61,11 @@ class Models:
     Stacked or one by one, every figure is the same but for rounding.
     """
 
-    def __init__(self, networks: Callable[[], Sequence[nn.Module]], *, stacked: bool) -> None:
+    def __init__(
+        self, networks: Callable[[], Sequence[nn.Module]], *, stacked: bool, trust: dict[str, bool] | None = None
+    ) -> None:
         self._networks, self.stacked = networks, stacked
+        self._trust = {} if trust is None else trust
         self._modes: list[tuple[nn.Module, bool]] = []
 
     @cached_property
@@ -83,6 +86,12 @@ class Models:
         for module, training in self._modes:
             module.training = training
         self._modes = []
+
+    def trusts(self, inputs: Tensor, targets: Tensor, task: Task) -> bool:
+        """Whether ghost norms hold for this kind of network, which is found out once: `trust` may outlive a moment."""
+        if task not in self._trust:
+            self._trust[task] = trusted(self.networks[0], inputs, targets, partial(losses, task=task))
+        return self._trust[task]
 
     @cached_property
     def _stack(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -158,14 +167,15 @@ class Moment:
 
     def _in_inputs(self, value: Of) -> Tensor:
         read = partial(value_of, of=value, task=self._task)
-        return self.each(lambda net, call, x, y: grad(lambda given: read(call(given), y).sum())(x))
+        with torch.no_grad():  # so that no tape is kept for the weights
+            return self.each(lambda net, call, x, y: grad(lambda given: read(call(given), y).sum())(x))
 
     def _in_weights(self, of: str) -> Tensor:
         loss = partial(losses, task=self._task)
         networks = self._models.networks
         if of == "weights":
             return torch.stack([weight_gradients(net, self.inputs, self.targets, loss) for net in networks])
-        if trusted(networks[0], self.inputs, self.targets, loss):
+        if self._models.trusts(self.inputs, self.targets, self._task):
             with torch.no_grad():
                 return self.each(lambda net, call, x, y: ghost_norms(net, call, x, y, loss))
         return torch.stack([slow_norms(net, self.inputs, self.targets, loss) for net in networks])
