@@ -24,6 +24,8 @@ POSITION: Final = "position"
 CONTEXT: Final = "context"
 #: Parts of a network that are rewound, read or changed as a whole, by name and in the order of the network.
 LAYER: Final = "layer"
+#: Parts of a training, each of several checkpoints, by the epochs at which it begins and ends.
+WINDOW: Final = "window"
 #: Single places of what a layer puts out.
 UNIT: Final = "unit"
 
@@ -42,5 +44,6 @@ AXES: Final = (
     POSITION,
     CONTEXT,
     LAYER,
+    WINDOW,
     UNIT,
 )

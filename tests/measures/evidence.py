@@ -102,8 +102,28 @@ def make_evidence(
     evidence |= _readings(rng, evidence)
     evidence |= _secrets(rng, models, evidence["design.member"])
     evidence |= _rewound(rng, member, epochs)
+    evidence |= _gradients(rng, member, epochs)
     for array in evidence.values():
         array.setflags(write=False)
+    return evidence
+
+
+def _gradients(rng: np.random.Generator, member: np.ndarray, epochs: tuple[int, ...]) -> Evidence:
+    """Gradients that members have less of as epochs go by."""
+    size = (len(member), len(epochs), member.shape[1])
+    left = np.where(member == 1, 0.4, 1.0)[:, None]
+    evidence = {
+        "el2n.error": (left * rng.uniform(0, np.sqrt(2), size)).astype(np.float32),
+        "weight_gradients.norm": (left * rng.exponential(2.0, size)).astype(np.float32),
+        "input_gradients.norm": (left * rng.exponential(1.0, size)).astype(np.float32),
+        "input_gradients.norm_1": (left * rng.exponential(5.0, size)).astype(np.float32),
+    }
+    evidence |= {
+        f"{kind}.epochs": np.array(epochs, np.int64) for kind in ("el2n", "weight_gradients", "input_gradients")
+    }
+    for of in ("", "_of_probability", "_of_logit", "_of_margin"):
+        spread = rng.exponential(1.0, (len(member), 3, member.shape[1])).astype(np.float32)
+        evidence[f"variance_of_gradients{of}.spread"] = spread
     return evidence
 
 

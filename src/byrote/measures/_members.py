@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Real
+from jaxtyping import Bool, Float, Int, Int8, Real
 
+from byrote.errors import BadInput
 from byrote.measures.assemble import per_example
 from byrote.results import PerExample
 from byrote.stats.intervals import Bounds, mean_interval
 from byrote.stats.moments import RunningMoments
 
 NOTE = "averaged over the models that were trained on the example"
+OUTSIDE = "averaged over the models that were not trained on the example"
 
 
 def member_average(
@@ -27,6 +29,37 @@ def member_average(
     They are independent: of a complementary pair only one model has the example. The error of a single model is
     unknown.
     """
+    return _average(rows, seen, bounds, counts, ("a member of no model", NOTE, "members"))
+
+
+def side_average(
+    rows: Iterable[Float[np.ndarray, " example"]],
+    member: Int8[np.ndarray, "model example"],
+    side: int,
+    *,
+    bounds: Bounds,
+) -> PerExample:
+    """The same over the models that were trained on an example (side 1), or were not (side 0).
+
+    Raises:
+        BadInput: there is no such side.
+    """
+    if side not in (0, 1):
+        raise BadInput(
+            f"The 'side' argument must be 1, models trained on an example, or 0, those that were not. Got {side!r}.",
+            hint="leave it out: 1 is the measure, 0 the same of models without the example.",
+        )
+    words = ("a member of no model", NOTE, "members") if side else ("a member of every model", OUTSIDE, "nonmembers")
+    return _average(rows, member == side, bounds, {}, words)
+
+
+def _average(
+    rows: Iterable[Float[np.ndarray, " example"]],
+    seen: Bool[np.ndarray, "model example"],
+    bounds: Bounds,
+    counts: Mapping[str, Int[np.ndarray, " example"]],
+    words: tuple[str, str, str],
+) -> PerExample:
     running = RunningMoments(seen.shape[1])
     with np.errstate(invalid="ignore", over="ignore"):
         for row, chosen in zip(rows, seen, strict=True):
@@ -36,12 +69,12 @@ def member_average(
         moments.mean,
         mean_interval(moments, bounds=bounds),
         [
-            ("a member of no model", moments.count == 0),
+            (words[0], moments.count == 0),
             ("a model's record of it is not finite", ~np.isfinite(moments.mean)),
         ],
-        counts={"members": moments.count, **counts},
+        counts={words[2]: moments.count, **counts},
         models=len(seen),
-        note=NOTE,
+        note=words[1],
     )
 
 

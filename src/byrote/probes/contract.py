@@ -87,6 +87,42 @@ class Probe(ABC):
         """What was found, one shard for each model and kind."""
 
 
+class CheckpointProbe(Probe):
+    """A probe that finds a number or more of each model and example at each checkpoint, in evaluation mode."""
+
+    when: ClassVar[frozenset[When]] = frozenset({"checkpoint"})
+
+    def begin(self, block: Block) -> None:
+        """Nothing is found yet."""
+        super().begin(block)
+        self.places = self.chosen(len(block.epochs))
+        self.found: dict[str, np.ndarray] = {}
+
+    def chosen(self, checkpoints: int) -> tuple[int, ...]:
+        """The numbers of the checkpoints at which it looks, of so many: all of them."""
+        return tuple(range(checkpoints))
+
+    def look(self, at: Any) -> None:
+        """Keep what is found of a batch of examples."""
+        if at.checkpoint not in self.places:
+            return
+        size = (len(self.block.models), len(self.places), len(self.block.inputs))
+        for name, values in self.read(at).items():
+            array = self.found.setdefault(name, np.full(size, np.nan, np.float32))
+            array[:, self.places.index(at.checkpoint), at.rows.cpu().numpy()] = values.float().cpu().numpy()
+
+    @abstractmethod
+    def read(self, at: Any) -> dict[str, Tensor]:
+        """Arrays `[model, example]` of a moment by name."""
+
+    def shards(self) -> Iterator[Shard]:
+        """Those arrays, `[checkpoint, example]` each, and the epochs of the checkpoints."""
+        epochs = np.array([self.block.epochs[place] for place in self.places], np.int64)
+        for row, model in enumerate(self.block.models):
+            columns = {name: array[row] for name, array in self.found.items()}
+            yield Shard(kind=self.kinds[0], model=model, columns={**columns, "epochs": epochs})
+
+
 class EndProbe(Probe):
     """A probe that reads each network by itself at the end of the training, in evaluation mode."""
 

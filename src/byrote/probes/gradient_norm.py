@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from byrote.errors import BadInput
 from byrote.evidence.kinds.gradients import GRADIENTS
+from byrote.probes.by_example import any_loss, refuse_unfit
 from byrote.probes.contract import Block, Probe, Shard, When
 from byrote.probes.ghost import gradient_norms, slow_norms
-from byrote.probes.moment import Moment, losses
+from byrote.probes.moment import Moment
 from byrote.probes.registry import probe
 from byrote.recipes.algorithm import Algorithm
-
-_LOSS = partial(losses, task="classes")
 
 
 @probe
@@ -33,15 +30,13 @@ class GradientNormProbe(Probe):
 
     def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
         """Refuse a network that `torch.func` cannot differentiate by example."""
-        try:
-            slow_norms(network.eval(), inputs, targets, _LOSS)
-            gradient_norms(network, inputs, targets, _LOSS)
-        except Exception as error:  # whatever a user's network raises must reach the user as a sentence
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise BadInput(
-                f"The probe {self.name!r} cannot take the network's gradients by example: {first}",
-                hint="layers must work under torch.func.vmap in evaluation mode; or audit without this probe.",
-            ) from error
+        network.eval()
+
+        def take() -> None:
+            slow_norms(network, inputs, targets, any_loss)
+            gradient_norms(network, inputs, targets, any_loss)
+
+        refuse_unfit(self.name, network, inputs, take)
 
     def begin(self, block: Block) -> None:
         """Nothing is known of its gradients yet."""
