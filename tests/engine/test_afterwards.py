@@ -18,7 +18,7 @@ from byrote.data.dataset import Dataset
 from byrote.engine.afterwards import probe
 from byrote.errors import BadInput, MissingEvidence
 from byrote.evidence.shards import read_header, read_shard, write_shard
-from byrote.probes.history import layer_of
+from byrote.probes.layers import layer_of
 from byrote.recipes.networks.tiny_gpt import TinyGPT
 from byrote.report.page import write_report
 from byrote.report.verify import verify
@@ -78,10 +78,10 @@ def test_what_is_right_is_what_was_recorded(rewound: Run) -> None:
     np.testing.assert_array_equal(
         rewound.load("rewinding.right", range(6)), rewound.load("outputs.correct", range(6)).astype(int)
     )
-    margin, right = rewound.load("rewinding.margin", range(6)), rewound.load("rewinding.right", range(6)) == 1
+    margin, right = rewound.load("rewinding.sureness", range(6)), rewound.load("rewinding.right", range(6)) == 1
     recorded = rewound.load("outputs.logit_margin", range(6))
     np.testing.assert_allclose(margin[right], recorded[right], rtol=1e-3, atol=1e-4)
-    assert np.isnan(margin[~right]).all()
+    assert (margin[~right] <= 0).all()
 
 
 def test_one_cell_by_hand(rewound: Run) -> None:

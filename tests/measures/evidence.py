@@ -137,9 +137,15 @@ def _rewound(rng: np.random.Generator, member: np.ndarray, epochs: tuple[int, ..
         "rewinding.wrong": wrong.astype(np.int32),
         "rewinding.wrong_permuted": permuted.astype(np.float32),
         "rewinding.right": right.astype(np.int32),
-        "rewinding.margin": rng.gamma(2.0, 1.0, member.shape).astype(np.float32),
+        "rewinding.sureness": rng.integers(0, 3, member.shape).astype(np.float32),
+        "rewinding.wrong_heldout": rng.uniform(0, 0.3, size[:3]).astype(np.float32),
+        "rewinding.loss_aside": rng.gamma(2.0, 1.0, (len(member), len(epochs))).astype(np.float32),
         "rewinding.epochs": np.array(epochs, np.int64),
         "rewinding.layer": np.array(["first", "last"]),
+        "readout.given": rng.random(size).astype(np.float32),
+        "readout.true": rng.random(size).astype(np.float32),
+        "readout.epochs": np.array(epochs, np.int64),
+        "readout.layer": np.array(["first", "last"]),
     }
 
 

@@ -20,6 +20,12 @@ EVIDENCE = {seed: make_evidence(seed=seed, unknown=0.1 * seed, strata=1 + seed) 
 every_run = pytest.mark.parametrize("evidence", EVIDENCE.values(), ids=["all known", "some unknown, two strata"])
 
 
+@pytest.fixture(autouse=True)
+def groups_of_one_example_have_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The made-up run is small."""
+    monkeypatch.setattr("byrote.measures._localization.FEWEST", 1)
+
+
 def run(measure: Measure, evidence: Evidence) -> Result:
     return measure.function(**{name: evidence[need] for name, need in measure.parameters.items()})
 

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from byrote.measures import rewinding as module
+from byrote.measures import _localization as module
 from byrote.measures.rewinding import rewinding, rewinding_members
 
 LAYERS, EPOCHS = np.array(["first", "second"]), np.array([0, 3, 9])
@@ -22,7 +22,7 @@ def made_up(seed: int = 0, *, models: int = 4, examples: int = 300, lost: float 
         "wrong": (wrong * right[:, None, None]).astype(np.int32),
         "wrong_permuted": (permuted * right[:, None, None]).astype(np.float32),
         "right": right,
-        "margin": np.where(right > 0, margin, np.nan).astype(np.float32),
+        "sureness": np.where(right > 0, margin, np.nan).astype(np.float32),
         "epochs": EPOCHS,
         "layer": LAYERS,
         "member": np.ones((models, examples), np.int8),
@@ -33,14 +33,15 @@ def made_up(seed: int = 0, *, models: int = 4, examples: int = 300, lost: float 
 
 def slowly(given: dict[str, Any], model: int) -> np.ndarray:
     """The map of one model, prediction by prediction."""
-    right, margin, noisy = given["right"][model], given["margin"][model], given["label_noise"]
-    edges = np.quantile(margin[noisy & (right > 0)], [0.2, 0.4, 0.6, 0.8])
+    right, margin, noisy = given["right"][model], given["sureness"][model], given["label_noise"]
+    own = margin[noisy & (right > 0)]
+    edges = np.quantile(own, [0.2, 0.4, 0.6, 0.8])
     found = np.zeros((2, 2))
     for layer in range(2):
         for at in range(2):
             lost = {True: [0.0] * 5, False: [0.0] * 5}
             count = {True: [0] * 5, False: [0] * 5}
-            for example in np.flatnonzero(right > 0):
+            for example in np.flatnonzero((right > 0) & (margin >= own.min()) & (margin <= own.max())):
                 part = int((margin[example] >= edges).sum())
                 side = bool(noisy[example])
                 lost[side][part] += float(given["wrong"][model, layer, at, example])
@@ -92,7 +93,7 @@ def test_too_few_predictions_give_no_map():
     given = made_up(examples=30)
     found = rewinding(**given)
     assert np.isnan(found.values).all()
-    assert "fewer than 20 predictions of a group are finally right in every model" in found.note
+    assert "fewer than 20 examples of a group with a prediction that is finally right in every model" in found.note
 
 
 def test_a_single_model_has_no_error():
@@ -115,7 +116,7 @@ def test_mislabelled_examples_that_a_model_was_not_trained_on_are_left_out(hidde
     given["member"] = np.where(gone, np.int8(hidden), np.int8(1)) * np.ones((4, 1), np.int8)
     kept = {
         name: array[..., ~gone]
-        if name in ("wrong", "wrong_permuted", "right", "margin", "member", "label_noise")
+        if name in ("wrong", "wrong_permuted", "right", "sureness", "member", "label_noise")
         else array
         for name, array in given.items()
     }

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from byrote.evidence.store import Evidence
-from byrote.probes.history import AskedExamples, History, layer_of
+from byrote.probes.history import AskedExamples, History
 from byrote.probes.judging import BY_CLASS
+from byrote.probes.layers import layer_of
 
 
 class Tied(nn.Module):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
 
 from byrote.axes import CHECKPOINT
-from byrote.data.controls import KINDS
+from byrote.data.controls import KINDS, LABEL_NOISE
 from byrote.engine.job import Labelled
 from byrote.errors import BadInput, MissingEvidence
 from byrote.evidence.kinds.weights import WEIGHTS_AT
@@ -122,7 +124,21 @@ def _history(run: Run, models: tuple[int, ...]) -> History:
         asked=asked,
         heldout=heldout,
         seed=int(run.manifest.identity.get("seed") or 0),
+        **_labels(run),
     )
+
+
+def _labels(run: Run) -> dict[str, Any]:
+    """The classes of the examples, and those before label noise was planted; nothing of a run without classes."""
+    if run.of_text or run.task != "classes":
+        return {}
+    noise = run.controls.kind == LABEL_NOISE
+    before = dict(zip(run.controls.example[noise].tolist(), run.controls.original[noise].tolist(), strict=True))
+    number = {name: place for place, name in enumerate(run.class_names)}
+    true = run.labels.astype(np.int64)
+    for row in np.flatnonzero(np.isin(run.ids, list(before))).tolist():
+        true[row] = number.get(before[str(run.ids[row])], -1)
+    return {"labels": run.labels.astype(np.int64), "true_labels": true}
 
 
 def _examples(run: Run) -> tuple[Asked, Asked | None]:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Int8
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from byrote.axes import CHECKPOINT
 from byrote.data.corpus import Corpus
+from byrote.errors import BadInput, meant
 from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.store import Evidence
 from byrote.probes import tokens
 from byrote.probes.judging import Judge
+from byrote.probes.layers import flat, layers_of, seen
 
 #: Examples that go through many networks together, and numbers that the weights which are not shared may hold.
 BATCH, NUMBERS = 256, 2**26
@@ -32,11 +35,12 @@ Weights = Mapping[str, Tensor]
 class Answers:
     """What networks predict: an example is one prediction, and a document one for each of its scored tokens.
 
-    `example` is the row of each prediction.
+    `log_probability` is that of the target, in nats, and `example` the row of each prediction.
     """
 
     correct: Bool[np.ndarray, "network prediction"]
     margin: Float[np.ndarray, "network prediction"]
+    log_probability: Float[np.ndarray, "network prediction"]
     example: Int[np.ndarray, " prediction"]
 
 
@@ -44,10 +48,31 @@ class Asked(ABC):
     """A skeleton network and the examples that are shown to it."""
 
     network: nn.Module
+    #: Whether an example is a document, with a prediction for each of its scored tokens.
+    of_text: ClassVar[bool] = False
+    #: How many examples there are.
+    count: int
 
     @abstractmethod
     def answers(self, weights: Weights, rows: Int[np.ndarray, " row"]) -> Answers:
         """What networks with these weights answer for these examples, in evaluation mode."""
+
+    @abstractmethod
+    def features(self, weights: Weights, layers: Sequence[str], rows: Int[np.ndarray, " row"]) -> dict[str, Tensor]:
+        """What one network with these weights `[1, ...]` makes of these examples in each layer, by its name.
+
+        It is what the next of the network's layers is given, and of the last one what it puts out: `[prediction,
+        feature]`, one row for each prediction of `answers`.
+        """
+
+    @cached_property
+    def called(self) -> dict[str, tuple[str, ...]]:
+        """The layers in the order in which the network calls them, as `History.layers`."""
+        return layers_of(self.network, self._trial)
+
+    @abstractmethod
+    def _trial(self) -> None:
+        """Show the network a single example."""
 
 
 class AskedExamples(Asked):
@@ -55,22 +80,38 @@ class AskedExamples(Asked):
 
     def __init__(self, network: nn.Module, inputs: Tensor, targets: Tensor, judge: Judge, *, stacked: bool) -> None:
         self.network, self.inputs, self.targets = network.eval(), inputs, targets
-        self.judge, self.stacked = judge, stacked
+        self.judge, self.stacked, self.count = judge, stacked, len(inputs)
         first = {id(tensor): name for name, tensor in reversed(network.state_dict(keep_vars=True).items())}
         self._names = list(first.values())
 
     def answers(self, weights: Weights, rows: Int[np.ndarray, " row"]) -> Answers:
         """One prediction an example."""
         count = max(len(tensor) for tensor in weights.values())
-        margins = []
+        margins, odds = [], []
         with torch.no_grad():
             for chosen in torch.split(torch.from_numpy(rows).to(self.inputs.device), BATCH):
                 logits = self._logits(weights, count, self.inputs[chosen])
                 targets = self.targets[chosen]
                 read = self.judge.read(logits, targets.expand(count, *targets.shape))
                 margins.append(read["logit_margin"].cpu().numpy())
+                odds.append(read["log_odds"].cpu())
         margin = np.concatenate(margins, axis=1)
-        return Answers(correct=margin > 0, margin=margin, example=rows)
+        log_p = F.logsigmoid(torch.cat(odds, 1)).numpy()
+        return Answers(correct=margin > 0, margin=margin, log_probability=log_p, example=rows)
+
+    def features(self, weights: Weights, layers: Sequence[str], rows: Int[np.ndarray, " row"]) -> dict[str, Tensor]:
+        """As `Asked`; an array of more than 4,096 numbers an example is averaged over positions."""
+        _load(self.network, weights)
+        order, parts = list(self.called), []
+        for chosen in torch.split(torch.from_numpy(rows).to(self.inputs.device), BATCH):
+            with torch.no_grad(), seen(self.network, order) as found:
+                self.network(self.inputs[chosen])
+            parts.append({layer: flat(found.tensor(layer)) for layer in layers})
+        return {layer: torch.cat([part[layer] for part in parts]) for layer in layers}
+
+    def _trial(self) -> None:
+        with torch.no_grad():
+            self.network(self.inputs[:1])
 
     def _logits(self, weights: Weights, count: int, inputs: Tensor) -> Tensor:
         def one(own: dict[str, Tensor]) -> Tensor:
@@ -91,22 +132,50 @@ class AskedExamples(Asked):
 class AskedDocuments(Asked):
     """A language model, one network after another."""
 
+    of_text: ClassVar[bool] = True
+
     def __init__(self, network: nn.Module, corpus: Corpus, context: int, device: str) -> None:
         self.network, self.corpus, self.context, self.device = network.eval(), corpus, context, device
+        self.count = len(corpus)
 
     def answers(self, weights: Weights, rows: Int[np.ndarray, " row"]) -> Answers:
         """One prediction a scored token."""
         some = self.corpus.subset(rows)
         count = max(len(tensor) for tensor in weights.values())
-        correct, margin = (np.empty((count, int(some.scored.sum())), kind) for kind in (bool, np.float32))
+        size = (count, int(some.scored.sum()))
+        correct, margin, log_p = (np.empty(size, kind) for kind in (bool, np.float32, np.float32))
         before = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         for row in range(count):
             self.network.load_state_dict({name: tensor[min(row, len(tensor) - 1)] for name, tensor in weights.items()})
             read = tokens.signals(self.network, some, device=self.device, context=self.context)
-            correct[row], margin[row] = read["hit"][some.scored], read["margin"][some.scored]
+            names = ("hit", "margin", "log_probability")
+            correct[row], margin[row], log_p[row] = (read[name][some.scored] for name in names)
         self.network.load_state_dict(before)
         document = np.repeat(rows, some.lengths)[some.scored]
-        return Answers(correct=correct, margin=margin, example=document)
+        return Answers(correct=correct, margin=margin, log_probability=log_p, example=document)
+
+    def features(self, weights: Weights, layers: Sequence[str], rows: Int[np.ndarray, " row"]) -> dict[str, Tensor]:
+        """As `Asked`, at the places from which scored tokens are predicted."""
+        _load(self.network, weights)
+        some, order = self.corpus.subset(rows), list(self.called)
+        found: dict[str, Tensor] = {}
+        for inputs, place in tokens.batches(some, self.context):
+            row, position, token = (torch.from_numpy(part) for part in place)
+            with torch.no_grad(), seen(self.network, order) as looked:
+                self.network(torch.from_numpy(inputs).to(self.device))
+            for layer in layers:
+                values = looked.tensor(layer)[row, position].flatten(1).float()
+                found.setdefault(layer, values.new_zeros(len(some.tokens), values.shape[1]))[token] = values
+        return {layer: values[torch.from_numpy(some.scored)] for layer, values in found.items()}
+
+    def targets(self, rows: Int[np.ndarray, " row"]) -> Int[np.ndarray, " prediction"]:
+        """The scored tokens of these documents."""
+        some = self.corpus.subset(rows)
+        return some.tokens[some.scored].astype(np.int64)
+
+    def _trial(self) -> None:
+        with torch.no_grad():
+            self.network(torch.zeros(1, 2, dtype=torch.int64, device=self.device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +184,8 @@ class History:
 
     `models` are those of which they were, `member[model, example]` says who was trained on which (-1 unknown),
     `groups` are the examples of each planted control, `heldout` examples of the same network that no model was trained
-    on, where they are not among the examples. `seed` is the run's own.
+    on, where they are not among the examples. `labels` are the classes trained on, `true_labels` those before label
+    noise was planted; empty where an example has no single class. `seed` is the run's own.
     """
 
     evidence: Evidence
@@ -127,6 +197,8 @@ class History:
     asked: Asked
     seed: int
     heldout: Asked | None = None
+    labels: Int[np.ndarray, " labelled"] = field(default_factory=lambda: np.zeros(0, np.int64))
+    true_labels: Int[np.ndarray, " labelled"] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @cached_property
     def checkpoints(self) -> tuple[int, ...]:
@@ -150,36 +222,40 @@ class History:
         return self.asked.answers(weights, np.arange(self.examples) if rows is None else rows)
 
     def layers(self) -> dict[str, tuple[str, ...]]:
-        """The layers in the order of the network, each with the names of its tensors, buffers included.
+        """The layers in the order in which the network calls them, each with its tensors' names, buffers included.
 
         A layer is the part of a network that is numbered first, as a block of a GPT, or else the module that owns the
         tensors. Tensors that are one and the same, such as an output tied to its embedding, are in the layer of the
-        first.
+        first. A layer that is not called when an example is shown stands last.
         """
-        state = self.asked.network.state_dict(keep_vars=True)
-        first: dict[int, str] = {}
-        found: dict[str, list[str]] = {}
-        for name, tensor in state.items():
-            owner = first.setdefault(id(tensor), name)
-            found.setdefault(layer_of(owner), []).append(name)
-        return {layer: tuple(names) for layer, names in found.items()}
+        return self.asked.called
+
+    def chosen_layers(self, names: str) -> dict[str, tuple[str, ...]]:
+        """Those of the layers that are named, between semicolons; all of them where none is.
+
+        Raises:
+            BadInput: the network has no layer of that name.
+        """
+        layers = self.layers()
+        chosen = [name.strip() for name in names.split(";") if name.strip()] or list(layers)
+        unknown = [name for name in chosen if name not in layers]
+        if unknown:
+            raise BadInput(
+                f"The network has no layer {unknown[0]!r}.",
+                hint=f"{meant(unknown[0], layers)}its layers are {'; '.join(layers)}.",
+            )
+        return {name: names for name, names in layers.items() if name in chosen}
 
     @property
     def parameters(self) -> frozenset[str]:
         """The names of tensors that are weights; the others are buffers."""
         return frozenset(name for name, _ in self.asked.network.named_parameters(remove_duplicate=False))
 
-    def room(self, layer: Sequence[str], weights: Weights) -> int:
-        """How many networks that differ in one layer alone can be asked together."""
-        return max(2, NUMBERS // max(1, sum(weights[name][0].numel() for name in layer)))
+
+def room(layer: Sequence[str], weights: Weights) -> int:
+    """How many networks that differ in one layer alone can be asked together."""
+    return max(2, NUMBERS // max(1, sum(weights[name][0].numel() for name in layer)))
 
 
-def layer_of(name: str) -> str:
-    """The layer of a tensor of that name.
-
-    Example:
-        >>> layer_of("model.layers.0.self_attn.q_proj.weight"), layer_of("0.bias"), layer_of("model.norm.weight")
-        ('model.layers.0', '0', 'model.norm')
-    """
-    numbered = re.match(r"(?:[^.]*[^.\d][^.]*\.)*?\d+(?=\.)", name)
-    return numbered[0] if numbered else name.rpartition(".")[0] or name
+def _load(network: nn.Module, weights: Weights) -> None:
+    network.load_state_dict({name: tensor[0] for name, tensor in weights.items()})

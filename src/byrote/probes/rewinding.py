@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import ClassVar, Final
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int32
 from torch import Tensor
 
 from byrote.axes import CHECKPOINT, EXAMPLE, LAYER, MODEL
 from byrote.errors import BadInput
 from byrote.evidence.kind import CLASSES, LABELS, TEXT, Kind, Quantity
 from byrote.probes.contract import Probe, Shard, When
-from byrote.probes.history import History
+from byrote.probes.history import Answers, Asked, History, Weights, room
 from byrote.probes.registry import probe
 
 _CELLS = (MODEL, LAYER, CHECKPOINT, EXAMPLE)
@@ -28,10 +30,24 @@ REWINDING: Final = Kind(
             _CELLS, "float32", "prediction", "the same where the layer's change has its entries permuted, on average"
         ),
         "right": Quantity((MODEL, EXAMPLE), "int32", "prediction", "how many the final network gets right"),
-        "margin": Quantity((MODEL, EXAMPLE), "float32", "logit", "their mean margin in it; nan where there are none"),
+        "sureness": Quantity(
+            (MODEL, EXAMPLE),
+            "float32",
+            "",
+            "how sure the final network is of the target: its margin; of a document the log-probability of its tokens",
+        ),
+        "wrong_heldout": Quantity(
+            (MODEL, LAYER, CHECKPOINT), "float32", "share", "`wrong` of held-out examples, of those finally right"
+        ),
+        "loss_aside": Quantity(
+            (MODEL, CHECKPOINT),
+            "float32",
+            "nat",
+            "mean loss of held-out examples, or else of those that the model is not trained on; nan of none",
+        ),
         "epochs": Quantity((CHECKPOINT,), "int64", "epoch", "epochs done at each checkpoint"),
     },
-    coordinates={LAYER: "the layers that are rewound, in the order of the network"},
+    coordinates={LAYER: "the layers that are rewound, in the order in which the network calls them"},
     tasks=frozenset({CLASSES, LABELS, TEXT}),
     sampled=True,
     recorded_by="audit into another folder with --keep-weights-at checkpoints, then `byrote probe RUN rewinding`",
@@ -45,12 +61,13 @@ class RewindingProbe(Probe):
 
     Weights and running statistics are rewound. The null is the same change of each weight tensor with its entries
     permuted: of equal size, and without what was learned. Maini et al. 2023 (arXiv:2307.09542), whose own code leaves
-    running statistics as they are.
+    running statistics as they are. `layers` names those to rewind, between semicolons; all of them where it is empty.
 
     Differs: an example of a language model is a document, and its predictions are those of its scored tokens.
     """
 
     permutations: int = 4
+    layers: str = ""
 
     name: ClassVar[str] = "rewinding"
     when: ClassVar[frozenset[When]] = frozenset({"after"})
@@ -78,40 +95,72 @@ class RewindingProbe(Probe):
         yield from self.found
 
     def _of_model(self, at: History, model: int) -> Shard:
-        layers, last = at.layers(), len(at.checkpoints) - 1
-        final = at.weights(last, [model])
-        base = at.answers(final)
-        right = _by_example(base.correct[0], base.example, at.examples)
-        size = (len(layers), len(at.checkpoints), at.examples)
-        wrong, permuted = np.zeros(size, np.int32), np.zeros(size, np.float32)
-        for checkpoint in range(last):  # at the last one nothing is rewound
-            before = at.weights(checkpoint, [model])
-            for row, names in enumerate(layers.values()):
-                rng = at.rng(model, checkpoint, row)
-                cells = [_rewound(before, names)]
-                cells += [_permuted(at, final, before, names, rng) for _ in range(self.permutations)]
-                lost = _lost(at, final, names, cells)
-                wrong[row, checkpoint] = lost[0]
-                permuted[row, checkpoint] = lost[1:].mean(0)
-        total = np.bincount(base.example, np.where(base.correct[0], base.margin[0], 0.0), at.examples)
-        with np.errstate(invalid="ignore"):
-            margin = (total / right).astype(np.float32)
+        layers, before = at.chosen_layers(self.layers), range(len(at.checkpoints) - 1)
+        kept = [at.weights(checkpoint, [model]) for checkpoint in range(len(at.checkpoints))]
+        base = at.answers(kept[-1])
+        size = (len(layers), len(kept), at.examples)
+        wrong, permuted = np.zeros(size, np.int32), np.zeros(size, np.float32)  # at the last one nothing is rewound
+        aside = np.full(size[:2], np.nan, np.float32)
+        for row, (layer, names) in enumerate(layers.items()):
+            number = list(at.layers()).index(layer)
+            damaged = (
+                _permuted(at, kept[-1], kept[checkpoint], names, at.rng(model, checkpoint, number, draw))
+                for checkpoint in before
+                for draw in range(self.permutations)
+            )
+            lost = _lost(at.asked, kept[-1], names, chain(_rewound(kept, names), damaged))
+            wrong[row] = lost[: len(kept)]
+            permuted[row, :-1] = lost[len(kept) :].reshape(len(before), self.permutations, -1).mean(1)
+            if at.heldout is not None:
+                aside[row] = _share_lost(at.heldout, kept[-1], names, _rewound(kept, names))
         columns = {
             "wrong": wrong,
             "wrong_permuted": permuted,
-            "right": right,
-            "margin": margin,
+            "right": _by_example(base.correct[0], base.example, at.examples),
+            "sureness": _sureness(at, base),
+            "wrong_heldout": aside,
+            "loss_aside": np.array([_loss_aside(at, model, weights) for weights in kept], np.float32),
             "epochs": np.array(at.checkpoints, np.int64),
         }
         return Shard(kind=REWINDING, model=model, columns=columns, coordinates={LAYER: [*layers]})
+
+
+def _sureness(at: History, base: Answers) -> Float[np.ndarray, " example"]:
+    if at.asked.of_text:
+        return np.bincount(base.example, base.log_probability[0], at.examples).astype(np.float32)
+    made = np.full(at.examples, np.nan, np.float32)
+    made[base.example] = base.margin[0]
+    return made
+
+
+def _loss_aside(at: History, model: int, weights: Weights) -> float:
+    """The mean loss of the network on what it is not trained on; nan where there is nothing of the kind."""
+    if at.heldout is not None:
+        answers = at.heldout.answers(weights, np.arange(at.heldout.count))
+    else:
+        rows = np.flatnonzero(at.member[at.models.index(model)] == 0)
+        if not len(rows):
+            return float("nan")
+        answers = at.answers(weights, rows)
+    return float(-answers.log_probability.mean())
+
+
+def _share_lost(
+    asked: Asked, final: dict[str, Tensor], names: tuple[str, ...], cells: Iterable[dict[str, Tensor]]
+) -> Float[np.ndarray, " cell"]:
+    right = int(asked.answers(final, np.arange(asked.count)).correct.sum())
+    lost = _lost(asked, final, names, cells).sum(1)
+    return (lost / right if right else np.full(len(lost), np.nan)).astype(np.float32)
 
 
 def _by_example(counted: np.ndarray, example: np.ndarray, examples: int) -> np.ndarray:
     return np.bincount(example[counted], minlength=examples).astype(np.int32)
 
 
-def _rewound(before: dict[str, Tensor], names: tuple[str, ...]) -> dict[str, Tensor]:
-    return {name: before[name][0] for name in names}
+def _rewound(kept: list[dict[str, Tensor]], names: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
+    """The layer at each checkpoint, the last one included."""
+    for weights in kept:
+        yield {name: weights[name][0] for name in names}
 
 
 def _permuted(
@@ -131,17 +180,17 @@ def _permuted(
     return made
 
 
-def _lost(at: History, final: dict[str, Tensor], names: tuple[str, ...], cells: list[dict[str, Tensor]]) -> np.ndarray:
-    """`[cell, example]`: predictions that the final network gets right and the cell does not.
+def _lost(
+    asked: Asked, final: dict[str, Tensor], names: tuple[str, ...], cells: Iterable[dict[str, Tensor]]
+) -> Int32[np.ndarray, "cell example"]:
+    """Predictions that the final network gets right and the cell does not.
 
     The final network answers among the cells, so that rounding is the same for all.
     """
-    found = []
-    size = at.room(names, final) - 1
-    for start in range(0, len(cells), size):
-        some = cells[start : start + size]
+    found, rows, left = [], np.arange(asked.count), iter(cells)
+    while some := list(islice(left, room(names, final) - 1)):
         own = {name: torch.cat([final[name], *(cell[name][None] for cell in some)]) for name in names}
-        answers = at.answers({**final, **own})
+        answers = asked.answers({**final, **own}, rows)
         for correct in answers.correct[1:]:
-            found.append(_by_example(answers.correct[0] & ~correct, answers.example, at.examples))
+            found.append(_by_example(answers.correct[0] & ~correct, answers.example, asked.count))
     return np.stack(found)

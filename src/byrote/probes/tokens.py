@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -127,6 +127,13 @@ def signals(
         progress(done / total)
     copy_to_copies(columns, corpus.offsets, original)
     return columns
+
+
+def batches(corpus: Corpus, context: int) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """Every document once, as a network reads it: inputs, and of each prediction its row, its place and its token."""
+    rows = rows_of(corpus, np.arange(len(corpus)), context)
+    for batch in batches_of_rows(rows.stop - rows.start, max(1, BATCH_BYTES // (4 * corpus.vocabulary))):
+        yield _batch(corpus, rows, batch)
 
 
 def _batch(
