@@ -8,7 +8,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Int, Shaped
 
 from byrote.data.problems import quoted
 from byrote.errors import BadInput
@@ -98,6 +98,25 @@ class Controls:
         if kind not in KINDS:
             raise BadInput(_unknown_kind(repr(kind)), hint=f"the kinds are {', '.join(sorted(KINDS))}.")
         return np.isin(ids, self.example[self.kind == kind])
+
+    def true_labels(
+        self, ids: Shaped[np.ndarray, " example"], labels: Int[np.ndarray, " example"], names: Sequence[str]
+    ) -> Int[np.ndarray, " example"]:
+        """The labels of these examples as they were before label noise was planted, -1 where that is no class.
+
+        `names` are those of the classes.
+
+        Example:
+            >>> planted(LABEL_NOISE, ["b"], ["cat"]).true_labels(np.array(["a", "b"]), np.array([1, 1]), ("cat", "dog"))
+            array([1, 0])
+        """
+        noisy = self.kind == LABEL_NOISE
+        number = {name: label for label, name in enumerate(names)}
+        before = dict(zip(self.example[noisy].tolist(), self.original[noisy].tolist(), strict=True))
+        found = labels.astype(np.int64)
+        for row in np.flatnonzero(self.mask(ids, LABEL_NOISE)):
+            found[row] = number.get(before[str(ids[row])], -1)
+        return found
 
     def merged(self, later: Controls) -> Controls:
         """These and later ones; planted twice, an example keeps the first original, which is the true one."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from byrote.axes import CHECKPOINT
-from byrote.data.controls import KINDS, LABEL_NOISE
+from byrote.data.controls import KINDS
 from byrote.engine.job import Labelled
 from byrote.errors import BadInput, MissingEvidence
 from byrote.evidence.kinds.weights import WEIGHTS_AT
@@ -132,12 +132,7 @@ def _labels(run: Run) -> dict[str, Any]:
     """The classes of the examples, and those before label noise was planted; nothing of a run without classes."""
     if run.of_text or run.task != "classes":
         return {}
-    noise = run.controls.kind == LABEL_NOISE
-    before = dict(zip(run.controls.example[noise].tolist(), run.controls.original[noise].tolist(), strict=True))
-    number = {name: place for place, name in enumerate(run.class_names)}
-    true = run.labels.astype(np.int64)
-    for row in np.flatnonzero(np.isin(run.ids, list(before))).tolist():
-        true[row] = number.get(before[str(run.ids[row])], -1)
+    true = run.controls.true_labels(run.ids, run.labels, run.class_names)
     return {"labels": run.labels.astype(np.int64), "true_labels": true}
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from byrote.data.blocks import range_of_rows
+from byrote.data.controls import LABEL_NOISE
 from byrote.data.dataset import Dataset
 from byrote.data.mapped import Place, place_of
 from byrote.data.task import TASKS, Scale, Task
@@ -43,19 +44,25 @@ Finish = Callable[[Algorithm, State, int], State]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Labelled:
-    """Inputs `[example, ...]` of one split and what is learned of them: `targets[example]`, or by label 0 and 1."""
+    """Inputs `[example, ...]` of one split and what is learned of them: `targets[example]`, or by label 0 and 1.
+
+    `truth` are the targets of classes as they were before wrong ones were planted, where some were.
+    """
 
     inputs: np.ndarray
     targets: np.ndarray
+    truth: np.ndarray | None = None
 
     @classmethod
     def of(cls, dataset: Dataset) -> Labelled:
         """A dataset's."""
-        return cls(inputs=dataset.inputs, targets=dataset.learned)
+        known = dataset.task == "classes" and LABEL_NOISE in dataset.controls.kinds()
+        truth = dataset.controls.true_labels(dataset.ids, dataset.targets, dataset.class_names) if known else None
+        return cls(inputs=dataset.inputs, targets=dataset.learned, truth=truth)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes: inputs that stay in a file are opened there again instead of being sent."""
-        return _labelled, (place_of(self.inputs) or self.inputs, self.targets)
+        return _labelled, (place_of(self.inputs) or self.inputs, self.targets, self.truth)
 
     def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Both as tensors on the device, without a copy on the CPU; nothing ever writes to them."""
@@ -69,8 +76,8 @@ class Labelled:
         return inputs.to(device), torch.from_numpy(self.targets.astype(kind)).to(device)
 
 
-def _labelled(inputs: Place | np.ndarray, targets: np.ndarray) -> Labelled:
-    return Labelled(inputs=inputs.opened() if isinstance(inputs, Place) else inputs, targets=targets)
+def _labelled(inputs: Place | np.ndarray, targets: np.ndarray, truth: np.ndarray | None) -> Labelled:
+    return Labelled(inputs=inputs.opened() if isinstance(inputs, Place) else inputs, targets=targets, truth=truth)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -332,6 +339,7 @@ def _looking(
         epochs=checkpoints,
         inputs=inputs,
         targets=targets,
+        truth=None if job.data.truth is None else torch.from_numpy(job.data.truth).to(targets.device),
         member=torch.from_numpy(job.design.member[list(models)]).to(inputs.device),
         classes=job.classes,
         task=job.task,

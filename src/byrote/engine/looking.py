@@ -50,6 +50,7 @@ class Looking(TrainingProbe):
                 checkpoint=checkpoint,
                 epoch=self.block.epochs[checkpoint],
                 first=first,
+                heldout=self.block.heldout,
             ),
         )
         self._at[1].leave()
@@ -84,7 +85,15 @@ class Looking(TrainingProbe):
             return
         block, models = self.block, self._models(answering)
         rows = torch.arange(len(block.inputs), device=block.inputs.device)
-        at = Moment("end", models, block.task, rows=rows, inputs=lambda: block.inputs, targets=block.targets)
+        at = Moment(
+            "end",
+            models,
+            block.task,
+            rows=rows,
+            inputs=lambda: block.inputs,
+            targets=block.targets,
+            heldout=block.heldout,
+        )
         self._show("end", at)
         models.leave()
 

@@ -24,7 +24,7 @@ class Block:
 
     `inputs[example, ...]` and `targets[example]` are those of all examples, `member[model, example]` says who is
     trained on which, `epochs` is how many are done at each checkpoint. `heldout` are inputs and targets that nobody is
-    trained on, where there are any.
+    trained on, where there are any, and `truth` the targets of classes before wrong ones were planted, where some were.
     """
 
     models: tuple[int, ...]
@@ -38,6 +38,7 @@ class Block:
     task: Task
     algorithm: Algorithm
     heldout: tuple[Tensor, Tensor] | None = None
+    truth: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -54,8 +54,8 @@ class LastLayerProbe(EndProbe):
         return {name: values.float().cpu().numpy() for name, values in columns.items()}
 
 
-def last_layer(network: nn.Module, inputs: Tensor) -> nn.Linear:
-    """The linear layer whose outputs are the network's logits.
+def last_layer(network: nn.Module, inputs: Tensor, probe: str = "last_layer") -> nn.Linear:
+    """The linear layer whose outputs are the network's logits; `probe` is who asks.
 
     Raises:
         BadInput: there is none.
@@ -75,7 +75,7 @@ def last_layer(network: nn.Module, inputs: Tensor) -> nn.Linear:
         if same_shape and torch.allclose(outputs, logits, rtol=0, atol=0, equal_nan=True):  # nan once it diverged
             return layer
     raise BadInput(
-        f"The probe 'last_layer' needs a network whose logits come straight out of a linear layer; "
+        f"The probe {probe!r} needs a network whose logits come straight out of a linear layer; "
         f"{type(network).__name__} is none.",
         hint="end it with nn.Linear(…), or audit without this probe.",
     )

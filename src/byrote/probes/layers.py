@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor, nn
 
 from byrote.errors import BadInput
 
+#: The name of what goes into the network, beside its layers.
+INPUTS: Final = "inputs"
 #: Of an image in a layer with more numbers than these the mean over positions is read.
 MOST_NUMBERS = 4096
 
@@ -55,34 +56,52 @@ def _own(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 class Seen:
-    """What a network made of a batch in its layers: what the next layer was given, and of the last one the answer."""
+    """What a network made of a batch in its layers: what the next layer was given, and of the last one the answer.
+
+    Layers that were not called are passed over.
+    """
 
     def __init__(self, order: Sequence[str]) -> None:
-        self._next = dict(pairwise(order))
-        self._given: dict[str, Tensor | None] = {}
+        self._given: dict[str, Tensor | None] = dict.fromkeys(order)
+        self._called: list[str] = []
         self.output: Tensor | None = None
 
     def see(self, module: str, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-        """A module is called; the first call of a layer counts."""
-        for layer in self._next.values():
-            if module == layer or module.startswith(f"{layer}."):
+        """A module is called; the first call of a layer counts. A copy is kept, as modules may work in place."""
+        for layer in self._given:
+            if layer not in self._called and (module == layer or module.startswith(f"{layer}.")):
+                self._called.append(layer)
                 floats = (one for one in (*given, *named.values()) if isinstance(one, Tensor))
-                self._given.setdefault(layer, next((one for one in floats if one.is_floating_point()), None))
+                first = next((one for one in floats if one.is_floating_point()), None)
+                self._given[layer] = None if first is None else first.clone()
+
+    def readable(self) -> tuple[str, ...]:
+        """The layers that `tensor` gives."""
+        return tuple(layer for layer in self._given if self._made(layer) is not None)
 
     def tensor(self, layer: str) -> Tensor:
         """`[example, ...]` of a layer.
 
         Raises:
-            BadInput: the next layer is no module, or is not given one row for each example.
+            BadInput: the layer is not called, or the next layer is not given one row for each example.
         """
-        made = self._given.get(self._next[layer]) if layer in self._next else self.output
-        if made is None or self.output is None or made.shape[:1] != self.output.shape[:1]:
+        made = self._made(layer)
+        if made is None:
             raise BadInput(
                 f"What the network makes of an example in the layer {layer!r} cannot be read: the layer after it is "
                 "not given one row for each example.",
                 hint='name the layers that are to be read, as `byrote probe RUN "readout,layers=conv1;head"`.',
             )
         return made
+
+    def _made(self, layer: str) -> Tensor | None:
+        """What the next layer that was called is given, in the order of the layers."""
+        if layer not in self._called or self.output is None:
+            return None
+        order = [one for one in self._given if one in self._called]
+        after = order[order.index(layer) + 1 :]
+        made = self._given[after[0]] if after else self.output
+        return made if made is not None and made.shape[:1] == self.output.shape[:1] else None
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from byrote.data.task import Task
 from byrote.errors import BadInput
 from byrote.probes.contract import When
 from byrote.probes.ghost import ghost_norms, slow_norms, trusted, weight_gradients
+from byrote.probes.handed import handed_on, part_of, read_of
+from byrote.probes.layers import INPUTS
 
 #: Examples that go through a network together.
 BATCH = 256
@@ -131,12 +133,15 @@ class Moment:
         checkpoint: int = -1,
         epoch: int = -1,
         first: bool = True,
+        heldout: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         self.when, self.rows, self.targets = when, rows, targets
         self.checkpoint, self.epoch, self.first = checkpoint, epoch, first
         self._models, self._task = models, task
         self._inputs, self._logits = inputs, logits
         self._known: dict[tuple[str, str], Tensor] = {}
+        self._handed: dict[str, Tensor] = {}
+        self._heldout = heldout
 
     @cached_property
     def inputs(self) -> Tensor:
@@ -180,8 +185,43 @@ class Moment:
                 return self.each(lambda net, call, x, y: ghost_norms(net, call, x, y, loss))
         return torch.stack([slow_norms(net, self.inputs, self.targets, loss) for net in networks])
 
+    @cached_property
+    def heldout(self) -> Moment | None:
+        """The same models before the held-out examples, all at once; None where there are none."""
+        if self._heldout is None:
+            return None
+        inputs, targets = self._heldout
+        rows = torch.arange(len(inputs), device=inputs.device)
+        return Moment(
+            self.when,
+            self._models,
+            self._task,
+            rows=rows,
+            inputs=lambda: inputs,
+            targets=targets,
+            checkpoint=self.checkpoint,
+            epoch=self.epoch,
+        )
+
+    def handed(self) -> dict[str, Tensor]:
+        """What each layer with weights hands to the next, in the order in which they are called, `inputs` first.
+
+        Each is `[model, example, unit]`; one pass serves all layers. See `probes.handed`.
+        """
+        if not self._handed:
+            layers = read_of(self._models.networks[0], self.inputs[:1])
+            widths: list[int] = []
+            with torch.no_grad():
+                flat = self.each(partial(handed_on, layers, widths))
+            self._handed = dict(zip((INPUTS, *layers), flat.split(widths, 2), strict=True))
+        return self._handed
+
     def features(self, layer: str) -> Tensor:
-        """What a layer, by its name in the network, puts out: `[model, example, ...]`."""
+        """What a layer, by its name in the network, puts out: `[model, example, ...]`.
+
+        Raises:
+            BadInput: the network has no layer of that name.
+        """
         if ("layer", layer) not in self._known:
             with torch.no_grad():
                 self._known["layer", layer] = self.each(partial(_features, layer))
@@ -210,7 +250,7 @@ class Moment:
 
 def _features(layer: str, network: nn.Module, call: Call, inputs: Tensor, targets: Tensor) -> Tensor:
     seen: list[Tensor] = []
-    hook = network.get_submodule(layer).register_forward_hook(lambda *given: seen.append(given[2]))
+    hook = part_of(network, layer).register_forward_hook(lambda *given: seen.append(given[2]))
     try:
         call(inputs)
     finally:

@@ -16,11 +16,10 @@ from byrote.errors import BadInput
 from byrote.evidence.kind import CLASSES, TEXT, Kind, Quantity
 from byrote.probes.contract import Probe, Shard, When
 from byrote.probes.history import AskedDocuments, AskedExamples, History
+from byrote.probes.layers import INPUTS
 from byrote.probes.registry import probe
 
 _CELLS = (MODEL, LAYER, CHECKPOINT, EXAMPLE)
-#: The name of what goes into the network, beside its layers.
-INPUTS: Final = "inputs"
 #: Predictions whose neighbours are looked for at once.
 BLOCK: Final = 1024
 

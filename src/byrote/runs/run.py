@@ -400,6 +400,8 @@ class Run:
         kind, column = name.split(".")
         if name == "data.label":
             return self.labels[examples]
+        if name == "data.true_label":
+            return self.controls.true_labels(self.ids[examples], self.labels[examples], self.class_names)
         if kind == "controls":
             return self.controls.mask(self.ids[examples], column)
         return self._first_phase(models, examples) if kind == "first_phase" else self._design(column, models, examples)

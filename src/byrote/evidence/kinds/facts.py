@@ -25,7 +25,10 @@ DESIGN = Kind(
 DATA = Kind(
     name="data",
     says="what the data say of an example",
-    quantities={"label": _Fact((EXAMPLE,), "int64", "class", "the label trained on")},
+    quantities={
+        "label": _Fact((EXAMPLE,), "int64", "class", "the label trained on"),
+        "true_label": _Fact((EXAMPLE,), "int64", "class", "the label before a wrong one was planted"),
+    },
     tasks=EVERY_TASK,
 )
 CONTROLS = Kind(
