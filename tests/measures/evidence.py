@@ -103,6 +103,7 @@ def make_evidence(
     evidence |= _secrets(rng, models, evidence["design.member"])
     evidence |= _rewound(rng, member, epochs)
     evidence |= _gradients(rng, member, epochs)
+    evidence |= _handed_on(rng, evidence, classes)
     for array in evidence.values():
         array.setflags(write=False)
     return evidence
@@ -146,6 +147,43 @@ def _rewound(rng: np.random.Generator, member: np.ndarray, epochs: tuple[int, ..
         "readout.true": rng.random(size).astype(np.float32),
         "readout.epochs": np.array(epochs, np.int64),
         "readout.layer": np.array(["first", "last"]),
+    }
+
+
+def _handed_on(rng: np.random.Generator, evidence: Evidence, classes: int) -> Evidence:
+    """What two layers and the inputs show of labels, at every checkpoint, and how their features lie."""
+    member, epochs, label = evidence["design.member"], evidence["trajectory.epochs"], evidence["data.label"]
+    noisy = evidence["controls.label_noise"]
+    true = np.where(noisy, (label + 1) % classes, label)
+    size = (len(member), len(epochs), 3, len(label))
+    answers = {
+        f"layer_probes.{how}_{which}": np.where(
+            rng.random(size) < 0.6, labels, rng.integers(classes, size=size)
+        ).astype(np.int16)
+        for how in ("neighbours", "ridge")
+        for which, labels in (("given", label), ("true", true))
+    }
+    asked = rng.integers(classes, size=(2, *size[:3], evidence["heldout.logit_margin"].shape[1])).astype(np.int16)
+    figures = ("within", "norms", "angles", "duality", "mean_rule")
+    collapse = rng.random((10, *size[:2])).astype(np.float32)
+    names = (*figures, *(f"{name}_true" for name in figures))
+    moved = 0.3 * ((member == 1) & noisy)[:, None]
+    return {
+        "data.true_label": true,
+        **answers,
+        "layer_probes.heldout_neighbours": asked[0],
+        "layer_probes.heldout_ridge": asked[1],
+        "layer_probes.epochs": epochs,
+        "layer_probes.layer": np.array(["inputs", "first", "last"]),
+        **{f"neural_collapse.{name}": one for name, one in zip(names, collapse, strict=True)},
+        "neural_collapse.epochs": epochs,
+        "dilation.distance": (rng.gamma(4.0, 0.1, (*size[:2], len(label))) + moved).astype(np.float32),
+        "dilation.spread": rng.gamma(4.0, 0.1, size[:2]).astype(np.float32),
+        "dilation.epochs": epochs,
+        "intrinsic_dimension.dimension": rng.gamma(9.0, 1.0, size[:3]).astype(np.float32),
+        "intrinsic_dimension.points": rng.integers(90, 95, size[:3]).astype(np.int32),
+        "intrinsic_dimension.epochs": epochs,
+        "intrinsic_dimension.layer": np.array(["inputs", "first", "last"]),
     }
 
 

@@ -1,0 +1,97 @@
+"""Hints of probes of layers are followed: each mends the case that brought it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from byrote.probes.handed import part_of, read_of
+from byrote.probes.intrinsic_dimension import IntrinsicDimensionProbe
+from byrote.probes.layer_probes import LayerProbesProbe
+from byrote.probes.neural_collapse import NeuralCollapseProbe
+from engine.toys import bound
+from followed import Case, each, follow
+from small import blobs, small_audit
+
+ROWS, TARGETS = torch.arange(6.0).reshape(2, 3), torch.tensor([0, 1])
+
+
+class Free(nn.Module):
+    """A network without modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.ones(3, 2))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs @ self.table
+
+
+def plain() -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+
+
+def checked(probe: Any, network: nn.Module) -> Callable[[Path], Any]:
+    """A probe looks at a network beforehand."""
+    return lambda _: probe.check(bound("mlp"), network, ROWS, TARGETS)
+
+
+def audited(probe: str, examples: int = 60, **settings: Any) -> Callable[[Path], Any]:
+    """A small audit with a probe."""
+    how = {"heldout": None, "models": 4, "full": 0, "dataset": blobs(examples), **settings}
+    return lambda folder: small_audit(folder / f"{probe}-{how['heldout'] is None}", probes=(probe,), **how)
+
+
+PROBES = (
+    Case(
+        name="no layers",
+        wrong=lambda _: read_of(Free(), ROWS),
+        says="nn.Linear",
+        right=lambda _: read_of(plain(), ROWS),
+    ),
+    Case(
+        name="no such part",
+        wrong=lambda _: part_of(plain(), "head"),
+        says="its layers are 0, 1, 2",
+        right=lambda _: part_of(plain(), "2"),
+    ),
+    Case(
+        name="no such layer",
+        wrong=checked(IntrinsicDimensionProbe(layers="0;head"), plain()),
+        says="its layers are inputs, 0, 2",
+        right=checked(IntrinsicDimensionProbe(layers="0;2"), plain()),
+    ),
+    Case(
+        name="the last layer within another",
+        wrong=checked(NeuralCollapseProbe(), nn.Sequential(nn.Linear(3, 5), nn.Sequential(nn.ReLU(), nn.Linear(5, 2)))),
+        says="at the top of the network",
+        right=checked(NeuralCollapseProbe(), plain()),
+    ),
+    Case(
+        name="no neighbours",
+        wrong=lambda _: LayerProbesProbe(neighbours=0),
+        says="neighbours=5",
+        right=lambda _: LayerProbesProbe(neighbours=5),
+    ),
+    Case(
+        name="few members",
+        wrong=audited("layer_probes", 12),
+        says="layer_probes,neighbours=1",
+        right=audited("layer_probes,neighbours=1", 12),
+    ),
+    Case(
+        name="nothing held out",
+        wrong=audited("dilation"),
+        says="heldout=…",
+        right=audited("dilation", heldout=blobs(30, seed=1)),
+    ),
+)
+
+
+@each(*PROBES)
+def test_hints_of_probes_of_layers_are_followed(case: Case, tmp_path: Path) -> None:
+    follow(case, tmp_path)
