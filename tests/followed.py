@@ -52,6 +52,17 @@ def follow(case: Case, folder: Path) -> None:
     went_through(made.get(id(told.value), []))
 
 
+def without(package: str, call: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    """The call where a package is not installed."""
+
+    def hidden(folder: Path) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(sys.modules, package, None)
+            return call(folder)
+
+    return hidden
+
+
 @contextmanager
 def watched() -> Iterator[dict[int, list[Place]]]:
     """The places of every error that is made meanwhile."""

@@ -487,7 +487,7 @@ def test_stopped_between_the_design_and_the_manifest_of_a_look(tmp_path: Path, m
     with pytest.raises(KeyboardInterrupt):
         small_audit(tmp_path / "run", **settings)
     monkeypatch.undo()
-    with pytest.raises(BadInput, match=r"design\.safetensors.* Hint: the command that made the run writes it again"):
+    with pytest.raises(BadInput, match=r"design\.safetensors.* Hint: an audit's command, run again, writes it again"):
         Run.open(tmp_path / "run")
     run = small_audit(tmp_path / "run", **settings)
     assert run.design.models == len(run.manifest.models) == len(run.models()) + 2

@@ -41,7 +41,7 @@ def test_missing_empty_or_cut_files_are_named(tmp_path: Path, name: str, keep: i
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(BadInput, match=rf"{name}.*Hint: the command that made the run writes it again"):
+    with pytest.raises(BadInput, match=rf"{name}.*Hint: an audit's command, run again, writes it again"):
         READERS[name](tmp_path)
 
 

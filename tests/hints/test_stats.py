@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from byrote.errors import BadInput
+from byrote.measures.lira import lira
 from byrote.stats import log_linear as fits
+from byrote.stats.attack_figures import attack_figures, null_auc
 from byrote.stats.checkpoints import epoch_weights
 from byrote.stats.jackknife import difference, jackknife
+from byrote.stats.multiple import CORRECTIONS, corrected
 from byrote.stats.privacy_bounds import many_runs_epsilon, one_run_epsilon
 from byrote.stats.ranking import auroc, precision_recall_at
 from followed import Case, each, follow
@@ -21,6 +24,20 @@ from followed import Case, each, follow
 SCORE = np.linspace(0, 1, 60)
 COINS = np.arange(60) % 2 == 0
 PAIR = np.repeat(np.arange(4), 2)
+RNG = np.random.default_rng(0)
+MEMBER = np.stack([[half, 1 - half] for half in (RNG.permutation(20) % 2 for _ in range(4))]).reshape(8, 20)
+MEMBER = MEMBER.astype(np.int8)
+ODDS = RNG.normal(size=(8, 20)) + MEMBER
+
+
+def attack(kept: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """LiRA on the models that are kept."""
+    return lira(ODDS[: len(kept)][kept], MEMBER[: len(kept)][kept], PAIR[: len(kept)][kept]).values
+
+
+def shuffled(kept: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """The same, of members that it is given."""
+    return lira(ODDS[kept], MEMBER[given], PAIR[kept]).values
 
 
 def bound(**settings: Any) -> Callable[[Path], Any]:
@@ -28,6 +45,22 @@ def bound(**settings: Any) -> Callable[[Path], Any]:
     how: dict[str, Any] = {"delta": 1e-5, "rng": np.random.default_rng(0)} | settings
     scores, coins = how.pop("scores", COINS + SCORE / 9), how.pop("coins", COINS)
     return lambda _: one_run_epsilon(scores, coins, **how)
+
+
+def null(**settings: Any) -> Callable[[Path], Any]:
+    """The AUC of an attack that knows nothing."""
+    return lambda _: null_auc(shuffled, MEMBER, PAIR, rng=np.random.default_rng(0), **settings)
+
+
+def runs(count: int) -> Callable[[Path], Any]:
+    """A bound on ε from so many runs, half of them with the canary."""
+    joined = np.arange(count) % 2 == 0
+    return lambda _: many_runs_epsilon(joined + 0.0, joined, threshold=0.5, delta=1e-5)
+
+
+def figures(models: int) -> Callable[[Path], Any]:
+    """The figures of an attack on so many models."""
+    return lambda _: attack_figures(attack, MEMBER[:models], PAIR[:models])
 
 
 def line(**settings: Any) -> Callable[[Path], Any]:
@@ -107,6 +140,26 @@ STATS = (
         wrong=lambda _: many_runs_epsilon(SCORE, COINS & False, threshold=0.5, delta=1e-5),
         says="as many runs with the canary as without",
         right=lambda _: many_runs_epsilon(SCORE, COINS, threshold=0.5, delta=1e-5),
+    ),
+    Case(name="one draw", wrong=null(draws=1), says="20 draws", right=null(draws=20)),
+    Case(name="figures of few models", wrong=figures(6), says="at least 8 models in pairs", right=figures(8)),
+    Case(
+        name="no correction",
+        wrong=lambda _: corrected(SCORE, "bonferoni"),
+        says="benjamini",
+        right=lambda _: [corrected(SCORE, name) for name in CORRECTIONS],
+    ),
+    Case(
+        name="few runs",
+        wrong=runs(4),
+        says="at least 12 runs",
+        right=runs(12),
+    ),
+    Case(
+        name="few guesses",
+        wrong=bound(method="split", scores=SCORE[:6], coins=COINS[:6]),
+        says="guess at least",
+        right=bound(method="split"),
     ),
     Case(
         name="groups of a jackknife",

@@ -25,7 +25,7 @@ from byrote.data.room import text_array
 from byrote.data.spelling import plain
 from byrote.data.text_file import lines_of
 from byrote.data.tokenizers import unencodable
-from byrote.errors import BadInput
+from byrote.errors import CHECK_THE_PATH, BadInput
 
 #: Texts to token numbers of each, without any special token added.
 Encode = Callable[[Sequence[str]], Sequence[Sequence[int]]]
@@ -285,7 +285,7 @@ def _rows_of(path: Path, column: str) -> Iterator[Row]:
     if path.is_dir():
         return _saved_dataset(path, column)
     if not path.is_file():
-        raise BadInput(f"There is no file {str(path)!r}.", hint=f"a corpus is one of {', '.join(READABLE)}.")
+        raise BadInput(f"There is no file {str(path)!r}.", hint=CHECK_THE_PATH)
     ending = path.suffix.lower()
     if ending == ".parquet":
         return _parquet_rows(path, column)

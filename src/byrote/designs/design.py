@@ -195,7 +195,7 @@ class Design:
         except (KeyError, TypeError) as error:
             raise BadInput(
                 f"The design in the manifest is not that of the run: {type(error).__name__} at {error}.",
-                hint="a manifest must not be edited by hand.",
+                hint="restore the file from a copy, or audit again into another folder; it must not be edited by hand.",
             ) from error
 
 

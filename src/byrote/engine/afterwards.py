@@ -67,7 +67,7 @@ def refuse_unread(run: Run, *names: str) -> list[tuple[str, Probe]]:
         if not all(task in kind.tasks for kind in one.kinds):
             raise MissingEvidence(
                 f"The probe {one.name!r} is not for the models of the run {str(run.folder)!r}.",
-                hint=f"it is for {', '.join(sorted(one.kinds[0].tasks))}.",
+                hint=f"probe a run of {' or '.join(sorted(one.kinds[0].tasks))}.",
             )
     if not _models(run):
         raise MissingEvidence(

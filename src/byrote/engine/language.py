@@ -377,7 +377,7 @@ def _read(
         evidence.path(TOKENS, 0, 0).unlink()
         raise BadInput(
             f"The model {found.name!r} gives logits that are not finite, for {bad} of {all_} tokens.",
-            hint="its weights are damaged, or overflow in half precision.",
+            hint="--device cpu reads it in float32; where that is not finite either, save its weights again.",
         )
 
 

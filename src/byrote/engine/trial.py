@@ -13,6 +13,7 @@ _LOSS = (
     "an objective's loss(forward, batch, memory) asks logits = forward(batch.inputs, train=True), and returns logits, "
     "loss[model, batch] and new rows of its memory or None."
 )
+_STEP = f"mend the slot of the recipe that raises it; {_LOSS}"
 
 
 def try_step(algorithm: Algorithm, inputs: Tensor, targets: Tensor) -> None:
@@ -34,7 +35,7 @@ def try_step(algorithm: Algorithm, inputs: Tensor, targets: Tensor) -> None:
         raise
     except Exception as error:  # whatever a user's slot raises must reach the user as a sentence
         problem = first_line(error).rstrip(".")
-        raise BadInput(f"A training step of the recipe fails: {problem}{where(error)}.", hint=_LOSS) from error
+        raise BadInput(f"A training step of the recipe fails: {problem}{where(error)}.", hint=_STEP) from error
     if tuple(seen.loss.shape) != (len(inputs),):
         raise BadInput(
             f"The recipe's objective must give one loss an example, [model, batch]. Got the shape "

@@ -16,7 +16,10 @@ from byrote.evidence.seals import BLANK, KEY, has_seal, is_broken, sealed, write
 from byrote.evidence.shards import read_shard
 
 EXAMPLES, CONTROLS, DESIGN = "examples.parquet", "controls.parquet", "design.safetensors"
-_HINT = "the command that made the run writes it again; what was trained is kept."
+#: What to do where a table of a run is missing or damaged.
+WRITE_AGAIN = (
+    "an audit's command, run again, writes it again and keeps what was trained; make any other run again elsewhere."
+)
 
 #: Digests of tables by name, as a manifest has them; None of a run of version 0.1.0.
 Digests = Mapping[str, str] | None
@@ -36,7 +39,7 @@ def write_table(path: Path, table: pa.Table) -> None:
     write_sealed(path, table_bytes(table))
 
 
-def read_table(path: Path, *, must_be_sealed: bool = False, hint: str = _HINT) -> pa.Table:
+def read_table(path: Path, *, must_be_sealed: bool = False, hint: str = WRITE_AGAIN) -> pa.Table:
     """A table that byrote wrote, every cell of it checked; those of version 0.1.0 are not sealed.
 
     Raises:
@@ -78,7 +81,7 @@ def refuse_changed(path: Path, digests: Digests) -> None:
     """
     if not is_the_named(path, digests):
         raise BadInput(
-            f"The run's file {str(path)!r} is damaged: it is not the one that the manifest names.", hint=_HINT
+            f"The run's file {str(path)!r} is damaged: it is not the one that the manifest names.", hint=WRITE_AGAIN
         )
 
 
@@ -91,7 +94,7 @@ def read_examples(folder: Path, digests: Digests = None) -> pa.Table:
     refuse_changed(folder / EXAMPLES, digests)
     table = _read(folder / EXAMPLES, ("example", "label"))
     if not pa.types.is_integer(table["label"].type):
-        raise BadInput(f"The labels in {str(folder / EXAMPLES)!r} are of type {table['label'].type}.", hint=_HINT)
+        raise BadInput(f"The labels in {str(folder / EXAMPLES)!r} are of type {table['label'].type}.", hint=WRITE_AGAIN)
     return table
 
 
@@ -118,7 +121,7 @@ def read_design(folder: Path, digests: Digests = None) -> dict[str, np.ndarray]:
     try:
         return read_shard(path)
     except DamagedShard as error:
-        raise BadInput(f"The run's design is damaged: {error.message}", hint=_HINT) from error
+        raise BadInput(f"The run's design is damaged: {error.message}", hint=WRITE_AGAIN) from error
 
 
 def examples_table(
@@ -161,14 +164,14 @@ def _read(path: Path, columns: tuple[str, ...]) -> pa.Table:
     table = read_table(path)
     lacking = [column for column in columns if column not in table.column_names]
     if lacking:
-        raise BadInput(f"The run's table {str(path)!r} lacks the column {', '.join(lacking)}.", hint=_HINT)
+        raise BadInput(f"The run's table {str(path)!r} lacks the column {', '.join(lacking)}.", hint=WRITE_AGAIN)
     for name in columns:
         column = table[name]
         if column.null_count or (name != "label" and not _is_text(column.type)):
             raise BadInput(
                 f"The column {name!r} of the run's table {str(path)!r} is of type {str(column.type)!r}, with "
                 f"{column.null_count} empty cells.",
-                hint=_HINT,
+                hint=WRITE_AGAIN,
             )
     return table
 
@@ -179,7 +182,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _gone(path: Path) -> BadInput:
-    return BadInput(f"The run lacks its file {str(path)!r}.", hint=_HINT)
+    return BadInput(f"The run lacks its file {str(path)!r}.", hint=WRITE_AGAIN)
 
 
 def _first_line(error: Exception) -> str:

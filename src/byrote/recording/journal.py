@@ -181,7 +181,8 @@ class Journal:
             raise BadInput(
                 f"The recording in {str(self.folder)!r} cannot go on at epoch {epoch}: it holds {held} epochs"
                 + (f", of which the first {added} are added up." if added else "."),
-                hint="call flush() whenever you save your own checkpoint.",
+                hint=f"resume from your checkpoint after {held if added == held else f'{added} to {held}'} epochs, or "
+                "record again into another folder; flush() whenever you save a checkpoint keeps both together.",
             )
         for mine in [one for one in {*self.ranks(), *self.ranks("shown.*")} if one % world == rank]:
             for file in self.shown_paths(mine):

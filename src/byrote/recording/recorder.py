@@ -393,14 +393,9 @@ class Recorder:
                 f"The 'ids' argument of Recorder must name {self.examples} different examples.",
                 hint="give one name an example, each once, or leave ids out: examples are then numbered.",
             )
-        if not (self.folder / FOLDER).exists():
-            if (self.folder / FILE).exists():
-                raise BadInput(
-                    f"The folder {str(self.folder)!r} already holds a run.", hint="give another folder, or remove it."
-                )
-            refuse_remains(self.folder, shared=True)
         model = self._journal.model
         try:
+            self._refuse_run()
             if resume_at is not None:
                 self._journal.cut(resume_at, self.rank, self.world)
             elif self._journal.settings_path(self.rank).exists():
@@ -420,6 +415,15 @@ class Recorder:
                 f"The run folder {str(self.folder)!r} cannot be made: {error.strerror or error}.",
                 hint="give another folder.",
             ) from error
+
+    def _refuse_run(self) -> None:
+        """Refuse a folder that holds a run, or what is left of one, that no recorder made."""
+        if not (self.folder / FOLDER).exists():
+            if (self.folder / FILE).exists():
+                raise BadInput(
+                    f"The folder {str(self.folder)!r} already holds a run.", hint="give another folder, or remove it."
+                )
+            refuse_remains(self.folder, shared=True)
 
     def _steps_before(self) -> int:
         """The last step that an earlier process of this rank wrote; labels that it saw are known again."""

@@ -33,6 +33,7 @@ from byrote.evidence.seals import write_sealed
 from byrote.evidence.store import Evidence, cut_along
 from byrote.evidence.tables import (
     EXAMPLES,
+    WRITE_AGAIN,
     examples_of,
     read_controls,
     read_design,
@@ -138,7 +139,7 @@ class Run:
             raise BadInput(
                 f"The design of the run {str(folder)!r} is about {design.examples} examples, and its table names "
                 f"{len(table)}.",
-                hint="the command that made the run writes both again.",
+                hint=WRITE_AGAIN,
             )
         _refuse_other_labels(folder, table["label"].to_numpy(), manifest)
         return cls(
@@ -734,7 +735,7 @@ class Run:
             raise OtherExamples(
                 f"The table {EXAMPLES!r} of the run {str(self.folder)!r} is not that of the data: its column "
                 f"{quoted(wrong)} differs.",
-                hint="the command that made the run writes the table again; what was trained is kept.",
+                hint=WRITE_AGAIN,
             )
 
     def _keep(self, entry: Measure, role: str, result: Result) -> None:
@@ -779,7 +780,7 @@ def _refuse_other_design(folder: Path, design: Design, manifest: Manifest) -> No
     if design.fingerprint() != manifest.design.get("fingerprint"):
         raise BadInput(
             f"The design of the run {str(folder)!r} is not the one that its manifest names.",
-            hint="the command that made the run writes it again; what was trained is kept.",
+            hint=WRITE_AGAIN,
         )
 
 
@@ -790,7 +791,7 @@ def _refuse_other_labels(folder: Path, labels: np.ndarray, manifest: Manifest) -
         raise BadInput(
             f"The labels of the run {str(folder)!r} go from {labels.min()} to {labels.max()}, and its manifest names "
             f"{counted(classes, 'class', 'classes')}.",
-            hint="the command that made the run writes the table again; what was trained is kept.",
+            hint=WRITE_AGAIN,
         )
 
 

@@ -15,7 +15,7 @@ UNCHECKED = "the order of the examples could not be checked: the files carry no 
 
 
 #: What to do about an array of another kind or shape.
-SAVE_AGAIN = "save it again with np.save or np.savez as the documentation of the reader describes it."
+SAVE_AGAIN = "save them as numbers, with np.save or np.savez."
 
 
 def required(labels: Int[np.ndarray, " example"] | None, what: str) -> Int[np.ndarray, " example"]:

@@ -22,8 +22,8 @@ from byrote.errors import CHECK_THE_PATH, UNREADABLE, BadInput
 #: Kinds of plain arrays: truth values, whole numbers, floating-point numbers, texts.
 PLAIN = "biufSU"
 CONVERT = (
-    "byrote unpickles nothing, because a pickle can run any code; where the file is pickled and you trust it, load it "
-    "yourself and save plain arrays with np.save or np.savez."
+    "copy it again where it is damaged. byrote unpickles nothing, because a pickle can run any code; where the file is "
+    "pickled and you trust it, load it yourself and save plain arrays with np.save or np.savez."
 )
 
 

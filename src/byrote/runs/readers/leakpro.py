@@ -40,7 +40,8 @@ from byrote.runs.readers._files import natural, read_array
 from byrote.runs.run import Run
 
 HINT = (
-    "LeakPro pickles its indices; save them as plain files, as the documentation of byrote.runs.readers.leakpro says."
+    "LeakPro pickles its indices; load them there and np.save('train_indices_0.npy', …) those of each shadow model, "
+    "and np.save('audit_indices.npy', …) the target's training and then its test indices."
 )
 NAME = re.compile(r"sm_(\d+)(_\w+)?_logits\.npy")
 
