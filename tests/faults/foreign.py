@@ -20,15 +20,16 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from byrote.analyses.calibration import Calibration
-from byrote.analyses.target import load_weights, read_members
 from byrote.data.canaries import plant, read_canaries
 from byrote.data.corpus import corpus_from_texts, read_corpus
 from byrote.data.idx import read_idx
 from byrote.data.image_folder import from_image_folder
+from byrote.data.members import read_members
 from byrote.data.npz import from_npz
 from byrote.data.table import from_table
 from byrote.data.text_table import from_text_table
 from byrote.data.tokenizers import read_tokenizer
+from byrote.engine.given_model import load_weights
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.networks.mlp import MLP
 from byrote.recipes.recipe import Recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +14,20 @@ import pyarrow as pa
 import pyarrow.csv
 import torch
 from jaxtyping import Bool, Float, Int8
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from scipy.stats import binomtest, t
 
 from byrote.analyses.catalog import analysis, keep, procedure
 from byrote.analyses.lab import Lab, data_of
 from byrote.analyses.membership import attack_named
 from byrote.data.dataset import Dataset
+from byrote.data.members import read_members
 from byrote.data.task import refuse_other_tasks
-from byrote.designs.design import NO_PAIR, ROLES, UNKNOWN_COUNT, Design, Phase
 from byrote.engine.audit import audit
-from byrote.engine.block import clean_pass
-from byrote.engine.job import Labelled
+from byrote.engine.given_model import load_weights, with_target
 from byrote.engine.progress import Progress
-from byrote.errors import CHECK_THE_PATH, BadInput, TooFewModels
-from byrote.evidence.manifest import ModelEntry
-from byrote.evidence.shards import write_shard
-from byrote.evidence.tables import DESIGN
-from byrote.probes.outputs import OutputsProbe
-from byrote.recipes.algorithm import Algorithm, Shape, State, TrainingRecipe
+from byrote.errors import BadInput, TooFewModels
+from byrote.recipes.algorithm import Shape, TrainingRecipe
 from byrote.results import PerExample, PerModelExample, Scalar, Table
-from byrote.runs.folder import with_digests
 from byrote.runs.run import Run
 from byrote.stats.attack_figures import LEAST_FALSE_POSITIVES, RATES, roc
 
@@ -43,7 +35,6 @@ from byrote.stats.attack_figures import LEAST_FALSE_POSITIVES, RATES, roc
 TARGETED = re.compile(r"target-(?P<key>.+)\.parquet")
 #: Chance that one of the checks of likeness gives a false alarm.
 FALSE_ALARM = 0.01
-_GO_WHERE = "--weights takes a .safetensors file, and --members a CSV whose first line is example,member."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,137 +243,6 @@ def attack_target(run: Run, attack: str = "lira") -> TargetAttack:
     return result
 
 
-def read_members(path: str | Path, dataset: Dataset) -> Int8[np.ndarray, " example"]:
-    """Membership by example from a CSV with the columns `example` and `member`; -1 where it names none.
-
-    Raises:
-        BadInput: the file, a column, an id or a value is not as it should be, or an id stands there twice.
-    """
-    path = Path(path)
-    _refuse_unreadable(path, "members", text=True)
-    try:
-        text = pa.csv.ConvertOptions(column_types={"example": pa.string(), "member": pa.string()})
-        table = pa.csv.read_csv(path, convert_options=text)
-        named = {name: table[name].to_pylist() for name in ("example", "member") if name in table.column_names}
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"The file {str(path)!r} cannot be read as CSV: {str(error).splitlines()[0]}.",
-            hint="its first line is example,member, and each other an id and 1 or 0.",
-        ) from None
-    if not {"example", "member"} <= set(table.column_names):
-        raise BadInput(
-            f"The file {str(path)!r} has the columns {', '.join(table.column_names)}.",
-            hint="it needs 'example' (the ids of the dataset) and 'member' (1 or 0).",
-        )
-    ids, values = (np.array(named[name], np.str_) for name in ("example", "member"))
-    names, count = np.unique(ids, return_counts=True)
-    if (count > 1).any():
-        raise BadInput(
-            f"The id {str(names[count > 1][0])!r} stands in {str(path)!r} {count[count > 1][0]} times.",
-            hint="name every example once; the order of the rows does not matter.",
-        )
-    unknown = np.setdiff1d(ids, dataset.ids)
-    if len(unknown):
-        raise BadInput(
-            f"{len(unknown)} ids of {str(path)!r} are not in the dataset {dataset.name!r}, as {str(unknown[0])!r}.",
-            hint=f"ids look like {str(dataset.ids[0])!r}.",
-        )
-    wrong = np.flatnonzero(~np.isin(values, ("0", "1")))
-    if len(wrong):
-        raise BadInput(
-            f"Membership must be 1 or 0. Got {str(values[wrong[0]])!r} in row {wrong[0] + 2} of {str(path)!r}.",
-            hint="leave out the examples of which you do not know it.",
-        )
-    member = np.full(len(dataset), -1, np.int8)
-    member[dataset.index_of(ids)] = values.astype(np.int8)
-    return member
-
-
-def _refuse_unreadable(path: Path, what: str, *, text: bool) -> None:
-    """Refuse a path that leads nowhere, and what holds text in place of weights, or other things in place of text."""
-    if not path.is_file():
-        raise BadInput(f"There is no file {str(path)!r} of {what}.", hint=CHECK_THE_PATH)
-    with path.open("rb") as file:
-        start = file.read(1024)
-    if text and b"\0" in start:
-        raise BadInput(f"The file {str(path)!r} is no table of members: it holds no text.", hint=_GO_WHERE)
-    if not text and path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        raise BadInput(f"The file {str(path)!r} is a table and holds no weights.", hint=_GO_WHERE)
-
-
-def load_weights(algorithm: Algorithm, path: str | Path) -> State:
-    """A state of the algorithm whose network has these weights.
-
-    Raises:
-        BadInput: the file is no safetensors file, or its tensors are not those of the network.
-    """
-    path = Path(path)
-    _refuse_unreadable(path, "weights", text=False)
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise BadInput(
-            f"The weights {str(path)!r} cannot be read as safetensors: {str(error).partition(chr(10))[0]}",
-            hint="safetensors.torch.save_file(network.state_dict(), 'weights.safetensors') writes them; "
-            "pickled files are never opened.",
-        ) from None
-    state = algorithm.init(0)
-    network = algorithm.network(state)
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    problems = [f"{name!r} is missing" for name in sorted(expected.keys() - found.keys())]
-    problems += [f"{name!r} is not the network's" for name in sorted(found.keys() - expected.keys())]
-    problems += [
-        f"{name!r} has shape {found[name]} instead of {expected[name]}"
-        for name in sorted(expected.keys() & found.keys())
-        if expected[name] != found[name]
-    ]
-    if problems:
-        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise BadInput(
-            f"The weights {str(path)!r} are not those of the recipe's network: {'; '.join(problems[:3])}{more}.",
-            hint="the recipe's network must be the one that the target was trained with.",
-        )
-    network.load_state_dict(tensors)
-    return state
-
-
-def with_target(run: Run, algorithm: Algorithm, state: State, member: Int8[np.ndarray, " example"], digest: str) -> Run:
-    """The run with a trained model in the role of the target, its answers recorded beside those of the references.
-
-    Raises:
-        BadInput: the run has another target already, or no data at hand.
-    """
-    if run.dataset is None:
-        raise BadInput(f"The run {str(run.folder)!r} was opened without its data.", hint="run.attach(dataset, recipe).")
-    design = _with_row(run.design, member)
-    there = run.models("target")
-    if len(there):
-        recorded = run.evidence.header("outputs", int(there[-1]), run.last_phase)["weights"]
-        if recorded != digest or not np.array_equal(run.design.member[there[-1]], member):
-            raise BadInput(
-                f"The run {str(run.folder)!r} is about another target, or other members.",
-                hint="give another folder with --out, or remove this one.",
-            )
-        return run
-    model = run.design.models
-    for kind, data in (("outputs", run.dataset), ("heldout", run.heldout)):
-        if data is None:
-            continue
-        inputs, targets = Labelled(inputs=data.inputs, targets=data.targets).tensors(torch.device("cpu"))
-        probe = OutputsProbe(1, len(data), data.classes, at=0, kind=kind)
-        clean_pass(_Answers(algorithm, state), inputs, targets, [probe], checkpoint=0)
-        columns = {name: array[0] for name, array in probe.columns().items()}
-        if not np.isfinite(columns["log_odds"]).all():
-            raise BadInput("The target's answers are not finite.", hint="are these the weights of a finished training?")
-        run.evidence.write(kind, model, run.last_phase, columns, {"diverged": "false", "weights": digest})
-    write_shard(run.folder / DESIGN, design.tensors(), {"kind": "design"})
-    entry = ModelEntry(index=model, origin="observed", role="target", pair=NO_PAIR, seed=None)
-    manifest = with_digests(run.folder, run.manifest)
-    replace(manifest, design=design.describe(), models=(*run.manifest.models, entry)).write(run.folder)
-    return Run.open(run.folder).attach(run.dataset, run.recipe, run.heldout) if run.recipe else Run.open(run.folder)
-
-
 def likenesses(run: Run, references: np.ndarray, target: int) -> tuple[Likeness, ...]:
     """Accuracy and mean loss of target and references, on members and on non-members."""
     found = []
@@ -432,35 +292,6 @@ def _off(figures: Mapping[str, Scalar]) -> Iterator[str]:
                 f"{realised.examples:,} known non-members are taken for members; true-positive rates at that threshold "
                 "are those of the rate that was realised."
             )
-
-
-class _Answers:
-    """One trained network, asked like a block of models."""
-
-    def __init__(self, algorithm: Algorithm, state: State) -> None:
-        self.algorithm = algorithm
-        self.state = state
-
-    def predict(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self.algorithm.predict(self.state, inputs)[None]
-
-    def states(self) -> list[State]:
-        return [self.state]
-
-
-def _with_row(design: Design, member: np.ndarray) -> Design:
-    row = np.where(member < 0, UNKNOWN_COUNT, member).astype(np.uint8)[None]
-    return Design(
-        name=f"{design.name}+target",
-        phases=tuple(
-            Phase(name=p.name, count=np.concatenate([p.count, row]), epochs=p.epochs, labels=p.labels)
-            for p in design.phases
-        ),
-        pair=np.append(design.pair, NO_PAIR),
-        role=np.append(design.role, np.int8(ROLES.index("target"))),
-        parameters=design.parameters,
-        known=False,
-    )
 
 
 def _refuse_one_sided(member: np.ndarray) -> None:

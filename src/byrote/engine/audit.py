@@ -28,13 +28,11 @@ from byrote.errors import TooFewModels
 from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.made_here import remember
 from byrote.evidence.manifest import Manifest
-from byrote.evidence.shards import write_shard
 from byrote.evidence.store import Evidence
-from byrote.evidence.tables import DESIGN
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.results import PerExample
-from byrote.runs.folder import dataset_facts, heldout_facts, model_entries, with_digests
-from byrote.runs.opening import Tables, described, opened
+from byrote.runs.folder import dataset_facts, heldout_facts, model_entries
+from byrote.runs.opening import Tables, described, grown, opened
 from byrote.runs.run import MOST_DIVERGED, Run
 from byrote.stats.intervals import agresti_caffo
 
@@ -273,15 +271,9 @@ def _extended(folder: Path, manifest: Manifest, job: Job) -> Manifest:
         compiled=compiled,
         shown=shown_by(job.design),
     )
-    write_shard(folder / DESIGN, job.design.tensors(), {"kind": "design"})
-    manifest = replace(
-        with_digests(folder, manifest),
-        design=facts,
-        models=model_entries(job.design, list(job.seeds), "trained"),
-        executor={**executor, "blocks": [*executor["blocks"], *(vars(block) for block in added)]},
-    )
-    manifest.write(folder)
-    return manifest
+    entries = model_entries(job.design, list(job.seeds), "trained")
+    blocks = [*executor["blocks"], *(vars(block) for block in added)]
+    return grown(folder, manifest, job.design, entries, executor={**executor, "blocks": blocks})
 
 
 def _error_at_look(folder: Path, goal: Goal) -> tuple[float, str]:

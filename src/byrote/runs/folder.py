@@ -61,7 +61,7 @@ def set_up(
     """Write the tables, the design and then the manifest, which names their digests: it comes last."""
     write_table(folder / EXAMPLES, examples)
     write_table(folder / CONTROLS, controls.to_table())
-    _write_design(folder, design)
+    write_design(folder, design)
     manifest = replace(with_digests(folder, manifest), id=new_id())
     manifest.write(folder)
     return manifest
@@ -93,7 +93,7 @@ def restore(
     if CONTROLS in wrong:
         write_table(folder / CONTROLS, controls)
     if not _is_whole(lambda: _same_design(folder, manifest)):
-        _write_design(folder, design)
+        write_design(folder, design)
         wrong.append(DESIGN)
         manifest = replace(manifest, design=design.describe(), models=manifest.models[: design.models])
     for name, content in (files or {}).items():
@@ -161,7 +161,8 @@ def names_groups(table: pa.Table) -> bool:
     return "group" in table.column_names and not all(NUMBERED.fullmatch(name) for name in table["group"].to_pylist())
 
 
-def _write_design(folder: Path, design: Design) -> None:
+def write_design(folder: Path, design: Design) -> None:
+    """Write the table of who is trained on what."""
     write_shard(folder / DESIGN, design.tensors(), {"kind": "design"})
 
 

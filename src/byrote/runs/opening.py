@@ -7,9 +7,9 @@ tables, its design and, last, its manifest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,20 @@ from byrote.data.controls import Controls
 from byrote.data.dataset import Dataset
 from byrote.designs.design import Design
 from byrote.errors import BadInput, RunMismatch
-from byrote.evidence.manifest import FILE, Manifest, refuse_mismatch
+from byrote.evidence.manifest import FILE, Manifest, ModelEntry, refuse_mismatch
 from byrote.evidence.shards import write_bytes
 from byrote.evidence.tables import examples_table
-from byrote.runs.folder import environment, hold, model_entries, now, refuse_remains, restore, set_up
+from byrote.runs.folder import (
+    environment,
+    hold,
+    model_entries,
+    now,
+    refuse_remains,
+    restore,
+    set_up,
+    with_digests,
+    write_design,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,6 +121,14 @@ def begun(folder: Path, design: Design, tables: Tables, manifest: Manifest) -> M
     for name, content in tables.files.items():
         write_bytes(folder / name, content)
     return set_up(folder, manifest, design, tables.examples(), tables.controls)
+
+
+def grown(folder: Path, manifest: Manifest, design: Design, models: Sequence[ModelEntry], **others: Any) -> Manifest:
+    """A run with more models: the design that has them is written first, then the manifest, with `others` changed."""
+    write_design(folder, design)
+    whole = replace(with_digests(folder, manifest), design=design.describe(), models=tuple(models), **others)
+    whole.write(folder)
+    return whole
 
 
 def described(
