@@ -403,7 +403,7 @@ def _paragraphs(path: Path, column: str) -> Iterator[Row]:
 
 def _parquet_rows(path: Path, column: str) -> Iterator[Row]:
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise BadInput(f"The file {str(path)!r} cannot be read as Parquet: {error}.", hint=WRITE_AGAIN) from error
     names = file.schema_arrow.names
@@ -411,7 +411,7 @@ def _parquet_rows(path: Path, column: str) -> Iterator[Row]:
     number = 0
     try:
         refuse_unpacking(path, file, f"The corpus {str(path)!r}", wanted)
-        for batch in file.iter_batches(columns=wanted):
+        for batch in file.iter_batches(columns=wanted, use_threads=False):
             for row in batch.to_pylist():
                 number += 1
                 yield f"row {number}", row

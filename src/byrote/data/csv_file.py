@@ -49,7 +49,8 @@ def read_csv(path: Path) -> tuple[pa.Table, str]:
     refuse_wide(path, start.partition(b"\n")[0].count(delimiter.encode()) + 1)
     parse = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     read = pacsv.ReadOptions(block_size=_BLOCK, use_threads=False, skip_rows=1 if line else 0)
-    names = pacsv.open_csv(path, read_options=read, parse_options=parse).schema.names
+    with pacsv.open_csv(path, read_options=read, parse_options=parse) as reader:
+        names = reader.schema.names
     convert = pacsv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), null_values=[], strings_can_be_null=False
     )

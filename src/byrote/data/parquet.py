@@ -40,11 +40,11 @@ def read_parquet(path: Path, what: str) -> pa.Table:
         NotEnoughRoom: it does not.
         BadInput: two columns have one name.
     """
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, pre_buffer=False)
     refuse_wide(path, file.metadata.num_columns)
     refuse_repeated_names(path, file.schema_arrow.names)
     refuse_unpacking(path, file, what)
-    return file.read()
+    return file.read(use_threads=False)
 
 
 def refuse_wide(path: Path, columns: int) -> None:

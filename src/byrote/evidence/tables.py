@@ -47,7 +47,7 @@ def read_table(path: Path, *, must_be_sealed: bool = False, hint: str = WRITE_AG
     """
     try:
         content = path.read_bytes()
-        table = pq.read_table(pa.BufferReader(content))
+        table = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise BadInput(f"The run's table {str(path)!r} cannot be read: {_first_line(error)}", hint=hint) from error
