@@ -16,6 +16,7 @@ from byrote.recipes.batch import Batch as Batch
 from byrote.recipes.batch import Extent as Extent
 from byrote.recipes.batch import Seen as Seen
 from byrote.recipes.slots import Augmentation, Rows
+from byrote.recipes.slots import Steps as Steps
 
 #: Weights, buffers, optimizer moments, a memory by example, a second network: whatever the algorithm needs.
 State = Any
@@ -41,7 +42,8 @@ class Algorithm(Protocol):
     """The survey's training algorithm A, bound to the shape of the data.
 
     `init` gives the same initial state for the same seed, whatever runs it. `begin` opens a stretch of training of
-    so many steps with a fresh optimizer and schedule. `step` may change the state in place and returns it.
+    so many steps, of all models or of each, with a fresh optimizer and schedule. `step` may change the state in place
+    and returns it.
     Where `why_not_stackable` is empty, `stack` gives the state of many models, with which `begin`, `step` and `predict`
     work as well; batches, what is seen and answers then have a leading model axis.
     """
@@ -59,7 +61,7 @@ class Algorithm(Protocol):
 
     def init(self, seed: int) -> State: ...
 
-    def begin(self, state: State, steps: int, *, rate: float = 1.0) -> State: ...
+    def begin(self, state: State, steps: Steps, *, rate: float = 1.0) -> State: ...
 
     def step(self, state: State, batch: Batch) -> tuple[State, Seen]: ...
 

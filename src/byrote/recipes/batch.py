@@ -25,6 +25,12 @@ class Batch:
     that all rows count.
     The sum of the losses is divided by `normaliser`, or, where it is None, by the number of rows that count.
 
+    Of text a row holds several documents: `inputs[batch, token]`, `targets[batch, token]`, and
+    `documents[batch, token]`, the document that each target is of (-1: padding). Weights and masks may then be
+    `[batch, token]`, too; the objective applies those.
+
+    Models that are `resting` take no step, where others of their block have more steps than they.
+
     A slot sees the batches of many models at once: then all arrays have a leading model axis, of length one in the
     plain loop. `noise` makes random numbers by example, and `extent()` gives the range of the data, see `Shape`.
     """
@@ -35,6 +41,8 @@ class Batch:
     weights: Tensor | None = None
     mask: Tensor | None = None
     normaliser: float | None = None
+    documents: Tensor | None = None
+    resting: tuple[bool, ...] | None = None
     noise: Stream | None = field(default=None, repr=False)
     extent: Callable[[], Extent | None] = field(default=lambda: None, repr=False)
 
@@ -53,18 +61,28 @@ class Batch:
             ids=self.ids[index],
             weights=None if self.weights is None else self.weights[index],
             mask=None if self.mask is None else self.mask[index],
+            documents=None if self.documents is None else self.documents[index],
         )
+
+    def counting(self) -> Tensor | None:
+        """`[model, batch]`, the rows that count; None where all do. A row counts of which any token does."""
+        return self.mask if self.mask is None or self.mask.ndim == self.ids.ndim else self.mask.any(-1)
 
     def counted(self) -> Tensor | float:
         """How many rows count: `[model]`, or one number where no model has a mask; at least 1."""
-        return max(1.0, float(self.ids.shape[1])) if self.mask is None else self.mask.sum(1).clamp_min(1)
+        rows = self.counting()
+        return max(1.0, float(self.ids.shape[1])) if rows is None else rows.sum(1).clamp_min(1)
+
+    def weighted(self, loss: Tensor) -> Tensor:
+        """`loss[model, batch]` times the weights of the rows, where they have some."""
+        by_row = self.weights is not None and self.weights.ndim == loss.ndim
+        return loss * self.weights if by_row else loss
 
     def total(self, loss: Tensor) -> Tensor:
         """`loss[model, batch]`, weighted and masked, summed and normalised by model, and summed over models."""
-        if self.weights is not None:
-            loss = loss * self.weights
-        if self.mask is not None:
-            loss = torch.where(self.mask, loss, 0.0)
+        loss, rows = self.weighted(loss), self.counting()
+        if rows is not None:
+            loss = torch.where(rows, loss, 0.0)
         size = self.counted() if self.normaliser is None else self.normaliser
         return (loss.sum(1) / size).sum() if isinstance(size, Tensor) else loss.sum() / size
 

@@ -26,12 +26,12 @@ def backward_by_example(
     }
     learned = [copies[name].requires_grad_() for name in parts.learned]
     logits, loss, rows = slots.objective.loss(_forward(parts, copies, batch), batch, memory)
-    weighted = loss if batch.weights is None else loss * batch.weights
-    gradients = torch.autograd.grad(weighted.sum(), learned)
+    gradients = torch.autograd.grad(batch.weighted(loss).sum(), learned)
     norms = torch.stack([gradient.flatten(2).square().sum(2) for gradient in gradients]).sum(0).sqrt()
     factors = slots.example_gradients.factors(norms) / _size(batch)
-    if batch.mask is not None:
-        factors = torch.where(batch.mask, factors, 0.0)
+    counting = batch.counting()
+    if counting is not None:
+        factors = torch.where(counting, factors, 0.0)
     summed = [torch.einsum("mb,mb...->m...", factors, gradient) for gradient in gradients]
     models.learn_from(dict(zip(parts.learned, summed, strict=True)))
     return Seen(logits=logits.detach(), loss=loss.detach()), rows

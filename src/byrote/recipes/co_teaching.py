@@ -16,7 +16,7 @@ from byrote.errors import BadInput
 from byrote.recipes.algorithm import Batch, Seen, Shape
 from byrote.recipes.recipe import BoundRecipe, Recipe
 from byrote.recipes.single import OneModel
-from byrote.recipes.slots import Augmentation, Rows, described
+from byrote.recipes.slots import Augmentation, Rows, Steps, described
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ class BoundCoTeaching:
         """Two networks of different seeds."""
         return self.single.init(seed), self.single.init((seed + 1) % 2**62)
 
-    def begin(self, state: tuple[OneModel, OneModel], steps: int, *, rate: float = 1.0) -> tuple[OneModel, OneModel]:
+    def begin(self, state: tuple[OneModel, OneModel], steps: Steps, *, rate: float = 1.0) -> tuple[OneModel, OneModel]:
         """Fresh optimizers for both."""
         first, second = state
         return self.single.begin(first, steps, rate=rate), self.single.begin(second, steps, rate=rate)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import torch
 from torch import Tensor, nn
 
 from byrote.recipes.batch import Batch, Seen
@@ -30,11 +29,7 @@ class Models(Protocol):
     """Models that step together; every tensor has a leading model axis."""
 
     seeds: Tensor
-    optimizer: torch.optim.Optimizer
-    steps: int
-    step: int
-    total: int
-    rate: float
+    total: int | Tensor
 
     def forward(self, inputs: Tensor, stream: Stream | None, *, train: bool) -> Tensor:
         """Logits; `stream` gives the keys of dropout."""
@@ -42,6 +37,14 @@ class Models(Protocol):
 
     def backward(self, slots: Slots, batch: Batch, memory: Tensor | None) -> tuple[Seen, Tensor | None]:
         """Fill in the gradients of the total loss; also gives new rows of the memory."""
+        ...
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        ...
+
+    def update(self, slots: Slots, batch: Batch) -> None:
+        """One update of the weights by their gradients, of every model that does not rest."""
         ...
 
     def gradients(self) -> dict[str, Tensor]:

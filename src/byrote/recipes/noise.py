@@ -31,8 +31,8 @@ def mix(x: Tensor) -> Tensor:
     return x ^ (x >> 16)
 
 
-def keys(seeds: Tensor, step: int, ids: Tensor) -> Tensor:
-    """One key an example: `seeds[model]` and `ids[model, batch]` give `keys[model, batch]`."""
+def keys(seeds: Tensor, step: int | Tensor, ids: Tensor) -> Tensor:
+    """One key an example: `seeds[model]`, `ids[model, batch]` and `step` or `step[model]` give `keys[model, batch]`."""
     per_model = mix(mix(seeds + 0x9E3779B9) + step)
     return mix(per_model[:, None] + mix(ids + 0x7F4A7C15))
 
@@ -62,11 +62,13 @@ def generator(seed: int, step: int, salt: int) -> np.random.Generator:
 class Stream:
     """The random numbers of one step of many models: `seeds[model]`, and `ids[model, batch]` of the examples.
 
+    `step` counts from the beginning of training, for all models or `[model]`.
+
     `keys[model, batch]` are computed when a slot first asks for them.
     """
 
     seeds: Tensor
-    step: int
+    step: int | Tensor
     ids: Tensor
 
     @cached_property
@@ -76,5 +78,6 @@ class Stream:
 
     def each(self, draw: Callable[[np.random.Generator], np.ndarray], *, salt: int) -> Tensor:
         """What `draw` makes of each model's own generator, `[model, ...]`: the same, however models are stacked."""
-        drawn = [draw(generator(seed, self.step, salt)) for seed in self.seeds.tolist()]
+        steps = [self.step] * len(self.seeds) if isinstance(self.step, int) else self.step.tolist()
+        drawn = [draw(generator(*key, salt)) for key in zip(self.seeds.tolist(), steps, strict=True)]
         return torch.from_numpy(np.stack(drawn)).to(self.seeds.device)

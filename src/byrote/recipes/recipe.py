@@ -36,6 +36,7 @@ from byrote.recipes.slots import (
     Rows,
     Sampler,
     Schedule,
+    Steps,
     described,
 )
 from byrote.recipes.stacked import Stacked
@@ -156,13 +157,15 @@ class BoundRecipe:
         tensors = {name: stacked[index].detach() for name, stacked in (state.weights | state.buffers).items()}
         network.load_state_dict(tensors, strict=False)
         one = self._state(network, seed, None if state.memory is None else state.memory[index].clone())
-        one.total = state.total
+        one.total = state.total if isinstance(state.total, int) else int(state.total[index])
         return one
 
-    def begin(self, state: Trained, steps: int, *, rate: float = 1.0) -> Trained:
-        """A fresh optimizer and schedule over so many steps, at `rate` times the recipe's learning rate."""
-        state.optimizer = self.recipe.optimizer.build(state.learned())
-        state.steps, state.step, state.rate = steps, 0, rate
+    def begin(self, state: Trained, steps: Steps, *, rate: float = 1.0) -> Trained:
+        """A fresh optimizer and schedule over so many steps, at `rate` times the recipe's learning rate.
+
+        Where each model of a stack has a number of steps of its own, it has an optimizer of its own, too.
+        """
+        state.begin(self.recipe.optimizer, steps, rate)
         return state
 
     def step(self, state: Trained, batch: Batch) -> tuple[Trained, Seen]:

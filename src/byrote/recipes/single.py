@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,23 +12,25 @@ from byrote.recipes.batch import Batch, Seen
 from byrote.recipes.dropout import Dropout
 from byrote.recipes.models import Parts
 from byrote.recipes.noise import Stream
-from byrote.recipes.slots import Slots
+from byrote.recipes.pace import Pace, under
+from byrote.recipes.slots import Optimizer, Slots, Steps
 from byrote.recipes.step import backward
 
 
 @dataclass(kw_only=True, eq=False)
-class OneModel:
+class OneModel(Pace):
     """The state of one model in the plain loop; `step` changes it in place. `seeds[1]`, `memory[example, ...]`."""
 
     network: nn.Module
     dropouts: list[Dropout]
     memory: Tensor | None
     seeds: Tensor
-    optimizer: torch.optim.Optimizer
-    steps: int = 1
-    step: int = 0
     total: int = 0
-    rate: float = 1.0
+
+    def begin(self, slot: Optimizer, steps: Steps, rate: float) -> None:
+        """A fresh optimizer and schedule over so many steps."""
+        self.optimizer = slot.build(self.learned())
+        self.steps, self.step, self.rate = steps if isinstance(steps, int) else steps[0], 0, rate
 
     def with_axis(self, batch: Batch) -> Batch:
         """A batch of this one model as the step takes it."""
@@ -57,6 +60,15 @@ class OneModel:
     def backward(self, slots: Slots, batch: Batch, memory: Tensor | None) -> tuple[Seen, Tensor | None]:
         """Fill in the gradients; also gives new rows of the memory."""
         return backward(slots, self, batch, memory)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        self.optimizer.zero_grad()
+
+    def update(self, slots: Slots, batch: Batch) -> None:
+        """One update of the weights."""
+        self.advance(slots)
+        self.total += 1
 
     def gradients(self) -> dict[str, Tensor]:
         """Those of the weights that have one, `[1, ...]`."""
@@ -91,6 +103,21 @@ class OneModel:
             self.memory[batch.ids[0]] = rows[0].detach()
         else:
             self.memory[batch.ids[batch.mask]] = rows[batch.mask].detach()
+
+    def kept(self) -> dict[str, Tensor]:
+        """All that it takes to go on: `network.*`, `optimizer.*`, `memory` and `pace`."""
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        tensors |= {f"optimizer.{name}": moment for name, moment in self.moments().items()}
+        memory = {} if self.memory is None else {"memory": self.memory}
+        return {**tensors, **memory, "pace": torch.tensor([self.steps, self.step, self.total])}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from there, once the phase has begun."""
+        self.network.load_state_dict(under("network", tensors))
+        self.remind(under("optimizer", tensors))
+        if self.memory is not None:
+            self.memory.copy_(tensors["memory"])
+        self.steps, self.step, self.total = tensors["pace"].tolist()
 
 
 def trainable(network: nn.Module) -> list[Tensor]:

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from byrote.recipes.batch import Batch, Extent
 
+#: How many steps a phase has: of all models, or of each.
+Steps = int | Sequence[int]
 #: Rows of the dataset that one step shows one model, and which of them count; None where all do.
 Rows = tuple[Int[np.ndarray, " batch"], Bool[np.ndarray, " batch"] | None]
 

@@ -7,7 +7,7 @@ Augmentations and objectives act by example.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,8 @@ from byrote.recipes.batch import Batch, Seen
 from byrote.recipes.dropout import salt_all
 from byrote.recipes.models import Parts
 from byrote.recipes.noise import Stream
-from byrote.recipes.slots import Slots
+from byrote.recipes.pace import Pace, under
+from byrote.recipes.slots import Optimizer, Slots, Steps
 from byrote.recipes.step import backward
 
 
@@ -68,14 +69,27 @@ class Stacked:
         self.memory = None if memory is None else memory.expand(len(seeds), *memory.shape).clone()
         device = next(iter(self.weights.values())).device
         self.seeds = torch.tensor(list(seeds), device=device)
-        self.optimizer = slots.optimizer.build(self.learned())
-        self.steps, self.step, self.total, self.rate = 1, 0, 0, 1.0
+        self.total: int | Tensor = 0
+        self.begin(slots.optimizer, 1, 1.0)
         self.each = torch.arange(len(seeds), device=device)[:, None]
         self._train = vmap(self._one, in_dims=(0, 0, 0, 0 if self.dropouts else None))
         self._answer = vmap(self._one, in_dims=(0, 0, None, None))
         self.objective = slots.objective
         self.compiled = compiled and not self.buffers and not self.dropouts and self.objective.once
         self._program = torch.compile(grad(self._total, has_aux=True), dynamic=False) if self.compiled else None
+
+    def begin(self, slot: Optimizer, steps: Steps, rate: float) -> None:
+        """A fresh optimizer and schedule for all models, or one for each where each has its own number of steps."""
+        learned = self.learned()
+        self.own: list[list[Tensor]] = []
+        if isinstance(steps, int):
+            self.paces = [Pace(optimizer=slot.build(learned), steps=steps, rate=rate)]
+            return
+        self.own = [[weight[model].detach().requires_grad_() for weight in learned] for model in range(len(steps))]
+        self.paces = [
+            Pace(optimizer=slot.build(own), steps=each, rate=rate) for own, each in zip(self.own, steps, strict=True)
+        ]
+        self.total = torch.zeros_like(self.seeds) + self.total
 
     def with_axis(self, batch: Batch) -> Batch:
         """A batch of these models is one already."""
@@ -146,6 +160,25 @@ class Stacked:
         logits, loss, rows = self.objective.loss(forward, batch, memory)
         return batch.total(loss), [logits, loss, *([] if rows is None else [rows])]
 
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for weight in self.weights.values():
+            weight.grad = None
+
+    def update(self, slots: Slots, batch: Batch) -> None:
+        """One update of the weights, of every model that does not rest."""
+        if not self.own:
+            self.paces[0].advance(slots)
+            self.total = self.total + 1
+            return
+        resting = batch.resting or (False,) * len(self.own)
+        for row, (pace, own) in enumerate(zip(self.paces, self.own, strict=True)):
+            if not resting[row]:
+                for mine, weight in zip(own, self.learned(), strict=True):
+                    mine.grad = None if weight.grad is None else weight.grad[row]
+                pace.advance(slots)
+        self.total = self.total + torch.tensor([not rests for rests in resting], device=self.seeds.device)
+
     def gradients(self) -> dict[str, Tensor]:
         """Those of the weights that have one, `[model, ...]`."""
         named = [(name, self.weights[name].grad) for name in self.names]
@@ -178,3 +211,27 @@ class Stacked:
         else:
             models = self.each.expand_as(batch.ids)[batch.mask]
             self.memory[models, batch.ids[batch.mask]] = rows[batch.mask].detach()
+
+    def kept(self) -> dict[str, Tensor]:
+        """All that it takes to go on: `weights.*`, `buffers.*`, `optimizer.*`, `memory` and `pace`."""
+        tensors = {f"weights.{name}": tensor for name, tensor in self.weights.items()}
+        tensors |= {f"buffers.{name}": tensor for name, tensor in self.buffers.items()}
+        for row, pace in enumerate(self.paces):
+            tensors |= {f"optimizer.{row}.{name}": moment for name, moment in pace.moments().items()}
+        memory = {} if self.memory is None else {"memory": self.memory}
+        totals = (torch.zeros_like(self.seeds) + self.total).tolist()
+        paces = [[pace.steps, pace.step, totals[row]] for row, pace in enumerate(self.paces)]
+        return {**tensors, **memory, "pace": torch.tensor(paces)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from there, once the phase has begun."""
+        for kind, here in (("weights", self.weights), ("buffers", self.buffers)):
+            for name, tensor in under(kind, tensors).items():
+                here[name].detach().copy_(tensor)
+        for row, (pace, counted) in enumerate(zip(self.paces, tensors["pace"].tolist(), strict=True)):
+            pace.remind(under(f"optimizer.{row}", tensors))
+            pace.steps, pace.step, _ = counted
+        if self.memory is not None:
+            self.memory.copy_(tensors["memory"])
+        totals = tensors["pace"][:, 2].to(self.seeds.device)
+        self.total = totals if self.own else int(totals[0])

@@ -26,18 +26,15 @@ def take_step(slots: Slots, models: Models, batch: Batch) -> Seen:
         seen, rows = backward_by_example(slots, models, batch, memory)
     if slots.gradient_transform is not None:
         slots.gradient_transform.apply(models.gradients(), batch)
-    set_rate(models, slots)
-    models.optimizer.step()
     if rows is not None:
         models.remember(batch, rows)
-    models.step += 1
-    models.total += 1
+    models.update(slots, batch)
     return seen
 
 
 def backward(slots: Slots, models: Models, batch: Batch, memory: Tensor | None) -> tuple[Seen, Tensor | None]:
     """Gradients of the total loss by one backward pass, which gives every model its own."""
-    models.optimizer.zero_grad()
+    models.zero_grad()
     logits, loss, rows = slots.objective.loss(forward_of(models, batch), batch, memory)
     batch.total(loss).backward()  # type: ignore[no-untyped-call]
     return Seen(logits=logits.detach(), loss=loss.detach()), rows
@@ -81,9 +78,3 @@ def perturbed(slots: Slots, models: Models, batch: Batch, memory: Tensor | None)
     extent = batch.extent()
     moved = slots.input_perturbation.apply(batch.inputs, loss, keys=batch.noise.keys, extent=extent)
     return replace(batch, inputs=moved)
-
-
-def set_rate(models: Models, slots: Slots) -> None:
-    """The schedule's learning rate after the share of the steps that is done."""
-    for group in models.optimizer.param_groups:
-        group["lr"] = slots.optimizer.lr * models.rate * slots.schedule.factor(models.step / models.steps)

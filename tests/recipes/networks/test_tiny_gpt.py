@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from byrote.engine.language_job import check_causal
+from byrote.engine.reading import check_causal
 from byrote.errors import BadInput
 from byrote.recipes.networks.tiny_gpt import TinyGPT
 

@@ -50,6 +50,7 @@ class Goldfish:
     salt: int = 0
     exempt: tuple[int, ...] = ()
     begins: int | None = None
+    task: ClassVar[str] = "text"
     once: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
