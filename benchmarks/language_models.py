@@ -28,7 +28,7 @@ from byrote.data.index.corpus_index import index_texts
 from byrote.data.index.near_duplicates import jaccard, near_duplicates, shingles
 from byrote.data.python_docs import python_docs
 from byrote.data.tokenizers import BEGIN, byte_pairs, encoder
-from byrote.engine.language_job import batch_of, packed
+from byrote.engine.packing import batch_of, packed
 from byrote.measures.discoverable_extraction import discoverable_extraction, discoverable_extraction_margin
 from byrote.measures.extraction_strength import extraction_strength
 from byrote.measures.probabilistic_extraction import (

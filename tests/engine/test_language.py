@@ -14,9 +14,10 @@ import pytest
 import torch
 from torch import nn
 
-import byrote.engine.language_job as training
 import byrote.runs.run
 from byrote.data.corpus import corpus_from_texts
+from byrote.engine import documents as shown
+from byrote.engine import language_job, language_training, reading
 from byrote.engine.language import audit_forgetting, audit_language, audit_model, held_together
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.evidence.shards import read_shard
@@ -107,16 +108,16 @@ def test_a_damaged_shard_is_made_again(tmp_path):
 
 def test_a_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
     small_language_audit(tmp_path / "whole")
-    monkeypatch.setattr(training, "KEEP_SECONDS", -1.0)
-    real, steps = training.batch_of, []
+    monkeypatch.setattr(language_training, "KEEP_SECONDS", -1.0)
+    real, steps = shown.batch_of, []
 
-    def failing(rows):
+    def failing(*rows):
         steps.append(len(rows))
         if len(steps) == 10:
             raise KeyboardInterrupt
-        return real(rows)
+        return real(*rows)
 
-    monkeypatch.setattr(training, "batch_of", failing)
+    monkeypatch.setattr(shown, "batch_of", failing)
     with pytest.raises(KeyboardInterrupt):
         small_language_audit(tmp_path / "cut")
     assert (tmp_path / "cut/evidence/unfinished/m00000.safetensors").exists()
@@ -130,23 +131,26 @@ def test_a_training_goes_on_where_it_stopped(tmp_path, monkeypatch):
 def test_weights_stay_until_the_last_reading_is_complete(tmp_path, monkeypatch):
     small_language_audit(tmp_path / "whole", models=4)
     assert not (tmp_path / "whole/evidence/weights").exists()
-    real = training.read_network
+    real = language_job.read_network
 
     def stopped(*args, **options):
         if args[4] == 2:  # the third model
             raise KeyboardInterrupt
         real(*args, **options)
 
-    monkeypatch.setattr(training, "read_network", stopped)
+    monkeypatch.setattr(language_job, "read_network", stopped)
     with pytest.raises(KeyboardInterrupt):
         small_language_audit(tmp_path / "cut", models=4)
     assert [path.name for path in (tmp_path / "cut/evidence/weights").iterdir()] == ["m00002.p0.safetensors"]
-    monkeypatch.setattr(training, "read_network", real)
+    monkeypatch.setattr(language_job, "read_network", real)
     trained = []
-    network = training.train_language_model
-    monkeypatch.setattr(
-        training, "train_language_model", lambda job, model, told: trained.append(model) or network(job, model, told)
-    )
+    train = language_job.train_language_models
+
+    def noted(job, models, told, *, stacked):
+        trained.extend(models)
+        return train(job, models, told, stacked=stacked)
+
+    monkeypatch.setattr(language_job, "train_language_models", noted)
     run = small_language_audit(tmp_path / "cut", models=4)
     assert trained == [3, 4]  # the last of the pairs and the one of all documents
     assert not (tmp_path / "cut/evidence/weights").exists()
@@ -179,15 +183,16 @@ sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
 import byrote.runs.run
-import byrote.engine.language_job as training
+from byrote.engine import documents as shown
+from byrote.engine import language_training
 from documents import SUMMING, small_language_audit
 import dataclasses
-training.KEEP_SECONDS = -1.0
-real = training.batch_of
-def slow(rows):
+language_training.KEEP_SECONDS = -1.0
+real = shown.batch_of
+def slow(*rows):
     time.sleep(0.02)
-    return real(rows)
-training.batch_of = slow
+    return real(*rows)
+shown.batch_of = slow
 small_language_audit({out!r}, recipe=dataclasses.replace(SUMMING, epochs=6))
 """
 
@@ -217,7 +222,7 @@ def test_what_is_done_by_part_is_what_is_done_at_once(tmp_path, monkeypatch):
     )  # fmt: skip
     plain = corpus.replace(texts=corpus.texts)
     audit_model(model, plain, out=tmp_path / "whole", progress=False, device="cpu")
-    monkeypatch.setattr(training, "PART_TOKENS", 20)
+    monkeypatch.setattr(reading, "PART_TOKENS", 20)
     run = audit_model(model, plain, out=tmp_path / "parts", progress=False, device="cpu")
     whole, parts = shards(tmp_path / "whole"), shards(tmp_path / "parts")
     assert whole.keys() == parts.keys()

@@ -1,14 +1,12 @@
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from byrote.data.corpus import corpus_from_texts
-from byrote.engine.language_job import batch_of, between, by_document, check_causal, packed
-from byrote.errors import BadInput
+from byrote.engine.packing import batch_of, filled, packed, planned
 from byrote.recipes.objectives.next_token import IGNORED
-from documents import Bigrams, numbers
+from documents import numbers
 
 
 @given(st.lists(st.integers(1, 25), min_size=1, max_size=12), st.integers(2, 9), st.sampled_from([None, 0]))
@@ -34,33 +32,18 @@ def test_a_document_that_fits_is_never_cut():
     assert sorted(map(tuple, lines)) == [(1, 2, 3, 7, 8), (4, 5, 6)]
 
 
-def test_a_share_is_mapped_between_two_others():
-    heard = []
-    told = between(heard.append, 0.5, 0.75)
-    told(0.0)
-    told(1.0)
-    assert heard == [0.5, 0.75]
-
-
-def test_sums_by_document():
-    corpus = numbers([[1, 2], [3], [4, 5, 6]], 9)
-    columns = {
-        "hit": np.array([1, 1, 1, 1, 1, 0], bool),
-        "log_probability": np.array([np.nan, -1, np.nan, np.nan, -2, -3]),
-    }
-    found = by_document(columns, corpus)
-    assert found["hits"].tolist() == [1, 0, 1]
-    assert found["log_probability"].tolist() == [-1.0, 0.0, -5.0]
-
-
-def test_what_looks_ahead_is_refused():
-    check_causal(Bigrams(9), 9, "cpu")
-
-    class Ahead(Bigrams):
-        def forward(self, inputs):
-            return self.table[inputs.roll(-1, 1)]
-
-    ahead = Ahead(9)
-    torch.nn.init.normal_(ahead.table)
-    with pytest.raises(BadInput, match="not causal"):
-        check_causal(ahead, 9, "cpu")
+@given(st.lists(st.integers(1, 25), min_size=1, max_size=12), st.integers(2, 9), st.sampled_from([None, 0]))
+def test_every_token_is_of_its_own_document(lengths, length, bos):
+    """Document i consists of the token i + 1 alone; a BOS token between two is the end of the first."""
+    documents = [[place + 1] * size for place, size in enumerate(lengths)]
+    texts = [f"{place}" for place in range(len(documents))]
+    corpus = corpus_from_texts(texts).tokenized(lambda _: documents, vocabulary=len(documents) + 1, bos=bos)
+    tokens, owners = filled(corpus, planned(corpus, np.arange(len(corpus)), length), length)
+    inside = tokens > 0
+    np.testing.assert_array_equal(owners[inside], tokens[inside] - 1)
+    np.testing.assert_array_equal(owners[tokens < 0], -1)
+    for row, place in np.argwhere(tokens == 0):
+        owner = tokens[row, place - 1] if place else tokens[row, 1]
+        assert owners[row, place] == owner - 1
+    batch = batch_of(torch.from_numpy(tokens.astype(np.int64)), torch.from_numpy(owners.astype(np.int64)))
+    assert ((batch.documents < 0) == (batch.targets == IGNORED)).all()

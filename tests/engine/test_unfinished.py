@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from byrote.engine.language_job import batch_of
-from byrote.engine.unfinished import Stand, keep, path_of, recall, restore
+from byrote.engine.packing import batch_of
+from byrote.engine.unfinished import Stand, found_by, keep, path_of, recall, restore
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.optimizers import SGD, AdamW
 from documents import SUMMING
@@ -24,14 +24,15 @@ def test_what_goes_on_is_what_never_stopped(optimizer, tmp_path):
     whole = bound.begin(bound.init(7), 6)
     for rows in ROWS[:3]:
         bound.step(whole, batch_of(rows))
-    readings = [{"hits": np.array([1, 2])}, {"hits": np.array([3, 4])}]
-    keep(path, whole, Stand(1, 2, readings))
+    found = {"one": {"0.hits": np.array([1, 2])}, "one.more": {"hits": np.array([3, 4])}, "none": {}}
+    keep(path, (3,), whole, Stand(1, 2), found)
     for rows in ROWS[3:]:
         bound.step(whole, batch_of(rows))
 
-    stand, kept = recall(path)
+    stand, kept = recall(path, (3,))
     assert (stand.phase, stand.epoch) == (1, 2)
-    assert [reading["hits"].tolist() for reading in stand.readings] == [[1, 2], [3, 4]]
+    assert {name: array.tolist() for name, array in found_by("one.more", kept).items()} == {"hits": [3, 4]}
+    assert found_by("none", kept) == {}
     again = bound.begin(bound.init(7), 6)
     restore(again, kept)
     for rows in ROWS[3:]:
@@ -43,8 +44,8 @@ def test_what_goes_on_is_what_never_stopped(optimizer, tmp_path):
 
 def test_nothing_kept_and_damage_are_the_beginning(tmp_path):
     path = path_of(tmp_path, 0)
-    assert recall(path)[0] == Stand()
+    assert recall(path, (0,))[0] == Stand()
     path.parent.mkdir(parents=True)
     path.write_bytes(b"cut")
-    assert recall(path) == (Stand(), {})
+    assert recall(path, (0,)) == (Stand(), {})
     assert not path.exists()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-import byrote.engine.language_job as training
+import byrote.engine.language_training as training
 from byrote.errors import BadInput, NotEnoughRoom
 from byrote.probes import kept_weights
 from byrote.probes.kept_weights import Keeping, keeping

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from byrote.data.corpus import Corpus
-from byrote.engine.language_job import batch_of, packed
+from byrote.engine.packing import batch_of, packed
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.networks.tiny_gpt import TinyGPT
 from byrote.recipes.objectives.next_token import NextToken

@@ -28,8 +28,9 @@ from byrote.data.canary_tokens import CanaryTokens, tokenize_canaries
 from byrote.data.corpus import Corpus
 from byrote.data.tokenizers import encoder, read_tokenizer
 from byrote.engine.language import TOKENIZER
-from byrote.engine.language_job import WEIGHTS, Reading, readings
+from byrote.engine.language_setting import WEIGHTS
 from byrote.engine.progress import Progress, Silent, Terminal
+from byrote.engine.reading import Reading, readings
 from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.store import Evidence
 from byrote.probes.decoder import Decoder, Guided

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from byrote.designs.design import Phase
 from byrote.probes.training_probe import TrainingProbe
-from byrote.recipes.algorithm import Algorithm, Batch, Seen, State
+from byrote.recipes.algorithm import Algorithm, Batch, Seen, State, Steps
 from byrote.recipes.slots import Rows
 
 #: Examples of one clean pass that go through a block together; more would leave the caches of a CPU.
@@ -32,9 +32,58 @@ class Answering(Protocol):
 class Learner(Answering, Protocol):
     """Models that can be trained, one or many: everything has a leading model axis."""
 
-    def begin(self, steps: int) -> None: ...
+    def begin(self, steps: Steps) -> None: ...
 
     def step(self, batch: Batch) -> Seen: ...
+
+
+@runtime_checkable
+class Shown(Protocol):
+    """What the models of a block are shown in one phase, epoch by epoch."""
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def steps(self) -> Steps:
+        """How many steps the phase has."""
+        ...
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch of this phase, with a leading model axis."""
+        ...
+
+
+@runtime_checkable
+class Onlooker(Protocol):
+    """Sees a training."""
+
+    def checkpoint(self, number: int) -> None:
+        """The models have come to that checkpoint."""
+        ...
+
+    def stepped(self, batch: Batch, seen: Seen) -> None:
+        """A step was made on a batch."""
+        ...
+
+    def epoch_ended(self, done: int) -> None:
+        """So many epochs of the phase are done."""
+        ...
+
+
+def train(learner: Learner, shown: Shown, onlooker: Onlooker, *, checkpoints: Sequence[int], start: int = 0) -> None:
+    """Train models that have begun a phase, from its epoch `start`: every training of byrote's own.
+
+    `checkpoints` are numbers of epochs done.
+    """
+    for epoch in range(start, shown.epochs + 1):
+        if epoch in checkpoints:
+            onlooker.checkpoint(list(checkpoints).index(epoch))
+        if epoch == shown.epochs:
+            return
+        for batch in shown.epoch(epoch):
+            onlooker.stepped(batch, learner.step(batch))
+        onlooker.epoch_ended(epoch + 1)
 
 
 def train_phase(
@@ -52,31 +101,78 @@ def train_phase(
     progress: Callable[[float], None],
     first_epoch: int = 0,
 ) -> None:
-    """Train the block through one phase; every model shows equally many examples an epoch.
+    """Train the block on examples through one phase; every model shows equally many of them an epoch.
 
     Steps learn `labels[example]`, which a phase may have overridden; clean passes are judged by `targets[example]`.
     `checkpoints` are numbers of epochs done; `progress` hears the share of the phase that is behind.
     """
-    epochs = phase.length(algorithm.epochs)
-    each = np.array([int(phase.count[model].sum()) for model in models])
-    assert (each == each[0]).all(), "models of a block show equally many examples"
-    learner.begin(max(1, epochs * algorithm.steps(int(each[0]))))
-    for epoch in range(epochs + 1):
-        if epoch in checkpoints:
-            clean_pass(learner, inputs, targets, probes, checkpoint=list(checkpoints).index(epoch))
-        if epoch == epochs or not each[0]:
-            continue
-        counts = [phase.count[model] for model in models]
-        drawn = [algorithm.batches(seed, first_epoch + epoch, c) for seed, c in zip(seeds, counts, strict=True)]
+    counts = [phase.count[model] for model in models]
+    shown = Examples(algorithm, phase.length(algorithm.epochs), seeds, counts, inputs, labels, first_epoch)
+    learner.begin(shown.steps)
+    train(learner, shown, _Probes(learner, inputs, targets, probes, progress, shown.epochs), checkpoints=checkpoints)
+
+
+class Examples:
+    """Examples that are shown in batches, each model its own."""
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        epochs: int,
+        seeds: Sequence[int],
+        counts: Sequence[UInt8[np.ndarray, " example"]],
+        inputs: Tensor,
+        labels: Tensor,
+        first_epoch: int,
+    ) -> None:
+        self.algorithm, self.epochs, self.seeds, self.counts = algorithm, epochs, seeds, counts
+        self.inputs, self.labels, self.first_epoch = inputs, labels, first_epoch
+        each = [int(count.sum()) for count in counts]
+        assert len(set(each)) == 1, "models of a block show equally many examples"
+        self.each = each[0]
+
+    @property
+    def steps(self) -> int:
+        """Of every model."""
+        return max(1, self.epochs * self.algorithm.steps(self.each))
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The rows that the recipe draws."""
+        if not self.each:
+            return
+        now = self.first_epoch + epoch
+        drawn = [self.algorithm.batches(seed, now, c) for seed, c in zip(self.seeds, self.counts, strict=True)]
         for rows in zip(*drawn, strict=True):
-            ids, mask = side_by_side(rows, counts, inputs.device)
-            targets_now = labels[ids]
-            seen = learner.step(Batch(inputs=inputs[ids], targets=targets_now, ids=ids, mask=mask))
-            for probe in probes:
-                probe.presented(ids, seen.logits, targets_now, mask)
-        for probe in probes:
+            ids, mask = side_by_side(rows, self.counts, self.inputs.device)
+            yield Batch(inputs=self.inputs[ids], targets=self.labels[ids], ids=ids, mask=mask)
+
+
+class _Probes:
+    """Shows the training of classifiers to its probes."""
+
+    def __init__(
+        self,
+        learner: Answering,
+        inputs: Tensor,
+        targets: Tensor,
+        probes: Sequence[TrainingProbe],
+        progress: Callable[[float], None],
+        epochs: int,
+    ) -> None:
+        self.learner, self.inputs, self.targets = learner, inputs, targets
+        self.probes, self.progress, self.epochs = probes, progress, epochs
+
+    def checkpoint(self, number: int) -> None:
+        clean_pass(self.learner, self.inputs, self.targets, self.probes, checkpoint=number)
+
+    def stepped(self, batch: Batch, seen: Seen) -> None:
+        for probe in self.probes:
+            probe.presented(batch.ids, seen.logits, batch.targets, batch.mask)
+
+    def epoch_ended(self, done: int) -> None:
+        for probe in self.probes:
             probe.epoch_ended()
-        progress((epoch + 1) / epochs)
+        self.progress(done / self.epochs)
 
 
 def clean_pass(

@@ -194,7 +194,7 @@ class Block:
     compiled: bool = False
 
 
-class _Finished:
+class Finished:
     """Models to which something was done after training; they only answer."""
 
     def __init__(self, algorithm: Algorithm, states: list[State]) -> None:
@@ -275,7 +275,7 @@ def _train_models(
         answering: Answering = learner
         if finishing and job.finish is not None:
             states = [job.finish(algorithm, s, m) for s, m in zip(learner.states(), models, strict=True)]
-            answering = _Finished(algorithm, states)
+            answering = Finished(algorithm, states)
             clean_pass(answering, inputs, targets, asked, checkpoint=at)
         if job.heldout is not None:
             held_inputs, held_targets = job.heldout.tensors(inputs.device)

@@ -27,18 +27,11 @@ from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.designs.injections import inject
 from byrote.engine.completion import complete, sweep, sweep_all
 from byrote.engine.job import Block, Finish, check_device
-from byrote.engine.language_job import (
-    WEIGHTS,
-    LanguageJob,
-    Reading,
-    check_causal,
-    check_network,
-    parameters_of,
-    read_network,
-    readings,
-)
+from byrote.engine.language_job import LanguageJob, check_network
+from byrote.engine.language_setting import WEIGHTS
 from byrote.engine.preparation import default_device, default_workers, large_first_in, seeds_of
 from byrote.engine.progress import Progress, Silent, Terminal
+from byrote.engine.reading import Reading, check_causal, parameters_of, read_network, readings
 from byrote.errors import BadInput
 from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.made_here import remember

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from byrote.errors import BadInput
 from byrote.probes.contract import Block, Probe, Shard
 from byrote.probes.moment import Models, Moment
 from byrote.probes.training_probe import TrainingProbe
-from byrote.recipes.algorithm import Algorithm
+from byrote.recipes.algorithm import Algorithm, Batch, Seen
 
 
 class Looking(TrainingProbe):
@@ -79,11 +80,34 @@ class Looking(TrainingProbe):
             )
             self._show("step", at)
 
+    def read(self, checkpoint: int) -> None:
+        """Show language models at a checkpoint."""
+        if self.wants(checkpoint):
+            self._show_text("checkpoint", self._models(self.answering), checkpoint)
+
+    def stepped(self, batch: Batch, seen: Seen) -> None:
+        """Show what a step of language models saw before its update."""
+        if any("step" in probe.when for probe in self.probes):
+            self._at = None
+            at = Moment(
+                "step",
+                self._models(self.answering),
+                self.block.task,
+                rows=batch.ids if batch.documents is None else batch.documents,
+                inputs=lambda: batch.inputs,
+                targets=batch.targets,
+                logits=lambda: seen.logits,
+            )
+            self._show("step", at)
+
     def end(self, answering: Answering) -> None:
         """Show the trained models, all examples at once; `answering` are those after whatever is done at the end."""
         if not any("end" in probe.when for probe in self.probes):
             return
         block, models = self.block, self._models(answering)
+        if block.corpus is not None:
+            self._show_text("end", models, -1)
+            return
         rows = torch.arange(len(block.inputs), device=block.inputs.device)
         at = Moment(
             "end",
@@ -107,8 +131,31 @@ class Looking(TrainingProbe):
             if when in probe.when:
                 probe.look(at)
 
+    def _show_text(self, when: Literal["checkpoint", "end"], models: Models, checkpoint: int) -> None:
+        assert self.block.corpus is not None
+        moment = Moment(
+            when,
+            models,
+            self.block.task,
+            rows=torch.arange(len(self.block.corpus), device=self.block.inputs.device),
+            inputs=_no_inputs,
+            targets=self.block.targets,
+            logits=_no_inputs,
+            checkpoint=checkpoint,
+            epoch=-1 if checkpoint < 0 else self.block.epochs[checkpoint],
+        )
+        self._show(when, moment)
+        models.leave()
+
     def _models(self, answering: Answering) -> Models:
         return Models(partial(_networks, self.block.algorithm, answering), stacked=self.stacked, trust=self._trust)
+
+
+def _no_inputs() -> Tensor:
+    raise BadInput(
+        "Language models read documents of many lengths, so that a probe of them is shown no inputs and no logits.",
+        hint="byrote.probes.tokens.signals(network, block.corpus, context=block.context), for each of at.networks().",
+    )
 
 
 def _networks(algorithm: Algorithm, answering: Answering) -> list[nn.Module]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from byrote.recipes.algorithm import Algorithm, Batch, Seen, State
+from byrote.recipes.algorithm import Algorithm, Batch, Seen, State, Steps
 
 
 class Many:
@@ -16,8 +16,8 @@ class Many:
         self.algorithm = algorithm
         self.state: State = algorithm.stack(seeds, compiled=compiled)
 
-    def begin(self, steps: int) -> None:
-        """A phase of so many steps is about to start."""
+    def begin(self, steps: Steps) -> None:
+        """A phase of so many steps is about to start, of all models or of each."""
         self.state = self.algorithm.begin(self.state, steps)
 
     def step(self, batch: Batch) -> Seen:

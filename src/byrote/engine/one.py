@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from byrote.recipes.algorithm import Algorithm, Batch, Seen, State
+from byrote.recipes.algorithm import Algorithm, Batch, Seen, State, Steps
 
 
 class One:
@@ -14,7 +14,7 @@ class One:
         self.algorithm = algorithm
         self.state: State = algorithm.init(seed)
 
-    def begin(self, steps: int) -> None:
+    def begin(self, steps: Steps) -> None:
         """A phase of so many steps is about to start."""
         self.state = self.algorithm.begin(self.state, steps)
 

@@ -29,6 +29,11 @@ class Aside:
     def __init__(self, pool: ThreadPoolExecutor | None) -> None:
         self.pool = pool
 
+    @property
+    def beside(self) -> bool:
+        """Whether work is done while one's own goes on."""
+        return self.pool is not None
+
     def begin(self, work: Callable[[], Told]) -> Callable[[], Told]:
         """Begin the work; what is returned waits for its result."""
         if self.pool is None:

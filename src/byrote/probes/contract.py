@@ -10,12 +10,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from torch import Tensor, nn
 
+from byrote.data.corpus import Corpus
 from byrote.data.task import Task
 from byrote.evidence.kind import Kind
 from byrote.recipes.algorithm import Algorithm
 
 #: A step of the training, a clean pass at a checkpoint, the end of the training, and any time after it.
 When = Literal["step", "checkpoint", "end", "after"]
+#: What the examples of a probe have: a task, or the text of language models.
+About = Task | Literal["text"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,6 +28,9 @@ class Block:
     `inputs[example, ...]` and `targets[example]` are those of all examples, `member[model, example]` says who is
     trained on which, `epochs` is how many are done at each checkpoint. `heldout` are inputs and targets that nobody is
     trained on, where there are any, and `truth` the targets of classes before wrong ones were planted, where some were.
+
+    Of language models the examples are the documents of `corpus`, which the networks read in rows of `context` tokens;
+    `inputs` and `targets` are empty then.
     """
 
     models: tuple[int, ...]
@@ -35,10 +41,12 @@ class Block:
     targets: Tensor
     member: Tensor
     classes: int
-    task: Task
+    task: About
     algorithm: Algorithm
     heldout: tuple[Tensor, Tensor] | None = None
     truth: Tensor | None = None
+    corpus: Corpus | None = None
+    context: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,6 +90,13 @@ class Probe(ABC):
 
         At a step or a checkpoint it is called for each batch of examples, at the end once for all examples.
         """
+
+    def unfinished(self) -> dict[str, np.ndarray] | None:
+        """Arrays by name from which `resume` goes on after a stop; None where a stopped training begins anew."""
+        return None if self.when & {"step", "checkpoint"} else {}
+
+    def resume(self, found: Mapping[str, np.ndarray]) -> None:  # noqa: B027  # a probe that keeps nothing has nothing to do
+        """Go on, once begun, from what `unfinished` gave."""
 
     @abstractmethod
     def shards(self) -> Iterator[Shard]:

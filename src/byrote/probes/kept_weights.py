@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -156,6 +156,27 @@ class KeptWeightsProbe(Probe):
                 del self.kept[row][before]
             self.best[row] = (loss, epoch)
             self.kept[row].setdefault(epoch, tensors_of(network))
+
+    def unfinished(self) -> dict[str, np.ndarray]:
+        """The tensors as `row.epoch.name`, and what is the best so far."""
+        kept = {
+            f"{row}.{epoch}.{name}": array
+            for row, epochs in self.kept.items()
+            for epoch, tensors in epochs.items()
+            for name, array in tensors.items()
+        }
+        return kept | {f"best.{row}": np.array(best, np.float64) for row, best in self.best.items()}
+
+    def resume(self, found: Mapping[str, np.ndarray]) -> None:
+        """Take them back."""
+        for key, array in found.items():
+            first, rest = key.split(".", 1)
+            if first == "best":
+                loss, epoch = array.tolist()
+                self.best[int(rest)] = loss, int(epoch)
+            else:
+                epoch, name = rest.split(".", 1)
+                self.kept[int(first)].setdefault(int(epoch), {})[name] = array
 
     def shards(self) -> Iterator[Shard]:
         """One shard a model, every tensor `[checkpoint, ...]`."""

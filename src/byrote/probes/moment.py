@@ -11,9 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from byrote.data.task import Task
 from byrote.errors import BadInput
-from byrote.probes.contract import When
+from byrote.probes.contract import About, When
 from byrote.probes.ghost import ghost_norms, slow_norms, trusted, weight_gradients
 from byrote.probes.handed import handed_on, part_of, read_of
 from byrote.probes.layers import INPUTS
@@ -27,7 +26,7 @@ Function = Callable[[nn.Module, Call, Tensor, Tensor], Tensor]
 Of = Literal["loss", "probability", "logit", "margin"]
 
 
-def losses(logits: Tensor, targets: Tensor, task: Task) -> Tensor:
+def losses(logits: Tensor, targets: Tensor, task: About) -> Tensor:
     """The loss of each example: cross-entropy, its sum over labels, or the squared error summed over numbers."""
     if task == "classes":
         return F.cross_entropy(logits.float(), targets, reduction="none")
@@ -36,7 +35,7 @@ def losses(logits: Tensor, targets: Tensor, task: Task) -> Tensor:
     return (logits.float().reshape(len(logits), -1) - targets.reshape(len(targets), -1)).square().sum(-1)
 
 
-def value_of(logits: Tensor, targets: Tensor, of: Of, task: Task = "classes") -> Tensor:
+def value_of(logits: Tensor, targets: Tensor, of: Of, task: About = "classes") -> Tensor:
     """`[example]` of `logits[example, class]`: the loss, or the label's probability, logit, or margin.
 
     Example:
@@ -89,7 +88,7 @@ class Models:
             module.training = training
         self._modes = []
 
-    def trusts(self, inputs: Tensor, targets: Tensor, task: Task) -> bool:
+    def trusts(self, inputs: Tensor, targets: Tensor, task: About) -> bool:
         """Whether ghost norms hold for this kind of network, which is found out once: `trust` may outlive a moment."""
         if task not in self._trust:
             self._trust[task] = trusted(self.networks[0], inputs, targets, partial(losses, task=task))
@@ -118,13 +117,17 @@ class Moment:
     `rows` are their numbers, `[example]`, or `[model, example]` at a step, where `logits` are what the step itself
     computed. `checkpoint` counts the checkpoints, `epoch` is how many epochs are done; both are -1 elsewhere. `first`
     says that no other examples of this checkpoint were shown before.
+
+    Of language models a step has its rows of tokens, and `rows[model, row, token]` are the documents that its targets
+    are of. At a checkpoint and at the end there are `networks()` alone, which read documents as
+    `byrote.probes.tokens.signals` does.
     """
 
     def __init__(
         self,
         when: When,
         models: Models,
-        task: Task,
+        task: About,
         *,
         rows: Tensor,
         inputs: Callable[[], Tensor],

@@ -75,8 +75,7 @@ class Batch:
 
     def weighted(self, loss: Tensor) -> Tensor:
         """`loss[model, batch]` times the weights of the rows, where they have some."""
-        by_row = self.weights is not None and self.weights.ndim == loss.ndim
-        return loss * self.weights if by_row else loss
+        return loss if self.weights is None or self.weights.ndim > loss.ndim else loss * self.weights
 
     def total(self, loss: Tensor) -> Tensor:
         """`loss[model, batch]`, weighted and masked, summed and normalised by model, and summed over models."""

@@ -29,7 +29,6 @@ class Models(Protocol):
     """Models that step together; every tensor has a leading model axis."""
 
     seeds: Tensor
-    total: int | Tensor
 
     def forward(self, inputs: Tensor, stream: Stream | None, *, train: bool) -> Tensor:
         """Logits; `stream` gives the keys of dropout."""

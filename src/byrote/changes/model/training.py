@@ -10,7 +10,7 @@ import torch
 
 from byrote.changes.change import Context, TrainedModel
 from byrote.data.corpus import Corpus
-from byrote.engine.language_job import batch_of, packed
+from byrote.engine.packing import batch_of, packed
 from byrote.recipes.algorithm import Algorithm, Batch
 from byrote.recipes.recipe import BoundRecipe
 

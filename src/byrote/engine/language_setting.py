@@ -1,0 +1,107 @@
+"""What language models are trained on, how, and what is recorded of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from byrote.data.canary_tokens import CanaryTokens
+from byrote.data.corpus import Corpus
+from byrote.designs.design import Design
+from byrote.engine.job import Finish
+from byrote.engine.reading import Reading, readings
+from byrote.probes import contract, registry, tokens
+from byrote.probes.decoding import Decoding
+from byrote.probes.kept_weights import Keeping, keeping
+from byrote.recipes.algorithm import Shape
+from byrote.recipes.recipe import BoundRecipe, Recipe
+
+WEIGHTS = "weights"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LanguageSetting:
+    """What one run's language models are trained on and how, the same in every process that takes part.
+
+    `length` is the context of the networks; `checkpoints` are the epochs at which the whole corpus is read. A model
+    trains on one of its `cores` and is read on the others. Its weights are written once it is trained, so that a
+    reading that was stopped goes on with them, and deleted once it is read unless they are to be kept. `finish` is
+    done to each model once it is trained, before it is read.
+    """
+
+    recipe: Recipe
+    corpus: Corpus
+    design: Design
+    seeds: Sequence[int]
+    length: int
+    folder: Path
+    device: str
+    checkpoints: tuple[int, ...] = ()
+    canaries: CanaryTokens | None = None
+    generate: tuple[int, int] | None = None
+    decoding: Decoding | None = None
+    keep_weights: bool = False
+    keep_weights_at: str | None = None
+    cores: int = 1
+    finish: Finish | None = None
+    probes: tuple[str, ...] = ()
+
+    def algorithm(self) -> BoundRecipe:
+        """The recipe bound to rows of this length."""
+        shape = Shape(inputs=(self.length,), classes=self.corpus.vocabulary, examples=len(self.corpus))
+        return self.recipe.bind(shape, torch.device(self.device))
+
+    @cached_property
+    def keeping(self) -> Keeping | None:
+        """Of which models weights are kept at which checkpoints of the last phase; None for none.
+
+        Raises:
+            BadInput, NotEnoughRoom: as `keeping`.
+        """
+        if self.keep_weights_at is None:
+            return None
+        algorithm, phase = self.algorithm(), self.design.phases[-1]
+        with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
+            tensors = algorithm.network(algorithm.init(0)).state_dict().values()
+        points = self.checkpoints_of(len(self.design.phases) - 1, phase.length(self.recipe.epochs))
+        numbers = sum(tensor.numel() for tensor in tensors)
+        return keeping(self.keep_weights_at, points, numbers, self.design.pair, heldout=False)
+
+    def keeps(self, model: int) -> bool:
+        """Whether weights of a model are kept at checkpoints."""
+        return self.keeping is not None and model in self.keeping.models
+
+    def asked(self) -> list[contract.Probe]:
+        """The probes that are asked for by name, made anew."""
+        return [registry.made(name) for name in self.probes]
+
+    def checkpoints_of(self, phase: int, epochs: int) -> tuple[int, ...]:
+        """After how many epochs of a phase the corpus is read; of an earlier phase only its end is ever asked."""
+        if "document_trajectory" not in self.kinds(phase):
+            return ()
+        last = phase == len(self.design.phases) - 1
+        return tuple(sorted({*(epoch for epoch in self.checkpoints if epoch < epochs and last), epochs}))
+
+    def readings(self) -> dict[str, Reading]:
+        """What every trained network is asked beside the tokens."""
+        return readings(
+            self.corpus,
+            self.length,
+            self.device,
+            canaries=self.canaries,
+            generate=self.generate,
+            decoding=self.decoding,
+            cores=self.cores,
+        )
+
+    def kinds(self, phase: int) -> tuple[str, ...]:
+        """The evidence that every model has of a phase once it is complete."""
+        last = len(self.design.phases) - 1
+        trajectory = ("document_trajectory",) if self.checkpoints and phase in (0, last) else ()
+        weights = (WEIGHTS,) if self.keep_weights else ()
+        probed = tuple(kind.name for probe in self.asked() for kind in probe.kinds)
+        return (*trajectory, *weights, tokens.KIND, *self.readings(), *probed) if phase == last else trajectory
