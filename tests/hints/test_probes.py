@@ -6,13 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+import byrote
+from byrote.analyses.benign_memorization import benign_memorization
+from byrote.engine.afterwards import probe
 from byrote.probes.handed import part_of, read_of
 from byrote.probes.intrinsic_dimension import IntrinsicDimensionProbe
 from byrote.probes.layer_probes import LayerProbesProbe
 from byrote.probes.neural_collapse import NeuralCollapseProbe
+from byrote.probes.similarity import SimilarityProbe
 from engine.toys import bound
 from followed import Case, each, follow
 from small import blobs, small_audit
@@ -42,8 +47,18 @@ def checked(probe: Any, network: nn.Module) -> Callable[[Path], Any]:
 
 def audited(probe: str, examples: int = 60, **settings: Any) -> Callable[[Path], Any]:
     """A small audit with a probe."""
-    how = {"heldout": None, "models": 4, "full": 0, "dataset": blobs(examples), **settings}
+    sizes = {} if "design" in settings else {"models": 4, "full": 0}
+    how = {"heldout": None, "models": None, **sizes, "dataset": blobs(examples), **settings}
     return lambda folder: small_audit(folder / f"{probe}-{how['heldout'] is None}", probes=(probe,), **how)
+
+
+HELD: dict[str, Any] = {"heldout": blobs(60, seed=1)}
+
+
+def compared(name: str, **settings: Any) -> Callable[[Path], Any]:
+    """Layers of a small audit are compared on its held-out examples."""
+    how = {"keep_weights_at": "0,last", "models": 4, "full": 0, **settings}
+    return lambda folder: probe(small_audit(folder / name, **how), "similarity")
 
 
 PROBES = (
@@ -82,6 +97,26 @@ PROBES = (
         wrong=audited("layer_probes", 12),
         says="layer_probes,neighbours=1",
         right=audited("layer_probes,neighbours=1", 12),
+    ),
+    Case(
+        name="few inputs to compare on",
+        wrong=lambda _: SimilarityProbe(most=9),
+        says="similarity,most=2000",
+        right=lambda _: SimilarityProbe(most=2000),
+    ),
+    Case(
+        name="few held out",
+        wrong=compared("few"),
+        says="heldout=… or --held-out 0.2",
+        right=compared("more", heldout=blobs(60, seed=1)),
+    ),
+    Case(
+        name="no untrained network",
+        wrong=lambda folder: benign_memorization(
+            audited("layer_probes", **HELD, design=byrote.two_splits(60, 4, rng=np.random.default_rng(0)))(folder)
+        ),
+        says="such as half-subset-pairs",
+        right=lambda folder: benign_memorization(audited("layer_probes", **HELD)(folder / "again")),
     ),
     Case(
         name="nothing held out",

@@ -173,6 +173,7 @@ def _handed_on(rng: np.random.Generator, evidence: Evidence, classes: int) -> Ev
         **answers,
         "layer_probes.heldout_neighbours": asked[0],
         "layer_probes.heldout_ridge": asked[1],
+        "layer_probes.heldout_label": rng.integers(classes, size=asked.shape[-1]),
         "layer_probes.epochs": epochs,
         "layer_probes.layer": np.array(["inputs", "first", "last"]),
         **{f"neural_collapse.{name}": one for name, one in zip(names, collapse, strict=True)},

@@ -120,6 +120,7 @@ def _history(run: Run, models: tuple[int, ...]) -> History:
         models=models,
         examples=len(run.ids),
         member=run.design.member[chosen],
+        pair=run.design.pair[chosen],
         groups={kind: run.controls.mask(run.ids, kind) for kind in KINDS},
         asked=asked,
         heldout=heldout,

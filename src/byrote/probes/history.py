@@ -185,7 +185,8 @@ class History:
     `models` are those of which they were, `member[model, example]` says who was trained on which (-1 unknown),
     `groups` are the examples of each planted control, `heldout` examples of the same network that no model was trained
     on, where they are not among the examples. `labels` are the classes trained on, `true_labels` those before label
-    noise was planted; empty where an example has no single class. `seed` is the run's own.
+    noise was planted; empty where an example has no single class. `pair` is that of each model, -1 where it has no
+    mate. `seed` is the run's own.
     """
 
     evidence: Evidence
@@ -199,6 +200,7 @@ class History:
     heldout: Asked | None = None
     labels: Int[np.ndarray, " labelled"] = field(default_factory=lambda: np.zeros(0, np.int64))
     true_labels: Int[np.ndarray, " labelled"] = field(default_factory=lambda: np.zeros(0, np.int64))
+    pair: Int[np.ndarray, " model"] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @cached_property
     def checkpoints(self) -> tuple[int, ...]:

@@ -35,6 +35,7 @@ LAYER_PROBES: Final = Kind(
     says="the class that a simple classifier on what a layer hands on gives each example; members are left out",
     quantities={
         **{name: Quantity(dims, "int16", "class", f"{says}; -1 for none") for name, (dims, says) in _COLUMNS.items()},
+        "heldout_label": Quantity((QUERY,), "int64", "class", "the label of each held-out example"),
         "epochs": Quantity((CHECKPOINT,), "int64", "epoch", "epochs done at each checkpoint"),
     },
     coordinates={LAYER: "the inputs, and the layers in the order in which they are called"},
@@ -96,12 +97,14 @@ class LayerProbesProbe(LayersProbe):
 
     def shards(self) -> Iterator[Shard]:
         """One for each model."""
+        held = self.block.targets[:0] if self.block.heldout is None else self.block.heldout[1]
+        shared = {"heldout_label": held.cpu().numpy().astype(np.int64)} | epochs_of(self.block)
         for row, model in enumerate(self.block.models):
             columns = {name: np.stack([one[row] for one in found]) for name, found in self.found.items()}
             yield Shard(
                 kind=LAYER_PROBES,
                 model=model,
-                columns=columns | epochs_of(self.block),
+                columns=columns | shared,
                 coordinates={LAYER: self.names},
             )
 
