@@ -350,6 +350,12 @@ CHANGES = (
         right=built(made, "rewinding,permutations=4", after=True),
     ),
     Case(
+        name="no neighbour",
+        wrong=built(made, "readout,neighbours=0", after=True),
+        says="readout,neighbours=5,most=5000",
+        right=built(made, "readout,neighbours=5,most=5000", after=True),
+    ),
+    Case(
         name="another setting of a probe",
         wrong=built(made, "rewinding,times=2", after=True),
         says="permutations",

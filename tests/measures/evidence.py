@@ -139,6 +139,8 @@ def _rewound(rng: np.random.Generator, member: np.ndarray, epochs: tuple[int, ..
         "rewinding.wrong_permuted": permuted.astype(np.float32),
         "rewinding.right": right.astype(np.int32),
         "rewinding.sureness": rng.integers(0, 3, member.shape).astype(np.float32),
+        "rewinding.fitted": np.minimum(rng.integers(0, 60, (len(member), *size[2:])), right[:, None]).astype(np.int32),
+        "rewinding.predictions": (right + 3).astype(np.int32),
         "rewinding.wrong_heldout": rng.uniform(0, 0.3, size[:3]).astype(np.float32),
         "rewinding.loss_aside": rng.gamma(2.0, 1.0, (len(member), len(epochs))).astype(np.float32),
         "rewinding.epochs": np.array(epochs, np.int64),

@@ -40,6 +40,7 @@ from byrote.cli.scores import calibrate, compare, triage
 from byrote.cli.study import app as study_app
 from byrote.cli.terminal import Given, RunFolder, Workers, err, out, print_table, with_contents_if_admitted
 from byrote.cli.trace import trace
+from byrote.cli.where import where
 from byrote.errors import BadInput, ByroteError
 
 if TYPE_CHECKING:
@@ -489,7 +490,7 @@ def doctor() -> None:
     print_table(["what", "found", "note"], [list(line) for line in examine()])
 
 
-COMMANDS = (plan, plant, compare, calibrate, triage, attack, onion, forgetting, trace)
+COMMANDS = (plan, plant, compare, calibrate, triage, attack, onion, forgetting, trace, where)
 for command in (*COMMANDS, probe_run, diff, check, verify, forget_contents, read, export):
     app.command()(command)
 app.command(cls=ListsAnalyses)(ask)

@@ -11,6 +11,7 @@ import typer
 from byrote.cli.terminal import Given, RunFolder, Workers, err, print_table, say, say_kept, with_contents_if_admitted
 
 if TYPE_CHECKING:
+    from byrote.analyses.catalog import Analysis
     from byrote.blocks import Block
     from byrote.runs.run import Run
 
@@ -32,7 +33,6 @@ def ask(
 ) -> None:
     """Ask an analysis of a run: print its table, and keep it under RUN/results. Some train more models for it."""
     from byrote.analyses.catalog import find_analysis
-    from byrote.report.asked import asked
     from byrote.runs.run import Run
 
     entry = find_analysis(name)
@@ -49,7 +49,14 @@ def ask(
     if isinstance(result, Run):
         say(f"Run: {result.folder}")
         return
-    path = entry.keep(run, result, *others_, options=options)
+    show(run, entry, result, options, *others_)
+
+
+def show(run: Run, entry: Analysis, result: Any, options: dict[str, Any], *others: Run) -> None:
+    """Keep a result, print its section, and write the report again where there is one."""
+    from byrote.report.asked import asked
+
+    path = entry.keep(run, result, *others, options=options)
     for block in asked(entry, entry.table(result)).blocks:
         print_block(block)
     say_kept(run, "Table", path)

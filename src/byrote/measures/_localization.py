@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.stats import t
 
+from byrote.stats.jackknife import units
+
 #: A group with fewer examples that the final network predicts correctly has no map in that model.
 FEWEST = 20
 #: Groups are compared within so many parts of the sureness, and drawn anew so often.
@@ -23,15 +25,15 @@ class Localized:
     """The map of a group: `each[model, cell]`, nan of a model without one, and what stands out from chance.
 
     `band` is what the largest cell of a map exceeds in 5 % of the draws of the group; `matched` and `asked` count the
-    group's correct predictions, over models, that had others of like sureness, and all of them. `units` are pairs of
-    models, or models without a mate.
+    group's correct predictions, over models, that had others of like sureness, and all of them. `unit` numbers the
+    pair of each model, or itself where it has no mate.
     """
 
     each: Float[np.ndarray, "model cell"]
     band: float
     matched: int
     asked: int
-    units: np.ndarray
+    unit: np.ndarray
 
     @property
     def missing(self) -> int:
@@ -65,15 +67,15 @@ def localized(
     """
     models = [_model(lost[row], right[row], sureness[row], group[row], others[row]) for row in range(len(lost))]
     each = np.array([np.full(lost.shape[1], np.nan) if one is None else beyond(one) for one in models])
-    known, units = [one for one in models if one is not None], units_of(pair)
+    known, unit = [one for one in models if one is not None], units(pair)
     defined = np.array([one is not None for one in models], bool)
     asked = [right[row][group[row] & (right[row] > 0)].sum() for row in np.flatnonzero(defined)]
     return Localized(
         each=each,
-        band=_band(known, units[defined], group, others),
+        band=_band(known, unit[defined], group, others),
         matched=int(sum(_comparable(one).sum() for one in known)),
         asked=int(sum(asked)),
-        units=units,
+        unit=unit,
     )
 
 
@@ -82,19 +84,14 @@ def enough(examples: int) -> bool:
     return examples >= FEWEST
 
 
-def units_of(pair: np.ndarray) -> np.ndarray:
-    """The pair of each model; a number of its own where it has no mate."""
-    return np.where(pair >= 0, pair, -1 - np.arange(len(pair)))
-
-
-def over_units(each: Float[np.ndarray, "model cell"], units: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def over_units(each: Float[np.ndarray, "model cell"], unit: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean over pairs or models, its error, and how far the interval reaches; nan where one is there, or none varies.
 
     Example:
         >>> [part.round(3).tolist() for part in over_units(np.array([[1.0], [2.0], [3.0]]), np.array([0, 0, 1]))]
         [[2.25], [0.75], [9.53]]
     """
-    rows = by_unit(each, units)
+    rows = by_unit(each, unit)
     if not len(rows):
         return (np.full(each.shape[1], np.nan),) * 3
     value = rows.mean(0)
@@ -105,10 +102,10 @@ def over_units(each: Float[np.ndarray, "model cell"], units: np.ndarray) -> tupl
     return value, stderr, stderr * t.ppf(0.5 + LEVEL / 2, len(rows) - 1)
 
 
-def by_unit(each: Float[np.ndarray, "model cell"], units: np.ndarray) -> Float[np.ndarray, "unit cell"]:
+def by_unit(each: Float[np.ndarray, "model cell"], unit: np.ndarray) -> Float[np.ndarray, "unit cell"]:
     """The means over the models of each pair; models without a map are left out."""
     defined = ~np.isnan(each).any(1)
-    rows = [each[defined & (units == one)].mean(0) for one in np.unique(units[defined])]
+    rows = [each[defined & (unit == one)].mean(0) for one in np.unique(unit[defined])]
     return np.array(rows).reshape(-1, each.shape[1])
 
 
@@ -166,7 +163,7 @@ def _matched(model: _Model, groups: Bool[np.ndarray, "draw example"]) -> Float[n
     return np.divide(total, weights, out=np.full_like(total, np.nan), where=weights > 0)
 
 
-def _band(models: list[_Model], units: np.ndarray, group: np.ndarray, others: np.ndarray) -> float:
+def _band(models: list[_Model], unit: np.ndarray, group: np.ndarray, others: np.ndarray) -> float:
     """What the largest cell of a map exceeds in 5 % of the draws, where groups are drawn within parts of the sureness.
 
     A group of examples is drawn once for all models, as what an example loses is much the same in each of them. Where
@@ -181,7 +178,7 @@ def _band(models: list[_Model], units: np.ndarray, group: np.ndarray, others: np
         drawn = _drawn_once(models, group.any(0), rng)
         draws = [drawn[:, model.rows] for model in models]
     maps = np.array([_matched(model, drawn) for model, drawn in zip(models, draws, strict=True)])
-    means = np.array([maps[units == one].mean(0) for one in np.unique(units)]).mean(0)
+    means = np.array([maps[unit == one].mean(0) for one in np.unique(unit)]).mean(0)
     return float(np.nanquantile(np.abs(means).max(0), LEVEL)) if means.size else float("nan")
 
 

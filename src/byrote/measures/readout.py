@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int8, Int64, Shaped
 
-from byrote.measures._localization import FEWEST, enough, over_units, units_of
+from byrote.measures._localization import FEWEST, enough, over_units
 from byrote.measures.catalog import measure
 from byrote.results import Curve
+from byrote.stats.jackknife import units
 
 _READ = ("readout.given", "readout.epochs", "readout.layer", "design.member", "design.pair")
 
@@ -112,7 +113,7 @@ def _curve(
 ) -> Curve:
     each = read_of(values, group)
     shape = each.shape[1:]
-    value, stderr, reach = over_units(each.reshape(len(each), -1), units_of(pair))
+    value, stderr, reach = over_units(each.reshape(len(each), -1), units(pair))
     none = np.isnan(each).all()
     return Curve(
         axis="epochs",

@@ -136,7 +136,7 @@ def _map(
     shape = (len(layer), len(epochs) - 1)
     lost = (wrong - wrong_permuted.astype(np.float64))[:, :, :-1].reshape(len(wrong), -1, wrong.shape[-1])
     found = localized(lost, right, sureness, group, others, pair)
-    value, stderr, reach = over_units(found.each, found.units)
+    value, stderr, reach = over_units(found.each, found.unit)
     return Curve(
         axis="epochs",
         at=epochs[:-1].astype(np.float64),

@@ -30,6 +30,10 @@ REWINDING: Final = Kind(
             _CELLS, "float32", "prediction", "the same where the layer's change has its entries permuted, on average"
         ),
         "right": Quantity((MODEL, EXAMPLE), "int32", "prediction", "how many the final network gets right"),
+        "fitted": Quantity(
+            (MODEL, CHECKPOINT, EXAMPLE), "int32", "prediction", "how many the network gets right at the checkpoint"
+        ),
+        "predictions": Quantity((MODEL, EXAMPLE), "int32", "prediction", "how many there are"),
         "sureness": Quantity(
             (MODEL, EXAMPLE),
             "float32",
@@ -97,7 +101,8 @@ class RewindingProbe(Probe):
     def _of_model(self, at: History, model: int) -> Shard:
         layers, before = at.chosen_layers(self.layers), range(len(at.checkpoints) - 1)
         kept = [at.weights(checkpoint, [model]) for checkpoint in range(len(at.checkpoints))]
-        base = at.answers(kept[-1])
+        whole = [at.answers(weights) for weights in kept]
+        base = whole[-1]
         size = (len(layers), len(kept), at.examples)
         wrong, permuted = np.zeros(size, np.int32), np.zeros(size, np.float32)  # at the last one nothing is rewound
         aside = np.full(size[:2], np.nan, np.float32)
@@ -117,9 +122,11 @@ class RewindingProbe(Probe):
             "wrong": wrong,
             "wrong_permuted": permuted,
             "right": _by_example(base.correct[0], base.example, at.examples),
+            "fitted": np.stack([_by_example(one.correct[0], one.example, at.examples) for one in whole]),
+            "predictions": np.bincount(base.example, minlength=at.examples).astype(np.int32),
             "sureness": _sureness(at, base),
             "wrong_heldout": aside,
-            "loss_aside": np.array([_loss_aside(at, model, weights) for weights in kept], np.float32),
+            "loss_aside": np.array([_loss_aside(at, model, *one) for one in zip(kept, whole, strict=True)], np.float32),
             "epochs": np.array(at.checkpoints, np.int64),
         }
         return Shard(kind=REWINDING, model=model, columns=columns, coordinates={LAYER: [*layers]})
@@ -133,16 +140,12 @@ def _sureness(at: History, base: Answers) -> Float[np.ndarray, " example"]:
     return made
 
 
-def _loss_aside(at: History, model: int, weights: Weights) -> float:
+def _loss_aside(at: History, model: int, weights: Weights, answers: Answers) -> float:
     """The mean loss of the network on what it is not trained on; nan where there is nothing of the kind."""
     if at.heldout is not None:
-        answers = at.heldout.answers(weights, np.arange(at.heldout.count))
-    else:
-        rows = np.flatnonzero(at.member[at.models.index(model)] == 0)
-        if not len(rows):
-            return float("nan")
-        answers = at.answers(weights, rows)
-    return float(-answers.log_probability.mean())
+        return float(-at.heldout.answers(weights, np.arange(at.heldout.count)).log_probability.mean())
+    aside = (at.member[at.models.index(model)] == 0)[answers.example]
+    return float(-answers.log_probability[0, aside].mean()) if aside.any() else float("nan")
 
 
 def _share_lost(

@@ -9,11 +9,14 @@ from typing import Any, Final
 from byrote.analyses.catalog import Analysis, analyses, kept_table
 from byrote.blocks import Block, Figure, Missing, TableBlock, section_of
 from byrote.errors import ByroteError
+from byrote.report import located
 from byrote.results import Scalar, Table, decimal
 from byrote.runs.run import Run
 
 #: Analyses that the report shows in a section of its own, and has since before there were blocks.
 ELSEWHERE: Final = frozenset(("calibration", "comparison", "epsilon", "group_risk", "membership", "onion", "triage"))
+#: Sections that are drawn stand in the report, as analyses know no drawing.
+DRAWN: Final = (located.shown,)
 #: A cell of more letters than a figure with its interval has is a text.
 LONGEST_FIGURE: Final = 30
 
