@@ -12,7 +12,7 @@ from byrote.errors import BadInput, MissingEvidence
 from byrote.measures._by_group import by_group, member_groups
 from byrote.measures.lira import lira
 from byrote.measures.rmia import rmia, rmia_of_groups
-from byrote.stats.attack_figures import roc
+from byrote.stats.roc import roc
 from measures.attacks import area
 from measures.evidence import half_subset_pairs
 from small import RECIPE, blobs, small_audit

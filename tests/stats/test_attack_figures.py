@@ -5,17 +5,10 @@ from hypothesis import strategies as st
 
 from byrote.errors import BadInput, TooFewModels
 from byrote.measures.lira import lira
-from byrote.stats.attack_figures import (
-    attack_figures,
-    balanced_accuracy,
-    exchange,
-    null_auc,
-    precision,
-    refusal,
-    roc,
-    roc_of_strata,
-)
+from byrote.stats.attack_figures import attack_figures, exchange, null_auc, precision, refusal
+from byrote.stats.best_threshold import balanced_accuracy
 from byrote.stats.ranking import auroc
+from byrote.stats.roc import roc, roc_of_strata
 from measures.attacks import gaussian
 from measures.evidence import half_subset_pairs
 

@@ -3,14 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from byrote.stats.attack_figures import attack_figures, balanced_accuracy, roc, roc_of_strata, thresholds
+from byrote.stats.attack_figures import attack_figures
 from byrote.stats.attack_influence import (
     Cells,
     influence_of_area,
     influence_of_balanced_accuracy,
     influence_of_rate,
 )
+from byrote.stats.best_threshold import balanced_accuracy, thresholds
 from byrote.stats.over_examples import of_examples
+from byrote.stats.roc import roc, roc_of_strata
 
 
 def world(rng, models, examples, *, persons=0, of_both=1.0, of_models=0.3):
@@ -45,6 +47,8 @@ def test_variances_are_those_of_a_bootstrap_of_examples_or_persons(persons):
     slope = float(np.diff(curve.at(np.array([0.05, 0.15])))[0] / 0.1)
     threshold = thresholds(score, member, part)[:, None]
 
+    called = (score >= threshold).ravel()[np.argsort(score.ravel())]  # cells are in ascending order
+
     def balanced(s, m):
         called = s >= threshold
         return (called[m == 1].mean() + 1 - called[m == 0].mean()) / 2
@@ -53,7 +57,7 @@ def test_variances_are_those_of_a_bootstrap_of_examples_or_persons(persons):
     figures = {
         "area": (influence_of_area(cells), lambda s, m: roc(s, m).area, 0.25),
         "rate": (influence_of_rate(cells, 0.1, slope), lambda s, m: roc(s, m).at(np.array([0.1]))[0], 0.35),
-        "balanced": (influence_of_balanced_accuracy(cells, (score >= threshold).ravel()), balanced, 0.25),
+        "balanced": (influence_of_balanced_accuracy(cells, called), balanced, 0.25),
     }
     for influence, figure, near in figures.values():
         expected = bootstrap(score, member, cluster, figure, rng)

@@ -335,9 +335,9 @@ def memorization_tenths(
     """
     references = References(probability, member, pair, stratum)
     tenths = np.zeros(probability.shape, np.int8)
-    for target, tenth in enumerate(tenths):
-        gap = references.without(target, 1).mean - references.without(target, 0).mean
+    for alike in references.targets_alike():
+        gap = references.without(alike[0], 1).mean - references.without(alike[0], 0).mean
         known = np.flatnonzero(np.isfinite(gap))
         order = known[np.argsort(gap[known], kind="stable")]
-        tenth[order] = 1 + np.arange(len(order)) * DECILES // max(len(order), 1)
+        tenths[np.ix_(alike, order)] = 1 + np.arange(len(order)) * DECILES // max(len(order), 1)
     return tenths

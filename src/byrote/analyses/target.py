@@ -29,7 +29,8 @@ from byrote.errors import BadInput, TooFewModels
 from byrote.recipes.algorithm import Shape, TrainingRecipe
 from byrote.results import PerExample, PerModelExample, Scalar, Table
 from byrote.runs.run import Run
-from byrote.stats.attack_figures import LEAST_FALSE_POSITIVES, RATES, roc
+from byrote.stats.attack_figures import RATES
+from byrote.stats.roc import LEAST_FALSE_POSITIVES, roc
 
 #: Files of attacks on a target.
 TARGETED = re.compile(r"target-(?P<key>.+)\.parquet")

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Real
 
 from byrote.errors import BadInput
 from byrote.measures.assemble import per_example
+from byrote.measures.catalog import Without
 from byrote.results import PerExample
 from byrote.stats.intervals import Bounds, mean_interval
-from byrote.stats.moments import RunningMoments
+from byrote.stats.moments import RunningMoments, means_without
 
 NOTE = "averaged over the models that were trained on the example"
 OUTSIDE = "averaged over the models that were not trained on the example"
+
+
+class Seen(NamedTuple):
+    """What each model says of the examples, one row a model, and which of them it was trained on."""
+
+    rows: Iterable[np.ndarray]
+    seen: Bool[np.ndarray, "model example"]
+
+
+def average_without(each: Callable[..., Seen]) -> Without:
+    """The averages of `member_average` with parts of the models left out; `each` takes the evidence by parameter."""
+
+    def without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray:
+        rows, seen = each(**evidence)
+        with np.errstate(invalid="ignore", over="ignore"):
+            found = means_without(rows, seen, part)
+        return np.where(np.isfinite(found), found, np.nan)
+
+    return without
 
 
 def member_average(

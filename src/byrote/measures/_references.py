@@ -29,8 +29,8 @@ def left_out(pair: Int[np.ndarray, " model"]) -> list[np.ndarray]:
         >>> left_out(np.array([3, -1, 3]))
         [array([0, 2]), array([1]), array([0, 2])]
     """
-    own = np.arange(len(pair))
-    return [np.flatnonzero((own == k) | ((pair == pair[k]) & (pair[k] >= 0))) for k in own]
+    mates = {name: np.flatnonzero(pair == name) for name in np.unique(pair[pair >= 0])}
+    return [mates[name] if name >= 0 else np.array([model]) for model, name in enumerate(pair)]
 
 
 def reference_counts(pair: Int[np.ndarray, " model"]) -> Int[np.ndarray, " model"]:
@@ -116,6 +116,15 @@ class References:
                 deviation = self._deviation(model, cell, chosen)
                 self.sum[cell] += deviation
                 self.squares[cell] += deviation**2
+
+    def targets_alike(self) -> list[list[int]]:
+        """The targets, those together that have the same references and so the same moments."""
+        if len(self.names) > 1:
+            return [[target] for target in range(len(self.left_out))]
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for target, gone in enumerate(self.left_out):
+            alike.setdefault(tuple(gone.tolist()), []).append(target)
+        return list(alike.values())
 
     def _deviation(self, model: int, cell: tuple[int, int], chosen: np.ndarray) -> np.ndarray:
         return np.where(chosen, self.values[model] - self.centre[cell], 0.0)

@@ -22,7 +22,7 @@ def strata_of(stratum: Stratum, member: Member) -> Int[np.ndarray, "model exampl
 
 def names_of(stratum: Int[np.ndarray, "model example"]) -> list[int]:
     """The numbers of the strata, in ascending order; 0 without a model."""
-    if not stratum.size or stratum.strides == (0, 0):
+    if not stratum.size or stratum.min() == stratum.max():
         return [int(stratum.flat[0])] if stratum.size else [0]
     return [int(name) for name in np.unique(stratum)]
 

@@ -5,12 +5,25 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int, Int8
 
-from byrote.measures._members import member_average, weighted_mean
+from byrote.measures._members import Seen, average_without, member_average, weighted_mean
 from byrote.measures.catalog import measure
 from byrote.results import PerExample
 from byrote.stats.checkpoints import epoch_weights
 
 _SOURCE = "Pleiss et al. 2020, arXiv:2001.10528"
+
+
+def _mean_margins(logit_margin_sum: np.ndarray, presentations: np.ndarray, member: np.ndarray) -> Seen:
+    rows = (
+        -margin.astype(np.float64) / np.maximum(shown, 1)
+        for margin, shown in zip(logit_margin_sum, presentations, strict=True)
+    )
+    return Seen(rows, (member == 1) & (presentations > 0))
+
+
+def _at_checkpoints(logit_margin: np.ndarray, epochs: np.ndarray, member: np.ndarray) -> Seen:
+    weights = epoch_weights(epochs)
+    return Seen((-weighted_mean(model, weights) for model in logit_margin), member == 1)
 
 
 @measure(
@@ -24,6 +37,7 @@ _SOURCE = "Pleiss et al. 2020, arXiv:2001.10528"
     level="example",
     evaluation="proxy",
     by_example=True,
+    without=average_without(_mean_margins),
 )
 def area_under_margin(
     logit_margin_sum: Float[np.ndarray, "model example"],
@@ -47,12 +61,8 @@ def area_under_margin(
         The sign is flipped, so that higher is more memorized. The average runs over all of training; the
         authors stop at the first drop of the learning rate, after which even wrong labels are fitted.
     """
-    seen = (member == 1) & (presentations > 0)
-    rows = (
-        -margin.astype(np.float64) / np.maximum(shown, 1)
-        for margin, shown in zip(logit_margin_sum, presentations, strict=True)
-    )
-    return member_average(rows, seen, bounds=(-np.inf, np.inf), counts={})
+    each = _mean_margins(logit_margin_sum, presentations, member)
+    return member_average(*each, bounds=(-np.inf, np.inf), counts={})
 
 
 @measure(
@@ -68,6 +78,7 @@ def area_under_margin(
     by_example=True,
     variant_of="area_under_margin",
     variant="checkpoint",
+    without=average_without(_at_checkpoints),
 )
 def area_under_margin_checkpoint(
     logit_margin: Float[np.ndarray, "model checkpoint example"],
@@ -91,6 +102,4 @@ def area_under_margin_checkpoint(
         The sign is flipped, the average runs over all of training, the untrained network (epoch 0) included where
         it was recorded, and margins come from evaluations after epochs instead of from the training steps.
     """
-    weights = epoch_weights(epochs)
-    rows = (-weighted_mean(model, weights) for model in logit_margin)
-    return member_average(rows, member == 1, bounds=(-np.inf, np.inf), counts={})
+    return member_average(*_at_checkpoints(logit_margin, epochs, member), bounds=(-np.inf, np.inf), counts={})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,23 @@ _EVEN = 0.01
 _PARTS = 20
 
 
+def _without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The scores with each part of the models left out, from counts; None of several ratios."""
+    if len(_levels(evidence["ratio"])) > 1:
+        return None
+    outside = evidence["member"] == 0
+    of_part = part == np.arange(int(part.max(initial=-1)) + 1)[:, None]
+    trials = _by_part(outside, of_part)
+    missed = _by_part(outside & ~evidence["correct"], of_part)
+    return np.asarray(missed / np.where(trials, trials, np.nan))
+
+
+def _by_part(happened: np.ndarray, of_part: np.ndarray) -> np.ndarray:
+    """How often something happened in the models of all parts but one."""
+    every = np.stack([np.count_nonzero(happened[models], axis=0) for models in of_part])
+    return np.asarray(every.sum(0) - every)
+
+
 @measure(
     needs=("outputs.correct", "design.member", "design.ratio"),
     unit="probability",
@@ -36,6 +54,7 @@ _PARTS = 20
     level="example",
     evaluation="consistency score",
     by_example=True,
+    without=_without,
 )
 def consistency_score(
     correct: Bool[np.ndarray, "model example"],

@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int, Int8
 
-from byrote.measures._members import member_average
+from byrote.measures._members import Seen, average_without, member_average
 from byrote.measures.catalog import measure
 from byrote.results import PerExample
 from byrote.stats.checkpoints import epoch_weights
 
 _SOURCE = "Ravikumar et al. 2025; survey eq. 12"
+
+
+def _summed(loss: np.ndarray, epochs: np.ndarray, member: np.ndarray) -> Seen:
+    weights = epoch_weights(epochs)
+    return Seen((weights @ model for model in loss), member == 1)
+
+
+def _shown(loss_sum: np.ndarray, presentations: np.ndarray, member: np.ndarray) -> Seen:
+    return Seen(loss_sum, (member == 1) & (presentations > 0))
 
 
 @measure(
@@ -24,6 +33,7 @@ _SOURCE = "Ravikumar et al. 2025; survey eq. 12"
     level="example",
     evaluation="proxy",
     by_example=True,
+    without=average_without(_summed),
 )
 def cumulative_sample_loss(
     loss: Float[np.ndarray, "model checkpoint example"],
@@ -48,8 +58,7 @@ def cumulative_sample_loss(
         Student's over members, which is a little too narrow for skewed losses: on digits it holds .91 with 4 members
         and .93 with 32, for log-normal sums with sigma 1 .81 and .89.
     """
-    weights = epoch_weights(epochs)
-    return member_average((weights @ model for model in loss), member == 1, bounds=(0.0, np.inf), counts={})
+    return member_average(*_summed(loss, epochs, member), bounds=(0.0, np.inf), counts={})
 
 
 @measure(
@@ -65,6 +74,7 @@ def cumulative_sample_loss(
     by_example=True,
     variant_of="cumulative_sample_loss",
     variant="presentation",
+    without=average_without(_shown),
 )
 def cumulative_sample_loss_presentation(
     loss_sum: Float[np.ndarray, "model example"],
@@ -88,5 +98,4 @@ def cumulative_sample_loss_presentation(
         The loss of the training step itself (training mode, augmented, before its update) instead of an
         evaluation after each epoch. Its interval is as that of `cumulative_sample_loss`.
     """
-    seen = (member == 1) & (presentations > 0)
-    return member_average(loss_sum, seen, bounds=(0.0, np.inf), counts={})
+    return member_average(*_shown(loss_sum, presentations, member), bounds=(0.0, np.inf), counts={})

@@ -6,13 +6,22 @@ import numpy as np
 from jaxtyping import Bool, Int, Int8
 
 from byrote.measures._groups import CONTROLS, Mask, with_clean
-from byrote.measures._members import member_average
+from byrote.measures._members import Seen, average_without, member_average
 from byrote.measures._onset import onset, reciprocal
 from byrote.measures.catalog import measure
 from byrote.results import PerExample, Survival
 from byrote.stats.survival import survival_by_group
 
 _SOURCE = "Maini et al. 2022, arXiv:2210.15031; survey Definition 9"
+
+
+def _lateness(at: np.ndarray, epochs: np.ndarray, member: np.ndarray) -> Seen:
+    return Seen((1.0 - reciprocal(model, epochs) for model in at), member == 1)
+
+
+def _lateness_of(correct: np.ndarray, epochs: np.ndarray, member: np.ndarray) -> Seen:
+    trained = epochs > 0
+    return _lateness(np.stack([onset(model[trained]) for model in correct]), epochs[trained], member)
 
 
 @measure(
@@ -26,6 +35,7 @@ _SOURCE = "Maini et al. 2022, arXiv:2210.15031; survey Definition 9"
     level="example",
     evaluation="proxy",
     by_example=True,
+    without=average_without(_lateness_of),
 )
 def first_split_learning_time(
     correct: Bool[np.ndarray, "model checkpoint example"],
@@ -55,9 +65,9 @@ def first_split_learning_time(
     """
     trained = epochs > 0
     at = np.stack([onset(model[trained]) for model in correct])
-    rows = (1.0 - reciprocal(model, epochs[trained]) for model in at)
     never = np.count_nonzero((member == 1) & (at == trained.sum()), axis=0)
-    return member_average(rows, member == 1, bounds=(0.0, 1.0), counts={"never_learned": never})
+    each = _lateness(at, epochs[trained], member)
+    return member_average(*each, bounds=(0.0, 1.0), counts={"never_learned": never})
 
 
 @measure(

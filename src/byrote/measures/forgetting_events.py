@@ -6,11 +6,30 @@ import numpy as np
 from jaxtyping import Bool, Int, Int8
 
 from byrote.errors import MissingEvidence
-from byrote.measures._members import member_average
+from byrote.measures._members import Seen, average_without, member_average
 from byrote.measures.catalog import measure
 from byrote.results import PerExample
 
 _SOURCE = "Toneva et al. 2019, arXiv:1812.05159; survey Definition 8"
+
+
+def _lost_or_never(
+    forgetting_count: np.ndarray, first_learned: np.ndarray, presentations: np.ndarray, member: np.ndarray
+) -> Seen:
+    rows = (
+        np.where(first > 0, count, shown).astype(np.float64)
+        for count, first, shown in zip(forgetting_count, first_learned, presentations, strict=True)
+    )
+    return Seen(rows, (member == 1) & (presentations > 0))
+
+
+def _lost_at_checkpoints(correct: np.ndarray, epochs: np.ndarray, member: np.ndarray) -> Seen:
+    trained = epochs > 0
+    rows = (
+        np.where(model[trained].any(0), _lost(model[trained]), int(trained.sum())).astype(np.float64)
+        for model in correct
+    )
+    return Seen(rows, member == 1)
 
 
 @measure(
@@ -29,6 +48,7 @@ _SOURCE = "Toneva et al. 2019, arXiv:1812.05159; survey Definition 8"
     level="example",
     evaluation="proxy",
     by_example=True,
+    without=average_without(_lost_or_never),
 )
 def forgetting_events(
     forgetting_count: Int[np.ndarray, "model example"],
@@ -59,11 +79,7 @@ def forgetting_events(
         4 members, .55 with 16 and .8 with 32. On digits it holds .94, and .7 for the 3 % of the examples that some
         model never learned.
     """
-    seen = (member == 1) & (presentations > 0)
-    rows = (
-        np.where(first > 0, count, shown).astype(np.float64)
-        for count, first, shown in zip(forgetting_count, first_learned, presentations, strict=True)
-    )
+    rows, seen = _lost_or_never(forgetting_count, first_learned, presentations, member)
     never = np.count_nonzero(seen & (first_learned == 0), axis=0)
     return member_average(rows, seen, bounds=(0.0, np.inf), counts={"never_learned": never})
 
@@ -81,6 +97,7 @@ def forgetting_events(
     by_example=True,
     variant_of="forgetting_events",
     variant="checkpoint",
+    without=average_without(_lost_at_checkpoints),
 )
 def forgetting_events_checkpoint(
     correct: Bool[np.ndarray, "model checkpoint example"],
@@ -116,13 +133,8 @@ def forgetting_events_checkpoint(
             f"The 'epochs' argument of forgetting_events must hold 2 or more epochs after 0. Got {epochs.tolist()}.",
             hint="record more checkpoints.",
         )
-    learned: np.ndarray = np.any(correct, axis=1, where=trained[:, None])
-    rows = (
-        np.where(ever, _lost(model[trained]), checkpoints).astype(np.float64)
-        for model, ever in zip(correct, learned, strict=True)
-    )
-    seen = member == 1
-    never = np.count_nonzero(seen & ~learned, axis=0)
+    rows, seen = _lost_at_checkpoints(correct, epochs, member)
+    never = np.count_nonzero(seen & ~np.any(correct, axis=1, where=trained[:, None]), axis=0)
     return member_average(rows, seen, bounds=(0.0, np.inf), counts={"never_learned": never})
 
 

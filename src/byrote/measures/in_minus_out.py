@@ -14,7 +14,7 @@ from byrote.results import PerExample
 from byrote.stats.contrasts import added, around, contrast, divisor, weights
 from byrote.stats.intervals import UPPER, Bounds, Interval, paired_mean, welch
 from byrote.stats.jackknife import units
-from byrote.stats.moments import Moments, RunningMoments
+from byrote.stats.moments import Moments, RunningMoments, means_without
 
 
 def in_minus_out(
@@ -69,6 +69,31 @@ def in_minus_out(
         models=len(member),
         note=subset_note(count),
     )
+
+
+def differences_without(
+    values: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: Stratum, part: np.ndarray
+) -> np.ndarray | None:
+    """The values of `in_minus_out` with each part left out, of a design of complementary pairs in one stratum.
+
+    None of any other.
+    """
+    mates = _mates(pair)
+    if len(names_of(strata_of(stratum, member))) > 1 or not len(mates) or (part[mates[:, 0]] != part[mates[:, 1]]).any():
+        return None
+    first_in, split = member[mates[:, 0]] == 1, (member[mates] >= 0).all(1) & (member[mates[:, 0]] != member[mates[:, 1]])
+    if ((member[mates] == 1).all(1)).any():
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        rows = (
+            np.where(first, values[one], values[other]).astype(np.float64)
+            - np.where(first, values[other], values[one]).astype(np.float64)
+            for first, (one, other) in zip(first_in, mates, strict=True)
+        )
+        found = means_without(rows, split, part[mates[:, 0]])
+    of_part = (part[mates[:, 0]] == np.arange(int(part.max()) + 1)[:, None]).astype(np.int64)
+    enough = split.sum(0) - of_part @ split > 1
+    return np.where(enough & np.isfinite(found), found, np.nan)
 
 
 def _within_strata(

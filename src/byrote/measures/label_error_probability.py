@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,6 +36,14 @@ _START = LabelModel(0.05, 1.0)
 _EDGE = 6.0
 
 
+def _without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The values with each part of the models left out, without the error that each of them would have."""
+    sums, counts = _sums_by_part(evidence["logits"], evidence["member"] == 0, part)
+    total, judged = sums.sum(0), counts.sum(0)
+    each = zip(sums, counts, strict=True)
+    return np.stack([_posterior(total - s, judged - c, evidence["label"], _START)[0] for s, c in each])
+
+
 @measure(
     needs=("outputs.logits", "data.label", "design.member", "design.pair"),
     unit="probability",
@@ -46,6 +55,7 @@ _EDGE = 6.0
     level="example",
     evaluation="noisy label",
     by_example=False,
+    without=_without,
 )
 def label_error_probability(
     logits: Float[np.ndarray, "model example class"],

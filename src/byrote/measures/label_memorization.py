@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +11,10 @@ from jaxtyping import Bool, Float, Int, Int8
 from byrote.measures._strata import Stratum, counts_by_cell, one_sided, strata_of, subset_note
 from byrote.measures.assemble import per_example
 from byrote.measures.catalog import measure
-from byrote.measures.in_minus_out import in_minus_out
+from byrote.measures.in_minus_out import differences_without, in_minus_out
 from byrote.results import PerExample
-from byrote.stats.contrasts import contrast_of_rates
+from byrote.stats.contrasts import contrast, contrast_of_rates, too_few, weights
+from byrote.stats.rates import rates
 
 #: What every result of the probability form says of itself.
 ANOTHER_QUANTITY = (
@@ -20,6 +22,27 @@ ANOTHER_QUANTITY = (
     "tried, and the two differed by .17 (root mean square)"
 )
 _SOURCE = "Feldman & Zhang 2020, arXiv:2008.03703, eq. 1"
+
+
+def _without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Label memorization with each part of the models left out, from counts."""
+    member = evidence["member"]
+    every = rates(evidence["correct"], member, part, strata_of(evidence.get("stratum"), member))
+    right, models = every.right.sum(0), every.models.sum(0)
+    found = np.empty((len(every.right), member.shape[1]))
+    for number, (right_of_part, models_of_part) in enumerate(zip(every.right, every.models, strict=True)):
+        trials = models - models_of_part
+        value = contrast((right - right_of_part) / np.where(trials > 0, trials, np.nan), weights(trials))
+        found[number] = np.where((trials.sum(0) == 0).any(0) | too_few(trials), np.nan, value)
+    return found
+
+
+def _of_probability(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    return differences_without(*(evidence[name] for name in ("probability", "member", "pair", "stratum")), part)
+
+
+def _of_label_accuracy(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    return differences_without(*(evidence[name] for name in ("label_accuracy", "member", "pair", "stratum")), part)
 
 
 @measure(
@@ -33,6 +56,7 @@ _SOURCE = "Feldman & Zhang 2020, arXiv:2008.03703, eq. 1"
     level="example",
     evaluation="differential",
     by_example=True,
+    without=_without,
 )
 def label_memorization(
     correct: Bool[np.ndarray, "model example"],
@@ -92,6 +116,7 @@ def label_memorization(
     by_example=True,
     variant_of="label_memorization",
     variant="probability",
+    without=_of_probability,
 )
 def label_memorization_probability(
     probability: Float[np.ndarray, "model example"],
@@ -142,6 +167,7 @@ def label_memorization_probability(
     by_example=True,
     variant_of="label_memorization",
     variant="label_accuracy",
+    without=_of_label_accuracy,
 )
 def label_memorization_label_accuracy(
     label_accuracy: Float[np.ndarray, "model example"],

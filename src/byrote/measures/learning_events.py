@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
-from byrote.measures._members import member_average, weighted_mean
+from byrote.measures._members import Seen, average_without, member_average, weighted_mean
 from byrote.measures.catalog import measure
 from byrote.results import PerExample
 from byrote.stats.checkpoints import epoch_weights
 
 _SOURCE = "Jiang et al. 2021, arXiv:2002.03206; survey eq. 10"
+
+
+def _over_epochs(epochs: np.ndarray, member: np.ndarray, **quantity: np.ndarray) -> Seen:
+    """Means over epochs of a quantity, which is high where an example is learned late; of any other, of the rest."""
+    (name, values), weights = *quantity.items(), epoch_weights(epochs)
+    late: Callable[[np.ndarray], np.ndarray] = _LATE.get(name, lambda model: model)
+    return Seen((weighted_mean(late(model), weights) for model in values), member == 1)
+
+
+#: Quantities that are high where an example is learned early, as what is left of them.
+_LATE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "probability": lambda model: 1.0 - model.astype(np.float64),
+    "top_confidence": lambda model: 1.0 - model.astype(np.float64),
+    "correct": np.logical_not,
+}
 
 
 @measure(
@@ -24,6 +41,7 @@ _SOURCE = "Jiang et al. 2021, arXiv:2002.03206; survey eq. 10"
     level="example",
     evaluation="proxy",
     by_example=True,
+    without=average_without(_over_epochs),
 )
 def learning_events(
     probability: Float[np.ndarray, "model checkpoint example"],
@@ -47,9 +65,7 @@ def learning_events(
         The survey divides the sum of its T + 1 terms by T; this is their mean.
         One minus the mean confidence, so that higher is more memorized.
     """
-    weights = epoch_weights(epochs)
-    rows = (weighted_mean(1.0 - model.astype(np.float64), weights) for model in probability)
-    return member_average(rows, member == 1, bounds=(0.0, 1.0), counts={})
+    return member_average(*_over_epochs(epochs, member, probability=probability), bounds=(0.0, 1.0), counts={})
 
 
 @measure(
@@ -65,6 +81,7 @@ def learning_events(
     by_example=True,
     variant_of="learning_events",
     variant="top_confidence",
+    without=average_without(_over_epochs),
 )
 def learning_events_top_confidence(
     top_confidence: Float[np.ndarray, "model checkpoint example"],
@@ -88,9 +105,7 @@ def learning_events_top_confidence(
         The survey divides the sum of its T + 1 terms by T; this is their mean.
         One minus the mean, so that higher is more memorized.
     """
-    weights = epoch_weights(epochs)
-    rows = (weighted_mean(1.0 - model.astype(np.float64), weights) for model in top_confidence)
-    return member_average(rows, member == 1, bounds=(0.0, 1.0), counts={})
+    return member_average(*_over_epochs(epochs, member, top_confidence=top_confidence), bounds=(0.0, 1.0), counts={})
 
 
 @measure(
@@ -106,6 +121,7 @@ def learning_events_top_confidence(
     by_example=True,
     variant_of="learning_events",
     variant="entropy",
+    without=average_without(_over_epochs),
 )
 def learning_events_entropy(
     entropy: Float[np.ndarray, "model checkpoint example"],
@@ -130,9 +146,7 @@ def learning_events_entropy(
         The survey calls a high value learned quickly, which holds for confidence and accuracy; entropy is the
         reverse.
     """
-    weights = epoch_weights(epochs)
-    rows = (weighted_mean(model, weights) for model in entropy)
-    return member_average(rows, member == 1, bounds=(0.0, np.inf), counts={})
+    return member_average(*_over_epochs(epochs, member, entropy=entropy), bounds=(0.0, np.inf), counts={})
 
 
 @measure(
@@ -148,6 +162,7 @@ def learning_events_entropy(
     by_example=True,
     variant_of="learning_events",
     variant="accuracy",
+    without=average_without(_over_epochs),
 )
 def learning_events_accuracy(
     correct: Bool[np.ndarray, "model checkpoint example"],
@@ -171,9 +186,7 @@ def learning_events_accuracy(
         The survey divides the sum of its T + 1 terms by T; this is their mean.
         One minus the mean accuracy, so that higher is more memorized.
     """
-    weights = epoch_weights(epochs)
-    rows = (weighted_mean(~model, weights) for model in correct)
-    return member_average(rows, member == 1, bounds=(0.0, 1.0), counts={})
+    return member_average(*_over_epochs(epochs, member, correct=correct), bounds=(0.0, 1.0), counts={})
 
 
 @measure(
@@ -189,6 +202,7 @@ def learning_events_accuracy(
     by_example=True,
     variant_of="learning_events",
     variant="loss",
+    without=average_without(_over_epochs),
 )
 def learning_events_loss(
     loss: Float[np.ndarray, "model checkpoint example"],
@@ -213,6 +227,4 @@ def learning_events_loss(
         The survey calls a high value learned quickly, which holds for confidence and accuracy; loss is the
         reverse.
     """
-    weights = epoch_weights(epochs)
-    rows = (weighted_mean(model, weights) for model in loss)
-    return member_average(rows, member == 1, bounds=(0.0, np.inf), counts={})
+    return member_average(*_over_epochs(epochs, member, loss=loss), bounds=(0.0, np.inf), counts={})

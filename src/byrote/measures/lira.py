@@ -195,13 +195,14 @@ def lira_offline(
         )
     references, scores, code = _start(log_odds, member, pair, stratum)
     floor = references.smallest_variance()
-    for target in range(len(log_odds)):
-        outside = references.without(target, 0)
+    for alike in references.targets_alike():
+        outside = references.without(alike[0], 0)
         expected = FORMS[variance](outside, floor)
-        scores[target] = expected.log_below(references.values[target])
-        short = references.too_few(target, [0])
+        short = references.too_few(alike[0], [0])
         wrong = [~references.finite, outside.count == 0, short, np.isnan(expected.variance)]
-        code[target] = np.select(wrong, [4, 2, 5, 3], 0)
+        code[alike] = np.select(wrong, [4, 2, 5, 3], 0)
+        for target in alike:
+            scores[target] = expected.log_below(references.values[target])
     return scores_of(scores, _REASONS, code, reference_counts(pair))
 
 
@@ -292,14 +293,15 @@ def lira_residual(residual: Values, member: Member, pair: Pair, stratum: Stratum
 def _online(log_odds: Values, member: Member, pair: Pair, stratum: Stratum, form: Form) -> PerModelExample:
     references, scores, code = _start(log_odds, member, pair, stratum)
     floor = references.smallest_variance()
-    for target, answers in enumerate(references.values):
-        inside, outside = (references.without(target, side) for side in (1, 0))
+    for alike in references.targets_alike():
+        inside, outside = (references.without(alike[0], side) for side in (1, 0))
         trained, untrained = form(inside, floor), form(outside, floor)
-        scores[target] = trained.log_density(answers) - untrained.log_density(answers)
         unknown = np.isnan(trained.variance) | np.isnan(untrained.variance)
-        short = references.too_few(target)
-        wrong = [~references.finite, inside.count == 0, outside.count == 0, short, unknown]
-        code[target] = np.select(wrong, [4, 1, 2, 5, 3], 0)
+        wrong = [~references.finite, inside.count == 0, outside.count == 0, references.too_few(alike[0]), unknown]
+        code[alike] = np.select(wrong, [4, 1, 2, 5, 3], 0)
+        for target in alike:
+            answers = references.values[target]
+            scores[target] = trained.log_density(answers) - untrained.log_density(answers)
     return scores_of(scores, _REASONS, code, reference_counts(pair))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import permutations
 
 import numpy as np
@@ -21,6 +22,14 @@ LEAST_MODELS = 4
 _HALVINGS = 50
 
 
+def _of_log_odds(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    return risk_without(*(evidence[name] for name in ("log_odds", "member", "pair", "stratum")), part)
+
+
+def _of_errors(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    return risk_without(-evidence["absolute_error"], *(evidence[name] for name in ("member", "pair", "stratum")), part)
+
+
 @measure(
     needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
     unit="probability",
@@ -32,6 +41,7 @@ _HALVINGS = 50
     level="example",
     evaluation="probabilistic",
     by_example=True,
+    without=_of_log_odds,
 )
 def membership_risk(
     log_odds: Float[np.ndarray, "model example"],
@@ -80,6 +90,7 @@ def membership_risk(
     by_example=True,
     variant_of="membership_risk",
     variant="absolute_error",
+    without=_of_errors,
 )
 def membership_risk_absolute_error(
     absolute_error: Float[np.ndarray, "model example"],
@@ -144,6 +155,33 @@ def risk_of(values: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: S
         models=len(member),
         note="the risk that the models at hand show; an attacker with the logits, or a better attack, may do better",
     )
+
+
+def risk_without(
+    values: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: Stratum, part: np.ndarray
+) -> np.ndarray | None:
+    """The values of `risk_of` with each part left out, of one stratum: models are ranked once.
+
+    What a part's models won against all others is taken from the sum, and what they won against each other put back.
+    None of several strata.
+    """
+    if len(names_of(strata_of(stratum, member))) > 1:
+        return None
+    sides, unit, finite = (member == 1, member == 0), units(pair), np.isfinite(values)
+    broken = ~finite & (member >= 0)
+    known = np.where(finite, values, 0.0)
+    wins, trials = _comparisons(known, sides, unit)
+    counts, won, made = [side.sum(0) for side in sides], wins.sum(0), trials.sum(0)
+    found = np.empty((int(part.max(initial=-1)) + 1, member.shape[1]))
+    for number in range(len(found)):
+        of_part = part == number
+        within = _comparisons(known[of_part], tuple(side[of_part] for side in sides), units(pair[of_part]))
+        wins_left = won - 2 * wins[of_part].sum(0) + within[0].sum(0)
+        left = made - 2 * trials[of_part].sum(0) + within[1].sum(0)
+        few = np.min([count - side[of_part].sum(0) for count, side in zip(counts, sides, strict=True)], axis=0)
+        undefined = (few < LEAST_MODELS) | broken[~of_part].any(0)
+        found[number] = np.where(undefined, np.nan, wins_left / np.where(left, left, np.nan))
+    return found
 
 
 def _comparisons(

@@ -11,11 +11,12 @@ from jaxtyping import Bool, Float, Int, Int8
 from byrote.errors import BadInput
 from byrote.measures.catalog import measure
 from byrote.results import Curve, PerModelExample, Scalar
-from byrote.stats.attack_figures import refusal, roc
+from byrote.stats.attack_figures import refusal
 from byrote.stats.curves import curve_interval
 from byrote.stats.intervals import Interval
 from byrote.stats.jackknife import parts
 from byrote.stats.ranking import auroc
+from byrote.stats.roc import roc
 
 #: An attack: log-odds `[model, example]`, membership and pairs give a score for every target model and example.
 Attack = Callable[[np.ndarray, np.ndarray, np.ndarray], PerModelExample]

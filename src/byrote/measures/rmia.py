@@ -182,8 +182,10 @@ def _rmia(
 
 def _shares(ratio: np.ndarray, outside: np.ndarray, log_gamma: float) -> np.ndarray:
     """For each example the share of the other non-members that it exceeds by more than log gamma."""
-    population = np.sort(ratio[outside])
-    exceeded = np.searchsorted(population, ratio - log_gamma, side="left")
+    order = np.argsort(ratio)
+    population = ratio[order[outside[order]]]
+    exceeded = np.empty(len(ratio), np.int64)
+    exceeded[order] = np.searchsorted(population, ratio[order] - log_gamma, side="left")
     itself = outside & (log_gamma < 0)
     others = len(population) - outside
     share: np.ndarray = (exceeded - itself) / np.where(others > 0, others, np.nan)

@@ -44,6 +44,7 @@ from byrote.evidence.tables import (
 )
 from byrote.measures._windows import PREFIX, SUFFIX
 from byrote.measures.catalog import Measure, find
+from byrote.measures.leaving_out import without_each
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.results import Curve, PerCanary, PerExample, PerModelExample, PerPair, Result, Scalar, Survival, blanked
 from byrote.stats.intervals import Bounds
@@ -580,20 +581,10 @@ class Run:
             whole, values, done = [], [], 0
             for arguments, result in self._blocks(entry, models, {}):
                 whole.append(result)
-                count = int(left_out.max()) + 1
-                block = np.empty((count if count > 1 else 0, len(result.values)))
-                for part in range(len(block)):
-                    kept = left_out != part
-                    some = {
-                        name: array[kept] if quantity(need).dims[0] == "model" else array
-                        for (name, need), array in zip(entry.parameters.items(), arguments.values(), strict=True)
-                    }
-                    again = entry.function(**some)
-                    assert isinstance(again, PerExample)
-                    block[part] = np.where(np.isnan(result.values), np.nan, again.values)
-                    self.hear((done + len(result.values) * (part + 1) / len(block)) / len(self.ids))
-                values.append(block)
+                block = without_each(entry, left_out, arguments) if left_out.any() else np.empty((0, len(result.values)))
+                values.append(np.where(np.isnan(result.values), np.nan, block))
                 done += len(result.values)
+                self.hear(done / len(self.ids))
             self._replicates[key, role] = joined(whole), np.concatenate(values, axis=1)
         return self._replicates[key, role]
 

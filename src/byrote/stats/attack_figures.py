@@ -13,29 +13,27 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int8
+from jaxtyping import Bool, Float, Int, Int8, Int16
 from scipy.special import stdtrit
 
 from byrote.errors import BadInput, TooFewModels
 from byrote.results import Curve, Scalar
 from byrote.stats.attack_influence import Cells, influence_of_area, influence_of_balanced_accuracy, influence_of_rate
+from byrote.stats.best_threshold import best
 from byrote.stats.intervals import UPPER, mean_interval
 from byrote.stats.jackknife import from_replicates, parts, units
 from byrote.stats.moments import Moments
 from byrote.stats.over_examples import FEWEST_CLUSTERS, over_both
+from byrote.stats.roc import LEAST_FALSE_POSITIVES, Ordered, Roc, RocOfStrata, mean_of
 
 #: False-positive rates at which attacks are read.
 RATES: Final = (0.1, 0.01, 0.001)
 #: Shares of members among those attacked at which precision is told.
 PRIORS: Final = (0.01, 0.1, 0.5)
-#: A rate is told where at least so many false positives are to be expected at it.
-LEAST_FALSE_POSITIVES: Final = 10
 #: The same for slices.
 SLICE_RATES: Final = (0.01,)
 PARTS: Final = 20
 LEAST_REFERENCES: Final = 4
-#: Thresholds of balanced accuracy are chosen among so many quantiles of the scores.
-_QUANTILES = 1000
 _CURVE_POINTS = 40
 
 #: An attack on the models kept, where model k is given out to have the members of model `given[k]`: a score for each
@@ -43,160 +41,6 @@ _CURVE_POINTS = 40
 Attack = Callable[[Bool[np.ndarray, " model"], Int[np.ndarray, " model"]], Float[np.ndarray, "kept example"]]
 #: Groups of examples, or of (target, example) cells, by name, for the models kept.
 Slices = Callable[[Bool[np.ndarray, " model"]], Mapping[str, Bool[np.ndarray, "*cells"]]]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Roc:
-    """Rates of true and false positives as the threshold falls; straight between tied scores."""
-
-    false_positive: Float[np.ndarray, " point"]
-    true_positive: Float[np.ndarray, " point"]
-    members: int
-    nonmembers: int
-
-    @property
-    def area(self) -> float:
-        """Chance that a member scores above a non-member, a tie counting half."""
-        return float(np.trapezoid(self.true_positive, self.false_positive))
-
-    def at(self, rate: Float[np.ndarray, " rate"]) -> Float[np.ndarray, " rate"]:
-        """Share of the members found at these rates of false positives; ties are broken by chance."""
-        found: np.ndarray = np.interp(rate, self.false_positive, self.true_positive)
-        return found
-
-
-def roc(score: Float[np.ndarray, "*cells"], member: Int8[np.ndarray, "*cells"]) -> Roc | None:
-    """The curve of scores whose membership is known; None without a member or without a non-member.
-
-    Example:
-        >>> curve = roc(np.array([3.0, 2.0, 1.0, 0.0]), np.array([1, 0, 1, 0], np.int8))
-        >>> curve.area, curve.at(np.array([0.5]))
-        (0.75, array([1.]))
-    """
-    known = (member >= 0) & ~np.isnan(score)
-    values, positive = score[known], member[known] == 1
-    members = int(positive.sum())
-    nonmembers = len(positive) - members
-    if not members or not nonmembers:
-        return None
-    order = np.argsort(-values, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(values[order])), len(order) - 1)
-    found = np.cumsum(positive[order])[ends]
-    false = (ends + 1 - found) / nonmembers
-    return Roc(
-        false_positive=np.append(0.0, false),
-        true_positive=np.append(0.0, found / members),
-        members=members,
-        nonmembers=nonmembers,
-    )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RocOfStrata:
-    """The mean of the curves of several strata at one rate of false positives, weighted by their members."""
-
-    strata: tuple[Roc, ...]
-
-    @property
-    def members(self) -> int:
-        """How many members there are."""
-        return sum(one.members for one in self.strata)
-
-    @property
-    def nonmembers(self) -> int:
-        """How many non-members a rate can rest on where each stratum is to have a false positive."""
-        each = [one.nonmembers for one in self.strata]
-        return sum(each) if len(each) == 1 else min(sum(each), LEAST_FALSE_POSITIVES * min(each))
-
-    @property
-    def area(self) -> float:
-        """Chance that a member scores above a non-member of its stratum, a tie counting half."""
-        return sum(one.members * one.area for one in self.strata) / self.members
-
-    def at(self, rate: Float[np.ndarray, " rate"]) -> Float[np.ndarray, " rate"]:
-        """Share of the members found at these rates of false positives, the same in every stratum."""
-        found: np.ndarray = np.sum([one.members * one.at(rate) for one in self.strata], axis=0) / self.members
-        return found
-
-
-def roc_of_strata(
-    score: Float[np.ndarray, "*cells"],
-    member: Int8[np.ndarray, "*cells"],
-    stratum: Int[np.ndarray, "*cells"] | None,
-) -> RocOfStrata | None:
-    """The curves of scores within strata; those without a member or without a non-member are left out.
-
-    Example:
-        >>> score, member = np.array([[5.0, 4.0], [0.0, 1.0]]), np.array([[1, 0], [1, 0]], np.int8)
-        >>> roc_of_strata(score, member, np.array([[0, 0], [1, 1]])).area
-        0.5
-    """
-    masks = [np.ones(score.shape, bool)] if stratum is None else [stratum == name for name in np.unique(stratum)]
-    found = [curve for mask in masks if (curve := roc(score[mask], member[mask])) is not None]
-    return RocOfStrata(strata=tuple(found)) if found else None
-
-
-def _balanced_accuracy(
-    score: np.ndarray, member: np.ndarray, part: np.ndarray, stratum: np.ndarray | None, curve: RocOfStrata | None
-) -> float:
-    """That of each stratum, weighted as the curve is."""
-    if stratum is None or curve is None or len(curve.strata) == 1:
-        return balanced_accuracy(score, member, part)
-    masks = [stratum == name for name in np.unique(stratum)]
-    found = [balanced_accuracy(np.where(mask, score, math.nan), member, part) for mask in masks]
-    members = [int(((member == 1) & mask & ~np.isnan(score)).sum()) for mask in masks]
-    return float(np.average(found, weights=members)) if sum(members) else math.nan
-
-
-def balanced_accuracy(
-    score: Float[np.ndarray, "target example"],
-    member: Int8[np.ndarray, "target example"],
-    part: Int[np.ndarray, " target"],
-) -> float:
-    """Mean of the rates of true positives and true negatives, each part judged at the best threshold of the others.
-
-    Undefined:
-        nan with fewer than two parts, or where the others lack members or non-members.
-    """
-    threshold = thresholds(score, member, part)
-    if threshold is None:
-        return math.nan
-    called = score >= threshold[:, None]
-    known = ~np.isnan(score)
-    inside, outside = (called[known & (member == side)] for side in (1, 0))
-    return float(inside.mean() + 1 - outside.mean()) / 2
-
-
-def thresholds(
-    score: Float[np.ndarray, "target example"],
-    member: Int8[np.ndarray, "target example"],
-    part: Int[np.ndarray, " target"],
-) -> Float[np.ndarray, " target"] | None:
-    """For each target the least score at which it is best to say "member", by the targets of other parts.
-
-    None where they cannot tell.
-    """
-    known = (member >= 0) & ~np.isnan(score)
-    rows = np.unique(part, return_inverse=True)[1]
-    if not known.any():
-        return None
-    grid = np.unique(np.quantile(score[known], np.linspace(0, 1, _QUANTILES + 1), method="inverted_cdf"))
-    width = len(grid) + 2
-    counts = np.empty((2, rows.max() + 1, width))
-    for side in (0, 1):
-        chosen = known & (member == side)
-        level = np.searchsorted(grid, score[chosen], side="right")
-        row = np.broadcast_to(rows[:, None], score.shape)[chosen]
-        counts[side] = np.bincount(row * width + level, minlength=counts[side].size).reshape(counts[side].shape)
-    # positive at level b: the scores that lie in bin b or above
-    false, true = np.flip(np.cumsum(np.flip(counts, 2), 2), 2)
-    others_false, others_true = false.sum(0) - false, true.sum(0) - true
-    if len(true) < 2 or not others_false[:, 0].all() or not others_true[:, 0].all():
-        return None
-    # whole numbers, so that equally good thresholds are equal: the lowest of them is taken
-    best = (others_true * others_false[:, :1] - others_false * others_true[:, :1]).argmax(1)
-    thresholds: np.ndarray = np.concatenate([[-np.inf], grid, [np.inf]])[best][rows]
-    return thresholds
 
 
 def precision(true_positive: float, rate: float, prior: float) -> float:
@@ -265,8 +109,12 @@ def attack_figures(
     all_models = np.ones(len(pair), bool)
     if cluster is None:
         cluster = np.arange(member.shape[1])
-    whole = _Reading(attack, member, part, slices, all_models, stratum, cluster)
-    again = [_Reading(attack, member, part, slices, part != left_out, stratum) for left_out in np.unique(part)]
+    strata = _Strata.of(stratum)
+    whole = _Reading(attack, member, part, slices, all_models, strata, cluster)
+    again = [
+        _Reading(attack, member, part, slices, part != left_out, strata, whole=whole).done()
+        for left_out in np.unique(part)
+    ]
     return Pooled(
         figures=_scalars(whole, again, "", len(pair), unit),
         slices={name: _scalars(whole, again, name, len(pair), unit) for name in whole.figures if name},
@@ -296,11 +144,14 @@ def null_auc(
             f"The 'draws' argument of null_auc must be an integer in [2, inf). Got {draws}.",
             hint="20 draws show the scatter.",
         )
-    all_models = np.ones(len(pair), bool)
-    areas = np.empty(draws)
+    all_models, strata = np.ones(len(pair), bool), _Strata.of(stratum)
+    areas, scores, cells, all_known = np.empty(draws), np.empty(0), None, bool((member >= 0).all())
     for draw in range(draws):
         given = exchange(pair, rng, level)
-        curve = roc_of_strata(attack(all_models, given), member[given], None if stratum is None else stratum[given])
+        before, scores = scores, attack(all_models, given)
+        if cells is None or not all_known or not np.array_equal(scores, before, equal_nan=True):
+            cells = Ordered.of(scores, member[given])
+        curve = mean_of(one.roc() for one in _by_stratum(cells.told(member[given]), _of(strata, given)))
         areas[draw] = math.nan if curve is None else curve.area
     scatter = float(areas.std(ddof=1))
     reach = float(stdtrit(draws - 1, UPPER)) * scatter * math.sqrt(1 + 1 / draws)
@@ -351,10 +202,59 @@ def _parts_to_leave(pair: np.ndarray) -> np.ndarray:
     return part
 
 
+class _Strata(NamedTuple):
+    """The number of the stratum of each target and example, from 0, and how many strata there are."""
+
+    code: Int16[np.ndarray, "target example"]
+    count: int
+
+    @classmethod
+    def of(cls, stratum: np.ndarray | None) -> _Strata | None:
+        """None of one stratum alone."""
+        if stratum is None or not stratum.size or stratum.min() == stratum.max():
+            return None
+        names, code = np.unique(stratum, return_inverse=True)
+        return cls(code.reshape(stratum.shape).astype(np.int16), len(names))
+
+
+def _of(strata: _Strata | None, models: np.ndarray) -> _Strata | None:
+    """The strata of these models."""
+    return None if strata is None else _Strata(strata.code[models], strata.count)
+
+
+class _Slice(NamedTuple):
+    """Groups of cells that share no cell, sorted apart at once."""
+
+    names: tuple[str, ...]
+    group: Int16[np.ndarray, "*cells"]
+
+    def of(self, cells: Ordered, strata: _Strata | None) -> dict[str, list[Ordered]]:
+        """The cells of each group, by stratum."""
+        count = 1 if strata is None else strata.count
+        group = self.group[cells.column] if self.group.ndim == 1 else self.group[cells.row, cells.column]
+        if strata is not None:
+            group = np.where(group >= 0, group * count + strata.code[cells.row, cells.column], -1)
+        group = np.where(group >= 0, group, len(self.names) * count).astype(np.int16)
+        found = cells.split(group, len(self.names) * count)
+        return {name: found[place * count : (place + 1) * count] for place, name in enumerate(self.names)}
+
+
+def _slices_of(masks: Mapping[str, np.ndarray]) -> list[_Slice]:
+    """The masks, those that follow each other and share no cell as one."""
+    found: list[tuple[list[str], np.ndarray]] = []
+    for name, mask in masks.items():
+        if not found or found[-1][1].shape != mask.shape or (mask & (found[-1][1] >= 0)).any():
+            found.append(([], np.full(mask.shape, -1, np.int16)))
+        found[-1][1][mask] = len(found[-1][0])
+        found[-1][0].append(name)
+    return [_Slice(tuple(names), group) for names, group in found]
+
+
 class _Reading:
     """What one run of the attack on some of the models shows: figures by slice, all scores' slice being "".
 
-    Given the clusters of the examples, it also holds how far these move the figures.
+    Given the clusters of the examples, it also holds how far these move the figures. Scores that are the same with
+    fewer models at hand are not sorted again.
     """
 
     def __init__(
@@ -364,66 +264,89 @@ class _Reading:
         part: np.ndarray,
         slices: Slices | None,
         kept: np.ndarray,
-        stratum: np.ndarray | None,
+        strata: _Strata | None,
         cluster: np.ndarray | None = None,
+        whole: _Reading | None = None,
     ) -> None:
-        scores, membership = attack(kept, np.arange(len(member))), member[kept]
-        own = None if stratum is None else stratum[kept]
-        self.curve = roc_of_strata(scores, membership, own)
+        self.scores = attack(kept, np.arange(len(member)))
+        if whole is not None and np.array_equal(self.scores, whole.scores[kept], equal_nan=True):
+            self.cells = whole.cells.of_targets(kept)
+        else:
+            self.cells = Ordered.of(self.scores, member[kept])
+        own = _of(strata, kept)
+        by_stratum = _by_stratum(self.cells, own)
+        self.curve = mean_of(one.roc() for one in by_stratum)
         self.figures = {"": _figures(self.curve, RATES, PRIORS)}
-        self.figures[""]["balanced_accuracy"] = _balanced_accuracy(scores, membership, part[kept], own, self.curve)
+        self.figures[""]["balanced_accuracy"] = _balanced_accuracy(self.cells, own, part[kept], self.curve)
         self.nonmembers = {"": _nonmembers(self.curve)}
         self.examples = {"": member.shape[1]}
-        self.moves: tuple[_Stratum, ...] = ()
+        self.moves: tuple[_Moving, ...] = ()
         self.influences: dict[str, dict[str, np.ndarray]] = {}
         if cluster is not None:
-            self.moves = _strata(scores, membership, part, own, cluster, np.ones(scores.shape, bool))
-            balanced = _of_balanced_accuracy(scores, membership, part, self.moves)
+            self.moves = _moving(by_stratum, part, cluster)
+            balanced = _of_balanced_accuracy(part, self.moves)
             self.influences[""] = _influences(self.moves, self.figures[""], RATES, PRIORS) | balanced
-        for name, cells in (slices(kept) if slices else {}).items():
-            by_example = cells.ndim == 1
-            chosen = (slice(None), cells) if by_example else cells
-            curve = roc_of_strata(scores[chosen], membership[chosen], None if own is None else own[chosen])
+        masks = slices(kept) if slices else {}
+        for name, cells in (pair for each in _slices_of(masks) for pair in each.of(self.cells, own).items()):
+            curve = mean_of(one.roc() for one in cells)
+            chosen = masks[name] if masks[name].ndim == 1 else masks[name].any(0)
             self.figures[name] = _figures(curve, SLICE_RATES, ())
             self.nonmembers[name] = _nonmembers(curve)
-            self.examples[name] = int(cells.sum() if by_example else cells.any(0).sum())
+            self.examples[name] = int(chosen.sum())
             if cluster is not None:
-                moves = _strata(scores, membership, part, own, cluster, np.broadcast_to(cells, scores.shape))
+                moves = _moving(cells, part, _numbered(cluster, chosen))
                 self.influences[name] = _influences(moves, self.figures[name], SLICE_RATES, ())
 
+    def done(self) -> _Reading:
+        """The reading without its scores, whose figures alone are needed."""
+        del self.scores, self.cells
+        return self
 
-class _Stratum(NamedTuple):
-    """The cells of a stratum that has members and non-members, its share of the members, and its curve."""
+
+def _by_stratum(cells: Ordered, strata: _Strata | None) -> list[Ordered]:
+    return [cells] if strata is None else cells.split(strata.code[cells.row, cells.column], strata.count)
+
+
+def _balanced_accuracy(
+    cells: Ordered, strata: _Strata | None, part: np.ndarray, curve: RocOfStrata | None
+) -> float:
+    """That of each stratum, weighted as the curve is."""
+    if strata is None or curve is None or len(curve.strata) == 1:
+        called = best(cells, part)
+        return math.nan if called is None else called.accuracy
+    there = np.bincount(strata.code.ravel(), minlength=strata.count) > 0
+    found = [one for one, known in zip(_by_stratum(cells, strata), there, strict=True) if known]
+    each = [math.nan if (called := best(one, part)) is None else called.accuracy for one in found]
+    return float(np.average(each, weights=[int(one.inside.sum()) for one in found]))
+
+
+def _numbered(cluster: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The clusters of the chosen examples, from 0; the others count as of the first."""
+    if not chosen.any():
+        return np.zeros(len(cluster), np.int64)
+    return np.unique(np.where(chosen, cluster, cluster[chosen][:1]), return_inverse=True)[1]
+
+
+class _Moving(NamedTuple):
+    """A stratum that has members and non-members: its share of the members, its curve, and where its cells belong."""
 
     share: float
+    ordered: Ordered
     cells: Cells
     curve: Roc
-    mask: np.ndarray
 
 
-def _strata(
-    scores: np.ndarray,
-    membership: np.ndarray,
-    part: np.ndarray,
-    stratum: np.ndarray | None,
-    cluster: np.ndarray,
-    chosen: np.ndarray,
-) -> tuple[_Stratum, ...]:
-    """The strata whose mean the figures of the chosen cells are."""
-    if not chosen.any():
-        return ()
-    masks = [chosen] if stratum is None else [chosen & (stratum == name) for name in np.unique(stratum[chosen])]
-    known = [(mask, curve) for mask in masks if (curve := roc(scores[mask], membership[mask])) is not None]
-    number = np.unique(np.where(chosen.any(0), cluster, cluster[chosen.any(0)][:1]), return_inverse=True)[1]
+def _moving(by_stratum: Sequence[Ordered], part: np.ndarray, cluster: np.ndarray) -> tuple[_Moving, ...]:
+    """The strata whose mean the figures are."""
+    known = [(one, curve) for one in by_stratum if (curve := one.roc()) is not None]
     total = sum(curve.members for _, curve in known)
     return tuple(
-        _Stratum(curve.members / total, Cells.of(scores, membership, part, number, mask), curve, mask)
-        for mask, curve in known
+        _Moving(curve.members / total, one, Cells.ordered(one, part, cluster), curve) for one, curve in known
     )
 
 
 def _influences(
-    strata: Sequence[_Stratum], figures: Mapping[str, float], rates: Sequence[float], priors: Sequence[float]
+    strata: Sequence[_Moving], figures: Mapping[str, float], rates: Sequence[float], priors: Sequence[float]
 ) -> dict[str, np.ndarray]:
     """How far clusters move the figures of `_figures`."""
     if not strata:
@@ -437,7 +360,7 @@ def _influences(
     return found
 
 
-def _of_rate(strata: Sequence[_Stratum], rate: float) -> np.ndarray:
+def _of_rate(strata: Sequence[_Moving], rate: float) -> np.ndarray:
     """How far clusters move the rate of true positives; a curve rises as between half the rate and 1.5 of it."""
     around = np.array([0.5 * rate, min(1.5 * rate, 1.0)])
     slopes = [float(np.diff(one.curve.at(around))[0] / np.diff(around)[0]) for one in strata]
@@ -445,17 +368,14 @@ def _of_rate(strata: Sequence[_Stratum], rate: float) -> np.ndarray:
     return np.asarray(np.sum([one.share * influence_of_rate(one.cells, rate, slope) for one, slope in each], axis=0))
 
 
-def _of_balanced_accuracy(
-    scores: np.ndarray, membership: np.ndarray, part: np.ndarray, strata: Sequence[_Stratum]
-) -> dict[str, np.ndarray]:
+def _of_balanced_accuracy(part: np.ndarray, strata: Sequence[_Moving]) -> dict[str, np.ndarray]:
     moved = []
     for one in strata:
-        of_stratum = np.where(one.mask, scores, math.nan)
-        threshold = thresholds(of_stratum, membership, part)
-        if threshold is None:
+        called = best(one.ordered, part)
+        if called is None:
             return {}
-        called = (scores >= threshold[:, None])[one.mask & (membership >= 0) & ~np.isnan(scores)]
-        moved.append(one.share * influence_of_balanced_accuracy(one.cells, called))
+        above = one.ordered.score >= called.threshold[one.ordered.row]
+        moved.append(one.share * influence_of_balanced_accuracy(one.cells, above))
     return {"balanced_accuracy": np.sum(moved, axis=0)} if moved else {}
 
 

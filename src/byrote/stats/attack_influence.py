@@ -8,9 +8,12 @@ above it, and by what a non-member above it does to the threshold.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
+
+from byrote.stats.roc import Ordered
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,23 +35,47 @@ class Cells:
         chosen: Bool[np.ndarray, "target example"],
     ) -> Cells:
         """The chosen cells whose score and membership are known; parts and clusters are numbered from 0."""
-        known = chosen & (member >= 0) & ~np.isnan(score)
-        clusters = int(cluster.max(initial=-1)) + 1
-        place = np.broadcast_to(part[:, None] * clusters + cluster, score.shape)[known]
-        return cls(score[known], member[known] == 1, place, (int(part.max(initial=-1)) + 1, clusters))
+        return cls.ordered(Ordered.of(score, np.where(chosen, member, np.int8(-1))), part, cluster)
 
-    def summed(self, influence: Float[np.ndarray, " cell"]) -> Float[np.ndarray, "part cluster"]:
-        """The influence of each cluster in each part."""
+    @classmethod
+    def ordered(cls, cells: Ordered, part: Int[np.ndarray, " target"], cluster: Int[np.ndarray, " example"]) -> Cells:
+        """Those of scores that are in ascending order."""
+        parts, clusters = int(part.max(initial=-1)) + 1, int(cluster.max(initial=-1)) + 1
+        place = (part * clusters)[cells.row] + cluster[cells.column]
+        return cls(cells.score, cells.inside, place, (parts, clusters))
+
+    @cached_property
+    def members(self) -> Int[np.ndarray, "part cluster"]:
+        """How many scores of members each part and cluster has."""
+        return self._counted(self.place[self.inside])
+
+    @cached_property
+    def nonmembers(self) -> Int[np.ndarray, "part cluster"]:
+        """How many scores of non-members each part and cluster has."""
+        return self._counted(self.place[~self.inside])
+
+    @cached_property
+    def outside(self) -> Float[np.ndarray, " nonmember"]:
+        """The scores of non-members in ascending order."""
+        return np.sort(self.score[~self.inside])
+
+    def _counted(self, place: np.ndarray) -> np.ndarray:
         parts, clusters = self.shape
-        return np.bincount(self.place, influence, parts * clusters).reshape(self.shape)
+        return np.bincount(place, minlength=parts * clusters).reshape(self.shape)
 
     def of_calls(self, called: Float[np.ndarray, " cell"], false_weight: float) -> Float[np.ndarray, "part cluster"]:
-        """Of the rate of true positives less that of false ones, which counts with that weight."""
-        inside, outside = called[self.inside], called[~self.inside]
-        influence = np.empty(len(called))
-        influence[self.inside] = (inside - inside.mean()) / len(inside)
-        influence[~self.inside] = -false_weight * (outside - outside.mean()) / len(outside)
-        return self.summed(influence)
+        """Of the rate of true positives less that of false ones, which counts with that weight.
+
+        Most calls are of few scores: what each of the others does is the same, the mean.
+        """
+        members, nonmembers = int(self.members.sum()), int(self.nonmembers.sum())
+        some = np.flatnonzero(called)
+        amount, inside = called[some], self.inside[some]
+        parts, clusters = self.shape
+        each = amount * np.where(inside, 1 / members, -false_weight / nonmembers)
+        summed = np.bincount(self.place[some], each, parts * clusters).reshape(self.shape)
+        found, wrongly = amount[inside].sum() / members, amount[~inside].sum() / nonmembers
+        return summed - self.members * (found / members) + self.nonmembers * (false_weight * wrongly / nonmembers)
 
 
 def influence_of_area(cells: Cells) -> Float[np.ndarray, "part cluster"]:
@@ -89,10 +116,11 @@ def influence_of_balanced_accuracy(
 
 def _called(cells: Cells, rate: float) -> Float[np.ndarray, " cell"]:
     """1 above the threshold of that rate of false positives, the share that makes it up where scores tie with it."""
-    outside = np.sort(cells.score[~cells.inside])
+    outside = cells.outside
     wanted = rate * len(outside)
     threshold = outside[max(len(outside) - 1 - int(wanted), 0)]
     above = len(outside) - np.searchsorted(outside, threshold, side="right")
     tied = len(outside) - above - np.searchsorted(outside, threshold, side="left")
-    at = np.where(cells.score == threshold, (wanted - above) / tied, 0.0)
-    return np.where(cells.score > threshold, 1.0, at)
+    called = (cells.score > threshold).astype(np.float64)
+    called[cells.score == threshold] = (wanted - above) / tied
+    return called

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,3 +60,36 @@ class RunningMoments:
     def result(self) -> Moments:
         """The moments so far; the mean is NaN where nothing was taken in."""
         return Moments(self._count.copy(), np.where(self._count > 0, self._mean, np.nan), self._squares.copy())
+
+
+#: Means without parts are taken in blocks of so many examples, which stay in a processor's cache.
+_BLOCK = 1024
+
+
+def means_without(
+    rows: Iterable[Real[np.ndarray, " example"]],
+    chosen: Bool[np.ndarray, "row example"],
+    part: Int[np.ndarray, " row"],
+) -> Float[np.ndarray, "part example"]:
+    """Means of the chosen entries of all rows but those of a part, each as `RunningMoments` gives it; NaN of none.
+
+    Example:
+        >>> rows, part = np.array([[1.0], [2.0], [6.0]]), np.array([0, 1, 1])
+        >>> means_without(rows, np.ones((3, 1), bool), part)
+        array([[4.],
+               [1.]])
+    """
+    parts, examples = int(part.max(initial=-1)) + 1, chosen.shape[1]
+    mean, count = np.zeros((parts, examples)), np.zeros((parts, examples))
+    for row, taken, own in zip(rows, chosen, part.tolist(), strict=True):
+        for start in range(0, examples, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            values, here = row[block], taken[block].astype(np.float64)
+            for others in (slice(own), slice(own + 1, parts)):
+                number, so_far = count[others, block], mean[others, block]
+                number += here
+                step = values - so_far
+                step /= np.maximum(number, 1.0)
+                np.copyto(step, 0.0, where=~taken[block])
+                so_far += step
+    return np.where(count > 0, mean, np.nan)

@@ -42,13 +42,14 @@ def rates(
         >>> rates(answers, member, np.array([0, 0]), np.zeros((2, 2), np.int16)).difference
         array([[1., 0.]])
     """
-    names = np.unique(stratum)
+    one = not stratum.size or stratum.min() == stratum.max()
+    names = np.unique(stratum.ravel()[:1] if one else stratum)
     right = np.zeros((int(part.max(initial=-1)) + 1, len(names), 2, member.shape[1]), np.int32)
     models = np.zeros_like(right)
     for answers, membership, own, of in zip(correct, member, part, stratum, strict=True):
         for place, name in enumerate(names):
             for side in (0, 1):
-                chosen = (membership == side) & (of == name)
+                chosen = membership == side if one else (membership == side) & (of == name)
                 models[own, place, side] += chosen
                 right[own, place, side] += answers & chosen
     return Rates(right=right, models=models)

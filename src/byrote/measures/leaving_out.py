@@ -1,0 +1,38 @@
+"""The values of a measure with each part of the models left out, as a jackknife takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from byrote.evidence.schema import quantity
+from byrote.measures.catalog import Measure
+from byrote.results import PerExample
+
+
+def without_each(
+    entry: Measure, part: Int[np.ndarray, " model"], evidence: Mapping[str, np.ndarray]
+) -> Float[np.ndarray, "part example"]:
+    """The values with each part left out, by the measure's own sums where it has them."""
+    found = None if entry.without is None else entry.without(part, evidence)
+    return again_without_each(entry, part, evidence) if found is None else found
+
+
+def again_without_each(
+    entry: Measure, part: Int[np.ndarray, " model"], evidence: Mapping[str, np.ndarray]
+) -> Float[np.ndarray, "part example"]:
+    """The same by running the measure again on the models that are left, part by part."""
+    count = int(part.max(initial=-1)) + 1
+    return np.stack([_again(entry, part != number, evidence) for number in range(count)])
+
+
+def _again(entry: Measure, kept: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray:
+    some = {
+        name: evidence[name][kept] if quantity(need).dims[0] == "model" else evidence[name]
+        for name, need in entry.parameters.items()
+    }
+    result = entry.function(**some)
+    assert isinstance(result, PerExample)
+    return result.values

@@ -1,0 +1,35 @@
+"""Values with parts of the models left out from sums are those of the measure run again on the models left."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from byrote.measures.catalog import catalog
+from byrote.measures.leaving_out import again_without_each, without_each
+from byrote.stats.jackknife import parts
+from measures.evidence import make_evidence
+
+FAST = {key: entry for key, entry in catalog().items() if entry.without is not None}
+RUNS = {"known": (0, 1, 20), "unknown": (1, 1, 20), "few parts": (2, 1, 3), "strata": (3, 2, 20)}
+
+
+@pytest.mark.parametrize("key", FAST)
+@pytest.mark.parametrize("run", RUNS)
+def test_sums_give_what_running_again_gives(key, run):
+    seed, strata, groups = RUNS[run]
+    evidence = make_evidence(seed=seed, unknown=0.1 * (run == "unknown"), strata=strata)
+    part = parts(evidence["design.pair"], groups=groups)
+    given = {name: evidence[need] for name, need in FAST[key].parameters.items()}
+    slow = again_without_each(FAST[key], part, given)
+    np.testing.assert_allclose(without_each(FAST[key], part, given), slow, rtol=1e-9, atol=1e-9)
+    assert np.isfinite(slow).any()
+
+
+def test_most_scores_of_examples_that_are_no_texts_have_sums():
+    scores = [key for key, entry in catalog().items() if entry.scores_examples and not entry.of_text]
+    assert set(scores) - set(FAST) <= {
+        "counterfactual_memorization[absolute_error]",
+        "counterfactual_memorization[squared_error]",
+        "second_split_forgetting_time",
+    }
