@@ -121,7 +121,7 @@ def report_on(folder: str) -> tuple[float, float]:
     from byrote.runs.run import Run
 
     softmax(np.zeros(2))
-    import matplotlib.figure  # noqa: F401, PLC0415
+    import matplotlib.figure  # noqa: F401
 
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     page.write_report(Run.open(folder))

@@ -12,8 +12,8 @@ from byrote.measures._predictive import Predictive, bayes, usual_variance
 from byrote.measures._references import References, left_out
 from byrote.measures.lira import lira, lira_augmented, lira_offline, lira_per_example, lira_pooled
 from byrote.measures.rmia import rmia, rmia_offline
-from byrote.stats.roc import roc
 from byrote.stats.moments import Moments
+from byrote.stats.roc import roc
 from measures.attacks import area, gaussian, references_of, untidy
 from measures.evidence import half_subset_pairs
 

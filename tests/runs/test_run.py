@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -326,14 +327,19 @@ def test_bounded_figures_have_bounded_intervals(run: Run) -> None:
 
 
 @pytest.mark.parametrize("blocks", [1, 3])
-def test_tells_what_share_of_a_measure_is_done(run: Run, monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
+@pytest.mark.parametrize("steps", [1, 5])  # from sums at once, or again without each of 4 pairs
+def test_tells_what_share_of_a_measure_is_done(
+    run: Run, monkeypatch: pytest.MonkeyPatch, blocks: int, steps: int
+) -> None:
+    entry = find("label_memorization")
+    monkeypatch.setattr(byrote.runs.run, "find", lambda key: entry if steps == 1 else replace(entry, without=None))
     cells = len(run.models()) * len(find("label_memorization").needs)
     monkeypatch.setattr(byrote.runs.run, "BLOCK_BYTES", 8 * cells * 60 // blocks)
     heard: list[float] = []
     again = Run.open(run.folder)
     again.hear = heard.append
     again.replicates("label_memorization")
-    assert len(heard) == blocks * (4 + 1)  # 4 pairs are left out, and the block is done
+    assert len(heard) == blocks * steps
     assert heard == sorted(heard)
     assert heard[-1] == 1.0
-    assert heard[0] == pytest.approx(1 / (4 * blocks))
+    assert heard[0] == pytest.approx(1 / (blocks * max(1, steps - 1)))

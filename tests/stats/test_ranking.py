@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from byrote.errors import BadInput
-from byrote.stats.ranking import auroc, auroc_by_chance, average_precision, precision_recall_at
+from byrote.stats.ranking import auroc, auroc_by_chance, average_precision, detection, precision_recall_at
 
 scored = st.lists(st.tuples(st.integers(-4, 4), st.booleans()), min_size=2, max_size=40)
 
@@ -67,3 +67,11 @@ def test_auroc_by_chance_is_the_spread_over_all_orders(positives, negatives):
     assert np.mean(drawn) == pytest.approx(0.5, abs=0.01)
     assert np.std(drawn) == pytest.approx(auroc_by_chance(positives, negatives), rel=0.05)
     assert np.isnan(auroc_by_chance(0, 3))
+
+
+@given(scored)
+def test_both_figures_from_one_sorting_are_those_of_each_alone(drawn):
+    score, positive = np.array([float(s) for s, _ in drawn]), np.array([p for _, p in drawn])
+    area, precision = detection(score, positive)
+    assert area == pytest.approx(auroc(score, positive), abs=1e-12, nan_ok=True)
+    assert precision == pytest.approx(average_precision(score, positive), nan_ok=True)

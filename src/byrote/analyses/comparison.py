@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from byrote.analyses.catalog import analysis
+from byrote.analyses.detection import detected
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import PerExample, Scalar, Table
 from byrote.runs.run import Run
+from byrote.stats.contrasts import too_few
 from byrote.stats.jackknife import from_replicates, parts
-from byrote.stats.ranking import auroc, average_precision
+from byrote.stats.rates import rates
 
 #: What the proxies stand in for.
 YARDSTICK = "label_memorization"
@@ -131,7 +133,8 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     known = np.isfinite(one) & np.isfinite(other)
     if known.sum() < 3 or not np.ptp(one[known]) or not np.ptp(other[known]):
         return float("nan")
-    return float(spearmanr(one[known], other[known]).statistic)
+    ranks = [rankdata(scores[known]) - (known.sum() + 1) / 2 for scores in (one, other)]
+    return float(np.clip(np.vdot(*ranks) / np.sqrt(np.vdot(ranks[0], ranks[0]) * np.vdot(ranks[1], ranks[1])), -1, 1))
 
 
 def top_recall(score: np.ndarray, yardstick: np.ndarray, share: float = TOP) -> float:
@@ -177,21 +180,14 @@ def _proxy(run: Run, entry: Measure, kinds: dict[str, np.ndarray], clean: np.nda
             bounds=(-1.0, 1.0) if statistic is rank_correlation else (0.0, 1.0),
         )
 
-    def detection(kind: str, statistic: Callable[[np.ndarray, np.ndarray], float]) -> Scalar:
-        def of(values: np.ndarray) -> float:
-            known = judged & np.isfinite(values)
-            return statistic(values[known], kinds[kind][known])
-
-        judged = kinds[kind] | clean
-        return run.pooled(entry.key, of, examples=int(judged.sum()), bounds=(0.0, 1.0), drawn=judged)
-
+    found = {kind: detected(run, entry.key, planted, planted | clean) for kind, planted in kinds.items()}
     return Proxy(
         measure=entry,
         rank_correlation=agreement(rank_correlation),
         top_recall=agreement(top_recall),
         one_training=_one_training(run, entry),
-        auroc={kind: detection(kind, auroc) for kind in kinds},
-        average_precision={kind: detection(kind, average_precision) for kind in kinds},
+        auroc={kind: area for kind, (area, _) in found.items()},
+        average_precision={kind: precision for kind, (_, precision) in found.items()},
     )
 
 
@@ -235,13 +231,22 @@ def _reliability(run: Run) -> float:
     if count < 2:
         return float("nan")
     rng = np.random.default_rng(0)
-    agreements = []
-    for _ in range(HALVINGS):
-        chosen = np.isin(unit, rng.permutation(count)[: count // 2])
-        halves = [run.measured_on(YARDSTICK, models[side]) for side in (chosen, ~chosen)]
-        agreements.append(rank_correlation(*(half.values for half in halves if isinstance(half, PerExample))))
+    halvings = [np.isin(unit, rng.permutation(count)[: count // 2]) for _ in range(HALVINGS)]
+    agreements = [rank_correlation(*halves) for halves in _halves(run, models, halvings)]
     mean = float(np.maximum(np.mean(agreements), 0.0))
     return 2 * mean / (1 + mean)
+
+
+def _halves(run: Run, models: np.ndarray, halvings: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """`[half, example]`: the yardstick by the models of a halving, and by the others."""
+    correct, member = (run.load(name, models) for name in ("outputs.correct", "design.member"))
+    for chosen in halvings:
+        halves = []
+        for side in (chosen, ~chosen):
+            stratum = run.load("design.stratum", models[side])
+            found = rates(correct[side], member[side], np.zeros(int(side.sum()), np.int64), stratum)
+            halves.append(np.where(too_few(found.models[0]) | run.undefined, np.nan, found.difference[0]))
+        yield np.stack(halves)
 
 
 def _unreliable(run: Run, models: int) -> str:

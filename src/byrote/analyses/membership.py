@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
@@ -32,6 +33,9 @@ ATTACKED = re.compile(r"attack-(?P<key>.+?)(?P<by>-by-group)?\.json")
 LEAST_IN_GROUP = 10
 MOST_GROUPS = 50
 DECILES = 10
+#: What several attacks on one run share: tenths of memorization, by the models kept, of at most so many cells.
+MOST_REMEMBERED = 2**20
+_TENTHS: WeakKeyDictionary[Run, dict[bytes, np.ndarray]] = WeakKeyDictionary()
 #: Facts of the design that follow from what a model was trained on.
 OF_MEMBERS = ("design.member", "design.stratum")
 #: The attack on a run of each task.
@@ -284,10 +288,17 @@ def _slices(
             "a target does not choose its own examples; an example may count in another tenth for each target"
         )
 
+    known = _TENTHS.setdefault(run, {})
+
     def slices(kept: Bool[np.ndarray, " model"]) -> dict[str, np.ndarray]:
         if probability is None:
             return masks
-        tenth = memorization_tenths(probability[kept], member[kept], pair[kept], stratum[kept])
+        key = kept.tobytes()
+        tenth = known.get(key)
+        if tenth is None:
+            tenth = memorization_tenths(probability[kept], member[kept], pair[kept], stratum[kept])
+            if tenth.size <= MOST_REMEMBERED:
+                known[key] = tenth
         return masks | {f"memorization:{number}": tenth == number for number in range(1, DECILES + 1)}
 
     return slices, notes

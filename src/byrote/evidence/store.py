@@ -34,11 +34,15 @@ class Evidence:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._verified: set[Path] = set()
+        self._paths: dict[tuple[str, int, int], Path] = {}
+        self._verified: dict[Path, dict[str, str]] = {}
 
     def path(self, kind: str, model: int, phase: int) -> Path:
         """Where that shard stands, whether it exists or not."""
-        return self.folder / kind / f"m{model:05d}.p{phase}.safetensors"
+        key = kind, model, phase
+        if key not in self._paths:
+            self._paths[key] = self.folder / kind / f"m{model:05d}.p{phase}.safetensors"
+        return self._paths[key]
 
     def write(
         self,
@@ -67,7 +71,7 @@ class Evidence:
         path = self.path(kind, model, phase)
         if path not in self._verified:
             read_shard(path)
-            self._verified.add(path)
+            self._verified[path] = read_header(path)
 
     def require(self, name: str, model: int, phase: int) -> None:
         """Make sure that a quantity's shard is there and whole.
@@ -89,7 +93,7 @@ class Evidence:
     def header(self, kind: str, model: int, phase: int) -> dict[str, str]:
         """The header of a verified shard."""
         self.verify(kind, model, phase)
-        return read_header(self.path(kind, model, phase))
+        return dict(self._verified[self.path(kind, model, phase)])
 
     def sweep(self, kind: str, model: int, phase: int) -> str:
         """Remove a shard that is damaged; returns what was wrong, or nothing where it is whole or missing."""
@@ -158,7 +162,8 @@ class Evidence:
     def _column(self, name: str, model: int, phase: int, examples: slice) -> np.ndarray:
         kind, column = kind_of(name).shards, name.split(".")[1]
         path = self.path(kind, model, phase)
-        stored = read_header(path).get("columns", "").split(",")
+        header = self.header(kind, model, phase)
+        stored = header.get("columns", "").split(",")
         if column in stored:
             return read_columns(path, [column], examples, cut_along(quantity(name)))[column]
         derived = quantity(name).derived
@@ -168,7 +173,7 @@ class Evidence:
                 hint=LOGITS
                 if column == "logits"
                 else "it was recorded by another version of byrote; audit again into another folder."
-                if {"seed", "recorded"} & read_header(path).keys()
+                if {"seed", "recorded"} & header.keys()
                 else f"bring it along: byrote.import_arrays(…, evidence={{{name!r}: …}}); or outputs.logits, "
                 "from which the others follow.",
             )

@@ -79,9 +79,16 @@ def differences_without(
     None of any other.
     """
     mates = _mates(pair)
-    if len(names_of(strata_of(stratum, member))) > 1 or not len(mates) or (part[mates[:, 0]] != part[mates[:, 1]]).any():
+    if (
+        len(names_of(strata_of(stratum, member))) > 1
+        or not len(mates)
+        or (part[mates[:, 0]] != part[mates[:, 1]]).any()
+    ):
         return None
-    first_in, split = member[mates[:, 0]] == 1, (member[mates] >= 0).all(1) & (member[mates[:, 0]] != member[mates[:, 1]])
+    first_in, split = (
+        member[mates[:, 0]] == 1,
+        (member[mates] >= 0).all(1) & (member[mates[:, 0]] != member[mates[:, 1]]),
+    )
     if ((member[mates] == 1).all(1)).any():
         return None
     with np.errstate(invalid="ignore", over="ignore"):

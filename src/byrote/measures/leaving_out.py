@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,19 +13,28 @@ from byrote.results import PerExample
 
 
 def without_each(
-    entry: Measure, part: Int[np.ndarray, " model"], evidence: Mapping[str, np.ndarray]
+    entry: Measure,
+    part: Int[np.ndarray, " model"],
+    evidence: Mapping[str, np.ndarray],
+    hear: Callable[[float], None] = lambda share: None,
 ) -> Float[np.ndarray, "part example"]:
-    """The values with each part left out, by the measure's own sums where it has them."""
+    """The values with each part left out, by the measure's own sums where it has them; `hear` is told what is done."""
     found = None if entry.without is None else entry.without(part, evidence)
-    return again_without_each(entry, part, evidence) if found is None else found
+    return again_without_each(entry, part, evidence, hear) if found is None else found
 
 
 def again_without_each(
-    entry: Measure, part: Int[np.ndarray, " model"], evidence: Mapping[str, np.ndarray]
+    entry: Measure,
+    part: Int[np.ndarray, " model"],
+    evidence: Mapping[str, np.ndarray],
+    hear: Callable[[float], None] = lambda share: None,
 ) -> Float[np.ndarray, "part example"]:
     """The same by running the measure again on the models that are left, part by part."""
-    count = int(part.max(initial=-1)) + 1
-    return np.stack([_again(entry, part != number, evidence) for number in range(count)])
+    count, found = int(part.max(initial=-1)) + 1, []
+    for number in range(count):
+        found.append(_again(entry, part != number, evidence))
+        hear((number + 1) / count)
+    return np.stack(found)
 
 
 def _again(entry: Measure, kept: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray:

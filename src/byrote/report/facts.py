@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from byrote.analyses.card import INTERPOLATES
+from byrote.analyses.detection import detected
 from byrote.axes import CHECKPOINT
 from byrote.changes.cross_fit import ensemble_rates
 from byrote.data.problems import counted
@@ -26,7 +26,7 @@ from byrote.runs.run import JACKKNIFE_PARTS, Hear, Run, deaf
 from byrote.stats.extrapolated_share import extrapolated_share
 from byrote.stats.intervals import UPPER
 from byrote.stats.jackknife import from_replicates
-from byrote.stats.ranking import auroc, auroc_by_chance, average_precision
+from byrote.stats.ranking import auroc_by_chance
 
 #: A model that fits less of its training data did not train, where the others do.
 COLLAPSED = 0.9
@@ -305,20 +305,8 @@ def _at_least_one(figure: Scalar) -> Scalar:
 
 def _detection(run: Run, entry: Measure, kind: str, planted: np.ndarray, clean: np.ndarray) -> Detection:
     whole, _ = run.replicates(entry.key)
-    judged = (planted | clean) & (whole.reason_code == 0)
-    positive = planted[judged]
-
-    def of(score: np.ndarray, statistic: str) -> float:
-        values = score[judged]
-        known = ~np.isnan(values)
-        function = auroc if statistic == "auroc" else average_precision
-        return function(values[known], positive[known])
-
-    def pooled(statistic: str) -> Scalar:
-        figure = functools.partial(of, statistic=statistic)
-        return run.pooled(entry.key, figure, examples=int(judged.sum()), bounds=(0.0, 1.0), drawn=judged)
-
-    return Detection(measure=entry, kind=kind, auroc=pooled("auroc"), average_precision=pooled("average_precision"))
+    area, precision = detected(run, entry.key, planted, (planted | clean) & (whole.reason_code == 0))
+    return Detection(measure=entry, kind=kind, auroc=area, average_precision=precision)
 
 
 def _balanced(run: Run) -> Scalar | None:

@@ -581,10 +581,15 @@ class Run:
             whole, values, done = [], [], 0
             for arguments, result in self._blocks(entry, models, {}):
                 whole.append(result)
-                block = without_each(entry, left_out, arguments) if left_out.any() else np.empty((0, len(result.values)))
+                size = len(result.values)
+
+                def hear(share: float, before: int = done, size: int = size) -> None:
+                    self.hear((before + share * size) / len(self.ids))
+
+                several = bool(left_out.any())
+                block = without_each(entry, left_out, arguments, hear) if several else np.empty((0, size))
                 values.append(np.where(np.isnan(result.values), np.nan, block))
-                done += len(result.values)
-                self.hear(done / len(self.ids))
+                done += size
             self._replicates[key, role] = joined(whole), np.concatenate(values, axis=1)
         return self._replicates[key, role]
 
@@ -606,18 +611,36 @@ class Run:
         figure that stands for more than these examples `drawn` says which of them it rests on: the error is then
         about models and examples, of which parts that `seed` draws are left out, persons and documents whole.
         """
-        whole, values = self.replicates(key, role=role)
-        found = from_replicates(
-            statistic(whole.values),
-            np.array([statistic(row) for row in values]),
-            models=whole.models,
-            examples=examples,
-            bounds=bounds,
+        (found,) = self.all_pooled(
+            key, lambda v: (statistic(v),), examples=examples, role=role, bounds=bounds, drawn=drawn, seed=seed
         )
+        return found
+
+    def all_pooled(
+        self,
+        key: str,
+        statistics: Callable[[np.ndarray], Sequence[float]],
+        *,
+        examples: int,
+        role: str = "reference",
+        bounds: Bounds = UNBOUNDED,
+        drawn: np.ndarray | None = None,
+        seed: int = 0,
+    ) -> tuple[Scalar, ...]:
+        """Several figures that are `pooled` together, so that what they share is computed once."""
+        whole, values = self.replicates(key, role=role)
+        figures = statistics(whole.values)
+        replicates = np.array([statistics(row) for row in values], np.float64).reshape(len(values), len(figures))
+        found = [
+            from_replicates(figure, column, models=whole.models, examples=examples, bounds=bounds)
+            for figure, column in zip(figures, replicates.T, strict=True)
+        ]
         if drawn is None or not drawn.any():
-            return found
-        part = dealt(self.clusters(np.flatnonzero(drawn)), np.random.default_rng([seed, 5]))
-        return over_both(found, influence_of_parts(statistic, whole.values, np.flatnonzero(drawn), part), bounds=bounds)
+            return tuple(found)
+        rows = np.flatnonzero(drawn)
+        part = dealt(self.clusters(rows), np.random.default_rng([seed, 5]))
+        moved = influence_of_parts(statistics, whole.values, rows, part)
+        return tuple(over_both(one, row[None], bounds=bounds) for one, row in zip(found, moved, strict=True))
 
     def share(
         self,

@@ -307,9 +307,7 @@ def _by_stratum(cells: Ordered, strata: _Strata | None) -> list[Ordered]:
     return [cells] if strata is None else cells.split(strata.code[cells.row, cells.column], strata.count)
 
 
-def _balanced_accuracy(
-    cells: Ordered, strata: _Strata | None, part: np.ndarray, curve: RocOfStrata | None
-) -> float:
+def _balanced_accuracy(cells: Ordered, strata: _Strata | None, part: np.ndarray, curve: RocOfStrata | None) -> float:
     """That of each stratum, weighted as the curve is."""
     if strata is None or curve is None or len(curve.strata) == 1:
         called = best(cells, part)
@@ -340,9 +338,7 @@ def _moving(by_stratum: Sequence[Ordered], part: np.ndarray, cluster: np.ndarray
     """The strata whose mean the figures are."""
     known = [(one, curve) for one in by_stratum if (curve := one.roc()) is not None]
     total = sum(curve.members for _, curve in known)
-    return tuple(
-        _Moving(curve.members / total, one, Cells.ordered(one, part, cluster), curve) for one, curve in known
-    )
+    return tuple(_Moving(curve.members / total, one, Cells.ordered(one, part, cluster), curve) for one, curve in known)
 
 
 def _influences(

@@ -120,24 +120,25 @@ def dealt(cluster: Int[np.ndarray, " example"], rng: np.random.Generator) -> Int
 
 
 def influence_of_parts(
-    statistic: Callable[[np.ndarray], float],
+    statistics: Callable[[np.ndarray], Sequence[float]],
     values: Float[np.ndarray, " example"],
     rows: Int[np.ndarray, " drawn"],
     part: Int[np.ndarray, " drawn"],
-) -> Float[np.ndarray, "1 part"]:
-    """How far parts of the examples move a statistic that passes over nan: what it is without each of them.
+) -> Float[np.ndarray, "statistic part"]:
+    """How far parts of the examples move statistics that pass over nan: what they are without each of them.
 
     Example:
-        >>> influence_of_parts(np.nanmean, np.array([1.0, 2.0, 3.0]), np.arange(3), np.arange(3))
+        >>> influence_of_parts(lambda x: [np.nanmean(x)], np.array([1.0, 2.0, 3.0]), np.arange(3), np.arange(3))
         array([[-0.33333333,  0.        ,  0.33333333]])
     """
     count = int(part.max(initial=-1)) + 1
-    without = np.empty(count)
+    without = []
     for number in range(count):
         some = values.copy()
         some[rows[part == number]] = np.nan
-        without[number] = statistic(some)
-    influence: np.ndarray = (count - 1) / max(count, 1) * (without.mean(keepdims=True) - without)[None]
+        without.append(statistics(some))
+    each = np.array(without, np.float64).reshape(count, -1).T
+    influence: np.ndarray = (count - 1) / max(count, 1) * (each.mean(1, keepdims=True) - each)
     return influence
 
 

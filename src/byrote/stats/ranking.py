@@ -83,6 +83,31 @@ def average_precision(score: Float[np.ndarray, " example"], positive: Bool[np.nd
     return float(np.sum(np.diff(found, prepend=0) * found / (ends + 1)) / positives)
 
 
+def detection(score: Float[np.ndarray, " example"], positive: Bool[np.ndarray, " example"]) -> tuple[float, float]:
+    """`auroc` and `average_precision` of scores that are sorted once.
+
+    Example:
+        >>> detection(np.array([0.9, 0.5, 0.5]), np.array([True, True, False]))
+        (0.75, 0.8333333333333333)
+
+    Raises:
+        BadInput: a score is NaN.
+    """
+    _refuse_nan(score, "detection")
+    positives = int(positive.sum())
+    negatives = len(positive) - positives
+    if not positives or not negatives:
+        return float("nan"), float("nan")
+    order = np.argsort(-score)
+    ordered = score[order]
+    ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(order) - 1)
+    found = np.cumsum(positive[order])[ends]
+    new, others = np.diff(found, prepend=0), ends + 1 - found
+    below = negatives - (others + np.append(0, others[:-1])) / 2
+    precision = float(np.sum(new * found / (ends + 1)) / positives)
+    return float(new @ below / positives / negatives), precision
+
+
 def precision_recall_at(
     score: Float[np.ndarray, " example"], positive: Bool[np.ndarray, " example"], k: int
 ) -> PrecisionRecall:
