@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -5,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+import byrote
 import byrote.engine.language_training as training
+from byrote.engine import division
 from byrote.errors import BadInput, NotEnoughRoom
 from byrote.probes import kept_weights
 from byrote.probes.kept_weights import Keeping, keeping
@@ -69,6 +72,25 @@ def test_weights_at_checkpoints_give_the_recorded_answers(tmp_path: Path) -> Non
         f"m{model:05d}.p0.safetensors" for model in range(6)
     }
     assert verify(run) == []
+
+
+@pytest.mark.parametrize("network", [byrote.MLP(hidden=(16,)), byrote.ResNet(depth=8, width=4)])
+def test_they_take_the_bytes_that_were_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: byrote.MLP | byrote.ResNet
+) -> None:
+    said, count = [], division.kept_bytes
+    monkeypatch.setattr(division, "kept_bytes", lambda job: said.append(count(job)) or said[-1])
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(24, 1, 8, 8)).astype(np.float32)
+    data = byrote.from_arrays(images, np.arange(24) % 3, name="images", class_names=("a", "b", "c"))
+    recipe = dataclasses.replace(RECIPE, network=network, epochs=2)
+    run = small_audit(
+        tmp_path / "run", dataset=data, heldout=None, recipe=recipe, models=4, keep_weights_at="checkpoints"
+    )
+    kept = [run.evidence.block("weights_at", model, 0) for model in range(4)]
+    assert [sum(array.nbytes for one in kept for array in one.values())] == said
+    files = sum(path.stat().st_size for path in (run.folder / "evidence" / "weights_at").iterdir())
+    assert files < said[0] + 4 * 8192, "beside the tensors there are headers"
 
 
 def test_the_best_checkpoint_is_that_of_the_lowest_held_out_loss(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.store import Evidence
 from byrote.probes import contract, registry
 from byrote.probes.judging import judge_of
-from byrote.probes.kept_weights import Keeping, KeptWeightsProbe, keeping
+from byrote.probes.kept_weights import Keeping, KeptWeightsProbe, keeping, numbers_of
 from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
 from byrote.probes.presentation import PresentationProbe
 from byrote.probes.training_probe import TrainingProbe
@@ -150,8 +150,7 @@ class Job:
         """How many weights and numbers in buffers one model has."""
         algorithm = self.algorithm()
         with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
-            network = algorithm.network(algorithm.init(0))
-        return sum(tensor.numel() for tensor in network.state_dict().values())
+            return numbers_of(algorithm.network(algorithm.init(0)))
 
     def kinds(self, phase: int) -> tuple[str, ...]:
         """The evidence that every model has of a phase once it is complete."""

@@ -16,7 +16,7 @@ from byrote.engine.job import Finish
 from byrote.engine.reading import Reading, readings
 from byrote.probes import contract, registry, tokens
 from byrote.probes.decoding import Decoding
-from byrote.probes.kept_weights import Keeping, keeping
+from byrote.probes.kept_weights import Keeping, keeping, numbers_of
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.recipe import BoundRecipe, Recipe
 
@@ -66,9 +66,8 @@ class LanguageSetting:
             return None
         algorithm, phase = self.algorithm(), self.design.phases[-1]
         with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
-            tensors = algorithm.network(algorithm.init(0)).state_dict().values()
+            numbers = numbers_of(algorithm.network(algorithm.init(0)))
         points = self.checkpoints_of(len(self.design.phases) - 1, phase.length(self.recipe.epochs))
-        numbers = sum(tensor.numel() for tensor in tensors)
         return keeping(self.keep_weights_at, points, numbers, self.design.pair, heldout=False)
 
     def keeps(self, model: int) -> bool:

@@ -108,6 +108,16 @@ def _named(asked: str, checkpoints: Sequence[int]) -> tuple[int, ...]:
     return tuple(epochs)
 
 
+def numbers_of(network: nn.Module) -> int:
+    """How many weights and numbers in buffers a network has; one of 8 bytes counts as two.
+
+    Example:
+        >>> numbers_of(nn.BatchNorm1d(3))  # 4 times 3, and a count of batches
+        14
+    """
+    return sum(-(-tensor.numel() * tensor.element_size() // 4) for tensor in network.state_dict().values())
+
+
 def tensors_of(network: nn.Module) -> dict[str, np.ndarray]:
     """Every weight and buffer of a network as it is now, by name."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
