@@ -30,17 +30,22 @@ FOLLOWED: set[str] = set()
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What is done wrong, words of the hint that it brings, and what is done as they say; all in a folder."""
+    """What is done wrong, words of the hint that it brings, and what is done as they say; all in a folder.
+
+    A `slow` case trains for more than a second, and is left out of `make test`.
+    """
 
     name: str
     wrong: Callable[[Path], Any]
     says: str
     right: Callable[[Path], Any]
+    slow: bool = False
 
 
 def each(*cases: Case) -> pytest.MarkDecorator:
     """Runs a test with every case."""
-    return pytest.mark.parametrize("case", cases, ids=[case.name for case in cases])
+    given = [pytest.param(case, id=case.name, marks=pytest.mark.slow if case.slow else ()) for case in cases]
+    return pytest.mark.parametrize("case", given)
 
 
 def follow(case: Case, folder: Path) -> None:

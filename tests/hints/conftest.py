@@ -10,6 +10,20 @@ import pytest
 
 from followed import FOLLOWED, WRITTEN_TO, running, table
 
+#: Every test that was found, whether it is chosen to run or not.
+COLLECTED: set[str] = set()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Take note of it."""
+    COLLECTED.add(item.nodeid.partition("hints/")[2])
+
+
+@pytest.fixture
+def collected() -> set[str]:
+    """Every test of hints in the files that were asked for."""
+    return COLLECTED
+
 
 @pytest.fixture(autouse=True)
 def measured() -> Iterator[None]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from followed import rows_of, table
 from hinted import places
 
@@ -25,7 +23,6 @@ def test_every_reason_is_said():
     assert [name for name, reason in REASONS.items() if len(reason.split()) < 3] == []
 
 
-def test_the_tests_of_the_table_exist(request: pytest.FixtureRequest):
-    there = {item.nodeid.partition("hints/")[2] for item in request.session.items}
-    files = {name.partition("::")[0] for name in there}
-    assert {test for test in table().values() if test.partition("::")[0] in files} <= there
+def test_the_tests_of_the_table_exist(collected: set[str]):
+    files = {name.partition("::")[0] for name in collected}
+    assert {test for test in table().values() if test.partition("::")[0] in files} <= collected

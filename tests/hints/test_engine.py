@@ -270,9 +270,9 @@ NUMBERS = dataclasses.replace(QUICK, objective=byrote.SquaredError())
 ENGINE = (
     Case(name="no data", wrong=probed(attached=False), says="run.attach(dataset, recipe)", right=probed()),
     Case(name="no weights", wrong=probed("classes"), says="--keep-weights-at checkpoints", right=probed()),
-    Case(name="a run of numbers", wrong=regression_probed, says="probe a run of classes", right=probed()),
-    Case(name="weights of another network", wrong=other_weights, says="remove the folder", right=made_again),
-    Case(name="other settings", wrong=probed_twice, says="remove its folder", right=probed_anew),
+    Case(name="a run of numbers", wrong=regression_probed, says="probe a run of classes", right=probed(), slow=True),
+    Case(name="weights of another network", wrong=other_weights, says="remove the folder", right=made_again, slow=True),
+    Case(name="other settings", wrong=probed_twice, says="remove its folder", right=probed_anew, slow=True),
     Case(name="a short budget", wrong=budget(4), says="--budget 10m", right=budget(10)),
     Case(
         name="a network that raises",
@@ -329,6 +329,7 @@ ENGINE = (
         wrong=audited(probes=("lastlayer",)),
         says='probes=("last_layer",)',
         right=audited(blobs(12), probes=("last_layer",)),
+        slow=True,
     ),
     Case(
         name="a design beside a goal",
@@ -343,7 +344,7 @@ ENGINE = (
         right=audited(design=HALVES),
     ),
     Case(name="an odd number", wrong=audited(models=5), says="--models 6", right=audited(models=6)),
-    Case(name="two models", wrong=audited(models=2), says="--models 64", right=audited(models=64)),
+    Case(name="two models", wrong=audited(models=2), says="--models 64", right=audited(models=64), slow=True),
     Case(
         name="a recipe that is not made",
         wrong=audited(None, lambda: QUICK),

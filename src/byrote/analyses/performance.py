@@ -141,6 +141,6 @@ def _checked(worth: object, examples: int, performance: str | Performance) -> np
         raise BadInput(
             f"The performance measure {name!r} must give a number for each of {examples} examples. "
             f"Got an array of shape {values.shape}.",
-            hint="a figure of many examples at once, as R2, says nothing of a single one.",
+            hint="return a number for each example, as lambda predictions, targets: abs(predictions - targets).",
         )
     return values.astype(np.float64)

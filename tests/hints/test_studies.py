@@ -1,0 +1,119 @@
+"""Hints of studies and reports are followed: each mends the case that brought it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from byrote.designs.full_data import full_data
+from byrote.designs.named import named_design
+from byrote.evidence.manifest import refuse_mismatch
+from byrote.report.figure_files import write_figures
+from byrote.report.known import _said
+from byrote.runs.run import Run
+from byrote.studies.bench import Bench, Material
+from byrote.studies.catalog import find_study
+from followed import Case, each, follow
+from made_once import copied
+from small import RECIPE, blobs, small_audit
+
+STUDY = find_study("O8")
+
+
+def bench(units: int) -> Callable[[Path], Any]:
+    """The verdict on so many units of a study of four."""
+    material = Material(dataset=blobs(120), recipe=RECIPE)
+    how = {"workers": 1, "progress": False, "material": material, "units": 4, "seed": 0, "margin": 0.0}
+    return lambda folder: Bench(folder=folder, **how).verdict(np.linspace(0.1, 0.2, units))
+
+
+def nowhere() -> Any:
+    """A study that stands in no file."""
+    names: dict[str, Any] = {}
+    exec("def nowhere(lab): ...", names)
+    return replace(STUDY, function=names["nowhere"]).program()
+
+
+def named(name: str, models: int, examples: int = 60) -> Callable[[Path], Any]:
+    """A design by its name."""
+    return lambda _: named_design(name, blobs(examples), models=models)
+
+
+def audited(folder: Path, **settings: Any) -> Run:
+    """A small audit of four models."""
+    return small_audit(folder / f"of-{len(list(folder.iterdir()))}", **({"models": 4, "full": 0} | settings))
+
+
+def figures(name: str) -> Callable[[Path], Any]:
+    """Figures in a folder, where a file of that name may be."""
+
+    def write(folder: Path) -> Any:
+        (folder / "file").write_text("")
+        return write_figures([], folder / name)
+
+    return write
+
+
+def told(seed: int) -> Callable[[Path], Any]:
+    """A run folder of an audit of another seed."""
+    return lambda folder: refuse_mismatch(folder, {"seed": 0}, {"seed": seed})
+
+
+def language(folder: Path) -> Run:
+    """A run of a language model of letters, which has no tokenizer."""
+    return Run.open(copied("documents", folder))
+
+
+def of_all(folder: Path) -> Run:
+    """A run of models that are all trained on everything."""
+    return audited(folder, models=None, design=full_data(60, 4))
+
+
+REST = (
+    Case(
+        name="a study of few examples",
+        wrong=lambda _: Material(dataset=blobs(60), recipe=RECIPE),
+        says="give more data",
+        right=lambda _: Material(dataset=blobs(120), recipe=RECIPE),
+    ),
+    Case(name="more units than were fixed", wrong=bench(5), says="one value for each", right=bench(4)),
+    Case(
+        name="a study of no file",
+        wrong=lambda _: nowhere(),
+        says="write it into a .py file",
+        right=lambda _: STUDY.program(),
+    ),
+    Case(
+        name="a study that cannot judge",
+        wrong=lambda _: replace(STUDY, planted=STUDY.null).refuse_unfit(),
+        says="mend the effect or the arms",
+        right=lambda _: STUDY.refuse_unfit(),
+    ),
+    Case(name="no models of full data", wrong=named("full-data", 0), says="--models 1", right=named("full-data", 1)),
+    Case(name="an odd split", wrong=named("two-splits", 5), says="--models 6", right=named("two-splits", 6)),
+    Case(name="a few ratios", wrong=named("ratio-grid", 5), says="--models 36", right=named("ratio-grid", 36)),
+    Case(name="a file for figures", wrong=figures("file/below"), says="which may be new", right=figures("figures")),
+    Case(
+        name="every model knows all",
+        wrong=lambda folder: _said(of_all(folder)),
+        says="leaves examples out",
+        right=lambda folder: _said(audited(folder)),
+        slow=True,
+    ),
+    Case(
+        name="another audit",
+        wrong=lambda folder: [audited(folder, seed=1), small_audit(folder / "of-0", models=4, full=0, seed=2)],
+        says="give another folder with --out",
+        right=lambda folder: audited(folder, seed=2),
+        slow=True,
+    ),
+)
+
+
+@each(*REST)
+def test_hints_of_studies_designs_and_reports_are_followed(case, tmp_path):
+    follow(case, tmp_path)
