@@ -100,8 +100,12 @@ def words(count: int = 12, *, seed: int = 0, name: str = "words") -> Corpus:
     return letters(drawn, name=name, ids=[f"{name}-{number}" for number in range(count)])
 
 
+#: Models that are trained one after another, whatever would be faster.
+ALONE = {"device": "cpu", "threads": 1, "reason": "one at a time"}
+
+
 def small_language_audit(out: Path, **changes: Any) -> Run:
-    """Audit a few words, silently and in this process unless told otherwise."""
+    """Audit a few words, silently, in this process and one model after another unless told otherwise."""
     corpus = changes.pop("corpus", words())
     recipe = changes.pop("recipe", SUMMING)
     settings = {
@@ -110,5 +114,6 @@ def small_language_audit(out: Path, **changes: Any) -> Run:
         "workers": 1,
         "progress": False,
         "device": "cpu",
+        "executor": ALONE,
     }
     return audit_language(corpus, recipe, out=out, **{**settings, **changes})

@@ -16,8 +16,8 @@ from torch import nn
 
 import byrote.runs.run
 from byrote.data.corpus import corpus_from_texts
+from byrote.engine import choose, division, language_job, language_training, reading
 from byrote.engine import documents as shown
-from byrote.engine import language_job, language_training, reading
 from byrote.engine.language import audit_forgetting, audit_language, audit_model, held_together
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.evidence.shards import read_shard
@@ -25,8 +25,9 @@ from byrote.measures.catalog import catalog
 from byrote.probes.decoding import Decoding
 from byrote.recipes.networks.pretrained import Pretrained
 from byrote.recipes.objectives.next_token import NextToken
+from byrote.report.verify import verify
 from byrote.runs.run import Run
-from documents import LOOK_UP, SUMMING, Bigrams, Spoiled, Summing, letters, numbers, small_language_audit, words
+from documents import ALONE, LOOK_UP, SUMMING, Bigrams, Spoiled, Summing, letters, numbers, small_language_audit, words
 from small import shards
 
 ROOT = Path(__file__).parents[1]
@@ -282,11 +283,94 @@ def test_near_duplicates_are_in_the_same_half(tmp_path):
     assert (run.folder / "tokenizer.json").exists()
 
 
+STACKED = {
+    "device": "cpu",
+    "threads": 1,
+    "reason": "two at a time",
+    "blocks": [{"models": list(pair), "stacked": True, "compiled": False} for pair in ((0, 1), (2, 3))],
+}
+
+
+def quantities(run: Run) -> dict[str, np.ndarray]:
+    """All numbers of a run by shard and name."""
+    paths = sorted((run.folder / "evidence").rglob("*.safetensors"))
+    return {f"{path.parent.name}/{path.name} {name}": one for path in paths for name, one in read_shard(path).items()}
+
+
+def test_stacked_models_say_what_those_of_the_loop_say_and_go_on_after_a_stop(tmp_path, monkeypatch):
+    settings = {"models": 4, "full": 0, "checkpoints": 3, "keep_weights_at": "checkpoints", "generate": (3, 2)}
+    alone = small_language_audit(tmp_path / "alone", **settings)
+    stacked = small_language_audit(tmp_path / "stacked", executor=STACKED, **settings)
+    one, other = quantities(alone), quantities(stacked)
+    assert one.keys() == other.keys()
+    for name, array in one.items():
+        np.testing.assert_allclose(other[name], array, rtol=1e-4, atol=1e-4, err_msg=name)
+    monkeypatch.setattr(language_training, "KEEP_SECONDS", -1.0)
+    keep = language_training.keep
+
+    def stopping(*given):
+        keep(*given)
+        if given[1] == (2, 3) and given[3].epoch == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(language_training, "keep", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        small_language_audit(tmp_path / "cut", executor=STACKED, **settings)
+    monkeypatch.setattr(language_training, "keep", keep)
+    assert [path.name for path in (tmp_path / "cut/evidence/unfinished").iterdir()] == ["m00002.safetensors"]
+    again = small_language_audit(tmp_path / "cut", **settings)  # the manifest knows the blocks
+    assert again.manifest.executor == STACKED
+    assert shards(again.folder) == shards(stacked.folder)
+
+
 @pytest.mark.slow
-def test_models_in_a_pool_are_those_made_here(tmp_path):
-    small_language_audit(tmp_path / "here", models=4, full=0, checkpoints=0)
-    small_language_audit(tmp_path / "pool", models=4, full=0, checkpoints=0, workers=2)
+@pytest.mark.parametrize("executor", [ALONE, STACKED], ids=["loop", "stack"])
+def test_models_in_a_pool_are_those_made_here(tmp_path, executor):
+    settings = {"models": 4, "full": 0, "checkpoints": 2, "executor": executor}
+    small_language_audit(tmp_path / "here", **settings)
+    small_language_audit(tmp_path / "pool", **settings, workers=2)
     assert shards(tmp_path / "here") == shards(tmp_path / "pool")
+
+
+def test_the_way_of_training_is_found_by_trying_both(tmp_path, monkeypatch):
+    monkeypatch.setattr(choose, "_seconds", lambda _learner, models, *_: {1: 1.0}.get(models, 0.5))
+    short = small_language_audit(tmp_path / "short", models=6, full=2, executor=None, checkpoints=0)
+    assert "blocks" not in short.manifest.executor
+    assert short.manifest.executor["reason"].endswith("too short to try out another way")
+    monkeypatch.setattr(division, "WORTH_TRYING", 0)
+    run = small_language_audit(tmp_path / "tried", models=6, full=2, executor=None, checkpoints=0)
+    assert run.manifest.executor["reason"] == "6 models at once: 2.0 times as fast as one at a time"
+    blocks = run.manifest.executor["blocks"]
+    assert [(tuple(block["models"]), block["stacked"]) for block in blocks] == [
+        ((0, 1, 2, 3, 4, 5), True),
+        ((6, 7), True),
+    ]
+    assert verify(run) == []
+
+
+class Normed(Summing):
+    """Mixes the rows of a batch, and those that only fill it up."""
+
+    def __init__(self, vocabulary: int) -> None:
+        super().__init__(vocabulary)
+        self.norm = nn.BatchNorm1d(vocabulary)
+
+    def forward(self, inputs):
+        return self.norm(super().forward(inputs).flatten(0, 1)).reshape(*inputs.shape, -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class NormedSlot:
+    def build(self, inputs, classes):
+        return Normed(classes)
+
+
+def test_a_network_that_mixes_rows_is_trained_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(division, "WORTH_TRYING", 0)
+    recipe = dataclasses.replace(SUMMING, network=NormedSlot())
+    run = small_language_audit(tmp_path / "run", recipe=recipe, models=4, full=0, executor=None, checkpoints=0)
+    assert "a torch.nn.BatchNorm1d, which would mix rows" in run.manifest.executor["reason"]
+    assert not any(block["stacked"] for block in run.manifest.executor["blocks"])
 
 
 @pytest.mark.slow

@@ -106,6 +106,7 @@ def change_language(
         source=run.source or run.manifest.source,
         parent=parent_of(run, changes, forget, ids),
         finish=_finishing(changes, whole, len(corpus), ids, seeds, design),
+        executor=run.manifest.executor if {one.stage for one in changes} == {"model"} and seed is None else None,
     )
 
 

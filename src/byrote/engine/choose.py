@@ -6,15 +6,15 @@ import heapq
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from byrote.engine.block import CLEAN_BATCH, Learner
-from byrote.engine.job import Job
+from byrote.engine.block import Learner
 from byrote.engine.many import Many
 from byrote.engine.one import One
+from byrote.engine.rehearsal import Rehearsal, of_model, reordered
 from byrote.engine.threads import one_thread
 from byrote.recipes.algorithm import Algorithm, Batch
 
@@ -50,7 +50,7 @@ class Choice:
             return models * self.seconds_alone
         whole = self.size * self.seconds_a_model
         pair = min(self.seconds_pair, whole)  # a noisy probe may have it above the block
-        return pair + (whole - pair) * (models - 2) / (self.size - 2)
+        return pair + (whole - pair) * (models - 2) / max(1, self.size - 2)
 
 
 def makespan(seconds: Sequence[float], workers: int) -> float:
@@ -66,25 +66,48 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
     return max(free)
 
 
-def choose(job: Job, *, per_worker: int, compiled: bool = False) -> Choice:
-    """Probe both ways on the job's own data; `per_worker` models fall to each process."""
+@runtime_checkable
+class Choosable(Protocol):
+    """A job whose models may be trained either way."""
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def seeds(self) -> Sequence[int]: ...
+
+    def algorithm(self) -> Algorithm: ...
+
+    def why_not_stacked(self) -> str:
+        """Why its models cannot be trained many at once, as far as that is known; empty where they may."""
+        ...
+
+    def rehearsal(self) -> Rehearsal:
+        """A few steps of the training."""
+        ...
+
+
+def choose(job: Choosable, *, per_worker: int, compiled: bool = False, least: int = SIZES[0]) -> Choice:
+    """Probe both ways on the job's own data.
+
+    `per_worker` models fall to each process; blocks of up to `least` models are tried, even where these are more.
+    """
     with one_thread():
-        return _choice(job, per_worker, compiled)
+        return _choice(job, max(per_worker, least), compiled)
 
 
-def _choice(job: Job, per_worker: int, compiled: bool) -> Choice:
-    algorithm = job.algorithm()
-    inputs, targets = job.data.tensors(torch.device(job.device))
-    loop = _seconds(One(algorithm, job.seeds[0]), 1, algorithm, job, inputs, targets)
-    obstacle = algorithm.why_not_stackable() or _disparity(algorithm, job, inputs, targets)
+def _choice(job: Choosable, most: int, compiled: bool) -> Choice:
+    algorithm, rehearsal = job.algorithm(), job.rehearsal()
+    loop = _seconds(One(algorithm, job.seeds[0]), 1, rehearsal, job.device)
+    obstacle = job.why_not_stacked() or _disparity(algorithm, job, rehearsal)
     if obstacle:
         return _alone(f"one at a time: {obstacle}", loop)
 
     def stack(size: int) -> float:
         learner = Many(algorithm, list(range(size)), compiled=compiled)
-        return _seconds(learner, size, algorithm, job, inputs, targets)
+        return _seconds(learner, size, rehearsal, job.device)
 
-    timed = {size: stack(size) for size in SIZES if size <= max(per_worker, SIZES[0])}
+    timed = {size: stack(size) for size in [size for size in SIZES if size <= most] or [most]}
     fastest = min(timed.values())
     if loop <= fastest:
         slower = fastest / loop
@@ -115,40 +138,26 @@ def _alone(reason: str, seconds: float) -> Choice:
     )
 
 
-def _orders(algorithm: Algorithm, job: Job, models: int, steps: int) -> Tensor:
-    count = job.design.phases[0].count[0]
-    order = np.resize(algorithm.order(0, 0, count), steps * algorithm.batch_size)
-    return torch.from_numpy(np.tile(order, (models, 1))).reshape(models, steps, -1).to(job.device)
-
-
-def _seconds(learner: Learner, models: int, algorithm: Algorithm, job: Job, inputs: Tensor, targets: Tensor) -> float:
+def _seconds(learner: Learner, models: int, rehearsal: Rehearsal, device: str) -> float:
     """Seconds that one of these models takes for the whole first phase, clean passes included."""
-    orders = _orders(algorithm, job, models, WARM_UP + TIMED)
-    learner.begin(WARM_UP + TIMED)
-
-    def step(index: int) -> None:
-        ids = orders[:, index]
-        learner.step(Batch(inputs=inputs[ids], targets=targets[ids], ids=ids))
-
-    for index in range(WARM_UP):
-        step(index)
+    batches = rehearsal.batches(models, WARM_UP + TIMED)
+    learner.begin(rehearsal.length(models, len(batches)))
+    for batch in batches[:WARM_UP]:
+        learner.step(batch)
     times = []
     started = time.perf_counter()
-    for index in range(WARM_UP, WARM_UP + TIMED):
+    for batch in batches[WARM_UP:]:
         before = time.perf_counter()
-        step(index)
-        _wait(job.device)
+        learner.step(batch)
+        _wait(device)
         times.append(time.perf_counter() - before)
         if time.perf_counter() - started > ENOUGH_SECONDS:
             break
-    some = inputs[:CLEAN_BATCH]
     before = time.perf_counter()
-    learner.predict(some)
-    _wait(job.device)
-    clean = (time.perf_counter() - before) / len(some) * len(inputs)
-    phase = job.design.phases[0]
-    steps = -(-int(phase.count[0].sum()) // algorithm.batch_size) * phase.length(algorithm.epochs)
-    return (min(times) * steps + clean * len(job.checkpoints)) / models
+    learner.predict(rehearsal.some)
+    _wait(device)
+    clean = time.perf_counter() - before
+    return (min(times) * rehearsal.steps + clean * rehearsal.passes) / models
 
 
 def _wait(device: str) -> None:
@@ -156,7 +165,7 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def _disparity(algorithm: Algorithm, job: Job, inputs: Tensor, targets: Tensor) -> str:
+def _disparity(algorithm: Algorithm, job: Choosable, rehearsal: Rehearsal) -> str:
     """What differs between two models trained for two steps in the loop and stacked; empty where nothing does.
 
     Losses, the weights after the steps (and so the gradients) and the buffers are compared. Adam makes whole steps out
@@ -164,23 +173,21 @@ def _disparity(algorithm: Algorithm, job: Job, inputs: Tensor, targets: Tensor) 
     its batches in other orders, and what that alone changes counts as no difference.
     """
     seeds = list(job.seeds[:2])
-    orders = _orders(algorithm, job, len(seeds), PARITY_STEPS)
-    some = inputs[:CLEAN_BATCH]
+    shown, some = rehearsal.batches(len(seeds), PARITY_STEPS), rehearsal.some
     try:
         many = Many(algorithm, seeds)
-        many.begin(PARITY_STEPS)
-        together = [
-            many.step(Batch(inputs=inputs[ids], targets=targets[ids], ids=ids)).loss for ids in orders.unbind(1)
-        ]
+        many.begin(rehearsal.length(len(seeds), PARITY_STEPS))
+        together = [many.step(batch).loss for batch in shown]
         answers = many.predict(some)
     except Exception as error:  # whatever vmap makes of a network that is not ours: the loop trains it all the same
         return f"the network cannot be stacked ({(str(error).strip() or type(error).__name__).splitlines()[0][:120]})"
     for row, (seed, stacked) in enumerate(zip(seeds, many.states(), strict=True)):
-        batches = [ids[row : row + 1] for ids in orders.unbind(1)]
-        one, losses = _stepped(algorithm, seed, inputs, targets, batches)
+        batches = [of_model(batch, row) for batch in shown]
+        one, losses = _stepped(algorithm, seed, batches)
         if any(_apart(loss[row], alone) for loss, alone in zip(together, losses, strict=True)):
             return "losses differ from those of stacked models"
-        others = [_stepped(algorithm, seed, inputs, targets, _reordered(batches, order))[0] for order in range(ORDERS)]
+        orders = [[reordered(batch, order) for batch in batches] for order in range(ORDERS)]
+        others = [_stepped(algorithm, seed, each)[0] for each in orders]
         if _apart(answers[row], one.predict(some)[0], [other.predict(some)[0] for other in others]):
             return "answers in evaluation mode differ from those of stacked models"
         alone, *rounded = [algorithm.network(each.state).state_dict() for each in (one, *others)]
@@ -190,18 +197,11 @@ def _disparity(algorithm: Algorithm, job: Job, inputs: Tensor, targets: Tensor) 
     return ""
 
 
-def _stepped(
-    algorithm: Algorithm, seed: int, inputs: Tensor, targets: Tensor, batches: list[Tensor]
-) -> tuple[One, list[Tensor]]:
+def _stepped(algorithm: Algorithm, seed: int, batches: list[Batch]) -> tuple[One, list[Tensor]]:
     """A model of the loop after a step on each batch, and its losses."""
     one = One(algorithm, seed)
-    one.begin(PARITY_STEPS)
-    return one, [one.step(Batch(inputs=inputs[ids], targets=targets[ids], ids=ids)).loss[0] for ids in batches]
-
-
-def _reordered(batches: list[Tensor], order: int) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(order)
-    return [ids[:, torch.randperm(ids.shape[1], generator=generator).to(ids.device)] for ids in batches]
+    one.begin(len(batches))
+    return one, [one.step(batch).loss[0] for batch in batches]
 
 
 def _apart(a: Tensor, b: Tensor, rounded: Sequence[Tensor] = ()) -> bool:

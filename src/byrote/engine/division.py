@@ -11,11 +11,15 @@ from jaxtyping import Int
 from byrote.designs.design import Design
 from byrote.engine.choose import Choice, choose, makespan
 from byrote.engine.job import Block, blocks_of, check_network
+from byrote.engine.language_setting import LanguageSetting
 from byrote.engine.preparation import Prepared
 from byrote.engine.progress import Progress
 from byrote.engine.resources import check_disk, check_memory, kept_bytes, size_words, weights_of
 from byrote.engine.stopping import Goal
 from byrote.errors import BadInput
+
+#: Steps of all models together; where there are fewer, trying out both ways takes about as long as the training.
+WORTH_TRYING = 500
 
 
 def divided(
@@ -50,6 +54,33 @@ def divided(
 def blocks_in(executor: dict[str, Any]) -> list[Block]:
     """The blocks that a manifest names."""
     return [Block(**{**block, "models": tuple(block["models"])}) for block in executor["blocks"]]
+
+
+def divided_documents(job: LanguageSetting, workers: int, listener: Progress) -> dict[str, Any]:
+    """How the language models of a new run are divided into blocks: stacked where that is equal and faster."""
+    facts = {"device": job.device, "threads": 1}
+    alike = [np.flatnonzero(job.design.role == role).tolist() for role in np.unique(job.design.role)]
+    most = -(-max(map(len, alike)) // workers)
+    if most == 1:
+        return {**facts, "reason": "one at a time: there are no more models than processes"}
+    if job.design.models * job.rehearsal().steps < WORTH_TRYING:
+        return {**facts, "reason": "one at a time: the training is too short to try out another way"}
+    choice = choose(job, per_worker=most, least=1)
+    listener.say(choice.reason[0].upper() + choice.reason[1:] + ".")
+    chunks = [tuple(one[at : at + choice.size]) for one in alike for at in range(0, len(one), choice.size)]
+    blocks = [Block(models=chunk, stacked=choice.stacked and len(chunk) > 1) for chunk in chunks]
+    return {
+        **facts,
+        "blocks": [vars(block) for block in blocks],
+        "reason": choice.reason,
+        "seconds_a_model": choice.seconds_a_model,
+    }
+
+
+def blocks_of_documents(executor: dict[str, Any], design: Design) -> list[Block]:
+    """The blocks that the manifest of a run of language models names; each model by itself where it names none."""
+    alone = [Block(models=(model,), stacked=False) for model in range(design.models)]
+    return blocks_in(executor) if "blocks" in executor else alone
 
 
 def per_worker(goal: Goal | None, models: int, workers: int) -> int:

@@ -19,10 +19,11 @@ from byrote.data.dataset import Dataset
 from byrote.data.mapped import Place, place_of
 from byrote.data.task import TASKS, Scale, Task
 from byrote.designs.design import Design
-from byrote.engine.block import Answering, Learner, clean_pass, train_phase
+from byrote.engine.block import CLEAN_BATCH, Answering, Learner, clean_pass, train_phase
 from byrote.engine.looking import Looking
 from byrote.engine.many import Many
 from byrote.engine.one import One
+from byrote.engine.rehearsal import Rehearsal
 from byrote.engine.trial import try_step
 from byrote.engine.unfit import first_line, unfit
 from byrote.errors import BadInput
@@ -36,7 +37,7 @@ from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
 from byrote.probes.presentation import PresentationProbe
 from byrote.probes.training_probe import TrainingProbe
 from byrote.probes.trajectory import TrajectoryProbe, log_spaced
-from byrote.recipes.algorithm import Algorithm, Extent, Shape, State, TrainingRecipe
+from byrote.recipes.algorithm import Algorithm, Batch, Extent, Shape, State, TrainingRecipe
 
 #: What is done to each trained model before it is asked anything: (algorithm, state, model) -> state.
 Finish = Callable[[Algorithm, State, int], State]
@@ -166,6 +167,30 @@ class Job:
     def may_have(self, phase: int) -> tuple[str, ...]:
         """The evidence that models may have of a phase, what stands under the first of a block included."""
         return (*self.kinds(phase), ClassProbabilityProbe.kind, WEIGHTS_AT.name)
+
+    def why_not_stacked(self) -> str:
+        """Why its models cannot be trained many at once."""
+        return self.algorithm().why_not_stackable()
+
+    def rehearsal(self) -> Rehearsal:
+        """Steps of the first model's first epoch, again and again."""
+        algorithm, phase = self.algorithm(), self.design.phases[0]
+        inputs, targets = self.data.tensors(torch.device(self.device))
+        order = algorithm.order(0, 0, phase.count[0])
+        order = order if len(order) else np.zeros(1, np.int64)
+
+        def step(number: int) -> Batch:
+            rows = np.arange(number * algorithm.batch_size, (number + 1) * algorithm.batch_size) % len(order)
+            ids = torch.from_numpy(order[rows])[None].to(self.device)
+            return Batch(inputs=inputs[ids], targets=targets[ids], ids=ids)
+
+        some = inputs[:CLEAN_BATCH]
+        return Rehearsal(
+            step=step,
+            some=some,
+            steps=-(-len(order) // algorithm.batch_size) * phase.length(algorithm.epochs),
+            passes=len(inputs) / len(some) * len(self.checkpoints),
+        )
 
     def asked(self) -> list[contract.Probe]:
         """The probes that are asked for by name, made anew."""

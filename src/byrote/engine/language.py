@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.designs.injections import inject
 from byrote.engine.completion import complete, sweep, sweep_all
+from byrote.engine.division import blocks_of_documents, divided_documents
 from byrote.engine.job import Block, Finish, check_device
 from byrote.engine.language_job import LanguageJob, check_network
 from byrote.engine.language_setting import WEIGHTS
@@ -85,6 +86,7 @@ def audit_language(
     parent: dict[str, Any] | None = None,
     finish: Finish | None = None,
     notes: Sequence[str] = (),
+    executor: dict[str, Any] | None = None,
 ) -> Run:
     """Train language models on a corpus and record what each says of every token, trained on or held out.
 
@@ -117,6 +119,7 @@ def audit_language(
         parent: the run that this one is a changed form of, and the change.
         finish: done to each model before it is read.
         notes: sentences that go with the run into every report.
+        executor: the blocks of another run's manifest, to train the very same networks again.
 
     Raises:
         BadInput, RunMismatch, WorkerFailed: each in a sentence that says what to do.
@@ -181,24 +184,29 @@ def audit_language(
         **({} if finish is None or parent is None else {"change": parent["change"]}),
         **({} if keep_weights_at is None else {"keep_weights_at": keep_weights_at}),
     }
-    manifest = described(
-        design,
-        origin="trained",
-        dataset=_facts(whole, trained),
-        identity=identity,
-        seeds=list(job.seeds),
-        executor={"device": device, "threads": 1, "reason": "language models are trained one at a time"},
-        checkpoints=job.checkpoints,
-        parameters=check_network(job),
-        evidence=(CORPUS, *job.kinds(len(design.phases) - 1), *kept),
-        source=source,
-        parent=parent,
-        notes=(*notes, *_told(whole, length)),
-    )
-    with _opened(folder, manifest, design, whole, tokenizer, canaries, listener) as place:
+    workers = workers or default_workers(device)
+    parameters = check_network(job)
+
+    def describe() -> Manifest:
+        return described(
+            design,
+            origin="trained",
+            dataset=_facts(whole, trained),
+            identity=identity,
+            seeds=list(job.seeds),
+            executor=executor or divided_documents(job, workers, listener),
+            checkpoints=job.checkpoints,
+            parameters=parameters,
+            evidence=(CORPUS, *job.kinds(len(design.phases) - 1), *kept),
+            source=source,
+            parent=parent,
+            notes=(*notes, *_told(whole, length)),
+        )
+
+    with _opened(folder, describe, identity, design, whole, tokenizer, canaries, listener) as place:
         if source is not None and parent is None and (told := remember(place.manifest.identifier, source)):
             listener.say(told)
-        _train(job, workers or default_workers(device), listener)
+        _train(job, blocks_of_documents(place.manifest.executor, design), workers, listener)
     return replace(Run.open(folder), corpus=whole, recipe=recipe)
 
 
@@ -292,7 +300,7 @@ def audit_model(
         source=source,
         notes=(*notes, *found.notes, *([told] if told else []), *_told(whole, found.context)),
     )
-    with _opened(folder, manifest, design, whole, found.tokenizer, canaries, listener) as place:
+    with _opened(folder, lambda: manifest, identity, design, whole, found.tokenizer, canaries, listener) as place:
         if source is not None and (unkept := remember(place.manifest.identifier, source)):
             listener.say(unkept)
         _read(found, whole, asked, Evidence(folder / "evidence"), device, listener)
@@ -377,7 +385,8 @@ def _read(
 @contextmanager
 def _opened(
     folder: Path,
-    manifest: Manifest,
+    describe: Callable[[], Manifest],
+    identity: dict[str, Any],
     design: Design,
     corpus: Corpus,
     tokenizer: Any | None,
@@ -392,8 +401,8 @@ def _opened(
         files=_files(tokenizer, canaries),
         of_text=True,
     )
-    with opened(folder, design, tables, lambda: manifest, identity=manifest.identity, say=listener.say) as place:
-        for note in manifest.notes if place.new else ():
+    with opened(folder, design, tables, describe, identity=identity, say=listener.say) as place:
+        for note in place.manifest.notes if place.new else ():
             listener.say(note)
         yield place
 
@@ -588,13 +597,12 @@ def _write_corpus(evidence: Evidence, corpus: Corpus, listener: Progress) -> Non
     evidence.write(CORPUS, 0, 0, columns, {"vocabulary": str(corpus.vocabulary), "bos": str(corpus.bos)})
 
 
-def _train(job: LanguageJob, workers: int, listener: Progress) -> None:
+def _train(job: LanguageJob, blocks: Sequence[Block], workers: int, listener: Progress) -> None:
     evidence = Evidence(job.folder)
     _write_corpus(evidence, job.corpus, listener)
-    blocks = [Block(models=(model,), stacked=False) for model in range(job.design.models)]
     sweep(job, evidence, listener)
-    for block in blocks:
-        job.drop_weights(evidence, *block.models)
+    for model in range(job.design.models):
+        job.drop_weights(evidence, model)
     missing = sum(job.missing(evidence, block.models) for block in blocks)
     cores = workers // max(1, missing) if job.device == "cpu" else 1
     complete(replace(job, cores=max(1, cores)), blocks, workers, listener)

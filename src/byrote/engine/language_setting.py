@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from byrote.data.canary_tokens import CanaryTokens
 from byrote.data.corpus import Corpus
 from byrote.designs.design import Design
 from byrote.engine.job import Finish
+from byrote.engine.packing import batch_of, filled, planned
 from byrote.engine.reading import Reading, readings
+from byrote.engine.rehearsal import Rehearsal
 from byrote.probes import contract, registry, tokens
 from byrote.probes.decoding import Decoding
 from byrote.probes.kept_weights import Keeping, keeping, numbers_of
-from byrote.recipes.algorithm import Shape
+from byrote.recipes.algorithm import Batch, Shape
+from byrote.recipes.checks import mixing
 from byrote.recipes.recipe import BoundRecipe, Recipe
 
 WEIGHTS = "weights"
@@ -54,6 +58,31 @@ class LanguageSetting:
         """The recipe bound to rows of this length."""
         shape = Shape(inputs=(self.length,), classes=self.corpus.vocabulary, examples=len(self.corpus))
         return self.recipe.bind(shape, torch.device(self.device))
+
+    def why_not_stacked(self) -> str:
+        """Why its models cannot be trained many at once, as far as that is known."""
+        looking = [probe.name for probe in self.asked() if "step" in probe.when]
+        if looking:
+            return f"the probe {looking[0]!r} looks at every step"
+        algorithm = self.algorithm()
+        if layer := mixing(algorithm.build(0)):
+            return f"layer {layer}, which would mix rows that only fill up a batch with the others"
+        return algorithm.why_not_stackable()
+
+    def rehearsal(self) -> Rehearsal:
+        """Steps of the first model's first epoch, again and again; the corpus is read one model after another."""
+        algorithm, phase = self.algorithm(), self.design.phases[0]
+        count = phase.count[0] if phase.count[0].any() else np.ones(len(self.corpus), np.uint8)
+        rows = planned(self.corpus, algorithm.order(0, 0, count), self.length)
+
+        def step(number: int) -> Batch:
+            places = np.arange(number * algorithm.batch_size, (number + 1) * algorithm.batch_size) % len(rows)
+            tokens, documents = filled(self.corpus, [rows[place] for place in places.tolist()], self.length)
+            both = (torch.from_numpy(each.astype(np.int64))[None].to(self.device) for each in (tokens, documents))
+            return batch_of(*both)
+
+        steps = -(-len(rows) // algorithm.batch_size) * phase.length(algorithm.epochs)
+        return Rehearsal(step=step, some=step(0).inputs[0], steps=steps, passes=0.0, apart=True)
 
     @cached_property
     def keeping(self) -> Keeping | None:

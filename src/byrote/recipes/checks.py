@@ -84,19 +84,25 @@ def unstackable(network: nn.Module) -> str:
     return ""
 
 
+def mixing(network: nn.Module) -> str:
+    """Which layer of a network mixes the examples of a batch; empty where none does."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            return f"{name!r} of the recipe's network is a torch.nn.{type(module).__name__}"
+    return ""
+
+
 def refuse_mixing(network: nn.Module) -> None:
     """Refuse a network in which an example's answer depends on its batch, or whose examples cannot be told apart.
 
     Raises:
         BadInput: it has such a layer.
     """
-    for name, module in network.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            raise BadInput(
-                f"Layer {name!r} of the recipe's network is a torch.nn.{type(module).__name__}, which mixes the "
-                "examples of a batch, and the recipe draws or clips them one by one.",
-                hint="take GroupNorm in its place, as in ResNet(norm='group').",
-            )
+    if layer := mixing(network):
+        raise BadInput(
+            f"Layer {layer}, which mixes the examples of a batch, and the recipe draws or clips them one by one.",
+            hint="take GroupNorm in its place, as in ResNet(norm='group').",
+        )
     if reason := unstackable(network):
         raise BadInput(
             f"The recipe takes gradients or batches example by example, but {reason}.",

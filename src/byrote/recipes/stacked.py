@@ -7,7 +7,9 @@ Augmentations and objectives act by example.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +43,17 @@ def weight_first(network: nn.Module) -> None:
     for module in network.modules():
         if type(module) is nn.Linear:
             module.__class__ = _WeightFirst
+
+
+@contextmanager
+def one_by_one() -> Iterator[None]:
+    """Let operations that torch cannot stack, as some attention, be done model by model without a warning.
+
+    Whether stacking pays all the same is found out by the clock.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "There is a performance drop because we have not yet implemented")
+        yield
 
 
 class Stacked:
@@ -117,12 +130,13 @@ class Stacked:
         """`inputs[model, batch, ...]` give `logits[model, batch, ...]`."""
         self.skeleton.train(train)
         keys = stream.keys if self.dropouts and stream is not None else None
-        return self._train(self.weights, self.buffers, inputs, keys)
+        with one_by_one():
+            return self._train(self.weights, self.buffers, inputs, keys)
 
     def answers(self, inputs: Tensor) -> Tensor:
         """`inputs[batch, ...]` give `logits[model, batch, class]` in evaluation mode."""
         self.skeleton.eval()
-        with torch.no_grad():
+        with torch.no_grad(), one_by_one():
             return self._answer(self.weights, self.buffers, inputs, None)
 
     def backward(self, slots: Slots, batch: Batch, memory: Tensor | None) -> tuple[Seen, Tensor | None]:
