@@ -71,6 +71,59 @@ def test_stacked_models_have_the_norms_of_each(name):
     torch.testing.assert_close(stacked, loop, rtol=1e-5, atol=1e-7)
 
 
+def test_stacked_models_have_running_statistics_of_their_own():
+    inputs, targets = rows()
+    networks = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        networks.append(NETWORKS["batch norm"]().train())
+        networks[-1](inputs * (seed + 1) + seed)
+        networks[-1].eval()
+    found = Models(lambda: networks, stacked=True).each(lambda net, call: ghost_norms(net, call, inputs, targets, LOSS))
+    explicit = torch.stack([weight_gradients(network, inputs, targets, LOSS).norm(dim=1) for network in networks])
+    torch.testing.assert_close(found, explicit, rtol=1e-4, atol=1e-6)
+
+
+class Reads(nn.Module):
+    """Tokens, some of which stand twice in a row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.head = nn.Embedding(4, 5), nn.Linear(5, 3)
+
+    def forward(self, tokens):
+        return self.head(torch.tanh(self.table(tokens)).sum(1))
+
+
+def test_a_token_that_stands_twice_has_one_gradient():
+    torch.manual_seed(0)
+    networks, tokens = [Reads(), Reads()], torch.randint(4, (7, 6), generator=torch.Generator().manual_seed(2))
+    targets = torch.arange(7) % 3
+    explicit = torch.stack([weight_gradients(network, tokens, targets, LOSS).norm(dim=1) for network in networks])
+    for stacked in (True, False):
+        models = Models(lambda: networks, stacked=stacked)
+        found = models.each(lambda net, call: ghost_norms(net, call, tokens, targets, LOSS))
+        torch.testing.assert_close(found, explicit, rtol=1e-5, atol=1e-7)
+    assert trusted(networks[0], tokens, targets, LOSS)
+    networks[0].table.padding_idx = 0  # whose gradient torch leaves out
+    assert not trusted(networks[0], tokens, targets, LOSS)
+
+
+def test_agrees_with_opacus():
+    wrapped = pytest.importorskip("opacus.grad_sample.grad_sample_module_fast_gradient_clipping", reason="no opacus")
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(2, 6, 3, padding=1), nn.GroupNorm(2, 6), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(24, 3)
+    )
+    inputs, targets = torch.randn(5, 2, 4, 4), torch.arange(5) % 3
+    found = ghost_norms(network, network, inputs, targets, LOSS)
+    theirs = wrapped.GradSampleModuleFastGradientClipping(
+        network, batch_first=True, max_grad_norm=1.0, use_ghost_clipping=True, loss_reduction="sum"
+    )
+    LOSS(theirs(inputs.clone().requires_grad_()), targets).sum().backward()  # else its hooks warn
+    torch.testing.assert_close(found, theirs.get_norm_sample().detach(), rtol=1e-4, atol=1e-6)
+
+
 def test_frozen_weights_do_not_count():
     network, (inputs, targets) = NETWORKS["no bias"](), rows()
     network[0].weight.requires_grad_(False)

@@ -23,7 +23,7 @@ CLOSE, TRIED = 1e-4, 2
 
 Call = Callable[[Tensor], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
-#: A layer, what went into it and the gradient at its output give the squared norms `[example]`.
+#: A layer, what it multiplies by its weights and the gradient at its output give the squared norms `[example]`.
 Rule = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
@@ -65,27 +65,41 @@ def _groups(positions: Tensor, groups: int) -> tuple[Tensor, ...]:
     return torch.chunk(positions, groups, 2)
 
 
-def _normalised(layer: nn.Module, a: Tensor) -> tuple[Tensor, int]:
-    """What a layer scales and shifts, and the axis of its channels; of a LayerNorm all of its own axes."""
+def _before_scaling(layer: nn.Module, a: Tensor) -> Tensor:
+    """What a layer multiplies by its weights: of one that normalises, that after it.
+
+    It is asked while the model is called, as of stacked models each has running statistics of its own only then.
+    """
     if isinstance(layer, nn.LayerNorm):
-        return F.layer_norm(a, layer.normalized_shape, eps=layer.eps), a.dim() - len(layer.normalized_shape)
+        return F.layer_norm(a, layer.normalized_shape, eps=layer.eps)
     if isinstance(layer, nn.GroupNorm):
-        return F.group_norm(a, layer.num_groups, eps=layer.eps), 1
-    assert isinstance(layer, nn.modules.batchnorm._BatchNorm)
+        return F.group_norm(a, layer.num_groups, eps=layer.eps)
+    if not isinstance(layer, nn.modules.batchnorm._BatchNorm):
+        return a
     if layer.running_mean is None or layer.running_var is None or layer.training:
         raise NoRule(layer)
     shape = (1, -1, *(1,) * (a.dim() - 2))
     deviation = (layer.running_var + layer.eps).sqrt()
-    return (a - layer.running_mean.reshape(shape)) / deviation.reshape(shape), 1
+    return (a - layer.running_mean.reshape(shape)) / deviation.reshape(shape)
 
 
 def _norm(layer: nn.Module, a: Tensor, d: Tensor) -> Tensor:
-    scaled, axis = _normalised(layer, a)
-    own = range(axis, a.dim()) if isinstance(layer, nn.LayerNorm) else (axis,)
+    own: Sequence[int] = (1,)
+    if isinstance(layer, nn.LayerNorm):
+        own = range(a.dim() - len(layer.normalized_shape), a.dim())
     others = tuple(dim for dim in range(1, a.dim()) if dim not in own)
-    moved = [part.sum(others) if others else part for part in (scaled * d, d)]
+    moved = [part.sum(others) if others else part for part in (a * d, d)]
     found = moved[0].flatten(1).square().sum(1) if _is_trained(layer.weight) else a.new_zeros(len(a))
     return found + _bias(layer, moved[1].flatten(1))
+
+
+def _embedding(layer: nn.Module, a: Tensor, d: Tensor) -> Tensor:
+    assert isinstance(layer, nn.Embedding)
+    if layer.padding_idx is not None or layer.scale_grad_by_freq or layer.max_norm is not None:
+        raise NoRule(layer)
+    tokens, d = a.reshape(len(a), -1), d.reshape(len(d), -1, d.shape[-1])
+    same = tokens[:, :, None] == tokens[:, None]
+    return ((d @ d.mT) * same).sum((1, 2))
 
 
 def _bias(layer: nn.Module, d: Tensor) -> Tensor:
@@ -99,6 +113,7 @@ def _is_trained(weight: object) -> bool:
 RULES: dict[type[nn.Module], Rule] = {
     nn.Linear: _linear,
     nn.Conv2d: _convolution,
+    nn.Embedding: _embedding,
     nn.LayerNorm: _norm,
     nn.GroupNorm: _norm,
     nn.modules.batchnorm._BatchNorm: _norm,
@@ -195,7 +210,7 @@ def _one(layers: list[_Layer], call: Call, inputs: Tensor, targets: Tensor, loss
     came_out: list[Tensor] = []
 
     def note(module: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
-        went_in.append(given[0].detach())
+        went_in.append(_before_scaling(module, given[0].detach()))
         came_out.append(out)
         return out.clone()  # a layer that works in place leaves the output as it is
 
@@ -234,7 +249,7 @@ def _mapped(layers: list[_Layer], call: Call, inputs: Tensor, targets: Tensor, l
 
 def _adding(part: Tensor, went_in: list[Tensor]) -> Callable[..., Tensor]:
     def hook(module: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
-        went_in.append(given[0])
+        went_in.append(_before_scaling(module, given[0]))
         return out + part
 
     return hook
