@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
-from byrote.analyses.comparison import compare, rank_correlation, top_recall
+from byrote.analyses.comparison import compare, partial_rank_correlation, rank_correlation, top_recall
 from byrote.errors import TooFewModels
 from byrote.runs.imported import import_arrays
 from small import small_audit
@@ -27,6 +27,42 @@ def test_rank_correlation_leaves_out_what_is_undefined():
     assert rank_correlation(one, other) == pytest.approx(spearmanr(one[5:], other[5:]).statistic)
     assert np.isnan(rank_correlation(np.ones(9), other[:9]))
     assert np.isnan(rank_correlation(one[:7], other[:7]))
+
+
+def test_partial_rank_correlation_is_that_of_residuals_of_ranks():
+    """Regress the ranks of both on those of the third: what is left correlates so. Undefined scores are left out."""
+    rng = np.random.default_rng(1)
+    given, own, both = rng.normal(size=(3, 400))
+    one, other = given + own + both, given**3 + 2 * both
+    ranks = [rankdata(array) for array in (one, other, given)]
+    left = [a - np.polyval(np.polyfit(ranks[2], a, 1), ranks[2]) for a in ranks[:2]]
+    expected = np.corrcoef(*left)[0, 1]
+    assert partial_rank_correlation(one, other, given) == pytest.approx(expected)
+    more = [np.append(array, value) for array, value in ((one, np.nan), (other, 9.0), (given, -9.0))]
+    assert partial_rank_correlation(*more) == pytest.approx(expected)
+    assert np.isnan(partial_rank_correlation(given, other, given))
+    assert np.isnan(partial_rank_correlation(one, other, np.ones(400)))
+
+
+def test_a_score_that_knows_no_more_than_the_loss_adds_nothing():
+    """300 examples, 60 times, of which two scores see the same third one: their partial correlation is noise alone."""
+    rng = np.random.default_rng(2)
+    found = []
+    for _ in range(60):
+        given, one, other = rng.normal(size=(3, 300))
+        found.append(partial_rank_correlation(given + one, given + other, given))
+    assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(60)
+    assert np.std(found) == pytest.approx(1 / np.sqrt(300), rel=0.3)
+
+
+def test_what_each_score_adds_has_an_interval(run, comparison):
+    named = {proxy.measure.key: proxy for proxy in comparison.proxies}
+    assert named["cumulative_sample_loss"].adds is None
+    adds = named["area_under_margin"].adds
+    scores = [run.measure(key).values for key in ("area_under_margin", "label_memorization", "cumulative_sample_loss")]
+    assert adds.value == pytest.approx(partial_rank_correlation(*scores))
+    assert adds.low < adds.value < adds.high
+    assert any(note.startswith("Not recorded here: el2n, ") and "--probe el2n" in note for note in comparison.notes)
 
 
 def test_top_recall_counts_ties_by_their_chance():

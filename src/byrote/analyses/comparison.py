@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 from byrote.analyses.catalog import analysis
 from byrote.analyses.detection import detected
 from byrote.errors import MissingEvidence, TooFewModels
+from byrote.evidence.schema import kind_of
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import PerExample, Scalar, Table
 from byrote.runs.run import Run
@@ -20,12 +21,14 @@ from byrote.stats.rates import rates
 
 #: What the proxies stand in for.
 YARDSTICK = "label_memorization"
+#: The score that costs nothing: what do others add to it?
+GIVEN = "cumulative_sample_loss"
 #: Share of the examples whose overlap is asked.
 TOP = 0.05
 #: A reliability is the mean over this many random halvings of the pairs.
 HALVINGS = 20
 
-Agreement = Callable[[np.ndarray, np.ndarray], float]
+Agreement = Callable[..., float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +36,13 @@ class Proxy:
     """One score beside the yardstick. Detection figures are by kind of planted control.
 
     `one_training` is the rank correlation of the score of a single network trained on all data, the mean over those
-    that the run has; None where it has none or the score needs an ensemble.
+    that the run has; None where it has none or the score needs an ensemble. `adds` is the rank correlation that is left
+    given cumulative sample loss; None for that score itself, and in a run that does not hold it.
     """
 
     measure: Measure
     rank_correlation: Scalar
+    adds: Scalar | None
     top_recall: Scalar
     one_training: Scalar | None
     auroc: dict[str, Scalar] = field(default_factory=dict)
@@ -60,6 +65,7 @@ def as_table(found: Comparison) -> Table:
     proxies = found.proxies
     figures: dict[str, tuple[Scalar | None, ...]] = {
         "rank_correlation": tuple(proxy.rank_correlation for proxy in proxies),
+        f"rank_correlation_given_{GIVEN}": tuple(proxy.adds for proxy in proxies),
         "top_recall": tuple(proxy.top_recall for proxy in proxies),
     }
     if any(proxy.one_training for proxy in proxies):
@@ -85,7 +91,8 @@ def as_table(found: Comparison) -> Table:
 def compare(run: Run) -> Comparison:
     """Every score by example beside label memorization and beside what was planted.
 
-    Rank correlations and overlaps have delete-one-pair intervals, both sides computed anew without each part. The
+    Rank correlations and overlaps have delete-one-pair intervals, both sides computed anew without each part. What a
+    score adds is its partial rank correlation given cumulative sample loss, which any training gives for nothing. The
     scores come from the same models as the yardstick, so that they share its noise; `one_training` does not.
 
     Raises:
@@ -96,13 +103,19 @@ def compare(run: Run) -> Comparison:
     clean = ~np.any([np.zeros(len(run.ids), bool), *kinds.values()], axis=0)
     proxies: list[Proxy] = []
     notes: list[str] = []
+    unrecorded: dict[str, list[str]] = {}
     for key, entry in catalog().items():
         if not entry.scores_examples or entry.of_text or key == YARDSTICK or not entry.suits(run.task):
+            continue
+        absent = sorted(kind for kind in entry.kinds if _is_probes_own(kind) and kind not in run.manifest.evidence)
+        if absent:
+            unrecorded.setdefault(kind_of(absent[0]).recorded_by, []).append(key)
             continue
         try:
             proxies.append(_proxy(run, entry, kinds, clean))
         except (MissingEvidence, TooFewModels) as error:
             notes.append(f"{key}: not compared, because {error.message}")
+    notes += [f"Not recorded here: {', '.join(keys)}; {how} has them." for how, keys in sorted(unrecorded.items())]
     reliability = _reliability(run)
     models = len(run.models())
     notes += [
@@ -137,6 +150,26 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.clip(np.vdot(*ranks) / np.sqrt(np.vdot(ranks[0], ranks[0]) * np.vdot(ranks[1], ranks[1])), -1, 1))
 
 
+def partial_rank_correlation(one: np.ndarray, other: np.ndarray, given: np.ndarray) -> float:
+    """Spearman's of two scores with what the ranks of a third say of either taken off, where all three are defined.
+
+    Formula:
+        (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2) (1 - r_yz^2))
+    Undefined:
+        nan where one of them is constant, or ranks as the third does.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> given, of_one, of_both = rng.normal(size=(3, 9999))
+        >>> round(partial_rank_correlation(given + of_one + of_both, given + of_both, given), 1)
+        0.7
+    """
+    known = np.isfinite(one) & np.isfinite(other) & np.isfinite(given)
+    xy, xz, yz = (rank_correlation(a[known], b[known]) for a, b in ((one, other), (one, given), (other, given)))
+    left = (1 - xz**2) * (1 - yz**2)
+    return float(np.clip((xy - xz * yz) / np.sqrt(left), -1.0, 1.0)) if left > 1e-12 else float("nan")
+
+
 def top_recall(score: np.ndarray, yardstick: np.ndarray, share: float = TOP) -> float:
     """Of the share of the examples that is highest on the yardstick, the part among as many highest on the score.
 
@@ -169,26 +202,41 @@ def _in_top(score: np.ndarray, count: int) -> np.ndarray:
 
 
 def _proxy(run: Run, entry: Measure, kinds: dict[str, np.ndarray], clean: np.ndarray) -> Proxy:
-    def agreement(statistic: Agreement) -> Scalar:
-        score, scores = run.replicates(entry.key)
-        yardstick, yardsticks = run.replicates(YARDSTICK)
+    def agreement(statistic: Agreement, *given: str) -> Scalar:
+        found = [run.replicates(key) for key in (entry.key, YARDSTICK, *given)]
+        wholes = [whole.values for whole, _ in found]
         return from_replicates(
-            statistic(score.values, yardstick.values),
-            np.array([statistic(a, b) for a, b in zip(scores, yardsticks, strict=True)]),
-            models=score.models,
-            examples=int((np.isfinite(score.values) & np.isfinite(yardstick.values)).sum()),
-            bounds=(-1.0, 1.0) if statistic is rank_correlation else (0.0, 1.0),
+            statistic(*wholes),
+            np.array([statistic(*parts) for parts in zip(*(values for _, values in found), strict=True)]),
+            models=found[0][0].models,
+            examples=int(np.all(np.isfinite(wholes), axis=0).sum()),
+            bounds=(0.0, 1.0) if statistic is top_recall else (-1.0, 1.0),
         )
 
     found = {kind: detected(run, entry.key, planted, planted | clean) for kind, planted in kinds.items()}
     return Proxy(
         measure=entry,
         rank_correlation=agreement(rank_correlation),
+        adds=agreement(partial_rank_correlation, GIVEN) if entry.key != GIVEN and _holds(run, GIVEN) else None,
         top_recall=agreement(top_recall),
         one_training=_one_training(run, entry),
         auroc={kind: area for kind, (area, _) in found.items()},
         average_precision={kind: precision for kind, (_, precision) in found.items()},
     )
+
+
+def _holds(run: Run, key: str) -> bool:
+    """Whether a score is among those of the run."""
+    try:
+        run.replicates(key)
+    except (MissingEvidence, TooFewModels):
+        return False
+    return True
+
+
+def _is_probes_own(kind: str) -> bool:
+    """Whether nothing but a probe that is asked for by name records it."""
+    return "--probe " in kind_of(kind).recorded_by
 
 
 def _one_training(run: Run, entry: Measure) -> Scalar | None:

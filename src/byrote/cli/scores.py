@@ -27,7 +27,7 @@ def compare(
     size.
     """
     from byrote.analyses.catalog import keep
-    from byrote.analyses.comparison import TOP, YARDSTICK, compare
+    from byrote.analyses.comparison import GIVEN, TOP, YARDSTICK, compare
     from byrote.results import decimal
     from byrote.runs.run import Run
 
@@ -40,17 +40,24 @@ def compare(
         found = compare(run)
         path = keep(run, "comparison", found)
     single = any(proxy.one_training for proxy in found.proxies)
-    columns = ["score", "rank correlation", f"recall in the top {TOP:.0%}", *(["one training"] if single else [])]
+    columns = [
+        "score",
+        "rank correlation",
+        "given the loss",
+        f"recall in the top {TOP:.0%}",
+        *(["one training"] if single else []),
+    ]
     kinds = [kind.replace("_", " ") for kind in found.kinds]
     rows = []
     for proxy in found.proxies:
-        row = [proxy.measure.key, decimal(proxy.rank_correlation), decimal(proxy.top_recall)]
+        adds = decimal(proxy.adds) if proxy.adds else "–"
+        row = [proxy.measure.key, decimal(proxy.rank_correlation), adds, decimal(proxy.top_recall)]
         if single:
             row.append(decimal(proxy.one_training) if proxy.one_training else "–")
         rows.append([*row, *(decimal(proxy.average_precision[kind]) for kind in found.kinds)])
     say(
-        f"Rank correlation with {YARDSTICK}, ± standard error over models, on these examples; average precision on "
-        "each kind of control, ± over models and examples."
+        f"Rank correlation with {YARDSTICK}, ± standard error over models, on these examples, and what is left of it "
+        f"given {GIVEN}; average precision on each kind of control, ± over models and examples."
     )
     print_table([*columns, *kinds], rows)
     for note in found.notes:

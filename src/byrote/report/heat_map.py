@@ -72,6 +72,8 @@ def heat_map(found: Comparison, score: str = "label memorization") -> Figure | N
 def _criteria(found: Comparison) -> dict[str, str]:
     """By key, in words for a narrow column."""
     criteria = {"rank": "rank\ncorrelation", "top": f"recall of\ntop {TOP:.0%}"}
+    if any(proxy.adds is not None for proxy in found.proxies):
+        criteria = {"rank": criteria["rank"], "adds": "the same,\ngiven loss", "top": criteria["top"]}
     if any(proxy.one_training is not None for proxy in found.proxies):
         criteria["single"] = "rank, of one\ntraining"
     return criteria | {f"found.{kind}": "finds\n" + kind_words(kind).replace(" ", "\n") for kind in found.kinds}
@@ -81,6 +83,7 @@ def _figures(found: Comparison) -> list[dict[str, Scalar | None]]:
     return [
         {
             "rank": proxy.rank_correlation,
+            "adds": proxy.adds,
             "top": proxy.top_recall,
             "single": proxy.one_training,
             **{f"found.{kind}": proxy.average_precision[kind] for kind in found.kinds},

@@ -206,6 +206,7 @@ def _comparison(found: Findings) -> dict[str, Any]:
             {
                 "score": proxy.measure.key,
                 "rank_correlation": scalar(proxy.rank_correlation),
+                "given_cumulative_sample_loss": None if proxy.adds is None else scalar(proxy.adds),
                 "top_recall": scalar(proxy.top_recall),
                 "one_training": None if proxy.one_training is None else scalar(proxy.one_training),
                 "average_precision": _scalars(proxy.average_precision),

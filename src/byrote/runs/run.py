@@ -578,6 +578,9 @@ class Run:
                 )
             models = self.models(role)
             left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS)
+            count = int(left_out.max()) + 1
+            having = np.isin(models, self._having(entry, models))
+            models, (numbers, own) = models[having], np.unique(left_out[having], return_inverse=True)
             whole, values, done = [], [], 0
             for arguments, result in self._blocks(entry, models, {}):
                 whole.append(result)
@@ -586,8 +589,10 @@ class Run:
                 def hear(share: float, before: int = done, size: int = size) -> None:
                     self.hear((before + share * size) / len(self.ids))
 
-                several = bool(left_out.any())
-                block = without_each(entry, left_out, arguments, hear) if several else np.empty((0, size))
+                # of parts without a model that has the evidence nothing is left out
+                block = np.tile(result.values, (count if count > 1 else 0, 1))
+                if count > 1:
+                    block[numbers] = without_each(entry, own, arguments, hear) if len(numbers) > 1 else np.nan
                 values.append(np.where(np.isnan(result.values), np.nan, block))
                 done += size
             self._replicates[key, role] = joined(whole), np.concatenate(values, axis=1)
