@@ -13,6 +13,7 @@ from byrote.engine import planning as module
 from byrote.engine.choose import Choice
 from byrote.engine.job import Block
 from byrote.engine.planning import Plan, _Clock, _Forecast, _Pilot, plan, time_words
+from byrote.engine.resources import size_words
 from byrote.engine.stopping import Goal, percentile_error, worst_error
 from byrote.errors import BadInput
 from byrote.results import PerExample
@@ -60,6 +61,7 @@ def stored(folder: Path) -> int:
         {"checkpoints": 3, "models": 10},
         {"keep_weights": True},
         {"probes": ("last_layer", "gradient_norm")},
+        {"probes": ("input_curvature,checkpoints=3", "variance_of_gradients", "weight_gradients"), "models": 10},
     ],
     ids=str,
 )
@@ -118,6 +120,15 @@ def test_other_sizes_are_told_of_and_the_error_falls_with_them(monkeypatch: pyte
     said = " ".join(planned.sentences())
     for words in ("24 models and 2 on all data", "in 1 process", "a pilot of", "6 of 6 epochs", planned.how):
         assert words in said
+
+
+def test_what_probes_take_is_said() -> None:
+    planned = small_plan(models=24, probes=("el2n", "input_curvature,checkpoints=3", "input_gradients"))
+    one, curvature, gradients = planned.sentences()[-3:]
+    assert one == f"The probe el2n looks at 26 models at 7 checkpoints; it takes {size_words(26 * 2736)} of disk."
+    assert "looks at 10 models at 3 checkpoints; it takes about 3 backward passes" in curvature
+    assert "comes on top of that time" in curvature
+    assert "looks at 26 models at 7 checkpoints; it takes about 1 backward pass of all" in gradients
 
 
 def test_a_pilot_of_large_data_sees_a_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

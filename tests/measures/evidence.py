@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, log_softmax, logsumexp
 
+from byrote.evidence.kinds.gradients import GRADIENT_SHARES
 from byrote.evidence.schema import SCHEMA
 
 Evidence = dict[str, np.ndarray]
@@ -122,6 +123,16 @@ def _gradients(rng: np.random.Generator, member: np.ndarray, epochs: tuple[int, 
     evidence |= {
         f"{kind}.epochs": np.array(epochs, np.int64) for kind in ("el2n", "weight_gradients", "input_gradients")
     }
+    for name, rate in (("trace", 3.0), ("squared", 6.0)):
+        evidence[f"input_curvature.{name}"] = (left * rng.exponential(rate, size)).astype(np.float32)
+    evidence["class_cosine.cosine"] = rng.uniform(-1, 1, size).astype(np.float32)
+    for name in [name for name in GRADIENT_SHARES.quantities if name != "epochs"]:
+        evidence[f"gradient_shares.{name}"] = rng.uniform(0, 1, size[:2]).astype(np.float32)
+    evidence["input_curvature.draws"] = np.zeros(size[:2], np.int32)
+    evidence["input_curvature_difference.change"] = (left * rng.exponential(0.1, size)).astype(np.float32)
+    evidence["input_curvature_difference.step"] = np.full(size[:2], 1e-3, np.float32)
+    for kind in ("input_curvature", "input_curvature_difference", "class_cosine", "gradient_shares"):
+        evidence[f"{kind}.epochs"] = np.array(epochs, np.int64)
     for of in ("", "_of_probability", "_of_logit", "_of_margin"):
         spread = rng.exponential(1.0, (len(member), 3, member.shape[1])).astype(np.float32)
         evidence[f"variance_of_gradients{of}.spread"] = spread

@@ -54,5 +54,5 @@ def test_the_counterfactual_form_holds_0_at_its_level_where_nothing_is_learned()
     norm = rng.gamma(9.0, 0.1, (24, 3, 1600)) + rng.gamma(2.0, 1.0, 1600)
     found = cumulative_sample_gradient_counterfactual(norm, np.array([0, 1, 5]), member, pair)
     assert np.mean((found.low > 0) | (found.high < 0)) == pytest.approx(0.05, abs=0.02)
-    moved = cumulative_sample_gradient_counterfactual(norm + (member == 1)[:, None], np.array([0, 1, 5]), member, pair)
+    moved = cumulative_sample_gradient_counterfactual(norm + (member == 0)[:, None], np.array([0, 1, 5]), member, pair)
     np.testing.assert_allclose(moved.values - found.values, 6.0, rtol=1e-9)  # one more at each of 6 epochs

@@ -20,7 +20,7 @@ def test_agrees_with_the_slow_loop():
     inside = loss_sensitivity(norm, epochs, member).values
     outside = loss_sensitivity(norm, epochs, member, side=0).values
     found = loss_sensitivity_counterfactual(norm, epochs, member, pair).values
-    np.testing.assert_allclose(found, inside - outside, rtol=1e-6)
+    np.testing.assert_allclose(found, outside - inside, rtol=1e-6)
 
 
 def slow_gini(values: np.ndarray) -> float:

@@ -81,6 +81,10 @@ def _labelled(inputs: Place | np.ndarray, targets: np.ndarray, truth: np.ndarray
     return Labelled(inputs=inputs.opened() if isinstance(inputs, Place) else inputs, targets=targets, truth=truth)
 
 
+#: Costly probes look at so many models of the ensemble, which are whole pairs.
+FEW = 8
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Job:
     """One run's training, the same in every process that takes part."""
@@ -147,6 +151,19 @@ class Job:
         )
 
     @cached_property
+    def few(self) -> tuple[int, ...]:
+        """The models that costly probes look at: those of four pairs, or eight without pairs, and those on all data."""
+        reference = self.design.models_of("reference")
+        paired = reference[self.design.pair[reference] >= 0]
+        chosen = (paired if len(paired) else reference)[:FEW]
+        return tuple(sorted({*chosen.tolist(), *self.design.models_of("full").tolist()}))
+
+    @cached_property
+    def few_kinds(self) -> frozenset[str]:
+        """The kinds of evidence that only those models have."""
+        return frozenset(kind.name for probe in self.asked() if probe.few for kind in probe.kinds)
+
+    @cached_property
     def numbers(self) -> int:
         """How many weights and numbers in buffers one model has."""
         algorithm = self.algorithm()
@@ -154,7 +171,7 @@ class Job:
             return numbers_of(algorithm.network(algorithm.init(0)))
 
     def kinds(self, phase: int) -> tuple[str, ...]:
-        """The evidence that every model has of a phase once it is complete."""
+        """The evidence that models have of a phase once it is complete, `few_kinds` of a few of them."""
         kinds = ["presentation", "trajectory", "outputs"]
         if self.heldout is not None:
             kinds.append("heldout")
@@ -199,7 +216,13 @@ class Job:
     def missing(self, evidence: Evidence, models: Sequence[int]) -> bool:
         """Whether any shard of these models is not there."""
         phases = range(len(self.design.phases))
-        lacks = any(not evidence.has(k, m, p) for m in models for p in phases for k in self.kinds(p))
+        lacks = any(
+            not evidence.has(k, m, p)
+            for m in models
+            for p in phases
+            for k in self.kinds(p)
+            if m in self.few or k not in self.few_kinds
+        )
         kept = () if self.keeping is None else self.keeping.models
         lacks |= any(m in kept and not evidence.has(WEIGHTS_AT.name, m, phases[-1]) for m in models)
         return lacks or (self.sums_probabilities and not evidence.has("class_probability", models[0], phases[-1]))
@@ -369,6 +392,7 @@ def _looking(
         task=job.task,
         algorithm=algorithm,
         heldout=None if job.heldout is None else job.heldout.tensors(inputs.device),
+        few=job.few,
     )
     last = phase == len(job.design.phases) - 1
     kept = [] if job.keeping is None else [KeptWeightsProbe(job.keeping)]

@@ -21,15 +21,18 @@ class Looking(TrainingProbe):
     """The probes of a block; they share what a moment computes."""
 
     def __init__(self, probes: Sequence[Probe], block: Block, answering: Answering, *, stacked: bool) -> None:
-        self.probes, self.block, self.answering, self.stacked = probes, block, answering, stacked
+        few = [row for row, model in enumerate(block.models) if model in block.few]
+        asked = [(probe, few if probe.few else None) for probe in probes]
+        self.block, self.answering, self.stacked = block, answering, stacked
+        self.probes = [(probe, rows) for probe, rows in asked if rows is None or rows]
         self._at: tuple[int, Models] | None = None
         self._trust: dict[str, bool] = {}
-        for probe in probes:
-            probe.begin(block)
+        for probe, rows in self.probes:
+            probe.begin(block if rows is None else block.only(rows))
 
     def wants(self, checkpoint: int) -> bool:
         """Where a probe looks at checkpoints."""
-        return any("checkpoint" in probe.when for probe in self.probes)
+        return any("checkpoint" in probe.when for probe, _ in self.probes)
 
     def observed(self, checkpoint: int, examples: slice, logits: Tensor, targets: Tensor) -> None:
         """Show a batch of a clean pass; the models of one checkpoint are taken out of their stack once."""
@@ -62,7 +65,7 @@ class Looking(TrainingProbe):
         Raises:
             BadInput: a probe looks at steps, and the models of a block are shown unequal numbers of examples.
         """
-        if any("step" in probe.when for probe in self.probes):
+        if any("step" in probe.when for probe, _ in self.probes):
             if mask is not None:
                 raise BadInput(
                     "A probe looks at every step, and this recipe shows each model another number of examples.",
@@ -102,7 +105,7 @@ class Looking(TrainingProbe):
 
     def end(self, answering: Answering) -> None:
         """Show the trained models, all examples at once; `answering` are those after whatever is done at the end."""
-        if not any("end" in probe.when for probe in self.probes):
+        if not any("end" in probe.when for probe, _ in self.probes):
             return
         block, models = self.block, self._models(answering)
         if block.corpus is not None:
@@ -123,13 +126,13 @@ class Looking(TrainingProbe):
 
     def shards(self) -> Iterator[Shard]:
         """What all of them found."""
-        for probe in self.probes:
+        for probe, _ in self.probes:
             yield from probe.shards()
 
     def _show(self, when: str, at: Moment) -> None:
-        for probe in self.probes:
+        for probe, rows in self.probes:
             if when in probe.when:
-                probe.look(at)
+                probe.look(at if rows is None else at.only(rows))
 
     def _show_text(self, when: Literal["checkpoint", "end"], models: Models, checkpoint: int) -> None:
         assert self.block.corpus is not None

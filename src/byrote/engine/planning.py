@@ -22,9 +22,18 @@ from byrote.engine.division import blocks_between, per_worker, refuse_budget
 from byrote.engine.executors import run_here, run_pool
 from byrote.engine.job import Block, Job, Labelled, blocks_of, check_network
 from byrote.engine.preparation import halves, prepare, seeds_of
-from byrote.engine.resources import disk_a_model, kept_bytes, memory_a_process, size_words, weights_of
+from byrote.engine.resources import (
+    disk_a_model,
+    few_bytes,
+    kept_bytes,
+    memory_a_process,
+    probe_words,
+    size_words,
+    weights_of,
+)
 from byrote.engine.stopping import Counts, Goal, expected_error, worst_error
 from byrote.evidence.store import Evidence
+from byrote.probes.registry import made
 from byrote.probes.trajectory import log_spaced
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.stats.intervals import agresti_caffo
@@ -75,7 +84,8 @@ class Plan:
     """What to expect of the audit that was asked for, and of other sizes, or of each look.
 
     `stops` says why the audit should end at these models, where it is to stop by itself. `memory` is that of all its
-    processes together, apart from torch itself.
+    processes together, apart from torch itself. `probes` say of each what it looks at and what it takes; the time
+    of those that look at a few models alone comes on top of `seconds`.
     """
 
     expected: Expected
@@ -86,6 +96,7 @@ class Plan:
     pilot: str
     stops: str
     others: tuple[Expected, ...]
+    probes: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """What a person wants to know, in order."""
@@ -98,6 +109,7 @@ class Plan:
             f"9 of 10 examples should get an error of label memorization of at most {found.error:.3f}, and none can "
             f"get more than {found.worst_error:.3f}; by {self.pilot}.",
             f"How: {self.how}.",
+            *self.probes,
         ]
         if self.stops:
             lines.insert(
@@ -166,6 +178,7 @@ def plan(
         pilot=pilot.words,
         stops=why,
         others=tuple(others),
+        probes=probe_words(job),
     )
 
 
@@ -210,7 +223,9 @@ class _Forecast:
         return Expected(
             models=models,
             seconds=self.seconds(models, goal),
-            disk=together * (disk_a_model(self.job, self.choice.size) + examples) + kept_bytes(self.job),
+            disk=together * (disk_a_model(self.job, self.choice.size) + examples)
+            + kept_bytes(self.job)
+            + few_bytes(self.job),
             error=self.error(models),
             worst_error=worst_error(models),
         )
@@ -317,6 +332,7 @@ def _cut(job: Job, models: int, epochs: int, examples: int, seed: int, folder: P
         design=replace(design, phases=tuple(replace(phase, epochs=epochs) for phase in design.phases)),
         seeds=seeds_of(seed, models),
         checkpoints=log_spaced(epochs, passes),
+        probes=tuple(name for name in job.probes if not made(name).few),  # of so few models all would be looked at
         folder=folder,
     )
 

@@ -14,6 +14,7 @@ from byrote.engine.job import Job
 from byrote.errors import NotEnoughRoom
 from byrote.evidence.kinds.weights import KEPT, WEIGHT, WEIGHTS_AT
 from byrote.evidence.schema import kind_of
+from byrote.probes.contract import Probe
 
 #: Logits are kept while models x examples x classes x 4 bytes stay below this.
 LOGITS_BYTES = 10**9
@@ -29,17 +30,25 @@ def logits_fit(models: int, examples: int, classes: int) -> bool:
 
 def disk_a_model(job: Job, size: int = 1) -> int:
     """Bytes of evidence that one model of a block of `size` leaves, over all its phases."""
-    lengths = {
+    lengths = _lengths(job)
+    without = () if job.keep_logits else ("logits",)
+    names = [name for phase in range(len(job.design.phases)) for name in job.kinds(phase)]
+    probes = job.asked()
+    apart = {kind.name for probe in probes for kind in probe.kinds}
+    kinds = [kind_of(name) for name in names if name not in apart]
+    found = sum(_bytes_of(probe, job) for probe in probes if not probe.few)
+    sums = kind_of("class_probability").bytes(lengths, job.task) // size if job.sums_probabilities else 0
+    return found + sums + sum(kind.bytes(lengths, job.task, without) + _HEADER for kind in kinds)
+
+
+def _lengths(job: Job) -> dict[str, int]:
+    return {
         EXAMPLE: len(job.data.inputs),
         QUERY: 0 if job.heldout is None else len(job.heldout.inputs),
         CLASS: job.classes,
         CHECKPOINT: len(job.checkpoints),
         WEIGHT: weights_of(job) if job.keep_weights else 0,
     }
-    without = () if job.keep_logits else ("logits",)
-    kinds = [kind_of(name) for phase in range(len(job.design.phases)) for name in job.kinds(phase)]
-    sums = kind_of("class_probability").bytes(lengths, job.task) // size if job.sums_probabilities else 0
-    return sums + sum(kind.bytes(lengths, job.task, without) + _HEADER for kind in kinds)
 
 
 def kept_bytes(job: Job) -> int:
@@ -48,6 +57,38 @@ def kept_bytes(job: Job) -> int:
         return 0
     lengths = {WEIGHT: job.numbers, KEPT: job.keeping.count}
     return len(job.keeping.models) * WEIGHTS_AT.bytes(lengths, job.task)
+
+
+def few_bytes(job: Job) -> int:
+    """Bytes of what costly probes find of a few models, of all of them together."""
+    return len(job.few) * sum(_bytes_of(probe, job) for probe in job.asked() if probe.few)
+
+
+def _bytes_of(probe: Probe, job: Job) -> int:
+    lengths = _lengths(job)
+    lengths[CHECKPOINT] = len(probe.chosen(lengths[CHECKPOINT]))
+    return sum(kind.bytes(lengths, job.task) + _HEADER for kind in probe.kinds)
+
+
+def probe_words(job: Job) -> tuple[str, ...]:
+    """A sentence for each probe that looks at the models while they train: at which, how often, and what it takes."""
+    return tuple(_words_of(probe, job) for probe in job.asked())
+
+
+def _words_of(probe: Probe, job: Job) -> str:
+    models = len(job.few) if probe.few else job.design.models
+    looks = "at the end"
+    if "checkpoint" in probe.when:
+        looks = f"at {len(probe.chosen(len(job.checkpoints)))} checkpoints"
+    passes = probe.passes + probe.passes_a_class * job.classes
+    cost = (
+        f"about {passes:.2g} backward {'pass' if passes == 1 else 'passes'} of all examples each time, and "
+        if passes
+        else ""
+    )
+    size = size_words(models * _bytes_of(probe, job))
+    more = ", which comes on top of that time" if probe.few else ""
+    return f"The probe {probe.name} looks at {models} models {looks}; it takes {cost}{size} of disk{more}."
 
 
 def weights_of(job: Job) -> int:
@@ -84,7 +125,7 @@ def check_disk(job: Job, models: int) -> None:
     Raises:
         NotEnoughRoom: with the bytes needed and free.
     """
-    needed = models * disk_a_model(job) + kept_bytes(job)
+    needed = models * disk_a_model(job) + kept_bytes(job) + few_bytes(job)
     free = shutil.disk_usage(job.folder).free
     if needed > 0.95 * free:
         raise NotEnoughRoom(

@@ -143,7 +143,7 @@ def cumulative_sample_gradient_parameters(
     variant="counterfactual",
     unit="nat",
     range=(-np.inf, np.inf),
-    higher="steeper because of the example itself",
+    higher="more of what would be a steep loss is fitted because of the example itself",
     source=_SOURCE,
     section="3.6",
     domain="generalization",
@@ -158,23 +158,23 @@ def cumulative_sample_gradient_counterfactual(
     pair: Int[np.ndarray, " model"],
     stratum: Int[np.ndarray, "model example"] | None = None,
 ) -> PerExample:
-    r"""How much steeper an example's loss is in models trained on it than in those without it, summed over the epochs.
+    r"""How much steeper an example's loss is in models without it than in those trained on it, summed over the epochs.
 
     Formula:
         v[k, i] = sum_c w_c ||d loss[k, c, i] / d x_i||;
-        mean(v : trained on i) - mean(v : not trained on i), pair by pair; 0 where training on it changes nothing
+        mean(v : not trained on i) - mean(v : trained on i), pair by pair; 0 where training on it changes nothing
     Undefined:
         nan where an example is in every model or in none, with fewer than 2 pairs or 2 models a side.
 
     Example:
-        >>> g = np.array([[[3.0]], [[1.0]], [[4.0]], [[1.0]]])
+        >>> g = np.array([[[1.0]], [[3.0]], [[1.0]], [[4.0]]])
         >>> m = np.array([[1], [0], [1], [0]], np.int8)
         >>> cumulative_sample_gradient_counterfactual(g, np.array([5]), m, np.array([0, 0, 1, 1])).values
         array([2.5])
 
     Differs:
-        The source has no such form. It is negative where a model without the example has a steep loss there, as it is
-        sure of another label.
+        The source has no such form. A model without a wrongly labelled example is sure of another label there, and its
+        loss is steep; one that was trained on it has fitted it.
     """
-    rows = np.stack([*summed(norm, epochs)])
+    rows = -np.stack([*summed(norm, epochs)])
     return in_minus_out(rows, member, pair, stratum, bounds=UNBOUNDED, what="gradient")

@@ -62,7 +62,7 @@ def loss_sensitivity(
     variant="counterfactual",
     unit="nat",
     range=(-np.inf, np.inf),
-    higher="more sensitive because of the example itself",
+    higher="more of what would be a steep loss is fitted because of the example itself",
     source=_SOURCE,
     section="4.4",
     domain="generalization",
@@ -77,24 +77,25 @@ def loss_sensitivity_counterfactual(
     pair: Int[np.ndarray, " model"],
     stratum: Int[np.ndarray, "model example"] | None = None,
 ) -> PerExample:
-    r"""How much more sensitive an example's loss is in models trained on it than in those without it.
+    r"""How much more sensitive an example's loss is in models without it than in those trained on it.
 
     Formula:
         v[k, i] = mean over epochs of sum_p |d loss[k, c, i] / d x_ip|;
-        mean(v : trained on i) - mean(v : not trained on i), pair by pair; 0 where training on it changes nothing
+        mean(v : not trained on i) - mean(v : trained on i), pair by pair; 0 where training on it changes nothing
     Undefined:
         nan where an example is in every model or in none, with fewer than 2 pairs or 2 models a side.
 
     Example:
-        >>> g = np.array([[[3.0]], [[1.0]], [[4.0]], [[1.0]]])
+        >>> g = np.array([[[1.0]], [[3.0]], [[1.0]], [[4.0]]])
         >>> m = np.array([[1], [0], [1], [0]], np.int8)
         >>> loss_sensitivity_counterfactual(g, np.array([5]), m, np.array([0, 0, 1, 1])).values
         array([2.5])
 
     Differs:
-        The source has no such form. It is negative where a model without the example has a steep loss there.
+        The source has no such form. A model without a wrongly labelled example is sure of another label there, and its
+        loss is steep; one that was trained on it has fitted it.
     """
-    rows = np.stack([*averaged(norm_1, epochs)])
+    rows = -np.stack([*averaged(norm_1, epochs)])
     return in_minus_out(rows, member, pair, stratum, bounds=UNBOUNDED, what="gradient")
 
 

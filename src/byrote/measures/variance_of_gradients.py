@@ -9,6 +9,7 @@ from byrote.errors import BadInput
 from byrote.measures._members import NOTE, OUTSIDE
 from byrote.measures.assemble import per_example
 from byrote.measures.catalog import measure
+from byrote.measures.in_minus_out import in_minus_out
 from byrote.results import PerExample
 from byrote.stats.intervals import UNBOUNDED, mean_interval
 from byrote.stats.moments import RunningMoments
@@ -249,6 +250,48 @@ def variance_of_gradients_margin(
         Not in the source.
     """
     return _variance(spread, label, member, window, normalised, side)
+
+
+@measure(
+    needs=("variance_of_gradients.spread", "design.member", "design.pair", "design.stratum"),
+    variant_of="variance_of_gradients",
+    variant="counterfactual",
+    unit="unit of the gradient",
+    range=(-np.inf, np.inf),
+    higher="more of what would be a loss that moves is fitted because of the example itself",
+    source=_SOURCE,
+    section="3.6",
+    domain="generalization",
+    level="example",
+    evaluation="differential",
+    by_example=True,
+)
+def variance_of_gradients_counterfactual(
+    spread: Float[np.ndarray, "model window example"],
+    member: Int8[np.ndarray, "model example"],
+    pair: Int[np.ndarray, " model"],
+    stratum: Int[np.ndarray, "model example"] | None = None,
+) -> PerExample:
+    r"""How much more the gradient of the loss varies late in training in models without an example than with it.
+
+    Formula:
+        v[k, i] of the late window as in `variance_of_gradients`, not compared within the class;
+        mean(v : not trained on i) - mean(v : trained on i), pair by pair; 0 where training on it changes nothing
+    Undefined:
+        nan where an example is in every model or in none, with fewer than 2 pairs or 2 models a side, or where the
+        window has fewer than 2 checkpoints.
+
+    Example:
+        >>> v = np.array([[[1.0]], [[3.0]], [[1.0]], [[4.0]]])
+        >>> m = np.array([[1], [0], [1], [0]], np.int8)
+        >>> variance_of_gradients_counterfactual(v, m, np.array([0, 0, 1, 1])).values
+        array([2.5])
+
+    Differs:
+        The source has no such form: it compares no models with and without an example.
+    """
+    rows = -spread[:, -1].astype(np.float64)
+    return in_minus_out(rows, member, pair, stratum, bounds=UNBOUNDED, what="spread")
 
 
 def _variance(

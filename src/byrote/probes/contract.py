@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ class Block:
     `inputs[example, ...]` and `targets[example]` are those of all examples, `member[model, example]` says who is
     trained on which, `epochs` is how many are done at each checkpoint. `heldout` are inputs and targets that nobody is
     trained on, where there are any, and `truth` the targets of classes before wrong ones were planted, where some were.
+    `few` are the run's models that probes which cost much look at.
 
     Of language models the examples are the documents of `corpus`, which the networks read in rows of `context` tokens;
     `inputs` and `targets` are empty then.
@@ -47,6 +48,13 @@ class Block:
     truth: Tensor | None = None
     corpus: Corpus | None = None
     context: int = 0
+    few: tuple[int, ...] = ()
+
+    def only(self, rows: Sequence[int]) -> Block:
+        """The block of these of its models."""
+        chosen = list(rows)
+        models, seeds = (tuple(one[row] for row in chosen) for one in (self.models, self.seeds))
+        return replace(self, models=models, seeds=seeds, member=self.member[chosen])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,12 +74,17 @@ class Probe(ABC):
     """Reads models. Its instances are prototypes: each block is read by a copy.
 
     `name` is what asks for it, `kinds` the evidence that it writes, `when` the moments at which it looks. A kind may
-    depend on the settings of the probe, which then has `kinds` as a property.
+    depend on the settings of the probe, which then has `kinds` as a property. `few` says that it looks at a few models
+    alone, those of four pairs and those trained on all data; its kinds are `sampled`. `passes` is what a look at all
+    examples costs, in backward passes, for the plan: without one for each class, `passes_a_class`.
     """
 
     name: ClassVar[str]
     when: ClassVar[frozenset[When]]
     kinds: Any  # tuple[Kind, ...]; an attribute of the class or a property
+    few: Any = False  # bool; an attribute of the class or a property, as the two below
+    passes: Any = 0.0
+    passes_a_class: Any = 0.0
 
     def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:  # noqa: B027  # most probes read any network
         """Refuse an algorithm or a network that it cannot read, on a few examples and before anything trains.
@@ -79,6 +92,10 @@ class Probe(ABC):
         Raises:
             BadInput: with what the network would have to be.
         """
+
+    def chosen(self, checkpoints: int) -> tuple[int, ...]:
+        """The numbers of the checkpoints at which it looks, of so many: all of them."""
+        return tuple(range(checkpoints))
 
     def begin(self, block: Block) -> None:
         """A block is about to be trained."""
@@ -103,6 +120,16 @@ class Probe(ABC):
         """What was found, one shard for each model and kind."""
 
 
+def evenly(checkpoints: int, most: int) -> tuple[int, ...]:
+    """Numbers of at most so many of the checkpoints, in even steps, the first and the last among them.
+
+    Example:
+        >>> evenly(9, 5)
+        (0, 2, 4, 6, 8)
+    """
+    return tuple(np.linspace(0, checkpoints - 1, min(most, checkpoints)).round().astype(int).tolist())
+
+
 class CheckpointProbe(Probe):
     """A probe that finds a number or more of each model and example at each checkpoint, in evaluation mode."""
 
@@ -113,10 +140,6 @@ class CheckpointProbe(Probe):
         super().begin(block)
         self.places = self.chosen(len(block.epochs))
         self.found: dict[str, np.ndarray] = {}
-
-    def chosen(self, checkpoints: int) -> tuple[int, ...]:
-        """The numbers of the checkpoints at which it looks, of so many: all of them."""
-        return tuple(range(checkpoints))
 
     def look(self, at: Any) -> None:
         """Keep what is found of a batch of examples."""

@@ -25,7 +25,7 @@ class InputGradientsProbe(CheckpointProbe):
 
     name: ClassVar[str] = "input_gradients"
     kinds = (INPUT_GRADIENTS,)
-    passes: ClassVar[float] = 1.0
+    passes = 1.0
 
     def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
         """Refuse a network that cannot be differentiated in its inputs, or not by example."""

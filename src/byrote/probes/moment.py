@@ -20,8 +20,9 @@ from byrote.probes.layers import INPUTS
 #: Examples that go through a network together.
 BATCH = 256
 Call = Callable[[Tensor], Tensor]
-#: What is computed of some examples: it gets a network, what calls it, inputs and targets, and gives `[example, ...]`.
-Function = Callable[[nn.Module, Call, Tensor, Tensor], Tensor]
+#: What is computed of some examples: it gets a network, what calls it, inputs, targets and what else it is about, and
+#: gives `[example, ...]`.
+Function = Callable[..., Tensor]
 #: What of an example has a gradient: its loss, or its label's probability, logit or margin over the next logit.
 Of = Literal["loss", "probability", "logit", "margin"]
 
@@ -67,7 +68,12 @@ class Models:
     ) -> None:
         self._networks, self.stacked = networks, stacked
         self._trust = {} if trust is None else trust
+        self._parts: dict[tuple[int, ...], Models] = {}
         self._modes: list[tuple[nn.Module, bool]] = []
+
+    def only(self, rows: Sequence[int]) -> Models:
+        """These of the models."""
+        return self._parts.setdefault(tuple(rows), _Part(self, tuple(rows), self._trust))
 
     @cached_property
     def _taken(self) -> Sequence[nn.Module]:
@@ -95,7 +101,8 @@ class Models:
         return self._trust[task]
 
     @cached_property
-    def _stack(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def stack(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Weights and buffers by name, `[model, ...]`."""
         weights, buffers = stack_module_state(list(self.networks))
         return {name: tensor.detach() for name, tensor in weights.items()}, buffers
 
@@ -108,7 +115,19 @@ class Models:
         def one(weights: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
             return function(skeleton, lambda inputs: functional_call(skeleton, (weights, buffers), (inputs,)))
 
-        return vmap(one, randomness="error")(*self._stack).detach()
+        return vmap(one, randomness="error")(*self.stack).detach()
+
+
+class _Part(Models):
+    """Some of the models, whose modes are those of the whole."""
+
+    def __init__(self, whole: Models, rows: tuple[int, ...], trust: dict[str, bool]) -> None:
+        super().__init__(lambda: whole.networks, stacked=whole.stacked and len(rows) > 1, trust=trust)
+        self._whole, self._rows = whole, rows
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        return [self._whole.networks[row] for row in self._rows]
 
 
 class Moment:
@@ -145,6 +164,45 @@ class Moment:
         self._known: dict[tuple[str, str], Tensor] = {}
         self._handed: dict[str, Tensor] = {}
         self._heldout = heldout
+        self._parts: dict[tuple[int, ...], Moment] = {}
+
+    @property
+    def models(self) -> Models:
+        """The models themselves."""
+        return self._models
+
+    def before(self, inputs: Tensor, targets: Tensor) -> Moment:
+        """The same models before other examples, such as all of a block."""
+        rows = torch.arange(len(inputs), device=inputs.device)
+        return Moment(
+            self.when,
+            self._models,
+            self._task,
+            rows=rows,
+            inputs=lambda: inputs,
+            targets=targets,
+            checkpoint=self.checkpoint,
+            epoch=self.epoch,
+        )
+
+    def only(self, rows: Sequence[int]) -> Moment:
+        """The same moment of these of the models; several probes share it."""
+        chosen = tuple(rows)
+        if chosen not in self._parts:
+            self._parts[chosen] = Moment(
+                self.when,
+                self._models.only(chosen),
+                self._task,
+                rows=self.rows,
+                inputs=lambda: self.inputs,
+                targets=self.targets,
+                logits=lambda: self.logits[list(chosen)],
+                checkpoint=self.checkpoint,
+                epoch=self.epoch,
+                first=self.first,
+                heldout=self._heldout,
+            )
+        return self._parts[chosen]
 
     @cached_property
     def inputs(self) -> Tensor:
@@ -193,18 +251,7 @@ class Moment:
         """The same models before the held-out examples, all at once; None where there are none."""
         if self._heldout is None:
             return None
-        inputs, targets = self._heldout
-        rows = torch.arange(len(inputs), device=inputs.device)
-        return Moment(
-            self.when,
-            self._models,
-            self._task,
-            rows=rows,
-            inputs=lambda: inputs,
-            targets=targets,
-            checkpoint=self.checkpoint,
-            epoch=self.epoch,
-        )
+        return self.before(*self._heldout)
 
     def handed(self) -> dict[str, Tensor]:
         """What each layer with weights hands to the next, in the order in which they are called, `inputs` first.
@@ -230,10 +277,10 @@ class Moment:
                 self._known["layer", layer] = self.each(partial(_features, layer))
         return self._known["layer", layer]
 
-    def each(self, function: Function) -> Tensor:
+    def each(self, function: Function, *more: Tensor) -> Tensor:
         """What the function gives of each model and its examples, `[model, example, ...]`.
 
-        It is called with some examples at a time, and under `vmap` where models are stacked.
+        It is called with some examples at a time, under `vmap` where models are stacked, and gets those rows of `more`.
 
         Raises:
             BadInput: at a step.
@@ -243,11 +290,8 @@ class Moment:
                 "At a step a probe sees its logits, and neither gradients nor features of the models.",
                 hint='look at a checkpoint or at the end: when = frozenset({"checkpoint"}).',
             )
-        parts = zip(torch.split(self.inputs, BATCH), torch.split(self.targets, BATCH), strict=True)
-        found = [
-            self._models.each(lambda net, call, x=x, y=y: function(net, call, x, y))  # type: ignore[misc]
-            for x, y in parts
-        ]
+        parts = zip(*(torch.split(tensor, BATCH) for tensor in (self.inputs, self.targets, *more)), strict=True)
+        found = [self._models.each(lambda net, call, part=part: function(net, call, *part)) for part in parts]  # type: ignore[misc]
         return torch.cat(found, 1)
 
 

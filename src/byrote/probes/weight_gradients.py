@@ -25,7 +25,7 @@ class WeightGradientsProbe(CheckpointProbe):
 
     name: ClassVar[str] = "weight_gradients"
     kinds = (WEIGHT_GRADIENTS,)
-    passes: ClassVar[float] = 1.0
+    passes = 1.0
 
     def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
         """Refuse a network whose gradients cannot be taken by example."""
