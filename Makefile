@@ -47,6 +47,7 @@ bench: setup
 	$(THREADS) $(BIN)/python benchmarks/label_errors.py
 	$(THREADS) $(BIN)/python benchmarks/triage.py
 	$(THREADS) $(BIN)/python benchmarks/corpus_index.py
+	$(THREADS) $(BIN)/python benchmarks/where.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

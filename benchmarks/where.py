@@ -1,0 +1,286 @@
+"""Claim: gradients by example cost little, and find wrong labels as a sheet of figures, made beforehand, says.
+
+Speed, in CPU time and as medians of interleaved rounds, against a plain backward pass of the same examples through the
+same eight networks (digits, MLP 64-256-128-64-10): ghost norms at most 1.0, stacked and one by one; the exact input
+curvature at most the number of classes + 2; input gradients with all that cumulative gradients, their variance and loss
+sensitivity take at most 1.5 a checkpoint. `audit digits` with EL2N, those three and ghost norms on every model at 20
+checkpoints takes at most 1.8 times as long as without.
+
+Figures: networks on 1,200 digits of which 10 % have a wrong label; of every score the AUC and average precision of
+those, and the rank correlation with label memorization (64 models on halves), mean over trainings on all data. The
+sheet's stand beside; a figure is told where it is more than 3 standard errors, of the difference of two such means,
+away from the sheet's. `--quick` takes 2 trainings in place of 6, 16 models on halves, and audits 8 models.
+
+Usage: python benchmarks/where.py [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from _timing import finish
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+
+import byrote
+from byrote.analyses.comparison import partial_rank_correlation, rank_correlation
+from byrote.changes.change import Context
+from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
+from byrote.cli.sources import experiment
+from byrote.probes.contract import Block, Probe
+from byrote.probes.input_curvature import InputCurvatureProbe
+from byrote.probes.input_gradients import InputGradientsProbe
+from byrote.probes.moment import BATCH, Models, Moment, losses
+from byrote.probes.variance_of_gradients import VarianceOfGradientsProbe
+from byrote.probes.weight_gradients import WeightGradientsProbe
+from byrote.recipes.algorithm import Shape
+from byrote.recipes.schedules import Cosine
+from byrote.stats.ranking import auroc, average_precision
+
+NETWORK = byrote.MLP(hidden=(256, 128, 64))
+CLASSES, MODELS = 10, 8
+BARS = {
+    "ghost norms, stacked": 1.0,
+    "ghost norms, one by one": 1.0,
+    "exact curvature, stacked": CLASSES + 2.0,
+    "input gradients, stacked": 1.5,
+    "audit with probes": 1.8,
+}
+PROBES = ("el2n", "input_gradients", "variance_of_gradients", "weight_gradients")
+#: Score: AUC, average precision, rank correlation with label memorization, the same given cumulative loss.
+SHEET: dict[str, tuple[float | None, ...]] = {
+    "cumulative_sample_loss": (0.998, 0.990, 0.67, None),
+    "el2n": (None, None, None, 0.18),
+    "el2n[mean]": (0.996, 0.982, 0.64, -0.11),
+    "cumulative_sample_gradient": (0.976, 0.796, 0.66, 0.12),
+    "cumulative_sample_gradient[norm]": (0.986, 0.896, 0.63, None),
+    "cumulative_sample_gradient[parameters]": (0.990, 0.920, 0.66, 0.11),
+    "gradient_norm": (None, None, None, None),
+    "loss_sensitivity": (0.988, None, None, None),
+    "variance_of_gradients": (0.98, None, None, None),
+    "variance_of_gradients[early]": (0.91, None, None, None),
+    "variance_of_gradients[probability]": (0.90, None, None, None),
+    "variance_of_gradients[logit]": (0.29, None, None, None),
+    "variance_of_gradients[margin]": (0.48, None, None, None),
+    "input_curvature": (0.924, None, 0.56, None),
+}
+COLUMNS = ("AUC", "average precision", "rank correlation", "given loss")
+
+
+def timed(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """CPU seconds of each by those of the first, the median over rounds; one more round does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for number in range(rounds + 1):
+        for name, run in contestants.items():
+            started = time.process_time()
+            run()
+            if number:
+                seconds[name].append(time.process_time() - started)
+    first, *others = contestants
+    return {name: median(a / b for a, b in zip(seconds[name], seconds[first], strict=True)) for name in others}
+
+
+def checkpoint(probes: list[Probe], nets: list[nn.Module], inputs: Tensor, targets: Tensor, *, stacked: bool) -> None:
+    """Show every example to the probes, as the training loop does at a checkpoint."""
+    models = Models(lambda: nets, stacked=stacked, trust=TRUST)
+    for rows in torch.split(torch.arange(len(inputs)), BATCH):
+        at = Moment(
+            "checkpoint",
+            models,
+            "classes",
+            rows=rows,
+            inputs=lambda rows=rows: inputs[rows],
+            targets=targets[rows],
+            checkpoint=1,
+            epoch=1,
+        )
+        for probe in probes:
+            probe.look(at)
+    models.leave()
+
+
+#: Whether ghost norms hold is found out once a block, as in a training.
+TRUST: dict[str, bool] = {}
+
+
+def passes(rounds: int) -> dict[str, float]:
+    """What readings cost, in plain backward passes."""
+    data = byrote.digits()[0]
+    inputs, targets = torch.tensor(data.inputs), torch.tensor(data.targets.astype(np.int64))
+    shape = Shape(inputs=inputs.shape[1:], classes=CLASSES, examples=len(inputs))
+    algorithm = byrote.Recipe(network=NETWORK).bind(shape, torch.device("cpu"))
+    nets = [algorithm.network(algorithm.init(seed)) for seed in range(MODELS)]
+    block = Block(
+        models=tuple(range(MODELS)),
+        seeds=tuple(range(MODELS)),
+        phase=0,
+        epochs=(0, 1, 2, 3, 4, 5),
+        inputs=inputs,
+        targets=targets,
+        member=torch.ones(MODELS, len(inputs), dtype=torch.int8),
+        classes=CLASSES,
+        task="classes",
+        algorithm=algorithm,
+    )
+
+    def begun(*probes: Probe) -> list[Probe]:
+        for probe in probes:
+            probe.begin(block)
+        return [*probes]
+
+    def plain() -> None:
+        for net in nets:
+            for rows in torch.split(torch.arange(len(inputs)), BATCH):
+                net.zero_grad(set_to_none=True)
+                losses(net(inputs[rows]), targets[rows], "classes").sum().backward()  # type: ignore[no-untyped-call]
+
+    norms, curvature = begun(WeightGradientsProbe()), begun(InputCurvatureProbe())
+    steep = begun(InputGradientsProbe(), VarianceOfGradientsProbe())
+
+    def shown(probes: list[Probe], *, stacked: bool) -> Callable[[], None]:
+        return lambda: checkpoint(probes, nets, inputs, targets, stacked=stacked)
+
+    return timed(
+        {
+            "plain": plain,
+            "ghost norms, stacked": shown(norms, stacked=True),
+            "ghost norms, one by one": shown(norms, stacked=False),
+            "exact curvature, stacked": shown(curvature, stacked=True),
+            "input gradients, stacked": shown(steep, stacked=True),
+            "input gradients, one by one": shown(steep, stacked=False),
+        },
+        rounds,
+    )
+
+
+def audits(models: int, rounds: int, folder: Path) -> dict[str, float]:
+    """An audit of digits with the probes by one without them."""
+    made = experiment("digits", data_dir=None, plants=("label-noise=0.05",), seed=0)
+    count = iter(range(10**6))
+
+    def audited(probes: tuple[str, ...], executor: dict[str, object] | None = None) -> byrote.Run:
+        return byrote.audit(
+            made.dataset,
+            made.recipe,
+            heldout=made.heldout,
+            models=models,
+            workers=1,
+            probes=probes,
+            progress=False,
+            out=folder / f"audit{next(count)}",
+            executor=executor,
+        )
+
+    executor = audited(()).manifest.executor
+    return timed(
+        {"without": lambda: audited((), executor), "audit with probes": lambda: audited(PROBES, executor)}, rounds
+    )
+
+
+def noisy_digits() -> tuple[byrote.Dataset, byrote.Dataset]:
+    """1,200 digits of which 120 have a wrong label, and the others."""
+    bunch = load_digits()
+    order = np.random.default_rng(0).permutation(len(bunch.target))
+    images, labels = (bunch.images / 16).astype(np.float32)[order], bunch.target[order]
+    names = tuple(map(str, range(CLASSES)))
+    train, held = (
+        byrote.from_arrays(images[part], labels[part], name=name, class_names=names)
+        for name, part in (("bench", slice(1200)), ("bench-held-out", slice(1200, None)))
+    )
+    return SymmetricLabelNoise(0.1).apply(train, Context(dataset=train, rng=np.random.default_rng(1))), held
+
+
+def trained(models: int, full: int, epochs: int, rate: float, probes: tuple[str, ...], out: Path) -> byrote.Run:
+    """The sheet's recipe."""
+    dataset, heldout = noisy_digits()
+    recipe = byrote.Recipe(
+        network=NETWORK,
+        epochs=epochs,
+        batch_size=32,
+        optimizer=byrote.SGD(lr=rate, momentum=0.9),
+        schedule=Cosine(),
+    )
+    return byrote.audit(
+        dataset,
+        recipe,
+        heldout=heldout,
+        models=models,
+        full=full,
+        probes=probes,
+        checkpoints=12,
+        workers=1,
+        progress=False,
+        out=out,
+    )
+
+
+def table(alone: byrote.Run, halves: byrote.Run) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Of each score its figures, one a training."""
+    noisy = alone.controls.mask(alone.ids, "label_noise")
+    memorized = halves.measure("label_memorization").values
+    models = alone.models("full")
+    of = {key: [alone.measured_on(key, np.array([model])).values for model in models] for key in SHEET}
+    for key in SHEET:
+        given = zip(of[key], of["cumulative_sample_loss"], strict=True)
+        yield (
+            key,
+            [
+                np.array([auroc(values, noisy) for values in of[key]]),
+                np.array([average_precision(values, noisy) for values in of[key]]),
+                np.array([rank_correlation(values, memorized) for values in of[key]]),
+                np.array([partial_rank_correlation(values, memorized, loss) for values, loss in given]),
+            ],
+        )
+
+
+def figures(trainings: int, models: int, folder: Path) -> dict[str, float]:
+    """Print the table, and say how many figures are far from the sheet's."""
+    probes = (
+        *(name for name in PROBES if name != "variance_of_gradients"),
+        "input_curvature,checkpoints=12,models=all",
+    )
+    probes = (*probes, "variance_of_gradients,of=loss;probability;logit;margin")
+    alone = trained(4, trainings, 60, 0.1, probes, folder / "alone")
+    halves = trained(models, 0, 40, 0.05, (), folder / "halves")
+    found: dict[str, float] = {}
+    far = 0
+    for key, columns in table(alone, halves):
+        told = []
+        for name, values, sheet in zip(COLUMNS, columns, SHEET[key], strict=True):
+            mean = float(values.mean())
+            error = float(values.std(ddof=1) / np.sqrt(len(values)))
+            away = sheet is not None and abs(mean - sheet) > 3 * np.sqrt(2) * error + 0.005
+            far += away
+            beside = "" if sheet is None else f" (sheet {sheet:.3f}{', FAR' if away else ''})"
+            told.append(f"{name} {mean:.3f} ± {error:.3f}{beside}")
+            found[f"{key} {name}"] = mean
+        print(f"{key}: {'; '.join(told)}", file=sys.stderr, flush=True)
+    gini = [alone.measured_on("loss_sensitivity[gini]", np.array([model])).value for model in alone.models("full")]
+    print(f"loss_sensitivity[gini]: {np.mean(gini):.3f} (sheet .58 ± .01)", file=sys.stderr, flush=True)
+    return {**found, "loss_sensitivity[gini]": float(np.mean(gini)), "figures far from the sheet": far}
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    with tempfile.TemporaryDirectory() as folder:
+        speed = passes(5 if quick else 15)
+        speed |= audits(8 if quick else 64, 1 if quick else 3, Path(folder))
+        for name, value in speed.items():
+            print(f"{name}: {value:.2f}", file=sys.stderr, flush=True)
+        told = figures(2 if quick else 6, 16 if quick else 64, Path(folder))
+    finish(speed | told, BARS, at_most=tuple(BARS))
+
+
+if __name__ == "__main__":
+    main()
