@@ -175,7 +175,14 @@ def _rule(module: nn.Module) -> Rule:
     raise NoRule(module)
 
 
-def ghost_norms(network: nn.Module, call: Call, inputs: Tensor, targets: Tensor, loss: Loss) -> Tensor:
+def ghost_norms(
+    network: nn.Module,
+    call: Call,
+    inputs: Tensor,
+    targets: Tensor,
+    loss: Loss,
+    known: dict[int, list[_Layer]] | None = None,
+) -> Tensor:
     """`[example]`: norms of the gradients of each example's loss over all trained weights, from one backward pass.
 
     Args:
@@ -184,12 +191,16 @@ def ghost_norms(network: nn.Module, call: Call, inputs: Tensor, targets: Tensor,
         inputs: `[example, ...]`.
         targets: `[example, ...]`.
         loss: `loss(logits, targets)[example]`.
+        known: layers of networks by their `id`, which are looked for once while the networks are there.
 
     Raises:
         NoRule: it has a layer of which no rule is known, or weights that are used twice.
     """
     with torch.no_grad():
-        layers = _layers(network, call, inputs[:1])
+        known = {} if known is None else known
+        if id(network) not in known:
+            known[id(network)] = _layers(network, call, inputs[:1])
+        layers = known[id(network)]
         size = max(1, BLOCK_NUMBERS // max(1, sum(layer.numbers for layer in layers)))
         blocks = zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
         way = _one if call is network else _mapped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -69,6 +69,8 @@ class Models:
         self._networks, self.stacked = networks, stacked
         self._trust = {} if trust is None else trust
         self._parts: dict[tuple[int, ...], Models] = {}
+        #: What ghost norms know of each network.
+        self.layers: dict[int, Any] = {}
         self._modes: list[tuple[nn.Module, bool]] = []
 
     def only(self, rows: Sequence[int]) -> Models:
@@ -243,7 +245,7 @@ class Moment:
             return torch.stack([weight_gradients(net, self.inputs, self.targets, loss) for net in networks])
         if self._models.trusts(self.inputs, self.targets, self._task):
             with torch.no_grad():
-                return self.each(lambda net, call, x, y: ghost_norms(net, call, x, y, loss))
+                return self.each(lambda net, call, x, y: ghost_norms(net, call, x, y, loss, self._models.layers))
         return torch.stack([slow_norms(net, self.inputs, self.targets, loss) for net in networks])
 
     @cached_property
