@@ -26,6 +26,8 @@ CONTEXT: Final = "context"
 LAYER: Final = "layer"
 #: Parts of a training, each of several checkpoints, by the epochs at which it begins and ends.
 WINDOW: Final = "window"
+#: Distances from an example that are tried.
+RADIUS: Final = "radius"
 #: Single places of what a layer puts out.
 UNIT: Final = "unit"
 
@@ -45,5 +47,6 @@ AXES: Final = (
     CONTEXT,
     LAYER,
     WINDOW,
+    RADIUS,
     UNIT,
 )

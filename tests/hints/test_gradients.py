@@ -47,6 +47,11 @@ def steep(*, running: bool) -> Callable[[Path], Any]:
     return lambda _: made("input_gradients").check(bound("mlp"), network(), torch.randn(2, 6), TARGETS)
 
 
+def layered(network: Callable[[], nn.Module]) -> Callable[[Path], Any]:
+    """The check of a probe of the first layer."""
+    return lambda _: made("first_layer").check(bound("mlp"), network(), torch.randn(2, 6), TARGETS)
+
+
 GRADIENTS = (
     Case(name="a third side", wrong=side(2), says="leave it out", right=side(1)),
     Case(name="no window", wrong=window("whole"), says='window="late", side=1', right=window("late")),
@@ -73,6 +78,24 @@ GRADIENTS = (
         wrong=probe("gradient_shares,models=two"),
         says="gradient_shares,checkpoints=8,models=few",
         right=probe("gradient_shares,checkpoints=8,models=few"),
+    ),
+    Case(
+        name="radii",
+        wrong=probe("critical_samples,radii=0"),
+        says="critical_samples,radii=0.02;0.05;0.1,steps=10",
+        right=probe("critical_samples,radii=0.02;0.05;0.1,steps=10"),
+    ),
+    Case(
+        name="no rotation",
+        wrong=probe("first_layer,rotations=0"),
+        says="first_layer,rotations=20",
+        right=probe("first_layer,rotations=20"),
+    ),
+    Case(
+        name="no layer",
+        wrong=layered(nn.Flatten),
+        says="begin the network with nn.Linear",
+        right=layered(normed(running=True)),
     ),
     Case(
         name="batch statistics",

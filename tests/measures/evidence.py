@@ -128,10 +128,15 @@ def _gradients(rng: np.random.Generator, member: np.ndarray, epochs: tuple[int, 
     evidence["class_cosine.cosine"] = rng.uniform(-1, 1, size).astype(np.float32)
     for name in [name for name in GRADIENT_SHARES.quantities if name != "epochs"]:
         evidence[f"gradient_shares.{name}"] = rng.uniform(0, 1, size[:2]).astype(np.float32)
+    for name in ("misalignment", "rotated", "rotated_least"):
+        evidence[f"first_layer.{name}"] = rng.gamma(4.0, 1.0, size[:2]).astype(np.float32)
+    evidence["critical_samples.radius"] = rng.choice([0.1, 0.2, 0.4], member.shape).astype(np.float32)
+    evidence["critical_samples.heldout_share"] = rng.uniform(0, 1, (len(member), 3)).astype(np.float32)
+    evidence["critical_samples.radii"] = np.array([0.1, 0.2, 0.4], np.float32)
     evidence["input_curvature.draws"] = np.zeros(size[:2], np.int32)
     evidence["input_curvature_difference.change"] = (left * rng.exponential(0.1, size)).astype(np.float32)
     evidence["input_curvature_difference.step"] = np.full(size[:2], 1e-3, np.float32)
-    for kind in ("input_curvature", "input_curvature_difference", "class_cosine", "gradient_shares"):
+    for kind in ("input_curvature", "input_curvature_difference", "class_cosine", "gradient_shares", "first_layer"):
         evidence[f"{kind}.epochs"] = np.array(epochs, np.int64)
     for of in ("", "_of_probability", "_of_logit", "_of_margin"):
         spread = rng.exponential(1.0, (len(member), 3, member.shape[1])).astype(np.float32)
