@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from byrote.errors import DamagedShard, NotEnoughRoom, NotWritable
+from byrote.errors import BadInput, DamagedShard, NotEnoughRoom, NotWritable
 
 SCHEMA_VERSION = "1"
 #: The entry of a shard's metadata that holds the header's words as JSON.
@@ -101,6 +101,7 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
 
     Raises:
         DamagedShard: it is missing, cut, foreign, or its content does not fit its checksum.
+        BadInput: a newer version of byrote wrote it.
     """
     try:
         with safe_open(path, framework="numpy") as shard:
@@ -110,7 +111,22 @@ def read_shard(path: Path) -> dict[str, np.ndarray]:
         raise DamagedShard(f"The shard {str(path)!r} cannot be read: {error}.", hint=_HINT) from error
     if header.pop("checksum", None) != checksum(arrays, header):
         raise DamagedShard(f"The content of the shard {str(path)!r} does not fit its checksum.", hint=_HINT)
+    refuse_newer("shard", path, header.get("schema"))
     return arrays
+
+
+def refuse_newer(what: str, path: Path, version: str | None) -> None:
+    """Refuse a file of another schema version; what says none is of version 1, as some of byrote 0.1.0 are.
+
+    Raises:
+        BadInput: it is of another version.
+    """
+    if version is not None and version != SCHEMA_VERSION:
+        raise BadInput(
+            f"The {what} {str(path)!r} has schema version {str(version)[:20]!r}; this byrote reads version "
+            f"{SCHEMA_VERSION!r}.",
+            hint="read it with the version of byrote that wrote it, or a newer one.",
+        )
 
 
 def read_header(path: Path) -> dict[str, str]:

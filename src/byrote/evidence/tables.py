@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from byrote.data.dataset import Dataset
 from byrote.errors import BadInput, DamagedShard
 from byrote.evidence.seals import BLANK, KEY, has_seal, is_broken, sealed, write_sealed
-from byrote.evidence.shards import read_shard
+from byrote.evidence.shards import SCHEMA_VERSION, read_shard, refuse_newer
 
 EXAMPLES, CONTROLS, DESIGN = "examples.parquet", "controls.parquet", "design.safetensors"
 #: What to do where a table of a run is missing or damaged.
@@ -21,6 +21,8 @@ WRITE_AGAIN = (
     "an audit's command, run again, writes it again and keeps what was trained; make any other run again elsewhere."
 )
 
+#: Where a table says its schema version; those of version 0.1.0 say none.
+SCHEMA_KEY = "byrote-schema"
 #: Digests of tables by name, as a manifest has them; None of a run of version 0.1.0.
 Digests = Mapping[str, str] | None
 
@@ -30,7 +32,7 @@ def table_bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, table.schema) as writer:
         writer.write_table(table)
-        writer.add_key_value_metadata({KEY: BLANK})
+        writer.add_key_value_metadata({SCHEMA_KEY: SCHEMA_VERSION, KEY: BLANK})
     return sealed(sink.getvalue().to_pybytes())
 
 
@@ -43,16 +45,19 @@ def read_table(path: Path, *, must_be_sealed: bool = False, hint: str = WRITE_AG
     """A table that byrote wrote, every cell of it checked; those of version 0.1.0 are not sealed.
 
     Raises:
-        BadInput: it cannot be read, or is not what was written.
+        BadInput: it cannot be read, is not what was written, or a newer version of byrote wrote it.
     """
     try:
         content = path.read_bytes()
-        table = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
+        file = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False)
+        version = (file.metadata.metadata or {}).get(SCHEMA_KEY.encode())
+        table = file.read(use_threads=False)
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise BadInput(f"The run's table {str(path)!r} cannot be read: {_first_line(error)}", hint=hint) from error
     if is_broken(content) or (must_be_sealed and not has_seal(content)):
         raise BadInput(f"The run's table {str(path)!r} does not fit the digest that it should carry.", hint=hint)
+    refuse_newer("run's table", path, None if version is None else version.decode("utf-8", "replace"))
     return table
 
 
