@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 SPREAD := -n 2 --dist loadfile
+HASH ?= 0
 
-.PHONY: setup demo test test-all check docs bench clean
+.PHONY: setup demo test test-all test-slow-quarter check docs bench clean
 
 setup: $(DONE)
 
@@ -27,6 +28,10 @@ test: setup
 
 test-all: setup
 	$(THREADS) BYROTE_CHECK=all $(BIN)/python -m pytest $(SPREAD)
+
+# of the slow tests the quarter that HASH chooses, as .ci/run does with a commit's
+test-slow-quarter: setup
+	$(THREADS) $(BIN)/python -m pytest $(SPREAD) -m slow --slow-quarter '$(HASH)'
 
 check: setup
 	$(BIN)/ruff check .
@@ -48,6 +53,7 @@ bench: setup
 	$(THREADS) $(BIN)/python benchmarks/triage.py
 	$(THREADS) $(BIN)/python benchmarks/corpus_index.py
 	$(THREADS) $(BIN)/python benchmarks/where.py
+	$(THREADS) $(BIN)/python benchmarks/report.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

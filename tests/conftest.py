@@ -30,10 +30,28 @@ os.environ["BYROTE_STATE"] = _state.name
 # threads that wait for each other on two busy cores make small networks a hundred times slower
 import torch  # noqa: E402
 
+from quarters import quarter  # noqa: E402
+
 torch.set_num_threads(1)
 
 settings.register_profile("byrote", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.load_profile("byrote")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--slow-quarter HASH` runs, of the slow tests, the quarter that a commit's hash chooses; all others as ever."""
+    parser.addoption("--slow-quarter", metavar="HASH", help="of the slow tests run the quarter that HASH chooses")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the slow tests of the other quarters."""
+    chosen = config.getoption("--slow-quarter")
+    if chosen is None:
+        return
+    left = [i for i in items if i.get_closest_marker("slow") and quarter(i.nodeid) != quarter(chosen)]
+    config.hook.pytest_deselected(items=left)
+    gone = set(left)
+    items[:] = [item for item in items if item not in gone]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
