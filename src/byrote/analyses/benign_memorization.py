@@ -29,8 +29,10 @@ BEFORE, AFTER, DIFFERENCE = "before training", "after training", "gain"
     needs=("layer_probes.heldout_neighbours", "outputs.correct"),
     section="2.4",
 )
-def benign_memorization(run: Run) -> Table:
+def benign_memorization(run: Run, *, role: str = "reference") -> Table:
     """How well training labels are fitted, and what training does to nearest neighbours on held-out examples, by layer.
+
+    `role` chooses the models.
 
     Formula:
         fit: mean accuracy on the given labels of members; accuracy of a layer: share of held-out examples whose label
@@ -51,7 +53,7 @@ def benign_memorization(run: Run) -> Table:
         BadInput: the run's design has several phases.
         MissingEvidence: the run was not read by the probe.
     """
-    models = run.models()
+    models = run.models(role)
     if len(run.design.phases) > 1:
         raise BadInput(
             f"The last phase of the run {str(run.folder)!r} starts from networks that are trained already, and benign "

@@ -26,11 +26,12 @@ NO_WAY = 1e-3
     needs=("similarity.cka", "similarity.svcca", "similarity.pwcca"),
     section="4.5",
 )
-def similarity(run: Run) -> Table:
+def similarity(run: Run, *, role: str = "reference") -> Table:
     """Debiased CKA, SVCCA and PWCCA by layer and epoch: between models of different pairs, and to the own end.
 
     The indices answer differently, so that a claim about layers should hold by all three. Models that memorize are
     less alike in deep layers than others, and yet no less alike than untrained ones: epoch 0 is the baseline.
+    `role` chooses the models, of those whose weights were kept.
 
     Formula:
         "CKA", "SVCCA", "PWCCA": the mean over pairs of models that are no mates, on held-out inputs; "to the end" the
@@ -49,8 +50,8 @@ def similarity(run: Run) -> Table:
     Raises:
         MissingEvidence: the run was not read by the probe.
     """
-    models = [model for model in run.models() if run.evidence.has("similarity", int(model), run.last_phase)]
-    models = models or [int(model) for model in run.models()]
+    every = [int(model) for model in run.models(role)]
+    models = [model for model in every if run.evidence.has("similarity", model, run.last_phase)] or every
     epochs, layers = run.load("similarity.epochs", models), run.load("similarity.layer", models)
     pair = run.load("design.pair", models)
     loaded = {

@@ -1,0 +1,51 @@
+"""Holdout retraining: the divergence in closed form, and the excess over both controls."""
+
+import numpy as np
+import pytest
+
+import byrote
+from byrote.analyses.holdout_retraining import LOSS, NEW, OLD, half_jeffreys, holdout_retraining
+from byrote.analyses.lab import Lab
+from byrote.errors import BadInput
+from byrote.stats.ranking import auroc
+from probes.layered import layered
+
+LAB = Lab(workers=1, progress=False)
+
+
+def test_of_two_classes_the_divergence_is_half_the_change_of_probability_times_that_of_log_odds():
+    rng = np.random.default_rng(0)
+    before, after = rng.normal(0, 3, (50, 2)), rng.normal(0, 3, (50, 2))
+    odds = [one[:, 1] - one[:, 0] for one in (before, after)]
+    p, q = (1 / (1 + np.exp(-one)) for one in odds)
+    np.testing.assert_allclose(half_jeffreys(before, after), (p - q) * (odds[0] - odds[1]) / 2, atol=1e-12)
+
+
+def test_it_is_symmetric_never_below_zero_and_zero_of_the_same_answers():
+    rng = np.random.default_rng(1)
+    before, after = rng.normal(0, 30, (50, 5)), rng.normal(0, 30, (50, 5))
+    found = half_jeffreys(before, after)
+    np.testing.assert_allclose(half_jeffreys(after, before), found)
+    assert (found >= 0).all()
+    assert np.isfinite(found).all()
+    assert (half_jeffreys(before, before + 7) < 1e-12).all(), "a number added to all logits changes no probability"
+
+
+def test_the_excess_over_both_controls_is_told():
+    table = holdout_retraining(LAB, layered(), models=3, epochs=2)
+    found = {name: one.value for name, one in zip(table.rows["score"], table.figures["AUROC"], strict=True)}
+    assert found[f"excess over {OLD}"] == pytest.approx(found[NEW] - found[OLD])
+    assert found[f"excess over {LOSS}"] == pytest.approx(found[NEW] - found[LOSS])
+    asked = table.arrays["example"]
+    assert len(asked) == 300 - 2 * 60
+    noisy = np.isin(asked, layered().ids[layered().controls.mask(layered().ids, "label_noise")])
+    assert noisy.sum() == 60, "every wrong label is asked about"
+    assert auroc(table.arrays[LOSS], noisy) > 0.6
+
+
+def test_what_cannot_be_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="must leave at least 10 new examples") as told:
+        holdout_retraining(LAB, layered(), models=3, share=0.01)
+    assert "share=0.2" in told.value.hint
+    with pytest.raises(BadInput, match="trains models"):
+        byrote.ask(layered(), "holdout_retraining")
