@@ -350,6 +350,12 @@ CHANGES = (
         right=built(made, "rewinding,permutations=4", after=True),
     ),
     Case(
+        name="no draws",
+        wrong=built(made, "stability,draws=1", after=True),
+        says="stability,draws=20",
+        right=built(made, "stability,draws=20", after=True),
+    ),
+    Case(
         name="no neighbour",
         wrong=built(made, "readout,neighbours=0", after=True),
         says="readout,neighbours=5,most=5000",

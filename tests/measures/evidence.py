@@ -161,6 +161,7 @@ def _rewound(rng: np.random.Generator, member: np.ndarray, epochs: tuple[int, ..
         "rewinding.loss_aside": rng.gamma(2.0, 1.0, (len(member), len(epochs))).astype(np.float32),
         "rewinding.epochs": np.array(epochs, np.int64),
         "rewinding.layer": np.array(["first", "last"]),
+        **_disturbed(rng, member),
         "readout.given": rng.random(size).astype(np.float32),
         "readout.true": rng.random(size).astype(np.float32),
         "readout.epochs": np.array(epochs, np.int64),
@@ -203,6 +204,19 @@ def _handed_on(rng: np.random.Generator, evidence: Evidence, classes: int) -> Ev
         "intrinsic_dimension.points": rng.integers(90, 95, size[:3]).astype(np.int32),
         "intrinsic_dimension.epochs": epochs,
         "intrinsic_dimension.layer": np.array(["inputs", "first", "last"]),
+    }
+
+
+def _disturbed(rng: np.random.Generator, member: np.ndarray) -> Evidence:
+    """What disturbed weights lose; one prediction in ten is wrong in the end."""
+    right = rng.random(member.shape) < 0.9
+    radius = np.where(right, np.minimum(rng.gamma(2.0, 0.5, member.shape), 1.2), np.nan).astype(np.float32)
+    columns = ("pruned_80", "pruned_90", "bits_4", "bits_3", "bits_2")
+    return {
+        "stability.radius": radius,
+        "stability.censored": right & (radius >= 1.2),
+        "stability.sureness": rng.gamma(2.0, 1.0, member.shape).astype(np.float32),
+        **{f"stability.{name}": right & (rng.random(member.shape) < 0.3) for name in columns},
     }
 
 

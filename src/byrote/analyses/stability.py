@@ -1,0 +1,116 @@
+"""Stability: which groups a network loses when its weights are disturbed, pruned or rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from byrote.analyses.catalog import analysis
+from byrote.analyses.where_groups import Group, groups_of
+from byrote.errors import MissingEvidence
+from byrote.measures._localization import FEWEST, enough, over_units
+from byrote.results import Scalar, Table
+from byrote.runs.run import Run
+from byrote.stats.jackknife import units
+
+#: Columns of the evidence by the words of the table.
+LOST = {
+    "pruned 80 %": "pruned_80",
+    "pruned 90 %": "pruned_90",
+    "4 bits": "bits_4",
+    "3 bits": "bits_3",
+    "2 bits": "bits_2",
+}
+
+
+@analysis(
+    asks="Which groups does the network lose when its weights change?",
+    needs=("stability",),
+    section="4.5",
+)
+def stability(run: Run) -> Table:
+    """The share of each group's final correct predictions that is lost, and its median flip radius.
+
+    Formula:
+        lost = share of the group's final correct predictions that are wrong with the smallest 80 or 90 % of the
+        weights set to 0, or with weights of 4, 3 or 2 bits; radius = median over the group, see `flip_radius`; at the
+        margin of the first group: the same of each group's examples within the quartiles of that group's margins
+    Undefined:
+        a group with fewer than 20 final correct predictions in every model. The error of a single model.
+
+    Source: Maini et al. 2023, arXiv:2307.09542, ask the same of units; noise, pruning and rounding after the field.
+    Differs:
+        Examples near the boundary fall to any change, so groups are also compared at like margins.
+
+    Raises:
+        MissingEvidence: the run's weights were not disturbed.
+    """
+    models = [int(m) for m in range(run.design.models) if run.evidence.has("stability", m, run.last_phase)]
+    if not models:
+        raise MissingEvidence(
+            f"The weights of the run {str(run.folder)!r} were not disturbed.",
+            hint="audit into another folder with --keep-weights-at last, then byrote probe RUN stability.",
+        )
+    chosen = np.array(models, np.int64)
+    groups, pair = groups_of(run, chosen), run.load("design.pair", models)
+    radius, margin = run.load("stability.radius", models), run.load("stability.sureness", models)
+    right = np.isfinite(radius)
+    figures = {
+        "median radius": [_figure(radius, group.rows & right, pair, 0.0, np.inf, np.median) for group in groups],
+        **{
+            words: [_figure(run.load(f"stability.{name}", models), group.rows & right, pair) for group in groups]
+            for words, name in LOST.items()
+        },
+        "pruned 90 %, at like margin": [
+            _figure(run.load("stability.pruned_90", models), _alike(group, groups[0], margin, right), pair)
+            for group in groups
+        ],
+    }
+    return Table(
+        title="Lost when the weights change",
+        rows={"group": tuple(group.name for group in groups)},
+        figures={name: tuple(column) for name, column in figures.items()},
+        notes=(
+            "± is over models. Examples near the boundary fall to any change: compare groups at like margin.",
+            f"At like margin: examples within the quartiles of the margins of {groups[0].name!r}.",
+        ),
+    )
+
+
+def _alike(group: Group, first: Group, margin: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Those of a group whose margins are within the quartiles of the first group's, model by model."""
+    made = group.rows & right
+    for row, mine in enumerate(first.rows & right):
+        if not mine.any():
+            made[row] = False
+            continue
+        low, high = np.quantile(margin[row, mine], (0.25, 0.75))
+        made[row] &= (margin[row] >= low) & (margin[row] <= high)
+    return made
+
+
+def _figure(
+    values: np.ndarray,
+    rows: np.ndarray,
+    pair: np.ndarray,
+    low: float = 0.0,
+    high: float = 1.0,
+    pooled: Callable[[np.ndarray], Any] = np.mean,
+) -> Scalar:
+    """What is pooled over a group in each model, over models."""
+    each = np.full((len(values), 1), np.nan)
+    for model, mine in enumerate(rows):
+        if enough(int(mine.sum())):
+            each[model] = pooled(values[model, mine])
+    value, stderr, reach = (float(part[0]) for part in over_units(each, units(pair)))
+    return Scalar(
+        value=value,
+        stderr=stderr,
+        low=max(low, value - reach),
+        high=min(high, value + reach),
+        models=int(np.isfinite(each).sum()),
+        examples=int(rows.any(0).sum()),
+        reason=f"fewer than {FEWEST} examples in every model" if np.isnan(value) else "",
+    )
