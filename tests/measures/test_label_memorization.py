@@ -180,18 +180,14 @@ def test_gaussian_model_has_its_closed_form():
         assert 0.97 * found.values.std() <= np.sqrt(np.mean(found.stderr**2)) <= 1.25 * found.values.std()
 
 
-@given(st.integers(1, 6), st.integers(1, 20), st.integers(0, 2**32 - 1))
+@given(st.integers(2, 6), st.integers(1, 20), st.integers(0, 2**32 - 1))
 def test_its_mean_over_halves_is_the_generalization_gap(pairs, half, seed):
     """Accuracy on members less accuracy on those left out, of the same models: the two are one number.
 
     Each example is a member of one model of each pair, and each model has half of the examples.
     """
     rng = np.random.default_rng(seed)
-    member, pair = half_subset_pairs(rng, 2 * pairs, 2 * half)
+    member, _ = half_subset_pairs(rng, 2 * pairs, 2 * half)
     correct = rng.random(member.shape) < np.where(member == 1, 0.9, 0.6)
     gap = correct[member == 1].mean() - correct[member == 0].mean()
-    found = label_memorization(correct, member, pair)
-    if pairs > 1:
-        assert found.values.mean() == pytest.approx(gap)
-    else:
-        assert np.isnan(found.values).all(), "one pair tells no error"
+    assert label_memorization(correct, member).values.mean() == pytest.approx(gap)
