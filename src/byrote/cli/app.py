@@ -12,30 +12,16 @@ import typer
 from rich.markup import escape
 
 from byrote.cli.ask import ask
+from byrote.cli.audit import audit, print_summary
 from byrote.cli.checks import check, verify
 from byrote.cli.contents import Redact, forget_contents
 from byrote.cli.differences import diff
 from byrote.cli.files import export, read
-from byrote.cli.language import (
-    Audits,
-    Bos,
-    Column,
-    Context,
-    CorpusFile,
-    Model,
-    Width,
-    audit_documents,
-    is_language,
-    number,
-    plant,
-    print_report,
-    whole_number,
-)
+from byrote.cli.language import Audits, plant, print_report
 from byrote.cli.listing import ListsAnalyses, ListsChanges
-from byrote.cli.own_data import SOURCE, Balanced, Epochs, Group, Id, Size, Task, Text, Tolerance
-from byrote.cli.plan import Budget, KeepWeightsAt, Models, Stderr, plan
+from byrote.cli.plan import plan
 from byrote.cli.probes import probe as probe_run
-from byrote.cli.risks import attack, attack_weights, bound_epsilon, forgetting, onion
+from byrote.cli.risks import attack, forgetting, onion
 from byrote.cli.scores import calibrate, compare, triage
 from byrote.cli.study import app as study_app
 from byrote.cli.terminal import Given, RunFolder, Workers, err, out, print_table, with_contents_if_admitted
@@ -45,8 +31,6 @@ from byrote.errors import BadInput, ByroteError
 
 if TYPE_CHECKING:
     from byrote.analyses.card import Card
-    from byrote.report.facts import Facts
-    from byrote.report.watched import Watched
     from byrote.runs.run import Run
 
 app = typer.Typer(
@@ -71,215 +55,6 @@ def top(
 
         out.print(f"byrote {installed('byrote')}", highlight=False)
         raise typer.Exit
-
-
-@app.command(cls=Audits)
-def audit(
-    source: Annotated[str | None, typer.Argument(help=f"{SOURCE} Or docs: a tiny language model.")] = None,
-    models: Models = None,
-    stderr: Stderr = None,
-    budget: Budget = None,
-    design: Annotated[
-        str | None,
-        typer.Option(
-            help="half-subset-pairs unless given; iid-subsets, ratio-grid, two-splits, or full-data for a single model."
-        ),
-    ] = None,
-    out_folder: Annotated[Path | None, typer.Option("--out", help="The run folder; runs/SOURCE unless given.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")] = 0,
-    workers: Workers = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU is taken where there is one.")] = None,
-    plant: Annotated[
-        list[str] | None,
-        typer.Option(help="Controls, as label-noise=0.05, listed below; may be repeated; 'none' for none."),
-    ] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where fashion-mnist's four idx .gz files are.")] = None,
-    checkpoints: Annotated[int, typer.Option(min=2, help="Clean passes over the data during training, at most.")] = 20,
-    compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; pays for long trainings.")] = False,
-    keep_weights: Annotated[bool, typer.Option("--keep-weights", help="Keep every model's weights.")] = False,
-    keep_weights_at: KeepWeightsAt = None,
-    probe: Annotated[
-        list[str] | None, typer.Option(help="What else to read off each network: last_layer, gradient_norm; decoding.")
-    ] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of a table: the column of the class, or of a number; more than once: labels of yes and no. Of other "
-            "sources a .safetensors file, as --weights."
-        ),
-    ] = None,
-    task: Task = None,
-    tolerance: Tolerance = None,
-    balanced: Balanced = False,
-    epochs: Epochs = None,
-    group: Group = None,
-    id_: Id = None,
-    text: Text = None,
-    size: Size = None,
-    heldout: Annotated[
-        str,
-        typer.Option(
-            help="Share of data of your own that no model trains on, of whole groups; with --corpus a file of "
-            "documents that the model was not trained on."
-        ),
-    ] = "0.2",
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights (.safetensors) of a trained model to attack; needs --members.")
-    ] = None,
-    members: Annotated[Path | None, typer.Option(help="CSV with the columns example and member (1, 0).")] = None,
-    attack_with: Annotated[str, typer.Option("--attack", help="The attack on the target.")] = "lira",
-    epsilon: Annotated[
-        bool,
-        typer.Option(
-            "--epsilon",
-            help="Audit differential privacy: train once, with canaries chosen by coins; with --models so many times, "
-            "with one canary.",
-        ),
-    ] = False,
-    canaries: Annotated[
-        str, typer.Option(help="Canaries of --epsilon, as a number; with --corpus what `byrote plant` wrote beside it.")
-    ] = "500",
-    delta: Annotated[float, typer.Option(help="The delta at which epsilon is bounded.")] = 1e-5,
-    model: Model = None,
-    corpus: CorpusFile = None,
-    column: Column = "text",
-    context: Context = None,
-    bos: Bos = None,
-    width: Width = None,
-    redact: Redact = False,
-) -> None:
-    """Train an ensemble, find what it memorized, and write a report. The same command resumes a stopped audit."""
-    from byrote import audit as run_audit
-    from byrote.cli.sources import experiment, run_name
-    from byrote.data.source import Reading, kind_of
-    from byrote.designs.named import named_design
-    from byrote.engine.preparation import large_first_in
-    from byrote.engine.progress import measuring
-    from byrote.report.page import write_report
-
-    if is_language(source, model, corpus):
-        from byrote.cli.language_sources import TinyGPTTraining
-
-        audit_documents(
-            source,
-            model=model,
-            corpus=corpus,
-            heldout=heldout,
-            column=column,
-            canaries=canaries,
-            context=context,
-            bos=bos,
-            tiny=TinyGPTTraining(width=width, epochs=epochs),
-            models=models,
-            probes=tuple(probe or ()),
-            out=out_folder,
-            seed=seed,
-            workers=workers,
-            device=device,
-            keep_weights=keep_weights,
-            keep_weights_at=keep_weights_at,
-            redact=redact,
-        )
-        return
-    if source is None:
-        raise BadInput("An audit needs a source.", hint="byrote audit digits, or byrote audit docs.")
-    plants = None if plant is None else [text for text in plant if text != "none"]
-    if epsilon and plants is None:
-        plants = []  # its canaries are mislabelled examples, which planted noise would be taken for
-    if target and weights is None and kind_of(source) != "table" and target[0].lower().endswith(".safetensors"):
-        weights, target = Path(target[0]), None
-    reading = Reading(
-        target=target,
-        group=group,
-        id=id_,
-        text=text,
-        size=size,
-        heldout=number("--heldout", heldout),
-        task=task,
-        tolerance=tolerance,
-        balanced=balanced,
-        epochs=epochs,
-    )
-    found = experiment(source, data_dir=data_dir, plants=plants, seed=seed, reading=reading)
-    folder = out_folder or Path("runs") / run_name(source)
-    if (epsilon or weights is not None) and (stderr is not None or budget is not None):
-        raise BadInput(
-            "--stderr and --budget stop the audit of an ensemble, not that of a target or of --epsilon.",
-            hint="leave them out, and give --models.",
-        )
-    if epsilon:
-        where = out_folder or folder.with_name(f"{folder.name}-epsilon")
-        bound_epsilon(
-            found,
-            canaries=whole_number("--canaries", canaries),
-            models=1 if models is None else models,
-            delta=delta,
-            out=where,
-            seed=seed,
-            workers=workers,
-            device=device,
-        )
-        return
-    if weights is not None or members is not None:
-        if weights is None or members is None:
-            raise BadInput(
-                "--weights and --members go together.", hint="--weights weights.safetensors --members members.csv"
-            )
-        where = out_folder or folder.with_name(f"{folder.name}-target")
-        attack_weights(
-            found,
-            weights=weights,
-            members=members,
-            attack=attack_with,
-            models=64 if models is None else models,
-            out=where,
-            seed=seed,
-            workers=workers,
-            device=device,
-        )
-        return
-    asked = None
-    if design is not None:
-        asked = named_design(design, found.dataset, models=models, seed=seed, large_first=large_first_in(folder))
-    run = run_audit(
-        found.dataset,
-        found.recipe,
-        heldout=found.heldout,
-        models=models,
-        stderr=stderr,
-        budget=budget,
-        design=asked,
-        out=folder,
-        seed=seed,
-        workers=workers,
-        device=device,
-        compiled=compiled,
-        checkpoints=checkpoints,
-        keep_weights=keep_weights,
-        keep_weights_at=keep_weights_at,
-        probes=tuple(probe or ()),
-        source=found.source,
-        remarks=found.notes,
-    )
-    if design == "full-data":
-        out.print(escape(f"{run!r}"), highlight=False)
-        out.print(
-            "Of models that all train on the same data no label memorization can be measured; `byrote calibrate RUN "
-            f"--apply {escape(str(folder))}` estimates it from RUN, an audit of an ensemble.",
-            highlight=False,
-        )
-        return
-    with measuring(err) as hear:
-        page, shown = write_report(run.without_contents() if redact or run.forgotten else run, hear)
-    _print_summary(shown)
-    out.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
-
-
-def _print_summary(shown: Facts | Watched) -> None:
-    from byrote.report.watched import report_sentences
-
-    for sentence in report_sentences(shown):
-        out.print(escape(sentence), highlight=False)
 
 
 @app.command()
@@ -478,7 +253,7 @@ def report(
         run = with_contents_if_admitted(run, source, "So the report shows no pictures or rows of the examples.")
     with measuring(err) as hear:
         page, shown = write_report(run, hear, figures=figures)
-    _print_summary(shown)
+    print_summary(shown)
     out.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
 
 
@@ -493,6 +268,7 @@ def doctor() -> None:
 COMMANDS = (plan, plant, compare, calibrate, triage, attack, onion, forgetting, trace, where)
 for command in (*COMMANDS, probe_run, diff, check, verify, forget_contents, read, export):
     app.command()(command)
+app.command(cls=Audits)(audit)
 app.command(cls=ListsAnalyses)(ask)
 app.add_typer(study_app, name="study")
 

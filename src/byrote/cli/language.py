@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from byrote.cli.listing import ListsControls
+from byrote.cli.options import OwnData, Recorded, file_of, is_number
 from byrote.cli.terminal import err, print_table, say
 from byrote.cli.terminal import out as console
 from byrote.errors import BadInput
@@ -29,50 +31,62 @@ _PANEL = "Language models"
 READ_OF_DOCS = frozenset({"source", "model", "corpus", "context", "width", "epochs", "models", "probe"}) | {
     *("out_folder", "seed", "workers", "device", "redact", "keep_weights", "keep_weights_at")
 }
-READ_OF_CORPUS = READ_OF_DOCS | {"heldout", "column", "canaries"}
+READ_OF_CORPUS = READ_OF_DOCS | {"heldout", "heldout_documents", "column", "canaries"}
 READ_OF_MODEL = (READ_OF_CORPUS - {"models", "epochs", "width", "keep_weights", "keep_weights_at"}) | {"bos"}
-#: Those that name a file here and are a number in other audits.
+#: Those that name a file here and are a number in other audits, with the option that names that file.
 FILES = {
-    "heldout": "of documents that it was not trained on",
-    "canaries": "that `byrote plant` wrote beside the documents",
+    "heldout": ("of documents that it was not trained on", "--heldout-documents"),
+    "canaries": ("that `byrote plant` wrote beside the documents", "--canaries"),
 }
 
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        help="A causal model that somebody else trained: a folder of transformers, or a GGUF file.",
-        rich_help_panel=_PANEL,
-    ),
-]
-CorpusFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--corpus",
-        help="Documents that --model was trained on: .jsonl, .parquet, .txt or a saved dataset, with a column of "
-        "texts, chats (messages, conversations), or prompt and completion. Without --model a tiny GPT is trained on "
-        "them.",
-        rich_help_panel=_PANEL,
-    ),
-]
 Column = Annotated[str, typer.Option(help="The column of --corpus that holds the texts.", rich_help_panel=_PANEL)]
-Context = Annotated[
-    int | None,
-    typer.Option(min=2, help="Tokens that the model sees at once.", rich_help_panel=_PANEL),
-]
-Bos = Annotated[
-    bool | None,
-    typer.Option(
-        "--bos/--no-bos",
-        help="Whether --model was trained with its BOS token before every document; found out unless given.",
-        rich_help_panel=_PANEL,
-        show_default=False,
-    ),
-]
-Width = Annotated[
-    int | None,
-    typer.Option(min=8, help="Width of the tiny GPT, 128 unless given: how large it is.", rich_help_panel=_PANEL),
-]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModel:
+    """A language model, and the documents that it was or will be trained on."""
+
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A causal model that somebody else trained: a folder of transformers, or a GGUF file.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            help="Documents that --model was trained on: .jsonl, .parquet, .txt or a saved dataset, with a column of "
+            "texts, chats (messages, conversations), or prompt and completion. Without --model a tiny GPT is trained "
+            "on them.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    column: Column = "text"
+    heldout_documents: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Documents that it was not trained on.", rich_help_panel=_PANEL),
+    ] = None
+    canaries: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What `byrote plant` wrote beside the documents.", rich_help_panel=_PANEL),
+    ] = None
+    context: Annotated[
+        int | None, typer.Option(min=2, help="Tokens that the model sees at once.", rich_help_panel=_PANEL)
+    ] = None
+    bos: Annotated[
+        bool | None,
+        typer.Option(
+            "--bos/--no-bos",
+            help="Whether --model was trained with its BOS token before every document; found out unless given.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None
+    width: Annotated[
+        int | None,
+        typer.Option(min=8, help="Width of the tiny GPT, 128 unless given: how large it is.", rich_help_panel=_PANEL),
+    ] = None
 
 
 class Audits(ListsControls):
@@ -96,50 +110,52 @@ def is_language(source: str | None, model: str | None, corpus: Path | None) -> b
 
 def audit_documents(
     source: str | None,
+    asked: LanguageModel,
     *,
-    model: str | None,
-    corpus: Path | None,
-    heldout: str,
-    column: str,
-    canaries: str,
-    context: int | None,
-    bos: bool | None,
-    tiny: TinyGPTTraining,
+    own: OwnData,
     models: int | None,
-    probes: Sequence[str],
+    recorded: Recorded,
     out: Path | None,
     seed: int,
     workers: int | None,
     device: str | None,
-    keep_weights: bool = False,
-    keep_weights_at: str | None = None,
     redact: bool = False,
 ) -> None:
     """Audit a language model, write its report, and print what was found."""
-    from byrote.cli.language_sources import docs, documents
+    from byrote.cli.language_sources import TinyGPTTraining, docs, documents
 
-    _refuse_mixed(source, model, corpus)
-    decoding = _asked(probes)
+    _refuse_mixed(source, asked.model, asked.corpus)
+    decoding = _asked(recorded.probe or ())
+    tiny = TinyGPTTraining(width=asked.width, epochs=own.epochs)
     if source == DOCS:
         found = docs(seed, tiny)
     else:
-        assert corpus is not None
-        files = {"heldout": _file(heldout), "canaries": _file(canaries)}
-        found = documents(corpus, column=column, seed=seed, tiny=tiny, template_of=model, **files)
-    if model is not None:
-        run = _foreign(model, found, context=context, bos=bos, decoding=decoding, out=out, device=device)
+        assert asked.corpus is not None
+        found = documents(
+            asked.corpus,
+            column=asked.column,
+            seed=seed,
+            tiny=tiny,
+            template_of=asked.model,
+            heldout=asked.heldout_documents or file_of(own.heldout),
+            canaries=None if asked.canaries is None else Path(asked.canaries),
+        )
+    if asked.model is not None:
+        run = _foreign(
+            asked.model, found, context=asked.context, bos=asked.bos, decoding=decoding, out=out, device=device
+        )
     else:
         run = _tiny(
             found,
-            context=context,
+            context=asked.context,
             models=models or 1,
             decoding=decoding,
             out=out or Path("runs") / _folder_name(found.training.name, tiny),
             seed=seed,
             workers=workers,
             device=device,
-            keep_weights=keep_weights,
-            keep_weights_at=keep_weights_at,
+            keep_weights=recorded.keep_weights,
+            keep_weights_at=recorded.keep_weights_at,
         )
     print_report(run, redact=redact)
 
@@ -247,17 +263,12 @@ def refuse_unread(given: Mapping[str, str], values: Mapping[str, Any]) -> None:
             f"{' and '.join(unread)} {'is' if len(unread) == 1 else 'are'} not for this audit of a language model.",
             hint=f"leave {'it' if len(unread) == 1 else 'them'} out.",
         )
-    for name, what in FILES.items():
-        if name in given and _number(values[name]):
+    for name, (what, option) in FILES.items():
+        if name in given and is_number(values[name]):
             raise BadInput(
                 f"Of a language model {given[name]} takes a file {what}. Got {values[name]!r}.",
-                hint=f"{given[name]} FILE, or leave it out.",
+                hint=f"{option} FILE, or leave it out.",
             )
-
-
-def _file(text: str) -> Path | None:
-    """The file that an option names; a number, which is its default in other audits, names none."""
-    return None if _number(text) else Path(text)
 
 
 def refuse_language(run: Run, command: str) -> None:
@@ -272,14 +283,6 @@ def refuse_language(run: Run, command: str) -> None:
             f"The run {str(run.folder)!r} is one of a language model, and `byrote {command}` is for other networks.",
             hint=f"`byrote measure {run.folder} {measure}` and `byrote report {run.folder}` tell what it memorized.",
         )
-
-
-def _number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def plant(
@@ -433,28 +436,3 @@ def whole_numbers(text: str, *, hint: str) -> tuple[int, ...]:
 def _refuse_existing(file: Path, hint: str) -> None:
     if file.exists():
         raise BadInput(f"The file {str(file)!r} is there already.", hint=hint)
-
-
-def number(option: str, text: str) -> float:
-    """The number that an option names.
-
-    Raises:
-        BadInput: it names none.
-    """
-    if not _number(text):
-        raise BadInput(f"The option {option} takes a number here. Got {text!r}.", hint="a file goes with --corpus.")
-    return float(text)
-
-
-def whole_number(option: str, text: str) -> int:
-    """The whole number that an option names.
-
-    Raises:
-        BadInput: it names none.
-    """
-    value = number(option, text)
-    if not value.is_integer():
-        raise BadInput(
-            f"The option {option} takes a whole number. Got {text!r}.", hint="write it without a fraction, as 200."
-        )
-    return int(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from byrote.cli.language import DOCS, forget_documents, refuse_language, whole_numbers
-from byrote.cli.own_data import Id, Size, Source, Target, Text
+from byrote.cli.options import DataDir, OwnData, Seed, Source, spread
 from byrote.cli.terminal import Given, RunFolder, Workers, err, print_table, say, say_kept
 from byrote.report.text import capital, cut
 
@@ -132,8 +132,10 @@ def onion(
     say("`byrote report` shows it." if page is None else f"Report: {page}")
 
 
+@spread
 def forgetting(
     source: Source,
+    *,
     regime: Annotated[str, typer.Option(help="inject: canaries shown amid training; poison: in a prefix.")] = "inject",
     canaries: Annotated[
         int | None, typer.Option(min=4, help="How many examples are canaries, drawn at random; 200, of docs 40.")
@@ -147,13 +149,10 @@ def forgetting(
     alpha: Annotated[float, typer.Option(help="The success rate of an attack at which something is forgotten.")] = 0.55,
     with_: Annotated[str, typer.Option("--with", help="loss_attack or lira.")] = "loss_attack",
     out_folder: Annotated[Path | None, typer.Option("--out", help="The run folder.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where fashion-mnist's four idx .gz files are.")] = None,
-    target: Target = None,
-    id_: Id = None,
-    text: Text = None,
-    size: Size = None,
-    seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")] = 0,
+    data_dir: DataDir = None,
+    seed: Seed = 0,
     workers: Workers = None,
+    own: OwnData,
 ) -> None:
     """Train with canaries, go on without them, and attack as time goes by: when are they forgotten?
 
@@ -163,7 +162,6 @@ def forgetting(
 
     from byrote.analyses.forgetting import measure_forgetting
     from byrote.cli.sources import experiment, run_name
-    from byrote.data.source import Reading
     from byrote.errors import BadInput
     from byrote.measures.lira import lira
     from byrote.measures.rate_of_forgetting import log_odds_attack
@@ -177,8 +175,7 @@ def forgetting(
     if with_ not in attacks:
         raise BadInput(f"Forgetting is not measured with {with_!r}.", hint="--with loss_attack or --with lira.")
     times = whole_numbers(repetitions or "1", hint="--repetitions 1,4,16")
-    reading = Reading(target=target, id=id_, text=text, size=size)
-    found = experiment(source, data_dir=data_dir, plants=None, seed=seed, reading=reading)
+    found = experiment(source, data_dir=data_dir, plants=None, seed=seed, reading=own.reading())
     examples = len(found.dataset)
     if canaries > examples // 2:
         raise BadInput(

@@ -38,6 +38,11 @@ def say(sentence: str) -> None:
     out.print(escape(sentence), highlight=False)
 
 
+def say_file(what: str, path: Path) -> None:
+    """Where a file is that was written, after an empty line."""
+    out.print(f"\n{what}: {path}", highlight=False, soft_wrap=True, markup=False)
+
+
 def say_kept(run: Run, what: str, path: Path) -> None:
     """Where a table of a run is, or why it could not be kept."""
     why = run.unkept.get(path.name)

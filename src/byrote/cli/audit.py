@@ -1,0 +1,202 @@
+"""The command that audits: an ensemble, a language model, a trained model of one's own, a bound on privacy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from byrote.cli.contents import Redact
+from byrote.cli.language import LanguageModel, audit_documents, is_language
+from byrote.cli.options import (
+    SOURCE,
+    DataDir,
+    Ensemble,
+    GivenModel,
+    OwnData,
+    Plants,
+    PrivacyBound,
+    Recorded,
+    Training,
+    is_number,
+    plants_of,
+    spread,
+)
+from byrote.cli.risks import attack_weights, bound_epsilon
+from byrote.cli.terminal import err, say, say_file
+from byrote.errors import BadInput
+
+if TYPE_CHECKING:
+    from byrote.cli.sources import Experiment
+    from byrote.report.facts import Facts
+    from byrote.report.watched import Watched
+
+
+@spread
+def audit(
+    source: Annotated[str | None, typer.Argument(help=f"{SOURCE} Or docs: a tiny language model.")] = None,
+    *,
+    design: Annotated[
+        str | None,
+        typer.Option(
+            help="half-subset-pairs unless given; iid-subsets, ratio-grid, two-splits, or full-data for a single model."
+        ),
+    ] = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="The run folder; runs/SOURCE unless given.")] = None,
+    plant: Plants = None,
+    data_dir: DataDir = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; pays for long trainings.")] = False,
+    redact: Redact = False,
+    training: Training,
+    ensemble: Ensemble,
+    recorded: Recorded,
+    own: OwnData,
+    given: GivenModel,
+    bound: PrivacyBound,
+    language: LanguageModel,
+) -> None:
+    """Train an ensemble, find what it memorized, and write a report. The same command resumes a stopped audit."""
+    from byrote.cli.sources import experiment, run_name
+
+    trained = vars(training)
+    if is_language(source, language.model, language.corpus):
+        audit_documents(
+            source,
+            language,
+            own=own,
+            models=ensemble.models,
+            recorded=recorded,
+            out=out_folder,
+            redact=redact,
+            **trained,
+        )
+        return
+    if source is None:
+        raise BadInput("An audit needs a source.", hint="byrote audit digits, or byrote audit docs.")
+    plants = plants_of(plant)
+    if bound.epsilon and plants is None:
+        plants = []  # its canaries are mislabelled examples, which planted noise would be taken for
+    given, own = _as_before(source, given, own)
+    found = experiment(source, data_dir=data_dir, plants=plants, seed=training.seed, reading=own.reading())
+    folder = Path("runs") / run_name(source)
+    if bound.epsilon or given.weights is not None or given.members is not None:
+        _refuse_stopping(ensemble)
+    if bound.epsilon:
+        bound_epsilon(
+            found,
+            canaries=_canaries(bound, language),
+            models=ensemble.models or 1,
+            delta=bound.delta,
+            out=out_folder or folder.with_name(f"{folder.name}-epsilon"),
+            **trained,
+        )
+    elif given.weights is not None or given.members is not None:
+        weights, members = _both(given)
+        attack_weights(
+            found,
+            weights=weights,
+            members=members,
+            attack=given.attack,
+            models=ensemble.models or 64,
+            out=out_folder or folder.with_name(f"{folder.name}-target"),
+            **trained,
+        )
+    else:
+        _train(found, design, out_folder or folder, training, ensemble, recorded, compiled=compiled, redact=redact)
+
+
+def _train(
+    found: Experiment,
+    design: str | None,
+    folder: Path,
+    training: Training,
+    ensemble: Ensemble,
+    recorded: Recorded,
+    *,
+    compiled: bool,
+    redact: bool,
+) -> None:
+    """Audit an ensemble, and write and print its report."""
+    from byrote import audit as run_audit
+    from byrote.designs.named import named_design
+    from byrote.engine.preparation import large_first_in
+    from byrote.engine.progress import measuring
+    from byrote.report.page import write_report
+
+    asked = None
+    if design is not None:
+        large_first = large_first_in(folder)
+        asked = named_design(design, found.dataset, models=ensemble.models, seed=training.seed, large_first=large_first)
+    run = run_audit(
+        found.dataset,
+        found.recipe,
+        heldout=found.heldout,
+        design=asked,
+        out=folder,
+        compiled=compiled,
+        source=found.source,
+        remarks=found.notes,
+        **vars(training),
+        **vars(ensemble),
+        **recorded.settings(),
+    )
+    if design == "full-data":
+        say(f"{run!r}")
+        say(
+            "Of models that all train on the same data no label memorization can be measured; `byrote calibrate RUN "
+            f"--apply {folder}` estimates it from RUN, an audit of an ensemble."
+        )
+        return
+    with measuring(err) as hear:
+        page, shown = write_report(run.without_contents() if redact or run.forgotten else run, hear)
+    print_summary(shown)
+    say_file("Report", page)
+
+
+def print_summary(shown: Facts | Watched) -> None:
+    """The sentences that a report begins with."""
+    from byrote.report.watched import report_sentences
+
+    for sentence in report_sentences(shown):
+        say(sentence)
+
+
+def _as_before(source: str, given: GivenModel, own: OwnData) -> tuple[GivenModel, OwnData]:
+    """What an earlier spelling means: `--target weights.safetensors` of a source that is no table names weights."""
+    from dataclasses import replace
+
+    from byrote.data.source import kind_of
+
+    target = own.target or []
+    if target and given.weights is None and kind_of(source) != "table" and target[0].lower().endswith(".safetensors"):
+        return replace(given, weights=Path(target[0])), replace(own, target=None)
+    return given, own
+
+
+def _canaries(bound: PrivacyBound, language: LanguageModel) -> int:
+    """How many canaries; a number that `--canaries` gives, as in an earlier spelling, counts."""
+    if language.canaries is None:
+        return bound.epsilon_canaries
+    if not is_number(language.canaries) or not float(language.canaries).is_integer():
+        raise BadInput(
+            f"The option --canaries names a file of secrets, and goes with --corpus. Got {language.canaries!r}.",
+            hint="--epsilon-canaries 500 is how many canaries --epsilon has.",
+        )
+    return int(float(language.canaries))
+
+
+def _refuse_stopping(ensemble: Ensemble) -> None:
+    if ensemble.stderr is not None or ensemble.budget is not None:
+        raise BadInput(
+            "--stderr and --budget stop the audit of an ensemble, not that of a target or of --epsilon.",
+            hint="leave them out, and give --models.",
+        )
+
+
+def _both(given: GivenModel) -> tuple[Path, Path]:
+    if given.weights is None or given.members is None:
+        raise BadInput(
+            "--weights and --members go together.", hint="--weights weights.safetensors --members members.csv"
+        )
+    return given.weights, given.members

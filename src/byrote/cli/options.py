@@ -1,0 +1,286 @@
+"""Options that several commands share, each stated once, in groups that help shows as panels."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import typer
+
+from byrote.cli.terminal import Workers
+from byrote.errors import BadInput
+
+SOURCE = (
+    "digits, fashion-mnist, a table (.csv, .tsv, .parquet) with --target, an .npz file, a folder of images with a "
+    "subfolder a class or of inputs.npy and targets.npy, or a Python file with dataset() and recipe()."
+)
+Source = Annotated[str, typer.Argument(help=SOURCE)]
+DataDir = Annotated[str | None, typer.Option(help="Where fashion-mnist's four idx .gz files are.")]
+Seed = Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")]
+Plants = Annotated[
+    list[str] | None,
+    typer.Option("--plant", help="Controls, as label-noise=0.05, listed below; may be repeated; 'none' for none."),
+]
+_ENSEMBLE, _OWN_DATA, _KEPT = "How many models", "Data of your own", "What is recorded"
+_GIVEN, _PRIVACY = "A trained model of yours, attacked", "Differential privacy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ensemble:
+    """How many models are trained, or when to stop."""
+
+    models: Annotated[
+        int | None,
+        typer.Option(
+            help="Models of the ensemble, an even number of at least 4; 64 unless given. With --stderr or --budget, "
+            "the most that are trained.",
+            rich_help_panel=_ENSEMBLE,
+        ),
+    ] = None
+    stderr: Annotated[
+        float | None,
+        typer.Option(
+            help="Stop at the first look after which 9 of 10 examples have an error of at most this, as .05.",
+            rich_help_panel=_ENSEMBLE,
+        ),
+    ] = None
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="Stop at the last look before this time of training, as 90s or 10m.", rich_help_panel=_ENSEMBLE
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What is random, and where it is trained."""
+
+    seed: Seed = 0
+    workers: Workers = None
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU is taken where there is one.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What is recorded of each training beside its answers."""
+
+    checkpoints: Annotated[
+        int,
+        typer.Option(min=2, help="Clean passes over the data during training, at most.", rich_help_panel=_KEPT),
+    ] = 20
+    keep_weights: Annotated[
+        bool, typer.Option("--keep-weights", help="Keep every model's weights.", rich_help_panel=_KEPT)
+    ] = False
+    keep_weights_at: Annotated[
+        str | None,
+        typer.Option(
+            help="Also keep weights of 4 pairs during training, for `byrote probe`: checkpoints, best, or epochs as "
+            "0,3,last; at most 1 GB.",
+            rich_help_panel=_KEPT,
+        ),
+    ] = None
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What else to read off each network: last_layer, gradient_norm; decoding.", rich_help_panel=_KEPT
+        ),
+    ] = None
+
+    def settings(self) -> dict[str, Any]:
+        """As `byrote.audit` takes them."""
+        told = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "probe"}
+        return {**told, "probes": tuple(self.probe or ())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenModel:
+    """A trained model that is attacked, with reference models trained beside it."""
+
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Its weights (.safetensors); needs --members.", rich_help_panel=_GIVEN),
+    ] = None
+    members: Annotated[
+        Path | None, typer.Option(help="CSV with the columns example and member (1, 0).", rich_help_panel=_GIVEN)
+    ] = None
+    attack: Annotated[str, typer.Option(help="The attack on it.", rich_help_panel=_GIVEN)] = "lira"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyBound:
+    """An audit of differential privacy."""
+
+    epsilon: Annotated[
+        bool,
+        typer.Option(
+            "--epsilon",
+            help="Train once, with canaries chosen by coins; with --models so many times, with one canary.",
+            rich_help_panel=_PRIVACY,
+        ),
+    ] = False
+    epsilon_canaries: Annotated[int, typer.Option(help="So many canaries.", rich_help_panel=_PRIVACY)] = 500
+    delta: Annotated[float, typer.Option(help="The delta at which epsilon is bounded.", rich_help_panel=_PRIVACY)] = (
+        1e-5
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnData:
+    """How data of one's own are read, and trained on."""
+
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of a table: the class, or a number to be predicted; given more than once, labels of yes and "
+            "no, or with --task regression numbers.",
+            rich_help_panel=_OWN_DATA,
+        ),
+    ] = None
+    task: Annotated[
+        Literal["classes", "labels", "regression"] | None,
+        typer.Option(
+            help="What the target is: classes, labels or regression; guessed of a table unless given.",
+            rich_help_panel=_OWN_DATA,
+        ),
+    ] = None
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            help="Of a regression: how far off an answer may be and still be right; a quarter of the target's standard "
+            "deviation unless given.",
+            rich_help_panel=_OWN_DATA,
+        ),
+    ] = None
+    balanced: Annotated[
+        bool,
+        typer.Option(
+            "--balanced",
+            help="Weigh classes or labels that few examples have as much as others.",
+            rich_help_panel=_OWN_DATA,
+        ),
+    ] = False
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How often each model goes over data of your own, or a tiny GPT over --corpus; as often as they "
+            "suggest unless given.",
+            rich_help_panel=_OWN_DATA,
+        ),
+    ] = None
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of a table: the person or document a row belongs to; models train on whole groups.",
+            rich_help_panel=_OWN_DATA,
+        ),
+    ] = None
+    id: Annotated[str | None, typer.Option(help="Column of a table: names the rows.", rich_help_panel=_OWN_DATA)] = None
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of a table: texts, which then are all that is learned from.", rich_help_panel=_OWN_DATA
+        ),
+    ] = None
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels that a folder's images are brought to, in width and height.", rich_help_panel=_OWN_DATA
+        ),
+    ] = None
+    heldout: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of such data that no model trains on; of whole groups.",
+            rich_help_panel=_OWN_DATA,
+        ),
+    ] = "0.2"
+
+    def reading(self) -> Any:
+        """The `Reading` of a source."""
+        from byrote.data.source import Reading
+
+        told = {each.name: getattr(self, each.name) for each in fields(self)}
+        return Reading(**{**told, "heldout": number("--heldout", self.heldout)})
+
+
+def plants_of(given: list[str] | None) -> list[str] | None:
+    """What is planted; None leaves it to the source."""
+    return None if given is None else [text for text in given if text != "none"]
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is one."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def number(option: str, text: str) -> float:
+    """The number that an option names.
+
+    Raises:
+        BadInput: it names none.
+    """
+    if not is_number(text):
+        raise BadInput(
+            f"The option {option} takes a number. Got {text!r}.",
+            hint=f"{option} 0.2; a file of documents goes with --corpus, as --heldout-documents FILE.",
+        )
+    return float(text)
+
+
+def file_of(text: str) -> Path | None:
+    """The file that an option names; a number names none."""
+    return None if is_number(text) else Path(text)
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameters that are groups of options stand there one by one, as Typer reads them.
+
+    Example:
+        >>> def plan(ensemble: Ensemble, seed: Seed = 0) -> None: ...
+        >>> list(inspect.signature(spread(plan)).parameters)
+        ['models', 'stderr', 'budget', 'seed']
+    """
+    hints = get_type_hints(command, include_extras=True)
+    own = inspect.signature(command).parameters
+    groups = {name: hints[name] for name in own if is_dataclass(hints[name])}
+    found: dict[str, inspect.Parameter] = {}
+    for name, parameter in own.items():
+        for each in _options(groups[name]) if name in groups else [parameter.replace(annotation=hints[name])]:
+            found[each.name] = each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        made = {
+            name: kind(**{each.name: given.pop(each.name) for each in fields(kind)}) for name, kind in groups.items()
+        }
+        command(**given, **made)
+
+    run.__signature__ = inspect.Signature(list(found.values()))  # type: ignore[attr-defined]  # Typer reads it
+    run.__annotations__ = {name: each.annotation for name, each in found.items()}
+    return run
+
+
+def _options(group: Any) -> list[inspect.Parameter]:
+    """The fields of a group as parameters."""
+    hints = get_type_hints(group, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return [
+        inspect.Parameter(
+            each.name,
+            keyword,
+            default=inspect.Parameter.empty if each.default is MISSING else each.default,
+            annotation=hints[each.name],
+        )
+        for each in fields(group)
+    ]
