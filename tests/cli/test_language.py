@@ -95,7 +95,7 @@ def test_a_summary_of_pairs(tmp_path):
         (["forgetting", "docs", "--canaries", "900"], "paragraphs can be injected. Got 900."),
         (["forgetting", "docs", "--repetitions", "x"], "Repetitions must be whole numbers. Got 'x'."),
         (["audit", "--corpus", "nothing.jsonl"], "There is no file 'nothing.jsonl'."),
-        (["audit", "digits", "--heldout", "x.jsonl"], "The option --heldout takes a number here. Got 'x.jsonl'."),
+        (["audit", "digits", "--heldout", "x.jsonl"], "The option --heldout takes a number. Got 'x.jsonl'."),
         (["plant", "c.jsonl", "--out", "o.jsonl", "--repeat", "1,x"], "Repetitions must be whole numbers. Got '1,x'."),
         (["plant", "c.jsonl", "--out", "o.jsonl", "--canaries", "3"], "3 canaries are fewer than the 8 numbers"),
     ],

@@ -62,7 +62,7 @@ class DilationProbe(FeaturesProbe):
         if block.heldout is None:
             raise BadInput(
                 "The probe 'dilation' needs held-out examples, whose class means are what it measures from.",
-                hint="pass heldout=… to byrote.audit, or --held-out 0.2; or audit without this probe.",
+                hint="pass heldout=… to byrote.audit, or --heldout 0.2; or audit without this probe.",
             )
         size = (len(block.models), len(block.epochs))
         self.distance = np.full((*size, len(block.inputs)), np.nan, np.float32)

@@ -154,7 +154,7 @@ def _by_example(logits: Tensor) -> Tensor:
             f"The model answers token by token: its logits have the shape {tuple(logits.shape)}. A recorder takes note "
             "of classifiers.",
             hint="train without the callback and save the model: `byrote audit --model DIR --corpus train.jsonl "
-            "--heldout others.jsonl` reads a language model once it is trained.",
+            "--heldout-documents others.jsonl` reads a language model once it is trained.",
         )
     return logits
 
