@@ -282,7 +282,7 @@ def with_canaries(dataset: Dataset, canaries: int, *, mislabel: bool, seed: int)
         raise BadInput(
             f"The number of canaries must lie between 1 and {len(free) - 1}, for {dataset.name!r} has "
             f"{len(free)} examples{_without_controls(len(dataset) - len(free))}. Got {canaries}.",
-            hint=f"--canaries {max(1, len(free) // 2)}.",
+            hint=f"--epsilon-canaries {max(1, len(free) // 2)}.",
         )
     if not mislabel:
         return dataset, np.sort(rng.choice(free, canaries, replace=False))
@@ -301,7 +301,7 @@ def _with_groups(
         raise BadInput(
             f"The number of canaries must lie between 1 and {len(names) - 1}, for {dataset.name!r} has {len(names)} "
             f"groups{_without_controls(len(planted))}, each of which is one canary. Got {canaries}.",
-            hint="--canaries NUMBER, or leave out the groups.",
+            hint="--epsilon-canaries NUMBER, or leave out the groups.",
         )
     rows = np.flatnonzero(np.isin(dataset.groups, rng.choice(names, canaries, replace=False)))
     if not mislabel:

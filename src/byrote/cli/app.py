@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from byrote.cli.answers import answers, print_table, say, say_file
 from byrote.cli.ask import ask
 from byrote.cli.audit import audit, print_summary
 from byrote.cli.checks import check, verify
+from byrote.cli.consoles import err
 from byrote.cli.contents import Redact, forget_contents
 from byrote.cli.differences import diff
 from byrote.cli.files import export, read
@@ -24,7 +26,7 @@ from byrote.cli.probes import probe as probe_run
 from byrote.cli.risks import attack, forgetting, onion
 from byrote.cli.scores import calibrate, compare, triage
 from byrote.cli.study import app as study_app
-from byrote.cli.terminal import Given, RunFolder, Workers, err, out, print_table, with_contents_if_admitted
+from byrote.cli.terminal import Given, RunFolder, Workers, with_contents_if_admitted
 from byrote.cli.trace import trace
 from byrote.cli.where import where
 from byrote.errors import BadInput, ByroteError
@@ -53,11 +55,10 @@ def top(
     if version:
         from importlib.metadata import version as installed
 
-        out.print(f"byrote {installed('byrote')}", highlight=False)
+        say(f"byrote {installed('byrote')}")
         raise typer.Exit
 
 
-@app.command()
 def measure(
     run_folder: RunFolder,
     name: Annotated[str, typer.Argument(metavar="MEASURE", help="A key that `byrote measures` lists.")],
@@ -90,18 +91,18 @@ def measure(
             f"--performance is for counterfactual_memorization, and {name!r} has a performance of its own.",
             hint=f"byrote measure {run_folder} counterfactual_memorization --performance {performance}",
         )
-    out.print(escape(repr(result)), highlight=False)
+    say(repr(result))
     if isinstance(result, PerExample | PerCanary):
         rows = table(result, run.ids).to_pylist()
         rows.sort(key=lambda row: (row["value"] != row["value"], -row["value"]))
         columns = [column for column in rows[0] if any(_told(row[column]) for row in rows[:top])]
         print_table(columns, [[row[column] for column in columns] for row in rows[:top]])
         if isinstance(result, PerExample) and result.undefined:
-            out.print(escape(f"{name}: {result.undefined}"), highlight=False)
+            say(f"{name}: {result.undefined}")
         if result.note:
-            out.print(escape(result.note), highlight=False)
+            say(result.note)
     for why in run.unkept.values():
-        out.print(escape(f"The table was not kept. {why}"), highlight=False)
+        say(f"The table was not kept. {why}")
 
 
 def _told(cell: object) -> bool:
@@ -109,7 +110,6 @@ def _told(cell: object) -> bool:
     return cell != "" and cell == cell
 
 
-@app.command()
 def measures(
     name: Annotated[str | None, typer.Argument(metavar="MEASURE", help="Show one measure whole.")] = None,
 ) -> None:
@@ -120,12 +120,12 @@ def measures(
 
     if name is None:
         for key, entry in catalog().items():
-            out.print(escape(f"{key}: {entry.title}"), highlight=False)
+            say(f"{key}: {entry.title}")
             taxonomy = f"section {entry.section}, {entry.domain}, {entry.level} level, {entry.evaluation} evaluation"
-            out.print(escape(f"  {taxonomy}; in {entry.unit}"), highlight=False)
+            say(f"  {taxonomy}; in {entry.unit}")
         return
     entry = find(name)
-    out.print(escape(inspect.getdoc(entry.function) or ""), highlight=False)
+    say(inspect.getdoc(entry.function) or "")
     facts = {
         "needs": ", ".join(entry.needs),
         "unit": entry.unit,
@@ -135,10 +135,9 @@ def measures(
         "survey": f"section {entry.section}, {entry.domain}, {entry.level} level, {entry.evaluation} evaluation",
     }
     for fact, value in facts.items():
-        out.print(escape(f"{fact}: {value}"), highlight=False)
+        say(f"{fact}: {value}")
 
 
-@app.command(cls=ListsChanges)
 def change(
     run_folder: RunFolder,
     with_: Annotated[
@@ -191,11 +190,10 @@ def change(
     with measuring(err, "comparing the two runs") as hear:
         compared = compare(run, child, hear)
     _print_card(compared, child)
-    out.print(f"\nCard: {write_card(compared, run, child)}", highlight=False, soft_wrap=True)
-    out.print(f"Report of the changed run: {page}", highlight=False, soft_wrap=True)
+    say_file("Card", write_card(compared, run, child))
+    say_file("Report of the changed run", page, apart=False)
 
 
-@app.command()
 def card(
     before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The run before the change.")],
     after: Annotated[Path, typer.Argument(metavar="AFTER", help="The run after it.")],
@@ -213,7 +211,7 @@ def card(
     if out_file is not None:
         from byrote.report.card_page import write_card
 
-        out.print(f"\nCard: {write_card(compared, *runs, out_file)}", highlight=False, soft_wrap=True)
+        say_file("Card", write_card(compared, *runs, out_file))
 
 
 def _print_card(compared: Card, after: Run) -> None:
@@ -221,10 +219,9 @@ def _print_card(compared: Card, after: Run) -> None:
     from byrote.report.wording import wording_of
 
     for line in card_sentences(compared, wording_of(after)):
-        out.print(escape(line), highlight=False)
+        say(line)
 
 
-@app.command()
 def report(
     run_folder: RunFolder,
     show_secrets: Annotated[
@@ -254,10 +251,9 @@ def report(
     with measuring(err) as hear:
         page, shown = write_report(run, hear, figures=figures)
     print_summary(shown)
-    out.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
+    say_file("Report", page)
 
 
-@app.command()
 def doctor() -> None:
     """Tell what is installed, what is missing, and how fast this machine is."""
     from byrote.cli.doctor import examine
@@ -265,12 +261,19 @@ def doctor() -> None:
     print_table(["what", "found", "note"], [list(line) for line in examine()])
 
 
-COMMANDS = (plan, plant, compare, calibrate, triage, attack, onion, forgetting, trace, where)
-for command in (*COMMANDS, probe_run, diff, check, verify, forget_contents, read, export):
-    app.command()(command)
-app.command(cls=Audits)(audit)
-app.command(cls=ListsAnalyses)(ask)
-app.add_typer(study_app, name="study")
+#: The commands by what a person wants, in the order of the help; and those whose help lists more than their options.
+PANELS = {
+    "Audit": (audit, plan, plant, read),
+    "Ask": (measure, measures, ask, attack, compare, triage, calibrate, where, probe_run, trace, onion, forgetting),
+    "Change": (change, card, diff),
+    "Share": (report, export, forget_contents),
+    "Look after": (verify, check, doctor),
+}
+LISTING = {audit: Audits, change: ListsChanges, ask: ListsAnalyses}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(cls=LISTING.get(command), rich_help_panel=panel)(answers(command))
+app.add_typer(study_app, name="study", rich_help_panel="Ask")
 
 
 def main() -> None:

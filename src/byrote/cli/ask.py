@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from byrote.cli.terminal import Given, RunFolder, Workers, err, print_table, say, say_kept, with_contents_if_admitted
+from byrote.cli.answers import print_table, say, say_file
+from byrote.cli.consoles import err
+from byrote.cli.terminal import Given, RunFolder, Workers, say_kept, with_contents_if_admitted
 
 if TYPE_CHECKING:
     from byrote.analyses.catalog import Analysis
@@ -47,7 +49,7 @@ def ask(
         with err.status(f"Asking {name}…"):
             result = entry.ask(run, *others_, **options)
     if isinstance(result, Run):
-        say(f"Run: {result.folder}")
+        say_file("Run", result.folder, apart=False)
         return
     show(run, entry, result, options, *others_)
 
@@ -62,7 +64,7 @@ def show(run: Run, entry: Analysis, result: Any, options: dict[str, Any], *other
     say_kept(run, "Table", path)
     page = _report_again(run)
     if page is not None:
-        say(f"Report: {page}")
+        say_file("Report", page, apart=False)
 
 
 def options_of(function: Callable[..., Any], names: Iterable[str], given: Sequence[str], what: str) -> dict[str, Any]:
@@ -82,7 +84,6 @@ def options_of(function: Callable[..., Any], names: Iterable[str], given: Sequen
 def print_block(block: Block) -> None:
     """One block of a section."""
     from byrote.blocks import Figure, Gallery, Missing, TableBlock, Tiles, Words
-    from byrote.results import Scalar, decimal
 
     if isinstance(block, Words):
         say(block.text)
@@ -97,8 +98,7 @@ def print_block(block: Block) -> None:
     elif isinstance(block, TableBlock):
         if block.title:
             say(f"{block.title}:")
-        rows = [[decimal(cell) if isinstance(cell, Scalar) else cell for cell in row] for row in block.rows]
-        print_table(block.columns, rows)
+        print_table(block.columns, block.rows)
     elif isinstance(block, Figure):
         say(f"{block.title}:")
         print_table(block.columns, block.rows)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from byrote.cli.answers import say, say_file
+from byrote.cli.consoles import err
 from byrote.cli.contents import Redact
 from byrote.cli.language import LanguageModel, audit_documents, is_language
 from byrote.cli.options import (
@@ -24,7 +26,6 @@ from byrote.cli.options import (
     spread,
 )
 from byrote.cli.risks import attack_weights, bound_epsilon
-from byrote.cli.terminal import err, say, say_file
 from byrote.errors import BadInput
 
 if TYPE_CHECKING:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from byrote.cli.terminal import Given, RunFolder, err, out, say
+from byrote.cli.answers import say, say_file
+from byrote.cli.consoles import err
+from byrote.cli.terminal import Given, RunFolder
 
 if TYPE_CHECKING:
     from byrote.report.verify import Fault
@@ -46,7 +48,7 @@ def check(
         say(f"{'FAIL' if verdict.failed(strict=strict) else 'pass'}  {verdict.sentence()}")
     if junit_file is not None:
         write_own(junit_file, junit(verdicts, run.folder.name, strict=strict))
-        say(f"File: {junit_file}")
+        say_file("File", junit_file, apart=False)
     if any(verdict.failed(strict=strict) for verdict in verdicts):
         raise typer.Exit(FAILED)
 
@@ -76,7 +78,7 @@ def verify(run_folder: RunFolder, source: Given = None) -> None:
         say("The tables were not checked by their maker: version 0.1.0 wrote no digests of them.")
     if missing:
         say(missing)
-    out.print(f"SHA-256 of the folder: {folder_digest(run_folder)}", highlight=False, soft_wrap=True)
+    say(f"SHA-256 of the folder: {folder_digest(run_folder)}", unbroken=True)
     if faults:
         raise typer.Exit(FAILED)
     say("Every digest fits, and all that was checked follows from the evidence.")

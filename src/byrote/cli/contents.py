@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from byrote.cli.terminal import RunFolder, err, say
+from byrote.cli.answers import say
+from byrote.cli.consoles import err
+from byrote.cli.terminal import RunFolder
 from byrote.data.inert import inert
 
 Redact = Annotated[

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from byrote.cli.terminal import err, print_table, say
+from byrote.cli.answers import print_table, say
+from byrote.cli.consoles import err
 
 #: The status where runs differ, as that of diff; 2 is that of a command that could not be carried out.
 DIFFERENT = 1
@@ -27,7 +28,6 @@ def diff(
     from byrote.engine.progress import measuring
     from byrote.report.differing import difference
     from byrote.report.text import plain
-    from byrote.results import decimal
     from byrote.runs.run import Run
 
     runs = Run.open(before), Run.open(after)
@@ -47,8 +47,7 @@ def diff(
         say(f"Their figures are not compared: {found.incomparable}")
     else:
         figures = [
-            (row.name, decimal(row.before), decimal(row.after), f"{row.difference.value:+.3f}", row.interval)
-            for row in found.figures
+            (row.name, row.before, row.after, f"{row.difference.value:+.3f}", row.interval) for row in found.figures
         ]
         print_table(["figure", *names, "difference", "95 %"], figures)
     if found.scores:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from byrote.cli.terminal import RunFolder, say
+from byrote.cli.answers import say, say_file
+from byrote.cli.terminal import RunFolder
 from byrote.report.text import capital
 
 
@@ -44,4 +45,4 @@ def export(
         say(f"{cleanlab.write(Run.open(run_folder), path)!r}")
     else:
         raise BadInput(f"There is no exporter for {format_!r}.", hint="cleanlab and csv are there.")
-    say(f"File: {path}")
+    say_file("File", path, apart=False)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from byrote.cli.answers import print_table, say, say_file
+from byrote.cli.consoles import err
 from byrote.cli.listing import ListsControls
 from byrote.cli.options import OwnData, Recorded, file_of, is_number
-from byrote.cli.terminal import err, print_table, say
-from byrote.cli.terminal import out as console
 from byrote.errors import BadInput
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def print_report(run: Run, *, show_secrets: bool = False, redact: bool = False, 
         page, found = write_language_report(run, hear, show_secrets=show_secrets, redact=redact, figures=figures)
     for sentence in language_sentences(run, found):
         say(sentence)
-    console.print(f"\nReport: {page}", highlight=False, soft_wrap=True)
+    say_file("Report", page)
 
 
 def _refuse_mixed(source: str | None, model: str | None, corpus: Path | None) -> None:
@@ -350,7 +350,7 @@ def plant(
         say(f"These are {len(made.canaries)} and not {canaries}, so that each of {len(times) + 1} numbers has as many.")
     if made.corpus.answers is not None:
         say(f"Chats and pairs are written as texts, the messages of a chat joined by {made.corpus.answers.joining}.")
-    say(f"Corpus: {out_file}")
+    say_file("Corpus", out_file, apart=False)
     say(f"Secrets, to be kept: {manifest}")
 
 
@@ -418,7 +418,7 @@ def forget_documents(
         f"of them is predicted than of paragraphs never shown; right after, it was "
         f"{curve.values[0, 0] - curve.values[-1, 0]:+.3f}."
     )
-    say(f"Run: {run.folder}")
+    say_file("Run", run.folder, apart=False)
 
 
 def whole_numbers(text: str, *, hint: str) -> tuple[int, ...]:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from byrote.cli.answers import print_table, say
+from byrote.cli.consoles import err
 from byrote.cli.language import DOCS
 from byrote.cli.options import (
     DataDir,
@@ -18,7 +20,6 @@ from byrote.cli.options import (
     plants_of,
     spread,
 )
-from byrote.cli.terminal import err, print_table, say
 from byrote.errors import BadInput
 
 

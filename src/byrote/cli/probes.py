@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from byrote.cli.terminal import Given, RunFolder, say
+from byrote.cli.answers import say
+from byrote.cli.terminal import Given, RunFolder
 
 Names = Annotated[
     list[str],

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from byrote.cli.answers import print_table, say
+from byrote.cli.consoles import err
 from byrote.cli.language import DOCS, forget_documents, refuse_language, whole_numbers
 from byrote.cli.options import DataDir, OwnData, Seed, Source, spread
-from byrote.cli.terminal import Given, RunFolder, Workers, err, print_table, say, say_kept
+from byrote.cli.terminal import Given, RunFolder, Workers, say_kept
 from byrote.report.text import capital, cut
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ def print_attack(run: Run, found: AttackFigures, path: Path) -> None:
     for name, figure in found.figures.items():
         again = bool(figure.reason) and figure.reason in told
         told.add(figure.reason)
-        rows.append([name.replace("_", " "), "undefined, as above" if again else decimal(figure)])
+        rows.append([name.replace("_", " "), "undefined, as above" if again else figure])
     print_table(["figure", "value"], rows)
     say(f"Where membership was swapped at random the AUC is {decimal(found.null)}.")
     for axis, slices in found.slices.items():
@@ -108,7 +110,6 @@ def onion(
     from byrote.cli.sources import with_contents
     from byrote.engine.progress import measuring
     from byrote.report.page import write_again
-    from byrote.results import decimal
     from byrote.runs.run import Run
 
     run = Run.open(run_folder)
@@ -120,7 +121,7 @@ def onion(
         say(f"{capital(layer.name)}:")
         print_table(
             ["before", "trained anew", "random set removed", "riskiest removed", "excess over anew", "over random"],
-            [[decimal(getattr(layer, arm)) for arm in ARMS]],
+            [[getattr(layer, arm) for arm in ARMS]],
         )
     verdict = "is more at risk than with either control" if found.shown else "is not shown to be more at risk"
     say(f"Without the riskiest layer the one below {verdict}.")
@@ -262,7 +263,6 @@ def attack_weights(
 ) -> None:
     """Train reference models beside a trained one, attack it, and print figures and warnings."""
     from byrote.analyses.target import audit_target
-    from byrote.results import decimal
 
     result = audit_target(
         found.dataset,
@@ -281,7 +281,7 @@ def attack_weights(
     for warning in result.warnings:
         say(f"Warning: {warning}")
     say(f"{result.attack} on the target with {result.references} reference models:")
-    print_table(["figure", "value"], [[name.replace("_", " "), decimal(v)] for name, v in result.figures.items()])
+    print_table(["figure", "value"], [[name.replace("_", " "), v] for name, v in result.figures.items()])
     say("Guessing has an AUC of .5; errors are over the examples, of this one target.")
     rows = sorted(
         result.table().to_pylist(), key=lambda row: (row["score"] != row["score"], row["false_positive_rate"])

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from byrote.cli.answers import print_table, say, say_file
+from byrote.cli.consoles import err
 from byrote.cli.language import refuse_language
-from byrote.cli.terminal import Given, RunFolder, err, print_table, say, say_kept, with_contents_if_admitted
+from byrote.cli.terminal import Given, RunFolder, say_kept, with_contents_if_admitted
 from byrote.report.text import capital
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ def compare(
     """
     from byrote.analyses.catalog import keep
     from byrote.analyses.comparison import GIVEN, TOP, YARDSTICK, compare
-    from byrote.results import decimal
     from byrote.runs.run import Run
 
     runs = [Run.open(folder) for folder in run_folders]
@@ -50,11 +51,10 @@ def compare(
     kinds = [kind.replace("_", " ") for kind in found.kinds]
     rows = []
     for proxy in found.proxies:
-        adds = decimal(proxy.adds) if proxy.adds else "–"
-        row = [proxy.measure.key, decimal(proxy.rank_correlation), adds, decimal(proxy.top_recall)]
+        row: list[object] = [proxy.measure.key, proxy.rank_correlation, proxy.adds, proxy.top_recall]
         if single:
-            row.append(decimal(proxy.one_training) if proxy.one_training else "–")
-        rows.append([*row, *(decimal(proxy.average_precision[kind]) for kind in found.kinds)])
+            row.append(proxy.one_training)
+        rows.append([*row, *(proxy.average_precision[kind] for kind in found.kinds)])
     say(
         f"Rank correlation with {YARDSTICK}, ± standard error over models, on these examples, and what is left of it "
         f"given {GIVEN}; average precision on each kind of control, ± over models and examples."
@@ -122,7 +122,7 @@ def calibrate(
             )
         ],
     )
-    say(f"Calibration: {path}")
+    say_file("Calibration", path, apart=False)
     if apply is None:
         return
     single = Run.open(apply)
@@ -192,4 +192,4 @@ def triage(
     with measuring(err) as hear:
         page = write_again(run, hear)
     if page is not None:
-        say(f"Report: {page}")
+        say_file("Report", page, apart=False)

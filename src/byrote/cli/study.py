@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from byrote.cli.answers import answers, print_table, say
 from byrote.cli.listing import ListsStudies
-from byrote.cli.terminal import Workers, print_table, say
+from byrote.cli.terminal import Workers
 
 if TYPE_CHECKING:
     from byrote.studies.bench import Material
@@ -20,6 +21,7 @@ RUNS = Path("runs")
 
 
 @app.command("list")
+@answers
 def list_(out_folder: Out = RUNS) -> None:
     """List the claims, and what was found."""
     from byrote.report.studies_page import figures, name_of, not_run
@@ -43,6 +45,7 @@ def _claims() -> dict[str, str]:
 
 
 @app.command(cls=ListsStudies)
+@answers
 def run(
     claims: Annotated[list[str], typer.Argument(metavar="ID...", help="Claims; they are listed below.")],
     out_folder: Out = RUNS,
@@ -82,6 +85,7 @@ def _material(source: str) -> Material:
 
 
 @app.command()
+@answers
 def page(out_folder: Out = RUNS) -> None:
     """Write one page of all results, read side by side."""
     from byrote.report.studies_page import write_studies_page

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from byrote.cli.terminal import err, print_table, say
+from byrote.cli.answers import print_table, say, say_file
+from byrote.cli.consoles import err
 from byrote.errors import CHECK_THE_PATH, BadInput
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def trace(
     found = found if show_secrets else without_secrets(found)
     _print(found)
     write_trace(found, page, context=context)
-    say(f"Page: {page}")
+    say_file("Page", page, apart=False)
 
 
 def read_text(path: Path) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from byrote.cli.terminal import Given, RunFolder, err
+from byrote.cli.consoles import err
+from byrote.cli.terminal import Given, RunFolder
 
 if TYPE_CHECKING:
     from byrote.runs.run import Run
