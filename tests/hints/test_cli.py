@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from byrote.cli.app import app
-from byrote.cli.language import number, refuse_unread, whole_number
+from byrote.cli.audit import _both, _canaries
+from byrote.cli.language import LanguageModel, refuse_unread
+from byrote.cli.options import GivenModel, PrivacyBound, number
 from byrote.cli.sources import _refuse_malformed, experiment, from_file, planted
 from byrote.cli.trace import read_text
 from byrote.data.source import Reading
@@ -91,7 +93,7 @@ CLI = (
         name="a goal of a target",
         wrong=command("audit", "mine.py", "--epsilon", "--stderr", "0.1", *QUICK[2:]),
         says="leave them out",
-        right=command("audit", "mine.py", "--epsilon", "--canaries", "20", *QUICK[2:]),
+        right=command("audit", "mine.py", "--epsilon", "--epsilon-canaries", "20", *QUICK[2:]),
         slow=True,
     ),
     Case(
@@ -152,15 +154,21 @@ CLI = (
     ),
     Case(
         name="a number",
-        wrong=lambda _: number("--canaries", "file.json"),
-        says="a file goes with --corpus",
-        right=lambda _: number("--canaries", "20"),
+        wrong=lambda _: number("--heldout", "others.jsonl"),
+        says="--heldout 0.2",
+        right=lambda _: number("--heldout", "0.2"),
     ),
     Case(
         name="a part of a canary",
-        wrong=lambda _: whole_number("--canaries", "20.5"),
-        says="as 200",
-        right=lambda _: whole_number("--canaries", "200"),
+        wrong=lambda _: _canaries(PrivacyBound(epsilon=True), LanguageModel(canaries="20.5")),
+        says="--epsilon-canaries 500",
+        right=lambda _: _canaries(PrivacyBound(epsilon=True, epsilon_canaries=500), LanguageModel()),
+    ),
+    Case(
+        name="weights alone",
+        wrong=lambda _: _both(GivenModel(weights=Path("weights.safetensors"))),
+        says="--weights weights.safetensors --members members.csv",
+        right=lambda _: _both(GivenModel(weights=Path("weights.safetensors"), members=Path("members.csv"))),
     ),
     Case(
         name="unread",
