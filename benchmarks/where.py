@@ -43,6 +43,7 @@ from byrote.probes.variance_of_gradients import VarianceOfGradientsProbe
 from byrote.probes.weight_gradients import WeightGradientsProbe
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.schedules import Cosine
+from byrote.results import Curve
 from byrote.stats.ranking import auroc, average_precision
 
 NETWORK = byrote.MLP(hidden=(256, 128, 64))
@@ -71,6 +72,18 @@ SHEET: dict[str, tuple[float | None, ...]] = {
     "variance_of_gradients[logit]": (0.29, None, None, None),
     "variance_of_gradients[margin]": (0.48, None, None, None),
     "input_curvature": (0.924, None, 0.56, None),
+    "class_cosine": (0.972, None, 0.49, 0.30),
+}
+#: Line of a curve: epochs, and the sheet's figures there.
+CURVES: dict[tuple[str, int], dict[int, float]] = {
+    ("gradient_shares", 0): {0: 0.31, 1: 0.62, 3: 0.55, 5: 0.76, 8: 0.73, 12: 0.77, 40: 4.6, 60: 4.2},
+    ("gradient_shares[cosine]", 0): {0: 0.13, 1: 0.21, 3: -0.19, 5: -0.30, 8: -0.30, 12: -0.24, 40: -0.33, 60: -0.96},
+    ("gradient_shares[coherence]", 0): {0: 0.08, 1: 0.23, 3: 0.27, 5: 0.24, 8: 0.22, 12: 0.21, 40: 0.20, 60: 0.19},
+    ("gradient_shares[coherence]", 1): {0: 0.07, 1: 0.23, 3: 0.30, 5: 0.29, 8: 0.29, 12: 0.29, 40: 0.25, 60: 0.24},
+    ("gradient_shares[alike]", 0): {0: 0.85, 1: 0.57, 3: 0.22, 8: 0.13, 60: 0.11},
+    ("gradient_shares[alike]", 1): {0: 0.89, 1: 0.80, 3: 0.68, 8: 0.69, 60: 0.38},
+    ("first_layer_misalignment", 0): {0: 2.43, 3: 3.30, 8: 4.15, 60: 4.67},
+    ("first_layer_misalignment", 1): {0: 2.43, 3: 4.13, 8: 5.53, 60: 6.47},
 }
 COLUMNS = ("AUC", "average precision", "rank correlation", "given loss")
 
@@ -263,6 +276,16 @@ def figures(trainings: int, models: int, folder: Path) -> dict[str, float]:
             told.append(f"{name} {mean:.3f} ± {error:.3f}{beside}")
             found[f"{key} {name}"] = mean
         print(f"{key}: {'; '.join(told)}", file=sys.stderr, flush=True)
+    for (key, line), sheet in CURVES.items():
+        curve = alone.measure(key, role="full")
+        assert isinstance(curve, Curve)
+        there = {int(epoch): place for place, epoch in enumerate(curve.at)}
+        told = [
+            f"{epoch} {curve.values[line, there[epoch]]:.2f} ± {curve.stderr[line, there[epoch]]:.2f} ({value:.2f})"
+            for epoch, value in sheet.items()
+            if epoch in there
+        ]
+        print(f"{key}, {curve.groups[line]}, epoch ours (sheet): {', '.join(told)}", file=sys.stderr, flush=True)
     gini = [alone.measured_on("loss_sensitivity[gini]", np.array([model])).value for model in alone.models("full")]
     print(f"loss_sensitivity[gini]: {np.mean(gini):.3f} (sheet .58 ± .01)", file=sys.stderr, flush=True)
     return {**found, "loss_sensitivity[gini]": float(np.mean(gini)), "figures far from the sheet": far}

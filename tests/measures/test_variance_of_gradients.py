@@ -2,8 +2,12 @@ import numpy as np
 import pytest
 
 from byrote.errors import BadInput
-from byrote.measures.variance_of_gradients import variance_of_gradients, variance_of_gradients_early
-from measures.evidence import make_evidence, slow_member_mean
+from byrote.measures.variance_of_gradients import (
+    variance_of_gradients,
+    variance_of_gradients_counterfactual,
+    variance_of_gradients_early,
+)
+from measures.evidence import half_subset_pairs, make_evidence, slow_member_mean
 
 
 def slow(spread: np.ndarray, label: np.ndarray, member: np.ndarray, window: int) -> np.ndarray:
@@ -47,3 +51,13 @@ def test_undefined_cases_say_why() -> None:
     with pytest.raises(BadInput, match="must be early, middle or late") as caught:
         variance_of_gradients(spread, label, member, window="whole")
     assert 'window="late"' in str(caught.value.hint)
+
+
+def test_the_counterfactual_form_is_the_difference_between_mates() -> None:
+    rng = np.random.default_rng(4)
+    member, pair = half_subset_pairs(rng, 8, 30)
+    spread = rng.gamma(3.0, 1.0, (8, 3, 30))
+    late = spread[:, -1]
+    slow = [late[member[:, i] == 0, i].mean() - late[member[:, i] == 1, i].mean() for i in range(30)]
+    found = variance_of_gradients_counterfactual(spread, member, pair)
+    np.testing.assert_allclose(found.values, slow, rtol=1e-9)

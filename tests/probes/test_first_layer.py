@@ -26,16 +26,19 @@ def test_diagonal_moments_are_aligned_and_correlated_ones_have_their_closed_form
     assert misalignment(moments, best_basis(np.ones(3), moments)) == pytest.approx(0, abs=1e-6)  # one eigenvalue
 
 
-def test_a_random_layer_lies_no_other_way_than_rotated_ones() -> None:
-    """Gaussian weights, 256 units of 12 inputs: the component's score is one of 20 rotations, 60 times."""
+@pytest.mark.parametrize(
+    ("draws", "most"), [(50, 6), pytest.param(200, 16, marks=pytest.mark.slow)], ids=["quarter", "whole"]
+)
+def test_a_random_layer_lies_no_other_way_than_rotated_ones(draws: int, most: int) -> None:
+    """Gaussian weights, 256 units of 12 inputs: one time in 20 the components score least of 20 bases."""
     below = 0
-    for seed in range(60):
+    for seed in range(draws):
         rng = np.random.default_rng(seed)
         weights = rng.normal(size=(256, 12))
         moments = weights.T @ weights / 256
         drawn = [misalignment(moments, rotation(rng, 12)) for _ in range(19)]
         below += misalignment(moments, np.eye(12)) < min(drawn)
-    assert below <= 9  # 3 are expected of 60; more than 9 of a level of 5 % come once in 800
+    assert (4 if draws == 200 else 1) <= below <= most
 
 
 def test_weights_along_the_components_score_below_rotated_ones() -> None:

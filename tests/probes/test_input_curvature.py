@@ -146,6 +146,10 @@ def test_a_few_models_are_looked_at_and_all_by_name(tmp_path: Path) -> None:
     assert run.load("input_curvature.epochs", [0]).tolist() == [0, 2]
     assert run.measure("input_curvature").models == 8
     assert run.measure("input_curvature", role="full").models == 2
+    whole_values, without = run.replicates("input_curvature")  # one row for each of five pairs, as of any measure
+    assert np.isfinite(whole_values.values).any()
+    np.testing.assert_array_equal(without[4], whole_values.values)  # the fifth pair has none to leave out
+    assert not np.array_equal(without[0], whole_values.values, equal_nan=True)
     whole = small_audit(tmp_path / "all", probes=(f"{name},models=all",), **settings)
     trace = [one.load("input_curvature.trace", there) for one in (run, whole)]
     np.testing.assert_allclose(trace[0], trace[1], rtol=1e-3, atol=1e-5)

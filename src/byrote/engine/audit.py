@@ -89,7 +89,8 @@ def audit(
         keep_weights_at: besides, keep those of a few models during training, for probes after it: "checkpoints",
             "best" (the lowest held-out loss) or numbers of epochs, as "0,3,last"; of 4 pairs, and at most 1 GB.
         probes: what else to read off every trained network: "gradient_norm", for the attack of that name, and
-            "last_layer", for `stolen_memories`; on digits the two take longer than training does.
+            "last_layer", for `stolen_memories`; and off networks as they train, as "el2n", "input_gradients",
+            "variance_of_gradients", "weight_gradients", "input_curvature": `byrote.plan` says what each takes.
         progress: False for silence.
         source: how the command line finds dataset and recipe again.
         remarks: what a person should know of how the data was read; said first and kept with the run.
