@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from torch import nn
 
 import byrote
+from byrote.engine.resources import disk_a_model, memory_a_process
 from byrote.probes.el2n import El2nProbe
 from byrote.probes.input_gradients import InputGradientsProbe
 from byrote.probes.last_layer import LastLayerProbe
 from byrote.probes.variance_of_gradients import VarianceOfGradientsProbe
 from byrote.probes.weight_gradients import WeightGradientsProbe
+from engine.toys import job
 from probes.moments import few, one_by_one, small, watched
 from small import RECIPE, shards, small_audit
 
@@ -93,6 +95,15 @@ def test_channels_of_images_are_averaged_first_and_a_short_window_is_undefined()
     maps = np.stack([one_by_one(net, inputs, targets, VALUES["loss"]).mean(1).flatten(1).numpy() for net in networks])
     np.testing.assert_allclose(found["spread"][0], slow_spread(maps[:2]), rtol=1e-4)
     assert np.isnan(found["spread"][1:]).all()
+
+
+def test_what_is_summed_up_counts_as_memory(tmp_path: Path) -> None:
+    """Two numbers of 4 bytes for each example and input; 40 examples of 6 inputs, 3 models."""
+    plain, looked = (job(tmp_path, probes=names) for names in ((), ("variance_of_gradients,of=loss;logit",)))
+    more = memory_a_process(looked, 3, 0) - memory_a_process(plain, 3, 0)
+    written = 3 * (disk_a_model(looked, 3) - disk_a_model(plain, 3))
+    assert more - written == 3 * 2 * 2 * 4 * 40 * 6
+    assert VarianceOfGradientsProbe().memory((10, 3, 4, 4)) == 2 * 4 * 10 * 16  # channels are averaged
 
 
 @pytest.mark.parametrize("kind", EVERY)

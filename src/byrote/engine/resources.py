@@ -104,7 +104,8 @@ def memory_a_process(job: Job, size: int, weights: int) -> int:
     """
     examples = len(job.data.inputs)
     data = held_bytes(job.data.inputs) + (0 if job.heldout is None else held_bytes(job.heldout.inputs))
-    probes = size * (disk_a_model(job, size) + _PRESENTATION_STATE * examples)
+    looking = sum(probe.memory(tuple(job.data.inputs.shape)) for probe in job.asked())
+    probes = size * (disk_a_model(job, size) + looking + _PRESENTATION_STATE * examples)
     return data + probes + size * weights * 4 * 4
 
 

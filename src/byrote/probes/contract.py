@@ -97,6 +97,10 @@ class Probe(ABC):
         """The numbers of the checkpoints at which it looks, of so many: all of them."""
         return tuple(range(checkpoints))
 
+    def memory(self, shape: tuple[int, ...]) -> int:
+        """Bytes that it holds of one model beyond what it writes, where all inputs have the shape `[example, ...]`."""
+        return 0
+
     def begin(self, block: Block) -> None:
         """A block is about to be trained."""
         self.block = block

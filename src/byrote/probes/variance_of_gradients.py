@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar, Final, get_args
 
 import numpy as np
@@ -74,6 +75,11 @@ class VarianceOfGradientsProbe(Probe):
         """Refuse a network that cannot be differentiated in its inputs, or not by example."""
         network.eval()
         refuse_unfit(self.name, network, inputs, lambda: grad(lambda given: network(given).sum())(inputs))
+
+    def memory(self, shape: tuple[int, ...]) -> int:
+        """Mean and sum of squares of each value, of all inputs, channels averaged."""
+        channels = shape[1] if len(shape) == 4 else 1
+        return len(self.values) * 2 * 4 * prod(shape) // channels
 
     def begin(self, block: Block) -> None:
         """Nothing is summed up yet."""
