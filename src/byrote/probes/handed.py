@@ -58,7 +58,7 @@ def part_of(network: nn.Module, layer: str) -> nn.Module:
     Raises:
         BadInput: none has.
     """
-    modules = {name: module for name, module in network.named_modules() if name}
+    modules: dict[str, nn.Module] = {name: module for name, module in network.named_modules() if name}
     if layer not in modules:
         raise BadInput(
             f"The network has no layer {layer!r}.", hint=f"{meant(layer, modules)}its layers are {', '.join(modules)}."

@@ -265,7 +265,7 @@ class Moment:
             widths: list[int] = []
             with torch.no_grad():
                 flat = self.each(partial(handed_on, layers, widths))
-            self._handed = dict(zip((INPUTS, *layers), flat.split(widths, 2), strict=True))
+            self._handed = dict(zip((INPUTS, *layers), torch.split(flat, widths, 2), strict=True))
         return self._handed
 
     def features(self, layer: str) -> Tensor:

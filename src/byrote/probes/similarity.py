@@ -99,8 +99,8 @@ class SimilarityProbe(Probe):
                 here, there = [one[place] for one in now], [one[place] for one in end]
                 for name, values in _between(here, units(at.pair)).items():
                     columns[name][:, checkpoint, place] = values
-                for name, values in _to_end(here, there).items():
-                    columns[name][:, checkpoint, place] = values
+                for name, ends in _to_end(here, there).items():
+                    columns[name][:, checkpoint, place] = ends
                 columns["directions"][:, checkpoint, place] = [one.kept.shape[1] for one in here]
         epochs = np.array(at.checkpoints, np.int64)
         self.found = [

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 #: The penalty, as a share of the mean squared length of a row of the features times the number of rows.
-PENALTY = 0.01
+PENALTY = 0.001
 
 
 @dataclass(frozen=True, eq=False)

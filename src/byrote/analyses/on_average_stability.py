@@ -1,0 +1,135 @@
+"""On-average stability: what replacing a few training examples does to the loss on them, and on all others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Int
+
+from byrote.analyses.catalog import procedure
+from byrote.analyses.continued import over_seeds, refuse_many
+from byrote.analyses.lab import Lab, data_of
+from byrote.data.dataset import Dataset
+from byrote.data.task import refuse_other_tasks
+from byrote.designs.design import one_phase
+from byrote.errors import BadInput
+from byrote.recipes.algorithm import TrainingRecipe
+from byrote.results import Scalar, Table
+from byrote.runs.run import Run
+
+#: Fewer draws of replaced examples have no error.
+FEWEST: Final = 3
+
+
+@procedure(
+    asks="What does replacing a few training examples do to the loss on them, and on all others?",
+    needs=("outputs.loss",),
+    section="4.1",
+)
+def on_average_stability(
+    lab: Lab, run: Run, *, models: int = 3, draws: int = 4, replaced: int = 6, aside: float = 0.2, seed: int = 0
+) -> Table:
+    """On-average stability: the change of an example's loss where it is replaced, which is the generalization gap.
+
+    A share of the examples is set aside. Twins of the same seeds and orders are trained on the rest, one of them with
+    a few examples replaced by others that were set aside. The largest change over all examples and trainings, uniform
+    stability, cannot be estimated.
+
+    Formula:
+        own: mean of loss(twin, z_i) - loss(model, z_i) over replaced i; its expectation is the gap, mean loss on
+        examples set aside less that on those trained on; others: mean of |loss(twin, z) - loss(model, z)| over z set
+        aside and in neither, and the largest of them
+    Undefined:
+        never; the error is over draws of the replaced examples, of which there are at least 3.
+
+    Args:
+        lab: where to train.
+        run: whose data and recipe.
+        models: twins of each draw, with seeds of their own; 3 to 8.
+        draws: of the examples that are replaced.
+        replaced: how many of them.
+        aside: the share of examples that are set aside.
+        seed: fixes what is drawn, weights and orders.
+
+    Source: Shalev-Shwartz et al. 2010, JMLR 11, 2635-2670; Bousquet & Elisseeff 2002, JMLR 2, 499-526.
+
+    Raises:
+        BadInput: data or recipe are not at hand, or draws or examples are too few.
+    """
+    dataset, recipe = data_of(run, "ask")
+    refuse_other_tasks(dataset.task, dataset.name, "The procedure 'on_average_stability'")
+    refuse_many(models, "on_average_stability")
+    rng = np.random.default_rng([seed, 15])
+    order = rng.permutation(len(dataset))
+    away = np.sort(order[: round(aside * len(dataset))])
+    shown = np.sort(order[len(away) :])
+    if draws < FEWEST or replaced < 1 or draws * replaced > min(len(away) - 1, len(shown) - 1):
+        raise BadInput(
+            f"on_average_stability takes at least {FEWEST} draws, and draws times replaced examples set aside. Got "
+            f"{draws} of {replaced}, and {len(away)} are set aside.",
+            hint="--set draws=4 --set replaced=2 --set aside=0.2, of more examples where that is not enough.",
+        )
+    member = np.zeros((models, len(dataset)), np.uint8)
+    member[:, shown] = 1
+    folder = run.folder.with_name(
+        f"{run.folder.name}-on-average-stability-{models}-{draws}-{replaced}-{aside:g}-{seed}"
+    )
+    out, into = (rng.permutation(rows)[: draws * replaced].reshape(draws, replaced) for rows in (shown, away))
+    losses = [
+        _losses(lab, _exchanged(dataset, *pair), recipe, member, seed, folder / str(number), pair)
+        for number, pair in enumerate([(out[:0].ravel(), into[:0].ravel()), *zip(out, into, strict=True)])
+    ]
+    base, twins = losses[0], losses[1:]
+    gap = base[:, away].mean(1) - base[:, shown].mean(1)
+    own = np.array([(twin - base)[:, rows].mean() for twin, rows in zip(twins, out, strict=True)])
+    changes = [np.abs(twin - base)[:, np.setdiff1d(away, rows)] for twin, rows in zip(twins, into, strict=True)]
+    top = float("inf")
+    figures: dict[str, Scalar] = {
+        "own loss, replaced less kept": over_seeds(own, (-top, top), examples=draws * replaced),
+        "generalization gap of the loss": over_seeds(gap, (-top, top), examples=len(dataset)),
+        "change of others' loss": over_seeds(np.array([each.mean() for each in changes]), (0.0, top)),
+        "largest of them": over_seeds(np.array([each.max() for each in changes]), (0.0, top)),
+    }
+    return Table(
+        title="On-average stability",
+        rows={"figure": tuple(figures)},
+        figures={"nat": tuple(figures.values())},
+        across="unit",
+        notes=("The first two have the same expectation; the first rests on few examples.",),
+    )
+
+
+def _exchanged(dataset: Dataset, out: Int[np.ndarray, " replaced"], into: Int[np.ndarray, " replaced"]) -> Dataset:
+    """The dataset with the places of these examples exchanged, so that twins show all others in the same order."""
+    if not len(out):
+        return dataset
+    place = np.arange(len(dataset))
+    place[out], place[into] = into, out
+    return dataset.subset(place).replace(name=f"{dataset.name} with examples exchanged")
+
+
+def _losses(
+    lab: Lab,
+    dataset: Dataset,
+    recipe: TrainingRecipe,
+    member: np.ndarray,
+    seed: int,
+    folder: Path,
+    exchanged: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """Loss by model and example, in the order of the examples before they were exchanged."""
+    one = lab.audit(
+        dataset,
+        recipe,
+        design=one_phase("on_average_stability", member),
+        out=folder,
+        seed=seed,
+        checkpoints=2,
+    )
+    losses = one.load("outputs.loss", one.models()).astype(np.float64)
+    place = np.arange(len(dataset))
+    out, into = exchanged
+    place[out], place[into] = into, out
+    return np.asarray(losses[:, place])
