@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import rankdata
 
 from byrote.analyses.catalog import analysis
 from byrote.analyses.detection import detected
@@ -17,6 +16,7 @@ from byrote.results import PerExample, Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.contrasts import too_few
 from byrote.stats.jackknife import from_replicates, parts
+from byrote.stats.ranking import ranks
 from byrote.stats.rates import rates
 
 #: What the proxies stand in for.
@@ -146,8 +146,8 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     known = np.isfinite(one) & np.isfinite(other)
     if known.sum() < 3 or not np.ptp(one[known]) or not np.ptp(other[known]):
         return float("nan")
-    ranks = [rankdata(scores[known]) - (known.sum() + 1) / 2 for scores in (one, other)]
-    return float(np.clip(np.vdot(*ranks) / np.sqrt(np.vdot(ranks[0], ranks[0]) * np.vdot(ranks[1], ranks[1])), -1, 1))
+    first, second = (ranks(scores[known]) - (known.sum() + 1) / 2 for scores in (one, other))
+    return float(np.clip(first @ second / np.sqrt((first @ first) * (second @ second)), -1.0, 1.0))
 
 
 def partial_rank_correlation(one: np.ndarray, other: np.ndarray, given: np.ndarray) -> float:

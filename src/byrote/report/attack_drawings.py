@@ -11,6 +11,7 @@ import numpy as np
 from byrote.analyses.membership import AttackFigures
 from byrote.report import svg
 from byrote.report.attacks import Slice, attack_name, slices
+from byrote.report.drawn_once import drawn_once
 from byrote.report.figures import WIDTH, Figure
 from byrote.report.text import kind_words, number, plain
 from byrote.results import Scalar
@@ -28,6 +29,7 @@ _AXES = {
 }
 
 
+@drawn_once
 def curves(attacks: Sequence[AttackFigures], name: str = "roc") -> Figure:
     """True positives by false positives, both logarithmic, with 95 % bands and what guessing gives."""
     from matplotlib.figure import Figure as Canvas
@@ -89,6 +91,7 @@ def _points(attacks: Sequence[AttackFigures]) -> list[tuple[str, ...]]:
     return rows
 
 
+@drawn_once
 def by_slice(found: AttackFigures, *, name: str = "slices", classes: str = "by class") -> Figure | None:
     """How well an attack finds each slice of what was attacked; None where there is none."""
     from matplotlib.figure import Figure as Canvas

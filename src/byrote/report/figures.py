@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from byrote.blocks import Figure as Figure
 from byrote.report import svg
+from byrote.report.drawn_once import drawn_once
 from byrote.report.facts import MEMORIZED
 from byrote.report.text import capital, count, kind_words, number
 from byrote.report.trajectories import CLEAN, QUANTILES, Line, Trajectories
@@ -33,6 +34,7 @@ def words(group: str) -> str:
     return "no planted control" if group == CLEAN else f"planted {kind_words(group)}"
 
 
+@drawn_once
 def distribution(
     result: PerExample,
     groups: Mapping[str, Bool[np.ndarray, " example"]],
@@ -81,6 +83,7 @@ def distribution(
     )
 
 
+@drawn_once
 def training(found: Trajectories) -> Figure:
     """How training went over epochs, of planted and of clean examples, or over all."""
     return _by_control(found) if found.lines else _by_quantile(found)
@@ -133,6 +136,7 @@ def _by_quantile(found: Trajectories) -> Figure:
     return Figure(name="training", svg=drawn, title=title, columns=tuple(columns), rows=tuple(rows), canvas=figure)
 
 
+@drawn_once
 def fitted(curve: Curve) -> Figure:
     """Share of the labels trained on that are fitted, by epoch: planted noise and clean."""
     named = ["no planted label noise" if name == CLEAN else name for name in curve.groups]

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from byrote.report import svg
+from byrote.report.drawn_once import drawn_once
 from byrote.report.figures import WIDTH, Figure
 from byrote.report.grouped import NO_RISK, Grouped
 from byrote.report.text import count, number
@@ -16,6 +17,7 @@ BARS, FEW_BARS = 20, 10
 FEW_MODELS = 16
 
 
+@drawn_once
 def group_risks(found: Grouped) -> Figure:
     """A histogram of the risk of groups, and as a line with its range what swapped membership gives."""
     from matplotlib.figure import Figure as Canvas

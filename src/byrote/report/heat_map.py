@@ -7,6 +7,7 @@ from typing import Any
 
 from byrote.analyses.comparison import TOP, Comparison
 from byrote.report import svg
+from byrote.report.drawn_once import drawn_once
 from byrote.report.figures import WIDTH, Figure
 from byrote.report.text import kind_words, number
 from byrote.results import Scalar
@@ -17,6 +18,7 @@ DARKEST = 0.6
 MOST_UPRIGHT = 7
 
 
+@drawn_once
 def heat_map(found: Comparison, score: str = "label memorization") -> Figure | None:
     """Scores down, criteria across, the darker the better; None where there is no score."""
     from matplotlib.figure import Figure as Canvas
@@ -44,7 +46,8 @@ def heat_map(found: Comparison, score: str = "label memorization") -> Figure | N
                         Rectangle((column, row), 0.96, 0.92, facecolor=svg.SERIES[0], alpha=depth, linewidth=0)
                     )
                 text = number(cell.value) if known and cell is not None else "–"
-                axis.text(column + 0.48, row + 0.46, text, ha="center", va="center", fontsize=9, color=svg.INK)
+                inside = axis.text(column + 0.48, row + 0.46, text, ha="center", va="center", fontsize=9, color=svg.INK)
+                inside.set_in_layout(False)  # it stands inside the axes, which need no room for it
         axis.set_xlim(0, len(criteria))
         axis.set_ylim(len(names), 0)
         turned: dict[str, Any] = (

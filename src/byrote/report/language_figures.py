@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from byrote.report import svg
+from byrote.report.drawn_once import drawn_once
 from byrote.report.figures import WIDTH, Figure, distribution
 from byrote.report.language_facts import LanguageFacts
 from byrote.report.text import number
@@ -85,6 +86,7 @@ def exposure(curve: Curve, space_bits: Sequence[float]) -> Figure:
     return _curve(curve, "exposure", "exposure in bits", across, share=False, lines=lines)
 
 
+@drawn_once
 def null(found: PerCanary) -> Figure:
     """Every canary by its exposure, above what chance gives to secrets that were never seen."""
     levels = np.unique(found.repetitions)
@@ -130,6 +132,7 @@ def _times(times: int) -> str:
     return {0: "never planted", 1: "once"}.get(times, f"{times:,} times")
 
 
+@drawn_once
 def _curve(
     curve: Curve, name: str, up: str, across: str, *, share: bool, lines: dict[str, tuple[float, Any]] | None = None
 ) -> Figure:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import rankdata
 
 from byrote.errors import BadInput
 
@@ -17,6 +16,22 @@ class PrecisionRecall:
 
     precision: float
     recall: float
+
+
+def ranks(score: Float[np.ndarray, " example"]) -> Float[np.ndarray, " example"]:
+    """The rank of each score from 1, tied ones sharing the mean of theirs.
+
+    Example:
+        >>> ranks(np.array([0.5, 0.1, 0.5]))
+        array([2.5, 1. , 2.5])
+    """
+    order = np.argsort(score)
+    ordered = score[order]
+    starts = np.append(0, np.flatnonzero(ordered[1:] != ordered[:-1]) + 1)
+    sizes = np.diff(np.append(starts, len(score)))
+    found = np.empty(len(score))
+    found[order] = np.repeat(starts + (sizes + 1) / 2, sizes)
+    return found
 
 
 def auroc(score: Float[np.ndarray, " example"], positive: Bool[np.ndarray, " example"]) -> float:
@@ -37,7 +52,7 @@ def auroc(score: Float[np.ndarray, " example"], positive: Bool[np.ndarray, " exa
     negatives = len(positive) - positives
     if not positives or not negatives:
         return float("nan")
-    above = rankdata(score)[positive].sum() - positives * (positives + 1) / 2
+    above = ranks(score)[positive].sum() - positives * (positives + 1) / 2
     return float(above / positives / negatives)
 
 
