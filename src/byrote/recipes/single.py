@@ -48,7 +48,9 @@ class OneModel(Pace):
         """`inputs[1, batch, ...]` give `logits[1, batch, ...]`."""
         for layer in self.dropouts:
             layer.keys = None if stream is None else stream.keys[0]
-        logits: Tensor = self.network.train(train)(inputs[0])
+        if self.network.training != train:  # to set every layer's mode anew takes as long as a small network's pass
+            self.network.train(train)
+        logits: Tensor = self.network(inputs[0])
         return logits[None]
 
     def answers(self, inputs: Tensor) -> Tensor:
@@ -62,8 +64,9 @@ class OneModel(Pace):
         return backward(slots, self, batch, memory)
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
-        self.optimizer.zero_grad()
+        """Forget the gradients; torch's own way takes longer than a small step's arithmetic."""
+        for weight in self._weights():
+            weight.grad = None
 
     def update(self, slots: Slots, batch: Batch) -> None:
         """One update of the weights."""
