@@ -23,6 +23,7 @@ from byrote.probes.contract import Block, Probe, Shard, When
 from byrote.probes.moment import Models, Moment
 from byrote.recipes.recipe import Recipe
 from byrote.runs.run import Run
+from documents import small_language_audit
 from engine.toys import RECIPES, bound, data, job
 from small import RECIPE, longer, shards, small_audit
 
@@ -229,3 +230,70 @@ def test_a_probe_for_other_targets_is_refused(tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, objective=byrote.SquaredError())
     with pytest.raises(BadInput, match="'last_layer' is about one class an example"):
         small_audit(tmp_path / "run", dataset=data, recipe=recipe, heldout=None, probes=("last_layer",))
+
+
+READ = Kind(
+    name="read",
+    says="what a probe of language models of the tests sees",
+    quantities={
+        "learned": Quantity((MODEL, EXAMPLE), "int64", "token", "how many of its tokens steps learned"),
+        "weights": Quantity((MODEL, CHECKPOINT), "float64", "", "sum of the squared weights"),
+        "end": Quantity((MODEL,), "float64", "", "the same at the end"),
+    },
+    tasks=frozenset({"text"}),
+    recorded_by="audit into another folder with probes",
+)
+
+
+@registry.probe
+class ReadProbe(Probe):
+    """Looks at every moment of the training of language models."""
+
+    name: ClassVar[str] = "read"
+    when: ClassVar[frozenset[When]] = frozenset({"step", "checkpoint", "end"})
+    kinds = (READ,)
+
+    def begin(self, block: Block) -> None:
+        super().begin(block)
+        assert block.corpus is not None
+        self.learned = np.zeros((len(block.models), len(block.corpus)), np.int64)
+        self.weights = np.zeros((len(block.models), len(block.epochs)))
+
+    def look(self, at: Moment) -> None:
+        assert at.when == "step" or len(at.rows) == self.learned.shape[1]
+        if at.when == "step":
+            assert at.inputs.shape == at.targets.shape == at.rows.shape == at.logits.shape[:3]
+            for model, rows in enumerate(at.rows):
+                np.add.at(self.learned[model], rows[rows >= 0].numpy(), 1)
+            return
+        with pytest.raises(BadInput, match="a probe of them is shown no inputs and no logits"):
+            _ = at.logits
+        sums = [sum(float(w.detach().square().sum()) for w in net.parameters()) for net in at.networks()]
+        if at.when == "checkpoint":
+            assert at.epoch == self.block.epochs[at.checkpoint]
+            self.weights[:, at.checkpoint] = sums
+        else:
+            self.end = np.array(sums)
+
+    def shards(self) -> Iterator[Shard]:
+        for row, model in enumerate(self.block.models):
+            yield Shard(
+                kind=READ, model=model, columns={name: np.asarray(getattr(self, name)[row]) for name in READ.quantities}
+            )
+
+
+def test_probes_of_language_models_see_steps_checkpoints_and_the_end(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"models": 4, "full": 0, "checkpoints": 3, "generate": None}
+    without = small_language_audit(tmp_path / "without", **settings)
+    run = small_language_audit(tmp_path / "run", probes=("read",), **settings)
+    assert run.manifest.identity["probes"] == ["read"]
+    theirs = shards(run.folder)
+    assert {path: theirs[path] for path in shards(without.folder)} == shards(without.folder)
+    assert run.corpus is not None
+    tokens = run.corpus.lengths[None] * run.design.member  # and the ends of documents, where another follows
+    learned = run.load("read.learned", range(4))
+    assert ((3 * tokens <= learned) & (learned <= 3 * (tokens + run.design.member))).all()
+    np.testing.assert_array_equal(run.load("read.weights", range(4))[:, -1], run.load("read.end", range(4)))
+    assert (np.diff(run.load("read.weights", range(4)), axis=1) != 0).all()
+    again = small_language_audit(tmp_path / "tried", probes=("read",), **{**settings, "executor": None})
+    assert "blocks" not in again.manifest.executor

@@ -26,6 +26,7 @@ from byrote.engine.language import audit_model
 from byrote.engine.stopping import Goal
 from byrote.evidence.shards import read_header, read_shard, write_shard
 from byrote.recipes.networks.pretrained import Pretrained
+from byrote.recipes.objectives.trades import Trades
 from byrote.recipes.private import ClipByExample
 from byrote.runs.run import Run
 from documents import SUMMING, Bigrams, letters, small_language_audit
@@ -382,6 +383,30 @@ ENGINE = (
         wrong=language(recipe=BY_EXAMPLE),
         says="leave batches and example_gradients out",
         right=language(recipe=SUMMING),
+    ),
+    Case(
+        name="an objective of classes for text",
+        wrong=language(recipe=dataclasses.replace(SUMMING, objective=Trades())),
+        says="objective=byrote.NextToken()",
+        right=language(recipe=dataclasses.replace(SUMMING, objective=byrote.NextToken(label_smoothing=0.1))),
+    ),
+    Case(
+        name="an attack on tokens",
+        wrong=language(recipe=dataclasses.replace(SUMMING, input_perturbation=byrote.ProjectedGradient())),
+        says="leave input_perturbation out",
+        right=language(recipe=SUMMING),
+    ),
+    Case(
+        name="a sampler by class for text",
+        wrong=language(recipe=dataclasses.replace(SUMMING, sampler=byrote.ClassBalanced())),
+        says="leave the sampler out",
+        right=language(recipe=SUMMING),
+    ),
+    Case(
+        name="a probe of classifiers for text",
+        wrong=language(probes=("gradient_norm",)),
+        says="audit without it",
+        right=language(probes=()),
     ),
     Case(
         name="few logits",

@@ -187,6 +187,12 @@ RECIPES = (
         says="1 leaves a label as it is",
         right=built(byrote.BinaryCrossEntropy, positive_weights=(1.0, 1.0)),
     ),
+    Case(
+        name="smoothing",
+        wrong=built(byrote.NextToken, label_smoothing=1.0),
+        says="0.1 is usual",
+        right=built(byrote.NextToken, label_smoothing=0.1),
+    ),
     Case(name="poisson", wrong=built(Poisson, rate=2.0), says="rate=0.05", right=built(Poisson, rate=0.05)),
     Case(name="clipped away", wrong=built(ClipByExample, 0.0), says="1.0", right=built(ClipByExample, 1.0)),
     Case(

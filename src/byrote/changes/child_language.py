@@ -102,6 +102,7 @@ def change_language(
         checkpoints=len(run.manifest.checkpoints),
         keep_weights=bool(identity.get("keep_weights", False)),
         keep_weights_at=identity.get("keep_weights_at"),
+        probes=identity.get("probes", ()),
         progress=progress,
         source=run.source or run.manifest.source,
         parent=parent_of(run, changes, forget, ids),

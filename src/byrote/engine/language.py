@@ -81,6 +81,7 @@ def audit_language(
     checkpoints: int = CHECKPOINTS,
     keep_weights: bool = False,
     keep_weights_at: str | None = None,
+    probes: Sequence[str] = (),
     progress: Progress | bool = True,
     source: dict[str, Any] | None = None,
     parent: dict[str, Any] | None = None,
@@ -114,6 +115,7 @@ def audit_language(
         keep_weights: keep every model's weights; otherwise they are deleted once the model is read.
         keep_weights_at: besides, keep those of a few models during training, for probes after it: "checkpoints" or
             numbers of epochs, as "0,3,last".
+        probes: what else to read off the networks, by the names of probes of language models.
         progress: False for silence.
         source: how the command line finds corpus and recipe again.
         parent: the run that this one is a changed form of, and the change.
@@ -168,6 +170,7 @@ def audit_language(
         keep_weights=keep_weights or _keeps_weights(folder),
         finish=finish,
         keep_weights_at=keep_weights_at,
+        probes=tuple(probes),
     )
     kept = () if job.keeping is None else (WEIGHTS_AT.name,)
     identity = {
@@ -183,6 +186,7 @@ def audit_language(
         **({"keep_weights": True} if keep_weights else {}),
         **({} if finish is None or parent is None else {"change": parent["change"]}),
         **({} if keep_weights_at is None else {"keep_weights_at": keep_weights_at}),
+        **({"probes": sorted(probes)} if probes else {}),
     }
     workers = workers or default_workers(device)
     parameters = check_network(job)

@@ -17,6 +17,7 @@ from byrote.errors import BadInput
 from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.store import Evidence
 from byrote.probes import tokens
+from byrote.recipes.checks import check_text
 
 #: The share of a model's time that its training takes; the rest is reading.
 TRAINING = 0.9
@@ -116,14 +117,19 @@ def check_network(job: LanguageJob) -> int:
     """Send two tokens more or less through a fresh network before anything trains, and count its weights.
 
     Raises:
-        BadInput: the network does not fit.
+        BadInput: the network, the recipe or a probe does not fit.
     """
-    if job.recipe.batches is not None or job.recipe.example_gradients is not None:
-        raise BadInput(
-            "A row of a language model's batch holds several documents; the recipe draws or clips examples one by one.",
-            hint="leave batches and example_gradients out of the recipe.",
-        )
+    check_text(job.recipe)
+    for probe in job.asked():
+        if not all("text" in kind.tasks for kind in probe.kinds):
+            raise BadInput(
+                f"The probe {probe.name!r} is not for language models.",
+                hint="audit without it.",
+            )
     algorithm = job.algorithm()
     network = algorithm.network(algorithm.init(0))
     check_causal(network, job.corpus.vocabulary, job.device)
+    for probe in job.asked():
+        few = job.rehearsal().step(0)
+        probe.check(algorithm, network, few.inputs[0], few.targets[0])
     return parameters_of(network)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -27,6 +27,8 @@ OBJECTIVES = {
     "labels": "byrote.BinaryCrossEntropy()",
     "regression": "byrote.SquaredError()",
 }
+#: Slots that change inputs, which tokens cannot be.
+_OF_INPUTS = ("augmentation", "input_perturbation")
 
 
 def check_slots(recipe: Any) -> None:
@@ -62,7 +64,7 @@ def check_task(recipe: Any, task: Task) -> None:
     meant = getattr(recipe.objective, "task", task)
     if meant != task:
         raise BadInput(
-            f"The recipe's objective {recipe.objective!r} is for {TASKS[meant]}, and the dataset has {TASKS[task]}.",
+            f"The recipe's objective {recipe.objective!r} is for {_words(meant)}, and the dataset has {TASKS[task]}.",
             hint=f"byrote.Recipe(…, objective={OBJECTIVES[task]}).",
         )
     if getattr(recipe.sampler, "task", task) != task:
@@ -71,6 +73,42 @@ def check_task(recipe: Any, task: Task) -> None:
             f"and the dataset has {TASKS[task]}.",
             hint="leave the sampler out: every epoch shuffles.",
         )
+
+
+def check_text(recipe: Any) -> None:
+    """Refuse a recipe that cannot train a language model, whose batches are rows of tokens of several documents.
+
+    Raises:
+        BadInput: one of its slots is for examples, one by one.
+    """
+    check_slots(recipe)
+    if recipe.batches is not None or recipe.example_gradients is not None:
+        raise BadInput(
+            "A row of a language model's batch holds several documents; the recipe draws or clips examples one by one.",
+            hint="leave batches and example_gradients out of the recipe.",
+        )
+    meant = getattr(recipe.objective, "task", "text")
+    if meant != "text" or recipe.objective.memory(1, 2) is not None:
+        why = f"is for {_words(meant)}" if meant != "text" else "remembers each example"
+        raise BadInput(
+            f"The recipe's objective {recipe.objective!r} {why}, and a language model learns the next token.",
+            hint="byrote.Recipe(…, objective=byrote.NextToken()); label_smoothing=0.1 smooths it.",
+        )
+    for name in _OF_INPUTS:
+        if getattr(recipe, name) is not None:
+            raise BadInput(
+                f"The recipe's {name} changes inputs by numbers, and those of a language model are tokens.",
+                hint=f"leave {name} out of the recipe.",
+            )
+    if getattr(recipe.sampler, "task", "text") != "text":
+        raise BadInput(
+            f"The recipe's sampler {recipe.sampler!r} is about one class an example, and documents have none.",
+            hint="leave the sampler out: every epoch shuffles.",
+        )
+
+
+def _words(task: str) -> str:
+    return "the next token" if task == "text" else TASKS[cast(Task, task)]
 
 
 def unstackable(network: nn.Module) -> str:

@@ -135,7 +135,7 @@ class BoundRecipe:
 
     def _state(self, network: nn.Module, seed: int, memory: Tensor | None) -> OneModel:
         return OneModel(
-            network=network,
+            network=network.train(),
             dropouts=salt_all(network),
             memory=memory,
             seeds=torch.tensor([seed], device=self.device),
