@@ -241,7 +241,7 @@ READ = Kind(
         "end": Quantity((MODEL,), "float64", "", "the same at the end"),
     },
     tasks=frozenset({"text"}),
-    recorded_by="audit into another folder with probes",
+    recorded_by="audit into another folder with --probe read",
 )
 
 

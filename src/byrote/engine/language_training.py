@@ -163,4 +163,5 @@ class _Training:
             algorithm=self.learner.algorithm,
             corpus=job.corpus,
             context=job.length,
+            few=self.models,
         )

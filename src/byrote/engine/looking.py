@@ -90,7 +90,7 @@ class Looking(TrainingProbe):
 
     def stepped(self, batch: Batch, seen: Seen) -> None:
         """Show what a step of language models saw before its update."""
-        if any("step" in probe.when for probe in self.probes):
+        if any("step" in probe.when for probe, _ in self.probes):
             self._at = None
             at = Moment(
                 "step",
