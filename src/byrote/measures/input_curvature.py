@@ -145,7 +145,7 @@ def input_curvature_finite_difference(
     variant="counterfactual",
     unit="nat / input unit^2",
     range=(-np.inf, np.inf),
-    higher="more curved because of the example itself",
+    higher="more curved because of the example itself, as wrong labels that are fitted are",
     source=_SOURCE,
     section="3.5",
     domain="generalization",
@@ -175,7 +175,8 @@ def input_curvature_counterfactual(
         array([2.5])
 
     Differs:
-        The source has no such form: it compares no models with and without an example.
+        The source has no such form. Its sign is not one of memorization throughout: an example with a wrong label is
+        more curved in models that fitted it, one of which models without it are unsure is more curved in those.
     """
     rows = np.stack([*averaged(trace, epochs)])
     return in_minus_out(rows, member, pair, stratum, bounds=UNBOUNDED, what="curvature")
