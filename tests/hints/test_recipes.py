@@ -356,6 +356,12 @@ CHANGES = (
         right=built(made, "rewinding,permutations=4", after=True),
     ),
     Case(
+        name="no units",
+        wrong=built(made, "unit_search,budget=0", after=True),
+        says="unit_search,budget=60",
+        right=built(made, "unit_search,budget=60", after=True),
+    ),
+    Case(
         name="no draws",
         wrong=built(made, "stability,draws=1", after=True),
         says="stability,draws=20",

@@ -216,6 +216,11 @@ def _disturbed(rng: np.random.Generator, member: np.ndarray) -> Evidence:
         "stability.radius": radius,
         "stability.censored": right & (radius >= 1.2),
         "stability.sureness": rng.gamma(2.0, 1.0, member.shape).astype(np.float32),
+        "unit_search.silenced": rng.integers(0, 9, (len(member), 2, member.shape[1])).astype(np.int32),
+        "unit_search.flipped": right & (rng.random(member.shape) < 0.8),
+        "unit_search.right": right,
+        "unit_search.sureness": rng.gamma(2.0, 1.0, member.shape).astype(np.float32),
+        "unit_search.layer": np.array(["first", "last"]),
         **{f"stability.{name}": right & (rng.random(member.shape) < 0.3) for name in columns},
     }
 

@@ -82,8 +82,10 @@ def test_a_map_that_does_not_stand_out_says_so():
 
 
 def test_a_group_that_is_too_small_says_why():
-    (rows,) = [block.rows for block in shown(table(reason="fewer than 20 examples")) if isinstance(block, TableBlock)]
+    blocks = list(shown(table(reason="fewer than 20 examples")))
+    (rows,) = [block.rows for block in blocks if isinstance(block, TableBlock)]
     assert rows[0][2] == "fewer than 20 examples"
+    assert [block.name for block in blocks if isinstance(block, Figure)] == ["where-visible-0"]
 
 
 def test_no_group_to_compare_is_missing():

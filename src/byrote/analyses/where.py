@@ -77,8 +77,9 @@ def where(run: Run, *, examples: Sequence[str] = ()) -> Table:
         written so far(t) = 1 - max of S from t on / max S, S = mean of `stored` over layers
         chance = what the largest cell of `stored` exceeds in 5 % of groups drawn among examples of like sureness
     Undefined:
-        a cell of a group with fewer than 20 examples with a final correct prediction in every model; `written so far`
-        where no cell of the map exceeds chance. Errors of a single model.
+        a cell of a group with fewer than 20 examples with a final correct prediction in every model, and `stored` also
+        where the network is as sure of nobody else; `written so far` where no cell of the map exceeds chance; errors of
+        a single model.
 
     Source: Maini et al. 2023, arXiv:2307.09542, with two nulls; kNN probes after Anagnostidis et al. 2023.
     Differs:
@@ -172,7 +173,7 @@ def _stored(found: Rewound, group: Group, count: int) -> Iterator[Line]:
     beyond = localized_in(found, group)
     each = np.pad(beyond.each.reshape(-1, *found.size), ((0, 0), (0, 0), (0, 1)))
     each[np.isnan(beyond.each).any(1)] = np.nan
-    yield from _lines(found, STORED, group.name, found.layers, each, count, -2.0, high=2.0)
+    yield from _lines(found, STORED, group.name, found.layers, each, count, -2.0, high=2.0, alike=True)
     chance = Scalar(
         value=beyond.band,
         stderr=np.nan,
@@ -180,7 +181,7 @@ def _stored(found: Rewound, group: Group, count: int) -> Iterator[Line]:
         high=np.nan,
         models=len(found.pair) - beyond.missing,
         examples=count,
-        reason=_few(len(found.pair)) if np.isnan(beyond.band) else "",
+        reason=_few(len(found.pair), alike=True) if np.isnan(beyond.band) else "",
     )
     yield (CHANCE, group.name, WHOLE), [*[chance] * found.size[1], None]
     yield (WRITTEN, group.name, WHOLE), written(found, beyond, count)
@@ -222,7 +223,7 @@ def written(found: Rewound, beyond: Localized, count: int) -> list[Scalar | None
     if len(rows) >= 3 and not nothing:
         error = spread(np.stack([_written(np.delete(rows, one, 0)) for one in range(len(rows))]))
     reach = error * stdtrit(max(1, len(rows) - 1), 0.5 + LEVEL / 2)
-    why = (_few(len(found.pair)) if not len(rows) else "no cell stands out from chance") if nothing else ""
+    why = (_few(len(found.pair), alike=True) if not len(rows) else "no cell stands out from chance") if nothing else ""
     return [
         Scalar(
             value=float(value[at]),
@@ -251,6 +252,7 @@ def _lines(
     examples: int,
     low: float,
     high: float = 1.0,
+    alike: bool = False,
 ) -> Iterator[Line]:
     shape = each.shape[1:]
     value, stderr, reach = (part.reshape(shape) for part in over_units(each.reshape(len(each), -1), units(found.pair)))
@@ -264,15 +266,17 @@ def _lines(
                 high=float(min(high, value[row, at] + reach[row, at])),
                 models=models,
                 examples=examples,
-                reason=_few(len(each)) if np.isnan(value[row, at]) else "",
+                reason=_few(len(each), alike=alike) if np.isnan(value[row, at]) else "",
             )
             for at in range(shape[1])
         ]
         yield (name, group, layer), cells
 
 
-def _few(models: int) -> str:
-    return f"fewer than {FEWEST} examples in {'the model' if models == 1 else 'every model'}"
+def _few(models: int, *, alike: bool = False) -> str:
+    """Why a group has no figure; of a map that compares it with others `alike` there may be nobody of like sureness."""
+    others = ", or no others of like sureness," if alike else ""
+    return f"fewer than {FEWEST} examples{others} in {'the model' if models == 1 else 'every model'}"
 
 
 def _aside(found: Rewound) -> Iterator[Line]:

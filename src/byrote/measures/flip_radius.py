@@ -85,10 +85,11 @@ def flip_radius_beyond_margin(
         array([ 0.075,  0.025,  0.175, -0.275])
     """
     seen = (member == 1) & np.isfinite(radius)
-    return member_average(_residuals(radius, sureness, seen), seen, bounds=(-1.0, 1.0), counts={})
+    return member_average(residuals(radius, sureness, seen), seen, bounds=(-1.0, 1.0), counts={})
 
 
-def _residuals(radius: np.ndarray, sureness: np.ndarray, seen: np.ndarray) -> Iterator[np.ndarray]:
+def residuals(radius: np.ndarray, sureness: np.ndarray, seen: np.ndarray) -> Iterator[np.ndarray]:
+    """The ranks of a score, the least first, minus what those of the margin predict of them, model by model."""
     for row, margin, mine in zip(radius, sureness, seen, strict=True):
         made = np.zeros(len(row))
         if mine.any():

@@ -110,7 +110,8 @@ def shown(table: Table) -> Iterable[Block]:
     else:
         yield Words(text="No group stands out from chance: the map shows no place where one of them is stored.")
     for place, group in enumerate((standing or compared)[:MOST_DRAWN]):
-        yield heat_map(found, STORED, group, f"where-stored-{place}")
+        if not math.isnan(found.chance(group)):
+            yield heat_map(found, STORED, group, f"where-stored-{place}")
         if found.layers(VISIBLE, group):
             yield heat_map(found, VISIBLE, group, f"where-visible-{place}")
     yield _by_group(found, compared)
