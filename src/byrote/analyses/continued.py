@@ -105,7 +105,7 @@ def hold(network: nn.Module, layers: Iterable[str], tensors: Iterable[str]) -> N
     for name, module in network.named_modules():
         if any(name == layer or name.startswith(f"{layer}.") for layer in held):
             module.eval()
-            module.train = _stay.__get__(module)  # type: ignore[method-assign]  # of this network alone
+            module.train = _stay.__get__(module)
 
 
 def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
