@@ -53,7 +53,9 @@ def benign_memorization(run: Run, *, role: str = "reference") -> Table:
         BadInput: the run's design has several phases.
         MissingEvidence: the run was not read by the probe.
     """
-    models = run.models(role)
+    every = run.models(role)
+    models = np.array([m for m in every if run.evidence.has("layer_probes", int(m), run.last_phase)], np.int64)
+    models = models if len(models) else every
     if len(run.design.phases) > 1:
         raise BadInput(
             f"The last phase of the run {str(run.folder)!r} starts from networks that are trained already, and benign "

@@ -26,6 +26,7 @@ INTRINSIC_DIMENSION: Final = Kind(
     },
     coordinates={LAYER: "the inputs, and the layers in the order in which they are called"},
     tasks=OF_EXAMPLES,
+    sampled=True,
     in_training=True,
     recorded_by="audit into another folder with --probe intrinsic_dimension",
 )
@@ -38,6 +39,8 @@ class IntrinsicDimensionProbe(LayersProbe):
 
     name: ClassVar[str] = "intrinsic_dimension"
     kinds = (INTRINSIC_DIMENSION,)
+    few: ClassVar[bool] = True  # about a tenth of a CPU second for each model and checkpoint on digits
+    passes: ClassVar[float] = 5.0
 
     def begin(self, block: Block) -> None:
         """Nothing is known yet."""

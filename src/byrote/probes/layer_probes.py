@@ -40,6 +40,7 @@ LAYER_PROBES: Final = Kind(
     },
     coordinates={LAYER: "the inputs, and the layers in the order in which they are called"},
     tasks=OF_CLASSES,
+    sampled=True,
     in_training=True,
     recorded_by="audit with held-out examples into another folder with --probe layer_probes",
 )
@@ -62,6 +63,8 @@ class LayerProbesProbe(LayersProbe):
 
     name: ClassVar[str] = "layer_probes"
     kinds = (LAYER_PROBES,)
+    few: ClassVar[bool] = True  # about a third of a CPU second for each model and checkpoint on digits
+    passes: ClassVar[float] = 20.0
 
     def __post_init__(self) -> None:
         if self.neighbours < 1:
