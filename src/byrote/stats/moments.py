@@ -63,7 +63,7 @@ class RunningMoments:
 
 
 #: Means without parts are taken in blocks of so many examples, which stay in a processor's cache.
-_BLOCK = 1024
+_BLOCK = 2048
 
 
 def means_without(
@@ -80,16 +80,23 @@ def means_without(
                [1.]])
     """
     parts, examples = int(part.max(initial=-1)) + 1, chosen.shape[1]
-    mean, count = np.zeros((parts, examples)), np.zeros((parts, examples))
-    for row, taken, own in zip(rows, chosen, part.tolist(), strict=True):
-        for start in range(0, examples, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            values, here = row[block], taken[block].astype(np.float64)
-            for others in (slice(own), slice(own + 1, parts)):
-                number, so_far = count[others, block], mean[others, block]
-                number += here
-                step = values - so_far
-                step /= np.maximum(number, 1.0)
-                np.copyto(step, 0.0, where=~taken[block])
-                so_far += step
+    every, found = list(rows), np.empty((parts, examples))
+    for start in range(0, examples, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        found[:, block] = _block_without([row[block] for row in every], chosen[:, block], part.tolist(), parts)
+    return found
+
+
+def _block_without(rows: list[np.ndarray], chosen: np.ndarray, part: list[int], parts: int) -> np.ndarray:
+    """The recurrence of `RunningMoments` for all parts at once, each row passing by the part that it is of."""
+    mean, count = np.zeros((parts, chosen.shape[1])), np.zeros((parts, chosen.shape[1]))
+    step, number = np.empty_like(mean), np.empty_like(mean)
+    for row, taken, own in zip(rows, chosen, part, strict=True):
+        before, counted, here = mean[own].copy(), count[own].copy(), taken.astype(np.float64)
+        count += here
+        np.subtract(np.where(taken, row, 0.0), mean, out=step)
+        step /= np.maximum(count, 1.0, out=number)
+        step *= here
+        mean += step
+        mean[own], count[own] = before, counted
     return np.where(count > 0, mean, np.nan)
