@@ -12,6 +12,9 @@ from byrote.engine.executors import ATTEMPTS, run_here, run_pool
 from byrote.engine.job import Block, blocks_of
 from byrote.errors import BadInput, WorkerFailed
 from byrote.evidence.store import Evidence
+from byrote.recipes.networks.mlp import MLP
+from byrote.recipes.objectives.trades import Trades
+from byrote.recipes.private import private
 from engine.toys import RECIPES, contents, data, job, recipe, spoiled
 
 
@@ -42,6 +45,30 @@ class Notes:
 
 def blocks(given, size=2, *, stacked=True):
     return blocks_of(given.design, size, stacked=stacked, compiled=False)
+
+
+#: A recipe for every slot, DP-SGD's three and an objective that looks several times among them.
+SLOTS = RECIPES | {
+    "private": (
+        RECIPES["mlp"][0],
+        private(recipe(MLP(hidden=(8,))), members=20, rate=0.25, clip=0.5, multiplier=1.0),
+    ),
+    "trades": (RECIPES["mlp"][0], recipe(MLP(hidden=(8,)), objective=Trades(steps=2))),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stacked", [False, True], ids=["loop", "stack"])
+@pytest.mark.parametrize("name", SLOTS)
+def test_every_slot_does_the_same_in_a_pool(tmp_path, name, stacked):
+    """Byte for byte, where the blocks are the same; how loop and stack differ is measured in `test_many.py`."""
+    shape, slots = SLOTS[name]
+    for place, run in (("here", run_here), ("pool", lambda given, those, notes: run_pool(given, those, 2, notes))):
+        given = job(tmp_path / place, slots, data=data(shape), keep_weights=True)
+        run(given, blocks(given, 2 if stacked else 1, stacked=stacked), Notes())
+    expected = contents(tmp_path / "here")
+    assert any("weights" in path for path in expected)
+    assert contents(tmp_path / "pool") == expected
 
 
 def test_the_pool_writes_what_this_process_writes(tmp_path):
