@@ -46,7 +46,8 @@ def _linear(layer: nn.Module, a: Tensor, d: Tensor) -> Tensor:
 
 def _squares(rows: Tensor) -> Tensor:
     """Squared norms `[example]`, without a copy of the squares."""
-    return torch.linalg.vector_norm(rows, dim=1).square()
+    found: Tensor = torch.linalg.vector_norm(rows, dim=1).square()
+    return found
 
 
 def _convolution(layer: nn.Module, a: Tensor, d: Tensor) -> Tensor:
