@@ -88,7 +88,7 @@ def _alike(group: Group, first: Group, margin: np.ndarray, right: np.ndarray) ->
             continue
         low, high = np.quantile(margin[row, mine], (0.25, 0.75))
         made[row] &= (margin[row] >= low) & (margin[row] <= high)
-    return made
+    return np.asarray(made)
 
 
 def _figure(

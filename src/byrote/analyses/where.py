@@ -24,6 +24,8 @@ STORED, LOST, DAMAGED = "stored", "lost when rewound", "lost to equal damage"
 VISIBLE, FITTED, WRITTEN = "visible", "fitted", "written so far"
 LOSS, CHANCE = "loss on what was not trained on", "largest by chance"
 WHOLE = "whole network"
+#: What evidence of rewinding is called here, where that is something else.
+FIELDS = {"wrong_permuted": "permuted"}
 HELD_OUT = "held-out examples"
 
 
@@ -132,9 +134,8 @@ def rewound_models(run: Run) -> np.ndarray:
 
 def _loaded(run: Run, models: np.ndarray) -> Rewound:
     names = ("wrong", "wrong_permuted", "right", "sureness", "fitted", "predictions", "wrong_heldout", "loss_aside")
-    loaded = [run.load(f"rewinding.{name}", models) for name in names]
     return Rewound(
-        *loaded,
+        **{FIELDS.get(name, name): run.load(f"rewinding.{name}", models) for name in names},
         epochs=run.load("rewinding.epochs", models),
         layers=run.load("rewinding.layer", models).tolist(),
         pair=run.load("design.pair", models),

@@ -79,7 +79,7 @@ def _memorized(run: Run) -> np.ndarray | None:
     except ByroteError:
         return None
     assert isinstance(found, PerExample)
-    return np.nan_to_num(found.values) >= MEMORIZED
+    return np.asarray(np.nan_to_num(found.values) >= MEMORIZED)
 
 
 def _of_text(run: Run, member: np.ndarray) -> list[Group]:

@@ -175,7 +175,7 @@ def _band(models: list[_Model], unit: np.ndarray, group: np.ndarray, others: np.
     if (group.any(0) & others.any(0)).any():
         draws = [_drawn(model.part, model.group, rng) for model in models]
     else:
-        drawn = _drawn_once(models, group.any(0), rng)
+        drawn = _drawn_once(models, np.asarray(group.any(0)), rng)
         draws = [drawn[:, model.rows] for model in models]
     maps = np.array([_matched(model, drawn) for model, drawn in zip(models, draws, strict=True)])
     means = np.array([maps[unit == one].mean(0) for one in np.unique(unit)]).mean(0)

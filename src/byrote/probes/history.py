@@ -171,7 +171,7 @@ class AskedDocuments(Asked):
     def targets(self, rows: Int[np.ndarray, " row"]) -> Int[np.ndarray, " prediction"]:
         """The scored tokens of these documents."""
         some = self.corpus.subset(rows)
-        return some.tokens[some.scored].astype(np.int64)
+        return np.asarray(some.tokens[some.scored], np.int64)
 
     def _trial(self) -> None:
         with torch.no_grad():

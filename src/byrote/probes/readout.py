@@ -174,11 +174,11 @@ def neighbours_labels(
         # the nearest first: a later label wins by more votes alone
         count = (found[:, :, None] == found[:, None]).sum(2) * neighbours - torch.arange(neighbours)
         votes.append(found.gather(1, count.argmax(1, keepdim=True))[:, 0])
-    return torch.cat(votes).numpy()
+    return np.asarray(torch.cat(votes).numpy())
 
 
 def _shares(right: np.ndarray, known: np.ndarray, example: np.ndarray, examples: int) -> np.ndarray:
     """`[example]`: the share of an example's predictions; nan of one with none."""
     count = np.bincount(example[known], minlength=examples)
     hits = np.bincount(example[known & right], minlength=examples)
-    return np.divide(hits, count, out=np.full(examples, np.nan), where=count > 0).astype(np.float32)
+    return np.asarray(np.divide(hits, count, out=np.full(examples, np.nan), where=count > 0), np.float32)

@@ -146,7 +146,7 @@ def crossing(
     part = np.divide(0.5 - low, high - low, out=np.ones(len(columns)), where=high > low)
     log = np.log(sizes)
     radius = np.exp(log[before] + np.clip(part, 0, 1) * (log[first] - log[before]))
-    return np.where(over.any(0), radius, sizes[-1]), ~over.any(0)
+    return np.where(over.any(0), radius, sizes[-1]), np.asarray(~over.any(0))
 
 
 def _matrices(final: Weights, parameters: frozenset[str]) -> list[str]:

@@ -113,7 +113,12 @@ class Gated:
     def __init__(self, network: nn.Module, layers: Sequence[str], inputs: Tensor) -> None:
         self.network, self.after = network, layers[1:]
         shapes: list[tuple[int, ...]] = []
-        with torch.no_grad(), self._hooked([lambda given: shapes.append(given.shape) or given] * len(self.after)):
+
+        def seen(given: Tensor) -> Tensor:
+            shapes.append(tuple(given.shape))
+            return given
+
+        with torch.no_grad(), self._hooked([seen] * len(self.after)):
             network(inputs)
         if len(shapes) != len(self.after):
             raise BadInput(

@@ -35,7 +35,7 @@ class Map:
         """The map that a table holds."""
         names = zip(*table.rows.values(), strict=True)
         cells = zip(*table.figures.values(), strict=True)
-        return cls(tuple(table.figures), dict(zip(names, cells, strict=True)))  # type: ignore[arg-type]  # three names
+        return cls(tuple(table.figures), dict(zip(names, cells, strict=True)))
 
     def layers(self, name: str, group: str) -> dict[str, tuple[Scalar | None, ...]]:
         """The lines of a map of a group, by layer."""
