@@ -58,7 +58,7 @@ def test_wrong_labels_that_were_planted_are_put_right() -> None:
 
 @pytest.mark.slow
 def test_random_labels_take_longer_than_true_ones(run: byrote.Run) -> None:
-    table = randomization(LAB, run, models=3, examples=40, checkpoints=12)
+    table = randomization(LAB, run, models=3, examples=60, checkpoints=41)
     epochs = dict(zip(table.rows["data"], (one.value for one in table.figures["epochs to 99 %"]), strict=True))
     assert epochs["true labels"] < epochs["random labels"]
 
