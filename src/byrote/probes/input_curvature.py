@@ -133,7 +133,8 @@ def curved(network: nn.Module, inputs: Tensor) -> bool:
         direction = _signs(rows, inputs[0], 0, 0)
 
         def slope(given: Tensor) -> Tensor:
-            return grad(lambda one: (network(one) * weights).sum())(given)
+            found: Tensor = grad(lambda one: (network(one) * weights).sum())(given)
+            return found
 
         bent = grad(lambda given: (slope(given) * direction).sum())(inputs)
         return bool(bent.abs().max() > FLAT * slope(inputs).abs().max())
@@ -151,7 +152,7 @@ def _curvature(
     network: nn.Module, call: Call, inputs: Tensor, targets: Tensor, rows: Tensor, *, draws: int, salt: int
 ) -> Tensor:
     """`[example, 2]`: trace and squared norm."""
-    logits, pull = vjp(call, inputs)
+    logits, pull = vjp(call, inputs)  # type: ignore[misc]  # torch states the three of a call with auxiliary outputs
     classes = logits.shape[-1]
     unit = torch.eye(classes, dtype=logits.dtype, device=logits.device)
     steep = torch.stack([pull(row.expand_as(logits))[0].flatten(1) for row in unit])
@@ -171,7 +172,8 @@ def _curvature(
 
 
 def _steepness(call: Call, inputs: Tensor, targets: Tensor) -> Tensor:
-    return grad(lambda given: losses(call(given), targets, "classes").sum())(inputs)
+    found: Tensor = grad(lambda given: losses(call(given), targets, "classes").sum())(inputs)
+    return found
 
 
 def _change(

@@ -60,7 +60,7 @@ def flat(weights: State) -> Tensor:
 
 
 def _like(weights: State, numbers: Tensor) -> State:
-    parts = numbers.split([weight.numel() for weight in weights.values()])
+    parts = torch.split(numbers, [weight.numel() for weight in weights.values()])
     return {name: part.reshape(weight.shape) for (name, weight), part in zip(weights.items(), parts, strict=True)}
 
 
