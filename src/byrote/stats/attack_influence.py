@@ -75,7 +75,8 @@ class Cells:
         each = amount * np.where(inside, 1 / members, -false_weight / nonmembers)
         summed = np.bincount(self.place[some], each, parts * clusters).reshape(self.shape)
         found, wrongly = amount[inside].sum() / members, amount[~inside].sum() / nonmembers
-        return summed - self.members * (found / members) + self.nonmembers * (false_weight * wrongly / nonmembers)
+        usual = self.nonmembers * (false_weight * wrongly / nonmembers) - self.members * (found / members)
+        return np.asarray(summed + usual)
 
 
 def influence_of_area(cells: Cells) -> Float[np.ndarray, "part cluster"]:
@@ -123,4 +124,4 @@ def _called(cells: Cells, rate: float) -> Float[np.ndarray, " cell"]:
     tied = len(outside) - above - np.searchsorted(outside, threshold, side="left")
     called = (cells.score > threshold).astype(np.float64)
     called[cells.score == threshold] = (wanted - above) / tied
-    return called
+    return np.asarray(called)
