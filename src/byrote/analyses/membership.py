@@ -350,5 +350,5 @@ def memorization_tenths(
         gap = references.without(alike[0], 1).mean - references.without(alike[0], 0).mean
         known = np.flatnonzero(np.isfinite(gap))
         order = known[np.argsort(gap[known], kind="stable")]
-        tenths[np.ix_(alike, order)] = 1 + np.arange(len(order)) * DECILES // max(len(order), 1)
+        tenths[np.ix_(np.array(alike), order)] = 1 + np.arange(len(order)) * DECILES // max(len(order), 1)
     return tenths

@@ -37,12 +37,16 @@ def _without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray
     return found
 
 
+def _differences(values: np.ndarray, evidence: Mapping[str, np.ndarray], part: np.ndarray) -> np.ndarray | None:
+    return differences_without(values, evidence["member"], evidence["pair"], evidence["stratum"], part)
+
+
 def _of_probability(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    return differences_without(*(evidence[name] for name in ("probability", "member", "pair", "stratum")), part)
+    return _differences(evidence["probability"], evidence, part)
 
 
 def _of_label_accuracy(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    return differences_without(*(evidence[name] for name in ("label_accuracy", "member", "pair", "stratum")), part)
+    return _differences(evidence["label_accuracy"], evidence, part)
 
 
 @measure(

@@ -23,11 +23,15 @@ _HALVINGS = 50
 
 
 def _of_log_odds(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    return risk_without(*(evidence[name] for name in ("log_odds", "member", "pair", "stratum")), part)
+    return _risk_of(evidence["log_odds"], evidence, part)
+
+
+def _risk_of(values: np.ndarray, evidence: Mapping[str, np.ndarray], part: np.ndarray) -> np.ndarray | None:
+    return risk_without(values, evidence["member"], evidence["pair"], evidence["stratum"], part)
 
 
 def _of_errors(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    return risk_without(-evidence["absolute_error"], *(evidence[name] for name in ("member", "pair", "stratum")), part)
+    return _risk_of(-evidence["absolute_error"], evidence, part)
 
 
 @measure(

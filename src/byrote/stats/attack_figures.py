@@ -206,7 +206,7 @@ class _Strata(NamedTuple):
     """The number of the stratum of each target and example, from 0, and how many strata there are."""
 
     code: Int16[np.ndarray, "target example"]
-    count: int
+    number: int
 
     @classmethod
     def of(cls, stratum: np.ndarray | None) -> _Strata | None:
@@ -219,7 +219,7 @@ class _Strata(NamedTuple):
 
 def _of(strata: _Strata | None, models: np.ndarray) -> _Strata | None:
     """The strata of these models."""
-    return None if strata is None else _Strata(strata.code[models], strata.count)
+    return None if strata is None else _Strata(strata.code[models], strata.number)
 
 
 class _Slice(NamedTuple):
@@ -230,7 +230,7 @@ class _Slice(NamedTuple):
 
     def of(self, cells: Ordered, strata: _Strata | None) -> dict[str, list[Ordered]]:
         """The cells of each group, by stratum."""
-        count = 1 if strata is None else strata.count
+        count = 1 if strata is None else strata.number
         group = self.group[cells.column] if self.group.ndim == 1 else self.group[cells.row, cells.column]
         if strata is not None:
             group = np.where(group >= 0, group * count + strata.code[cells.row, cells.column], -1)
@@ -269,6 +269,7 @@ class _Reading:
         whole: _Reading | None = None,
     ) -> None:
         self.scores = attack(kept, np.arange(len(member)))
+        self.cells: Ordered
         if whole is not None and np.array_equal(self.scores, whole.scores[kept], equal_nan=True):
             self.cells = whole.cells.of_targets(kept)
         else:
@@ -289,7 +290,7 @@ class _Reading:
         masks = slices(kept) if slices else {}
         for name, cells in (pair for each in _slices_of(masks) for pair in each.of(self.cells, own).items()):
             curve = mean_of(one.roc() for one in cells)
-            chosen = masks[name] if masks[name].ndim == 1 else masks[name].any(0)
+            chosen = np.asarray(masks[name] if masks[name].ndim == 1 else masks[name].any(0))
             self.figures[name] = _figures(curve, SLICE_RATES, ())
             self.nonmembers[name] = _nonmembers(curve)
             self.examples[name] = int(chosen.sum())
@@ -304,7 +305,7 @@ class _Reading:
 
 
 def _by_stratum(cells: Ordered, strata: _Strata | None) -> list[Ordered]:
-    return [cells] if strata is None else cells.split(strata.code[cells.row, cells.column], strata.count)
+    return [cells] if strata is None else cells.split(strata.code[cells.row, cells.column], strata.number)
 
 
 def _balanced_accuracy(cells: Ordered, strata: _Strata | None, part: np.ndarray, curve: RocOfStrata | None) -> float:
@@ -312,7 +313,7 @@ def _balanced_accuracy(cells: Ordered, strata: _Strata | None, part: np.ndarray,
     if strata is None or curve is None or len(curve.strata) == 1:
         called = best(cells, part)
         return math.nan if called is None else called.accuracy
-    there = np.bincount(strata.code.ravel(), minlength=strata.count) > 0
+    there = np.bincount(strata.code.ravel(), minlength=strata.number) > 0
     found = [one for one, known in zip(_by_stratum(cells, strata), there, strict=True) if known]
     each = [math.nan if (called := best(one, part)) is None else called.accuracy for one in found]
     return float(np.average(each, weights=[int(one.inside.sum()) for one in found]))
