@@ -112,7 +112,7 @@ def print_json(document: dict[str, Any]) -> None:
     typer.echo(json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False))
 
 
-def answers(command: Callable[..., None]) -> Callable[..., None]:
+def answers(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command with `--json`.
 
     Example:
@@ -137,12 +137,11 @@ def answers(command: Callable[..., None]) -> Callable[..., None]:
     added = inspect.Parameter("json", keyword, default=False, annotation=Json)
 
     @functools.wraps(command)
-    def run(*, json: bool = False, **given: Any) -> None:
+    def run(*, json: bool = False, **given: Any) -> Any:
         if not json:
-            command(**given)
-            return
+            return command(**given)
         with answering(command.__name__):
-            command(**given)
+            return command(**given)
 
     run.__signature__ = inspect.Signature([*own, added])  # type: ignore[attr-defined]  # Typer reads it
     run.__annotations__ = {each.name: each.annotation for each in (*own, added)}

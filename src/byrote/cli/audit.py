@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from byrote.cli.answers import say, say_file
+from byrote.cli.config import Config
 from byrote.cli.consoles import err
 from byrote.cli.contents import Redact
 from byrote.cli.language import LanguageModel, audit_documents, is_language
@@ -49,6 +50,7 @@ def audit(
     data_dir: DataDir = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; pays for long trainings.")] = False,
     redact: Redact = False,
+    config: Config = None,
     training: Training,
     ensemble: Ensemble,
     recorded: Recorded,
@@ -56,13 +58,13 @@ def audit(
     given: GivenModel,
     bound: PrivacyBound,
     language: LanguageModel,
-) -> None:
+) -> Path:
     """Train an ensemble, find what it memorized, and write a report. The same command resumes a stopped audit."""
     from byrote.cli.sources import experiment, run_name
 
     trained = vars(training)
     if is_language(source, language.model, language.corpus):
-        audit_documents(
+        return audit_documents(
             source,
             language,
             own=own,
@@ -72,7 +74,6 @@ def audit(
             redact=redact,
             **trained,
         )
-        return
     if source is None:
         raise BadInput("An audit needs a source.", hint="byrote audit digits, or byrote audit docs.")
     plants = plants_of(plant)
@@ -84,15 +85,17 @@ def audit(
     if bound.epsilon or given.weights is not None or given.members is not None:
         _refuse_stopping(ensemble)
     if bound.epsilon:
+        where = out_folder or folder.with_name(f"{folder.name}-epsilon")
         bound_epsilon(
             found,
             canaries=_canaries(bound, language),
             models=ensemble.models or 1,
             delta=bound.delta,
-            out=out_folder or folder.with_name(f"{folder.name}-epsilon"),
+            out=where,
             **trained,
         )
     elif given.weights is not None or given.members is not None:
+        where = out_folder or folder.with_name(f"{folder.name}-target")
         weights, members = _both(given)
         attack_weights(
             found,
@@ -100,11 +103,13 @@ def audit(
             members=members,
             attack=given.attack,
             models=ensemble.models or 64,
-            out=out_folder or folder.with_name(f"{folder.name}-target"),
+            out=where,
             **trained,
         )
     else:
-        _train(found, design, out_folder or folder, training, ensemble, recorded, compiled=compiled, redact=redact)
+        where = out_folder or folder
+        _train(found, design, where, training, ensemble, recorded, compiled=compiled, redact=redact)
+    return where
 
 
 def _train(

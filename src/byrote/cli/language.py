@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from byrote.cli.answers import print_table, say, say_file
+from byrote.cli.config import NOT_REPEATED, spelled, write
 from byrote.cli.consoles import err
 from byrote.cli.listing import ListsControls
 from byrote.cli.options import OwnData, Recorded, file_of, is_number
@@ -95,12 +96,17 @@ class Audits(ListsControls):
     def invoke(self, ctx: Any) -> Any:
         """Audit, unless a language model is asked for with options that are for other networks."""
         values = ctx.params
+        options = {parameter.name: parameter.opts[0] for parameter in self.params}
+        sources = {name: ctx.get_parameter_source(name) for name in options}
+        said = ("COMMANDLINE", "DEFAULT_MAP")
+        given = {name: options[name] for name, by in sources.items() if by and by.name in said}
         if is_language(values["source"], values["model"], values["corpus"]):
-            options = {parameter.name: parameter.opts[0] for parameter in self.params}
-            sources = {name: ctx.get_parameter_source(name) for name in options}
-            given = {name: options[name] for name, from_ in sources.items() if from_ and from_.name == "COMMANDLINE"}
             refuse_unread(given, values)
-        return super().invoke(ctx)
+        folder = super().invoke(ctx)
+        if folder is not None:
+            told = {spelled(name, option): values[name] for name, option in given.items() if name not in NOT_REPEATED}
+            write(folder, told)
+        return folder
 
 
 def is_language(source: str | None, model: str | None, corpus: Path | None) -> bool:
@@ -120,8 +126,8 @@ def audit_documents(
     workers: int | None,
     device: str | None,
     redact: bool = False,
-) -> None:
-    """Audit a language model, write its report, and print what was found."""
+) -> Path:
+    """Audit a language model, write its report, and print what was found; the run's folder."""
     from byrote.cli.language_sources import TinyGPTTraining, docs, documents
 
     _refuse_mixed(source, asked.model, asked.corpus)
@@ -158,6 +164,7 @@ def audit_documents(
             keep_weights_at=recorded.keep_weights_at,
         )
     print_report(run, redact=redact)
+    return run.folder
 
 
 def print_report(run: Run, *, show_secrets: bool = False, redact: bool = False, figures: Path | None = None) -> None:

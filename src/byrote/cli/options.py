@@ -243,7 +243,7 @@ def file_of(text: str) -> Path | None:
     return None if is_number(text) else Path(text)
 
 
-def spread(command: Callable[..., None]) -> Callable[..., None]:
+def spread(command: Callable[..., Any]) -> Callable[..., Any]:
     """A command whose parameters that are groups of options stand there one by one, as Typer reads them.
 
     Example:
@@ -260,11 +260,11 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
             found[each.name] = each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
 
     @functools.wraps(command)
-    def run(**given: Any) -> None:
+    def run(**given: Any) -> Any:
         made = {
             name: kind(**{each.name: given.pop(each.name) for each in fields(kind)}) for name, kind in groups.items()
         }
-        command(**given, **made)
+        return command(**given, **made)
 
     run.__signature__ = inspect.Signature(list(found.values()))  # type: ignore[attr-defined]  # Typer reads it
     run.__annotations__ = {name: each.annotation for name, each in found.items()}

@@ -17,6 +17,8 @@ from byrote.evidence.schema import find_kind
 from byrote.evidence.shards import SCHEMA_VERSION, write_bytes
 
 FILE = "manifest.json"
+#: What a command that audits was given, as a file that repeats it.
+OPTIONS = "audit.toml"
 #: The folder in which a recorder keeps what it saw.
 RECORDED = "recorded"
 

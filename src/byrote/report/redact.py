@@ -17,7 +17,7 @@ from byrote.data.canaries import FILE as CANARIES
 from byrote.engine.language import TOKENIZER
 from byrote.evidence.kind import Columns, Kind
 from byrote.evidence.manifest import FILE as MANIFEST
-from byrote.evidence.manifest import Manifest
+from byrote.evidence.manifest import OPTIONS, Manifest
 from byrote.evidence.schema import find_kind
 from byrote.evidence.seals import is_broken
 from byrote.evidence.shards import read_header, read_shard, write_shard
@@ -34,7 +34,20 @@ from byrote.runs.run import Hear, Run, deaf, without_names
 FORGOTTEN = "forgotten"
 #: What a run folder holds by itself; anything else in it was put there by somebody, and is theirs to remove.
 OWN = frozenset(
-    {MANIFEST, EXAMPLES, CONTROLS, DESIGN, REPORT, TWIN, CANARIES, TOKENIZER, "calibration.json", CARD, ".lock"}
+    {
+        MANIFEST,
+        OPTIONS,
+        EXAMPLES,
+        CONTROLS,
+        DESIGN,
+        REPORT,
+        TWIN,
+        CANARIES,
+        TOKENIZER,
+        "calibration.json",
+        CARD,
+        ".lock",
+    }
 )
 OWN_FOLDERS = frozenset({"evidence", "results", "recorded"})
 
@@ -67,6 +80,7 @@ def holdings(run: Run) -> list[Holding]:
     for name, what in {
         TOKENIZER: "the tokenizer, whose vocabulary comes from the texts",
         CANARIES: "planted secrets",
+        OPTIONS: "where the data lie, and the names of columns",
         REPORT: "the report, which is written again without contents",
         TWIN: "the same as JSON",
     }.items():
@@ -107,7 +121,7 @@ def forget_contents(run: Run, hear: Hear = deaf) -> Run:
         _without_paths(manifest, run.groups).write(run.folder)
         for path in run.folder.rglob("*.part"):
             path.unlink()
-        for name in (TOKENIZER, CANARIES):
+        for name in (TOKENIZER, CANARIES, OPTIONS):
             (run.folder / name).unlink(missing_ok=True)
         forget_examples(run.folder)
         for path in named:

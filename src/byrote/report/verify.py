@@ -18,7 +18,7 @@ from byrote.analyses.calibration import Calibration, calibrate
 from byrote.analyses.catalog import TOLERANCE, Analysis, about_of, analysis_of, different, not_following
 from byrote.errors import BadInput, ByroteError, DamagedShard, MissingEvidence
 from byrote.evidence.manifest import FILE as MANIFEST
-from byrote.evidence.manifest import Manifest, ModelEntry
+from byrote.evidence.manifest import OPTIONS, Manifest, ModelEntry
 from byrote.evidence.schema import find_kind, kind_of
 from byrote.evidence.seals import KEY, has_seal, is_broken, sealed
 from byrote.evidence.shards import read_header, read_shard
@@ -64,7 +64,7 @@ OF_MORE = {
 }
 RELEASED = re.compile(r"[a-z_0-9]+[.].+\.parquet")
 #: What byrote writes into a run beside the evidence and what is derived from it, and into what was recorded.
-ROOT = frozenset({MANIFEST, EXAMPLES, CONTROLS, DESIGN, REPORT, TWIN, CARD, CALIBRATION, LOCK})
+ROOT = frozenset({MANIFEST, EXAMPLES, CONTROLS, DESIGN, REPORT, TWIN, CARD, CALIBRATION, LOCK, OPTIONS})
 OF_TEXT = frozenset(TABLES) - ROOT
 FOLDERS = frozenset({"evidence", "results", "recorded"})
 RECORDED = re.compile(
