@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from byrote.runs.run import Run
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     invoke_without_command=True,
