@@ -38,4 +38,4 @@ def test_a_window_just_before_the_end_does_harm(tmp_path: Path) -> None:
     assert "onsets=0;10;30" in told.value.hint
     with pytest.raises(BadInput, match="is judged by held-out loss") as told:
         critical_period(LAB, dataclasses.replace(run, heldout=None), models=3)
-    assert "--held-out 0.2" in told.value.hint
+    assert "--heldout 0.2" in told.value.hint

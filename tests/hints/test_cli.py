@@ -10,6 +10,7 @@ import pytest
 
 from byrote.cli.app import app
 from byrote.cli.audit import _both, _canaries
+from byrote.cli.config import read
 from byrote.cli.language import LanguageModel, refuse_unread
 from byrote.cli.options import GivenModel, PrivacyBound, number
 from byrote.cli.sources import _refuse_malformed, experiment, from_file, planted
@@ -58,6 +59,12 @@ def on_run(*words: str, kind: str = "classes") -> Callable[[Path], Any]:
         return command(*words)(folder)
 
     return call
+
+
+def written(folder: Path, name: str, content: str) -> Path:
+    """A file with that content."""
+    (folder / name).write_text(content)
+    return folder / name
 
 
 def described(content: str) -> Callable[[Path], Any]:
@@ -163,6 +170,30 @@ CLI = (
         wrong=lambda _: _canaries(PrivacyBound(epsilon=True), LanguageModel(canaries="20.5")),
         says="--epsilon-canaries 500",
         right=lambda _: _canaries(PrivacyBound(epsilon=True, epsilon_canaries=500), LanguageModel()),
+    ),
+    Case(
+        name="options that are not there",
+        wrong=lambda folder: read(folder / "mine.toml", ["models"]),
+        says="check the path",
+        right=lambda folder: read(written(folder, "mine.toml", "[audit]\nmodels = 4\n"), ["models"]),
+    ),
+    Case(
+        name="options that are no TOML",
+        wrong=lambda folder: read(written(folder, "mine.toml", "[audit]\nmodels: 4\n"), ["models"]),
+        says="models = 32, under [audit]",
+        right=lambda folder: read(written(folder, "mine.toml", "[audit]\nmodels = 32\n"), ["models"]),
+    ),
+    Case(
+        name="options without a table",
+        wrong=lambda folder: read(written(folder, "mine.toml", "models = 4\n"), ["models"]),
+        says="begin it with [audit]",
+        right=lambda folder: read(written(folder, "mine.toml", "[audit]\nmodels = 4\n"), ["models"]),
+    ),
+    Case(
+        name="an option that is none",
+        wrong=lambda folder: read(written(folder, "mine.toml", "[audit]\nmodel = 4\n"), ["models"]),
+        says="did you mean 'models'?",
+        right=lambda folder: read(written(folder, "mine.toml", "[audit]\nmodels = 4\n"), ["models"]),
     ),
     Case(
         name="weights alone",

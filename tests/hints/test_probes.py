@@ -107,7 +107,7 @@ PROBES = (
     Case(
         name="few held out",
         wrong=compared("few"),
-        says="heldout=… or --held-out 0.2",
+        says="heldout=… or --heldout 0.2",
         right=compared("more", heldout=blobs(60, seed=1)),
     ),
     Case(

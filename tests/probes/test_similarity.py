@@ -75,5 +75,5 @@ def test_settings_and_too_few_inputs_are_refused(tmp_path: Path) -> None:
     run = small_audit(tmp_path / "run", keep_weights_at="0,last")
     with pytest.raises(BadInput, match="of 40 that it takes there are 30") as told:
         probe(run, "similarity")
-    assert "--held-out 0.2" in told.value.hint
+    assert "--heldout 0.2" in told.value.hint
     assert run.manifest.evidence == byrote.Run.open(run.folder).manifest.evidence

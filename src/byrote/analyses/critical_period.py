@@ -65,7 +65,7 @@ def critical_period(
     if run.heldout is None:
         raise BadInput(
             "A critical period is judged by held-out loss, and the run has no held-out examples.",
-            hint="audit with heldout=… or --held-out 0.2 into another folder.",
+            hint="audit with heldout=… or --heldout 0.2 into another folder.",
         )
     starts = _starts(onsets, window, after)
     steady = replace(constant(recipe, "critical_period"), epochs=window + after)

@@ -69,7 +69,7 @@ def holdout_retraining(
     if not noisy.any():
         raise BadInput(
             "Holdout retraining is judged by wrong labels that were planted, and the run has none.",
-            hint="audit into another folder with --controls label-noise=0.1.",
+            hint="audit into another folder with --plant label-noise=0.1.",
         )
     going = Continued.on(dataset, constant(recipe, "holdout_retraining"))
     order = np.random.default_rng([seed, 8]).permutation(np.flatnonzero(~noisy))

@@ -60,7 +60,7 @@ def layer_retraining(
     if not noisy.any() or noisy.all():
         raise BadInput(
             "Layers are retrained without the wrong labels that were planted, and the run has none.",
-            hint="audit into another folder with --controls label-noise=0.1.",
+            hint="audit into another folder with --plant label-noise=0.1.",
         )
     going = Continued.on(dataset, recipe)
     order = going.layers(going.model(seed))

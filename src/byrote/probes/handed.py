@@ -90,7 +90,7 @@ class FeaturesProbe(Probe):
 
     most: int = 5000
 
-    passes: ClassVar[float] = 0.5
+    passes = 0.5
     when: ClassVar[frozenset[When]] = frozenset({"checkpoint"})
 
     def begin(self, block: Block) -> None:

@@ -39,8 +39,8 @@ class IntrinsicDimensionProbe(LayersProbe):
 
     name: ClassVar[str] = "intrinsic_dimension"
     kinds = (INTRINSIC_DIMENSION,)
-    few: ClassVar[bool] = True  # about a tenth of a CPU second for each model and checkpoint on digits
-    passes: ClassVar[float] = 5.0
+    few = True  # about a tenth of a CPU second for each model and checkpoint on digits
+    passes = 5.0
 
     def begin(self, block: Block) -> None:
         """Nothing is known yet."""

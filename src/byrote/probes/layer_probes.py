@@ -63,8 +63,8 @@ class LayerProbesProbe(LayersProbe):
 
     name: ClassVar[str] = "layer_probes"
     kinds = (LAYER_PROBES,)
-    few: ClassVar[bool] = True  # about a third of a CPU second for each model and checkpoint on digits
-    passes: ClassVar[float] = 20.0
+    few = True  # about a third of a CPU second for each model and checkpoint on digits
+    passes = 20.0
 
     def __post_init__(self) -> None:
         if self.neighbours < 1:

@@ -84,7 +84,7 @@ class SimilarityProbe(Probe):
             raise BadInput(
                 f"The probe 'similarity' compares layers on held-out inputs, and of {FEWEST} that it takes there are "
                 f"{held}.",
-                hint="audit with heldout=… or --held-out 0.2 into another folder, with --keep-weights-at checkpoints.",
+                hint="audit with heldout=… or --heldout 0.2 into another folder, with --keep-weights-at checkpoints.",
             )
         layers = list(at.chosen_layers(self.layers))
         rows = np.sort(at.rng(2).permutation(held)[: self.most])
