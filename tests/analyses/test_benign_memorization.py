@@ -39,7 +39,7 @@ def verdict(fit: float, start: float, gain: Scalar) -> str:
     [
         (1.0, 0.6, figure(0.1, 0.05, 0.15), "Benign: training raises neighbours on layer 1."),
         (1.0, 0.6, figure(-0.1, -0.15, -0.05), "Malign: training lowers neighbours on layer 1"),
-        (1.0, 0.6, figure(0.02, -0.05, 0.09), "Malign: training does not raise neighbours on layer 1"),
+        (1.0, 0.6, figure(0.02, -0.05, 0.09), "Malign: training is not shown to raise neighbours on layer 1"),
         (0.54, 0.6, figure(0.1, 0.05, 0.15), "Not memorized: models fit 54.0% of their training labels"),
         (1.0, 0.97, figure(0.01, 0.005, 0.015), "No verdict: before training neighbours on layer 1 tell 97.0%"),
         (1.0, 0.6, figure(0.1), "No verdict: the error of the gain takes 3 pairs"),

@@ -124,7 +124,7 @@ def _verdict(figures: dict[str, tuple[Scalar | None, ...]], layers: list[str]) -
         return "No verdict: the error of the gain takes 3 pairs of models, or 3 models without a mate, that differ."
     if gain.low > 0:
         return f"Benign: training raises neighbours on layer {layers[-2]}."
-    what = "lowers" if gain.high < 0 else "does not raise"
+    what = "lowers" if gain.high < 0 else "is not shown to raise"
     return (
         f"Malign: training {what} neighbours on layer {layers[-2]} (its interval is {gain.low:.3f} to {gain.high:.3f})."
     )

@@ -80,7 +80,7 @@ def critical_period(
         title="Critical period",
         rows={"window begins after": tuple(f"{start} epochs" for start in rows)},
         figures=dict(zip(titles, map(tuple, zip(*rows.values(), strict=True)), strict=True)),
-        notes=("An early critical period is harm that falls from the first row to the last.",),
+        notes=("If harm falls from the first row to the last, early training is a critical period.",),
     )
 
 

@@ -42,7 +42,7 @@ def on_average_stability(
         examples set aside less that on those trained on; others: mean of |loss(twin, z) - loss(model, z)| over z set
         aside and in neither, and the largest of them
     Undefined:
-        never; the error is over draws of the replaced examples, of which there are at least 3.
+        never; the error is over draws of the replaced examples (at least 3), of the gap over models.
 
     Args:
         lab: where to train.
@@ -97,7 +97,7 @@ def on_average_stability(
         rows={"figure": tuple(figures)},
         figures={"nat": tuple(figures.values())},
         across="unit",
-        notes=("The first two have the same expectation; the first rests on few examples.",),
+        notes=("The first two rows have the same expected value; the first rests on few examples.",),
     )
 
 

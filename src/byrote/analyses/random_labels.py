@@ -44,10 +44,10 @@ def randomization(
     example's own, or Gaussian of the data's mean and variance. The recipe is the same for all.
 
     Formula:
-        accuracy on the labels trained on, at the end, the mean over models; epochs: the median over models of the
+        accuracy on the labels trained on, at the end, the mean over models; epochs: the lower median over models of the
         first checkpoint from which 99 % are right
     Undefined:
-        epochs where half of the models do not get there; held-out accuracy without held-out examples.
+        epochs if more than half of the models never reach 99 %; held-out accuracy without held-out examples.
 
     Args:
         lab: where to train.
@@ -149,12 +149,14 @@ def random_label_fit(lab: Lab, run: Run, *, draws: int = 8, examples: int = 400,
         )
         accuracy = one.load("outputs.correct", one.models("full")).mean()
         found[draw] = (accuracy - chance) / (1 - chance)
-    what = "the empirical Rademacher complexity is at least that" if plain.classes == 2 else "an index of fit"
+    what = (
+        "is a lower bound of the empirical Rademacher complexity" if plain.classes == 2 else "is an index of fit only"
+    )
     return Table(
         title="Fit of random labels",
         rows={"labels": ("drawn at random",)},
         figures={"fit": (over_seeds(found, (-1.0, 1.0), examples=len(plain)),)},
-        notes=(f"At least: a training need not find the best fit; of {plain.classes} classes it is {what}.",),
+        notes=(f"With {plain.classes} classes, the fit {what}. Training may not find the best fit.",),
     )
 
 

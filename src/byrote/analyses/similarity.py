@@ -38,7 +38,7 @@ def similarity(run: Run, *, role: str = "reference") -> Table:
         mean over models of the index with the same layer of the same model at the last checkpoint; "way" of CKA and
         SVCCA (s_t - s_0) / (1 - s_0), s_t the index to the end at epoch t
     Undefined:
-        where a layer does not vary; "way" without a checkpoint at epoch 0, or where s_0 is 1; the error below 3 pairs.
+        where a layer does not vary; "way" without a checkpoint at epoch 0, or where s_0 is 1; the error below 4 pairs.
 
     Source: Kornblith et al. 2019, arXiv:1905.00414; Raghu et al. 2017, arXiv:1706.05806; Morcos et al. 2018,
     arXiv:1806.05759.

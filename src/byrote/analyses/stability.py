@@ -73,7 +73,8 @@ def stability(run: Run) -> Table:
         rows={"group": tuple(group.name for group in groups)},
         figures={name: tuple(column) for name, column in figures.items()},
         notes=(
-            "± is over models. Examples near the boundary fall to any change: compare groups at like margin.",
+            "± is over pairs of models, or over models without pairs. Any change flips examples near the decision "
+            "boundary: compare groups at like margin.",
             f"At like margin: examples within the quartiles of the margins of {groups[0].name!r}.",
         ),
     )

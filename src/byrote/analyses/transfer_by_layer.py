@@ -92,7 +92,7 @@ def transfer_by_layer(lab: Lab, run: Run, *, models: int = 3, examples: int = 60
         figures=figures,
         notes=(
             f"Second classes: {', '.join(second.class_names)}; {int(shown.sum())} examples are trained on.",
-            "Held layers are compared with untrained ones: what does not exceed them was not learned.",
+            "Compare with untrained layers: where copied layers do not exceed them, no transfer is shown.",
         ),
     )
 

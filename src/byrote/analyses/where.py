@@ -294,8 +294,8 @@ def _notes(found: Rewound, groups: list[Group], *, of_text: bool) -> Iterator[st
         epoch = _epoch(found.epochs[found.best])
         yield f"The loss on what was not trained on is lowest at {epoch}."
     yield (
-        f"What is stored counts where it is beyond the largest by chance: no cell of {100 * LEVEL:g} % of maps of "
-        "groups drawn among examples of like sureness is. ± is a standard error over models, or over pairs of them."
+        f"A stored value counts only if it exceeds the chance limit. In {100 * LEVEL:g} % of maps of groups drawn at "
+        "random among examples of like sureness some cell exceeds it. ± is a standard error over pairs, or over models."
     )
     if found.read is None:
         yield "What is visible was not read; byrote probe RUN readout reads it."

@@ -20,7 +20,7 @@ SOURCE = (
 )
 Source = Annotated[str, typer.Argument(help=SOURCE)]
 DataDir = Annotated[str | None, typer.Option(help="Where fashion-mnist's four idx .gz files are.")]
-Seed = Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Integer that fixes all randomness.")]
 Plants = Annotated[
     list[str] | None,
     typer.Option("--plant", help="Controls, as label-noise=0.05, listed below; may be repeated; 'none' for none."),
@@ -36,15 +36,15 @@ class Ensemble:
     models: Annotated[
         int | None,
         typer.Option(
-            help="Models of the ensemble, an even number of at least 4; 64 unless given. With --stderr or --budget, "
-            "the most that are trained.",
+            help="Number of models, even, at least 4; 64 unless given. With --stderr or --budget, the most that are "
+            "trained.",
             rich_help_panel=_ENSEMBLE,
         ),
     ] = None
     stderr: Annotated[
         float | None,
         typer.Option(
-            help="Stop at the first look after which 9 of 10 examples have an error of at most this, as .05.",
+            help="Stop at the first look at which 9 of 10 examples have a standard error of at most this, as .05.",
             rich_help_panel=_ENSEMBLE,
         ),
     ] = None

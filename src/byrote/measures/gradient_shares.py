@@ -22,7 +22,7 @@ _UNDEFINED = "no member has a planted wrong label, or the whole gradient is 0"
         "design.pair",
         "controls.label_noise",
     ),
-    unit="1 = its numbers",
+    unit="ratio to the share of members",
     range=(-np.inf, np.inf),
     higher="wrong labels drive more of the training",
     source=_SOURCE,
@@ -40,7 +40,7 @@ def gradient_shares(
     pair: Int[np.ndarray, " model"],
     label_noise: Bool[np.ndarray, " example"],
 ) -> Curve:
-    r"""Part of planted wrong labels in the gradient of all members, by their number: 1 is their share of the members.
+    r"""Share of the whole gradient that is due to planted wrong labels, divided by their share of the members.
 
     Formula:
         with G = g_A + g_B, sums over members with a wrong label and over the others: (g_A . G) / |G|^2 / (|A| / n);
@@ -65,7 +65,7 @@ def gradient_shares(
         epochs,
         pair,
         ("wrong labels", "as many at random"),
-        counts=_counts(label_noise, member, 2),
+        counts=_counts(label_noise, member, True, True),
         bounds=(-np.inf, np.inf),
         why=_UNDEFINED,
     )
@@ -117,7 +117,13 @@ def gradient_shares_norm(
     """
     each = np.stack([norm_share], axis=1)
     return over_models(
-        each, epochs, pair, ("wrong labels",), counts=_counts(label_noise, member, 1), bounds=(0.0, 1.0), why=_UNDEFINED
+        each,
+        epochs,
+        pair,
+        ("wrong labels",),
+        counts=_counts(label_noise, member, True),
+        bounds=(0.0, 1.0),
+        why=_UNDEFINED,
     )
 
 
@@ -171,7 +177,7 @@ def gradient_shares_cosine(
         epochs,
         pair,
         ("wrong labels and others",),
-        counts=_counts(label_noise, member, 1),
+        counts=_counts(label_noise, member, True),
         bounds=(-1.0, 1.0),
         why=_UNDEFINED,
     )
@@ -230,7 +236,7 @@ def gradient_shares_coherence(
         epochs,
         pair,
         ("wrong labels", "others"),
-        counts=_counts(label_noise, member, 2),
+        counts=_counts(label_noise, member, True, False),
         bounds=(0.0, 1.0),
         why=_UNDEFINED,
     )
@@ -293,12 +299,13 @@ def gradient_shares_alike(
         epochs,
         pair,
         ("wrong labels, one class", "others, one class", "wrong labels, any class", "others, any class"),
-        counts=_counts(label_noise, member, 4),
+        counts=_counts(label_noise, member, True, False, True, False),
         bounds=(-1.0, 1.0),
         why=_UNDEFINED,
     )
 
 
-def _counts(label_noise: np.ndarray, member: np.ndarray, lines: int) -> np.ndarray:
-    """How many examples with a wrong label some model was trained on, for each line."""
-    return np.full(lines, int((label_noise & (member == 1).any(0)).sum()), np.int64)
+def _counts(label_noise: np.ndarray, member: np.ndarray, *lines: bool) -> np.ndarray:
+    """How many examples that some model was trained on each line is about: wrong labels, or (False) others."""
+    trained = (member == 1).any(0)
+    return np.array([int((trained & (label_noise == wrong)).sum()) for wrong in lines], np.int64)

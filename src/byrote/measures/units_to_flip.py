@@ -1,4 +1,4 @@
-"""Units to flip: how few hidden units have to be silenced for a model to lose an example."""
+"""Units to flip: how many hidden units a greedy search silences until a model is wrong about an example."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def variance_of_gradients_probability(
     variant="logit",
     unit="standard deviation of the class",
     range=(-np.inf, np.inf),
-    higher="more memorized",
+    higher="the gradient of the logit varies more; of hard examples it varies little",
     source=_SOURCE,
     section="3.6",
     domain="generalization",

@@ -28,10 +28,13 @@ READOUT: Final = Kind(
     says="which label the nearest neighbours of each example have in each layer, at checkpoints",
     quantities={
         "given": Quantity(
-            _CELLS, "float32", "share", "of an example's predictions, how many neighbours give the given label"
+            _CELLS,
+            "float32",
+            "share",
+            "share of an example's predictions in which its neighbours vote for the given label",
         ),
         "true": Quantity(
-            _CELLS, "float32", "share", "how many give the label before label noise", tasks=frozenset({CLASSES})
+            _CELLS, "float32", "share", "the same with the label before label noise", tasks=frozenset({CLASSES})
         ),
         "epochs": Quantity((CHECKPOINT,), "int64", "epoch", "epochs done at each checkpoint"),
     },

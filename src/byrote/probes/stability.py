@@ -60,7 +60,7 @@ class StabilityProbe(Probe):
     Noise: w + s |w| e / |e| for each tensor w, e Gaussian, the same `draws` of e for all s. The share of draws in which
     a prediction is wrong is made monotone in s by its running maximum, and crosses one half on a line in log s.
     Pruned are the smallest entries of all weight matrices together; rounded is each matrix by itself, symmetrically.
-    Biases and running statistics are disturbed by noise alone, and not by noise, in turn.
+    Noise changes biases too; pruning and rounding do not. Running statistics never change.
     """
 
     draws: int = 20

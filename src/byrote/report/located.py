@@ -122,7 +122,7 @@ def shown(table: Table) -> Iterable[Block]:
 def _tiles(found: Map, group: str) -> Tiles:
     layer, epoch, cell = found.top(group)
     tiles = [
-        Tile(value=f"layer {layer}", label=f"Holds most: {group}", note=f"{decimal(cell)} from {epoch} on"),
+        Tile(value=f"layer {layer}", label=f"Largest loss: {group}", note=f"{decimal(cell)} when set back to {epoch}"),
         Tile(value=found.when(group), label="Written between", note="a quarter and three quarters of it"),
     ]
     if found.best is not None:
@@ -142,7 +142,7 @@ def _sentence(found: Map, group: str) -> str:
     """What the map says of a group that stands out."""
     layer, epoch, cell = found.top(group)
     said = (
-        f"{capital(group)}: layer {layer} holds most of what the network stores of it. When that layer goes back to "
+        f"{capital(group)}: the largest loss occurs in layer {layer}. When that layer is set back to "
         f"{epoch}, the network loses {_percent(cell)} of its correct predictions on this group beyond both controls. "
         f"Most was written in {found.when(group)}."
     )
@@ -155,7 +155,7 @@ def _sentence(found: Map, group: str) -> str:
             f"and {_percent(fitted[-1])} at the end."
         )
         if not written.low > 0:
-            said += " That is not shown to be more than nothing."
+            said += " This share is not shown to be above 0 %."
         elif written.value < 1:
             said += " So some of it was memorized before overfitting began."
     return said
@@ -188,7 +188,7 @@ def _by_group(found: Map, groups: list[str]) -> TableBlock:
         columns=(
             "group",
             "examples",
-            "layer that holds most",
+            "layer of the largest cell",
             "largest cell",
             "written in",
             "written by the lowest validation loss",

@@ -126,8 +126,10 @@ GRADIENT_SHARES: Final = Kind(
     name="gradient_shares",
     says="how the gradients of members with a planted wrong label lie to those of the others, at checkpoints",
     quantities={
-        "share": _of_model("projection of their sum on the whole, by that of as many examples", "1 = its numbers"),
-        "share_random": _of_model("the same of as many members drawn at random", "1 = its numbers"),
+        "share": _of_model(
+            "projection of their sum on the whole, by that of as many examples", "ratio to the share of members"
+        ),
+        "share_random": _of_model("the same of as many members drawn at random", "ratio to the share of members"),
         "norm_share": _of_model("norm of their sum by the sum of both norms", "share"),
         "cosine": _of_model("between their sum and that of the others"),
         "coherence": _of_model("norm of their sum by the sum of their norms", "share"),
