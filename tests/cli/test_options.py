@@ -38,9 +38,20 @@ def test_a_plan_takes_what_its_audit_takes() -> None:
     shared = set(plan) - {"source"}
     assert len(shared) > 20
     assert {name: plan[name].default for name in shared} == {name: audit[name].default for name in shared}
-    others = {"design", "out_folder", "redact", "weights", "members", "attack", "epsilon", "epsilon_canaries", "delta"}
+    others = {
+        "design",
+        "out_folder",
+        "redact",
+        "config",
+        "weights",
+        "members",
+        "attack",
+        "epsilon",
+        "epsilon_canaries",
+        "delta",
+    }
     language = {"model", "corpus", "column", "heldout_documents", "canaries", "context", "bos", "width"}
-    assert set(audit) - set(plan) == others | language
+    assert set(audit) - set(plan) == others | private | language
 
 
 def test_a_share_that_is_none() -> None:

@@ -462,7 +462,7 @@ ANALYSES = (
     Case(
         name="canaries of all",
         wrong=lambda _: with_canaries(DATA, 60, mislabel=True, seed=0),
-        says="--canaries 30",
+        says="--epsilon-canaries 30",
         right=lambda _: with_canaries(DATA, 30, mislabel=True, seed=0),
     ),
     Case(

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import torch
 
 import byrote
 from byrote.designs.design import Design
+from byrote.evidence import schema
 from byrote.evidence.kind import Kind
 from byrote.evidence.made_here import admitted, write_own
 from byrote.evidence.manifest import _digest
@@ -136,8 +138,14 @@ HALVES = byrote.half_subset_pairs(12, 4, rng=np.random.default_rng(0))
 
 
 def kind_called(name: str, says: str = "what tests see") -> Callable[[Path], Any]:
-    """A kind of evidence of one's own."""
-    return lambda _: register(Kind(name=name, says=says, tasks=("classes",), quantities={}))
+    """A kind of evidence of one's own, which other tests do not find."""
+
+    def call(_: Path) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(schema, "_KINDS", dict(schema._KINDS))
+            return register(Kind(name=name, says=says, tasks=("classes",), quantities={}))
+
+    return call
 
 
 def written(name: str) -> Callable[[Path], Any]:

@@ -9,6 +9,8 @@ from byrote.evidence.kinds.gradients import GRADIENT_SHARES
 from byrote.evidence.schema import SCHEMA
 
 Evidence = dict[str, np.ndarray]
+#: What similarity records of each layer at each checkpoint.
+SIMILARITIES = ("cka", "svcca", "pwcca", "cka_to_end", "svcca_to_end", "pwcca_to_end", "pwcca_from_end")
 
 
 def half_subset_pairs(rng: np.random.Generator, models: int, examples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -204,6 +206,9 @@ def _handed_on(rng: np.random.Generator, evidence: Evidence, classes: int) -> Ev
         "intrinsic_dimension.points": rng.integers(90, 95, size[:3]).astype(np.int32),
         "intrinsic_dimension.epochs": epochs,
         "intrinsic_dimension.layer": np.array(["inputs", "first", "last"]),
+        **{f"similarity.{name}": rng.random(size[:3]).astype(np.float32) for name in SIMILARITIES},
+        "similarity.directions": rng.integers(10, 30, size[:3]).astype(np.int32),
+        "similarity.epochs": epochs,
     }
 
 

@@ -33,7 +33,7 @@ def test_figures_at_the_end_are_those_of_the_trained_network(end, fact, model):
 
 
 def test_a_network_that_does_not_end_in_a_linear_layer_is_refused():
-    check = partial(NeuralCollapseProbe().check, bound("mlp"), inputs=torch.randn(2, 4), targets=torch.tensor([0, 1]))
+    check = partial(NeuralCollapseProbe().check, bound("mlp"), inputs=torch.randn(64, 4), targets=torch.arange(64) % 2)
     with pytest.raises(BadInput, match="The probe 'neural_collapse' needs a network whose logits come straight out"):
         check(nn.Sequential(nn.Linear(4, 3), nn.ReLU()))
     with pytest.raises(BadInput, match="Sequential has it within '1'") as told:

@@ -8,6 +8,7 @@ import pytest
 
 import byrote
 from byrote.data.controls import LABEL_NOISE, planted
+from byrote.evidence.schema import kind_of
 from byrote.measures.catalog import catalog
 from byrote.report.facts import MEMORIZED, Facts, facts
 from byrote.report.headline import headline
@@ -33,11 +34,15 @@ def found(run: Run) -> Facts:
 
 
 def by_example() -> set[str]:
-    """Those of the design at hand: nothing is withdrawn from its training."""
+    """Those of the design at hand, from which nothing is withdrawn, and of what all of its models have."""
     return {
         key
         for key, entry in catalog().items()
-        if entry.by_example and entry.suits("classes") and not entry.of_text and "design.withdrawn" not in entry.needs
+        if entry.by_example
+        and entry.suits("classes")
+        and not entry.of_text
+        and "design.withdrawn" not in entry.needs
+        and not any(kind_of(f"{name}.x").sampled for name in entry.kinds)
     }
 
 

@@ -15,23 +15,29 @@ from torch import nn
 import byrote
 import byrote.runs.run
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
-from byrote.evidence.schema import quantity
+from byrote.evidence.schema import kind_of, quantity
 from byrote.evidence.shards import read_header, read_shard, write_shard
 from byrote.measures.catalog import catalog, find
 from byrote.results import PerExample, PerPair
 from byrote.runs.run import Run
 from small import RECIPE, blobs, small_audit
 
+LOOKING = ("dilation", "el2n", "input_gradients", "variance_of_gradients", "weight_gradients")
+#: Those that a run of every model's answers and of these probes records; what looks at a few models is as any other.
 BY_EXAMPLE = [
     key
     for key, entry in catalog().items()
-    if entry.by_example and entry.suits("classes") and not entry.of_text and "design.withdrawn" not in entry.needs
+    if entry.by_example
+    and entry.suits("classes")
+    and not entry.of_text
+    and "design.withdrawn" not in entry.needs
+    and not any(kind_of(f"{name}.x").sampled for name in entry.kinds)
 ]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return small_audit(tmp_path_factory.mktemp("run") / "run", models=8)
+    return small_audit(tmp_path_factory.mktemp("run") / "run", models=8, probes=LOOKING)
 
 
 def defined_mean(values: np.ndarray) -> float:

@@ -130,6 +130,7 @@ class Examples:
         each = [int(count.sum()) for count in counts]
         assert len(set(each)) == 1, "models of a block show equally many examples"
         self.each = each[0]
+        self.place: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -144,7 +145,18 @@ class Examples:
         drawn = [self.algorithm.batches(seed, now, c) for seed, c in zip(self.seeds, self.counts, strict=True)]
         for rows in zip(*drawn, strict=True):
             ids, mask = side_by_side(rows, self.counts, self.inputs.device)
-            yield Batch(inputs=self.inputs[ids], targets=self.labels[ids], ids=ids, mask=mask)
+            yield Batch(inputs=self._taken(ids), targets=self.labels[ids], ids=ids, mask=mask)
+
+    def _taken(self, ids: Tensor) -> Tensor:
+        """The inputs of these examples, in the place of the batch before, which nobody reads any more.
+
+        Batches that are made anew leave holes in memory that the next ones do not fit into.
+        """
+        shape = (*ids.shape, *self.inputs.shape[1:])
+        if self.place is None or self.place.shape != shape:
+            self.place = self.inputs.new_empty(shape)
+        torch.index_select(self.inputs, 0, ids.flatten(), out=self.place.view(-1, *shape[2:]))
+        return self.place
 
 
 class _Probes:

@@ -140,15 +140,14 @@ def _alone(reason: str, seconds: float) -> Choice:
 
 def _seconds(learner: Learner, models: int, rehearsal: Rehearsal, device: str) -> float:
     """Seconds that one of these models takes for the whole first phase, clean passes included."""
-    batches = rehearsal.batches(models, WARM_UP + TIMED)
-    learner.begin(rehearsal.length(models, len(batches)))
-    for batch in batches[:WARM_UP]:
-        learner.step(batch)
+    learner.begin(rehearsal.length(models, WARM_UP + TIMED))
+    for number in range(WARM_UP):
+        learner.step(rehearsal.batch(number, models))
     times = []
     started = time.perf_counter()
-    for batch in batches[WARM_UP:]:
+    for number in range(WARM_UP, WARM_UP + TIMED):
         before = time.perf_counter()
-        learner.step(batch)
+        learner.step(rehearsal.batch(number, models))
         _wait(device)
         times.append(time.perf_counter() - before)
         if time.perf_counter() - started > ENOUGH_SECONDS:

@@ -31,7 +31,7 @@ def planned(corpus: Corpus, order: Int[np.ndarray, " shown"], length: int) -> li
     Example:
         >>> from byrote.data.corpus import corpus_from_texts
         >>> letters = corpus_from_texts(["abc", "d"]).tokenized(lambda texts: [[1, 2, 3], [4]], vocabulary=5)
-        >>> planned(letters, np.array([0, 1]), 3)
+        >>> planned(letters, np.array([0, 1]), 4)
         [[(0, 0, 3), (1, 0, 1)]]
     """
     rows: list[Row] = []

@@ -26,9 +26,13 @@ class Rehearsal:
     passes: float
     apart: bool = False
 
+    def batch(self, number: int, models: int) -> Batch:
+        """What a step shows, all models on the same rows; made anew each time, as memory may hold no more than one."""
+        return tiled(self.step(number), models)
+
     def batches(self, models: int, steps: int) -> list[Batch]:
         """The first steps, all models on the same rows."""
-        return [tiled(self.step(number), models) for number in range(steps)]
+        return [self.batch(number, models) for number in range(steps)]
 
     def length(self, models: int, steps: int) -> Steps:
         """What a learner of so many models is told of a stretch of so many steps."""
