@@ -51,7 +51,7 @@ def test_a_plan_takes_what_its_audit_takes() -> None:
         "delta",
     }
     language = {"model", "corpus", "column", "heldout_documents", "canaries", "context", "bos", "width"}
-    assert set(audit) - set(plan) == others | private | language
+    assert set(audit) - set(plan) == others | language
 
 
 def test_a_share_that_is_none() -> None:
