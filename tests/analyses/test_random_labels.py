@@ -29,8 +29,8 @@ def test_a_wide_network_fits_labels_of_a_coin_and_says_at_least(run: byrote.Run)
     table = random_label_fit(LAB, run, draws=3, examples=30)
     (fit,) = table.figures["fit"]
     assert 0.9 < fit.value <= 1.0
-    assert table.notes[0].startswith("At least")
-    assert "an index of fit" in table.notes[0]
+    assert table.notes[0].startswith("With ")
+    assert "is an index of fit only" in table.notes[0]
 
 
 def test_what_is_made_random_is_what_it_says() -> None:

@@ -49,7 +49,7 @@ def test_the_section_says_what_the_map_says():
     tiles = next(block for block in blocks if isinstance(block, Tiles))
     assert [tile.value for tile in tiles.tiles] == ["layer second", "epochs 5 to 20", "10.0 ± 2.0 %", "layer second"]
     said = next(block.text for block in blocks if isinstance(block, Words))
-    assert "When that layer goes back to epoch 5, the network loses 70.0 ± 2.0 % of its correct predictions" in said
+    assert "When that layer is set back to epoch 5, the network loses 70.0 ± 2.0 % of its correct predictions" in said
     assert "10.0 ± 2.0 % was written by epoch 5, where the validation loss was lowest" in said
     assert "then fitted 20.0 ± 2.0 % of the group, and 90.0 ± 2.0 % at the end" in said
     assert said.endswith("So some of it was memorized before overfitting began.")
