@@ -219,7 +219,7 @@ def _fit(run: Run) -> tuple[Scalar, Scalar]:
     reached = np.append(epochs, np.inf)[after]
     middle = float(np.sort(reached)[(len(reached) - 1) // 2])
     nan, never = float("nan"), int(np.isinf(reached).sum())
-    said = f"{never} of {len(reached)} models do not get there"
+    why = f"{never} of {len(reached)} models never reach {FITTED:.0%} of the labels"
     time = Scalar(
         value=nan if np.isinf(middle) else middle,
         stderr=nan,
@@ -227,7 +227,7 @@ def _fit(run: Run) -> tuple[Scalar, Scalar]:
         high=float(reached.max()) if never == 0 else nan,
         models=len(reached),
         examples=len(run.ids),
-        reason=said if np.isinf(middle) else "",
+        reason=why if np.isinf(middle) else "",
         note="the interval is from the fastest to the slowest model",
     )
     return over_seeds(shares[:, -1], (0.0, 1.0), examples=len(run.ids)), time

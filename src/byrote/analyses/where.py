@@ -80,7 +80,7 @@ def where(run: Run, *, examples: Sequence[str] = ()) -> Table:
         chance = what the largest cell of `stored` exceeds in 5 % of groups drawn among examples of like sureness
     Undefined:
         a cell of a group with fewer than 20 examples with a final correct prediction in every model, and `stored` also
-        where the network is as sure of nobody else; `written so far` where no cell of the map exceeds chance; errors of
+        where no other example has a similar margin; `written so far` where no cell of the map exceeds chance; errors of
         a single model.
 
     Source: Maini et al. 2023, arXiv:2307.09542, with two nulls; kNN probes after Anagnostidis et al. 2023.
@@ -275,7 +275,7 @@ def _lines(
 
 
 def _few(models: int, *, alike: bool = False) -> str:
-    """Why a group has no figure; of a map that compares it with others `alike` there may be nobody of like sureness."""
+    """Why a group has no figure; where it is compared with others (`alike`), none may have a similar margin."""
     others = ", or no others of like sureness," if alike else ""
     return f"fewer than {FEWEST} examples{others} in {'the model' if models == 1 else 'every model'}"
 
