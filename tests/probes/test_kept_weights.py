@@ -12,8 +12,10 @@ from byrote.engine import division
 from byrote.errors import BadInput, NotEnoughRoom
 from byrote.probes import kept_weights
 from byrote.probes.kept_weights import Keeping, keeping
+from byrote.probes.tokens import signals
+from byrote.recipes.optimizers import AdamW
 from byrote.report.verify import verify
-from documents import small_language_audit
+from documents import LOOK_UP, LookUp, small_language_audit
 from small import RECIPE, blobs, shards, small_audit
 
 PAIR = np.repeat(np.arange(6), 2)
@@ -49,7 +51,7 @@ def test_an_epoch_without_a_checkpoint_and_a_best_without_held_out_examples_are_
     with pytest.raises(BadInput, match="There is no checkpoint after 9 epochs") as caught:
         keeping("0,9", POINTS, 100, PAIR, heldout=False)
     assert "0, 1, 2, 3, 4, 5, 6" in str(caught.value.hint)
-    with pytest.raises(BadInput, match="lowest held-out loss"):
+    with pytest.raises(BadInput, match="lowest held-out loss, and nothing is held out"):
         keeping("best", POINTS, 100, PAIR, heldout=False)
 
 
@@ -106,6 +108,31 @@ def test_the_best_checkpoint_is_that_of_the_lowest_held_out_loss(tmp_path: Path)
             loss.append(float(torch.nn.functional.cross_entropy(network(inputs), targets).detach()))
         found = run.evidence.coordinates("weights_at", "checkpoint", model, 0)
         assert found == tuple(map(str, sorted({0, int(np.argmin(loss)), 6})))
+
+
+def test_the_best_checkpoint_of_language_models_is_that_of_the_lowest_loss_on_held_out_documents(
+    tmp_path: Path,
+) -> None:
+    recipe = dataclasses.replace(LOOK_UP, optimizer=AdamW(lr=0.3), epochs=4)  # it soon knows its documents by rote
+    settings: dict[str, Any] = {"recipe": recipe, "checkpoints": 5, "generate": None}
+    best = small_language_audit(tmp_path / "best", keep_weights_at="best", **settings)
+    every = small_language_audit(tmp_path / "every", keep_weights_at="checkpoints", **settings)
+    assert best.corpus is not None
+    held = best.corpus.subset(best.design.member[0] == 0)
+    assert len(held) == 6
+    network, kept, losses = LookUp().build((16,), 27), every.evidence.block("weights_at", 0, 0), []
+    for place in range(5):
+        network.load_state_dict({name: torch.from_numpy(array[place]) for name, array in kept.items()})
+        losses.append(-signals(network, held, context=16)["log_probability"][held.scored].mean())
+    lowest = int(np.argmin(losses))
+    assert 0 < lowest < 4
+    assert best.evidence.coordinates("weights_at", "checkpoint", 0, 0) == ("0", str(lowest), "4")
+    np.testing.assert_array_equal(best.evidence.block("weights_at", 0, 0)["table"], kept["table"][[0, lowest, 4]])
+    theirs = shards(every.folder)
+    same = [path for path in shards(best.folder) if "weights_at" not in str(path)]
+    assert {path: theirs[path] for path in same} == {path: shards(best.folder)[path] for path in same}
+    with pytest.raises(BadInput, match="nothing is held out here"):
+        small_language_audit(tmp_path / "none", heldout=None, keep_weights_at="best", **settings)
 
 
 def test_a_resume_makes_what_is_missing(tmp_path: Path) -> None:

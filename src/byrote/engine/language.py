@@ -113,8 +113,8 @@ def audit_language(
         device: "cpu" or "cuda"; a GPU is taken where there is one.
         checkpoints: at most this many readings of the corpus as training goes on; 0 for none.
         keep_weights: keep every model's weights; otherwise they are deleted once the model is read.
-        keep_weights_at: besides, keep those of a few models during training, for probes after it: "checkpoints" or
-            numbers of epochs, as "0,3,last".
+        keep_weights_at: besides, keep those of a few models during training, for probes after it: "checkpoints",
+            "best" (the lowest loss on held-out documents) or numbers of epochs, as "0,3,last".
         probes: what else to read off the networks, by the names of probes of language models.
         progress: False for silence.
         source: how the command line finds corpus and recipe again.

@@ -97,7 +97,13 @@ class LanguageSetting:
         with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
             numbers = numbers_of(algorithm.network(algorithm.init(0)))
         points = self.checkpoints_of(len(self.design.phases) - 1, phase.length(self.recipe.epochs))
-        return keeping(self.keep_weights_at, points, numbers, self.design.pair, heldout=False)
+        return keeping(self.keep_weights_at, points, numbers, self.design.pair, heldout=self.heldout is not None)
+
+    @cached_property
+    def heldout(self) -> Corpus | None:
+        """The documents that no model trains on; None where there are none of which a token is predicted."""
+        corpus = self.corpus.subset((self.design.member == 0).all(0))
+        return corpus if corpus.scored.any() else None
 
     def keeps(self, model: int) -> bool:
         """Whether weights of a model are kept at checkpoints."""

@@ -162,6 +162,7 @@ class _Training:
             task="text",
             algorithm=self.learner.algorithm,
             corpus=job.corpus,
+            heldout_corpus=job.heldout,
             context=job.length,
             few=self.models,
         )

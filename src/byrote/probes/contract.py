@@ -31,7 +31,7 @@ class Block:
     `few` are the run's models that probes which cost much look at.
 
     Of language models the examples are the documents of `corpus`, which the networks read in rows of `context` tokens;
-    `inputs` and `targets` are empty then.
+    `inputs` and `targets` are empty then, and `heldout_corpus` are the documents that no model of the run trains on.
     """
 
     models: tuple[int, ...]
@@ -47,6 +47,7 @@ class Block:
     heldout: tuple[Tensor, Tensor] | None = None
     truth: Tensor | None = None
     corpus: Corpus | None = None
+    heldout_corpus: Corpus | None = None
     context: int = 0
     few: tuple[int, ...] = ()
 

@@ -9,11 +9,12 @@ from typing import ClassVar, Final
 import numpy as np
 import torch
 from jaxtyping import Int
-from torch import Tensor, nn
+from torch import nn
 
 from byrote.axes import CHECKPOINT
 from byrote.errors import BadInput, NotEnoughRoom
 from byrote.evidence.kinds.weights import WEIGHTS_AT
+from byrote.probes import tokens
 from byrote.probes.contract import Block, Probe, Shard, When
 from byrote.probes.moment import BATCH, Moment, losses
 
@@ -56,7 +57,7 @@ def keeping(
         checkpoints: epochs done at each checkpoint of the last phase.
         numbers: weights and buffers of one model.
         pair: of each model, -1 where it has no mate.
-        heldout: whether there are held-out examples.
+        heldout: whether there are held-out examples or documents.
 
     Raises:
         BadInput: it is neither of these, or names an epoch at which there is no checkpoint.
@@ -68,8 +69,8 @@ def keeping(
     """
     if asked == BEST and not heldout:
         raise BadInput(
-            "The best checkpoint is that of the lowest held-out loss, and here there is none at checkpoints.",
-            hint="--keep-weights-at checkpoints; classifiers have one where there are held-out examples.",
+            "The best checkpoint is that of the lowest held-out loss, and nothing is held out here.",
+            hint="--keep-weights-at checkpoints, or hold some examples or documents out of the training.",
         )
     ends = (checkpoints[0], checkpoints[-1])
     epochs = tuple(checkpoints) if asked == EVERY else ends if asked == BEST else _named(asked, checkpoints)
@@ -158,8 +159,7 @@ class KeptWeightsProbe(Probe):
                 self._keep_if_best(row, at.epoch, network)
 
     def _keep_if_best(self, row: int, epoch: int, network: nn.Module) -> None:
-        assert self.block.heldout is not None, "refused before anything trains"
-        loss = _mean_loss(network, *self.block.heldout, self.block)
+        loss = _heldout_loss(network, self.block)
         lowest, before = self.best.get(row, (float("inf"), -1))
         if loss < lowest:
             if before >= 0 and before not in self.keeping.epochs:
@@ -200,7 +200,14 @@ class KeptWeightsProbe(Probe):
             )
 
 
-def _mean_loss(network: nn.Module, inputs: Tensor, targets: Tensor, block: Block) -> float:
+def _heldout_loss(network: nn.Module, block: Block) -> float:
+    """The mean over held-out examples, or over the scored tokens of held-out documents."""
+    if block.heldout_corpus is not None:
+        corpus = block.heldout_corpus
+        read = tokens.signals(network, corpus, device=str(block.inputs.device), context=block.context)
+        return -float(read["log_probability"][corpus.scored].mean(dtype=np.float64))
+    assert block.heldout is not None, "refused before anything trains"
+    inputs, targets = block.heldout
     with torch.no_grad():
         parts = zip(torch.split(inputs, BATCH), torch.split(targets, BATCH), strict=True)
         return float(torch.cat([losses(network(x), y, block.task) for x, y in parts]).mean())
