@@ -71,13 +71,13 @@ PROBES = (
     Case(
         name="no such part",
         wrong=lambda _: part_of(plain(), "head"),
-        says="its layers are 0, 1, 2",
+        says="its layers are 0; 1; 2",
         right=lambda _: part_of(plain(), "2"),
     ),
     Case(
         name="no such layer",
         wrong=checked(IntrinsicDimensionProbe(layers="0;head"), plain()),
-        says="its layers are inputs, 0, 2",
+        says="its layers are inputs; 0; 2",
         right=checked(IntrinsicDimensionProbe(layers="0;2"), plain()),
     ),
     Case(

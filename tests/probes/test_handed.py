@@ -104,11 +104,11 @@ def test_a_layer_that_does_not_exist_is_refused_with_those_that_do():
     at, networks = moment("mlp", stacked=True)
     with pytest.raises(BadInput, match="The network has no layer 'fc7'") as told:
         at.features("fc7")
-    assert "its layers are 0, 1, 2, 3" in told.value.hint
+    assert "its layers are 0; 1; 2; 3" in told.value.hint
     asked = partial(IntrinsicDimensionProbe(layers="1;fc7").check, bound("mlp"), networks[0])
-    with pytest.raises(BadInput, match="asked for the layer 'fc7', which the network does not have") as told:
+    with pytest.raises(BadInput, match="The network has no layer 'fc7'") as told:
         asked(at.inputs[:2], at.targets[:2])
-    assert "its layers are inputs, 1, 3" in told.value.hint
+    assert "its layers are inputs; 1; 3" in told.value.hint
 
 
 def test_of_many_examples_some_are_drawn_and_the_same_for_every_model():

@@ -10,7 +10,8 @@ from byrote.analyses.lab import Lab, data_of
 from byrote.data.controls import LABEL_NOISE
 from byrote.data.task import refuse_other_tasks
 from byrote.designs.full_data import full_data
-from byrote.errors import BadInput, meant
+from byrote.errors import BadInput
+from byrote.probes.layers import chosen_layers
 from byrote.results import Table
 from byrote.runs.run import Run
 from byrote.stats.intervals import Bounds
@@ -64,13 +65,7 @@ def layer_retraining(
         )
     going = Continued.on(dataset, recipe)
     order = going.layers(going.model(seed))
-    chosen = [name.strip() for name in layers.split(";") if name.strip()] or list(order)
-    unknown = [name for name in chosen if name not in order]
-    if unknown:
-        raise BadInput(
-            f"The network has no layer {unknown[0]!r}.",
-            hint=f"{meant(unknown[0], order)}its layers are {'; '.join(order)}.",
-        )
+    chosen = chosen_layers(layers, order)
     base = lab.audit(
         dataset,
         recipe,

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from byrote.errors import BadInput
 from byrote.evidence.kinds.gradients import CLASS_COSINE
 from byrote.probes.by_example import any_loss, refuse_unfit
-from byrote.probes.contract import Block, CheckpointProbe, evenly
+from byrote.probes.contract import Block, CheckpointProbe
 from byrote.probes.moment import Models, Moment, losses
 from byrote.probes.registry import probe
+from byrote.probes.sampled import SampledProbe
 from byrote.probes.sums import along, gradient_sums
 from byrote.recipes.algorithm import Algorithm
 
@@ -24,11 +24,11 @@ _LOSS = partial(losses, task="classes")
 
 @probe
 @dataclass
-class ClassCosineProbe(CheckpointProbe):
+class ClassCosineProbe(SampledProbe, CheckpointProbe):
     """The cosine between an example's gradient and the sum of those of the other members of its given class.
 
     No gradient of an example is formed: the products come from one pass with tangents a class, the norms from ghost
-    norms. At `checkpoints` of the checkpoints, of a few models unless `models=all`.
+    norms.
 
     Formula:
         cosine[k, c, i] = g_i . (S - g_i) / (|g_i| |S - g_i|), S the sum over members of model k with the given label
@@ -37,25 +37,9 @@ class ClassCosineProbe(CheckpointProbe):
         nan where g_i is 0, or no other member has the label.
     """
 
-    checkpoints: int = 8
-    models: str = "few"
-
     name: ClassVar[str] = "class_cosine"
     kinds = (CLASS_COSINE,)
     passes = 4.0
-
-    def __post_init__(self) -> None:
-        if self.models not in ("few", "all") or self.checkpoints < 2:
-            raise BadInput(
-                f"The settings of {self.name} are models=few or all, and checkpoints of at least 2. Got "
-                f"{self.models!r} and {self.checkpoints}.",
-                hint=f"{self.name},checkpoints=8,models=few",
-            )
-
-    @property
-    def few(self) -> bool:
-        """Unless all models are asked for."""
-        return self.models == "few"
 
     def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
         """Refuse a network whose gradients cannot be taken by example, or with tangents."""
@@ -66,10 +50,6 @@ class ClassCosineProbe(CheckpointProbe):
             along(models, inputs, targets, direction, any_loss)
 
         refuse_unfit(self.name, network.eval(), inputs, take)
-
-    def chosen(self, checkpoints: int) -> tuple[int, ...]:
-        """As many as asked for in even steps."""
-        return evenly(checkpoints, self.checkpoints)
 
     def begin(self, block: Block) -> None:
         """Nothing is known of a checkpoint yet."""

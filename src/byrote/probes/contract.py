@@ -125,16 +125,6 @@ class Probe(ABC):
         """What was found, one shard for each model and kind."""
 
 
-def evenly(checkpoints: int, most: int) -> tuple[int, ...]:
-    """Numbers of at most so many of the checkpoints, in even steps, the first and the last among them.
-
-    Example:
-        >>> evenly(9, 5)
-        (0, 2, 4, 6, 8)
-    """
-    return tuple(np.linspace(0, checkpoints - 1, min(most, checkpoints)).round().astype(int).tolist())
-
-
 class CheckpointProbe(Probe):
     """A probe that finds a number or more of each model and example at each checkpoint, in evaluation mode."""
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from byrote.errors import BadInput
 from byrote.evidence.kinds.gradients import GRADIENT_SHARES
 from byrote.probes.by_example import any_loss, refuse_unfit
-from byrote.probes.contract import Block, Probe, Shard, When, evenly
+from byrote.probes.contract import Block, Shard, When
 from byrote.probes.moment import Models, Moment, losses
 from byrote.probes.registry import probe
+from byrote.probes.sampled import SampledProbe
 from byrote.probes.sums import gradient_sums
 from byrote.recipes.algorithm import Algorithm
 
@@ -29,11 +29,10 @@ SALT = 8
 
 @probe
 @dataclass
-class GradientSharesProbe(Probe):
+class GradientSharesProbe(SampledProbe):
     """Members with a planted wrong label (A) beside the others (B): share, cosine and coherence of their gradients.
 
-    The null of the share is that of as many members drawn at random. At `checkpoints` of the checkpoints, of a few
-    models unless `models=all`.
+    The null of the share is that of as many members drawn at random.
 
     Formula:
         with G = g_A + g_B, sums over the n members: share = (g_A . G) / |G|^2 / (|A| / n), a projection, which may be
@@ -45,36 +44,16 @@ class GradientSharesProbe(Probe):
     Source: Gu & Tresp 2019; Stephenson et al. 2021.
     """
 
-    checkpoints: int = 8
-    models: str = "few"
-
     name: ClassVar[str] = "gradient_shares"
     when: ClassVar[frozenset[When]] = frozenset({"checkpoint"})
     kinds = (GRADIENT_SHARES,)
     passes = 6.0
-
-    def __post_init__(self) -> None:
-        if self.models not in ("few", "all") or self.checkpoints < 2:
-            raise BadInput(
-                f"The settings of {self.name} are models=few or all, and checkpoints of at least 2. Got "
-                f"{self.models!r} and {self.checkpoints}.",
-                hint=f"{self.name},checkpoints=8,models=few",
-            )
-
-    @property
-    def few(self) -> bool:
-        """Unless all models are asked for."""
-        return self.models == "few"
 
     def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
         """Refuse a network whose gradients cannot be taken by example."""
         models, counted = Models(lambda: [network.eval()], stacked=False), torch.ones(1, 1, len(inputs))
         take = partial(gradient_sums, models, inputs, targets, counted, any_loss)
         refuse_unfit(self.name, network.eval(), inputs, take)
-
-    def chosen(self, checkpoints: int) -> tuple[int, ...]:
-        """As many as asked for in even steps."""
-        return evenly(checkpoints, self.checkpoints)
 
     def begin(self, block: Block) -> None:
         """Nothing is found yet."""

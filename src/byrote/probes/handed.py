@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from byrote.errors import BadInput, meant
+from byrote.errors import BadInput
 from byrote.probes.contract import Block, Probe, When
-from byrote.probes.layers import INPUTS, flat, layers_of, seen
+from byrote.probes.layers import INPUTS, chosen_layers, flat, layers_of, refuse_unknown_layer, seen
 from byrote.recipes.algorithm import Algorithm
 
 
@@ -59,10 +59,7 @@ def part_of(network: nn.Module, layer: str) -> nn.Module:
         BadInput: none has.
     """
     modules: dict[str, nn.Module] = {name: module for name, module in network.named_modules() if name}
-    if layer not in modules:
-        raise BadInput(
-            f"The network has no layer {layer!r}.", hint=f"{meant(layer, modules)}its layers are {', '.join(modules)}."
-        )
+    refuse_unknown_layer(layer, modules)
     return modules[layer]
 
 
@@ -148,21 +145,12 @@ class LayersProbe(FeaturesProbe):
 
     def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
         """Refuse a network without layers, and names that none of them has."""
-        known = (INPUTS, *read_of(network.eval(), inputs))
-        for name in self._named():
-            if name not in known:
-                raise BadInput(
-                    f"The probe {self.name!r} is asked for the layer {name!r}, which the network does not have.",
-                    hint=f"{meant(name, known)}its layers are {', '.join(known)}.",
-                )
+        chosen_layers(self.layers, (INPUTS, *read_of(network.eval(), inputs)))
 
     def wanted(self, layers: Sequence[str]) -> Sequence[str]:
         """The inputs and the layers that are asked for."""
-        named = self._named()
-        return [name for name in layers if not named or name in (INPUTS, *named)]
-
-    def _named(self) -> tuple[str, ...]:
-        return tuple(name.strip() for name in self.layers.split(";") if name.strip())
+        chosen = chosen_layers(self.layers, layers)
+        return [name for name in layers if name in (INPUTS, *chosen)]
 
 
 def epochs_of(block: Block) -> dict[str, np.ndarray]:

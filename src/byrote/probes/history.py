@@ -17,12 +17,11 @@ from torch.func import functional_call, vmap
 
 from byrote.axes import CHECKPOINT
 from byrote.data.corpus import Corpus
-from byrote.errors import BadInput, meant
 from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.store import Evidence
 from byrote.probes import tokens
 from byrote.probes.judging import Judge
-from byrote.probes.layers import flat, layers_of, seen
+from byrote.probes.layers import chosen_layers, flat, layers_of, seen
 
 #: Examples that go through many networks together, and numbers that the weights which are not shared may hold.
 BATCH, NUMBERS = 256, 2**26
@@ -239,14 +238,7 @@ class History:
             BadInput: the network has no layer of that name.
         """
         layers = self.layers()
-        chosen = [name.strip() for name in names.split(";") if name.strip()] or list(layers)
-        unknown = [name for name in chosen if name not in layers]
-        if unknown:
-            raise BadInput(
-                f"The network has no layer {unknown[0]!r}.",
-                hint=f"{meant(unknown[0], layers)}its layers are {'; '.join(layers)}.",
-            )
-        return {name: names for name, names in layers.items() if name in chosen}
+        return {layer: layers[layer] for layer in chosen_layers(names, layers)}
 
     @property
     def parameters(self) -> frozenset[str]:

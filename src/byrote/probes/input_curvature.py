@@ -17,9 +17,10 @@ from byrote.errors import BadInput
 from byrote.evidence.kind import Kind
 from byrote.evidence.kinds.gradients import CURVATURE, CURVATURE_DIFFERENCE
 from byrote.probes.by_example import refuse_unfit
-from byrote.probes.contract import Block, CheckpointProbe, Shard, evenly
+from byrote.probes.contract import Block, CheckpointProbe, Shard
 from byrote.probes.moment import Call, Moment, losses
 from byrote.probes.registry import probe
+from byrote.probes.sampled import SampledProbe
 from byrote.recipes.algorithm import Algorithm
 from byrote.recipes.noise import mix
 
@@ -30,7 +31,7 @@ TRIED, FLAT = 8, 1e-6
 
 @probe
 @dataclass
-class InputCurvatureProbe(CheckpointProbe):
+class InputCurvatureProbe(SampledProbe, CheckpointProbe):
     """Trace and squared Frobenius norm of the Hessian H of the cross-entropy in the inputs.
 
     Formula:
@@ -48,25 +49,21 @@ class InputCurvatureProbe(CheckpointProbe):
         form: "auto", or "difference".
         draws: random signs, of a hash of (checkpoint, example, draw), where they are needed.
         step: h.
-        checkpoints: at so many it looks.
-        models: "few", those of four pairs and those on all data, or "all".
+        checkpoints, models: as of other probes that cost much.
     """
 
     form: str = AUTO
     draws: int = 10
     step: float = 1e-3
-    checkpoints: int = 8
-    models: str = "few"
 
     name: ClassVar[str] = "input_curvature"
 
     def __post_init__(self) -> None:
-        fits = self.form in (AUTO, DIFFERENCE) and self.models in ("few", "all")
-        if not (fits and self.draws > 0 and self.step > 0 and self.checkpoints > 1):
+        super().__post_init__()
+        if self.form not in (AUTO, DIFFERENCE) or self.draws < 1 or self.step <= 0:
             raise BadInput(
-                "The settings of input_curvature are form=auto or difference, models=few or all, draws and step above "
-                f"0, checkpoints above 1. Got {self.form!r}, {self.models!r}, {self.draws}, {self.step}, "
-                f"{self.checkpoints}.",
+                "The settings of input_curvature are form=auto or difference, draws of at least 1 and a step above 0. "
+                f"Got {self.form!r}, {self.draws} and {self.step}.",
                 hint="input_curvature,form=difference,step=0.001,draws=10",
             )
 
@@ -74,11 +71,6 @@ class InputCurvatureProbe(CheckpointProbe):
     def kinds(self) -> tuple[Kind, ...]:
         """That of the form."""
         return (CURVATURE_DIFFERENCE if self.form == DIFFERENCE else CURVATURE,)
-
-    @property
-    def few(self) -> bool:
-        """Unless all models are asked for."""
-        return self.models == "few"
 
     @property
     def passes(self) -> float:
@@ -100,10 +92,6 @@ class InputCurvatureProbe(CheckpointProbe):
         super().begin(block)
         self.length = 0.0
         self.needed: int | None = None
-
-    def chosen(self, checkpoints: int) -> tuple[int, ...]:
-        """As many as asked for in even steps, the first and the last among them."""
-        return evenly(checkpoints, self.checkpoints)
 
     def read(self, at: Moment) -> dict[str, Tensor]:
         """`trace` and `squared`, or `change`, `[model, example]`."""

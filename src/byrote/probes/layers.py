@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from torch import Tensor, nn
 
-from byrote.errors import BadInput
+from byrote.errors import BadInput, meant
 
 #: The name of what goes into the network, beside its layers.
 INPUTS: Final = "inputs"
@@ -26,6 +26,35 @@ def layer_of(name: str) -> str:
     """
     numbered = re.match(r"(?:[^.]*[^.\d][^.]*\.)*?\d+(?=\.)", name)
     return numbered[0] if numbered else name.rpartition(".")[0] or name
+
+
+def chosen_layers(names: str, known: Iterable[str]) -> list[str]:
+    """Those of the known layers, in their order, that are named with ";" between them; all where none is named.
+
+    Example:
+        >>> chosen_layers("head; conv1", ["conv1", "conv2", "head"])
+        ['conv1', 'head']
+
+    Raises:
+        BadInput: the network has no layer of that name.
+    """
+    named, known = [name.strip() for name in names.split(";") if name.strip()], list(known)
+    for name in named:
+        refuse_unknown_layer(name, known)
+    return [layer for layer in known if not named or layer in named]
+
+
+def refuse_unknown_layer(name: str, known: Iterable[str]) -> None:
+    """Refuse a name that none of the layers has.
+
+    Raises:
+        BadInput: it has not.
+    """
+    layers = list(known)
+    if name not in layers:
+        raise BadInput(
+            f"The network has no layer {name!r}.", hint=f"{meant(name, layers)}its layers are {'; '.join(layers)}."
+        )
 
 
 def layers_of(network: nn.Module, show: Callable[[], object]) -> dict[str, tuple[str, ...]]:
