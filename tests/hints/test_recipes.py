@@ -273,7 +273,7 @@ def test_hints_at_amounts_and_settings_of_changes_are_followed(name):
         try:
             parse_change(f"{begin}{field.name}=?")
         except BadInput as told:
-            if "written in Python" not in told.message:
+            if "only be given in Python" not in told.message:
                 parse_change(begin + told.hint)
 
 

@@ -124,7 +124,7 @@ def _corpus(run: Run, changes: Sequence[Change]) -> Corpus:
     if run.forgotten:
         raise BadInput(
             f"The texts of the run {str(run.folder)!r} were forgotten, so that nothing can be generated from them.",
-            hint="audit again into another folder.",
+            hint="audit again into another folder, with --keep-weights where byrote trains the models.",
         )
     if run.corpus is None:
         raise BadInput(

@@ -84,9 +84,14 @@ def value_of(kind: Any, text: str, name: str, what: str) -> Any:
         return number
     if kind in (str, Path):
         return kind(text)
+    if kind not in _WORDS:
+        raise BadInput(
+            f"The setting {name!r} of {what} can only be given in Python. Got {text!r}.",
+            hint=f"leave it out here, or pass {name}=… in Python.",
+        )
     raise BadInput(
-        f"The setting {name!r} of {what} must be {_WORDS.get(kind, 'written in Python')}. Got {text!r}.",
-        hint=f"{name}={'1' if kind in (int, float) else 'yes'}",
+        f"The setting {name!r} of {what} must be {_WORDS[kind]}. Got {text!r}.",
+        hint=f"{name}={'yes' if kind is bool else '1'}",
     )
 
 
