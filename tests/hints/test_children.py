@@ -33,7 +33,7 @@ from byrote.report.redact import forget_contents
 from byrote.runs.run import Run
 from documents import Bigrams, letters, small_language_audit, words
 from followed import Case, each, follow
-from made_once import copied, opened
+from made_once import opened
 from small import RECIPE, blobs
 
 TEXTS = ["abcdefgh", "hgfedcba", "abcdabcd"]
