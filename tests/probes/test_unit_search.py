@@ -11,7 +11,8 @@ from torch import nn
 import byrote
 from byrote.engine.afterwards import probe
 from byrote.errors import BadInput
-from byrote.probes.unit_search import Gated, UnitSearchProbe
+from byrote.probes.gated import Gated
+from byrote.probes.unit_search import UnitSearchProbe
 from byrote.report.verify import verify
 from small import RECIPE, blobs, small_audit
 

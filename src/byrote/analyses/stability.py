@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from byrote.analyses.catalog import analysis
-from byrote.analyses.where_groups import Group, groups_of
+from byrote.analyses.where_groups import Group, group_figure, groups_of
 from byrote.errors import MissingEvidence
-from byrote.measures._localization import FEWEST, enough, over_units
-from byrote.results import Scalar, Table
+from byrote.results import Table
 from byrote.runs.run import Run
-from byrote.stats.jackknife import units
 
 #: Columns of the evidence by the words of the table.
 LOST = {
@@ -58,13 +53,13 @@ def stability(run: Run) -> Table:
     radius, margin = run.load("stability.radius", models), run.load("stability.sureness", models)
     right = np.isfinite(radius)
     figures = {
-        "median radius": [_figure(radius, group.rows & right, pair, 0.0, np.inf, np.median) for group in groups],
+        "median radius": [group_figure(radius, group.rows & right, pair, 0.0, np.inf, np.median) for group in groups],
         **{
-            words: [_figure(run.load(f"stability.{name}", models), group.rows & right, pair) for group in groups]
+            words: [group_figure(run.load(f"stability.{name}", models), group.rows & right, pair) for group in groups]
             for words, name in LOST.items()
         },
         "pruned 90 %, at like margin": [
-            _figure(run.load("stability.pruned_90", models), _alike(group, groups[0], margin, right), pair)
+            group_figure(run.load("stability.pruned_90", models), _alike(group, groups[0], margin, right), pair)
             for group in groups
         ],
     }
@@ -90,28 +85,3 @@ def _alike(group: Group, first: Group, margin: np.ndarray, right: np.ndarray) ->
         low, high = np.quantile(margin[row, mine], (0.25, 0.75))
         made[row] &= (margin[row] >= low) & (margin[row] <= high)
     return np.asarray(made)
-
-
-def _figure(
-    values: np.ndarray,
-    rows: np.ndarray,
-    pair: np.ndarray,
-    low: float = 0.0,
-    high: float = 1.0,
-    pooled: Callable[[np.ndarray], Any] = np.mean,
-) -> Scalar:
-    """What is pooled over a group in each model, over models."""
-    each = np.full((len(values), 1), np.nan)
-    for model, mine in enumerate(rows):
-        if enough(int(mine.sum())):
-            each[model] = pooled(values[model, mine])
-    value, stderr, reach = (float(part[0]) for part in over_units(each, units(pair)))
-    return Scalar(
-        value=value,
-        stderr=stderr,
-        low=max(low, value - reach),
-        high=min(high, value + reach),
-        models=int(np.isfinite(each).sum()),
-        examples=int(rows.any(0).sum()),
-        reason=f"fewer than {FEWEST} examples in every model" if np.isnan(value) else "",
-    )

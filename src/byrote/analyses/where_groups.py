@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
 from byrote.data.problems import quoted
 from byrote.errors import BadInput, ByroteError
+from byrote.measures._localization import FEWEST, enough, over_units
 from byrote.measures._repetitions import copies_of
-from byrote.results import PerExample
+from byrote.results import PerExample, Scalar
 from byrote.runs.run import Run
+from byrote.stats.jackknife import units
 
 #: Label memorization from which an example counts as memorized (Feldman & Zhang 2020).
 MEMORIZED = 0.25
@@ -96,3 +99,28 @@ def _of_text(run: Run, member: np.ndarray) -> list[Group]:
         Group("trained on once", once, never),
         Group("not trained on", never),
     ]
+
+
+def group_figure(
+    values: np.ndarray,
+    rows: np.ndarray,
+    pair: np.ndarray,
+    low: float = 0.0,
+    high: float = 1.0,
+    pooled: Callable[[np.ndarray], Any] = np.mean,
+) -> Scalar:
+    """What is pooled over a group in each model, over models."""
+    each = np.full((len(values), 1), np.nan)
+    for model, mine in enumerate(rows):
+        if enough(int(mine.sum())):
+            each[model] = pooled(values[model, mine])
+    value, stderr, reach = (float(part[0]) for part in over_units(each, units(pair)))
+    return Scalar(
+        value=value,
+        stderr=stderr,
+        low=max(low, value - reach),
+        high=min(high, value + reach),
+        models=int(np.isfinite(each).sum()),
+        examples=int(rows.any(0).sum()),
+        reason=f"fewer than {FEWEST} examples in every model" if np.isnan(value) else "",
+    )
