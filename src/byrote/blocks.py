@@ -6,7 +6,7 @@ A section is a function from an analysis's `Table` to blocks, entered with `@sec
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -15,6 +15,8 @@ from byrote.errors import ByroteError
 from byrote.parts import load_entered
 from byrote.results import Scalar, Table
 
+#: What stands in a table: words, a figure with its error, or a plain number.
+Cell = str | Scalar | int | float | None
 #: A run as errors name it: by its folder.
 _NAMED = re.compile(r"""\b([Tt])he run ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 
@@ -57,11 +59,11 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class TableBlock:
-    """Rows of words and figures under a title; the first column names the row."""
+    """Rows of words, figures and plain numbers under a title; the first column names the row, None is not known."""
 
     title: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[str | Scalar, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +113,8 @@ def of_this_run(sentence: str) -> str:
     return _NAMED.sub(r"\1his run", sentence)
 
 
-Blocks = Callable[[Table], Iterable[Block]]
+#: From a table, and settings of how much of it is shown, which have defaults.
+Blocks = Callable[..., Iterable[Block]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,14 +161,49 @@ def plain_blocks(table: Table) -> Iterable[Block]:
         ['TableBlock', 'Words']
     """
     columns, cells = table.cells()
-    rows: tuple[tuple[str | Scalar, ...], ...] = cells
-    if table.figures:
-        rows = tuple(
-            (*names, *("–" if one is None else one for one in figures))
-            for names, figures in zip(
-                zip(*table.rows.values(), strict=True), zip(*table.figures.values(), strict=True), strict=True
-            )
-        )
+    rows = tuple(figure_rows(table, missing="–")) if table.figures else cells
     yield TableBlock(title=table.title, columns=columns, rows=rows)
+    yield from notes_of(table)
+
+
+def figure_rows(table: Table, *figures: str, missing: str | None = None) -> Iterator[tuple[Cell, ...]]:
+    """The rows of a table's figures, or of those named: its names, then the figures, or what is `missing` there."""
+    columns = [table.figures[name] for name in figures or table.figures]
+    for names, values in zip(zip(*table.rows.values(), strict=True), zip(*columns, strict=True), strict=True):
+        yield (*names, *(missing if one is None else one for one in values))
+
+
+def notes_of(table: Table) -> Iterator[Words]:
+    """Each note of a table."""
     for note in table.notes:
         yield Words(text=note)
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its beginning and one full stop.
+
+    Example:
+        >>> sentence("one of MNIST"), sentence("Two.")
+        ('One of MNIST.', 'Two.')
+    """
+    return f"{capital(text).rstrip('.')}." if text else ""
+
+
+def cut(passage: str, limit: int) -> str:
+    """Beginning and end of a passage of more letters than that.
+
+    Example:
+        >>> cut("one two three four", 8)
+        'one  … four'
+    """
+    return passage if len(passage) <= limit else f"{passage[: limit // 2]} … {passage[-limit // 2 :]}"
+
+
+def capital(text: str) -> str:
+    """The text with a capital at its beginning, and the rest as it is.
+
+    Example:
+        >>> capital("the digits of MNIST")
+        'The digits of MNIST'
+    """
+    return text[:1].upper() + text[1:]

@@ -288,7 +288,8 @@ class Table:
             ]
             return (*self.rows, *self.figures), tuple(made)
         columns = [array[:most].tolist() for array in self.arrays.values()]
-        return tuple(self.arrays), tuple(tuple(_cell(value) for value in line) for line in zip(*columns, strict=True))
+        lines = zip(*columns, strict=True)
+        return tuple(self.arrays), tuple(tuple(plain_number(value) for value in line) for line in lines)
 
     def __repr__(self) -> str:
         columns, rows = self.cells()
@@ -317,10 +318,11 @@ def decimal(figure: Scalar) -> str:
     return f"{figure.value:.{places}f} ± {figure.stderr:.{places}f}"
 
 
-def _cell(value: object) -> str:
+def plain_number(value: object) -> str:
+    """A number without an error, to three digits, and anything else as it is; a dash of what is not known."""
     if isinstance(value, float):
         return "–" if math.isnan(value) else f"{value:.3g}"
-    return str(value)
+    return "–" if value is None else str(value)
 
 
 Result = PerExample | PerModelExample | PerPair | PerCanary | Curve | Survival | Scalar

@@ -7,7 +7,7 @@ import pytest
 
 import byrote
 import byrote.analyses.calibration as calibrating
-from byrote.analyses.calibration import Calibration, calibrate, estimate, monotone
+from byrote.analyses.calibration import Calibration, as_table, calibrate, estimate, highest, monotone, shown
 from byrote.changes.change import Context
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
 from byrote.data.dataset import Dataset
@@ -165,3 +165,20 @@ def test_a_file_that_is_no_calibration(tmp_path, content):
     (tmp_path / "c.json").write_text(content)
     with pytest.raises(BadInput, match="is no calibration"):
         Calibration.load(tmp_path / "c.json")
+
+
+def test_the_section_says_what_the_score_was_set_against(monkeypatch, run):
+    found = made_of(monkeypatch, run, *drawn(1_000, 3))
+    words, bands = shown(as_table(found))
+    assert words.text == f"{found.proxy} was set against label memorization on 1000 examples and {found.models} models."
+    assert bands.columns == ("stratum of the score", "band below", "band above", "held-out coverage")
+    assert [row[3] for row in bands.rows] == found.coverage.tolist()
+
+
+def test_the_highest_estimates_stand_first_and_the_unknown_last(monkeypatch, run):
+    found = made_of(monkeypatch, run, *drawn(1_000, 3))
+    scores = np.quantile(found.proxy_sample, [0.1, 0.9])
+    estimated = found.apply(np.array([scores[0], np.nan, scores[1]]))
+    block, words = highest(estimated, np.array(["low", "none", "high"]), top=3)
+    assert [row[0] for row in block.rows] == ["high", "low", "none"]
+    assert words.text == f"Estimated from {found.proxy} of one training; the interval is a conformal band of 95%."

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from byrote.analyses.card import Row, card
+from byrote.analyses.card import Row, as_table, card, shown
+from byrote.blocks import TableBlock, Words
 from byrote.errors import BadInput
 from byrote.results import Scalar
 from byrote.runs.run import Run
@@ -213,3 +214,12 @@ def test_a_child_before_its_parent_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"was made from .*comes second\. Hint: byrote card \S*run \S*child"):
         card(child, run)
     assert card(run, child).rows
+
+
+def test_the_section_of_a_card_is_a_table_or_where_it_is_narrow_the_card_itself(made: tuple[Run, Run]) -> None:
+    found = card(*made)
+    text = "\n".join(block.text for block in shown(as_table(found), narrow=True) if isinstance(block, Words))
+    assert text == str(found)
+    whole = next(iter(shown(as_table(found))))
+    assert isinstance(whole, TableBlock)
+    assert [line[0] for line in whole.rows] == [row.name for row in found.rows]

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from byrote.analyses.check import Condition, check, junit, junit_refused
+from byrote.analyses.check import Condition, as_table, check, junit, junit_refused, shown
+from byrote.blocks import Words
 from byrote.errors import BadInput
 from byrote.results import PerExample
 from byrote.runs.imported import import_arrays
@@ -206,3 +207,18 @@ def test_a_mean_that_no_model_left_over_defines_has_no_interval(tmp_path: Path) 
     assert found.holds
     assert found.figure is not None
     assert np.isnan(found.figure.stderr)
+
+
+def test_a_line_for_each_condition_and_what_is_unsure_fails_where_strict(run: Run) -> None:
+    table = as_table(check(run, ["label_memorization.mean > -2", "members.accuracy < 0", "lira[augmented].auc > .6"]))
+    unsure = dataclasses.replace(table, rows={**table.rows, "verdict": ("FAIL", "unsure", "FAIL")})
+    lines = [
+        [block.text[:4] for block in shown(unsure, strict=strict) if isinstance(block, Words)]
+        for strict in (False, True)
+    ]
+    assert lines == [["FAIL", "pass", "FAIL"], ["FAIL", "FAIL", "FAIL"]]
+    assert table.rows["verdict"] == ("FAIL", "pass", "FAIL")
+    unknown = table.figures["figure"][2]
+    assert unknown is not None
+    assert unknown.reason
+    assert unknown.reason in table.notes[2]

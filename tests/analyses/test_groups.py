@@ -6,12 +6,13 @@ from scipy.special import ndtr
 
 import byrote
 from byrote.analyses.catalog import keep
-from byrote.analyses.groups import group_risk, groups_of, how, keep_risk, size_slices
+from byrote.analyses.groups import group_risk, groups_of, how, keep_risk, shown, size_slices
 from byrote.analyses.membership import membership_attack
 from byrote.errors import BadInput, MissingEvidence
 from byrote.measures._by_group import by_group, member_groups
 from byrote.measures.lira import lira
 from byrote.measures.rmia import rmia, rmia_of_groups
+from byrote.results import Table
 from byrote.stats.roc import roc
 from measures.attacks import area
 from measures.evidence import half_subset_pairs
@@ -155,3 +156,15 @@ def test_a_privacy_audit_of_groups(tmp_path):
     assert "all examples of a person or document" in found.notes[0]
     with pytest.raises(BadInput, match="40 groups, each of which is one canary"):
         byrote.audit_privacy(dataset, RECIPE, canaries=60, out=tmp_path / "other", progress=False)
+
+
+def test_the_section_names_the_riskiest_or_says_why_none_has_a_risk():
+    columns = {"group": np.array(["a", "b", "c"]), "examples": np.array([2, 2, 2])}
+    value = np.array([0.4, np.nan, 0.9])
+    bounds = {"stderr": value, "low": value - 0.1, "high": value + 0.1, "reason": np.array(["", "too few", ""])}
+    (found,) = shown(Table(arrays={**columns, "value": value, **bounds}))
+    assert [row[0] for row in found.rows] == ["c", "a"]
+    assert found.rows[0][1:] == pytest.approx((0.9, 0.8, 1.0))
+    nothing = {**bounds, "reason": np.array(["too few", "split", "too few"])}
+    (found,) = shown(Table(arrays={**columns, "value": value, **nothing}))
+    assert found.text == "The risk of single groups is undefined, most often because: too few."

@@ -8,11 +8,20 @@ import numpy as np
 import pytest
 
 import byrote
-from byrote.analyses.membership import AttackFigures, membership_attack, memorization_tenths, plain
+from byrote.analyses.membership import (
+    AttackFigures,
+    as_table,
+    membership_attack,
+    memorization_tenths,
+    plain,
+    shown,
+)
+from byrote.blocks import TableBlock, Words
 from byrote.data.controls import LABEL_NOISE, planted
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.measures.catalog import catalog, find
 from byrote.measures.label_memorization import label_memorization_probability
+from byrote.results import Scalar, decimal
 from byrote.runs.run import Run
 from byrote.stats.ranking import auroc
 from measures.attacks import gaussian
@@ -188,3 +197,26 @@ def test_what_is_kept_has_null_for_the_unknown_and_leaves_names_alone(run, tmp_p
     again = json.loads(json.dumps(told, allow_nan=False))
     assert list(again["slices"]["class"]) == ["NaN"]
     assert again["slices"]["class"]["NaN"]["auc"]["stderr"] is None
+
+
+def test_its_section_gives_each_reason_once_and_the_best_found_slices(run: Run) -> None:
+    found = membership_attack(run, "loss_attack")
+    table = as_table(found)
+    lead, figures, null, *more = shown(table)
+    assert isinstance(lead, Words)
+    assert (
+        lead.text
+        == f"loss_attack on {found.models} models, each with {found.references} reference models, over "
+        + (f"{found.examples} examples.")
+    )
+    assert isinstance(figures, TableBlock)
+    reasons = [cell.reason for _, cell in figures.rows if isinstance(cell, Scalar) and cell.reason]
+    assert len(reasons) == len(set(reasons))
+    assert len(figures.rows) == len(found.figures)
+    assert isinstance(null, Words)
+    assert f"the AUC is {decimal(found.null)}." in null.text
+    axes = [block.text for block in more if isinstance(block, Words) and block.text.startswith("AUC by ")]
+    assert len(axes) == len(found.slices)
+    best = max(found.slices["class"].items(), key=lambda item: item[1]["auc"].value)
+    (of_class,) = (text for text in axes if text.startswith("AUC by class"))
+    assert of_class.startswith(f"AUC by class, highest first: {best[0]} {decimal(best[1]['auc'])}")

@@ -9,14 +9,25 @@ import pytest
 from scipy.stats import binom, binomtest, chisquare
 
 import byrote
-from byrote.analyses.privacy import PrivacyAudit, audit_privacy, canary_scores, privacy_design, with_canaries
+from byrote.analyses.privacy import (
+    ManyRunsAudit,
+    PrivacyAudit,
+    as_table,
+    audit_privacy,
+    canary_scores,
+    privacy_design,
+    shown,
+    table_of_many,
+    with_canaries,
+)
+from byrote.blocks import Words
 from byrote.changes.change import Context
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
 from byrote.data.dataset import Dataset
 from byrote.errors import BadInput
 from byrote.recipes.recipe import Recipe
 from byrote.report.verify import verify
-from byrote.stats.privacy_bounds import ceiling, one_run_epsilon
+from byrote.stats.privacy_bounds import ceiling, many_runs_epsilon, one_run_epsilon
 from small import shards
 
 CANARIES = 100
@@ -239,3 +250,26 @@ def test_too_few_runs_are_refused_before_they_train(tmp_path: Path) -> None:
         byrote.audit_privacy_in_many_runs(clusters(), learner(1), models=4, out=tmp_path / "run", progress=False)
     assert "runs, half of them with the canary" in refusal.value.hint
     assert not (tmp_path / "run").exists()
+
+
+def test_the_section_tells_the_bound_and_what_the_guesses_could_have_shown(overfit: PrivacyAudit) -> None:
+    bound, most, gaussian, *notes = (block.text for block in shown(as_table(overfit)) if isinstance(block, Words))
+    assert bound == (
+        f"Epsilon is at least {overfit.epsilon:.2f} at delta {overfit.delta:g}, with 95% confidence: {overfit.correct} "
+        f"of {overfit.guesses} guesses about {overfit.canaries} canaries were right."
+    )
+    assert most == (
+        f"These guesses could show {overfit.ceiling:.2f} at most, {overfit.canaries} canaries {overfit.limit:.2f}."
+    )
+    assert f"of μ at least {overfit.gaussian.mu:.2f}" in gaussian
+    assert notes == list(overfit.notes)
+
+
+def test_the_section_of_many_runs(overfit: PrivacyAudit) -> None:
+    rng = np.random.default_rng(0)
+    joined = rng.random(64) < 0.5
+    bound = many_runs_epsilon(np.where(joined, 1.0, -1.0), joined, threshold=0.5, delta=1e-5, confidence=0.95)
+    table = table_of_many(ManyRunsAudit(bound=bound, run=overfit.run))
+    lines = [block.text for block in shown(table) if isinstance(block, Words)]
+    assert lines[0].endswith("in 64 of 64 runs it was guessed right whether the canary had joined.")
+    assert lines[1] == f"So many runs could show {bound.ceiling:.2f} at most."

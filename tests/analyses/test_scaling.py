@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from byrote.analyses.scaling import Scaling, compare_sizes
+from byrote.analyses.scaling import FIT, SLOPE, Scaling, compare_sizes, shown
 from byrote.cli.app import app
 from byrote.errors import BadInput
 from byrote.evidence.shards import read_header
 from byrote.evidence.store import Evidence
+from byrote.results import Scalar, Table
 from byrote.runs.run import Run
 from documents import letters, small_language_audit, words
 
@@ -135,3 +136,16 @@ def test_the_command_prints_a_line_a_figure(audited, tmp_path):
 
 def test_a_run_knows_the_weights_of_its_network(audited):
     assert audited.manifest.parameters == 27 * 8 + 27 * 8 + 27
+
+
+def test_a_figure_without_a_line_has_dashes():
+    nan = float("nan")
+    value = Scalar(value=0.25, stderr=nan, low=nan, high=nan, models=3, examples=9)
+    slope = Scalar(value=0.125, stderr=0.01, low=0.1, high=0.15, models=3, examples=9)
+    table = Table(
+        rows={"what": ("one", "two"), "unit": ("share", "share")},
+        figures={"1,000 parameters, a": (value, value), SLOPE: (slope, None), FIT: (value, None)},
+    )
+    (found,) = shown(table)
+    assert found.columns == ("by the parameters of the model", "1,000", "per tenfold", "95 %", "R²")
+    assert found.rows == (("one", "0.250", "+0.125", "+0.100 to +0.150", 0.25), ("two", "0.250", "–", "–", "–"))

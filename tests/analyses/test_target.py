@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
 import byrote
-from byrote.analyses.target import TargetAttack, _figures, _off, attack_target, audit_target
+from byrote.analyses.target import TargetAttack, _figures, _off, as_table, attack_target, audit_target, shown
+from byrote.blocks import TableBlock
 from byrote.designs.design import one_phase
 from byrote.errors import BadInput, TooFewModels
 from byrote.report.page import write_report
@@ -195,3 +196,13 @@ def test_pickles_are_never_opened(tmp_path):
 def test_a_measure_is_no_attack(target, tmp_path):
     with pytest.raises(BadInput, match="is no membership attack"):
         attacked(target[1], half(), tmp_path / "run", attack="label_memorization")
+
+
+def test_the_section_ranks_examples_by_their_false_positive_rate(found):
+    blocks = list(shown(as_table(found)))
+    tables = [block for block in blocks if isinstance(block, TableBlock)]
+    assert tables[0].title == f"lira on the target with {found.references} reference models"
+    rates = [row[3] for row in tables[1].rows]
+    assert rates == sorted(rates)
+    assert rates[0] == found.false_positive_rate[~np.isnan(found.score)].min()
+    assert {row[1] for row in tables[1].rows} <= {"yes", "no", "unknown"}

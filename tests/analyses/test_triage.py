@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from byrote.analyses.catalog import keep
-from byrote.analyses.triage import KINDS, STRONGLY, _coarse, signals, triage
+from byrote.analyses.triage import KINDS, STRONGLY, Triage, _coarse, as_table, shown, signals, triage
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION, planted
 from byrote.errors import BadInput
 from byrote.runs.imported import import_arrays
@@ -184,3 +184,19 @@ def test_all_that_was_planted_is_counted_and_few_controls_are_named(tmp_path):
     with pytest.raises(BadInput, match=r"label noise 40, ambiguous 5\).*Hint: these data hold label noise 40"):
         triage(few)
     assert any("80 of them planted" in note for note in triage(made).notes)
+
+
+def test_a_table_of_triage_says_how_planted_examples_were_told_apart(tmp_path):
+    found = triage(answered(tmp_path / "run"))
+    again = Triage.of(as_table(found))
+    np.testing.assert_array_equal(again.confusion, found.confusion)
+    assert (again.kinds, again.alike) == (found.kinds, found.alike)
+    assert again.confidence == pytest.approx(found.confidence)
+    some = np.where(np.arange(len(found.ids)) < 5, "", found.planted)
+    natural, planted, *words = shown(as_table(dataclasses.replace(found, planted=some)), top=3)
+    assert [len(natural.rows), len(planted.rows)] == [3, len(found.kinds)]
+    assert natural.title == "The 3 most memorized of 5 examples without a planted control"
+    assert natural.rows[0][1] == pytest.approx(found.memorization[:5].max())
+    assert sum(sum(line[1:]) for line in planted.rows) == found.confusion.sum() - 5
+    assert f"accuracy {Triage.of(as_table(dataclasses.replace(found, planted=some))).accuracy:.2f} ±" in planted.title
+    assert [word.text for word in words][-len(found.notes) :] == list(found.notes)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import byrote
 from byrote.cli.app import app
 from byrote.runs.run import Run
 
@@ -74,3 +75,11 @@ def test_an_analysis_is_asked_and_a_procedure_trains(project: Path) -> None:
 
 def test_help_lists_the_analyses() -> None:
     assert "comparison" in say("ask", "--help")
+
+
+def test_no_command_that_asks_an_analysis_prints_by_itself() -> None:
+    """What is asked of runs is printed from the blocks of its section, by one printer."""
+    folder = Path(byrote.cli.__file__).parent
+    printing = {path.stem for path in folder.glob("*.py") if "print_table(" in path.read_text("utf-8")}
+    measures_and_settings = {"app", "differences", "language", "plan", "study", "trace"}
+    assert printing == {"answers", "ask"} | measures_and_settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from scipy.optimize import isotonic_regression
 from scipy.stats import ks_2samp
 
 from byrote.analyses.catalog import analysis
+from byrote.blocks import Block, TableBlock, Words, notes_of, section, sentence
 from byrote.data.task import TASKS
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.seals import BLANK, KEY, is_broken, write_sealed
@@ -123,7 +125,9 @@ def as_table(found: Calibration) -> Table:
                 ("held-out coverage", found.coverage),
             )
         },
-        notes=(f"Set against label memorization on {found.examples} examples and {found.models} models.",),
+        notes=(
+            f"{found.proxy} was set against label memorization on {found.examples} examples and {found.models} models.",
+        ),
     )
 
 
@@ -305,3 +309,26 @@ def _differences(run: Run, calibration: Calibration, scores: np.ndarray) -> list
 
 def _fields(result: PerExample) -> dict[str, Any]:
     return {name: getattr(result, name) for name in result.__dataclass_fields__}
+
+
+@section(of="calibration", title="Label memorization from a score of one training", order=58)
+def shown(table: Table) -> Iterable[Block]:
+    """What the score was set against, and the band of each stratum."""
+    yield from notes_of(table)
+    values = zip(*table.figures.values(), strict=True)
+    yield TableBlock(
+        title=table.title,
+        columns=(*table.rows, *table.figures),
+        rows=tuple(
+            (name, *(None if one is None else one.value for one in line))
+            for name, line in zip(*table.rows.values(), values, strict=True)
+        ),
+    )
+
+
+def highest(found: PerExample, ids: np.ndarray, top: int = 10) -> Iterable[Block]:
+    """The examples of the highest estimates, each with its band, and what to know of it."""
+    order = np.argsort(-found.values, kind="stable")[:top]
+    rows = tuple((str(ids[row]), *(float(of[row]) for of in (found.values, found.low, found.high))) for row in order)
+    yield TableBlock(title="", columns=("example", "value", "low", "high"), rows=rows)
+    yield Words(text=sentence(found.note))

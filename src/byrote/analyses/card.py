@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ import numpy as np
 
 from byrote.analyses.card_language import SPOKEN, language_figures
 from byrote.analyses.catalog import analysis
+from byrote.blocks import Block, Words, notes_of, plain_blocks, section
 from byrote.changes.cross_fit import CrossFit, cross_fit, ensemble_rates
 from byrote.errors import BadInput, TooFewModels
 from byrote.evidence.schema import kind_of
@@ -30,6 +31,8 @@ Of = Callable[[Run, np.ndarray], Scalar]
 SHARE: Bounds = (0.0, 1.0)
 MEMORIZATION: Bounds = (-1.0, 1.0)
 MEMBERS = "accuracy on members"
+#: The figures of each row of the table.
+FIGURES = ("before", "after", "difference")
 #: Below this mean accuracy on members a recipe does not interpolate, and memorization cannot show.
 INTERPOLATES = 0.98
 #: How the note begins of a second run that no longer fits what it trains on.
@@ -61,16 +64,17 @@ class Row:
 
     def __str__(self) -> str:
         """Two lines: the name, then before, after, the difference with its interval, and the verdict."""
-        interval = f"95 % {self.interval}" if self.interval else "interval unknown"
-        change = f"{self.difference.value:+.3f}" if not math.isnan(self.difference.value) else "undefined"
-        said = f"{self.verdict} ({self.remark})" if self.remark else self.verdict
-        return f"{self.name}\n  {decimal(self.before)} → {decimal(self.after)}, {change} ({interval})  {said}"
+        return two_lines(self.name, self.remarked, self.before, self.after, self.difference)
 
     @property
     def interval(self) -> str:
         """The interval of the difference; empty where it is unknown."""
-        low, high = self.difference.low, self.difference.high
-        return "" if math.isnan(low) else f"{low:+.3f} to {high:+.3f}"
+        return interval_words(self.difference)
+
+    @property
+    def remarked(self) -> str:
+        """The verdict, with the remark on it."""
+        return f"{self.verdict} ({self.remark})" if self.remark else self.verdict
 
     @property
     def verdict(self) -> str:
@@ -88,6 +92,18 @@ class Row:
         if not self.better:
             return "differs"
         return "better" if (high < 0) == (self.better == "lower") else "worse"
+
+
+def interval_words(of: Scalar) -> str:
+    """The interval of a difference; empty where it is unknown."""
+    return "" if math.isnan(of.low) else f"{of.low:+.3f} to {of.high:+.3f}"
+
+
+def two_lines(name: str, verdict: str, before: Scalar, after: Scalar, change: Scalar) -> str:
+    """A figure of a card: its name, and below it what it was, is, how that differs, and the verdict."""
+    interval = f"95 % {interval_words(change)}" if interval_words(change) else "interval unknown"
+    differs = f"{change.value:+.3f}" if not math.isnan(change.value) else "undefined"
+    return f"{name}\n  {decimal(before)} → {decimal(after)}, {differs} ({interval})  {verdict}"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -149,8 +165,8 @@ def as_table(found: Card) -> Table:
     """A row for each figure: before, after, and the difference."""
     return Table(
         title=f"Before and after {found.change}",
-        rows={"what": tuple(row.name for row in found.rows), "verdict": tuple(row.verdict for row in found.rows)},
-        figures={name: tuple(getattr(row, name) for row in found.rows) for name in ("before", "after", "difference")},
+        rows={"what": tuple(row.name for row in found.rows), "verdict": tuple(row.remarked for row in found.rows)},
+        figures={name: tuple(getattr(row, name) for row in found.rows) for name in FIGURES},
         notes=found.notes,
     )
 
@@ -620,3 +636,20 @@ def _heldout_accuracy(run: Run, rows: np.ndarray) -> Scalar:
     accuracy = run.heldout_accuracy()
     assert accuracy is not None, "asked only of runs with held-out examples"
     return accuracy
+
+
+@section(of="card", title="Before and after", order=30)
+def shown(table: Table, *, narrow: bool = False) -> Iterable[Block]:
+    """A row for each figure, or, where it is narrow, two lines for each; and what to know of them."""
+    if not narrow:
+        yield from plain_blocks(table)
+        return
+    for line in _lines(table):
+        yield Words(text=line)
+    yield from notes_of(table)
+
+
+def _lines(table: Table) -> Iterator[str]:
+    figures = [table.figures[name] for name in FIGURES]
+    for name, verdict, *three in zip(*table.rows.values(), *figures, strict=True):
+        yield from two_lines(name, verdict, *three).splitlines()

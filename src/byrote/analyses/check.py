@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree
@@ -14,6 +14,7 @@ import numpy as np
 
 from byrote.analyses.catalog import analysis
 from byrote.analyses.membership import membership_attack
+from byrote.blocks import Block, Words, section
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.measures.catalog import find
 from byrote.results import PerCanary, Result, Scalar, Table
@@ -123,6 +124,11 @@ class Verdict:
         """Whether the check fails; `strict` fails what is unsure, too."""
         return bool(self.problem) or self.holds or (strict and self.unsure)
 
+    @property
+    def word(self) -> str:
+        """`FAIL` where the check fails, `unsure` where it does only if strict, `pass` otherwise."""
+        return "FAIL" if self.failed(strict=False) else "unsure" if self.unsure else "pass"
+
     def sentence(self) -> str:
         """What was found."""
         if self.figure is None:
@@ -142,11 +148,19 @@ def as_table(verdicts: Sequence[Verdict]) -> Table:
     """A row for each condition, with the figure that it is about."""
     return Table(
         title="Conditions that the run must not meet",
-        rows={"condition": tuple(one.condition.text for one in verdicts)},
-        figures={"figure": tuple(one.figure for one in verdicts)},
+        rows={
+            "condition": tuple(one.condition.text for one in verdicts),
+            "verdict": tuple(one.word for one in verdicts),
+        },
+        figures={"figure": tuple(one.figure or _unknown(one.problem) for one in verdicts)},
         across="of",
         notes=tuple(f"{one.sentence()}." for one in verdicts),
     )
+
+
+def _unknown(problem: str) -> Scalar:
+    nan = float("nan")
+    return Scalar(value=nan, stderr=nan, low=nan, high=nan, models=0, examples=0, reason=problem)
 
 
 @analysis(
@@ -345,3 +359,11 @@ def _accuracy(run: Run, condition: Condition) -> Scalar:
             )
         return found
     return run.accuracy(member=1 if condition.what == "members" else 0)
+
+
+@section(of="check", title="Conditions that the run must not meet", order=90)
+def shown(table: Table, *, strict: bool = False) -> Iterable[Block]:
+    """A line for each condition; where strict, what is unsure fails."""
+    for word, note in zip(table.rows["verdict"], table.notes, strict=True):
+        verdict = {"unsure": "FAIL" if strict else "pass"}.get(word, word)
+        yield Words(text=f"{verdict}  {note.removesuffix('.')}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from byrote.analyses.catalog import analysis
 from byrote.analyses.detection import detected
+from byrote.blocks import Block, TableBlock, Words, figure_rows, notes_of, section
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.schema import kind_of
 from byrote.measures.catalog import Measure, catalog
@@ -23,6 +24,10 @@ from byrote.stats.rates import rates
 YARDSTICK = "label_memorization"
 #: The score that costs nothing: what do others add to it?
 GIVEN = "cumulative_sample_loss"
+#: Figures of the table: what is left given that score, that of one training, and precision by kind of control.
+LEFT_GIVEN = f"rank_correlation_given_{GIVEN}"
+ONE_TRAINING = "rank_correlation_of_one_training"
+PRECISION = "average_precision."
 #: Share of the examples whose overlap is asked.
 TOP = 0.05
 #: A reliability is the mean over this many random halvings of the pairs.
@@ -65,14 +70,14 @@ def as_table(found: Comparison) -> Table:
     proxies = found.proxies
     figures: dict[str, tuple[Scalar | None, ...]] = {
         "rank_correlation": tuple(proxy.rank_correlation for proxy in proxies),
-        f"rank_correlation_given_{GIVEN}": tuple(proxy.adds for proxy in proxies),
+        LEFT_GIVEN: tuple(proxy.adds for proxy in proxies),
         "top_recall": tuple(proxy.top_recall for proxy in proxies),
     }
     if any(proxy.one_training for proxy in proxies):
-        figures["rank_correlation_of_one_training"] = tuple(proxy.one_training for proxy in proxies)
+        figures[ONE_TRAINING] = tuple(proxy.one_training for proxy in proxies)
     for kind in found.kinds:
         figures[f"auroc.{kind}"] = tuple(proxy.auroc[kind] for proxy in proxies)
-        figures[f"average_precision.{kind}"] = tuple(proxy.average_precision[kind] for proxy in proxies)
+        figures[f"{PRECISION}{kind}"] = tuple(proxy.average_precision[kind] for proxy in proxies)
     return Table(
         title=f"Every score beside {YARDSTICK}",
         rows={"score": tuple(proxy.measure.key for proxy in proxies)},
@@ -303,3 +308,25 @@ def _unreliable(run: Run, models: int) -> str:
     if len(np.unique(parts(run.design.pair[run.models()], groups=models))) < 2:
         return f"{unknown}it takes two pairs to compare, and there is one."
     return f"{unknown}by some halves of the models every example has the same."
+
+
+@section(of="comparison", title="Which score to trust", order=54)
+def shown(table: Table) -> Iterable[Block]:
+    """Every score beside the yardstick and the controls, and how to read that."""
+    headings = {
+        "rank_correlation": "rank correlation",
+        LEFT_GIVEN: "given the loss",
+        "top_recall": f"recall in the top {TOP:.0%}",
+        ONE_TRAINING: "one training",
+        **{
+            name: name.removeprefix(PRECISION).replace("_", " ") for name in table.figures if name.startswith(PRECISION)
+        },
+    }
+    names = [name for name in headings if name in table.figures]
+    yield Words(
+        text=f"Rank correlation with {YARDSTICK}, ± standard error over models, on these examples, and what is left of "
+        f"it given {GIVEN}; average precision on each kind of control, ± over models and examples."
+    )
+    columns = ("score", *(headings[name] for name in names))
+    yield TableBlock(title="", columns=columns, rows=tuple(figure_rows(table, *names)))
+    yield from notes_of(table)

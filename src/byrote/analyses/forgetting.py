@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from jaxtyping import Int
 
 from byrote.analyses.catalog import procedure
 from byrote.analyses.lab import Lab, data_of
+from byrote.blocks import Block, TableBlock, Words, section
 from byrote.data.dataset import Dataset
 from byrote.designs.injections import inject, poison
 from byrote.engine.audit import audit
@@ -18,9 +20,12 @@ from byrote.engine.progress import Progress
 from byrote.errors import BadInput
 from byrote.measures.rate_of_forgetting import Attack, Success, forgotten_after, log_odds_attack
 from byrote.recipes.algorithm import TrainingRecipe
-from byrote.results import Curve, Scalar, Table
+from byrote.results import Curve, Scalar, Table, decimal
 from byrote.runs.run import Run
 from byrote.stats.ranking import auroc
+
+#: What a column of errors is called, before the group that they are of.
+ERROR = "error of "
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +50,7 @@ def as_table(found: Forgetting) -> Table:
         arrays={
             "epochs": found.success.at,
             **dict(zip(found.success.groups, found.success.values, strict=True)),
+            **{f"{ERROR}{group}": of for group, of in zip(found.success.groups, found.success.stderr, strict=True)},
         },
         notes=(found.success.note,),
     )
@@ -148,3 +154,30 @@ def measure_forgetting(
     assert isinstance(curve, Curve)
     after_each = dict(zip(curve.groups, forgotten_after(curve, alpha), strict=True))
     return Forgetting(run=run, alpha=alpha, success=curve, after=after_each)
+
+
+@section(of="forgetting", title="Forgetting", order=64)
+def shown(table: Table) -> Iterable[Block]:
+    """The attack's success as time goes by, and when each group of canaries was forgotten."""
+    groups = [name for name in table.arrays if f"{ERROR}{name}" in table.arrays]
+    at = table.arrays["epochs"].tolist()
+    success = [
+        [
+            f"{value:.3f} ± {error:.3f}"
+            for value, error in zip(table.arrays[group], table.arrays[ERROR + group], strict=True)
+        ]
+        for group in groups
+    ]
+    yield TableBlock(title="", columns=("epochs since", *groups), rows=tuple(zip(at, *success, strict=True)))
+    alpha = table.title.rpartition(" ")[-1]
+    for group, after in zip(table.rows["repetitions"], table.figures["epochs until forgotten"], strict=True):
+        yield Words(text=f"{group}: {_forgotten(after, alpha)}")
+
+
+def _forgotten(after: Scalar | None, alpha: str) -> str:
+    """When, or why not."""
+    if after is None:
+        return "not known"
+    if after.value == 0:
+        return f"not told apart even right after the last use, success at most {alpha}"
+    return after.reason or f"forgotten after {decimal(after)} epochs, success at most {alpha}"

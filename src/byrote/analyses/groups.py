@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int8
 
 from byrote.analyses.catalog import analysis, keep
+from byrote.blocks import Block, TableBlock, Words, section
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.measures._by_group import by_group, member_groups
 from byrote.measures.membership_risk import risk_of
@@ -21,6 +23,8 @@ from byrote.stats.attack_figures import Attack
 
 #: Groups of so many examples up to the next have figures of their own.
 SIZES: Final = (1, 2, 5, 20)
+#: So many groups are named where the risk is told.
+RISKIEST: Final = 5
 #: The table of the risk of groups.
 GROUP_RISK: Final = "group_risk.parquet"
 _SOURCE: Final = "Kandpal et al. 2023, arXiv:2310.09266"
@@ -183,3 +187,21 @@ def risk_table(run: Run, names: np.ndarray, risk: PerExample) -> Table:
     bounds = {"stderr": risk.stderr, "low": risk.low, "high": risk.high}
     reasons = {"reason": np.array(risk.reasons)[risk.reason_code]}
     return Table(title="Membership risk by group", arrays={**columns, **bounds, **reasons})
+
+
+@section(of="group_risk", title="Persons or documents at risk", order=52)
+def shown(table: Table, *, top: int = RISKIEST) -> Iterable[Block]:
+    """The groups at highest risk; where none has one, why."""
+    reason = table.arrays["reason"]
+    order = [row for row in np.argsort(-table.arrays["value"], kind="stable") if not reason[row]][:top]
+    if not order:
+        if len(reason):
+            why = Counter(reason.tolist()).most_common(1)[0][0]
+            yield Words(text=f"The risk of single groups is undefined, most often because: {why}.")
+        return
+    columns = [table.arrays[name] for name in ("value", "low", "high")]
+    yield TableBlock(
+        title="Groups most at risk, by the chance that a model trained on one is surer of it than a model that was not",
+        columns=("group", "risk", "low", "high"),
+        rows=tuple((str(table.arrays["group"][row]), *(float(column[row]) for column in columns)) for row in order),
+    )

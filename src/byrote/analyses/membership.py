@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
@@ -15,6 +15,7 @@ from scipy.special import expit
 
 from byrote.analyses.catalog import analysis
 from byrote.analyses.groups import groups_of, of_groups, on_groups, size_slices, told
+from byrote.blocks import Block, TableBlock, Words, cut, section, sentence
 from byrote.data.task import TASKS, Task
 from byrote.errors import BadInput, MissingEvidence, TooFewModels, meant
 from byrote.evidence.schema import quantity
@@ -23,7 +24,7 @@ from byrote.measures._by_group import member_groups
 from byrote.measures._references import References, refuse_leaks
 from byrote.measures._strata import Stratum
 from byrote.measures.catalog import Measure, catalog
-from byrote.results import Curve, PerModelExample, Scalar, Table, blanked
+from byrote.results import Curve, PerModelExample, Scalar, Table, blanked, decimal
 from byrote.runs.run import NOT_FINITE, Run
 from byrote.stats.attack_figures import Attack, Slices, attack_figures, null_auc
 
@@ -33,6 +34,9 @@ ATTACKED = re.compile(r"attack-(?P<key>.+?)(?P<by>-by-group)?\.json")
 LEAST_IN_GROUP = 10
 MOST_GROUPS = 50
 DECILES = 10
+#: The figure of a table that tells what chance gives, and how many slices of an axis are named in a sentence.
+NULL: Final = "null_auc"
+WORST_SLICES: Final = 5
 #: What several attacks on one run share: tenths of memorization, by the models kept, of at most so many cells.
 MOST_REMEMBERED = 2**20
 _TENTHS: WeakKeyDictionary[Run, dict[bytes, np.ndarray]] = WeakKeyDictionary()
@@ -97,11 +101,12 @@ def as_table(found: AttackFigures) -> Table:
     names = ("all", *(f"{axis}: {value}" for axis, slices in found.slices.items() for value in slices))
     parts = (found.figures, *(figures for slices in found.slices.values() for figures in slices.values()))
     return Table(
-        title=f"{found.attack} on {found.models} models, over {found.examples} {found.by}s",
+        title=f"{found.attack} on {found.models} models, each with {found.references} reference models, over "
+        f"{found.examples} {found.by}s",
         rows={"examples": names},
         figures={
             **{name: tuple(part.get(name) for part in parts) for name in found.figures},
-            "null_auc": (found.null, *(None for _ in names[1:])),
+            NULL: (found.null, *(None for _ in names[1:])),
         },
         notes=found.notes,
     )
@@ -352,3 +357,40 @@ def memorization_tenths(
         order = known[np.argsort(gap[known], kind="stable")]
         tenths[np.ix_(np.array(alike), order)] = 1 + np.arange(len(order)) * DECILES // max(len(order), 1)
     return tenths
+
+
+@section(of="membership", title="Membership attack", order=50)
+def shown(table: Table) -> Iterable[Block]:
+    """The figures over all examples, what chance gives, and the slices of each axis that are found best."""
+    yield Words(text=f"{table.title}.")
+    figures = {name: column[0] for name, column in table.figures.items() if name != NULL}
+    yield TableBlock(title="", columns=("figure", "value"), rows=tuple(_reasons_once(figures)))
+    null = table.figures[NULL][0]
+    assert null is not None, "every attack has a null"
+    yield Words(text=f"Where membership was swapped at random the AUC is {decimal(null)}.")
+    for axis, areas in _areas(table).items():
+        worst = sorted(areas.items(), key=lambda item: -item[1].value)[:WORST_SLICES]
+        names = ", ".join(f"{cut(value, 60)} {decimal(area)}" for value, area in worst)
+        yield Words(text=f"AUC by {axis}, highest first: {names}.")
+    for note in table.notes:
+        yield Words(text=sentence(note))
+
+
+def _reasons_once(figures: Mapping[str, Scalar | None]) -> Iterator[tuple[str, str | Scalar]]:
+    """A row for each figure; a reason why one is undefined stands at the first that has it."""
+    given = set[str]()
+    for name, figure in figures.items():
+        assert figure is not None, "over all examples every figure is there, or why not"
+        again = bool(figure.reason) and figure.reason in given
+        given.add(figure.reason)
+        yield name.replace("_", " "), "undefined, as above" if again else figure
+
+
+def _areas(table: Table) -> dict[str, dict[str, Scalar]]:
+    """The AUC of each slice, by axis and value."""
+    found: dict[str, dict[str, Scalar]] = {}
+    for name, area in zip(table.rows["examples"], table.figures["auc"], strict=True):
+        axis, _, value = name.partition(": ")
+        if value and area is not None:
+            found.setdefault(axis, {})[value] = area
+    return found

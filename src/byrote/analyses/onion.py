@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from jaxtyping import Int
 
 from byrote.analyses.catalog import procedure
 from byrote.analyses.lab import Lab, data_of
+from byrote.blocks import Block, TableBlock, Words, capital, figure_rows, notes_of, section
 from byrote.engine.progress import Progress
 from byrote.errors import BadInput, TooFewModels
 from byrote.results import PerExample, Scalar, Table
@@ -27,9 +28,16 @@ LEAST_MODELS = 12
 SAFE, AT_RISK = 0.6, 0.75
 #: Pairs are left out of pooled figures in at most this many parts.
 GROUPS = 20
-#: Where a run's folder keeps what was found, and what each of its rows is about.
+#: Where a run's folder keeps what was found; its arms, and what each is called in a table.
 TABLE = "onion.parquet"
-ARMS = ("before", "plain", "random", "riskiest", "over_plain", "over_random")
+ARMS = {
+    "before": "before",
+    "plain": "trained anew",
+    "random": "random set removed",
+    "riskiest": "riskiest removed",
+    "over_plain": "excess over anew",
+    "over_random": "over random",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,3 +236,15 @@ def _known(values: np.ndarray) -> np.ndarray:
 def _mean(values: np.ndarray) -> float:
     known = _known(values.astype(np.float64))
     return float(known.mean()) if len(known) else float("nan")
+
+
+@section(of="onion", title="The privacy onion", order=62)
+def shown(table: Table) -> Iterable[Block]:
+    """Every figure in each arm, and whether the layer below is at risk once the riskiest is gone."""
+    for name, *figures in figure_rows(table, *ARMS):
+        yield TableBlock(title=capital(str(name)), columns=tuple(ARMS.values()), rows=(tuple(figures),))
+    above = [table.figures[arm][0] for arm in ("over_plain", "over_random")]
+    risen = all(one is not None and one.low > 0 for one in above)
+    verdict = "is more at risk than with either control" if risen else "is not shown to be more at risk"
+    yield Words(text=f"Without the riskiest layer the one below {verdict}.")
+    yield from notes_of(table)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from byrote.analyses.catalog import analysis, different, keep, not_following, procedure, table_files
 from byrote.analyses.lab import Lab, data_of
+from byrote.blocks import Block, Words, notes_of, section
 from byrote.changes.change import Context
 from byrote.changes.data._planting import untouched
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
@@ -36,6 +39,9 @@ from byrote.stats.privacy_bounds import (
 
 #: Where a run's folder keeps who joined, and what was guessed by: `results/epsilon.parquet`.
 TABLE = "epsilon"
+#: Figures of the bound: had every guess been right, and the most that so many canaries can show.
+CEILING: Final = "had all been right"
+LIMIT: Final = "so many canaries at most"
 #: The method "fixed" guesses this share of the canaries on either side unless told otherwise: with a
 #: hundred or more, fair coins hardly ever put so few on one side that a guess must be wrong.
 SHARE = 1 / 3
@@ -242,15 +248,58 @@ def as_table(found: PrivacyAudit) -> Table:
 
     return Table(
         title=f"A lower bound on epsilon at delta {found.delta:g}, with {found.confidence:.0%} confidence",
-        rows={"canaries": (f"{found.correct} of {found.guesses} guesses right",)},
+        rows={
+            **_at(found.delta, found.confidence),
+            "canaries": (f"{found.canaries}",),
+            "guesses": (f"{found.correct} of {found.guesses} guesses about {found.canaries} canaries were right",),
+        },
         figures={
             "epsilon": (plain(found.epsilon, found.epsilon),),
-            "had all been right": (plain(found.ceiling),),
-            "so many canaries at most": (plain(found.limit),),
+            CEILING: (plain(found.ceiling),),
+            LIMIT: (plain(found.limit),),
             "Gaussian epsilon": (plain(found.gaussian.epsilon, found.gaussian.epsilon),),
+            "Gaussian mu": (plain(found.gaussian.mu, found.gaussian.mu),),
         },
         notes=found.notes,
     )
+
+
+def table_of_many(found: ManyRunsAudit) -> Table:
+    """The bound, and what so many runs could have shown."""
+    bound, nan = found.bound, float("nan")
+    shared: dict[str, Any] = {"stderr": nan, "high": nan, "models": bound.guesses, "examples": 1}
+    right = f"in {bound.correct} of {bound.guesses} runs it was guessed right whether the canary had joined"
+    return Table(
+        title=f"A lower bound on epsilon at delta {bound.delta:g}, with {bound.confidence:.0%} confidence",
+        rows={**_at(bound.delta, bound.confidence), "guesses": (right,)},
+        figures={
+            "epsilon": (Scalar(value=bound.epsilon, low=bound.epsilon, **shared),),
+            CEILING: (Scalar(value=bound.ceiling, low=nan, **shared),),
+        },
+        notes=("A lower bound is no guarantee, however small it is.",),
+    )
+
+
+def _at(delta: float, confidence: float) -> dict[str, tuple[str]]:
+    return {"delta": (f"{delta:g}",), "confidence": (f"{confidence:.0%}",)}
+
+
+@section(of="privacy", title="A bound on privacy", order=66)
+def shown(table: Table) -> Iterable[Block]:
+    """The bound, what the same guesses could have shown, and what that does not say."""
+    told = {name: one[0] for name, one in table.rows.items()}
+    of = {name: column[0].value for name, column in table.figures.items() if column[0] is not None}
+    yield Words(
+        text=f"Epsilon is at least {of['epsilon']:.2f} at delta {told['delta']}, with {told['confidence']} confidence: "
+        f"{told['guesses']}."
+    )
+    if LIMIT not in of:
+        yield Words(text=f"So many runs could show {of[CEILING]:.2f} at most.")
+    else:
+        most = f"{told['canaries']} canaries {of[LIMIT]:.2f}"
+        yield Words(text=f"These guesses could show {of[CEILING]:.2f} at most, {most}.")
+        yield Words(text=f"Its Gaussian bound is {of['Gaussian epsilon']:.2f}, of μ at least {of['Gaussian mu']:.2f}.")
+    yield from notes_of(table)
 
 
 @procedure(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from byrote.analyses.catalog import analysis
+from byrote.blocks import Block, Cell, TableBlock, notes_of, section
 from byrote.errors import BadInput, MissingEvidence
 from byrote.evidence.manifest import differences
 from byrote.measures._repetitions import copies_of
@@ -23,6 +24,9 @@ from byrote.stats.log_linear import LogLinearFit, log_linear
 PARAMETERS: Final = "parameters"
 #: Two sizes lie on a line whatever the law is.
 FEWEST_SIZES: Final = 3
+#: Figures of the table beside the values of the runs: the gain with each tenfold, and how well the line fits.
+SLOPE: Final = "per tenfold"
+FIT: Final = "R²"
 #: What is asked of each model: documents it was trained on, or those it never saw.
 _SIDES: Final = {"trained on": 1, "held out": 0}
 
@@ -150,8 +154,8 @@ def as_table(found: Scaling) -> Table:
                 f"{size}, {run}": tuple(_plain(law, float(law.values[at])) for law in found.laws)
                 for at, (size, run) in enumerate(zip(sizes, found.runs, strict=True))
             },
-            "per tenfold": tuple(_slope(law) if there else None for law, there in zip(found.laws, known, strict=True)),
-            "R²": tuple(
+            SLOPE: tuple(_slope(law) if there else None for law, there in zip(found.laws, known, strict=True)),
+            FIT: tuple(
                 _plain(law, law.fit.r_squared) if there else None for law, there in zip(found.laws, known, strict=True)
             ),
         },
@@ -301,3 +305,25 @@ def _settings(run: Run) -> dict[str, Any]:
     """How a run was trained, its network and its seed aside."""
     identity = run.manifest.identity
     return {"length": identity["length"], **{name: of for name, of in identity["recipe"].items() if name != "network"}}
+
+
+@section(of="scaling", title="Memorization and the size of the model", order=56)
+def shown(table: Table) -> Iterable[Block]:
+    """The value of each figure at each size, what it gains with a tenfold, and how to read that."""
+    sizes = [name for name in table.figures if name not in (SLOPE, FIT)]
+    columns = ("by the parameters of the model", *(name.partition(" ")[0] for name in sizes), SLOPE, "95 %", FIT)
+    rows = []
+    for row, what in enumerate(table.rows["what"]):
+        values = [table.figures[name][row] for name in sizes]
+        line = _slope_words(table.figures[SLOPE][row], table.figures[FIT][row])
+        rows.append((what, *("–" if one is None else f"{one.value:.3f}" for one in values), *line))
+    yield TableBlock(title="", columns=columns, rows=tuple(rows))
+    yield from notes_of(table)
+
+
+def _slope_words(slope: Scalar | None, fit: Scalar | None) -> tuple[Cell, Cell, Cell]:
+    """Slope, its interval, and how well the line fits; dashes where there is no line."""
+    if slope is None or fit is None:
+        return "–", "–", "–"
+    interval = "–" if np.isnan(slope.low) else f"{slope.low:+.3f} to {slope.high:+.3f}"
+    return f"{slope.value:+.3f}", interval, fit.value

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from scipy.stats import binomtest, t
 from byrote.analyses.catalog import analysis, keep, procedure
 from byrote.analyses.lab import Lab, data_of
 from byrote.analyses.membership import attack_named
+from byrote.blocks import Block, TableBlock, Words, section
 from byrote.data.dataset import Dataset
 from byrote.data.members import read_members
 from byrote.data.task import refuse_other_tasks
@@ -34,6 +35,8 @@ from byrote.stats.roc import LEAST_FALSE_POSITIVES, roc
 
 #: Files of attacks on a target.
 TARGETED = re.compile(r"target-(?P<key>.+)\.parquet")
+#: Membership in words.
+MEMBERSHIP: Final = {1: "yes", 0: "no", -1: "unknown"}
 #: Chance that one of the checks of likeness gives a false alarm.
 FALSE_ALARM = 0.01
 
@@ -167,6 +170,32 @@ def audit_target(
     )
     digest = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
     return attack_target(with_target(run, algorithm, state, member, digest), attack)
+
+
+@section(of="references", title="An attack on the target", order=51)
+@section(of="target", title="An attack on the target", order=51)
+def shown(table: Table, *, top: int = 10) -> Iterable[Block]:
+    """What to beware of, the figures, and the examples that most look like members."""
+    for warning in table.notes:
+        yield Words(text=f"Warning: {warning}")
+    figures = tuple((name.replace("_", " "), column[0]) for name, column in table.figures.items())
+    yield TableBlock(title=table.title, columns=("figure", "value"), rows=figures)
+    yield Words(text="Guessing has an AUC of .5; errors are over the examples, of this one target.")
+    columns = [table.arrays[name] for name in ("example", "member", "score", "false_positive_rate", "risk")]
+    order = np.lexsort((columns[3], np.isnan(columns[2])))[:top]
+    yield TableBlock(
+        title="",
+        columns=("example", "member", "score", "false-positive rate", "risk"),
+        rows=tuple(
+            (str(example), MEMBERSHIP[int(member)], *map(float, numbers))
+            for example, member, *numbers in zip(*(column[order] for column in columns), strict=True)
+        ),
+    )
+    yield Words(
+        text="The false-positive rate is the share of non-members of the reference models that score at least as high. "
+        "Risk tells of the example, whether or not the target saw it: the chance that a reference model trained on it "
+        "is surer of it than one that was not."
+    )
 
 
 @procedure(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from scipy.special import log_softmax, ndtri
 
 from byrote.analyses.catalog import analysis, different, not_following
+from byrote.blocks import Block, TableBlock, Words, notes_of, section
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION
 from byrote.data.task import refuse_other_tasks
 from byrote.errors import BadInput, MissingEvidence
@@ -81,6 +82,29 @@ class Triage:
     def table(self) -> pa.Table:
         """Columns `example, label_memorization, planted, kind` and the probability of each kind."""
         return pa.table(dict(as_table(self).arrays))
+
+    @classmethod
+    def of(cls, table: Table) -> Triage:
+        """What a table of triage says, `signals` apart."""
+        columns = dict(table.arrays)
+        ids, memorization, planted, _ = (
+            columns.pop(name) for name in ("example", "label_memorization", "planted", "kind")
+        )
+        kinds, probability = tuple(columns), np.stack(list(columns.values()), axis=1)
+        known = np.isin(planted, kinds)
+        confusion, log_loss, confidence = _judgement(probability[known], planted[known], kinds)
+        return cls(
+            kinds=kinds,
+            ids=ids,
+            memorization=memorization,
+            planted=planted,
+            probability=probability,
+            confusion=confusion,
+            log_loss=log_loss,
+            confidence=confidence,
+            signals=(),
+            notes=table.notes,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -433,3 +457,30 @@ def _notes(
     if not inputs:
         found.append("The run has no data at hand, so distances between inputs did not count.")
     return tuple(found)
+
+
+@section(of="triage", title="What memorized examples are", order=60)
+def shown(table: Table, *, top: int = 10) -> Iterable[Block]:
+    """The most memorized examples without a planted control, and how well planted ones were told apart."""
+    found = Triage.of(table)
+    natural = np.flatnonzero(found.planted == "")
+    natural = natural[np.argsort(-found.memorization[natural], kind="stable")]
+    words = [kind.replace("_", " ") for kind in found.kinds]
+    yield TableBlock(
+        title=f"The {min(top, len(natural))} most memorized of {len(natural)} examples without a planted control",
+        columns=("example", "memorization", *words),
+        rows=tuple(
+            (str(found.ids[row]), float(found.memorization[row]), *found.probability[row].tolist())
+            for row in natural[:top]
+        ),
+    )
+    yield TableBlock(
+        title=f"Planted examples: accuracy {found.accuracy:.2f} ± {found.accuracy_stderr:.2f} at a mean confidence of "
+        f"{found.confidence:.2f}. Rows are what was planted, columns what it was taken for",
+        columns=("planted", *words),
+        rows=tuple((word, *line) for word, line in zip(words, found.confusion.tolist(), strict=True)),
+    )
+    for one, other in found.alike:
+        pair = f"{one} and {other}".replace("_", " ").capitalize()
+        yield Words(text=f"{pair} are not told apart better than by a coin.")
+    yield from notes_of(table)

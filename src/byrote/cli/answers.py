@@ -71,13 +71,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 def _shown(cell: object) -> str:
     """A cell as text; a number that nobody knows is a dash."""
-    from byrote.results import Scalar, decimal
+    from byrote.results import Scalar, decimal, plain_number
 
-    if isinstance(cell, Scalar):
-        return decimal(cell)
-    if isinstance(cell, float):
-        return "–" if math.isnan(cell) else f"{cell:.3g}"
-    return "–" if cell is None else inert(str(cell))
+    return decimal(cell) if isinstance(cell, Scalar) else inert(plain_number(cell))
 
 
 def _value(cell: object) -> object:

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from byrote.cli.answers import answers, print_table, say, say_file
-from byrote.cli.ask import ask
+from byrote.cli.ask import ask, present
 from byrote.cli.audit import audit, print_summary
 from byrote.cli.checks import check, verify
 from byrote.cli.consoles import err
@@ -214,11 +214,11 @@ def card(
 
 
 def _print_card(compared: Card, after: Run) -> None:
-    from byrote.report.summary import card_sentences
+    from byrote.analyses.card import as_table
+    from byrote.report.summary import spoken
     from byrote.report.wording import wording_of
 
-    for line in card_sentences(compared, wording_of(after)):
-        say(line)
+    present("card", as_table(spoken(compared, wording_of(after))), narrow=True)
 
 
 def report(

@@ -15,6 +15,7 @@ from byrote.cli.terminal import Given, RunFolder, Workers, say_kept, with_conten
 if TYPE_CHECKING:
     from byrote.analyses.catalog import Analysis
     from byrote.blocks import Block
+    from byrote.results import Table
     from byrote.runs.run import Run
 
 #: Settings of an analysis that are not a person's to give on the command line.
@@ -54,17 +55,25 @@ def ask(
     show(run, entry, result, options, *others_)
 
 
-def show(run: Run, entry: Analysis, result: Any, options: dict[str, Any], *others: Run) -> None:
-    """Keep a result, print its section, and write the report again where there is one."""
-    from byrote.report.asked import asked
+def show(run: Run, entry: Analysis, result: Any, options: dict[str, Any], *others: Run, **how: Any) -> None:
+    """Keep a result, print its section, and write the report again where it shows what is kept; `how` as `present`."""
+    from byrote.report.asked import MEASURED_ANEW
 
     path = entry.keep(run, result, *others, options=options)
-    for block in asked(entry, entry.table(result)).blocks:
-        print_block(block)
-    say_kept(run, "Table", path)
-    page = _report_again(run)
+    present(entry.name, entry.table(result), **how)
+    say_kept(run, "Figures" if path.suffix == ".json" else "Table", path)
+    page = None if entry.name in MEASURED_ANEW else _report_again(run)
     if page is not None:
         say_file("Report", page, apart=False)
+
+
+def present(name: str, table: Table, **how: Any) -> None:
+    """Print the section of an analysis; `how` are settings of that section, as `top`, how many rows it shows."""
+    from byrote.analyses.catalog import find_analysis
+    from byrote.report.asked import asked
+
+    for block in asked(find_analysis(name), table, **how).blocks:
+        print_block(block)
 
 
 def options_of(function: Callable[..., Any], names: Iterable[str], given: Sequence[str], what: str) -> dict[str, Any]:

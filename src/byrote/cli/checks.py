@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from byrote.cli.answers import say, say_file
+from byrote.cli.ask import present
 from byrote.cli.consoles import err
 from byrote.cli.terminal import Given, RunFolder
 
@@ -31,7 +32,7 @@ def check(
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit file for a CI.")] = None,
 ) -> None:
     """Fail, with status 1, where a run meets a condition that it must not meet."""
-    from byrote.analyses.check import check, junit, junit_refused
+    from byrote.analyses.check import as_table, check, junit, junit_refused
     from byrote.errors import ByroteError
     from byrote.evidence.made_here import write_own
     from byrote.runs.run import Run
@@ -44,8 +45,7 @@ def check(
         if junit_file is not None:
             write_own(junit_file, junit_refused(fail_if, run_folder.name, str(error)))
         raise
-    for verdict in verdicts:
-        say(f"{'FAIL' if verdict.failed(strict=strict) else 'pass'}  {verdict.sentence()}")
+    present("check", as_table(verdicts), strict=strict)
     if junit_file is not None:
         write_own(junit_file, junit(verdicts, run.folder.name, strict=strict))
         say_file("File", junit_file, apart=False)

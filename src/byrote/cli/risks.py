@@ -7,20 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from byrote.cli.answers import print_table, say
+from byrote.cli.answers import say
+from byrote.cli.ask import present, show
 from byrote.cli.consoles import err
 from byrote.cli.language import DOCS, forget_documents, refuse_language, whole_numbers
 from byrote.cli.options import DataDir, OwnData, Seed, Source, spread
 from byrote.cli.terminal import Given, RunFolder, Workers, say_kept
-from byrote.report.text import capital, cut
 
 if TYPE_CHECKING:
-    from byrote.analyses.membership import AttackFigures
     from byrote.cli.sources import Experiment
-    from byrote.runs.run import Run
-
-WORST_SLICES = 5
-RISKIEST = 5
 
 
 def attack(
@@ -34,8 +29,8 @@ def attack(
 
     Where the run has groups, persons or documents are attacked by all of their examples, too.
     """
-    from byrote.analyses.catalog import keep
-    from byrote.analyses.groups import group_risk, keep_risk
+    from byrote.analyses.catalog import find_analysis
+    from byrote.analyses.groups import all_groups
     from byrote.analyses.membership import DEFAULT, membership_attack
     from byrote.runs.run import Run
 
@@ -48,53 +43,16 @@ def attack(
             "The models attacked here are the reference models, not the target that was brought; what `byrote audit … "
             f"--weights` told of that one is in {', '.join(map(str, targets))}."
         )
+    membership = find_analysis("membership")
     with err.status(f"Attacking every model with {key}…"):
         found = membership_attack(run, key)
-        print_attack(run, found, keep(run, "membership", found))
+    show(run, membership, found, {})
     if run.groups is None:
         return
     with err.status(f"Attacking persons or documents with {key}…"):
-        found = membership_attack(run, key, by="group")
-        print_attack(run, found, keep(run, "membership", found))
-        names, risk = group_risk(run)
-        kept = keep_risk(run, names, risk)
-    order = [row for row in (-risk.values).argsort(kind="stable") if risk.reason_code[row] == 0][:RISKIEST]
-    if order:
-        say("Groups most at risk, by the chance that a model trained on one is surer of it than a model that was not:")
-        print_table(
-            ["group", "risk", "low", "high"],
-            [
-                [str(names[row]), *(float(getattr(risk, name)[row]) for name in ("values", "low", "high"))]
-                for row in order
-            ],
-        )
-    elif risk.undefined:
-        say(f"The risk of single groups is {risk.undefined}.")
-    say_kept(run, "Table", kept)
-
-
-def print_attack(run: Run, found: AttackFigures, path: Path) -> None:
-    """The figures of one attack."""
-    from byrote.results import decimal
-
-    say(
-        f"{found.attack} on {found.models} models, each with {found.references} reference models, over "
-        f"{found.examples} {found.by}s."
-    )
-    rows, told = [], set()
-    for name, figure in found.figures.items():
-        again = bool(figure.reason) and figure.reason in told
-        told.add(figure.reason)
-        rows.append([name.replace("_", " "), "undefined, as above" if again else figure])
-    print_table(["figure", "value"], rows)
-    say(f"Where membership was swapped at random the AUC is {decimal(found.null)}.")
-    for axis, slices in found.slices.items():
-        ranked = sorted(slices.items(), key=lambda item: -item[1]["auc"].value)[:WORST_SLICES]
-        words = ", ".join(f"{cut(value, 60)} {decimal(figures['auc'])}" for value, figures in ranked)
-        say(f"AUC by {axis}, highest first: {words}.")
-    for note in found.notes:
-        say(f"{capital(note).rstrip('.')}.")
-    say_kept(run, "Figures", path)
+        found, risk = membership_attack(run, key, by="group"), all_groups(run)
+    show(run, membership, found, {})
+    show(run, find_analysis("group_risk"), risk, {})
 
 
 def onion(
@@ -105,32 +63,16 @@ def onion(
     source: Given = None,
 ) -> None:
     """Remove the examples at highest membership risk, train again, and see whether the next ones are at risk now."""
-    from byrote.analyses.catalog import keep
-    from byrote.analyses.onion import ARMS, privacy_onion
+    from byrote.analyses.catalog import find_analysis
+    from byrote.analyses.onion import privacy_onion
     from byrote.cli.sources import with_contents
-    from byrote.engine.progress import measuring
-    from byrote.report.page import write_again
     from byrote.runs.run import Run
 
     run = Run.open(run_folder)
     refuse_language(run, "onion")
     run = with_contents(run, source)
     found = privacy_onion(run, share=share, seed=seed, workers=workers)
-    path = keep(run, "onion", found)
-    for layer in found.layers:
-        say(f"{capital(layer.name)}:")
-        print_table(
-            ["before", "trained anew", "random set removed", "riskiest removed", "excess over anew", "over random"],
-            [[getattr(layer, arm) for arm in ARMS]],
-        )
-    verdict = "is more at risk than with either control" if found.shown else "is not shown to be more at risk"
-    say(f"Without the riskiest layer the one below {verdict}.")
-    for note in found.notes:
-        say(note)
-    with measuring(err) as hear:
-        page = write_again(run, hear)
-    say_kept(run, "Table", path)
-    say("`byrote report` shows it." if page is None else f"Report: {page}")
+    show(run, find_analysis("onion"), found, {})
 
 
 @spread
@@ -161,12 +103,11 @@ def forgetting(
     """
     import numpy as np
 
-    from byrote.analyses.forgetting import measure_forgetting
+    from byrote.analyses.forgetting import as_table, measure_forgetting
     from byrote.cli.sources import experiment, run_name
     from byrote.errors import BadInput
     from byrote.measures.lira import lira
     from byrote.measures.rate_of_forgetting import log_odds_attack
-    from byrote.results import decimal
 
     if source == DOCS:
         forget_documents(canaries or 40, repetitions or "16", models or 6, out_folder, seed, workers)
@@ -196,19 +137,7 @@ def forgetting(
         seed=seed,
         workers=workers,
     )
-    curve = measured.success
-    print_table(
-        ["epochs since", *curve.groups],
-        [
-            [float(at), *(f"{v:.3f} ± {e:.3f}" for v, e in zip(values, errors, strict=True))]
-            for at, values, errors in zip(curve.at, curve.values.T, curve.stderr.T, strict=True)
-        ],
-    )
-    for group, after in measured.after.items():
-        if after.value == 0:
-            say(f"{group}: not told apart even right after the last use, success at most {alpha}")
-        else:
-            say(f"{group}: {after.reason or f'forgotten after {decimal(after)} epochs, success at most {alpha}'}")
+    present("forgetting", as_table(measured))
 
 
 def bound_epsilon(
@@ -223,30 +152,18 @@ def bound_epsilon(
     device: str | None,
 ) -> None:
     """Train once with many canaries, or many times with one, and print the bound on ε that guessing them shows."""
-    from byrote.analyses.privacy import TABLE, audit_privacy, audit_privacy_in_many_runs
+    from byrote.analyses.privacy import TABLE, as_table, audit_privacy, audit_privacy_in_many_runs, table_of_many
 
     asked: dict[str, Any] = {"delta": delta, "heldout": found.heldout, "out": out, "seed": seed}
     asked |= {"workers": workers, "device": device}
     if models > 1:
         many = audit_privacy_in_many_runs(found.dataset, found.recipe, models=models, **asked)
-        bound = many.bound
-        say(
-            f"Epsilon is at least {bound.epsilon:.2f} at delta {delta:g}, with {bound.confidence:.0%} confidence: in "
-            f"{bound.correct} of {bound.guesses} runs it was guessed right whether the canary had joined."
-        )
-        say(f"So many runs could show {bound.ceiling:.2f} at most. A lower bound is no guarantee, however small it is.")
-        say_kept(many.run, "Table", many.run.folder / "results" / f"{TABLE}.parquet")
-        return
-    result = audit_privacy(found.dataset, found.recipe, canaries=canaries, **asked)
-    say(
-        f"Epsilon is at least {result.epsilon:.2f} at delta {result.delta:g}, with {result.confidence:.0%} confidence: "
-        f"{result.correct} of {result.guesses} guesses about {result.canaries} canaries were right."
-    )
-    say(f"These guesses could show {result.ceiling:.2f} at most, {result.canaries} canaries {result.limit:.2f}.")
-    say(f"Its Gaussian bound is {result.gaussian.epsilon:.2f}, of μ at least {result.gaussian.mu:.2f}.")
-    for note in result.notes:
-        say(note)
-    say_kept(result.run, "Table", result.run.folder / "results" / f"{TABLE}.parquet")
+        run, table = many.run, table_of_many(many)
+    else:
+        one = audit_privacy(found.dataset, found.recipe, canaries=canaries, **asked)
+        run, table = one.run, as_table(one)
+    present("privacy", table)
+    say_kept(run, "Table", run.folder / "results" / f"{TABLE}.parquet")
 
 
 def attack_weights(
@@ -262,7 +179,7 @@ def attack_weights(
     device: str | None,
 ) -> None:
     """Train reference models beside a trained one, attack it, and print figures and warnings."""
-    from byrote.analyses.target import audit_target
+    from byrote.analyses.target import as_table, audit_target
 
     result = audit_target(
         found.dataset,
@@ -278,30 +195,5 @@ def attack_weights(
         device=device,
         source=found.source,
     )
-    for warning in result.warnings:
-        say(f"Warning: {warning}")
-    say(f"{result.attack} on the target with {result.references} reference models:")
-    print_table(["figure", "value"], [[name.replace("_", " "), v] for name, v in result.figures.items()])
-    say("Guessing has an AUC of .5; errors are over the examples, of this one target.")
-    rows = sorted(
-        result.table().to_pylist(), key=lambda row: (row["score"] != row["score"], row["false_positive_rate"])
-    )
-    print_table(
-        ["example", "member", "score", "false-positive rate", "risk"],
-        [
-            [
-                r["example"],
-                {1: "yes", 0: "no"}.get(r["member"], "unknown"),
-                r["score"],
-                r["false_positive_rate"],
-                r["risk"],
-            ]
-            for r in rows[:10]
-        ],
-    )
-    say(
-        "The false-positive rate is the share of non-members of the reference models that score at least as high. Risk "
-        "tells of the example, whether or not the target saw it: the chance that a reference model trained on it is "
-        "surer of it than one that was not."
-    )
-    say(f"Table: {out / 'results' / f'target-{attack}.parquet'}")
+    present("target", as_table(result))
+    say_kept(result.run, "Table", out / "results" / f"target-{attack}.parquet")

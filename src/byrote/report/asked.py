@@ -7,14 +7,17 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from byrote.analyses.catalog import Analysis, analyses, kept_table
-from byrote.blocks import Block, Figure, Missing, TableBlock, section_of
+from byrote.blocks import Block, Cell, Figure, Missing, TableBlock, section_of
 from byrote.errors import ByroteError
 from byrote.report import located
-from byrote.results import Scalar, Table, decimal
+from byrote.results import Scalar, Table, decimal, plain_number
 from byrote.runs.run import Run
 
-#: Analyses that the report shows in a section of its own, and has since before there were blocks.
-ELSEWHERE: Final = frozenset(("calibration", "comparison", "epsilon", "group_risk", "membership", "onion", "triage"))
+#: Analyses that every report asks again, in sections of its own, so that what is kept of them changes no page; the
+#: canaries of a privacy audit stand in no report.
+MEASURED_ANEW: Final = frozenset(("comparison", "epsilon", "group_risk", "membership", "target"))
+#: Those with a section of their own in the report, drawn.
+ELSEWHERE: Final = MEASURED_ANEW | {"onion", "triage"}
 #: Sections that are drawn stand in the report, as analyses know no drawing.
 DRAWN: Final = (located.shown,)
 #: A cell of more letters than a figure with its interval has is a text.
@@ -32,12 +35,11 @@ class Asked:
     blocks: tuple[Block, ...]
 
 
-def asked(entry: Analysis, table: Table) -> Asked:
-    """The section of an analysis."""
+def asked(entry: Analysis, table: Table, **how: Any) -> Asked:
+    """The section of an analysis; `how` are settings of the section, as how many rows it shows."""
     shown = section_of(entry.name, entry.asks)
-    return Asked(
-        name=entry.name, title=shown.title, order=shown.order, asks=entry.asks, blocks=tuple(shown.blocks(table))
-    )
+    blocks = tuple(shown.blocks(table, **how))
+    return Asked(name=entry.name, title=shown.title, order=shown.order, asks=entry.asks, blocks=blocks)
 
 
 def all_asked(run: Run) -> tuple[Asked, ...]:
@@ -62,7 +64,7 @@ def block_facts(block: Block) -> dict[str, Any]:
     if isinstance(block, Figure):
         facts = {"name": block.name, "title": block.title, "columns": block.columns, "rows": block.rows}
     elif isinstance(block, TableBlock):
-        rows = [[_figure(cell) if isinstance(cell, Scalar) else cell for cell in row] for row in block.rows]
+        rows = [[_cell(cell) for cell in row] for row in block.rows]
         facts = {"title": block.title, "columns": block.columns, "rows": rows}
     else:
         facts = asdict(block)
@@ -94,6 +96,13 @@ def _for_page(block: Block) -> dict[str, Any]:
     return {"kind": type(block).__name__, **facts}
 
 
+def _cell(cell: Cell) -> Any:
+    """A cell in JSON's types; what is not known is None."""
+    if isinstance(cell, Scalar):
+        return _figure(cell)
+    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
+
+
 def _figure(figure: Scalar) -> dict[str, Any]:
     parts = {name: getattr(figure, name) for name in ("value", "stderr", "low", "high")}
     known = {name: value if math.isfinite(value) else None for name, value in parts.items()}
@@ -107,11 +116,19 @@ def _lists(facts: Any) -> Any:
     return [_lists(one) for one in facts] if isinstance(facts, list | tuple) else facts
 
 
-def _is_prose(cell: str | Scalar) -> bool:
+def _is_prose(cell: Cell) -> bool:
     """Whether a cell is read as a sentence, so that its column is set from the left."""
     return isinstance(cell, str) and len(cell) > LONGEST_FIGURE
 
 
-def cell_words(cell: str | Scalar) -> str:
-    """A cell of a table block in words."""
-    return decimal(cell).replace("-", "−") if isinstance(cell, Scalar) else cell
+def cell_words(cell: Cell) -> str:
+    """A cell of a table block in words; a number that nobody knows is a dash.
+
+    Example:
+        >>> [cell_words(cell) for cell in ("a-b", -0.12345, 1438, None)]
+        ['a-b', '−0.123', '1438', '–']
+    """
+    if isinstance(cell, str):
+        return cell
+    text = decimal(cell) if isinstance(cell, Scalar) else plain_number(cell)
+    return text.replace("-", "−")

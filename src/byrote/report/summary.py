@@ -125,11 +125,6 @@ def _listed(keys: list[str]) -> str:
     return " and ".join(keys) if len(keys) < 3 else f"{keys[0]} and {len(keys) - 1} others"
 
 
-def card_sentences(card: Card, words: Wording = CLASSES) -> list[str]:
-    """A card, two lines a figure, and then its notes."""
-    return str(spoken(card, words)).splitlines()
-
-
 def spoken(card: Card, words: Wording) -> Card:
     """A card in the words of its runs' targets."""
     said = {"label memorization": words.score, "the same label": f"the same {words.target}"}

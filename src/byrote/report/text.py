@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_UP, Decimal
 
+from byrote.blocks import capital as capital
+from byrote.blocks import cut as cut
 from byrote.data.inert import acts, written_out
 
 #: Longer texts are cut: an id or a class name may be as long as its maker liked.
@@ -33,16 +35,6 @@ def plain(text: object, limit: int = LONGEST) -> str:
 def _is_noncharacter(letter: str) -> bool:
     code = ord(letter)
     return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
-
-
-def cut(passage: str, limit: int) -> str:
-    """Beginning and end of a passage of more letters than that.
-
-    Example:
-        >>> cut("one two three four", 8)
-        'one  … four'
-    """
-    return passage if len(passage) <= limit else f"{passage[: limit // 2]} … {passage[-limit // 2 :]}"
 
 
 def number(value: float, places: int = 2) -> str:
@@ -78,16 +70,6 @@ def kind_words(kind: str) -> str:
         'label noise'
     """
     return kind.replace("_", " ")
-
-
-def capital(text: str) -> str:
-    """The text with a capital at its beginning, and the rest as it is.
-
-    Example:
-        >>> capital("the digits of MNIST")
-        'The digits of MNIST'
-    """
-    return text[:1].upper() + text[1:]
 
 
 def amount(value: float) -> str:
