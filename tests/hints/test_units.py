@@ -9,6 +9,7 @@ from typing import Any
 
 import byrote
 from byrote.analyses.catalog import ask
+from byrote.designs.full_data import full_data
 from byrote.engine.afterwards import probe
 from byrote.probes.registry import made
 from followed import Case, each, follow
@@ -25,7 +26,7 @@ def run_of(folder: Path, examples: int = 160, **settings: Any) -> Any:
     hidden = settings.pop("hidden", (16,))
     recipe = dataclasses.replace(RECIPE, network=byrote.MLP(hidden=hidden), epochs=2)
     how = {"models": 4, "full": 0, "heldout": None, "keep_weights_at": "last", **settings}
-    name = f"{examples}-{len(hidden)}-{how['keep_weights_at']}"
+    name = f"{examples}-{len(hidden)}-{how['models']}"
     return small_audit(folder / name, dataset=blobs(examples, noise=0.4), recipe=recipe, **how)
 
 
@@ -73,4 +74,39 @@ DISSOCIATION = (
 
 @each(*DISSOCIATION)
 def test_hints_of_dissociation_are_followed(case: Case, tmp_path: Path) -> None:
+    follow(case, tmp_path)
+
+
+PATHS = (
+    Case(
+        name="no top",
+        wrong=setting("unit_paths,top=0"),
+        says="unit_paths,top=10",
+        right=setting("unit_paths,top=10"),
+    ),
+    Case(
+        name="no others",
+        wrong=setting("unit_paths,draws=0"),
+        says="unit_paths,draws=4",
+        right=setting("unit_paths,draws=4"),
+    ),
+    Case(
+        name="one network",
+        wrong=taken_apart("unit_paths", models=None, full=None, design=full_data(160, 1)),
+        says="at least 4 models",
+        right=taken_apart("unit_paths"),
+        slow=True,
+    ),
+    Case(
+        name="nothing matched",
+        wrong=lambda folder: ask(run_of(folder), "unit_paths"),
+        says="byrote probe RUN unit_paths",
+        right=lambda folder: ask(probe(run_of(folder), "unit_paths"), "unit_paths"),
+        slow=True,
+    ),
+)
+
+
+@each(*PATHS)
+def test_hints_of_paths_are_followed(case: Case, tmp_path: Path) -> None:
     follow(case, tmp_path)
