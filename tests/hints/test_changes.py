@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 import byrote
-from byrote.changes.change import Context
+from byrote.changes.change import Context, refuse_unfit
 from byrote.changes.child import _refuse_too_few, change
 from byrote.changes.common import in_order
 from byrote.changes.data._planting import check_rate, chosen, planned_count
@@ -35,7 +35,7 @@ from byrote.data.corpus import corpus_from_texts
 from byrote.recipes.dropout import Dropout
 from byrote.recipes.networks.backbone import Backbone
 from byrote.recipes.networks.model_folder import find_model
-from byrote.recipes.networks.pretrained import load_pretrained
+from byrote.recipes.networks.pretrained import chat_joining, load_pretrained
 from byrote.runs.run import Run
 from documents import small_language_audit
 from followed import Case, each, follow
@@ -191,6 +191,32 @@ def adapter(**settings: Any) -> Callable[[Path], Any]:
     return find
 
 
+def placed(folder: Path) -> Path:
+    """The folder of an adapter that is in order."""
+    adapter()(folder)
+    return sorted(folder.iterdir())[-1]
+
+
+TEMPLATE = (
+    "{% if messages[0]['role'] != 'user' %}{{ raise_exception('the user speaks first') }}{% endif %}"
+    "{% for one in messages %}{{ one['role'] }}: {{ one['content'] }} {% endfor %}"
+)
+
+
+def chat(*roles: str) -> Callable[[Path], Any]:
+    """A chat of these roles as the template of a model writes it."""
+
+    def write(folder: Path) -> Any:
+        place = folder / f"gpt-{len(list(folder.iterdir()))}"
+        shutil.copytree(gpt(), place)
+        told = json.loads((place / "tokenizer_config.json").read_text()) | {"chat_template": TEMPLATE}
+        (place / "tokenizer_config.json").write_text(json.dumps(told))
+        return chat_joining(place).render([{"role": role, "content": "to be"} for role in roles], False)
+
+    return write
+
+
+NUMBERS = byrote.from_arrays(np.arange(12.0).reshape(6, 2), np.arange(6) + 0.5, task="regression")
 DOCUMENTS = corpus_from_texts(["one two three four five"] * 2 + ["six seven eight"])
 TWO = dataclasses.replace(RECIPE, optimizer=byrote.AdamW(lr=0.01))
 ROWS, IMAGES = torch.zeros(2, 3), torch.zeros(2, 1, 4, 4)
@@ -388,6 +414,36 @@ CHANGES = (
         right=lambda _: Backbone(lambda: nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten())).build((1, 4, 4), 3),
     ),
     Case(
+        name="a change of others' targets",
+        wrong=lambda _: refuse_unfit(parse_change("label-noise=0.1"), NUMBERS),
+        says="remove-exact-duplicates",
+        right=lambda _: refuse_unfit(parse_change("remove-exact-duplicates"), NUMBERS),
+    ),
+    Case(
+        name="a tokenizer that is none",
+        wrong=model(written("tokenizer.json", "[]")),
+        says="as save_pretrained(folder) writes it",
+        right=model(),
+    ),
+    Case(
+        name="weights of another shape",
+        wrong=model(configured(n_embd=48)),
+        says="must be of one model",
+        right=model(),
+    ),
+    Case(
+        name="a quantized model",
+        wrong=model(configured(quantization_config={"quant_method": "gptq", "bits": 4})),
+        says="without quantization",
+        right=model(),
+    ),
+    Case(
+        name="a chat that the template refuses",
+        wrong=chat("assistant", "user"),
+        says="mend the order of its roles",
+        right=chat("user", "assistant"),
+    ),
+    Case(
         name="no tokenizer of a model",
         wrong=model(without("tokenizer*", "special*")),
         says="tokenizer.save_pretrained(folder)",
@@ -449,6 +505,12 @@ CHANGES = (
         name="an adapter beside whole weights",
         wrong=folder_of(**BASE, adapter_config__json=LORA, adapter_model__safetensors=b""),
         says="remove the adapter's files",
+        right=GPT,
+    ),
+    Case(
+        name="an adapter of an adapter",
+        wrong=lambda folder: adapter(base_model_name_or_path=str(placed(folder)))(folder),
+        says="model.merge_and_unload().save_pretrained(folder)",
         right=GPT,
     ),
     Case(

@@ -22,6 +22,7 @@ from byrote.data.corpus import corpus_from_texts, read_corpus, refuse_overlap
 from byrote.data.heldout import refuse_unfit
 from byrote.data.index.corpus_index import index_texts
 from byrote.data.index.near_duplicates import near_duplicates
+from byrote.data.npz import read_npz
 from byrote.data.secret_spaces import KINDS, secret_space, single_token_words
 from byrote.data.source import Reading, read_source
 from followed import Case, each, follow
@@ -332,6 +333,24 @@ SOURCES = (
         wrong=source(ROWS.replace("x", "\u00e4").encode("cp1252"), target="kind"),
         says="CSV UTF-8",
         right=source(ROWS.replace("x", "\u00e4"), target="kind"),
+    ),
+    Case(
+        name="names of columns in Latin-1",
+        wrong=source(ROWS.replace("kind", "café").encode("latin-1"), target="café"),
+        says="save it as CSV UTF-8",
+        right=source(ROWS.replace("kind", "café").encode("utf-8"), target="café"),
+    ),
+    Case(
+        name="nothing to learn",
+        wrong=lambda folder: byrote.from_table(write(folder, "table.csv", ROWS), target=[]),
+        says="--target COLUMN",
+        right=lambda folder: byrote.from_table(write(folder, "table.csv", ROWS), target=["kind"]),
+    ),
+    Case(
+        name="no arrays",
+        wrong=lambda folder: read_npz(folder / "data.npz"),
+        says="check the path",
+        right=lambda folder: [np.savez(folder / "data.npz", inputs=X, targets=Y), read_npz(folder / "data.npz")],
     ),
     Case(
         name="no suffix of a table",

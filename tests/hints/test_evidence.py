@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -21,13 +22,13 @@ from byrote.evidence.kind import Kind
 from byrote.evidence.made_here import admitted, write_own
 from byrote.evidence.manifest import _digest
 from byrote.evidence.schema import register
-from byrote.evidence.shards import read_shard, write_bytes, write_shard
+from byrote.evidence.shards import read_header, read_shard, write_bytes, write_shard
 from byrote.evidence.store import Evidence
 from byrote.evidence.tables import digest_of, write_table
 from byrote.runs.imported import import_arrays
 from byrote.runs.run import Run
 from followed import Case, each, follow
-from made_once import copied
+from made_once import MAKERS, copied
 from small import small_audit
 
 OUTPUTS = "evidence/outputs/m00002.p0.safetensors"
@@ -211,6 +212,76 @@ def imported(*, table: bool) -> Callable[[Path], Any]:
     return make
 
 
+ODDS = np.random.default_rng(0).normal(size=(4, 10))
+
+
+def brought(name: str = "outputs.logits", **evidence: Any) -> Callable[[Path], Any]:
+    """Evidence of an imported run, of which somebody asks for `name`."""
+    member = np.repeat([[1, 0] * 5, [0, 1] * 5], 2, axis=0)
+
+    def make(folder: Path) -> Any:
+        place = folder / f"of-{len(evidence)}"
+        return import_arrays(place, labels=np.arange(10) % 2, member=member, evidence=evidence).load(name, [0, 1])
+
+    return make
+
+
+def without_entropy(run: Path) -> None:
+    """The answers of a model as an older version kept them."""
+    header = {key: word for key, word in read_header(run / OUTPUTS).items() if key not in ("checksum", "schema")}
+    held = {name: array for name, array in read_shard(run / OUTPUTS).items() if name != "entropy"}
+    (run / OUTPUTS).unlink()
+    write_shard(run / OUTPUTS, held, header | {"columns": ",".join(held)})
+
+
+def places(run: Path) -> Any:
+    """The checkpoints of the weights of a model."""
+    return Evidence(run / "evidence").coordinates("weights_at", "checkpoint", 0, 0)
+
+
+def unnamed(run: Path) -> Any:
+    """The header of the weights does not name them."""
+    path = Evidence(run / "evidence").path("weights_at", 0, 0)
+    header, held = read_header(path), read_shard(path)
+    path.unlink()
+    write_shard(
+        path,
+        held,
+        {key: word for key, word in header.items() if key not in ("coordinate.checkpoint", "schema", "checksum")},
+    )
+    return places(run)
+
+
+def named_again(folder: Path) -> Any:
+    """The file is removed, and the same audit makes it again."""
+    Evidence(folder / "run" / "evidence").path("weights_at", 0, 0).unlink()
+    MAKERS["weights"](folder / "run")
+    return places(folder / "run")
+
+
+def unsealed(run: Path) -> Any:
+    """A table under results/ that another program wrote."""
+    found = Run.open(run)
+    found.measure("label_memorization")
+    path = run / "results" / "label_memorization.parquet"
+    pq.write_table(pq.read_table(path).replace_schema_metadata({}), path)
+    return found.kept_table("label_memorization.parquet", "example")
+
+
+def measured_anew(run: Path) -> Any:
+    """The table is removed, and measured again."""
+    (run / "results" / "label_memorization.parquet").unlink()
+    found = Run.open(run)
+    found.measure("label_memorization")
+    return found.kept_table("label_memorization.parquet", "example")
+
+
+def labelled(labels: np.ndarray | None) -> Design:
+    """The halves with other labels in the place of the dataset's."""
+    phases = tuple(dataclasses.replace(phase, labels=labels) for phase in HALVES.phases)
+    return dataclasses.replace(HALVES, phases=phases)
+
+
 DAMAGED = "restore the file from a copy"
 AGAIN = "an audit's command, run again, writes it again"
 EVIDENCE = (
@@ -248,6 +319,12 @@ EVIDENCE = (
             )
         ),
         says=DAMAGED,
+        right=restored(),
+    ),
+    Case(
+        name="a manifest that is a folder",
+        wrong=spoiled(lambda run: [gone("manifest.json")(run), (run / "manifest.json").mkdir()]),
+        says="check the path",
         right=restored(),
     ),
     Case(name="no table of settings", wrong=spoiled(told(design=[])), says=DAMAGED, right=restored()),
@@ -303,6 +380,43 @@ EVIDENCE = (
         wrong=spoiled(lambda _: None, loaded("gradients.gradient_norm")),
         says="into another folder with --probe gradient_norm",
         right=lambda folder: loaded("gradients.gradient_norm")(copied("weights", folder, "another")),
+    ),
+    Case(
+        name="no logits",
+        wrong=brought(**{"outputs.log_odds": ODDS}),
+        says="import them with import_arrays",
+        right=brought(**{"outputs.log_odds": ODDS, "outputs.logits": np.stack([0 * ODDS, ODDS], 2)}),
+    ),
+    Case(
+        name="no entropy",
+        wrong=brought("outputs.entropy", **{"outputs.log_odds": ODDS}),
+        says="evidence={'outputs.entropy': …}",
+        right=brought("outputs.entropy", **{"outputs.log_odds": ODDS, "outputs.entropy": np.abs(ODDS)}),
+    ),
+    Case(
+        name="a column less",
+        wrong=spoiled(without_entropy, loaded("outputs.entropy")),
+        says="audit again into another folder",
+        right=lambda folder: loaded("outputs.entropy")(copied("classes", folder, "another")),
+    ),
+    Case(
+        name="places without names",
+        wrong=lambda folder: unnamed(copied("weights", folder)),
+        says="remove this file",
+        right=named_again,
+        slow=True,
+    ),
+    Case(
+        name="a result without a seal",
+        wrong=spoiled(lambda _: None, unsealed),
+        says="remove it",
+        right=lambda folder: measured_anew(folder / "run"),
+    ),
+    Case(
+        name="designs of other labels",
+        wrong=lambda _: HALVES.joined(labelled(np.zeros(12, np.int64))),
+        says="that train on the same labels",
+        right=lambda _: HALVES.joined(labelled(None)),
     ),
     Case(
         name="designs of other phases", wrong=designs(), says="the same phases", right=lambda _: HALVES.joined(HALVES)

@@ -53,6 +53,35 @@ def loader(dataset: Any) -> Any:
     return torch.utils.data.DataLoader(dataset, batch_size=2)
 
 
+def recorded(folder: Path, *, strange: bool) -> Any:
+    """A recording that ended before it was closed, beside which somebody put a file, or not."""
+    place = folder / "ended"
+    if not place.exists():
+        made = fresh(folder, examples=6)
+        made.observe(IDS, LOGITS, LABELS)
+        made.epoch_end()
+        made.flush()
+        made.folder.rename(place)
+    mine = place / "recorded" / "m00000" / "clean.r00000.e000009.safetensors"
+    mine.write_bytes(b"mine") if strange else mine.unlink()
+    return byrote.recover(place)
+
+
+def of_two(*, apart: bool) -> Callable[[Path], Any]:
+    """Two models that predict a number, the second within another tolerance, in a folder or in two."""
+
+    def record(folder: Path) -> None:
+        for model, within in enumerate((1.0, 0.5)):
+            place = folder / f"{apart}-{model if apart else 0}"
+            numbers = (LABELS + 0.5).numpy()
+            made = byrote.Recorder(place, examples=6, model=model, labels=numbers, tolerance=within)
+            made.observe(IDS, ONE, LABELS + 0.5)
+            made.epoch_end()
+            made.close()
+
+    return record
+
+
 RECORDERS = (
     Case(name="no examples", wrong=recording(examples=0), says="examples=len(dataset)", right=recording(examples=6)),
     Case(name="a model below 0", wrong=recording(model=-1), says="model counts from 0", right=recording(model=0)),
@@ -148,6 +177,13 @@ RECORDERS = (
         says="without byrote.WithIds",
         right=lambda _: [{"x": 1, byrote.recording.with_ids.KEY: 0}][0],
     ),
+    Case(
+        name="a file of others",
+        wrong=lambda folder: recorded(folder, strange=True),
+        says="remove the file",
+        right=lambda folder: recorded(folder, strange=False),
+    ),
+    Case(name="models of other aims", wrong=of_two(apart=False), says="its own folder", right=of_two(apart=True)),
     Case(
         name="a model that is there",
         wrong=lambda folder: [byrote.Recorder(folder / "run", examples=6) for _ in range(2)],

@@ -89,7 +89,9 @@ def with_target(run: Run, algorithm: Algorithm, state: State, member: Int8[np.nd
         clean_pass(_Answers(algorithm, state), inputs, targets, [probe], checkpoint=0)
         columns = {name: array[0] for name, array in probe.columns().items()}
         if not np.isfinite(columns["log_odds"]).all():
-            raise BadInput("The target's answers are not finite.", hint="are these the weights of a finished training?")
+            raise BadInput(
+                "The target's answers are not finite.", hint="give the weights of a training that did not diverge."
+            )
         run.evidence.write(kind, model, run.last_phase, columns, {"diverged": "false", "weights": digest})
     entry = ModelEntry(index=model, origin="observed", role="target", pair=NO_PAIR, seed=None)
     with hold(run.folder):
