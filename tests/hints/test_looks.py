@@ -18,10 +18,10 @@ from byrote.engine.afterwards import probe
 from byrote.engine.given_model import with_target
 from byrote.probes import registry
 from byrote.probes.contract import Block, Probe, Shard, When
+from byrote.probes.gated import Gated
 from byrote.probes.layers import chosen_layers, seen
 from byrote.probes.moment import Moment
 from byrote.probes.tokens import signals
-from byrote.probes.gated import Gated
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.private import private
 from byrote.runs.run import Run
