@@ -62,7 +62,11 @@ def test_what_each_score_adds_has_an_interval(run, comparison):
     scores = [run.measure(key).values for key in ("area_under_margin", "label_memorization", "cumulative_sample_loss")]
     assert adds.value == pytest.approx(partial_rank_correlation(*scores))
     assert adds.low < adds.value < adds.high
-    assert any(note.startswith("Not recorded here: el2n, ") and "--probe el2n" in note for note in comparison.notes)
+    (unasked,) = (note for note in comparison.notes if "--probe" in note)
+    assert unasked.partition(" ")[2].startswith("measures were not computed, as the probes were not asked for.")
+    named = unasked.rstrip(".").partition("--probe: ")[2].split(", ")
+    assert named == sorted(set(named))
+    assert {"el2n", "variance_of_gradients"} <= set(named)
 
 
 def test_top_recall_counts_ties_by_their_chance():

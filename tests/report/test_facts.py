@@ -10,7 +10,7 @@ import byrote
 from byrote.data.controls import LABEL_NOISE, planted
 from byrote.evidence.schema import kind_of
 from byrote.measures.catalog import catalog
-from byrote.report.facts import MEMORIZED, Facts, facts
+from byrote.report.facts import MEMORIZED, Facts, belongs, facts
 from byrote.report.headline import headline
 from byrote.report.summary import sentences
 from byrote.results import PerExample
@@ -47,9 +47,11 @@ def by_example() -> set[str]:
 
 
 def unmeasured(found: Facts) -> set[str]:
-    """The measures that the notes give a reason for."""
+    """The measures that the notes give a reason for; of those whose probes were not asked for, by the probes."""
     named = [note.partition(": not measured, because ") for note in found.notes]
-    return {key for keys, because, _ in named if because for key in keys.split(", ")}
+    probes = {name for note in found.notes for name in note.partition("--probe: ")[2].rstrip(".").split(", ")}
+    unasked = {key for key, entry in catalog().items() if entry.unasked(()) and entry.unasked(()) <= probes}
+    return unasked | {key for keys, because, _ in named if because for key in keys.split(", ")}
 
 
 def test_means_are_those_of_the_values(run: Run, found: Facts) -> None:
@@ -90,7 +92,12 @@ def test_every_measure_by_example_is_judged_against_the_controls(run: Run, found
     shown = [np.nan_to_num(d.average_precision.value) for d in found.detections]
     assert shown == sorted(shown, reverse=True)
     assert "noisy_label_memorization" in found.curves
-    assert all(": not measured, because " in note or ": undefined for " in note for note in found.notes)
+    (probes,) = (note for note in found.notes if "--probe" in note)
+    unasked = [entry for entry in catalog().values() if belongs(run, entry) and entry.unasked(run.manifest.evidence)]
+    assert probes.startswith(f"{len(unasked)} measures were not computed, as the probes were not asked for.")
+    assert all(probes.count(f" {name}") == 1 for entry in unasked for name in entry.unasked(()))
+    others = [note for note in found.notes if note != probes]
+    assert all(": not measured, because " in note or ": undefined for " in note for note in others)
 
 
 def test_undefined_scores_are_not_counted(tmp_path: Path) -> None:
@@ -196,7 +203,8 @@ def test_the_score_named_beforehand_and_the_best_are_told_apart(found: Facts) ->
 def test_tells_what_share_is_done(run: Run) -> None:
     heard: list[float] = []
     facts(Run.open(run.folder), heard.append)
-    assert len(heard) > 2 * len(by_example())
+    asked = [key for key in by_example() if not catalog()[key].unasked(run.manifest.evidence)]
+    assert len(heard) > 2 * len(asked)
     assert heard == sorted(heard)
     assert heard[-1] == pytest.approx(1.0)
     assert max(after - before for before, after in pairwise(heard)) < 0.2

@@ -11,7 +11,6 @@ from byrote.analyses.catalog import analysis
 from byrote.analyses.detection import detected
 from byrote.blocks import Block, TableBlock, Words, figure_rows, notes_of, section
 from byrote.errors import MissingEvidence, TooFewModels
-from byrote.evidence.schema import kind_of
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import PerExample, Scalar, Table
 from byrote.runs.run import Run
@@ -108,19 +107,18 @@ def compare(run: Run) -> Comparison:
     clean = ~np.any([np.zeros(len(run.ids), bool), *kinds.values()], axis=0)
     proxies: list[Proxy] = []
     notes: list[str] = []
-    unrecorded: dict[str, list[str]] = {}
+    unasked: list[Measure] = []
     for key, entry in catalog().items():
         if not entry.scores_examples or entry.of_text or key == YARDSTICK or not entry.suits(run.task):
             continue
-        absent = sorted(kind for kind in entry.kinds if _is_probes_own(kind) and kind not in run.manifest.evidence)
-        if absent:
-            unrecorded.setdefault(kind_of(absent[0]).recorded_by, []).append(key)
+        if entry.unasked(run.manifest.evidence):
+            unasked.append(entry)
             continue
         try:
             proxies.append(_proxy(run, entry, kinds, clean))
         except (MissingEvidence, TooFewModels) as error:
             notes.append(f"{key}: not compared, because {error.message}")
-    notes += [f"Not recorded here: {', '.join(keys)}; {how} has them." for how, keys in sorted(unrecorded.items())]
+    notes += unasked_words(run, unasked)
     reliability = _reliability(run)
     models = len(run.models())
     notes += [
@@ -139,6 +137,18 @@ def compare(run: Run) -> Comparison:
         models=len(run.models()),
         notes=tuple(notes),
     )
+
+
+def unasked_words(run: Run, unasked: Sequence[Measure]) -> list[str]:
+    """One note on all measures whose probes were not asked for, which names each probe once; none without any."""
+    if not unasked:
+        return []
+    names = sorted({name for entry in unasked for name in entry.unasked(run.manifest.evidence)})
+    count = "1 measure was" if len(unasked) == 1 else f"{len(unasked)} measures were"
+    return [
+        f"{count} not computed, as the probes were not asked for. To record them, audit into another folder with "
+        f"--probe: {', '.join(names)}."
+    ]
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -237,11 +247,6 @@ def _holds(run: Run, key: str) -> bool:
     except (MissingEvidence, TooFewModels):
         return False
     return True
-
-
-def _is_probes_own(kind: str) -> bool:
-    """Whether nothing but a probe that is asked for by name records it."""
-    return "--probe " in kind_of(kind).recorded_by
 
 
 def _one_training(run: Run, entry: Measure) -> Scalar | None:

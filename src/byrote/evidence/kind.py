@@ -97,6 +97,16 @@ class Kind:
         return self.of or ("" if self.is_fact else self.name)
 
     @property
+    def probe(self) -> str:
+        """The probe that records it where it is asked for by name; empty where that is not the way.
+
+        Example:
+            >>> Kind(name="toy", says="", recorded_by="audit into another folder with --probe toy,of=margin").probe
+            'toy'
+        """
+        return self.recorded_by.partition("--probe ")[2].partition(" ")[0].partition(",")[0]
+
+    @property
     def is_fact(self) -> bool:
         """Whether all of it is known without evidence."""
         return bool(self.quantities) and all(one.fact for one in self.quantities.values())

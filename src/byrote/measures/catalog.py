@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, ParamSpec, TypeVar
@@ -84,6 +84,11 @@ class Measure:
     def text_kinds(self) -> frozenset[str]:
         """The kinds of evidence that it reads and only the run of a language model holds."""
         return frozenset(kind for kind in self.kinds if kind_of(kind).of_text)
+
+    def unasked(self, recorded: Collection[str]) -> frozenset[str]:
+        """The probes that nobody asked for, where it reads what they record and these kinds of evidence are there."""
+        lacking = (kind_of(kind) for kind in self.kinds if kind not in recorded)
+        return frozenset(kind.probe for kind in lacking if kind.probe)
 
     def suits(self, task: str) -> bool:
         """Whether a run of that task ("classes", "labels" or "regression") records what it reads."""

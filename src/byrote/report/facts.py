@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from byrote.analyses.card import INTERPOLATES
+from byrote.analyses.comparison import unasked_words
 from byrote.analyses.detection import detected
 from byrote.axes import CHECKPOINT
 from byrote.changes.cross_fit import ensemble_rates
@@ -161,8 +162,9 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
     unmeasured: dict[str, list[str]] = {}
     detections: list[Detection] = []
     curves: dict[str, Curve] = {}
-    wanted = [entry for entry in catalog().values() if belongs(run, entry)]
-    for entry in _in_turn(run, wanted, hear):
+    every = [entry for entry in catalog().values() if belongs(run, entry)]
+    unasked = [entry for entry in every if entry.unasked(run.manifest.evidence)]
+    for entry in _in_turn(run, [entry for entry in every if entry not in unasked], hear):
         try:
             if entry.scores_examples:
                 detections += [_detection(run, entry, kind, mask, clean) for kind, mask in groups.items()]
@@ -174,6 +176,7 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
         except (MissingEvidence, TooFewModels) as error:
             unmeasured.setdefault(_within(of_this_run(error.message)), []).append(entry.key)
     notes += [f"{', '.join(keys)}: not measured, because {message}" for message, keys in unmeasured.items()]
+    notes += unasked_words(run, unasked)
     undefined = int(run.undefined.sum())
     if undefined:
         what = "document" if run.of_text else "example"

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from byrote.analyses.comparison import unasked_words
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.schema import every_kind, kind_of
 from byrote.measures.catalog import Measure, catalog
@@ -73,7 +74,9 @@ def watched(run: Run, why: Missing, hear: Hear) -> Watched:
         MissingEvidence: not a single score by example can be measured.
     """
     role = "reference" if len(run.design.models_of("reference")) else "full"
-    entries = [entry for entry in catalog().values() if entry.scores_examples and belongs(run, entry)]
+    every = [entry for entry in catalog().values() if entry.scores_examples and belongs(run, entry)]
+    unasked = [entry for entry in every if not _takes(run, entry) and entry.unasked(run.manifest.evidence)]
+    entries = [entry for entry in every if entry not in unasked]
     scores: dict[str, PerExample] = {}
     unmeasured: dict[str, list[str]] = {}
     for done, entry in enumerate(entries, start=1):
@@ -103,6 +106,7 @@ def watched(run: Run, why: Missing, hear: Hear) -> Watched:
             *changed(run),
             *run.manifest.notes,
             *(f"{', '.join(keys)}: not measured. {reason}" for reason, keys in unmeasured.items()),
+            *unasked_words(run, unasked),
         ),
         wording=wording_of(run),
     )
