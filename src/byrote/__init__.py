@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from byrote.recipes.defaults import balanced_weights as balanced_weights
     from byrote.recipes.defaults import recipe_for as recipe_for
     from byrote.recipes.dropout import Dropout as Dropout
+    from byrote.recipes.dropout import ExampleTiedDropout as ExampleTiedDropout
     from byrote.recipes.gradient_transforms import ClipNorm as ClipNorm
     from byrote.recipes.input_perturbations import ProjectedGradient as ProjectedGradient
     from byrote.recipes.networks.backbone import Backbone as Backbone
@@ -143,6 +144,7 @@ _HOMES = {
     "RandomShift": "recipes.augmentations",
     "CoTeaching": "recipes.co_teaching",
     "Dropout": "recipes.dropout",
+    "ExampleTiedDropout": "recipes.dropout",
     "ClipNorm": "recipes.gradient_transforms",
     "ProjectedGradient": "recipes.input_perturbations",
     "Backbone": "recipes.networks.backbone",

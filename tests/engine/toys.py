@@ -50,6 +50,7 @@ RECIPES = {
         ROW,
         recipe(MLP(hidden=(40, 12), dropout=0.3), augmentation=FeatureMask(0.3), optimizer=SGD(nesterov=True)),
     ),
+    "mlp with tied and plain dropout": (ROW, recipe(MLP(hidden=(12,), dropout=0.2, tied_dropout=(0.3, 0.2)))),
     "small cnn": (IMAGE, recipe(SmallCNN(width=4))),
     "small cnn with dropout and shifts": (IMAGE, recipe(SmallCNN(width=4, dropout=0.2), augmentation=RandomShift(1))),
     "resnet with batch norm": (IMAGE, recipe(ResNet(depth=8, width=4), augmentation=HorizontalFlip())),

@@ -7,11 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 import byrote
 from byrote.analyses.catalog import ask
+from byrote.changes.change import Context, TrainedModel
+from byrote.changes.model.drop_memory_units import DropMemoryUnits
+from byrote.changes.recipe.example_tied_dropout import ExampleTiedDropout as TiedDropout
 from byrote.designs.full_data import full_data
 from byrote.engine.afterwards import probe
 from byrote.probes.registry import made
+from byrote.probes.tied_dropout import TiedDropoutProbe
+from byrote.recipes.algorithm import Shape
+from byrote.recipes.dropout import ExampleTiedDropout
+from byrote.recipes.recipe import BoundRecipe
 from followed import Case, each, follow
 from small import RECIPE, blobs, small_audit
 
@@ -109,4 +119,90 @@ PATHS = (
 
 @each(*PATHS)
 def test_hints_of_paths_are_followed(case: Case, tmp_path: Path) -> None:
+    follow(case, tmp_path)
+
+
+CONTEXT = Context(dataset=blobs(), rng=np.random.default_rng(0))
+TIED = byrote.MLP(hidden=(16,), tied_dropout=(0.2, 0.1))
+
+
+def bound_to(network: Any) -> BoundRecipe:
+    """The small recipe with another network."""
+    shape = Shape(inputs=(2,), classes=3, examples=60)
+    return dataclasses.replace(RECIPE, network=network).bind(shape, torch.device("cpu"))
+
+
+def read(network: Any) -> Callable[[Path], Any]:
+    """The probe of memory units looks at a network beforehand."""
+    one = bound_to(network)
+    return lambda _: TiedDropoutProbe().check(one, one.build(0), torch.zeros(2, 2), torch.zeros(2))
+
+
+def dropped(network: Any) -> Callable[[Path], Any]:
+    """Memory units of a network are dropped."""
+    one = bound_to(network)
+    return lambda _: DropMemoryUnits().apply(TrainedModel(algorithm=one, state=one.init(0)), CONTEXT)
+
+
+def changed_to(network: Any) -> Callable[[Path], Any]:
+    """The recipe of a network gets the dropout."""
+    return lambda _: TiedDropout().apply(dataclasses.replace(RECIPE, network=network), CONTEXT)
+
+
+def asked_of(folder: Path, *probes: str) -> Any:
+    """A small audit of memory units is asked what they hold."""
+    recipe = dataclasses.replace(RECIPE, network=TIED, epochs=2)
+    out = folder / "-".join(("run", *probes))
+    return ask(small_audit(out, recipe=recipe, models=4, full=0, heldout=None, probes=probes), "tied_dropout")
+
+
+TIED_DROPOUT = (
+    Case(
+        name="shares that are none",
+        wrong=lambda _: ExampleTiedDropout(0.0, 0.1),
+        says="fixed=0.2, memory=0.1",
+        right=lambda _: ExampleTiedDropout(fixed=0.2, memory=0.1),
+    ),
+    Case(
+        name="a training pass of one's own",
+        wrong=lambda _: ExampleTiedDropout()(torch.zeros(2, 3)),
+        says="call .eval() first",
+        right=lambda _: ExampleTiedDropout().eval()(torch.zeros(2, 3)),
+    ),
+    Case(
+        name="a network without the dropout",
+        wrong=changed_to(byrote.ResNet(depth=8)),
+        says="byrote.MLP or byrote.SmallCNN",
+        right=changed_to(byrote.SmallCNN()),
+    ),
+    Case(
+        name="nothing to drop",
+        wrong=dropped(byrote.MLP()),
+        says="--with example-tied-dropout=0.2 --with drop-memory-units",
+        right=dropped(TIED),
+    ),
+    Case(
+        name="more than all",
+        wrong=lambda _: DropMemoryUnits(1.5),
+        says="without an amount",
+        right=lambda _: DropMemoryUnits(),
+    ),
+    Case(
+        name="no memory units to read",
+        wrong=read(byrote.MLP()),
+        says="byrote.MLP(tied_dropout=(0.2, 0.1))",
+        right=read(byrote.MLP(tied_dropout=(0.2, 0.1))),
+    ),
+    Case(
+        name="memory units not read",
+        wrong=asked_of,
+        says="--probe tied_dropout",
+        right=lambda folder: asked_of(folder, "tied_dropout"),
+        slow=True,
+    ),
+)
+
+
+@each(*TIED_DROPOUT)
+def test_hints_of_tied_dropout_are_followed(case: Case, tmp_path: Path) -> None:
     follow(case, tmp_path)

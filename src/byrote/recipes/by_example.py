@@ -7,8 +7,12 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from byrote.recipes.batch import Batch, Seen
+from byrote.recipes.dropout import give, keys_of
 from byrote.recipes.models import Models, Parts
 from byrote.recipes.slots import Forward, Slots
+
+#: Keys of the layers of dropout, where there are any.
+Keys = list[Tensor] | None
 
 
 def backward_by_example(
@@ -46,14 +50,13 @@ def _forward(parts: Parts, copies: dict[str, Tensor], batch: Batch) -> Forward:
     buffers = {
         name: buffer[:, None].expand(*batch.ids.shape, *buffer.shape[1:]) for name, buffer in parts.buffers.items()
     }
-    keys = batch.noise.keys[:, :, None] if parts.dropouts and batch.noise is not None else None
+    drops = parts.dropouts and batch.noise is not None
+    keys = [each[:, :, None] for each in keys_of(parts.dropouts, batch.noise)] if drops else None
 
-    def one(weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, keys: Tensor | None) -> Tensor:
-        for layer in parts.dropouts:
-            layer.keys = keys
+    def one(weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, keys: Keys) -> Tensor:
+        give(parts.dropouts, keys)
         logits: Tensor = functional_call(parts.skeleton, (weights, buffers), (inputs,))
-        for layer in parts.dropouts:
-            layer.keys = None
+        give(parts.dropouts, None)
         return logits
 
     dims = (0, 0, 0, None if keys is None else 0)

@@ -37,6 +37,11 @@ def keys(seeds: Tensor, step: int | Tensor, ids: Tensor) -> Tensor:
     return mix(per_model[:, None] + mix(ids + 0x7F4A7C15))
 
 
+def tied_keys(ids: Tensor) -> Tensor:
+    """One key an example, whatever the seed and the step."""
+    return mix(mix(ids + 0x7F4A7C15) + 0x51ED270B)
+
+
 def uniform(keys: Tensor, draws: int, *, salt: int) -> Tensor:
     """Numbers in [0, 1) of shape `[*keys.shape, draws]`; another salt gives another stream."""
     counter = torch.arange(draws, device=keys.device, dtype=torch.int64) + salt * 0x01000193
@@ -75,6 +80,11 @@ class Stream:
     def keys(self) -> Tensor:
         """One key an example."""
         return keys(self.seeds, self.step, self.ids)
+
+    @cached_property
+    def tied(self) -> Tensor:
+        """One key an example, the same at every step and in every model."""
+        return tied_keys(self.ids)
 
     def each(self, draw: Callable[[np.random.Generator], np.ndarray], *, salt: int) -> Tensor:
         """What `draw` makes of each model's own generator, `[model, ...]`: the same, however models are stacked."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from byrote.recipes.batch import Batch, Seen
-from byrote.recipes.dropout import Dropout
+from byrote.recipes.dropout import Dropout, give, keys_of
 from byrote.recipes.models import Parts
 from byrote.recipes.noise import Stream
 from byrote.recipes.pace import Pace, under
@@ -46,8 +46,7 @@ class OneModel(Pace):
 
     def forward(self, inputs: Tensor, stream: Stream | None, *, train: bool) -> Tensor:
         """`inputs[1, batch, ...]` give `logits[1, batch, ...]`."""
-        for layer in self.dropouts:
-            layer.keys = None if stream is None else stream.keys[0]
+        give(self.dropouts, None if stream is None else [keys[0] for keys in keys_of(self.dropouts, stream)])
         if self.network.training != train:  # to set every layer's mode anew takes as long as a small network's pass
             self.network.train(train)
         logits: Tensor = self.network(inputs[0])

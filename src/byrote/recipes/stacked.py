@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from byrote.recipes.batch import Batch, Seen
-from byrote.recipes.dropout import salt_all
+from byrote.recipes.dropout import give, keys_of, salt_all
 from byrote.recipes.models import Parts
 from byrote.recipes.noise import Stream
 from byrote.recipes.pace import Pace, under
@@ -117,19 +117,17 @@ class Stacked:
         return [self.weights[name] for name in self.names]
 
     def _one(
-        self, weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, keys: Tensor | None
+        self, weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, keys: list[Tensor] | None
     ) -> Tensor:
-        for layer in self.dropouts:
-            layer.keys = keys
+        give(self.dropouts, keys)
         logits: Tensor = functional_call(self.skeleton, (weights, buffers), (inputs,))
-        for layer in self.dropouts:
-            layer.keys = None
+        give(self.dropouts, None)
         return logits
 
     def forward(self, inputs: Tensor, stream: Stream | None, *, train: bool) -> Tensor:
         """`inputs[model, batch, ...]` give `logits[model, batch, ...]`."""
         self.skeleton.train(train)
-        keys = stream.keys if self.dropouts and stream is not None else None
+        keys = keys_of(self.dropouts, stream) if self.dropouts and stream is not None else None
         with one_by_one():
             return self._train(self.weights, self.buffers, inputs, keys)
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from torch import nn
 
-from byrote.recipes.dropout import Dropout
+from byrote.recipes.dropout import Dropout, ExampleTiedDropout
+from byrote.recipes.slots import ADDED
 
 
 @dataclass(frozen=True)
 class MLP:
-    """Flatten, then linear layers with ReLU between them, and dropout after each ReLU if asked."""
+    """Flatten, then linear layers with ReLU between them, and dropout after each ReLU if asked.
+
+    `tied_dropout=(0.2, 0.1)` are the two shares of `byrote.ExampleTiedDropout`.
+    """
 
     hidden: tuple[int, ...] = (256,)
     dropout: float = 0.0
+    tied_dropout: tuple[float, ...] = field(default=(), metadata=ADDED)
 
     def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module:
         """A freshly initialised network."""
@@ -25,4 +30,5 @@ class MLP:
         for narrow, wide in pairwise(widths):
             layers += [nn.Linear(narrow, wide), nn.ReLU()]
             layers += [Dropout(self.dropout)] if self.dropout else []
+            layers += [ExampleTiedDropout(*self.tied_dropout)] if self.tied_dropout else []
         return nn.Sequential(*layers, nn.Linear(widths[-1], classes))

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
 from byrote.errors import BadInput
-from byrote.recipes.dropout import Dropout
+from byrote.recipes.dropout import Dropout, ExampleTiedDropout
+from byrote.recipes.slots import ADDED
 
 
 @dataclass(frozen=True)
 class SmallCNN:
-    """Two convolutions with GroupNorm, ReLU and halving of the image, then one linear layer."""
+    """Two convolutions with GroupNorm, ReLU and halving of the image, then one linear layer.
+
+    `tied_dropout=(0.2, 0.1)` are the two shares of `byrote.ExampleTiedDropout`, after each ReLU.
+    """
 
     width: int = 16
     dropout: float = 0.0
+    tied_dropout: tuple[float, ...] = field(default=(), metadata=ADDED)
 
     def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module:
         """A freshly initialised network."""
@@ -26,6 +31,7 @@ class SmallCNN:
                 nn.Conv2d(narrow, wide, 3, padding=1),
                 nn.GroupNorm(4, wide),
                 nn.ReLU(),
+                *([ExampleTiedDropout(*self.tied_dropout)] if self.tied_dropout else []),
                 nn.MaxPool2d(2),
             ]
         layers += [nn.Flatten()]

@@ -1,0 +1,47 @@
+"""Example-tied dropout: a recipe whose networks learn by rote in units that can be dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
+
+from byrote.changes.change import Context
+from byrote.changes.recipe.inner import changed
+from byrote.errors import BadInput
+from byrote.recipes.dropout import ExampleTiedDropout as Layer
+from byrote.recipes.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ExampleTiedDropout:
+    """Train with a share `fixed` of the hidden units always on, and each other one on for a share of the examples.
+
+    In evaluation mode no example has units of its own, so that what was learned by rote in them is mostly not read.
+
+    Source: Maini et al. 2023, arXiv:2307.09542, section 5.
+    """
+
+    fixed: float = 0.2
+    memory: float = 0.1
+    stage: ClassVar[str] = "recipe"
+    name: ClassVar[str] = "example-tied-dropout"
+
+    def __post_init__(self) -> None:
+        Layer(self.fixed, self.memory)  # which refuses shares that are none
+
+    def apply(self, stage: Any, context: Context) -> Any:
+        """The recipe with this dropout after each ReLU.
+
+        Raises:
+            BadInput: its network has no such setting.
+        """
+        return changed(stage, self._slots)
+
+    def _slots(self, recipe: Recipe) -> dict[str, Any]:
+        network: Any = recipe.network
+        if "tied_dropout" not in {one.name for one in fields(network)}:
+            raise BadInput(
+                f"The network {type(network).__name__} has no example-tied dropout.",
+                hint="take byrote.MLP or byrote.SmallCNN, or put byrote.ExampleTiedDropout into a network of your own.",
+            )
+        return {"network": replace(network, tied_dropout=(self.fixed, self.memory))}
