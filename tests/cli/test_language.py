@@ -78,7 +78,7 @@ def test_a_summary_of_pairs(tmp_path):
         (["audit"], "An audit needs a source."),
         (["audit", "digits", "--corpus", "c.jsonl"], "An audit is of a source or of a language model. Got 'digits'"),
         (["audit", "--model", "m"], "The documents that the model 'm' was trained on are not named."),
-        (["audit", "docs", "--probe", "last_layer"], "There is no probe 'last_layer' of a language model."),
+        (["audit", "docs", "--probe", "last_layer"], "The probe 'last_layer' is not for language models."),
         (["audit", "docs", "--probe", "decoding:top_k=x"], "The setting 'top_k=x' of the probe decoding cannot be"),
         (["audit", "docs", "--probe", "decoding:top_p=2"], "The 'top_p' argument of decoding must lie in (0, 1]."),
         (["audit", "docs", "--epsilon"], "--epsilon is not for this audit of a language model."),

@@ -29,9 +29,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def audited() -> Run:
+def audited(*more: str) -> Run:
     arguments = ["audit", "--corpus", "c.jsonl", "--heldout", "h.jsonl", "--out", "run", "--workers", "1"]
-    done = RUNNER.invoke(app, [*arguments, "--device", "cpu"], catch_exceptions=False)
+    done = RUNNER.invoke(app, [*arguments, "--device", "cpu", *more], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "Report: run/report.html" in done.output
     return Run.open("run")
@@ -52,6 +52,17 @@ def test_a_corpus_of_ones_own_is_audited_changed_and_compared(folder):
     assert "The model predicts" in done.output
     with pytest.raises(BadInput, match="was made by a change"):
         with_documents(Run.open("run+remove-exact-duplicates=1"))
+
+
+def test_probes_by_name_with_the_audit_and_after_it(folder):
+    run = audited("--keep-weights", "--probe", "generations,prefix=2,suffix=2")
+    assert run.lengths == (2, 2)
+    done = RUNNER.invoke(app, ["probe", "run", "decoding,temperature=0.5"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "Recorded: run/evidence/decoding" in done.output
+    assert "probabilistic_extraction[decoding]" in done.output
+    assert run.evidence.header("decoding", 0, 0)["probe"] == "decoding,temperature=0.5"
+    assert "decoding" in Run.open("run").manifest.evidence
 
 
 def test_other_documents_or_another_recipe_are_refused(folder, monkeypatch):

@@ -386,7 +386,7 @@ CHANGES = (
     Case(
         name="another setting of decoding",
         wrong=built(Decoding.parse, "beam=4"),
-        says="decoding:temperature=0.7,top_k=40,top_p=0.9",
+        says="decoding,temperature=0.7,top_k=40,top_p=0.9",
         right=built(Decoding.parse, "temperature=0.7,top_k=40,top_p=0.9"),
     ),
     Case(

@@ -9,42 +9,34 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
-from torch import nn
 
 from byrote.changes.change import Change, Context
 from byrote.changes.common import parent_of
 from byrote.changes.forget import Forget, named, share_of
 from byrote.data.canaries import FILE as CANARIES
-from byrote.data.canaries import read_canaries
-from byrote.data.canary_tokens import CanaryTokens, tokenize_canaries
 from byrote.data.corpus import Corpus
-from byrote.data.tokenizers import encoder, read_tokenizer
-from byrote.engine.language import TOKENIZER
-from byrote.engine.language_setting import WEIGHTS
+from byrote.data.tokenizers import FILE as TOKENIZER
+from byrote.data.tokenizers import read_tokenizer
+from byrote.engine.networks import Networks
 from byrote.engine.progress import Progress, Silent, Terminal
-from byrote.engine.reading import Reading, readings
-from byrote.errors import BadInput, RunMismatch
+from byrote.engine.reading import look_at_end
+from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
+from byrote.probes import registry
+from byrote.probes.contract import Probe, TextProbe
 from byrote.probes.decoder import Decoder, Guided
-from byrote.probes.decoding import KIND as DECODING
-from byrote.probes.decoding import Decoding
-from byrote.probes.generations import KIND as GENERATIONS
-from byrote.recipes.algorithm import Shape
-from byrote.recipes.networks.pretrained import Pretrained, load_pretrained
-from byrote.recipes.recipe import Recipe
+from byrote.probes.decoding import Decoding, DecodingProbe
+from byrote.recipes.networks.pretrained import Pretrained
 from byrote.runs.opening import Tables, described, opened
 from byrote.runs.run import Run
 
-#: What readers record that search or generate, and a decoder can therefore change.
-READ: Final = frozenset(("generations", "contexts", "decoding", "canaries"))
 #: The law that answers are drawn by where the run before recorded none: that of the model's own softmax.
 PLAIN: Final = Decoding(temperature=1.0, top_k=None)
 
@@ -74,11 +66,13 @@ def change_decoder(
             stage.
         RunMismatch: the model is another one, or `out` holds another run.
     """
-    corpus = _corpus(run, changes)
-    networks = _Networks.of(run, corpus, model)
+    _refuse_others(run, changes)
+    networks = Networks.of(run, model)
+    corpus = networks.corpus
     decoder, reads = _decoder(run, changes, forget, corpus)
     _refuse_unread(changes, reads)
-    asked = {kind: read for kind, read in networks.readings(run, corpus).items() if kind in reads}
+    read = {kind.name: one for one in networks.readings(decoding=PLAIN) for kind in one.kinds}
+    asked = {kind: one for kind, one in read.items() if kind in reads}
     listener: Progress = Terminal(doing="reading") if progress is True else Silent() if progress is False else progress
     kinds = tuple(
         kind for kind in dict.fromkeys((*run.manifest.evidence, *asked)) if kind not in reads or kind in asked
@@ -86,7 +80,8 @@ def change_decoder(
     files = _shared(run, asked)
     ids = _named_ids(run, forget, corpus)
     parent = {**parent_of(run, changes, forget, ids), "linked": files, "reads": sorted(asked)}
-    identity = {**run.manifest.identity, **({"decoding": vars(networks.decoding)} if DECODING in asked else {})}
+    law = [one.decoding for one in asked.values() if isinstance(one, DecodingProbe)]
+    identity = {**run.manifest.identity, **({"decoding": vars(law[0])} if law else {})}
     manifest = described(
         run.design,
         origin=run.manifest.origin,
@@ -104,11 +99,11 @@ def change_decoder(
     with opened(out, run.design, _tables(run), lambda: manifest, identity=manifest.identity, say=listener.say):
         for name in files:
             _link(run.folder / "evidence" / name, out / "evidence" / name)
-        _read(run, networks, decoder, asked, Evidence(out / "evidence"), listener)
+        _read(networks, decoder, asked, Evidence(out / "evidence"), listener)
     return replace(Run.open(out), corpus=corpus, recipe=run.recipe, source=run.source)
 
 
-def _corpus(run: Run, changes: Sequence[Change]) -> Corpus:
+def _refuse_others(run: Run, changes: Sequence[Change]) -> None:
     other = next((one for one in changes if one.stage != "decoder"), None)
     if other is not None:
         raise BadInput(
@@ -121,17 +116,6 @@ def _corpus(run: Run, changes: Sequence[Change]) -> Corpus:
             "is of other networks.",
             hint="byrote audit docs, or byrote audit --model DIR --corpus train.jsonl",
         )
-    if run.forgotten:
-        raise BadInput(
-            f"The texts of the run {str(run.folder)!r} were forgotten, so that nothing can be generated from them.",
-            hint="audit again into another folder, with --keep-weights where byrote trains the models.",
-        )
-    if run.corpus is None:
-        raise BadInput(
-            f"The run {str(run.folder)!r} was opened without its corpus.",
-            hint="change the run that byrote.audit_model or byrote.audit_language gave back, or use `byrote change`.",
-        )
-    return run.corpus
 
 
 def _decoder(run: Run, changes: Sequence[Change], forget: Forget, corpus: Corpus) -> tuple[Decoder, frozenset[str]]:
@@ -158,14 +142,21 @@ def _decoder(run: Run, changes: Sequence[Change], forget: Forget, corpus: Corpus
 
 def _refuse_unread(changes: Sequence[Change], reads: frozenset[str]) -> None:
     """Refuse a decoder that says it changes what no reader of generated tokens records, or that it changes nothing."""
-    unread = sorted(reads - READ)
+    known = _read_again()
+    unread = sorted(reads - known)
     if unread or not reads:
         name = " + ".join(one.name for one in changes)
         what = f"evidence that no decoder can change: {', '.join(unread)}" if unread else "no evidence"
         raise BadInput(
             f"The change {name!r} says that it changes {what}.",
-            hint=f"'reads' names some of {', '.join(sorted(READ))}.",
+            hint=f"'reads' names some of {', '.join(sorted(known))}.",
         )
+
+
+def _read_again() -> frozenset[str]:
+    """What readers of trained models record, which search or generate, and a decoder can therefore change."""
+    readers = [one for one in registry.probes().values() if isinstance(one, TextProbe)]
+    return frozenset(kind.name for one in readers for kind in one.kinds)
 
 
 def _named_ids(run: Run, forget: Forget, corpus: Corpus) -> np.ndarray:
@@ -176,105 +167,19 @@ def _named_ids(run: Run, forget: Forget, corpus: Corpus) -> np.ndarray:
     return np.asarray(trained[named(forget, trained, f"the training documents of {str(run.folder)!r}").rows])
 
 
-class _Networks:
-    """The networks of a run, its context, and what they are asked."""
-
-    def __init__(self, run: Run, context: int, found: Pretrained | None) -> None:
-        identity = run.manifest.identity
-        self.run, self.context, self.found = run, context, found
-        self.device = str(run.manifest.executor["device"])
-        self.decoding = Decoding(**identity["decoding"]) if "decoding" in identity else PLAIN
-
-    @classmethod
-    def of(cls, run: Run, corpus: Corpus, model: str | Path | Pretrained | None) -> _Networks:
-        identity = run.manifest.identity
-        if run.manifest.origin == "trained":
-            _refuse_without_weights(run)
-            return cls(run, int(identity["length"]), None)
-        model = model if model is not None else (run.source or {}).get("model")
-        if model is None:
-            raise BadInput(
-                f"The model of the run {str(run.folder)!r} is not at hand.",
-                hint="byrote.change(run, …, model=DIR); on the command line --source names its corpus.",
-            )
-        found = model
-        if not isinstance(found, Pretrained):
-            found = load_pretrained(found, device=run.manifest.executor["device"], context=int(identity["context"]))
-        if found.digest != identity["model"]:
-            raise RunMismatch(
-                f"The model {found.name!r} is not the one that the run {str(run.folder)!r} was read from.",
-                hint="give the same weights, or audit this model into a run of its own.",
-            )
-        return cls(run, int(identity["context"]), found)
-
-    def readings(self, run: Run, corpus: Corpus) -> dict[str, Reading]:
-        """What the run before asked, and how answers are drawn."""
-        identity = run.manifest.identity
-        generate = identity["generate"]
-        return readings(
-            corpus,
-            self.context,
-            self.device,
-            generate=None if generate is None else (int(generate[0]), int(generate[1])),
-            lengths=tuple(identity.get("contexts") or ()),
-            decoding=self.decoding,
-            canaries=self._canaries(run, corpus),
-        )
-
-    def _canaries(self, run: Run, corpus: Corpus) -> CanaryTokens | None:
-        """The planted canaries by their tokens, where the run before was asked about them."""
-        path = run.folder / CANARIES
-        if not path.exists():
-            return None
-        encode = self.found.encode if self.found is not None else encoder(read_tokenizer(run.folder / TOKENIZER))
-        return tokenize_canaries(read_canaries(path), corpus, encode, context=self.context)
-
-    def __iter__(self) -> Iterator[tuple[int, nn.Module]]:
-        """Each model's number and network, in evaluation mode."""
-        run = self.run
-        for model in run.models().tolist():
-            if self.found is not None:
-                yield model, self.found.network.eval()
-                continue
-            assert isinstance(run.recipe, Recipe)
-            assert run.corpus is not None
-            shape = Shape(inputs=(self.context,), classes=run.corpus.vocabulary, examples=len(run.corpus))
-            algorithm = run.recipe.bind(shape, torch.device(self.device))
-            network = algorithm.network(algorithm.init(0))
-            kept = run.evidence.block(WEIGHTS, model, run.last_phase)
-            network.load_state_dict({name: torch.from_numpy(array) for name, array in kept.items()})
-            yield model, network.eval()
-
-
-def _refuse_without_weights(run: Run) -> None:
-    kept = all(run.evidence.has(WEIGHTS, model, run.last_phase) for model in run.models().tolist())
-    if not kept or not isinstance(run.recipe, Recipe):
-        raise BadInput(
-            f"The run {str(run.folder)!r} did not keep the weights of its models, so that they cannot generate again.",
-            hint="audit with --keep-weights --out ANOTHER_FOLDER, and change the decoder of that run.",
-        )
-
-
 def _read(
-    run: Run,
-    networks: _Networks,
-    decoder: Decoder,
-    asked: Mapping[str, Reading],
-    evidence: Evidence,
-    listener: Progress,
+    networks: Networks, decoder: Decoder, asked: Mapping[str, Probe], evidence: Evidence, listener: Progress
 ) -> None:
     """Write what the models generate behind the decoder, where it is missing."""
-    phase, models = run.last_phase, len(run.models())
-    listener.start(models, 0, None)
+    run, phase = networks.run, networks.run.last_phase
+    listener.start(len(networks.models), 0, None)
     try:
         for done, (model, network) in enumerate(networks):
-            for kind, read in asked.items():
+            for kind, probe in asked.items():
                 evidence.sweep(kind, model, phase)
-                if evidence.has(kind, model, phase):
-                    continue
-                how = {"decoder": decoder} if kind == GENERATIONS else {}
-                columns = read(network if how else Guided(network, decoder), **how)
-                evidence.write(kind, model, phase, columns, _header(run, kind, model, phase))
+                if not evidence.has(kind, model, phase):
+                    header = _header(run, kind, model, phase)
+                    look_at_end(Guided(network, decoder), networks.block(model), probe, evidence, header=header)
             listener.advance(float(done + 1), None)
     finally:
         listener.stop()
@@ -289,7 +194,7 @@ def _header(run: Run, kind: str, model: int, phase: int) -> dict[str, str]:
     return {name: word for name, word in words if name not in own and not name.startswith("dims.")}
 
 
-def _shared(run: Run, asked: Mapping[str, Reading]) -> dict[str, str]:
+def _shared(run: Run, asked: Mapping[str, Probe]) -> dict[str, str]:
     """SHA-256 by name of the shards that the decoder leaves as they are."""
     folder = run.folder / "evidence"
     kept = [path for path in sorted(folder.glob("*/*.safetensors")) if path.parent.name not in asked]

@@ -15,9 +15,10 @@ from byrote.changes.names import names
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import read_canaries
 from byrote.data.corpus import Corpus
+from byrote.data.tokenizers import FILE as TOKENIZER
 from byrote.data.tokenizers import read_tokenizer
 from byrote.designs.design import Design
-from byrote.engine.language import TOKENIZER, audit_language
+from byrote.engine.language import audit_language
 from byrote.engine.progress import Progress
 from byrote.errors import BadInput
 from byrote.probes.decoding import Decoding

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from byrote.errors import BadInput
 if TYPE_CHECKING:
     from byrote.cli.language_sources import Documents, TinyGPTTraining
     from byrote.data.canaries import Canaries
-    from byrote.probes.decoding import Decoding
     from byrote.runs.run import Run
 
 DOCS = "docs"
@@ -129,9 +128,11 @@ def audit_documents(
 ) -> Path:
     """Audit a language model, write its report, and print what was found; the run's folder."""
     from byrote.cli.language_sources import TinyGPTTraining, docs, documents
+    from byrote.engine.reading import Named
 
     _refuse_mixed(source, asked.model, asked.corpus)
-    decoding = _asked(recorded.probe or ())
+    probes = tuple(recorded.probe or ())
+    Named.of(probes)  # refuses what cannot be read before the documents are
     tiny = TinyGPTTraining(width=asked.width, epochs=own.epochs)
     if source == DOCS:
         found = docs(seed, tiny)
@@ -147,15 +148,13 @@ def audit_documents(
             canaries=None if asked.canaries is None else Path(asked.canaries),
         )
     if asked.model is not None:
-        run = _foreign(
-            asked.model, found, context=asked.context, bos=asked.bos, decoding=decoding, out=out, device=device
-        )
+        run = _foreign(asked.model, found, context=asked.context, bos=asked.bos, probes=probes, out=out, device=device)
     else:
         run = _tiny(
             found,
             context=asked.context,
             models=models or 1,
-            decoding=decoding,
+            probes=probes,
             out=out or Path("runs") / _folder_name(found.training.name, tiny),
             seed=seed,
             workers=workers,
@@ -233,26 +232,6 @@ def _tiny(found: Documents, *, context: int | None, **asked: Any) -> Run:
         notes=found.notes,
         **asked,
     )
-
-
-def _asked(probes: Sequence[str]) -> Decoding | None:
-    """The decoding that a probe names.
-
-    Raises:
-        BadInput: there is no such probe of language models.
-    """
-    from byrote.probes.decoding import KIND, Decoding
-
-    found = None
-    for probe in probes:
-        name, colon, settings = probe.partition(":")
-        if name != KIND or (colon and not settings):
-            raise BadInput(
-                f"There is no probe {probe!r} of a language model.",
-                hint="--probe decoding, or --probe decoding:temperature=0.7,top_p=0.9",
-            )
-        found = Decoding.parse(settings)
-    return found
 
 
 def refuse_unread(given: Mapping[str, str], values: Mapping[str, Any]) -> None:

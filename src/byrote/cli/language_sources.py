@@ -13,8 +13,9 @@ import numpy as np
 from byrote.data.canaries import Canaries, read_canaries
 from byrote.data.corpus import Corpus, plain_joining, read_corpus
 from byrote.data.python_docs import planted_docs, python_docs, split
+from byrote.data.tokenizers import FILE as TOKENIZER
 from byrote.data.tokenizers import byte_pairs, encoder, read_tokenizer
-from byrote.engine.language import LENGTH, TOKENIZER, corpus_of
+from byrote.engine.language import LENGTH, corpus_of
 from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.made_here import Files, admitted, known_files, remember
 from byrote.evidence.manifest import DAMAGED

@@ -87,7 +87,8 @@ class Recorded:
     probe: Annotated[
         list[str] | None,
         typer.Option(
-            help="What else to read off each network: last_layer, gradient_norm; decoding.", rich_help_panel=_KEPT
+            help="What else to read off each network: last_layer, gradient_norm; of language models decoding.",
+            rich_help_panel=_KEPT,
         ),
     ] = None
 

@@ -11,12 +11,17 @@ from byrote.cli.terminal import Given, RunFolder
 
 Names = Annotated[
     list[str],
-    typer.Argument(metavar="NAME...", help="rewinding; with settings as rewinding,permutations=8."),
+    typer.Argument(
+        metavar="NAME...", help="rewinding, gradient_norm, generations …; with settings as rewinding,permutations=8."
+    ),
 ]
 
 
 def probe(run_folder: RunFolder, names: Names, source: Given = None) -> None:
-    """Read the weights that a run kept during its training; audit with --keep-weights-at to have some."""
+    """Read a run's kept weights; audit with --keep-weights, or --keep-weights-at, to have some.
+
+    What reads trained language models also reads one that somebody else trained.
+    """
     from byrote.cli.sources import with_source
     from byrote.engine.afterwards import probe, refuse_unread
     from byrote.measures.catalog import catalog
@@ -25,7 +30,7 @@ def probe(run_folder: RunFolder, names: Names, source: Given = None) -> None:
 
     run = Run.open(run_folder)
     refuse_unread(run, *names)
-    probe(with_source(run, source), *names)
+    probe(with_source(run, source, trained_again=False), *names)
     kinds = {kind.name for name in names for kind in registry.made(name, after=True).kinds}
     for kind in sorted(kinds):
         say(f"Recorded: {run_folder}/evidence/{kind}")

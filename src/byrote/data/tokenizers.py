@@ -10,6 +10,8 @@ from byrote.errors import BadInput
 
 #: The token that begins every document, number 0.
 BEGIN = "<|begin|>"
+#: The file of a run folder that holds its tokenizer.
+FILE = "tokenizer.json"
 #: Letters of what another package says that an error quotes, at most.
 LINE = 200
 

@@ -1,8 +1,15 @@
-"""Probes after the training: what they read off the weights that a run kept joins its evidence."""
+"""Probes after the training: what they read off the weights that a run kept joins its evidence.
+
+Those that look at trained models alone are shown the end of the training once more, from the weights that were kept of
+it, or from a language model that somebody else trained; all others get the weights of the checkpoints.
+"""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,43 +17,47 @@ import torch
 
 from byrote.axes import CHECKPOINT
 from byrote.data.controls import KINDS
-from byrote.engine.job import Labelled
+from byrote.engine.job import Finished, Labelled, few_of
+from byrote.engine.looking import Looking
+from byrote.engine.networks import Networks
+from byrote.engine.reading import look_at_end
 from byrote.errors import BadInput, MissingEvidence
-from byrote.evidence.kinds.weights import WEIGHTS_AT
+from byrote.evidence.kinds.weights import WEIGHTS, WEIGHTS_AT
 from byrote.evidence.manifest import Manifest
 from byrote.probes import registry
-from byrote.probes.contract import Probe
+from byrote.probes.contract import END, Block, Probe, Shard, TextProbe
 from byrote.probes.history import Asked, AskedDocuments, AskedExamples, History
 from byrote.probes.judging import judge_of
-from byrote.recipes.algorithm import Shape
+from byrote.recipes.algorithm import Algorithm, Shape, State
+from byrote.recipes.networks.pretrained import Pretrained
 from byrote.runs.folder import hold
-from byrote.runs.run import Run
-
-#: The word in a shard's header that says which probe, with which settings, wrote it.
-BY = "probe"
+from byrote.runs.run import PROBE, Run
 
 
-def probe(run: Run, *names: str) -> Run:
+def probe(run: Run, *names: str, model: str | Path | Pretrained | None = None) -> Run:
     """Read a run's kept weights with probes, and hand the run back with what they found.
 
     Args:
         run: with its data and recipe at hand, as an audit gives it back.
-        names: of probes that look after the training, as "rewinding", or with settings, as
-            "rewinding,permutations=8". What is recorded already is not made again.
+        names: of probes that look at trained models, as "generations", or at the weights of checkpoints, as
+            "rewinding"; or with settings, as "rewinding,permutations=8". What is recorded already is not made again.
+        model: the network, or the folder of one, of a language model that somebody else trained; unless given, where
+            the run's source says.
 
     Raises:
         BadInput: there is no such probe, its evidence was made with other settings, or data or recipe are not at hand.
         MissingEvidence: the run kept no weights, or they are not of the kind that the probe is for.
-        RunMismatch: another process works in the folder.
+        RunMismatch: another process works in the folder, or the model is another one.
     """
     asked = refuse_unread(run, *names)
-    models = _models(run)
-    history = _history(run, models)
-    for model in models:
-        _refuse_other_weights(run, history, model)
+    ends = {name: one for name, one in asked if one.when == END}
+    history = _history(run) if len(ends) < len(asked) else None
     with hold(run.folder):
+        if ends:
+            _read_ends(run, ends, model)
         for name, one in asked:
-            _look(run, history, name, one)
+            if history is not None and name not in ends:
+                _look(run, history, name, one)
         manifest = Manifest.read(run.folder)
         kinds = tuple(kind.name for _, one in asked for kind in one.kinds)
         found = tuple(dict.fromkeys((*manifest.evidence, *kinds)))
@@ -69,16 +80,28 @@ def refuse_unread(run: Run, *names: str) -> list[tuple[str, Probe]]:
                 f"The probe {one.name!r} is not for the models of the run {str(run.folder)!r}.",
                 hint=f"probe a run of {' or '.join(sorted(one.kinds[0].tasks))}.",
             )
-    if not _models(run):
+    later = [one for _, one in asked if one.when != END]
+    if later and not _models(run):
         raise MissingEvidence(
             f"The run {str(run.folder)!r} kept no weights at checkpoints.", hint=f"{WEIGHTS_AT.recorded_by}."
+        )
+    foreign = run.of_text and run.manifest.origin == "observed"
+    if len(later) < len(asked) and not foreign and not {*_usable(run)} <= {*_models(run, WEIGHTS.name)}:
+        raise MissingEvidence(
+            f"The run {str(run.folder)!r} did not keep the weights of its trained models.",
+            hint=f"{WEIGHTS.recorded_by}.",
         )
     return asked
 
 
-def _models(run: Run) -> tuple[int, ...]:
+def _models(run: Run, kind: str = WEIGHTS_AT.name) -> tuple[int, ...]:
     """The models whose weights were kept."""
-    return tuple(m for m in range(run.design.models) if run.evidence.has(WEIGHTS_AT.name, m, run.last_phase))
+    return tuple(m for m in range(run.design.models) if run.evidence.has(kind, m, run.last_phase))
+
+
+def _usable(run: Run) -> list[int]:
+    """The models that did not diverge."""
+    return [model for model in range(run.design.models) if model not in run.diverged()]
 
 
 def _refuse_other_weights(run: Run, history: History, model: int) -> None:
@@ -93,25 +116,119 @@ def _refuse_other_weights(run: Run, history: History, model: int) -> None:
         )
 
 
-def _look(run: Run, history: History, name: str, one: Probe) -> None:
+def _lacking(run: Run, name: str, one: Probe, models: Sequence[int]) -> list[int]:
+    """Those of the models of which a probe has found nothing yet.
+
+    Raises:
+        BadInput: what is there was recorded with other settings.
+    """
     for kind in one.kinds:
-        for model in history.models:
+        for model in models:
             wrong = run.evidence.sweep(kind.name, model, run.last_phase)
             there = not wrong and run.evidence.has(kind.name, model, run.last_phase)
-            by = run.evidence.header(kind.name, model, run.last_phase).get(BY) if there else name
+            # what the audit itself recorded has no name of a probe
+            by = run.evidence.header(kind.name, model, run.last_phase).get(PROBE, one.name) if there else name
             if by != name:
                 raise BadInput(
                     f"The run {str(run.folder)!r} holds what the probe {by!r} found, and {name!r} is asked for.",
                     hint=f"remove its folder evidence/{kind.name} first.",
                 )
-    if all(run.evidence.has(kind.name, m, run.last_phase) for kind in one.kinds for m in history.models):
+    return [m for m in models if not all(run.evidence.has(kind.name, m, run.last_phase) for kind in one.kinds)]
+
+
+def _look(run: Run, history: History, name: str, one: Probe) -> None:
+    if not _lacking(run, name, one, history.models):
         return
     one.look(history)
-    for shard in one.shards():
-        run.evidence.write(shard.kind.name, shard.model, run.last_phase, shard.columns, {BY: name}, shard.coordinates)
+    _write(run, one.shards(), {PROBE: name})
 
 
-def _history(run: Run, models: tuple[int, ...]) -> History:
+def _write(run: Run, shards: Iterable[Shard], header: dict[str, str]) -> None:
+    for shard in shards:
+        run.evidence.write(shard.kind.name, shard.model, run.last_phase, shard.columns, header, shard.coordinates)
+
+
+def _read_ends(run: Run, asked: Mapping[str, Probe], model: str | Path | Pretrained | None) -> None:
+    """Show the trained models to probes that look at them."""
+    usable, few = _usable(run), few_of(run.design)
+    todo = {
+        name: _lacking(run, name, one, [m for m in usable if m in few] if one.few and not run.of_text else usable)
+        for name, one in asked.items()
+    }
+    if not any(todo.values()):
+        return
+    if run.of_text:
+        _read_documents(run, asked, todo, Networks.of(run, model))
+    else:
+        _read_examples(run, asked, todo)
+
+
+def _read_documents(
+    run: Run, asked: Mapping[str, Probe], todo: Mapping[str, Sequence[int]], networks: Networks
+) -> None:
+    for one in asked.values():
+        if isinstance(one, TextProbe):
+            one.refuse_unfit(networks.corpus, networks.context, networks.canaries)
+    for number, network in networks:
+        for name in (name for name, models in todo.items() if number in models):
+            header = {**_seed_of(run, number), PROBE: name}
+            look_at_end(network, networks.block(number), asked[name], run.evidence, header=header)
+
+
+def _read_examples(run: Run, asked: Mapping[str, Probe], todo: Mapping[str, Sequence[int]]) -> None:
+    if run.dataset is None or run.recipe is None:
+        raise _without_data(run)
+    dataset, device = run.dataset, torch.device("cpu")
+    algorithm, data = _algorithm(run), Labelled.of(dataset)
+    inputs, targets = data.tensors(device)
+    held = None if run.heldout is None else Labelled.of(run.heldout.replace(scale=dataset.scale)).tensors(device)
+    for model in sorted({model for models in todo.values() for model in models}):
+        state, kept = _state(algorithm, 0), run.evidence.block(WEIGHTS.name, model, run.last_phase)
+        network = algorithm.network(state)
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in kept.items()})
+        header = _seed_of(run, model)
+        block = Block(
+            models=(model,),
+            seeds=(int(header.get("seed", 0)),),
+            phase=run.last_phase,
+            epochs=(),
+            inputs=inputs,
+            targets=targets,
+            truth=None if data.truth is None else torch.from_numpy(data.truth),
+            member=torch.from_numpy(run.design.member[[model]]),
+            classes=dataset.outputs,
+            task=run.task,
+            algorithm=algorithm,
+            heldout=held,
+            few=few_of(run.design),
+        )
+        for name in (name for name, models in todo.items() if model in models):
+            one = copy.copy(asked[name])
+            one.check(algorithm, network, inputs[:2], targets[:2])
+            looking = Looking([one], block, Finished(algorithm, [state]), stacked=False)
+            looking.end(Finished(algorithm, [state]))
+            _write(run, looking.shards(), {**header, PROBE: name})
+
+
+def _seed_of(run: Run, model: int) -> dict[str, str]:
+    seed = run.manifest.models[model].seed
+    return {} if seed is None else {"seed": str(seed)}
+
+
+def _state(algorithm: Algorithm, seed: int) -> State:
+    with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
+        return algorithm.init(seed)
+
+
+def _history(run: Run) -> History:
+    models = _models(run)
+    history = _history_of(run, models)
+    for model in models:
+        _refuse_other_weights(run, history, model)
+    return history
+
+
+def _history_of(run: Run, models: tuple[int, ...]) -> History:
     asked, heldout = _documents(run) if run.of_text else _examples(run)
     chosen = list(models)
     return History(
@@ -140,19 +257,24 @@ def _labels(run: Run) -> dict[str, Any]:
 def _examples(run: Run) -> tuple[Asked, Asked | None]:
     if run.dataset is None or run.recipe is None:
         raise _without_data(run)
-    dataset, device = run.dataset, torch.device("cpu")
-    shape = Shape(inputs=dataset.inputs.shape[1:], classes=dataset.outputs, examples=len(dataset))
-    algorithm = run.recipe.bind(shape, device)
+    dataset, device, algorithm = run.dataset, torch.device("cpu"), _algorithm(run)
     blocks = run.manifest.executor.get("blocks", ())
     stacked = any(block["stacked"] for block in blocks)
 
     def asked(data: Labelled) -> Asked:
-        with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
-            network = algorithm.network(algorithm.init(0))
+        network = algorithm.network(_state(algorithm, 0))
         return AskedExamples(network, *data.tensors(device), judge_of(dataset.scale), stacked=stacked)
 
     held = None if run.heldout is None else asked(Labelled.of(run.heldout.replace(scale=dataset.scale)))
     return asked(Labelled.of(dataset)), held
+
+
+def _algorithm(run: Run) -> Algorithm:
+    assert run.dataset is not None
+    assert run.recipe is not None
+    inputs = run.dataset.inputs.shape[1:]
+    shape = Shape(inputs=inputs, classes=run.dataset.outputs, examples=len(run.dataset))
+    return run.recipe.bind(shape, torch.device("cpu"))
 
 
 def _documents(run: Run) -> tuple[Asked, Asked | None]:
@@ -161,9 +283,7 @@ def _documents(run: Run) -> tuple[Asked, Asked | None]:
     length = int(run.manifest.identity["length"])
     shape = Shape(inputs=(length,), classes=run.corpus.vocabulary, examples=len(run.corpus))
     algorithm = run.recipe.bind(shape, torch.device("cpu"))
-    with torch.random.fork_rng(devices=[]):
-        network = algorithm.network(algorithm.init(0))
-    return AskedDocuments(network, run.corpus, length, "cpu"), None
+    return AskedDocuments(algorithm.network(_state(algorithm, 0)), run.corpus, length, "cpu"), None
 
 
 def _without_data(run: Run) -> BadInput:

@@ -152,11 +152,8 @@ class Job:
 
     @cached_property
     def few(self) -> tuple[int, ...]:
-        """The models that costly probes look at: those of four pairs, or eight without pairs, and those on all data."""
-        reference = self.design.models_of("reference")
-        paired = reference[self.design.pair[reference] >= 0]
-        chosen = (paired if len(paired) else reference)[:FEW]
-        return tuple(sorted({*chosen.tolist(), *self.design.models_of("full").tolist()}))
+        """The models that costly probes look at."""
+        return few_of(self.design)
 
     @cached_property
     def few_kinds(self) -> frozenset[str]:
@@ -413,6 +410,14 @@ def _from(progress: Callable[[float], None], done: int) -> Callable[[float], Non
 def _relabelled(targets: Tensor, labels: np.ndarray) -> Tensor:
     override = torch.from_numpy(labels).to(targets.device)
     return torch.where(override >= 0, override, targets)
+
+
+def few_of(design: Design) -> tuple[int, ...]:
+    """The models that costly probes look at: those of four pairs, or eight without pairs, and those on all data."""
+    reference = design.models_of("reference")
+    paired = reference[design.pair[reference] >= 0]
+    chosen = (paired if len(paired) else reference)[:FEW]
+    return tuple(sorted({*chosen.tolist(), *design.models_of("full").tolist()}))
 
 
 def blocks_of(design: Design, size: int, *, stacked: bool, compiled: bool) -> tuple[Block, ...]:

@@ -21,6 +21,7 @@ from byrote.data.corpus import Corpus, Encode, corpus_from_texts, refuse_overlap
 from byrote.data.index.near_duplicates import near_duplicates
 from byrote.data.problems import counted
 from byrote.data.tokenizers import BEGIN, byte_pairs, encoder, read_tokenizer
+from byrote.data.tokenizers import FILE as TOKENIZER
 from byrote.designs.design import NO_PAIR, Design, observed, one_phase
 from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import half_subset_pairs
@@ -30,15 +31,17 @@ from byrote.engine.division import blocks_of_documents, divided_documents
 from byrote.engine.job import Block, Finish, check_device
 from byrote.engine.language_job import LanguageJob, check_network
 from byrote.engine.language_setting import WEIGHTS
+from byrote.engine.networks import block_of_documents
 from byrote.engine.preparation import default_device, default_workers, large_first_in, seeds_of
 from byrote.engine.progress import Progress, Silent, Terminal
-from byrote.engine.reading import Reading, check_causal, parameters_of, read_network, readings
+from byrote.engine.reading import Named, check_causal, parameters_of, read_network, readings
 from byrote.errors import BadInput
 from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.made_here import remember
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.evidence.store import Evidence
 from byrote.evidence.tables import digest_of
+from byrote.probes import contract
 from byrote.probes.contexts import LENGTHS
 from byrote.probes.decoding import Decoding
 from byrote.probes.generations import PREFIX, SUFFIX
@@ -56,7 +59,6 @@ LENGTH = 256
 CHECKPOINTS = 6
 #: Tokens of each document that are given, and those that are then generated.
 GENERATE = (PREFIX, SUFFIX)
-TOKENIZER = "tokenizer.json"
 #: Training documents that are read with and without a BOS token, to find out how the model was trained.
 SAMPLE = 16
 
@@ -115,7 +117,8 @@ def audit_language(
         keep_weights: keep every model's weights; otherwise they are deleted once the model is read.
         keep_weights_at: besides, keep those of a few models during training, for probes after it: "checkpoints",
             "best" (the lowest loss on held-out documents) or numbers of epochs, as "0,3,last".
-        probes: what else to read off the networks, by the names of probes of language models.
+        probes: what else to read off the networks, by the names of probes of language models; as
+            "generations,prefix=20,suffix=10" with other settings than those above.
         progress: False for silence.
         source: how the command line finds corpus and recipe again.
         parent: the run that this one is a changed form of, and the change.
@@ -139,6 +142,8 @@ def audit_language(
             hint="checkpoints=6, or leave keep_weights_at out.",
         )
     keep_weights = keep_weights or keep_weights_at is not None
+    named = Named.of(probes)
+    decoding = named.decoding or decoding
     if heldout is not None:
         refuse_overlap(corpus, heldout)
     folder = Path(out) if out is not None else Path("runs") / corpus.name
@@ -155,6 +160,8 @@ def audit_language(
         )
     if canaries is not None and tokenizer is None:
         raise BadInput("Canaries in a corpus with tokens need its tokenizer.", hint="tokenizer=…")
+    generate = named.lengths(generate, whole, length)
+    asked = None if canaries is None else _asked(canaries, whole, trained, encoder(tokenizer), length)
     job = LanguageJob(
         recipe=recipe,
         corpus=whole,
@@ -164,13 +171,12 @@ def audit_language(
         folder=folder / "evidence",
         device=device,
         checkpoints=log_spaced(recipe.epochs, checkpoints) if checkpoints else (),
-        canaries=None if canaries is None else _asked(canaries, whole, trained, encoder(tokenizer), length),
-        generate=_fitting(generate, whole, length),
-        decoding=decoding,
+        canaries=asked,
+        readings=readings(whole, length, canaries=asked, generate=generate, decoding=decoding, named=named.reading),
         keep_weights=keep_weights or _keeps_weights(folder),
         finish=finish,
         keep_weights_at=keep_weights_at,
-        probes=tuple(probes),
+        probes=named.looking,
     )
     kept = () if job.keeping is None else (WEIGHTS_AT.name,)
     identity = {
@@ -181,12 +187,12 @@ def audit_language(
         "length": length,
         "checkpoints": job.checkpoints,
         "canaries": _digest(canaries),
-        "generate": job.generate,
+        "generate": generate,
         **_probes(decoding),
         **({"keep_weights": True} if keep_weights else {}),
         **({} if finish is None or parent is None else {"change": parent["change"]}),
         **({} if keep_weights_at is None else {"keep_weights_at": keep_weights_at}),
-        **({"probes": sorted(probes)} if probes else {}),
+        **named.identity,
     }
     workers = workers or default_workers(device)
     parameters = check_network(job)
@@ -225,6 +231,7 @@ def audit_model(
     generate: tuple[int, int] | None = GENERATE,
     contexts: Sequence[int] = LENGTHS,
     decoding: Decoding | None = None,
+    probes: Sequence[str] = (),
     out: str | Path | None = None,
     device: str | None = None,
     progress: Progress | bool = True,
@@ -248,6 +255,7 @@ def audit_model(
         contexts: how many tokens to give, one number after the other, before a suffix as long as what is generated;
             for `discoverable_extraction[by_context]`. Nothing of that where nothing is generated.
         decoding: how answers would be drawn, for `probabilistic_extraction[decoding]`; None not to record that.
+        probes: what else to read off the network, by the names of probes of trained language models.
         out: the run folder; `runs/<model's name>` unless given.
         device: "cpu" or "cuda"; a GPU is taken where there is one.
         progress: False for silence.
@@ -259,6 +267,13 @@ def audit_model(
     """
     device = device or default_device()
     check_device(device)
+    named = Named.of(probes)
+    if named.looking:
+        raise BadInput(
+            f"The probe {named.looking[0]!r} looks on while a model trains, and this one was trained by somebody else.",
+            hint="leave it out; `byrote audit --corpus FILE` trains a model of its own.",
+        )
+    decoding = named.decoding or decoding
     if heldout is not None:
         refuse_overlap(corpus, heldout)
     found = model if isinstance(model, Pretrained) else load_pretrained(model, device=device, context=context)
@@ -270,7 +285,7 @@ def audit_model(
     whole = replace(whole, bos=begin)
     member = (np.arange(len(whole)) < len(corpus)).astype(np.int8)[None]
     design = observed(member, np.full(1, NO_PAIR))
-    generate = _fitting(generate, whole, found.context)
+    generate = named.lengths(generate, whole, found.context)
     contexts = tuple(contexts) if generate is not None else ()
     identity = {
         "corpus": whole.fingerprint(),
@@ -281,16 +296,17 @@ def audit_model(
         "generate": generate,
         "contexts": contexts,
         **_probes(decoding),
+        **named.identity,
     }
     tokenized = None if canaries is None else _asked(canaries, whole, len(corpus), found.encode, found.context)
     asked = readings(
         whole,
         found.context,
-        device,
         canaries=tokenized,
         generate=generate,
         lengths=contexts,
         decoding=decoding,
+        named=named.reading,
     )
     listener: Progress = Terminal(doing="reading") if progress is True else Silent() if progress is False else progress
     manifest = described(
@@ -300,14 +316,15 @@ def audit_model(
         identity=identity,
         executor={"device": device},
         parameters=parameters_of(found.network),
-        evidence=(CORPUS, TOKENS, *asked),
+        evidence=(CORPUS, TOKENS, *(kind.name for probe in asked for kind in probe.kinds)),
         source=source,
         notes=(*notes, *found.notes, *([told] if told else []), *_told(whole, found.context)),
     )
     with _opened(folder, lambda: manifest, identity, design, whole, found.tokenizer, canaries, listener) as place:
         if source is not None and (unkept := remember(place.manifest.identifier, source)):
             listener.say(unkept)
-        _read(found, whole, asked, Evidence(folder / "evidence"), device, listener)
+        block = block_of_documents(whole, design, found.context, device, tokenized)
+        _read(found, block, asked, Evidence(folder / "evidence"), listener)
     return replace(Run.open(folder), corpus=whole)
 
 
@@ -351,28 +368,16 @@ def _beginning(
 
 
 def _read(
-    found: Pretrained,
-    corpus: Corpus,
-    asked: dict[str, Reading],
-    evidence: Evidence,
-    device: str,
-    listener: Progress,
+    found: Pretrained, block: contract.Block, asked: Sequence[contract.Probe], evidence: Evidence, listener: Progress
 ) -> None:
+    corpus = block.corpus
+    assert corpus is not None
     _write_corpus(evidence, corpus, listener)
-    sweep_all(evidence, [(TOKENS, *asked)], 1, listener)
+    sweep_all(evidence, [(TOKENS, *(kind.name for probe in asked for kind in probe.kinds))], 1, listener)
     listener.start(1, 0, None)
     try:
         read_network(
-            found.network,
-            corpus,
-            asked,
-            evidence,
-            0,
-            0,
-            device=device,
-            context=found.context,
-            header={},
-            progress=lambda share: listener.advance(share, None),
+            found.network, block, asked, evidence, header={}, progress=lambda share: listener.advance(share, None)
         )
     finally:
         listener.stop()
@@ -430,13 +435,6 @@ def _digest(canaries: Canaries | None) -> str | None:
 def _probes(decoding: Decoding | None) -> dict[str, Any]:
     """What is recorded only where it is asked for, as a run's identity has it."""
     return {} if decoding is None else {"decoding": vars(decoding)}
-
-
-def _fitting(generate: tuple[int, int] | None, corpus: Corpus, context: int) -> tuple[int, int] | None:
-    """The lengths to generate with, where the context has room for them and a document has as many tokens."""
-    if generate is None or not (corpus.lengths >= sum(generate)).any():
-        return None
-    return generate if sum(generate) + (corpus.bos is not None) - 1 <= context else None
 
 
 def language_design(

@@ -13,7 +13,6 @@ from byrote.engine.language_setting import WEIGHTS, LanguageSetting
 from byrote.engine.language_training import train_language_models
 from byrote.engine.reading import Told, between, check_causal, parameters_of, read_network
 from byrote.engine.unfinished import path_of
-from byrote.errors import BadInput
 from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.store import Evidence
 from byrote.probes import tokens
@@ -64,13 +63,9 @@ class LanguageJob(LanguageSetting):
             share = (1 - TRAINING) / len(networks)
             read_network(
                 network,
-                self.corpus,
-                self.readings(),
+                self.block([model], self.algorithm(), phase=last),
+                self.readings,
                 evidence,
-                model,
-                last,
-                device=self.device,
-                context=self.length,
                 header={"seed": str(self.seeds[model])},
                 progress=between(progress, TRAINING + done * share, TRAINING + (done + 1) * share),
             )
@@ -120,16 +115,10 @@ def check_network(job: LanguageJob) -> int:
         BadInput: the network, the recipe or a probe does not fit.
     """
     check_text(job.recipe)
-    for probe in job.asked():
-        if not all("text" in kind.tasks for kind in probe.kinds):
-            raise BadInput(
-                f"The probe {probe.name!r} is not for language models.",
-                hint="audit without it.",
-            )
     algorithm = job.algorithm()
     network = algorithm.network(algorithm.init(0))
     check_causal(network, job.corpus.vocabulary, job.device)
-    for probe in job.asked():
+    for probe in (*job.readings, *job.asked()):
         few = job.rehearsal().step(0)
         probe.check(algorithm, network, few.inputs[0], few.targets[0])
     return parameters_of(network)

@@ -15,10 +15,9 @@ from byrote.data.corpus import Corpus
 from byrote.designs.design import Design
 from byrote.engine.job import Finish
 from byrote.engine.packing import batch_of, filled, planned
-from byrote.engine.reading import Reading, readings
 from byrote.engine.rehearsal import Rehearsal
 from byrote.probes import contract, registry, tokens
-from byrote.probes.decoding import Decoding
+from byrote.probes.contract import Probe
 from byrote.probes.kept_weights import Keeping, keeping, numbers_of
 from byrote.recipes.algorithm import Batch, Shape
 from byrote.recipes.checks import mixing
@@ -34,7 +33,8 @@ class LanguageSetting:
     `length` is the context of the networks; `checkpoints` are the epochs at which the whole corpus is read. A model
     trains on one of its `cores` and is read on the others. Its weights are written once it is trained, so that a
     reading that was stopped goes on with them, and deleted once it is read unless they are to be kept. `finish` is
-    done to each model once it is trained, before it is read.
+    done to each model once it is trained, before it is read. `readings` are the probes that read it then, beside the
+    tokens, and `probes` the names of those that look on before.
     """
 
     recipe: Recipe
@@ -46,8 +46,7 @@ class LanguageSetting:
     device: str
     checkpoints: tuple[int, ...] = ()
     canaries: CanaryTokens | None = None
-    generate: tuple[int, int] | None = None
-    decoding: Decoding | None = None
+    readings: tuple[Probe, ...] = ()
     keep_weights: bool = False
     keep_weights_at: str | None = None
     cores: int = 1
@@ -109,8 +108,8 @@ class LanguageSetting:
         """Whether weights of a model are kept at checkpoints."""
         return self.keeping is not None and model in self.keeping.models
 
-    def asked(self) -> list[contract.Probe]:
-        """The probes that are asked for by name, made anew."""
+    def asked(self) -> list[Probe]:
+        """The probes that look on while the models train, made anew."""
         return [registry.made(name) for name in self.probes]
 
     def checkpoints_of(self, phase: int, epochs: int) -> tuple[int, ...]:
@@ -120,22 +119,35 @@ class LanguageSetting:
         last = phase == len(self.design.phases) - 1
         return tuple(sorted({*(epoch for epoch in self.checkpoints if epoch < epochs and last), epochs}))
 
-    def readings(self) -> dict[str, Reading]:
-        """What every trained network is asked beside the tokens."""
-        return readings(
-            self.corpus,
-            self.length,
-            self.device,
-            canaries=self.canaries,
-            generate=self.generate,
-            decoding=self.decoding,
-            cores=self.cores,
-        )
-
     def kinds(self, phase: int) -> tuple[str, ...]:
         """The evidence that every model has of a phase once it is complete."""
         last = len(self.design.phases) - 1
         trajectory = ("document_trajectory",) if self.checkpoints and phase in (0, last) else ()
         weights = (WEIGHTS,) if self.keep_weights else ()
-        probed = tuple(kind.name for probe in self.asked() for kind in probe.kinds)
-        return (*trajectory, *weights, tokens.KIND, *self.readings(), *probed) if phase == last else trajectory
+        probed = tuple(kind.name for probe in (*self.readings, *self.asked()) for kind in probe.kinds)
+        return (*trajectory, *weights, tokens.KIND, *probed) if phase == last else trajectory
+
+    def block(
+        self, models: Sequence[int], algorithm: BoundRecipe, *, phase: int, epochs: tuple[int, ...] = ()
+    ) -> contract.Block:
+        """These models, as probes see them at checkpoints and at the end."""
+        chosen = list(models)
+        nothing = torch.empty((0, self.length), dtype=torch.int64, device=self.device)
+        return contract.Block(
+            models=tuple(chosen),
+            seeds=tuple(self.seeds[model] for model in chosen),
+            phase=phase,
+            epochs=epochs,
+            inputs=nothing,
+            targets=nothing,
+            member=torch.from_numpy(self.design.member[chosen]).to(self.device),
+            classes=self.corpus.vocabulary,
+            task="text",
+            algorithm=algorithm,
+            corpus=self.corpus,
+            heldout_corpus=self.heldout,
+            context=self.length,
+            canaries=self.canaries,
+            cores=self.cores,
+            few=tuple(chosen),
+        )

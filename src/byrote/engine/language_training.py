@@ -89,7 +89,8 @@ class _Training:
         self.done, self.turns = 0, max(1, self.shown.turns(self.epochs))
         self.written = time.monotonic()
         self.probes = self._probes(reader)
-        self.looking = Looking(self.probes, self._block(), learner, stacked=len(models) > 1)
+        block = job.block(models, learner.algorithm, phase=phase, epochs=self.checkpoints)
+        self.looking = Looking(self.probes, block, learner, stacked=len(models) > 1)
 
     def run(self, start: int, kept: Columns) -> None:
         """Train from that epoch of the phase, with what was kept of a training that had come to it."""
@@ -146,23 +147,3 @@ class _Training:
         header = {"seed": str(job.seeds[model])}
         record_tokens(network, job.corpus, evidence, model, self.phase, job.device, job.length, header)
         return evidence.block(tokens.KIND, model, self.phase)
-
-    def _block(self) -> contract.Block:
-        job, models = self.job, list(self.models)
-        nothing = torch.empty((0, job.length), dtype=torch.int64, device=job.device)
-        return contract.Block(
-            models=self.models,
-            seeds=tuple(job.seeds[model] for model in models),
-            phase=self.phase,
-            epochs=self.checkpoints,
-            inputs=nothing,
-            targets=nothing,
-            member=torch.from_numpy(job.design.member[models]).to(job.device),
-            classes=job.corpus.vocabulary,
-            task="text",
-            algorithm=self.learner.algorithm,
-            corpus=job.corpus,
-            heldout_corpus=job.heldout,
-            context=job.length,
-            few=self.models,
-        )

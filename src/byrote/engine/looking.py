@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from byrote.engine.block import Answering
 from byrote.errors import BadInput
 from byrote.probes.contract import Block, Probe, Shard
-from byrote.probes.moment import Models, Moment
+from byrote.probes.moment import Models, Moment, of_documents
 from byrote.probes.training_probe import TrainingProbe
 from byrote.recipes.algorithm import Algorithm, Batch, Seen
 
@@ -135,30 +135,12 @@ class Looking(TrainingProbe):
                 probe.look(at if rows is None else at.only(rows))
 
     def _show_text(self, when: Literal["checkpoint", "end"], models: Models, checkpoint: int) -> None:
-        assert self.block.corpus is not None
-        moment = Moment(
-            when,
-            models,
-            self.block.task,
-            rows=torch.arange(len(self.block.corpus), device=self.block.inputs.device),
-            inputs=_no_inputs,
-            targets=self.block.targets,
-            logits=_no_inputs,
-            checkpoint=checkpoint,
-            epoch=-1 if checkpoint < 0 else self.block.epochs[checkpoint],
-        )
-        self._show(when, moment)
+        self._show(when, of_documents(when, models, self.block, checkpoint=checkpoint))
         models.leave()
 
     def _models(self, answering: Answering) -> Models:
+        assert self.block.algorithm is not None, "models that somebody else trained are not trained here"
         return Models(partial(_networks, self.block.algorithm, answering), stacked=self.stacked, trust=self._trust)
-
-
-def _no_inputs() -> Tensor:
-    raise BadInput(
-        "Language models read documents of many lengths, so that a probe of them is shown no inputs and no logits.",
-        hint="byrote.probes.tokens.signals(network, block.corpus, context=block.context), for each of at.networks().",
-    )
 
 
 def _networks(algorithm: Algorithm, answering: Answering) -> list[nn.Module]:

@@ -22,6 +22,7 @@ from byrote.engine.stopping import Goal
 from byrote.errors import BadInput
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.probes import registry
+from byrote.probes.contract import TextProbe
 from byrote.probes.trajectory import log_spaced
 from byrote.recipes.algorithm import TrainingRecipe
 
@@ -170,17 +171,18 @@ def refuse_unknown(probes: Sequence[str]) -> None:
         BadInput: with the names that are.
     """
     known = registry.probes()
-    names = [name.partition(",")[0] for name in probes]
-    later = sorted({*names} & {*registry.probes(after=True)})
+    names = [registry.name_of(name) for name in probes]
+    later = sorted(({*names} & {*registry.probes(after=True)}) - {*known})
     if later and not isinstance(probes, str):
         raise BadInput(
             f"The probe {later[0]!r} reads a run after its training.",
             hint=f"audit with --keep-weights-at checkpoints, then `byrote probe RUN {later[0]}`.",
         )
     if isinstance(probes, str) or {*names} - {*known} or len({*names}) < len(names):
+        fit = [name for name, one in known.items() if not isinstance(one, TextProbe)]
         raise BadInput(
             f"The 'probes' argument of audit must be different names of probes. Got {probes!r}.",
-            hint=f'they are {", ".join(known)}, as in probes=("last_layer",).',
+            hint=f'they are {", ".join(fit)}, as in probes=("last_layer",).',
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,18 +15,18 @@ from byrote.data.canary_tokens import CanaryTokens
 from byrote.data.corpus import Corpus
 from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
-from byrote.probes import contexts, generations, tokens
-from byrote.probes.canaries import signals as canary_signals
-from byrote.probes.decoding import KIND as DECODING
-from byrote.probes.decoding import Decoding
-from byrote.probes.decoding import signals as decoding_signals
+from byrote.probes import registry, tokens
+from byrote.probes.canaries import CanariesProbe
+from byrote.probes.contexts import ContextsProbe
+from byrote.probes.contract import END, Block, Probe, TextProbe
+from byrote.probes.decoding import Decoding, DecodingProbe
+from byrote.probes.generations import GenerationsProbe
+from byrote.probes.moment import Models, of_documents
 
 Told = Callable[[float], None]
 #: Tokens that are read in one go, and the kinds of evidence that the parts of an unfinished reading are kept as.
 PART_TOKENS = 2**18
 PART = "tokens_part_"
-#: What is asked of a network: it and `progress` are handed over, and columns come back.
-Reading = Callable[..., dict[str, np.ndarray]]
 
 
 def between(progress: Told, low: float, high: float) -> Told:
@@ -35,59 +37,155 @@ def between(progress: Told, low: float, high: float) -> Told:
 def readings(
     corpus: Corpus,
     context: int,
-    device: str,
     *,
     canaries: CanaryTokens | None = None,
     generate: tuple[int, int] | None = None,
     lengths: Sequence[int] = (),
     decoding: Decoding | None = None,
-    cores: int = 1,
-) -> dict[str, Reading]:
-    """What a network is asked of a corpus beside the tokens, by the kind of evidence that it gives.
+    named: Sequence[str] = (),
+) -> tuple[Probe, ...]:
+    """The probes that read each trained network of a corpus beside the tokens.
 
     `generate` is how many tokens of a document are given and how many are then generated, `lengths` how many are given
-    before one and the same suffix, `decoding` how answers would be drawn.
+    before one and the same suffix, `decoding` how answers would be drawn. A probe that is `named` takes the place of
+    such a usual one.
+
+    Raises:
+        BadInput: there is no probe of that name, or it has nothing to ask of this corpus.
     """
-    asked: dict[str, Reading] = {}
+    asked: list[Probe] = []
     if generate is not None:
-        asked["generations"] = partial(
-            generations.signals, corpus=corpus, device=device, context=context, prefix=generate[0], suffix=generate[1]
-        )
+        asked.append(GenerationsProbe(*generate))
         if lengths:
-            asked[contexts.KIND] = partial(
-                contexts.signals, corpus=corpus, device=device, context=context, lengths=lengths, suffix=generate[1]
-            )
+            asked.append(ContextsProbe(";".join(map(str, lengths)), generate[1]))
     if canaries is not None:
-        asked["canaries"] = partial(
-            canary_signals, corpus=corpus, canaries=canaries, device=device, context=context, cores=cores
-        )
+        asked.append(CanariesProbe())
     if decoding is not None:
-        asked[DECODING] = partial(decoding_signals, corpus=corpus, device=device, context=context, **vars(decoding))
-    return asked
+        asked.append(DecodingProbe(decoding))
+    found = {probe.name: probe for probe in asked}
+    for name in named:
+        probe = registry.made(name)
+        if isinstance(probe, TextProbe):
+            probe.refuse_unfit(corpus, context, canaries)
+        found[probe.name] = probe
+    return tuple(found.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """The probes that a person named: those that look on while models train, and those that read trained ones.
+
+    Generations and decoding have words of their own in a run's identity, and stand apart from the others.
+    """
+
+    looking: tuple[str, ...]
+    reading: tuple[str, ...]
+    generations: GenerationsProbe | None = None
+    decoding: Decoding | None = None
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Named:
+        """By their names.
+
+        Raises:
+            BadInput: there is no such probe, or it is not for language models.
+        """
+        made = {name: registry.made(name) for name in names}
+        for probe in made.values():
+            _refuse_other_tasks(probe)
+        others = {name: one for name, one in made.items() if not isinstance(one, (GenerationsProbe, DecodingProbe))}
+        return cls(
+            looking=tuple(name for name, one in others.items() if one.when != END),
+            reading=tuple(name for name, one in others.items() if one.when == END),
+            generations=next((one for one in made.values() if isinstance(one, GenerationsProbe)), None),
+            decoding=next((one.decoding for one in made.values() if isinstance(one, DecodingProbe)), None),
+        )
+
+    def lengths(self, usual: tuple[int, int] | None, corpus: Corpus, context: int) -> tuple[int, int] | None:
+        """How many tokens to give and to generate: as named, or as usual where documents and context allow that.
+
+        Raises:
+            BadInput: lengths that are named do not fit.
+        """
+        probe = self.generations or (None if usual is None else GenerationsProbe(*usual))
+        if probe is None:
+            return None
+        try:
+            probe.refuse_unfit(corpus, context, None)
+        except BadInput:
+            if self.generations is not None:
+                raise
+            return None
+        return probe.prefix, probe.suffix
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The names that a run's identity keeps."""
+        return {"probes": sorted((*self.looking, *self.reading))} if self.looking or self.reading else {}
+
+
+def asked_before(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's models were asked beside the tokens, as `readings` takes it."""
+    generate, decoding = identity.get("generate"), identity.get("decoding")
+    return {
+        "generate": None if generate is None else (int(generate[0]), int(generate[1])),
+        "lengths": tuple(identity.get("contexts") or ()),
+        "decoding": None if decoding is None else Decoding(**decoding),
+        "named": Named.of(identity.get("probes") or ()).reading,
+    }
+
+
+def _refuse_other_tasks(probe: Probe) -> None:
+    if not all("text" in kind.tasks for kind in probe.kinds):
+        known = [one.name for one in registry.probes().values() if all("text" in kind.tasks for kind in one.kinds)]
+        raise BadInput(
+            f"The probe {probe.name!r} is not for language models.",
+            hint=f"audit without it; those for language models are {', '.join(known)}.",
+        )
 
 
 def read_network(
     network: nn.Module,
-    corpus: Corpus,
-    asked: dict[str, Reading],
+    block: Block,
+    asked: Sequence[Probe],
     evidence: Evidence,
-    model: int,
-    phase: int,
     *,
-    device: str,
-    context: int,
     header: dict[str, str],
     progress: Told,
 ) -> None:
-    """Write what is missing of the readings; of a network that diverged, no others."""
-    todo = [kind for kind in (tokens.KIND, *asked) if not evidence.has(kind, model, phase)]
-    for done, kind in enumerate(todo):
-        told = between(progress, done / len(todo), (done + 1) / len(todo))
-        if kind == tokens.KIND:
-            record_tokens(network, corpus, evidence, model, phase, device, context, header, told)
-        elif evidence.header(tokens.KIND, model, phase)["diverged"] == "false":
-            evidence.write(kind, model, phase, asked[kind](network, progress=told), header)
+    """Write what is missing of the readings of the one model of a block; of a network that diverged, no others."""
+    model, phase, corpus = block.models[0], block.phase, block.corpus
+    assert corpus is not None, "documents are read of language models"
+    todo = [probe for probe in asked if not all(evidence.has(kind.name, model, phase) for kind in probe.kinds)]
+    first = not evidence.has(tokens.KIND, model, phase)
+    count = max(1, len(todo) + first)
+    if first:
+        told = between(progress, 0.0, 1 / count)
+        record_tokens(network, corpus, evidence, model, phase, block.device, block.context, header, told)
+    if evidence.header(tokens.KIND, model, phase)["diverged"] == "false":
+        for done, probe in enumerate(todo, start=int(first)):
+            told = between(progress, done / count, (done + 1) / count)
+            look_at_end(network, block, probe, evidence, header=header, progress=told)
     progress(1.0)
+
+
+def look_at_end(
+    network: nn.Module,
+    block: Block,
+    probe: Probe,
+    evidence: Evidence,
+    *,
+    header: dict[str, str],
+    progress: Told = tokens.silent,
+) -> None:
+    """Let a probe read one trained language model, and write what it found."""
+    reader = copy.copy(probe)
+    reader.begin(block)
+    models = Models(lambda: [network], stacked=False)
+    reader.look(of_documents("end", models, block, progress=progress))
+    models.leave()
+    for shard in reader.shards():
+        evidence.write(shard.kind.name, shard.model, block.phase, shard.columns, header, shard.coordinates)
 
 
 def record_tokens(

@@ -37,6 +37,7 @@ class AugmentedQueriesProbe(EndProbe):
     def begin(self, block: Block) -> None:
         """With the recipe's own augmentation."""
         super().begin(block)
+        assert block.algorithm is not None, "examples are those of models that byrote trained"
         self.augmentation = augmentation_of(block.algorithm)
 
     def read(self, network: nn.Module, inputs: Tensor, targets: Tensor, seed: int) -> dict[str, np.ndarray]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
 import numpy as np
 import torch
@@ -14,8 +15,12 @@ from torch import Tensor, nn
 from byrote.data.canary_tokens import CanaryTokens, TokenizedCanary
 from byrote.data.corpus import Corpus
 from byrote.errors import BadInput
+from byrote.evidence.kinds.canaries import CANARIES
 from byrote.probes.aside import mapped
+from byrote.probes.contract import Block, TextProbe
+from byrote.probes.registry import probe
 from byrote.probes.secret_search import RankBounds, search_rank
+from byrote.probes.tokens import silent
 
 #: Beginnings of secrets to ask about in the search for a canary's rank, at most, where its space is a large one.
 NODES: Final = 512
@@ -26,8 +31,42 @@ NUMBERS: Final = 2**24
 BIT: Final = float(np.log(2.0))
 
 
-def deaf(share: float) -> None:
-    """Hear nothing of the share that is done."""
+@probe
+@dataclass
+class CanariesProbe(TextProbe):
+    """What each model says of the secrets that were planted.
+
+    Attributes:
+        nodes: as of `signals`.
+    """
+
+    nodes: int = NODES
+
+    name: ClassVar[str] = "canaries"
+    kinds = (CANARIES,)
+
+    def refuse_unfit(self, corpus: Corpus, context: int, canaries: CanaryTokens | None) -> None:
+        """Refuse a corpus of which no canaries are known."""
+        if canaries is None:
+            raise BadInput(
+                "The probe 'canaries' asks about planted canaries, and none are known.",
+                hint="plant some with `byrote plant`, and audit with --canaries canaries.json.",
+            )
+
+    def read(self, network: nn.Module, block: Block, progress: Callable[[float], None]) -> dict[str, np.ndarray]:
+        """See `signals`."""
+        assert block.corpus is not None
+        assert block.canaries is not None, "refused before"
+        return signals(
+            network,
+            block.corpus,
+            canaries=block.canaries,
+            device=block.device,
+            context=block.context,
+            nodes=self.nodes,
+            cores=block.cores,
+            progress=progress,
+        )
 
 
 def signals(
@@ -37,7 +76,7 @@ def signals(
     canaries: CanaryTokens,
     device: str | torch.device,
     context: int,
-    progress: Callable[[float], None] = deaf,
+    progress: Callable[[float], None] = silent,
     nodes: int = NODES,
     cores: int = 1,
 ) -> dict[str, np.ndarray]:

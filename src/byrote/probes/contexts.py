@@ -3,21 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
 from torch import nn
 
+from byrote.data.canary_tokens import CanaryTokens
 from byrote.data.corpus import Corpus
 from byrote.errors import BadInput
+from byrote.evidence.kinds.documents import CONTEXTS
+from byrote.probes.contract import Block, TextProbe
+from byrote.probes.registry import probe
 from byrote.probes.tokens import silent
 
-KIND: Final = "contexts"
 #: Tokens given, one after the other; with the suffix after them no more than `generations` asks for.
 LENGTHS: Final = (10, 25, 50)
 #: Logits of one batch take about so many bytes.
 BATCH_BYTES: Final = 2**25
+
+
+@probe
+@dataclass
+class ContextsProbe(TextProbe):
+    """The same suffix after several numbers of tokens before it.
+
+    Attributes:
+        lengths: how many tokens are given, with ";" between the numbers.
+        suffix: tokens after them.
+    """
+
+    lengths: str = ";".join(map(str, LENGTHS))
+    suffix: int = 50
+
+    name: ClassVar[str] = "contexts"
+    kinds = (CONTEXTS,)
+
+    def __post_init__(self) -> None:
+        if not self.numbers or min(*self.numbers, self.suffix) < 1:
+            raise _out_of_range(self.lengths, self.suffix)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The lengths."""
+        words = [word.strip() for word in self.lengths.split(";")]
+        return tuple(map(int, words)) if all(map(str.isdecimal, words)) else ()
+
+    def refuse_unfit(self, corpus: Corpus, context: int, canaries: CanaryTokens | None) -> None:
+        """Refuse lengths that the context has no room for."""
+        _refuse_long(max(self.numbers), self.suffix, corpus, context)
+
+    def read(self, network: nn.Module, block: Block, progress: Callable[[float], None]) -> dict[str, np.ndarray]:
+        """`reached`, `length` and `asked`."""
+        assert block.corpus is not None
+        sizes: dict[str, Any] = {"lengths": self.numbers, "suffix": self.suffix}
+        return signals(network, block.corpus, device=block.device, context=block.context, progress=progress, **sizes)
 
 
 def signals(
@@ -45,15 +86,8 @@ def signals(
     begins = [] if corpus.bos is None else [corpus.bos]
     longest = max(lengths, default=0)
     if min(lengths, default=0) < 1 or suffix < 1:
-        raise BadInput(
-            f"The lengths of context and suffix must be at least 1. Got {list(lengths)} and {suffix}.",
-            hint="lengths=(10, 25, 50), suffix=50.",
-        )
-    if len(begins) + longest + suffix - 1 > context:
-        raise BadInput(
-            f"{longest} tokens and a suffix of {suffix} do not fit into the model's context of {context}.",
-            hint="ask for a shorter context or suffix.",
-        )
+        raise _out_of_range(list(lengths), suffix)
+    _refuse_long(longest, suffix, corpus, context)
     network.eval()
     asked = corpus.lengths >= longest + suffix
     rows = np.flatnonzero(asked)
@@ -73,3 +107,18 @@ def signals(
             reached[number, chosen] = right.cpu().numpy()
             progress((number + min(1.0, (start + size) / len(rows))) / len(lengths))
     return {"reached": reached, "length": np.array(lengths, np.int64), "asked": asked}
+
+
+def _out_of_range(lengths: object, suffix: int) -> BadInput:
+    return BadInput(
+        f"The lengths of context and suffix must be at least 1. Got {lengths} and {suffix}.",
+        hint="lengths=(10, 25, 50), suffix=50; on the command line contexts,lengths=10;25;50,suffix=50.",
+    )
+
+
+def _refuse_long(longest: int, suffix: int, corpus: Corpus, context: int) -> None:
+    if (corpus.bos is not None) + longest + suffix - 1 > context:
+        raise BadInput(
+            f"{longest} tokens and a suffix of {suffix} do not fit into the model's context of {context}.",
+            hint="ask for a shorter context or suffix.",
+        )

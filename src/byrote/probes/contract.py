@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 from torch import Tensor, nn
 
+from byrote.data.canary_tokens import CanaryTokens
 from byrote.data.corpus import Corpus
 from byrote.data.task import Task
+from byrote.errors import BadInput
 from byrote.evidence.kind import Kind
 from byrote.recipes.algorithm import Algorithm
 
 #: A step of the training, a clean pass at a checkpoint, the end of the training, and any time after it.
 When = Literal["step", "checkpoint", "end", "after"]
+#: Only at the end: whoever kept a run's weights can look at any time after it.
+END: Final[frozenset[When]] = frozenset({"end"})
 #: What the examples of a probe have: a task, or the text of language models.
 About = Task | Literal["text"]
 
@@ -32,6 +37,8 @@ class Block:
 
     Of language models the examples are the documents of `corpus`, which the networks read in rows of `context` tokens;
     `inputs` and `targets` are empty then, and `heldout_corpus` are the documents that no model of the run trains on.
+    `canaries` are those that were planted, by their tokens, and `cores` how many a reading may use. Models that
+    somebody else trained have no `algorithm`.
     """
 
     models: tuple[int, ...]
@@ -43,13 +50,20 @@ class Block:
     member: Tensor
     classes: int
     task: About
-    algorithm: Algorithm
+    algorithm: Algorithm | None
     heldout: tuple[Tensor, Tensor] | None = None
     truth: Tensor | None = None
     corpus: Corpus | None = None
     heldout_corpus: Corpus | None = None
     context: int = 0
+    canaries: CanaryTokens | None = None
+    cores: int = 1
     few: tuple[int, ...] = ()
+
+    @property
+    def device(self) -> str:
+        """Where the models are."""
+        return str(self.member.device)
 
     def only(self, rows: Sequence[int]) -> Block:
         """The block of these of its models."""
@@ -120,6 +134,31 @@ class Probe(ABC):
     def resume(self, found: Mapping[str, np.ndarray]) -> None:  # noqa: B027  # a probe that keeps nothing has nothing to do
         """Go on, once begun, from what `unfinished` gave."""
 
+    def with_settings(self, settings: Sequence[str]) -> Probe:
+        """The probe with these settings, `name=value` each, which are the fields of its dataclass.
+
+        Raises:
+            BadInput: there is no such setting, or its value is of another type.
+        """
+        names = [f.name for f in dataclasses.fields(self)] if dataclasses.is_dataclass(self) else list[str]()
+        values = {}
+        for setting in settings:
+            name, _, text = setting.partition("=")
+            kind = type(getattr(self, name)) if name in names else None
+            if kind not in (int, float, str):
+                raise BadInput(
+                    f"The probe {self.name!r} has no setting {name!r} that can be named here.",
+                    hint=f"its settings are {', '.join(names) or 'none'}.",
+                )
+            try:
+                values[name] = kind(text)
+            except ValueError:
+                raise BadInput(
+                    f"The setting {name!r} of {self.name!r} must be like {getattr(self, name)!r}. Got {text!r}.",
+                    hint=f"{self.name},{name}={getattr(self, name)}",
+                ) from None
+        return dataclasses.replace(self, **values)  # type: ignore[type-var]  # with settings it is a dataclass
+
     @abstractmethod
     def shards(self) -> Iterator[Shard]:
         """What was found, one shard for each model and kind."""
@@ -160,7 +199,7 @@ class CheckpointProbe(Probe):
 class EndProbe(Probe):
     """A probe that reads each network by itself at the end of the training, in evaluation mode."""
 
-    when: ClassVar[frozenset[When]] = frozenset({"end"})
+    when: ClassVar[frozenset[When]] = END
 
     def begin(self, block: Block) -> None:
         """Nothing is found yet."""
@@ -175,6 +214,41 @@ class EndProbe(Probe):
     @abstractmethod
     def read(self, network: nn.Module, inputs: Tensor, targets: Tensor, seed: int) -> dict[str, np.ndarray]:
         """Arrays of one model by name."""
+
+    def shards(self) -> Iterator[Shard]:
+        """Those arrays."""
+        for model, columns in zip(self.block.models, self.found, strict=True):
+            yield Shard(kind=self.kinds[0], model=model, columns=columns)
+
+
+class TextProbe(Probe):
+    """A probe that reads each language model by itself once it is trained, in evaluation mode.
+
+    It is shown a model whose weights are kept, so that a reading which is stopped goes on without the training.
+    """
+
+    when: ClassVar[frozenset[When]] = END
+
+    def refuse_unfit(self, corpus: Corpus, context: int, canaries: CanaryTokens | None) -> None:  # most read any
+        """Refuse documents of which it has nothing to ask, or a context that is too short, before anything trains.
+
+        Raises:
+            BadInput: with what there would have to be.
+        """
+
+    def begin(self, block: Block) -> None:
+        """Nothing is found yet."""
+        super().begin(block)
+        self.found: list[dict[str, np.ndarray]] = []
+
+    def look(self, at: Any) -> None:
+        """Read one network after another."""
+        for network in at.networks():
+            self.found.append(self.read(network, self.block, at.progress))
+
+    @abstractmethod
+    def read(self, network: nn.Module, block: Block, progress: Callable[[float], None]) -> dict[str, np.ndarray]:
+        """Arrays of one model by name; `progress` hears the share of them that is done."""
 
     def shards(self) -> Iterator[Shard]:
         """Those arrays."""

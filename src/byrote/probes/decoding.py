@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from byrote.data.corpus import Corpus
 from byrote.errors import BadInput
+from byrote.evidence.kinds.documents import DECODING
 from byrote.probes import tokens
-
-KIND: Final = "decoding"
+from byrote.probes.contract import Block, TextProbe
+from byrote.probes.registry import probe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class Decoding:
 
     @classmethod
     def parse(cls, text: str) -> Decoding:
-        """What stands after `decoding:` on the command line.
+        """What stands after `decoding,` on the command line.
 
         Example:
             >>> Decoding.parse("temperature=0.7,top_p=0.9")
@@ -59,16 +60,37 @@ class Decoding:
         """
         kinds = {"temperature": float, "top_k": int, "top_p": float}
         found: dict[str, Any] = {"top_k": None} if text else {}
-        for part in filter(None, text.split(",")):
+        for part in text.split(",") if text else ():
             name, _, value = part.partition("=")
             try:
                 found[name] = kinds[name](value)
             except (KeyError, ValueError):
                 raise BadInput(
                     f"The setting {part!r} of the probe decoding cannot be read.",
-                    hint="--probe decoding:temperature=0.7,top_k=40,top_p=0.9",
+                    hint="decoding,temperature=0.7,top_k=40,top_p=0.9",
                 ) from None
         return cls(**found)
+
+
+@probe
+@dataclass
+class DecodingProbe(TextProbe):
+    """What each model says of every token where answers are drawn in this way."""
+
+    decoding: Decoding = field(default_factory=Decoding)
+
+    name: ClassVar[str] = "decoding"
+    kinds = (DECODING,)
+
+    def with_settings(self, settings: Sequence[str]) -> DecodingProbe:
+        """Temperature, top_k and top_p; what is not among them is not cut."""
+        return DecodingProbe(Decoding.parse(",".join(settings) or "="))
+
+    def read(self, network: nn.Module, block: Block, progress: Callable[[float], None]) -> dict[str, np.ndarray]:
+        """`log_probability`."""
+        assert block.corpus is not None
+        law = vars(self.decoding)
+        return signals(network, block.corpus, device=block.device, context=block.context, progress=progress, **law)
 
 
 def signals(

@@ -4,24 +4,78 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
 import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
+from byrote.data.canary_tokens import CanaryTokens
 from byrote.data.corpus import Corpus
 from byrote.errors import BadInput
-from byrote.probes.decoder import Decoder
+from byrote.evidence.kinds.documents import GENERATIONS
+from byrote.probes.contract import Block, TextProbe
+from byrote.probes.decoder import Decoder, Guided
+from byrote.probes.registry import probe
 from byrote.probes.tokens import silent
 
-KIND: Final = "generations"
 #: Tokens given and tokens asked for, as Carlini et al. 2022 have it.
 PREFIX: Final = 50
 SUFFIX: Final = 50
 #: Logits of one batch take about so many bytes.
 BATCH_BYTES: Final = 2**27
+
+
+@probe
+@dataclass
+class GenerationsProbe(TextProbe):
+    """What each model makes of a document's beginning, beside what stands there.
+
+    Attributes:
+        prefix: tokens that are given.
+        suffix: tokens that are then generated.
+    """
+
+    prefix: int = PREFIX
+    suffix: int = SUFFIX
+
+    name: ClassVar[str] = "generations"
+    kinds = (GENERATIONS,)
+
+    def __post_init__(self) -> None:
+        for name, value in (("prefix", self.prefix), ("suffix", self.suffix)):
+            if value < 1:
+                raise BadInput(
+                    f"The {name!r} argument of generations must be at least 1. Got {value}.",
+                    hint="prefix=50, suffix=50.",
+                )
+
+    def refuse_unfit(self, corpus: Corpus, context: int, canaries: CanaryTokens | None) -> None:
+        """Refuse lengths that no document has, or that the context has no room for."""
+        refuse_long(self.prefix, self.suffix, corpus, context)
+        longest = int(corpus.lengths.max(initial=0))
+        if longest < self.prefix + self.suffix:
+            raise BadInput(
+                f"No document has {self.prefix} tokens and {self.suffix} after them.",
+                hint=f"the longest has {longest}: {self.name},prefix={longest - longest // 2},suffix={longest // 2}.",
+            )
+
+    def read(self, network: nn.Module, block: Block, progress: Callable[[float], None]) -> dict[str, np.ndarray]:
+        """`token` and `truth`; behind a decoder the network keeps what it made of earlier tokens."""
+        assert block.corpus is not None
+        decoder = network.decoder if isinstance(network, Guided) else None
+        return signals(
+            network.network if isinstance(network, Guided) else network,
+            block.corpus,
+            device=block.device,
+            context=block.context,
+            prefix=self.prefix,
+            suffix=self.suffix,
+            decoder=decoder,
+            progress=progress,
+        )
 
 
 def signals(
@@ -45,7 +99,8 @@ def signals(
         BadInput: a length is not positive, or both together exceed the context.
     """
     begins = [] if corpus.bos is None else [corpus.bos]
-    _check(prefix, suffix, len(begins), context)
+    GenerationsProbe(prefix, suffix)  # refuses what is out of its range
+    refuse_long(prefix, suffix, corpus, context)
     network.eval()
     columns = {name: np.full((len(corpus), suffix), -1, np.int32) for name in ("token", "truth")}
     long = np.flatnonzero(corpus.lengths >= prefix + suffix)
@@ -99,13 +154,13 @@ def _name_of_cache(model: object) -> str:
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"  # type: ignore[attr-defined]
 
 
-def _check(prefix: int, suffix: int, begins: int, context: int) -> None:
-    for name, value in (("prefix", prefix), ("suffix", suffix)):
-        if value < 1:
-            raise BadInput(
-                f"The {name!r} argument of generations must be at least 1. Got {value}.", hint="prefix=50, suffix=50."
-            )
-    if begins + prefix + suffix - 1 > context:
+def refuse_long(prefix: int, suffix: int, corpus: Corpus, context: int) -> None:
+    """Refuse a prefix and a suffix that do not fit into the context.
+
+    Raises:
+        BadInput: they do not.
+    """
+    if (corpus.bos is not None) + prefix + suffix - 1 > context:
         raise BadInput(
             f"A prefix of {prefix} and a suffix of {suffix} tokens do not fit into the model's context of {context}.",
             hint="ask for a shorter prefix or suffix.",

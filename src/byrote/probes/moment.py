@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from byrote.errors import BadInput
-from byrote.probes.contract import About, When
+from byrote.probes.contract import About, Block, When
 from byrote.probes.ghost import ghost_norms, slow_norms, trusted, weight_gradients
 from byrote.probes.handed import handed_on, part_of, read_of
 from byrote.probes.layers import INPUTS
+from byrote.probes.tokens import silent
 
 #: Examples that go through a network together.
 BATCH = 256
@@ -137,7 +138,8 @@ class Moment:
 
     `rows` are their numbers, `[example]`, or `[model, example]` at a step, where `logits` are what the step itself
     computed. `checkpoint` counts the checkpoints, `epoch` is how many epochs are done; both are -1 elsewhere. `first`
-    says that no other examples of this checkpoint were shown before.
+    says that no other examples of this checkpoint were shown before. `progress` may be told the share of a look that is
+    done.
 
     Of language models a step has its rows of tokens, and `rows[model, row, token]` are the documents that its targets
     are of. At a checkpoint and at the end there are `networks()` alone, which read documents as
@@ -158,7 +160,9 @@ class Moment:
         epoch: int = -1,
         first: bool = True,
         heldout: tuple[Tensor, Tensor] | None = None,
+        progress: Callable[[float], None] = silent,
     ) -> None:
+        self.progress = progress
         self.when, self.rows, self.targets = when, rows, targets
         self.checkpoint, self.epoch, self.first = checkpoint, epoch, first
         self._models, self._task = models, task
@@ -295,6 +299,37 @@ class Moment:
         parts = zip(*(torch.split(tensor, BATCH) for tensor in (self.inputs, self.targets, *more)), strict=True)
         found = [self._models.each(lambda net, call, part=part: function(net, call, *part)) for part in parts]  # type: ignore[misc]
         return torch.cat(found, 1)
+
+
+def of_documents(
+    when: Literal["checkpoint", "end"],
+    models: Models,
+    block: Block,
+    *,
+    checkpoint: int = -1,
+    progress: Callable[[float], None] = silent,
+) -> Moment:
+    """Language models at a checkpoint or at the end."""
+    assert block.corpus is not None
+    return Moment(
+        when,
+        models,
+        block.task,
+        rows=torch.arange(len(block.corpus), device=block.member.device),
+        inputs=_no_inputs,
+        targets=block.targets,
+        logits=_no_inputs,
+        checkpoint=checkpoint,
+        epoch=-1 if checkpoint < 0 else block.epochs[checkpoint],
+        progress=progress,
+    )
+
+
+def _no_inputs() -> Tensor:
+    raise BadInput(
+        "Language models read documents of many lengths, so that a probe of them is shown no inputs and no logits.",
+        hint="byrote.probes.tokens.signals(network, block.corpus, context=block.context), for each of at.networks().",
+    )
 
 
 def _features(layer: str, network: nn.Module, call: Call, inputs: Tensor, targets: Tensor) -> Tensor:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
+import re
 from functools import cache
 from typing import Final, TypeVar
 
 from byrote.errors import BadInput, meant
 from byrote.evidence.schema import PROBES, register
 from byrote.parts import load_package
-from byrote.probes.contract import Probe
+from byrote.probes.contract import END, Probe
 
 P = TypeVar("P", bound=type[Probe])
 _ENTERED: Final[dict[str, Probe]] = {}
@@ -39,19 +39,35 @@ def load() -> None:
 
 
 def probes(*, after: bool = False) -> dict[str, Probe]:
-    """The probes that look on while models train, or (`after`) those that read a run's weights later, by name."""
+    """The probes that look on while models train, or (`after`) those that can read a run's weights later, by name.
+
+    What looks at the trained models alone does either.
+    """
     load()
-    chosen = {name: one for name, one in _ENTERED.items() if ("after" in one.when) == after}
+    chosen = {name: one for name, one in _ENTERED.items() if one.when == END or ("after" in one.when) == after}
     return dict(sorted(chosen.items()))
+
+
+def name_of(text: str) -> str:
+    """The name of a probe before its settings.
+
+    Example:
+        >>> name_of("decoding,temperature=0.7"), name_of("decoding:temperature=0.7")
+        ('decoding', 'decoding')
+    """
+    return re.split("[,:]", text, maxsplit=1)[0]
 
 
 def made(text: str, *, after: bool = False) -> Probe:
     """A copy of the probe that `name` stands for, or `name,setting=value`, of those that `probes` has.
 
+    A colon after the name is an earlier spelling.
+
     Raises:
         BadInput: there is no such probe, or no such setting.
     """
-    name, *settings = text.split(",")
+    name = name_of(text)
+    settings = text[len(name) + 1 :].split(",") if len(text) > len(name) else []
     known = probes(after=after)
     if name not in known:
         raise BadInput(
@@ -59,26 +75,4 @@ def made(text: str, *, after: bool = False) -> Probe:
             hint=f"{meant(name, known)}they are {', '.join(known)}.",
         )
     found = copy.copy(known[name])
-    return found if not settings else _set(found, settings)
-
-
-def _set(found: Probe, settings: list[str]) -> Probe:
-    """The probe with other settings, which are the fields of its dataclass."""
-    fields = [f.name for f in dataclasses.fields(found)] if dataclasses.is_dataclass(found) else list[str]()
-    values = {}
-    for setting in settings:
-        name, _, text = setting.partition("=")
-        kind = type(getattr(found, name)) if name in fields else None
-        if kind not in (int, float, str):
-            raise BadInput(
-                f"The probe {found.name!r} has no setting {name!r} that can be named here.",
-                hint=f"its settings are {', '.join(fields) or 'none'}.",
-            )
-        try:
-            values[name] = kind(text)
-        except ValueError:
-            raise BadInput(
-                f"The setting {name!r} of {found.name!r} must be like {getattr(found, name)!r}. Got {text!r}.",
-                hint=f"{found.name},{name}={getattr(found, name)}",
-            ) from None
-    return dataclasses.replace(found, **values)  # type: ignore[type-var]  # with settings it is a dataclass
+    return found.with_settings(settings) if settings else found

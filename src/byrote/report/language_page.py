@@ -14,8 +14,8 @@ from jaxtyping import Float
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import Canaries, read_canaries
 from byrote.data.index.corpus_index import index_tokens
+from byrote.data.tokenizers import FILE as TOKENIZER
 from byrote.data.tokenizers import pieces, read_tokenizer
-from byrote.engine.language import TOKENIZER
 from byrote.errors import BadInput
 from byrote.measures._repetitions import copies_of
 from byrote.measures.k_eidetic_memorization import RARE

@@ -14,7 +14,7 @@ from byrote.analyses.catalog import keep
 from byrote.analyses.groups import GROUP_RISK, group_risk, keep_risk
 from byrote.analyses.membership import ATTACKED, membership_attack
 from byrote.data.canaries import FILE as CANARIES
-from byrote.engine.language import TOKENIZER
+from byrote.data.tokenizers import FILE as TOKENIZER
 from byrote.evidence.kind import Columns, Kind
 from byrote.evidence.manifest import FILE as MANIFEST
 from byrote.evidence.manifest import OPTIONS, Manifest

@@ -74,6 +74,8 @@ Hear = Callable[[float], None]
 
 #: The kind of evidence that holds the documents.
 CORPUS = "corpus"
+#: The word in a shard's header that says which probe, with which settings, wrote it after the audit.
+PROBE = "probe"
 #: Measures that ask of texts only whether two are the same, or a suffix its document's own, which is what is left of
 #: them in a run whose contents were forgotten.
 SAME_TEXTS = ("discoverable_extraction", "exact_memorization", "positional_match", "probabilistic_extraction")
@@ -188,7 +190,15 @@ class Run:
     def lengths(self) -> tuple[int, int]:
         """Tokens that language models were given of a document, and asked for; the usual ones where none was asked."""
         prefix, suffix = self.manifest.identity.get("generate") or (PREFIX, SUFFIX)
-        return int(prefix), int(suffix)
+        later = dict(setting.partition("=")[::2] for setting in self.probed_with("generations").split(",")[1:])
+        told = {name: int(word) for name, word in later.items() if word.isdecimal()}
+        return told.get("prefix", int(prefix)), told.get("suffix", int(suffix))
+
+    def probed_with(self, kind: str) -> str:
+        """The probe that recorded a kind of evidence after the audit, with its settings; empty where none did."""
+        there = (m for m in range(self.design.models) if self.evidence.has(kind, m, self.last_phase))
+        model = next(there, None)
+        return "" if model is None else self.evidence.header(kind, model, self.last_phase).get(PROBE, "")
 
     def without_contents(self) -> Run:
         """The run without anybody's data at hand, as a report is made from it that leaves them out."""

@@ -1,0 +1,168 @@
+"""The trained language models of a run: those whose weights byrote kept, or the one that somebody else trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from byrote.data.canaries import FILE as CANARIES
+from byrote.data.canaries import read_canaries
+from byrote.data.canary_tokens import CanaryTokens, tokenize_canaries
+from byrote.data.corpus import Corpus
+from byrote.data.tokenizers import FILE as TOKENIZER
+from byrote.data.tokenizers import encoder, read_tokenizer
+from byrote.designs.design import Design
+from byrote.engine.reading import asked_before, readings
+from byrote.errors import BadInput, RunMismatch
+from byrote.evidence.kinds.weights import WEIGHTS
+from byrote.probes.contract import Block, Probe
+from byrote.probes.decoding import Decoding
+from byrote.recipes.algorithm import Shape
+from byrote.recipes.networks.pretrained import Pretrained, load_pretrained
+from byrote.recipes.recipe import Recipe
+from byrote.runs.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """What a run's language models are asked, and by which networks; `found` is the one of somebody else."""
+
+    run: Run
+    corpus: Corpus
+    found: Pretrained | None = None
+
+    @classmethod
+    def of(cls, run: Run, model: str | Path | Pretrained | None = None) -> Networks:
+        """The networks of a run whose corpus is at hand.
+
+        Args:
+            run: of language models.
+            model: the network, or the folder of one, of a model that somebody else trained; unless given, where the
+                run's source says.
+
+        Raises:
+            BadInput: texts, weights or the model are not at hand.
+            RunMismatch: the model is another one.
+        """
+        if run.forgotten:
+            raise BadInput(
+                f"The texts of the run {str(run.folder)!r} were forgotten, so that its models cannot be asked about "
+                "them.",
+                hint="audit again into another folder, with --keep-weights where byrote trains the models.",
+            )
+        if run.corpus is None:
+            raise BadInput(
+                f"The run {str(run.folder)!r} was opened without its corpus.",
+                hint="take the run that byrote.audit_model or byrote.audit_language gave back; on the command line it "
+                "is built again.",
+            )
+        if run.manifest.origin == "trained":
+            _refuse_without_weights(run)
+            return cls(run, run.corpus)
+        model = model if model is not None else (run.source or {}).get("model")
+        if model is None:
+            raise BadInput(
+                f"The model of the run {str(run.folder)!r} is not at hand.",
+                hint="give it as model=DIR; on the command line --source names its corpus.",
+            )
+        device, identity = run.manifest.executor["device"], run.manifest.identity
+        found = model
+        if not isinstance(found, Pretrained):
+            found = load_pretrained(found, device=device, context=int(identity["context"]))
+        if found.digest != identity["model"]:
+            raise RunMismatch(
+                f"The model {found.name!r} is not the one that the run {str(run.folder)!r} was read from.",
+                hint="give the same weights, or audit this model into a run of its own.",
+            )
+        return cls(run, run.corpus, found)
+
+    @property
+    def models(self) -> list[int]:
+        """The numbers of those that did not diverge."""
+        return _usable(self.run)
+
+    @property
+    def context(self) -> int:
+        """Tokens that they see at once."""
+        return int(self.run.manifest.identity["length" if self.found is None else "context"])
+
+    @cached_property
+    def canaries(self) -> CanaryTokens | None:
+        """The planted canaries by their tokens, where the run was asked about some."""
+        folder = self.run.folder
+        if not (folder / CANARIES).exists():
+            return None
+        encode = self.found.encode if self.found is not None else encoder(read_tokenizer(folder / TOKENIZER))
+        return tokenize_canaries(read_canaries(folder / CANARIES), self.corpus, encode, context=self.context)
+
+    def readings(self, *, decoding: Decoding) -> tuple[Probe, ...]:
+        """What they were asked in the audit and after it; answers are drawn by this law where none was recorded."""
+        asked = asked_before(self.run.manifest.identity)
+        later = [self.run.probed_with(kind) for kind in self.run.manifest.evidence]
+        asked["named"] = (*asked["named"], *(name for name in later if name))
+        asked["decoding"] = asked["decoding"] or decoding
+        return readings(self.corpus, self.context, canaries=self.canaries, **asked)
+
+    def block(self, model: int) -> Block:
+        """One of the models, as probes see it at the end."""
+        device = str(self.run.manifest.executor["device"])
+        block = block_of_documents(self.corpus, self.run.design, self.context, device, self.canaries)
+        seed = self.run.manifest.models[model].seed
+        return replace(block.only([model]), phase=self.run.last_phase, seeds=(int(seed or 0),), few=(model,))
+
+    def __iter__(self) -> Iterator[tuple[int, nn.Module]]:
+        """Each model's number and network, in evaluation mode."""
+        run, device = self.run, torch.device(str(self.run.manifest.executor["device"]))
+        for model in self.models:
+            if self.found is not None:
+                yield model, self.found.network.eval()
+                continue
+            assert isinstance(run.recipe, Recipe)
+            shape = Shape(inputs=(self.context,), classes=self.corpus.vocabulary, examples=len(self.corpus))
+            algorithm = run.recipe.bind(shape, device)
+            with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
+                network = algorithm.network(algorithm.init(0))
+            kept = run.evidence.block(WEIGHTS.name, model, run.last_phase)
+            network.load_state_dict({name: torch.from_numpy(array) for name, array in kept.items()})
+            yield model, network.eval()
+
+
+def block_of_documents(
+    corpus: Corpus, design: Design, context: int, device: str, canaries: CanaryTokens | None
+) -> Block:
+    """Trained language models, as probes see them at the end."""
+    models, nothing = tuple(range(design.models)), torch.empty((0, context), dtype=torch.int64, device=device)
+    return Block(
+        models=models,
+        seeds=(0,) * design.models,
+        phase=0,
+        epochs=(),
+        inputs=nothing,
+        targets=nothing,
+        member=torch.from_numpy(design.member).to(device),
+        classes=corpus.vocabulary,
+        task="text",
+        algorithm=None,
+        corpus=corpus,
+        context=context,
+        canaries=canaries,
+        few=models,
+    )
+
+
+def _usable(run: Run) -> list[int]:
+    return [model for model in range(run.design.models) if model not in run.diverged()]
+
+
+def _refuse_without_weights(run: Run) -> None:
+    kept = all(run.evidence.has(WEIGHTS.name, model, run.last_phase) for model in _usable(run))
+    if not kept or not isinstance(run.recipe, Recipe):
+        raise BadInput(
+            f"The run {str(run.folder)!r} did not keep the weights of its models, so that they cannot be asked again.",
+            hint="audit with --keep-weights --out ANOTHER_FOLDER, and go on with that run.",
+        )
