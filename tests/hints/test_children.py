@@ -19,7 +19,7 @@ from byrote.analyses.forgetting import forgetting
 from byrote.analyses.guard import guard
 from byrote.changes.change import Context
 from byrote.changes.child import change, refuse_others
-from byrote.changes.child_decoder import READ, _refuse_unread
+from byrote.changes.child_decoder import _read_again, _refuse_unread
 from byrote.changes.data.ambiguous_examples import AmbiguousExamples
 from byrote.changes.data.redraw_secrets import RedrawSecrets
 from byrote.changes.decoder.ngram_guard import TokenBans
@@ -156,7 +156,7 @@ CHILDREN = (
         name="a decoder that changes tokens",
         wrong=lambda _: _refuse_unread([parse_change("ngram-guard=3")], frozenset({"tokens"})),
         says="'reads' names some of canaries, contexts",
-        right=lambda _: _refuse_unread([parse_change("ngram-guard=3")], READ),
+        right=lambda _: _refuse_unread([parse_change("ngram-guard=3")], _read_again()),
     ),
     Case(
         name="a model that is not at hand",
