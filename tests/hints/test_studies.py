@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import byrote
 from byrote.designs.full_data import full_data
 from byrote.designs.named import named_design
 from byrote.evidence.manifest import refuse_mismatch
@@ -20,6 +21,7 @@ from byrote.studies.catalog import find_study
 from followed import Case, each, follow
 from made_once import copied
 from small import RECIPE, blobs, small_audit
+from studies.tiny import tried
 
 STUDY = find_study("O8")
 
@@ -29,6 +31,12 @@ def bench(units: int) -> Callable[[Path], Any]:
     material = Material(dataset=blobs(120), recipe=RECIPE)
     how = {"workers": 1, "progress": False, "material": material, "units": 4, "seed": 0, "margin": 0.0}
     return lambda folder: Bench(folder=folder, **how).verdict(np.linspace(0.1, 0.2, units))
+
+
+def of_layers(claim: str, *hidden: int) -> Callable[[Path], Any]:
+    """A study of layers, on a network with hidden layers of these widths."""
+    recipe = replace(RECIPE, network=byrote.MLP(hidden=hidden), epochs=2)
+    return lambda folder: tried(claim, folder / f"of-{len(hidden)}", recipe=recipe)
 
 
 def nowhere() -> Any:
@@ -87,6 +95,8 @@ REST = (
         says="write it into a .py file",
         right=lambda _: STUDY.program(),
     ),
+    Case(name="layers of one", wrong=of_layers("O11", 8), says="two hidden", right=of_layers("O11", 64, 64)),
+    Case(name="the last layer alone", wrong=of_layers("O15"), says="hidden layers", right=of_layers("O15", 64, 64)),
     Case(
         name="a study that cannot judge",
         wrong=lambda _: replace(STUDY, planted=STUDY.null).refuse_unfit(),

@@ -6,7 +6,7 @@ from scipy import stats
 
 from byrote.errors import BadInput, TooFewModels
 from byrote.results import Scalar
-from byrote.stats.jackknife import difference, jackknife, units
+from byrote.stats.jackknife import difference, jackknife, own_parts, spread, units
 from byrote.stats.ranking import auroc
 
 
@@ -36,6 +36,21 @@ def test_a_pair_is_left_out_as_a_whole():
     jackknife(lambda kept: seen.append(kept.copy()) or float(kept.sum()), np.array([4, 9, 4, 9, -1]))
     left_out = [tuple(np.flatnonzero(~kept)) for kept in seen]
     assert left_out == [(), (0, 2), (1, 3), (4,)]
+
+
+def test_what_models_contribute_to_a_mean_over_pairs_has_its_jackknife_error():
+    likeness = np.random.default_rng(0).random((6, 6))
+    likeness = (likeness + likeness.T) / 2
+
+    def mean(models):
+        return likeness[np.ix_(models, models)][np.triu_indices(len(models), 1)].mean()
+
+    shared = (likeness.sum(1) - np.diag(likeness)) / 5
+    parts = own_parts(shared)
+    assert parts.mean() == pytest.approx(mean(np.arange(6)))
+    left = np.array([mean(np.delete(np.arange(6), one)) for one in range(6)])
+    assert parts.std(ddof=1) / np.sqrt(6) == pytest.approx(float(spread(left)))
+    assert np.isnan(own_parts(np.ones(2))).all()
 
 
 def test_many_units_are_dealt_out_evenly():

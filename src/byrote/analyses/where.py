@@ -92,7 +92,7 @@ def where(run: Run, *, examples: Sequence[str] = ()) -> Table:
         BadInput: a named example is not there.
     """
     models = rewound_models(run)
-    found = _loaded(run, models)
+    found = load_rewound(run, models)
     groups = groups_of(run, models, examples)
     lines = [line for group in groups for line in _of_group(found, group)]
     lines += _aside(found)
@@ -132,7 +132,8 @@ def rewound_models(run: Run) -> np.ndarray:
     )
 
 
-def _loaded(run: Run, models: np.ndarray) -> Rewound:
+def load_rewound(run: Run, models: np.ndarray) -> Rewound:
+    """What was recorded of these models."""
     names = ("wrong", "wrong_permuted", "right", "sureness", "fitted", "predictions", "wrong_heldout", "loss_aside")
     return Rewound(
         **{FIELDS.get(name, name): run.load(f"rewinding.{name}", models) for name in names},

@@ -24,6 +24,7 @@ UNIT_SEARCH: Final = Kind(
         "silenced": Quantity(
             (MODEL, LAYER, EXAMPLE), "int32", "unit", "units silenced in each layer; 0 where it is wrong in the end"
         ),
+        "units": Quantity((MODEL, LAYER), "int32", "unit", "units that there are in each layer"),
         "flipped": Quantity((MODEL, EXAMPLE), "bool", "", "the prediction became wrong within the budget"),
         "right": Quantity((MODEL, EXAMPLE), "bool", "", "the final network predicts it"),
         "sureness": Quantity((MODEL, EXAMPLE), "float32", "logit", "the final margin"),
@@ -85,6 +86,7 @@ class UnitSearchProbe(Probe):
             silenced[:, rows], flipped[rows] = found, wrong
         columns = {
             "silenced": silenced,
+            "units": np.array(gated.sizes, np.int32),
             "flipped": flipped,
             "right": base.correct[0],
             "sureness": base.margin[0].astype(np.float32),

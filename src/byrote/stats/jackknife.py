@@ -42,6 +42,30 @@ def spread(replicates: Float[np.ndarray, "left_out *rest"]) -> Float[np.ndarray,
     return np.asarray(np.where(unknown, np.nan, stderr))
 
 
+def own_parts(shared: Float[np.ndarray, " model"]) -> Float[np.ndarray, " model"]:
+    """What each model contributes to a mean over all pairs of models: the jackknife's pseudo-values.
+
+    `shared[k]` is the mean over the pairs that model k is in. The contributions have the mean of `shared`, and the
+    spread between them gives the jackknife's error of it.
+
+    Formula:
+        n U - (n - 1) U_k, U the mean of shared, U_k = (n U - 2 shared[k]) / (n - 2) that of the pairs without k
+    Undefined:
+        nan with fewer than 3 models.
+
+    Source: Arvesen 1969, Ann. Math. Statist. 40(6), 2076-2100.
+
+    Example:
+        >>> own_parts(np.array([0.5, 0.6, 0.7]))
+        array([0.2, 0.6, 1. ])
+    """
+    count = len(shared)
+    if count < 3:
+        return np.full(count, np.nan)
+    whole = count * shared.mean()
+    return np.asarray(whole - (count - 1) / (count - 2) * (whole - 2 * shared))
+
+
 def jackknife(
     statistic: Callable[[Bool[np.ndarray, " model"]], float],
     pair: Int[np.ndarray, " model"],

@@ -12,8 +12,10 @@ from jaxtyping import Float, Int
 from byrote.analyses.lab import Lab
 from byrote.changes.change import Context
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
+from byrote.data.controls import Controls
 from byrote.data.dataset import Dataset
 from byrote.data.digits import digits
+from byrote.data.split import held_out
 from byrote.data.task import refuse_other_tasks
 from byrote.designs.design import Design
 from byrote.errors import BadInput
@@ -26,6 +28,8 @@ from byrote.stats.verdicts import Verdict, judge
 
 #: What the digits are trained with: slowly enough that one can see what is learned first.
 DIGITS: Final = Recipe(network=MLP(hidden=(128,)), epochs=40, batch_size=32, optimizer=SGD(lr=0.02, momentum=0.9))
+#: The same with several hidden layers, which fits wrong labels within its epochs: for claims about layers and units.
+DEEP: Final = Recipe(network=MLP(hidden=(256, 128, 64)), epochs=60, batch_size=32, optimizer=SGD(lr=0.1, momentum=0.9))
 LEAST_EXAMPLES: Final = 100
 
 
@@ -55,9 +59,9 @@ class Material:
         }
 
 
-def on_digits() -> Material:
-    """The training digits and a small network."""
-    return Material(dataset=digits()[0], recipe=DIGITS)
+def on_digits(recipe: TrainingRecipe | None = None) -> Material:
+    """The training digits, and a small network unless a study names another."""
+    return Material(dataset=digits()[0], recipe=recipe or DIGITS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +84,21 @@ class Bench(Lab):
         """The recipe as it was given."""
         return self.material.recipe
 
-    def noisy(self, amount: float) -> Dataset:
-        """The data with so many labels planted wrong."""
+    def noisy(self, amount: float, dataset: Dataset | None = None) -> Dataset:
+        """The data, or these, with so many labels planted wrong."""
+        data = self.dataset if dataset is None else dataset
         rng = np.random.default_rng([self.seed, 7])
-        return SymmetricLabelNoise(amount).apply(self.dataset, Context(dataset=self.dataset, rng=rng))
+        return SymmetricLabelNoise(amount).apply(data, Context(dataset=data, rng=rng))
+
+    def divided(self, share: float) -> tuple[Dataset, Dataset]:
+        """The data without this share of every class, or of its groups, and that share, which nobody trains on."""
+        held = held_out(self.dataset.targets, self.dataset.groups, share=share, seed=self.seed)
+        return self.dataset.subset(~held), self.dataset.subset(held).replace(name=f"{self.dataset.name}-held-out")
+
+    def shuffled(self, dataset: Dataset) -> Dataset:
+        """The same examples with their labels permuted, so that they say nothing about the inputs."""
+        targets = np.random.default_rng([self.seed, 9]).permutation(dataset.targets)
+        return dataset.replace(name=f"{dataset.name}-shuffled", targets=targets, controls=Controls())
 
     def train(self, dataset: Dataset, design: Design, *, name: str = "run", **settings: Any) -> Run:
         """An audit of the data with the recipe, the study's seed and its folder."""

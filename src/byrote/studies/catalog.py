@@ -24,6 +24,7 @@ from byrote.parts import load_package
 from byrote.stats.verdicts import Verdict, judge
 
 if TYPE_CHECKING:
+    from byrote.recipes.algorithm import TrainingRecipe
     from byrote.studies.bench import Bench
 
 #: So often each arm is tried; how often the claim holds in them, at most and at least.
@@ -42,7 +43,8 @@ class Study:
 
     The claim is that the mean `effect` lies above `margin`. `units` are the models, or pairs of models, that the
     effect is measured on; `seed` fixes them. `minutes` is the processor time that it was measured to take on its own
-    data; `caveat` says what it does not show. `null` and `planted` give the units of simulated evidence.
+    data; `caveat` says what it does not show. `null` and `planted` give the units of simulated evidence. `recipe` is
+    what the digits are trained with, None for the usual one.
     """
 
     claim: str
@@ -58,6 +60,7 @@ class Study:
     null: Arm
     planted: Arm
     function: Callable[[Bench], Verdict]
+    recipe: TrainingRecipe | None = None
 
     def fixed(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """All that is fixed before it runs: claim, effect, margin, seeds, its program, and the data."""
@@ -126,6 +129,7 @@ def study(
     units: int = 8,
     seed: int = 0,
     caveat: str = "",
+    recipe: TrainingRecipe | None = None,
 ) -> Callable[[Callable[[Any], Verdict]], Callable[[Any], Verdict]]:
     """Enter a function `(bench) -> Verdict` into the catalog and hand it back as it is. Fields: see `Study`."""
 
@@ -144,6 +148,7 @@ def study(
             null=null,
             planted=planted,
             function=function,
+            recipe=recipe,
         )
         return function
 

@@ -60,7 +60,7 @@ def run_study(
     Raises:
         BadInput: the data do not suit it, or its arms show that it cannot judge.
     """
-    material = material or on_digits()
+    material = material or on_digits(study.recipe)
     fixed = study.fixed(material.facts())
     named = digest(fixed)
     null, planted = study.refuse_unfit()
@@ -161,16 +161,16 @@ class Standing:
 def standings(found: Sequence[Found]) -> tuple[Standing, ...]:
     """Each result beside the others; one of another version is not counted, as the study says something else today."""
     known = studies()
-    todays: dict[str, Any] = {}
+    digits = None if all(one.source for one in found) else on_digits()
     made = []
     for one in found:
         study = known.get(one.claim)
         if study is None:
             made.append(Standing(found=one, study=None, among_all=None, why_not="there is no such study here"))
             continue
-        if not one.source and not todays:
-            todays = on_digits().facts()
-        data = one.fixed["data"] if one.source else todays
+        data = one.fixed["data"]
+        if not one.source and digits is not None:
+            data = replace(digits, recipe=study.recipe or digits.recipe).facts()
         other = digest(study.fixed(data)) != one.digest
         made.append(Standing(found=one, study=study, among_all=None, why_not="of another version" if other else ""))
     counted = [one for one in made if not one.why_not]
