@@ -65,8 +65,10 @@ class Summing(nn.Module):
 class Sums:
     """The slot of a summing network."""
 
+    width: int = 8
+
     def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module:
-        return Summing(classes)
+        return Summing(classes, self.width)
 
 
 def letters(texts: list[str], **fields: Any) -> Corpus:

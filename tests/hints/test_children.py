@@ -27,8 +27,10 @@ from byrote.changes.registry import changes, parse_change
 from byrote.changes.settings import typed
 from byrote.data.canaries import FILE, plant
 from byrote.data.corpus import corpus_from_texts
+from byrote.data.tokenizers import byte_pairs
 from byrote.engine.language import audit_model
 from byrote.recipes.networks.pretrained import Pretrained
+from byrote.report.language_page import _tokenizer
 from byrote.report.redact import forget_contents
 from byrote.runs.run import Run
 from documents import Bigrams, letters, small_language_audit, words
@@ -79,6 +81,13 @@ def again(folder: Path) -> Run:
 def of_other_texts(folder: Path) -> Run:
     """An audit of other documents, held-out ones included."""
     return small_language_audit(new(folder), corpus=words(12, seed=7), heldout=words(6, seed=8, name="more"))
+
+
+def with_tokenizer(folder: Path) -> Run:
+    """An audit that is given the tokenizer of its texts."""
+    texts = [f"the {animal} sat on the mat" for animal in ("cat", "dog", "emu", "fox")]
+    how: dict[str, Any] = {"corpus": corpus_from_texts(texts), "heldout": None, "length": 64}
+    return small_language_audit(new(folder), tokenizer=byte_pairs(texts, vocabulary=280), **how)
 
 
 def observed(first: float = 0.0) -> Pretrained:
@@ -205,6 +214,35 @@ CHILDREN = (
         wrong=lambda _: guard(audited()),
         says="ngram-guard=8",
         right=lambda folder: guard(changed("ngram-guard=8")(folder)),
+    ),
+    Case(
+        name="a measure of forgotten texts",
+        wrong=lambda folder: forgotten(folder).measure("k_eidetic_memorization"),
+        says="audit again into another folder",
+        right=lambda folder: again(folder).measure("k_eidetic_memorization"),
+    ),
+    Case(
+        name="an audit that goes on without its texts",
+        wrong=lambda folder: small_language_audit(forget_contents(opened("documents", folder)).folder),
+        says="give another folder",
+        right=lambda folder: small_language_audit(folder / "another"),
+    ),
+    Case(
+        name="what the weights hold behind a decoder",
+        wrong=lambda _: guarded().measure("discoverable_extraction"),
+        says="discoverable_extraction[generated], approximate_extraction and probabilistic_extraction[decoding]",
+        right=lambda _: [
+            guarded().measure("discoverable_extraction[generated]"),
+            guarded().measure("approximate_extraction"),
+            guarded().measured_on("probabilistic_extraction[decoding]", guarded().models(), prefix=2, suffix=1),
+            audited().measure("discoverable_extraction"),
+        ],
+    ),
+    Case(
+        name="no tokenizer to write tokens with",
+        wrong=lambda _: _tokenizer(audited()),
+        says="audit again with tokenizer=…",
+        right=lambda folder: _tokenizer(with_tokenizer(folder)),
     ),
     Case(
         name="a card of forgotten texts",

@@ -25,11 +25,12 @@ from byrote.evidence.schema import register
 from byrote.evidence.shards import read_header, read_shard, write_bytes, write_shard
 from byrote.evidence.store import Evidence
 from byrote.evidence.tables import digest_of, write_table
+from byrote.runs.folder import write_design
 from byrote.runs.imported import import_arrays
 from byrote.runs.run import Run
 from followed import Case, each, follow
 from made_once import MAKERS, copied
-from small import small_audit
+from small import RECIPE, blobs, small_audit
 
 OUTPUTS = "evidence/outputs/m00002.p0.safetensors"
 
@@ -282,6 +283,36 @@ def labelled(labels: np.ndarray | None) -> Design:
     return dataclasses.replace(HALVES, phases=phases)
 
 
+def known(run: Path, name: str) -> None:
+    """The manifest knows a table as it is now."""
+    tables = json.loads((run / "manifest.json").read_text())["tables"]
+    told(tables=tables | {name: digest_of(run / name)})(run)
+
+
+def redesigned(run: Path) -> None:
+    """The design is that of other halves."""
+    write_design(run, byrote.half_subset_pairs(60, 6, rng=np.random.default_rng(9)))
+    known(run, "design.safetensors")
+
+
+def relabelled(label: int) -> Callable[[Path], Any]:
+    """Every label is this one."""
+
+    def write(run: Path) -> None:
+        held = pq.read_table(run / "examples.parquet")
+        place = held.column_names.index("label")
+        labels = pa.array(np.full(len(held), label), held.schema.field("label").type)
+        write_table(run / "examples.parquet", held.set_column(place, held.schema.field("label"), labels))
+        known(run, "examples.parquet")
+
+    return write
+
+
+def attached(run: Path) -> Any:
+    """A run with the data that it was made from."""
+    return Run.open(run).attach(blobs(noise=0.1), RECIPE)
+
+
 DAMAGED = "restore the file from a copy"
 AGAIN = "an audit's command, run again, writes it again"
 EVIDENCE = (
@@ -350,6 +381,24 @@ EVIDENCE = (
         wrong=spoiled(replaced("examples.parquet", example=[None, "a"], label=[1, 0])),
         says=AGAIN,
         right=audited(),
+    ),
+    Case(
+        name="fewer examples than the design has",
+        wrong=spoiled(replaced("examples.parquet", example=["a", "b"], label=[0, 1])),
+        says=AGAIN,
+        right=audited(),
+    ),
+    Case(name="another design", wrong=spoiled(redesigned), says=AGAIN, right=audited()),
+    Case(name="a class that is none", wrong=spoiled(relabelled(9)), says=AGAIN, right=audited()),
+    Case(
+        name="other labels than the data's", wrong=spoiled(relabelled(0), attached), says=AGAIN, right=audited(attached)
+    ),
+    Case(
+        name="no place for a folder",
+        wrong=lambda folder: [(folder / "file").write_text(""), small_audit(folder / "file" / "run")],
+        says="give another folder with --out",
+        right=lambda folder: small_audit(folder / "run"),
+        slow=True,
     ),
     Case(
         name="no shard",

@@ -81,6 +81,8 @@ def saved(array: Any) -> Callable[[Path], Any]:
 
 
 LABELS = folders.LABELS
+HALVES = np.repeat([np.arange(len(LABELS)) % 2, (np.arange(len(LABELS)) + 1) % 2], 2, axis=0)
+LABELLED: dict[str, Any] = {"labels": LABELS, "member": HALVES, "evidence": {"outputs.correct": HALVES == 1}}
 LOGITS = {"outputs.logits": np.random.default_rng(1).normal(size=(8, 20, 2))}
 
 READERS = (
@@ -175,6 +177,17 @@ READERS = (
 
 @each(*READERS)
 def test_hints_of_readers_are_followed(case, tmp_path):
+    follow(case, tmp_path)
+
+
+def test_a_format_of_released_values_is_named(tmp_path):
+    path = scores(tmp_path / "files")
+    case = Case(
+        name="no format of released values",
+        wrong=lambda folder: add("scores", path, small(folder)),
+        says="c_score",
+        right=lambda folder: add("c_score", path, import_arrays(new(folder), **LABELLED)),
+    )
     follow(case, tmp_path)
 
 

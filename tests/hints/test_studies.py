@@ -14,10 +14,16 @@ from byrote.designs.full_data import full_data
 from byrote.designs.named import named_design
 from byrote.evidence.manifest import refuse_mismatch
 from byrote.report.figure_files import write_figures
+from byrote.report.findings import _compared
 from byrote.report.known import _said
-from byrote.runs.run import Run
+from byrote.report.missing import Missing
+from byrote.report.watched import refuse_undefined, watched
+from byrote.results import PerExample
+from byrote.runs.imported import import_arrays
+from byrote.runs.run import Run, deaf
 from byrote.studies.bench import Bench, Material
 from byrote.studies.catalog import find_study
+from byrote.studies.results import FOLDER, read, run_study
 from followed import Case, each, follow
 from made_once import copied
 from small import RECIPE, blobs, small_audit
@@ -81,6 +87,47 @@ def of_all(folder: Path) -> Run:
     return audited(folder, models=None, design=full_data(60, 4))
 
 
+def imported(folder: Path, models: int, *, shown: int | None = None) -> Run:
+    """Models of which each was trained on half of the examples, or all on all of them."""
+    half = np.arange(20) % 2
+    pairs = [np.random.default_rng(number).permutation(half) for number in range(models // 2)]
+    member = np.concatenate([np.stack([one, 1 - one]) for one in pairs])
+    if shown is not None:
+        member = np.full_like(member, shown)
+    right = np.random.default_rng(0).random((models, 20)) < 0.5 + 0.4 * member
+    odds = np.where(right, 2.0, -2.0) + np.random.default_rng(1).normal(size=(models, 20)) / 9
+    how: dict[str, Any] = {"labels": half, "member": member, "pair": np.arange(models) // 2}
+    evidence = {"outputs.correct": right} | ({} if shown is not None else {"outputs.log_odds": odds})
+    return import_arrays(folder / f"of-{len(list(folder.iterdir()))}", evidence=evidence, **how)
+
+
+def memorization(run: Run) -> PerExample:
+    """Label memorization of a run."""
+    found = run.measure("label_memorization")
+    assert isinstance(found, PerExample)
+    return found
+
+
+def studied(folder: Path) -> Path:
+    """A study of few units, and its result."""
+    material = Material(dataset=blobs(120), recipe=replace(RECIPE, epochs=3), source="mine.py")
+    run_study(replace(STUDY, units=4), folder, material=material, workers=1, progress=False)
+    return next((folder / FOLDER).glob("*.json"))
+
+
+def spoiled(folder: Path) -> Path:
+    """A result that somebody made better."""
+    path = studied(folder)
+    path.write_text(path.read_text().replace("mine.py", "best.py"))
+    return path
+
+
+def again(folder: Path) -> Any:
+    """It is removed, and the study is run again."""
+    next((folder / FOLDER).glob("*.json")).unlink()
+    return read(studied(folder))
+
+
 REST = (
     Case(
         name="a study of few examples",
@@ -113,6 +160,31 @@ REST = (
         says="leaves examples out",
         right=lambda folder: _said(audited(folder)),
         slow=True,
+    ),
+    Case(
+        name="a result that was changed",
+        wrong=lambda folder: read(spoiled(folder)),
+        says="remove it and run the study",
+        right=again,
+        slow=True,
+    ),
+    Case(
+        name="scores of one pair",
+        wrong=lambda folder: _compared(imported(folder, 2)),
+        says="--models 64",
+        right=lambda folder: _compared(imported(folder, 8)),
+    ),
+    Case(
+        name="nothing to watch",
+        wrong=lambda folder: watched(imported(folder, 2, shown=1), Missing(why="no reason"), deaf),
+        says="audit with more models",
+        right=lambda folder: watched(imported(folder, 8), Missing(why="no reason"), deaf),
+    ),
+    Case(
+        name="models that know the same",
+        wrong=lambda folder: refuse_undefined(memorization(imported(folder, 4, shown=1))),
+        says="with and without each example",
+        right=lambda folder: refuse_undefined(memorization(imported(folder, 8))),
     ),
     Case(
         name="another audit",

@@ -285,13 +285,16 @@ def _figure_of(result: Result, condition: Condition) -> Scalar:
     if len(rows):
         values = result.values[rows]
         value, top = _PLAIN[condition.figure](values), rows[int(values.argmax())]
+        decided = (
+            f"as far as the secrets' space goes; a bound below {math.floor(value * 10) / 10:g} is decided as it is."
+        )
         if result.at_least[rows].any() and condition.refuses(value) != condition.refuses(math.inf):
             raise TooFewModels(
                 f"some of these canaries are known better than all that they were compared with, so that the figure is "
                 f"only known to be at least {value:.3g}",
-                hint="'exposure[skew_normal].max' extrapolates as far as the secrets' space goes"
+                hint=f"'exposure[skew_normal].{condition.figure}' extrapolates {decided}"
                 if condition.what == "exposure[best]"
-                else "'exposure[best].max' searches as far as the secrets' space goes.",
+                else f"'exposure[best].{condition.figure}' searches {decided}",
             )
         if condition.figure == "max":
             ends = float(result.stderr[top]), float(result.low[top]), float(result.high[top])

@@ -282,15 +282,16 @@ def _slices(
     masks, notes = _fixed_slices(run)
     try:
         refuse_leaks(member, pair, stratum)
-        probability = expit(_sureness(run, models))
+        probability = None if run.task == "regression" else expit(run.load("outputs.log_odds", models))
     except (MissingEvidence, TooFewModels) as error:
         notes.append(f"no figures by memorization: {error.message}")
         probability = None
     else:
         notes.append(
-            "tenths of memorization go by label_memorization[probability], another quantity than label_memorization, "
-            "over each target's reference models, so that "
-            "a target does not choose its own examples; an example may count in another tenth for each target"
+            "no figures by memorization: a regression has no probabilities to go by"
+            if probability is None
+            else "tenths of memorization go by label_memorization[probability], another quantity than "
+            "label_memorization, over each target's reference models, so that a target does not choose its own examples; an example may count in another tenth for each target"
         )
 
     known = _TENTHS.setdefault(run, {})
@@ -307,16 +308,6 @@ def _slices(
         return masks | {f"memorization:{number}": tenth == number for number in range(1, DECILES + 1)}
 
     return slices, notes
-
-
-def _sureness(run: Run, models: np.ndarray) -> np.ndarray:
-    """What memorization is told by: log-odds, which a regression does not have."""
-    if run.task == "regression":
-        raise MissingEvidence(
-            "A regression has no probabilities to go by.",
-            hint="ask without the slices by memorization, or attack a classifier.",
-        )
-    return run.load("outputs.log_odds", models)
 
 
 def _fixed_slices(run: Run) -> tuple[dict[str, np.ndarray], list[str]]:
