@@ -291,7 +291,8 @@ def _slices(
             "no figures by memorization: a regression has no probabilities to go by"
             if probability is None
             else "tenths of memorization go by label_memorization[probability], another quantity than "
-            "label_memorization, over each target's reference models, so that a target does not choose its own examples; an example may count in another tenth for each target"
+            "label_memorization, over each target's reference models, so that a target does not choose its own "
+            "examples; an example may count in another tenth for each target"
         )
 
     known = _TENTHS.setdefault(run, {})
