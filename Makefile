@@ -5,7 +5,8 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
-THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# compiled files are kept, whatever the surroundings say: tests start many processes, each of which would compile anew
+THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 SPREAD := -n 2 --dist loadfile
 HASH ?= 0
 

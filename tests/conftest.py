@@ -1,7 +1,7 @@
 """Checks shapes and types of calls into byrote, and lets tests import helpers from under tests/.
 
-Calls into measures and statistics are checked in every run of the tests; with BYROTE_CHECK=all, as in `make test-all`,
-those into the whole package, which costs about half as much time again.
+Calls into measures and statistics are checked in every run of the tests, the first of every function in every test
+(see `checked.py`); with BYROTE_CHECK=all, as in `make test-all`, all calls into the whole package.
 """
 
 from __future__ import annotations
@@ -9,16 +9,23 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from checked import begin_test, sparing
+
 assert not any(name.partition(".")[0] == "byrote" for name in sys.modules), "byrote came before its hook"
 CHECKED = "byrote" if os.environ.get("BYROTE_CHECK") == "all" else ["byrote.measures", "byrote.stats", "byrote.results"]
+if CHECKED != "byrote":
+    jaxtyping.jaxtyped = sparing(jaxtyping.jaxtyped)
 install_import_hook(CHECKED, "beartype.beartype")
-sys.path.insert(0, str(Path(__file__).parent))
 
 # what commands print is laid out for this width, whatever the terminal that the tests run in
 os.environ["COLUMNS"] = "120"
@@ -26,6 +33,9 @@ os.environ["COLUMNS"] = "120"
 # which runs were made here is kept in a folder of the tests', and not in the home of whoever runs them
 _state = tempfile.TemporaryDirectory(prefix="byrote-state-")
 os.environ["BYROTE_STATE"] = _state.name
+
+# what is written need not outlast a power cut: waiting for the disk takes longer than many a test
+os.fsync = lambda _: None
 
 # threads that wait for each other on two busy cores make small networks a hundred times slower
 import torch  # noqa: E402
@@ -36,6 +46,32 @@ torch.set_num_threads(1)
 
 settings.register_profile("byrote", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.load_profile("byrote")
+
+
+def pytest_runtest_setup() -> None:
+    """The first calls of every function are checked in every test."""
+    begin_test()
+
+
+#: CPU seconds above which a test of the default run is named at its end, so that the run stays under five minutes.
+COSTLY = 3.0
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Measure what a test costs, processes that it started and that ended included."""
+    before = os.times()[:4]
+    yield
+    item.user_properties.append(("cpu", sum(os.times()[:4]) - sum(before)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name tests of the default run that cost much."""
+    for report in terminalreporter.stats.get("passed", []):
+        seconds = dict(report.user_properties).get("cpu", 0.0)
+        if seconds > COSTLY and report.when == "call" and "slow" not in report.keywords:
+            line = f"{report.nodeid} took {seconds:.1f} CPU seconds: make it cheaper, or mark it slow"
+            terminalreporter.write_line(line, yellow=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -71,6 +71,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "installed"
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass_where_it_is_installed(installed: Path, tmp_path: Path) -> None:
     """They find it by its entry points, audit with its probe and objective, measure, ask, train, change, report."""
     path = os.pathsep.join([str(Path(byrote.__file__).parent.parent), str(installed)])

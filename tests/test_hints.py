@@ -7,6 +7,7 @@ import importlib
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,13 @@ ROOT = Path(__file__).parent.parent
 FOREIGN = frozenset({"--logdir", "--nproc-per-node"})
 
 
-def hints() -> Iterator[tuple[str, str]]:
+@cache
+def hints() -> dict[str, str]:
+    """Every literal text of a hint, by where it stands."""
+    return dict(_hints())
+
+
+def _hints() -> Iterator[tuple[str, str]]:
     """Every literal text of a hint, and where it stands; constants that hints are made of count as such."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(SOURCE.rglob("*.py"))}
     values = {
@@ -49,17 +56,14 @@ def hints() -> Iterator[tuple[str, str]]:
         yield f"{path.relative_to(SOURCE)}:{line}", " ".join(map(str, texts))
 
 
-HINTS = dict(hints())
-
-
 def named(pattern: str) -> dict[str, str]:
     """What the pattern finds in hints, and where."""
-    return {name: where for where, text in HINTS.items() for name in re.findall(pattern, text)}
+    return {name: where for where, text in hints().items() for name in re.findall(pattern, text)}
 
 
 def test_hints_name_attributes_that_there_are():
     found = named(r"\bbyrote\.([A-Za-z_][\w.]*\w)")
-    assert len(HINTS) > 400
+    assert len(hints()) > 400
     assert {"from_arrays", "Recipe", "WithIds"} <= {*found}
     for name, where in found.items():
         thing, path = byrote, "byrote"

@@ -25,6 +25,7 @@ def test_parts_have_the_same_epochs_with_and_without_other_labels() -> None:
     assert with_window.member.all()
 
 
+@pytest.mark.slow
 def test_a_window_just_before_the_end_does_harm(tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, optimizer=byrote.SGD(lr=0.05, momentum=0.0))
     run = small_audit(tmp_path / "run", dataset=blobs(), recipe=recipe, models=4, full=0, checkpoints=2)

@@ -32,6 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> byrote.Run:
     return small_audit(out, dataset=clouds(60, seed=0), heldout=None, recipe=recipe, models=4, full=0, checkpoints=2)
 
 
+@pytest.mark.slow
 def test_the_layer_that_learned_alone_holds_the_wrong_labels(run: byrote.Run) -> None:
     table = layer_retraining(LAB, run, models=3, steps=200)
     wrong, clean = (

@@ -86,6 +86,7 @@ def test_groups_have_figures_where_the_data_have_groups(tmp_path: Path) -> None:
     assert "figures by group are those of the largest, at most 50, with 10 examples or more: 2 of 10" in found.notes
 
 
+@pytest.mark.slow
 def test_a_private_model_shows_nothing_and_a_lookup_table_all(tmp_path: Path) -> None:
     member, pair = half_subset_pairs(np.random.default_rng(1), 12, 60)
     constant = np.tile(np.random.default_rng(2).normal(size=60), (12, 1))

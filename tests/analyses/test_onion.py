@@ -55,6 +55,7 @@ def peeled(monkeypatch, folder, *, exposed, seed):
     )
 
 
+@pytest.mark.slow
 def test_an_exposed_layer_is_shown_with_its_true_size(monkeypatch, tmp_path):
     found = []
     for seed in range(8):
@@ -106,6 +107,7 @@ def test_the_models_that_choose_do_not_measure(trained):
     assert layer.before.value == pytest.approx(np.nanmean(measured.values[left]))
 
 
+@pytest.mark.slow
 def test_the_same_call_goes_on_from_what_is_there(tmp_path):
     run = small_audit(tmp_path / "blobs", models=24, full=0)
     first = privacy_onion(run, share=LAYER, workers=1, progress=False)

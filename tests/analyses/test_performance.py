@@ -185,6 +185,7 @@ def test_performances_that_are_none(regression, performance, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.slow
 def test_labels_end_to_end(labelled):
     models = labelled.models()
     assert (labelled.task, labelled.manifest.dataset["label_names"]) == ("labels", ["red", "round", "old"])

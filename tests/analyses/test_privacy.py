@@ -83,6 +83,7 @@ def test_the_figures_follow_from_the_evidence(overfit: PrivacyAudit) -> None:
     assert overfit.correct == right
 
 
+@pytest.mark.slow
 def test_an_untrained_model_shows_nothing_whatever_the_coins(untrained: PrivacyAudit) -> None:
     """Its scores do not depend on the coins, so other coins make other audits of the same model."""
     run, audits, found = untrained.run, 1000, []
@@ -96,6 +97,7 @@ def test_an_untrained_model_shows_nothing_whatever_the_coins(untrained: PrivacyA
     assert 0 < np.count_nonzero(found) <= binom.ppf(0.999, audits, 0.05)
 
 
+@pytest.mark.slow
 def test_a_constant_model_shows_nothing_whatever_the_order() -> None:
     for method, size in (("fixed", 40), ("split", None), ("bonferroni", None)):
         found = []
@@ -232,6 +234,7 @@ def test_digits_learned_by_rote_are_shown_to_be_far_from_private(tmp_path: Path)
     assert found.correct > 0.95 * found.guesses
 
 
+@pytest.mark.slow
 def test_many_runs_of_a_learner_by_rote_and_of_one_that_learns_nothing(tmp_path: Path) -> None:
     """A model that fits every label knows the canary's wrong one where it was trained on it, and only there."""
     common: dict[str, Any] = {"models": 24, "workers": 1, "device": "cpu", "progress": False}

@@ -81,6 +81,7 @@ def test_values_are_those_of_the_measures(audited, tmp_path):
         assert recited.values[number] == pytest.approx(np.mean(hits))
 
 
+@pytest.mark.slow
 def test_canaries_and_pairs_take_part(tmp_path):
     from byrote.data.canaries import plant
     from byrote.data.corpus import corpus_from_texts

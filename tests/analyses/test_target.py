@@ -80,6 +80,7 @@ def test_an_examples_false_positive_rate_is_that_of_the_reference_models(found):
         assert found.false_positive_rate[i] == pytest.approx((above + 1) / (len(others) + 1))
 
 
+@pytest.mark.slow
 def test_a_target_that_saw_nothing_of_the_data_is_not_told(tmp_path):
     """Labels of members are drawn by a coin after training: the attack has nothing to find, whatever the target."""
     _, weights = trained(tmp_path / "mine", half(3))
@@ -104,6 +105,7 @@ def test_a_target_like_the_references_raises_no_warning(found):
     assert len(found.likeness) == 4
 
 
+@pytest.mark.slow
 def test_a_target_of_another_recipe_does(tmp_path):
     _, weights = trained(tmp_path / "mine", half(), recipe=longer(1))
     with pytest.raises(BadInput, match="are not those of the recipe's network"):
@@ -114,6 +116,7 @@ def test_a_target_of_another_recipe_does(tmp_path):
     assert any("accuracy on members" in warning for warning in warnings)
 
 
+@pytest.mark.slow
 def test_unknown_members_are_scored_and_do_not_count(target, tmp_path):
     member = half()
     member[:40] = -1
@@ -173,6 +176,7 @@ def test_a_rate_far_from_the_nominal_is_told():
     assert list(_off(_figures(score, member, np.linspace(0, 1, 2000), 8))) == []
 
 
+@pytest.mark.slow
 def test_a_run_with_a_target_that_was_brought_is_whole(found):
     assert "presentation" in found.run.manifest.evidence
     assert verify(found.run) == []

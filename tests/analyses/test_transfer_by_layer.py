@@ -24,6 +24,7 @@ def four(examples: int) -> Dataset:
     return byrote.from_arrays(inputs.astype(np.float32), targets, name="four", class_names=tuple("abcd"))
 
 
+@pytest.mark.slow
 def test_with_no_layer_copied_all_arms_are_the_same_training(tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, epochs=4)
     run = small_audit(tmp_path / "run", dataset=four(80), heldout=None, recipe=recipe, models=4, full=0, checkpoints=2)

@@ -76,6 +76,7 @@ def test_the_auc_of_two_like_sets_is_a_half_and_that_of_others_is_the_gaussian_o
     assert apart == pytest.approx(0.921, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [0.0, 2.0])
 def test_the_interval_of_a_shift_holds_the_truth(left: float) -> None:
     rng = np.random.default_rng(6)
@@ -180,6 +181,7 @@ def test_a_method_that_does_nothing_is_caught(run: Run, wrong: list[str], tmp_pa
     assert again.rows == table.rows
 
 
+@pytest.mark.slow
 def test_training_anew_passes(run: Run, wrong: list[str], tmp_path: Path) -> None:
     table = unlearn(LAB, run, method=Exact(), forget=wrong, models=5, out=tmp_path / "out")
     assert table.rows["verdict"][0] == "no difference shown"
@@ -212,6 +214,7 @@ def test_sets_that_held_the_examples_are_no_gold(run: Run) -> None:
         unlearning(first, run, run, run)
 
 
+@pytest.mark.slow
 def test_the_command_asks_it(run: Run, wrong: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from byrote.cli import ask as command
 

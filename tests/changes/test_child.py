@@ -92,7 +92,9 @@ def test_other_recipe_changes_reach_their_slots() -> None:
         WeightDecay(0.1).apply(object(), context)
 
 
-@pytest.mark.parametrize("remedy", [FineTuneOnRest(epochs=30), GradientAscent(epochs=30)])
+@pytest.mark.parametrize(
+    "remedy", [pytest.param(FineTuneOnRest(epochs=30), marks=pytest.mark.slow), GradientAscent(epochs=30)]
+)
 def test_unlearning_acts_on_every_model_and_on_nothing_before_it(parent: Run, tmp_path: Path, remedy: object) -> None:
     child = change(parent, remedy, forget=0.1, out=tmp_path / "child", workers=1, progress=False)
     models = parent.models()
@@ -116,6 +118,7 @@ def _measured(*runs: Run) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_stronger_change_of_the_same_kind_needs_its_own_folder(parent: Run, tmp_path: Path) -> None:
     change(parent, WeightDecay(0.05), out=tmp_path / "child", workers=1, progress=False)
     with pytest.raises(byrote.ByroteError, match=r"change\.amount was 0\.05, now 0\.1"):
@@ -185,12 +188,14 @@ def test_the_folder_of_a_child_is_named_by_change_amount_and_share(tmp_path: Pat
         assert child.folder == tmp_path / name
 
 
+@pytest.mark.slow
 def test_another_share_to_forget_is_another_change(parent: Run, tmp_path: Path) -> None:
     change(parent, FineTuneOnRest(1), out=tmp_path / "child", workers=1, progress=False)
     with pytest.raises(RunMismatch, match=r"change\.forget was 0\.05, now 0\.2"):
         change(parent, FineTuneOnRest(1), forget=0.2, out=tmp_path / "child", workers=1, progress=False)
 
 
+@pytest.mark.slow
 def test_a_change_that_forgets_nothing_has_no_such_rows(parent: Run, tmp_path: Path) -> None:
     child = change(parent, WeightDecay(0.05), out=tmp_path / "child", workers=1, progress=False)
     assert child.manifest.parent is not None
@@ -199,6 +204,7 @@ def test_a_change_that_forgets_nothing_has_no_such_rows(parent: Run, tmp_path: P
     assert all(figure.judged for figure in card(parent, child).rows)
 
 
+@pytest.mark.slow
 def test_planted_noise_is_judged_on_the_labels_that_stayed(tmp_path: Path) -> None:
     before = small_audit(tmp_path / "run", models=12, recipe=longer(60), dataset=blobs(), heldout=None)
     child = change(before, SymmetricLabelNoise(0.2), workers=1, progress=False)
@@ -217,11 +223,13 @@ def test_planted_noise_is_judged_on_the_labels_that_stayed(tmp_path: Path) -> No
     assert any("12 examples have another label in the second run" in note for note in compared.notes)
 
 
+@pytest.mark.slow
 def test_relabelling_by_the_first_runs_scores_leaves_verdicts_to_heldout_data(parent: Run, tmp_path: Path) -> None:
     child = change(parent, RelabelMostMemorized(0.1), out=tmp_path / "child", workers=1, progress=False)
     assert {figure.name for figure in card(parent, child).rows if figure.judged} == {"accuracy on held-out data"}
 
 
+@pytest.mark.slow
 def test_measures_that_watch_training_say_that_a_change_of_models_comes_after_it(parent: Run, tmp_path: Path) -> None:
     child = change(parent, GradientAscent(epochs=1), out=tmp_path / "child", workers=1, progress=False)
     _measured(parent, child)
@@ -270,6 +278,7 @@ def test_a_card_is_read_by_printing_it(parent: Run, tmp_path: Path) -> None:
     assert "\n" not in repr(compared)
 
 
+@pytest.mark.slow
 def test_a_card_tells_what_share_of_it_is_done(parent: Run, tmp_path: Path) -> None:
     child = change(parent, WeightDecay(0.05), out=tmp_path / "child", workers=1, progress=False)
     _measured(parent, child)
@@ -304,6 +313,7 @@ def test_named_examples_are_forgotten_and_judged_without_the_caution_of_a_choice
         change(parent, GradientAscent(3), forget=ids[:1], out=tmp_path / "child", workers=1, progress=False)
 
 
+@pytest.mark.slow
 def test_members_are_kept_where_examples_go(parent: Run, tmp_path: Path) -> None:
     kept = change(
         parent, RemoveMostMemorized(0.1), forget=parent.ids[:4].tolist(), keep_members=True, seed=7,
@@ -315,6 +325,7 @@ def test_members_are_kept_where_examples_go(parent: Run, tmp_path: Path) -> None
     assert not set(seeds[0]) & set(seeds[1])
 
 
+@pytest.mark.slow
 def test_several_changes_are_made_in_the_order_of_their_stages(parent: Run, tmp_path: Path) -> None:
     both = [FineTuneOnRest(1), WeightDecay(0.05), RemoveMostMemorized(0.1)]
     child = change(parent, both, out=tmp_path / "child", workers=1, progress=False)

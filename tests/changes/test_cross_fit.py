@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from byrote.changes.cross_fit import CrossFit, cross_fit
 from byrote.stats.jackknife import difference
@@ -62,6 +63,7 @@ def test_agrees_with_the_slow_loop():
     assert 0 < found.shared <= 1
 
 
+@pytest.mark.slow
 def test_is_free_of_the_chance_that_the_choice_by_all_pairs_carries():
     """120 pairs of runs between which nothing changed: the choice by all pairs falls by a tenth all the same."""
     rng = np.random.default_rng(1)

@@ -58,6 +58,7 @@ def byrote(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     return lambda *words: call(monkeypatch, capsys, *words)
 
 
+@pytest.mark.slow
 def test_a_file_of_ones_own_from_audit_to_card(byrote, tmp_path: Path) -> None:
     Path("mine.py").write_text(EXPERIMENT)
     status, out, err = byrote("audit", "mine.py", "--models", 6, "--workers", 2, "--plant", "label-noise=0.1")

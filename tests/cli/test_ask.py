@@ -44,6 +44,7 @@ def say(*words: str) -> str:
     return told.output
 
 
+@pytest.mark.slow
 def test_several_changes_about_named_examples_with_a_seed_of_their_own(project: Path) -> None:
     before = Run.open("runs/two")
     Path("ids.txt").write_text("\n".join(before.ids[:3].tolist()))

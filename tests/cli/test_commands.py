@@ -146,6 +146,7 @@ def test_epsilon_is_bounded_by_one_training(byrote):
     assert "Table: runs/mine-epsilon/results/epsilon.parquet" in said
 
 
+@pytest.mark.slow
 def test_a_trained_model_as_the_target(byrote):
     run = Run.open("runs/mine")
     made = byrote("audit", "mine.py", "--models", "8", "--workers", "1", "--keep-weights", "--out", "runs/weights")

@@ -37,6 +37,7 @@ def audit(*words: str) -> None:
     assert done.exit_code == 0, done.output
 
 
+@pytest.mark.slow
 def test_options_come_from_the_file_of_the_folder_and_the_command_goes_before(here: Path) -> None:
     (here / "byrote.toml").write_text(
         '[audit]\nsource = "mine.py"\nmodels = 6\nseed = 3\nout = "one"\ncheckpoints = 2\n'
@@ -48,6 +49,7 @@ def test_options_come_from_the_file_of_the_folder_and_the_command_goes_before(he
     assert told == {"source": "mine.py", "models": 6, "seed": 4, "out": "one", "checkpoints": 2, "workers": 1}
 
 
+@pytest.mark.slow
 def test_what_an_audit_leaves_repeats_it(here: Path) -> None:
     audit("mine.py", "--models", "4", "--plant", "label-noise=0.1", "--plant", "exact-duplicates=0.1", "--workers", "1")
     (left,) = here.glob("runs/*/audit.toml")

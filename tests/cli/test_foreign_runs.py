@@ -122,6 +122,7 @@ def test_what_is_given_must_build_the_same(passed_on: Path, byrote: Say, tmp_pat
     assert "was made from something else: dataset.fingerprint" in said
 
 
+@pytest.mark.slow
 def test_data_outside_of_the_folder_are_not_looked_for(
     byrote: Say, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_source_that_is_none_is_refused_in_a_sentence(
     assert "The manifest names a source" in said
 
 
+@pytest.mark.slow
 def test_a_run_of_version_010_is_foreign_until_its_source_was_given(
     passed_on: Path, byrote: Say, tmp_path: Path
 ) -> None:
@@ -191,6 +193,7 @@ def test_a_run_of_version_010_is_foreign_until_its_source_was_given(
     assert Run.open(folder).manifest.id is None
 
 
+@pytest.mark.slow
 def test_nothing_is_unpickled_but_what_a_process_hands_to_its_workers() -> None:
     """Pickles run code. They are made of jobs, in memory, for workers of this very process, and read from no file."""
     source = Path(package.__file__).parent

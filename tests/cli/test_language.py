@@ -29,6 +29,7 @@ pytest.importorskip("transformers", reason="the package transformers is not inst
 RUNNER = CliRunner()
 
 
+@pytest.mark.slow
 def test_a_small_audit_of_the_docs_finds_what_was_repeated_and_no_controls(tmp_path):
     corpus = python_docs().subset(np.arange(40))
     tokenizer = byte_pairs(split(corpus)[0].texts, vocabulary=400)

@@ -91,6 +91,7 @@ def test_a_table_that_moved_or_changed(byrote, tmp_path):
     assert "dataset" in said
 
 
+@pytest.mark.slow
 def test_halves_of_groups_when_the_audit_stops_by_itself(byrote):
     status, _, said = byrote(*AUDIT[:-4], "--workers", "1", "--stderr", "0.3", "--models", "12")
     assert status == 0, said
@@ -181,6 +182,7 @@ def test_several_labels(byrote, tmp_path):
     assert experiments.with_source(run).dataset.task == "labels"
 
 
+@pytest.mark.slow
 def test_a_run_is_verified_where_its_data_are_not(byrote, tmp_path):
     rng = np.random.default_rng(0)
     rows = [f"{a:.3f},{b:.3f},{'x' if a > 0 else 'y'}" for a, b in rng.normal(size=(40, 2))]

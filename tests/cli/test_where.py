@@ -48,6 +48,7 @@ def test_the_first_call_reads_and_the_next_ones_ask(folder, capsys):
     app(["verify", f"{folder}/run"], standalone_mode=False)
 
 
+@pytest.mark.slow
 def test_a_layer_that_does_not_exist_and_a_run_without_weights(folder, tmp_path):
     audit = f"audit {folder}/mine.py --models 4 --workers 1 --plant none --out {tmp_path}/plain"
     app(audit.split(), standalone_mode=False)

@@ -118,6 +118,7 @@ CELLS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(CELLS)
 def test_any_column_gives_finite_features_or_a_reason(cells):
     table = pa.table({"x": pa.array(cells, from_pandas=True)})

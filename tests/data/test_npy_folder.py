@@ -112,7 +112,8 @@ print(len(run.ids), run.measure("label_memorization"))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory are Linux's")
-@pytest.mark.parametrize("how", ["mapped", pytest.param("copied", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["mapped", "copied"])
 def test_an_audit_of_more_than_memory(tmp_path, how):
     path = tmp_path / "large"
     path.mkdir()

@@ -104,6 +104,7 @@ def test_one_cell_by_hand(rewound: Run) -> None:
             np.testing.assert_array_equal(rewound.load("rewinding.wrong", [3])[0, row, checkpoint], expected)
 
 
+@pytest.mark.slow
 def test_the_measure_the_report_and_verify_take_it(rewound: Run) -> None:
     for key in ("rewinding", "rewinding[members]"):
         found = rewound.measure(key)
@@ -200,6 +201,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, rewound: Run) ->
         probe(run, "rewinding")
 
 
+@pytest.mark.slow
 def test_the_command_rebuilds_the_run_and_names_the_measures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

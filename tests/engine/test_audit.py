@@ -162,6 +162,7 @@ def test_killed_and_resumed_gives_what_an_undisturbed_run_gives(tmp_path: Path) 
     np.testing.assert_array_equal(results[0].values, results[1].values)  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_pool_gives_the_bytes_of_one_process(tmp_path: Path) -> None:
     executor = {
         "reason": "",
@@ -408,6 +409,7 @@ def test_an_audit_stops_at_the_first_look_that_reaches_the_goal(tmp_path: Path) 
     assert Manifest.read(run.folder).stopping == stopping
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_the_run_of_that_many_models(tmp_path: Path) -> None:
     stopped = small_audit(tmp_path / "stopped", models=64, recipe=loops(), stderr=0.14)
     models = len(stopped.models())
@@ -454,9 +456,7 @@ class Interrupting(Heard):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(
-    "after", [pytest.param(3, marks=pytest.mark.slow), 16, pytest.param(20, marks=pytest.mark.slow), 32.5]
-)
+@pytest.mark.parametrize("after", [16, *(pytest.param(after, marks=pytest.mark.slow) for after in (3, 20, 32.5))])
 def test_interrupted_between_looks_and_resumed_decides_as_if_undisturbed(tmp_path: Path, after: float) -> None:
     settings = {"models": 64, "recipe": loops(), "stderr": 0.14}
     whole = small_audit(tmp_path / "whole", **settings)
@@ -473,6 +473,7 @@ def test_interrupted_between_looks_and_resumed_decides_as_if_undisturbed(tmp_pat
     assert decided[0] == decided[1]
 
 
+@pytest.mark.slow
 def test_stopped_between_the_design_and_the_manifest_of_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder is refused with what mends it, and the same call goes on."""
     settings = {"models": 64, "recipe": loops(), "stderr": 0.14}

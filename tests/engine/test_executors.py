@@ -108,6 +108,7 @@ def test_no_blocks_no_workers(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_run_completes(tmp_path):
     given, quiet = job(tmp_path / "killed"), job(tmp_path / "quiet")
     notes = Notes(kills=1)
@@ -135,6 +136,7 @@ def test_a_block_that_kills_every_worker_is_named(tmp_path):
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_what_a_network_raises_arrives_as_a_sentence_and_what_is_done_stays(tmp_path):
     def fails_late(net, inputs):
         if net.training and abs(float(net.linear.bias.detach()[0]) - net.start) > 0.01:

@@ -122,7 +122,11 @@ class Drawing(nn.Module):
         return self.inner(inputs)
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, dataclasses.replace(RECIPE, network=byrote.Network(Drawing))], ids=str)
+@pytest.mark.parametrize(
+    "recipe",
+    [RECIPE, pytest.param(dataclasses.replace(RECIPE, network=byrote.Network(Drawing)), marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_all_other_evidence_is_the_same_byte_for_byte(tmp_path: Path, recipe: Recipe) -> None:
     without = small_audit(tmp_path / "without", recipe=recipe)
     names = ("seen", "gradient_norm", "last_layer")
@@ -156,6 +160,7 @@ def test_a_moment_computes_once_and_leaves_the_mode_of_layers(name: str) -> None
     assert len(calls) == 2
 
 
+@pytest.mark.slow
 def test_probes_read_each_trained_network(tmp_path: Path) -> None:
     run = small_audit(tmp_path / "run", keep_weights=True, probes=("last_layer",))
     assert "last_layer" in run.manifest.evidence
@@ -173,6 +178,7 @@ def test_probes_read_each_trained_network(tmp_path: Path) -> None:
             np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_attacks_run_on_a_run(tmp_path: Path) -> None:
     run = small_audit(tmp_path / "run", probes=("last_layer", "gradient_norm"), models=8, recipe=longer(60))
     for key in ("stolen_memories", "stolen_memories[linear]", "gradient_norm_attack"):

@@ -56,12 +56,20 @@ def stored(folder: Path) -> int:
     "changes",
     [
         {},
-        {"full": 0},
-        {"heldout": None},
-        {"checkpoints": 3, "models": 10},
         {"keep_weights": True},
-        {"probes": ("last_layer", "gradient_norm")},
-        {"probes": ("input_curvature,checkpoints=3", "variance_of_gradients", "weight_gradients"), "models": 10},
+        *(
+            pytest.param(changes, marks=pytest.mark.slow)
+            for changes in (
+                {"full": 0},
+                {"heldout": None},
+                {"checkpoints": 3, "models": 10},
+                {"probes": ("last_layer", "gradient_norm")},
+                {
+                    "probes": ("input_curvature,checkpoints=3", "variance_of_gradients", "weight_gradients"),
+                    "models": 10,
+                },
+            )
+        ),
     ],
     ids=str,
 )
@@ -79,7 +87,9 @@ def test_disk_without_logits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert planned.expected.disk == pytest.approx(stored(run.folder), rel=0.1)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize(
+    "noise", [pytest.param(0.0, marks=pytest.mark.slow), 0.1, pytest.param(0.3, marks=pytest.mark.slow)]
+)
 def test_the_error_is_within_30_percent_of_the_one_that_comes(tmp_path: Path, noise: float) -> None:
     settings: dict[str, Any] = {"dataset": blobs(300, noise=noise), "models": 32, "recipe": longer(20), "full": 0}
     planned = small_plan(**settings)
@@ -87,6 +97,7 @@ def test_the_error_is_within_30_percent_of_the_one_that_comes(tmp_path: Path, no
     assert planned.expected.error <= planned.expected.worst_error == worst_error(32)
 
 
+@pytest.mark.slow
 def test_the_look_at_which_the_audit_stops_is_foretold(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"dataset": blobs(300, noise=0.1), "models": 96, "recipe": longer(20), "stderr": 0.11}
     planned = small_plan(**settings)

@@ -185,6 +185,7 @@ def test_intervals_cover_where_an_audit_stops(rates: str, stderr: float, model_e
     assert found["stopped"] >= 0.93
 
 
+@pytest.mark.slow
 def test_a_single_example_is_the_hardest_to_stop_at_and_wald_errors_fail_there() -> None:
     goal = Goal(looks=looks(128), stderr=0.1)
     found = covered(np.array([0.99]), np.array([0.9]), goal, runs=1500, model_effect=0.0)

@@ -75,6 +75,7 @@ def found(folder: Path) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_found(folder: Path) -> None:
     rng = random.Random(0)
     every = files(folder)
@@ -85,6 +86,7 @@ def test_every_flipped_bit_is_found(folder: Path) -> None:
     assert not found(folder)
 
 
+@pytest.mark.slow
 def test_nothing_is_read_as_something_else(folder: Path) -> None:
     """Whoever opens and measures a run gets what it said before, or a sentence."""
     rng, before = random.Random(1), Run.open(folder)

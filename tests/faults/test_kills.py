@@ -79,7 +79,8 @@ def judge(project: tuple[Path, float], seconds: float) -> None:
     assert shards(folder / "killed") == shards(folder / "whole"), f"killed after {seconds:.2f} seconds"
 
 
-@pytest.mark.parametrize("share", [0.5, pytest.param(0.8, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.5, 0.8])
 def test_a_killed_audit_resumes_to_the_same_bytes(project: tuple[Path, float], share: float) -> None:
     judge(project, share * project[1])
 

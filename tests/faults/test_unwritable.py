@@ -94,7 +94,7 @@ def test_commands_answer_and_say_that_nothing_was_kept(
     assert ("Read-only file system" if trouble == "read_only" else "The disk is full") in said
 
 
-@pytest.mark.parametrize("trouble", ["read_only", "full"])
+@pytest.mark.parametrize("trouble", [pytest.param("read_only", marks=pytest.mark.slow), "full"])
 def test_a_report_that_cannot_be_written_ends_in_a_sentence(
     folder: Path, tmp_path: Path, byrote: Say, request: pytest.FixtureRequest, trouble: str
 ) -> None:
@@ -105,6 +105,7 @@ def test_a_report_that_cannot_be_written_ends_in_a_sentence(
     assert "Hint: " in said
 
 
+@pytest.mark.slow
 def test_figures_on_a_full_disk_end_in_a_sentence(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ KINDS = sorted(folder.name for folder in MADE.iterdir())
 CLOSE = 1e-5
 
 #: Kinds that are trained again in every run of the tests.
-QUICK: dict[str, Any] = {"groups": (), "documents": ()}
+QUICK: dict[str, Any] = {"groups": ()}
 
 Say = Callable[..., tuple[int, str]]
 

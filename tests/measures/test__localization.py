@@ -22,6 +22,7 @@ def chance_alone(seed: int, *, shared: float, models: int = 6, examples: int = 3
     return bool(np.abs(found.each.mean(0)).max() > found.band)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [0.0, 2.0])
 def test_chance_stands_out_in_about_one_map_of_twenty(shared):
     assert sum(chance_alone(seed, shared=shared) for seed in range(50)) <= 7  # binomial, P(more) = .002

@@ -153,6 +153,7 @@ def test_a_recipe_that_memorizes_nothing_in_a_grid_of_ratios():
     assert covered.mean() > 0.93
 
 
+@pytest.mark.slow
 def test_attacks_find_nothing_in_a_grid_of_ratios(tmp_path):
     """The same recipe, members drawn independently: an attack has .5, beside its null; pooled, LiRA had .56."""
     rng = np.random.default_rng(0)

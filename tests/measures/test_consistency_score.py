@@ -160,6 +160,7 @@ def test_profile_agrees_with_the_slow_loop(pairs, seed):
                 assert found.stderr[row, column] > 0
 
 
+@pytest.mark.slow
 def test_profile_covers_with_effects_of_models():
     """Each model misses its own share, uniform in [.2, .8]: truth .5 at either ratio. 400 trials, margin .022."""
     rng = np.random.default_rng(4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -26,7 +27,20 @@ def groups_of_one_example_have_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("byrote.measures._localization.FEWEST", 1)
 
 
+@cache
+def _of_the_made_up_run(key: str, seed: int) -> Result:
+    return _computed(catalog()[key], EVIDENCE[seed])
+
+
 def run(measure: Measure, evidence: Evidence) -> Result:
+    """The result; of the runs that are made up above it is computed once."""
+    for seed, known in EVIDENCE.items():
+        if evidence is known:
+            return _of_the_made_up_run(measure.key, seed)
+    return _computed(measure, evidence)
+
+
+def _computed(measure: Measure, evidence: Evidence) -> Result:
     return measure.function(**{name: evidence[need] for name, need in measure.parameters.items()})
 
 

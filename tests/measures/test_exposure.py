@@ -143,6 +143,7 @@ def test_twice_the_mean_of_p_values_for_several_models():
     np.testing.assert_allclose(found.p_value, 2 * (1 + 3) / 2 / 1024)
 
 
+@pytest.mark.slow
 def test_the_fitted_distribution_reaches_beyond_the_references():
     rng = np.random.default_rng(0)
     canaries = 200
@@ -160,6 +161,7 @@ def test_the_fitted_distribution_reaches_beyond_the_references():
     np.testing.assert_allclose(found.p_value[fitted], 2.0 ** -found.values[fitted])
 
 
+@pytest.mark.slow
 def test_the_fitted_null_is_exponential():
     rng = np.random.default_rng(5)
     canaries = 800

@@ -89,6 +89,7 @@ def test_no_example_can_be_judged():
     assert np.isnan(result.values).all()
 
 
+@pytest.mark.slow
 def test_intervals_cover():
     logits, label, _ = drawn(300, noise=0.1, seed=5)
     rng = np.random.default_rng(6)

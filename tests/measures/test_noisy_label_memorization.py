@@ -89,6 +89,7 @@ def test_a_lookup_learner_fits_all_and_a_constant_learner_nothing():
         np.testing.assert_allclose(found.stderr[row], np.sqrt(cells + 1) / (cells + 2) ** 1.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.9, 0.99, 0.999, 0.9999])
 def test_covers_where_nearly_all_labels_are_fitted(rate):
     """Single answers fail, 1600 of them in all: 160, 16, 1.6 or .16 are expected to. 300 trials."""
@@ -102,6 +103,7 @@ def test_covers_where_nearly_all_labels_are_fitted(rate):
     assert covered / 300 >= 0.93
 
 
+@pytest.mark.slow
 def test_covers_with_effects_of_pairs():
     """Each pair fits its own share of the noise, uniform in [.2, .8]: truth .5. 600 trials, margin .018."""
     rng = np.random.default_rng(9)

@@ -91,6 +91,7 @@ def test_answers_drawn_from_a_table_come_as_often_as_said():
     assert drawn.any(1).mean() == pytest.approx(said, abs=0.025)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6))
 def test_curve_and_queries_of_a_decoding_are_those_of_its_probabilities(seed):

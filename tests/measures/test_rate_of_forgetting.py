@@ -73,6 +73,7 @@ def study(strength, *, pairs=8, canaries=40, seed=0, repetitions=None):
     }
 
 
+@pytest.mark.slow
 def test_gaussian_model_has_its_closed_form_and_is_covered():
     """AUC of N(d, 1) over N(0, 1) is Phi(d / sqrt 2), at every k; 150 studies of 4 k each, margin .03."""
     strength = np.array([2.0, 1.0, 0.5, 0.0])

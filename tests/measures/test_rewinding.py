@@ -79,6 +79,7 @@ def test_pairs_are_the_unit_of_the_error():
     np.testing.assert_allclose(rewinding(**given).stderr, each.std(0, ddof=1) / np.sqrt(2), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_groups_that_do_not_differ_stand_out_in_about_one_run_of_twenty():
     """Near the boundary everything falls, mislabelled or not: matched by margin nothing is left."""
     out = 0

@@ -45,6 +45,7 @@ def test_searched_canaries_are_judged_by_their_rank_in_the_space():
     assert run(own, others, [8, 8], rank_most=np.array([[1.0, 2.0**19]])).value == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correction", ["holm", "benjamini_hochberg"])
 def test_false_findings_are_as_rare_as_promised(correction):
     rng = np.random.default_rng(0)
@@ -56,6 +57,7 @@ def test_false_findings_are_as_rare_as_promised(correction):
     assert hits / trials < 0.05 + 3 * np.sqrt(0.05 * 0.95 / trials)
 
 
+@pytest.mark.slow
 def test_false_findings_over_several_models_and_by_search():
     rng = np.random.default_rng(1)
     canaries, models, trials = 6, 3, 400

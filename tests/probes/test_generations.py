@@ -58,6 +58,7 @@ def test_reading_and_generating_agree_for_random_networks_and_any_length():
         np.testing.assert_array_equal(forced.values, 1)
 
 
+@pytest.mark.slow
 def test_reading_equals_generating_on_a_trained_gpt():
     """Half of the documents were trained on until most are known by heart."""
     network, corpus, member = trained()

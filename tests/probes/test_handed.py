@@ -111,6 +111,7 @@ def test_a_layer_that_does_not_exist_is_refused_with_those_that_do():
     assert "its layers are inputs; 1; 3" in told.value.hint
 
 
+@pytest.mark.slow
 def test_of_many_examples_some_are_drawn_and_the_same_for_every_model():
     probe = IntrinsicDimensionProbe(most=50)
     run = layered()
@@ -137,6 +138,7 @@ def test_of_many_examples_some_are_drawn_and_the_same_for_every_model():
     np.testing.assert_array_equal(again.rows, probe.rows)
 
 
+@pytest.mark.slow
 def test_what_probes_of_layers_write_is_the_same_stacked_and_one_by_one():
     many, one = layered(), layered(stacked=False)
     assert trained_blocks_differ(many)

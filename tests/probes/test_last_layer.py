@@ -84,6 +84,7 @@ def test_columns_are_what_they_say():
     assert {array.dtype for array in found.values()} == {np.dtype(np.float32)}
 
 
+@pytest.mark.slow
 def test_the_attack_is_as_good_as_can_be_on_gaussian_features():
     """The layer knows the means of n members a class, the proxies those of all but exactly.
 

@@ -14,6 +14,7 @@ from small import small_audit
 PARTS = {"inputs": 1, "1": 3, "3": 5, "5": 6}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["inputs", "3"])
 def test_neighbours_at_the_end_are_those_of_the_trained_network(layer):
     run, model = layered(), 2

@@ -127,6 +127,7 @@ def test_settings_that_cannot_be_are_refused():
         ReadoutProbe(most=5)
 
 
+@pytest.mark.slow
 def test_a_resnet_is_read_and_rewound_with_its_running_statistics(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     targets = np.arange(48) % 3

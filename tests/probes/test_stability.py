@@ -50,6 +50,7 @@ def test_matrices_are_rounded_to_multiples_of_their_largest_entry():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stacked", [True, False])
 def test_a_run_by_hand(tmp_path: Path, stacked: bool) -> None:
     blocks = [{"models": list(range(6)), "stacked": stacked, "compiled": False}]

@@ -86,6 +86,7 @@ def test_units_of_images_are_channels():
     torch.testing.assert_close(gated.logits(inputs, ones), network(inputs))
 
 
+@pytest.mark.slow
 def test_a_run_is_searched(tmp_path: Path) -> None:
     recipe = dataclasses.replace(RECIPE, epochs=20)
     run = small_audit(tmp_path / "run", dataset=blobs(120, noise=0.2), recipe=recipe, keep_weights_at="last")

@@ -27,19 +27,19 @@ def test_mix_agrees_with_32_bit_arithmetic():
 
 
 @pytest.mark.parametrize(
-    "values",
+    "draw",
     [
-        drawn(),
-        drawn(draws=50, ids=IDS[:80]),
-        drawn(seed=0, step=0, draws=4000, ids=IDS[:1]),
-        np.concatenate([drawn(step=step, ids=IDS[:1]) for step in range(2000)]),
-        np.concatenate([drawn(seed=seed, ids=IDS[:1]) for seed in range(2000)]),
-        np.concatenate([drawn(salt=salt, ids=IDS[:1]) for salt in range(2000)]),
+        drawn,
+        lambda: drawn(draws=50, ids=IDS[:80]),
+        lambda: drawn(seed=0, step=0, draws=4000, ids=IDS[:1]),
+        lambda: np.concatenate([drawn(step=step, ids=IDS[:1]) for step in range(2000)]),
+        lambda: np.concatenate([drawn(seed=seed, ids=IDS[:1]) for seed in range(2000)]),
+        lambda: np.concatenate([drawn(salt=salt, ids=IDS[:1]) for salt in range(2000)]),
     ],
     ids=["ids", "ids and draws", "draws", "steps", "seeds", "salts"],
 )
-def test_uniform(values):
-    values = values.ravel()
+def test_uniform(draw):
+    values = draw().ravel()
     assert values.min() >= 0
     assert values.max() < 1
     assert kstest(values, "uniform").pvalue > 1e-3

@@ -560,6 +560,7 @@ for epoch in range(100):
 """
 
 
+@pytest.mark.slow
 def test_a_kill_loses_what_came_after_the_last_flush(tmp_path):
     child = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path / "run")],
@@ -643,6 +644,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_with_a_sampler_that_pads(tmp_path):
     """13 examples on 2 processes: every epoch shows one of them twice."""
     said = two_processes(GLOO, tmp_path / "run")

@@ -189,6 +189,7 @@ class Words(torch.nn.Module):
         return {"loss": F.cross_entropy(logits.flatten(0, 1), labels.flatten()), "logits": logits}
 
 
+@pytest.mark.slow
 def test_a_language_model_is_refused_before_anything_is_written(tmp_path):
     texts = byrote.WithIds([{"input_ids": torch.tensor([1, 2, 3]), "labels": torch.tensor([2, 3, 4])}] * EXAMPLES)
     for _ in range(2):  # the next try finds nothing in its way

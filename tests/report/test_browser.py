@@ -200,7 +200,7 @@ def hostile(kind: str) -> Dataset:
     )
 
 
-@pytest.mark.parametrize("kind", ["image", "row"])
+@pytest.mark.parametrize("kind", [pytest.param("image", marks=pytest.mark.slow), "row"])
 def test_hostile_names_do_nothing(browser: Any, tmp_path: Path, kind: str) -> None:
     path, _ = write_report(make_run(tmp_path / "run", dataset=hostile(kind)))
     with Shown(browser, path) as shown:
@@ -296,6 +296,7 @@ def test_a_table_of_numbers_is_sorted_filtered_and_exported_by_them(browser: Any
         assert shown.page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
 
+@pytest.mark.slow
 def test_exports_hold_no_formula(browser: Any, tmp_path: Path) -> None:
     ids = [*FORMULAS, *map(str, range(40 - len(FORMULAS)))]
     inputs = np.zeros((40, 2), np.float32)

@@ -41,6 +41,7 @@ def test_every_figure_becomes_a_png_and_an_svg_in_colours_of_paper(run: Run) -> 
     assert (np.abs(picture - blue).sum(-1) < 10).mean() > 0.001
 
 
+@pytest.mark.slow
 def test_the_page_keeps_its_own_colours(run: Run) -> None:
     path = run.folder / "report.html"
     with_files = path.read_text("utf-8")

@@ -98,6 +98,7 @@ def test_a_sample_holds_whole_groups(run: Run) -> None:
     assert sampled_groups(run, 8 * 60) is run
 
 
+@pytest.mark.slow
 def test_with_too_few_models_the_section_says_what_it_takes(tmp_path: Path) -> None:
     people = np.array([f"Ada {row % PEOPLE:02d}" for row in range(60)])
     few = small_audit(tmp_path / "run", dataset=blobs().replace(groups=people), models=4)
@@ -109,6 +110,7 @@ def test_with_too_few_models_the_section_says_what_it_takes(tmp_path: Path) -> N
     assert fits(json.loads((few.folder / "report.json").read_text())) == []
 
 
+@pytest.mark.slow
 def test_without_groups_there_is_no_section(tmp_path: Path) -> None:
     alone = small_audit(tmp_path / "run")
     assert grouped(alone, memorization(alone)) is None
@@ -117,6 +119,7 @@ def test_without_groups_there_is_no_section(tmp_path: Path) -> None:
     assert json.loads((alone.folder / "report.json").read_text())["groups"] is None
 
 
+@pytest.mark.slow
 def test_the_page_and_its_twin_have_the_groups_and_a_redacted_one_no_names(run: Run) -> None:
     path, _ = write_report(run)
     page, made = Page(path.read_text("utf-8")).text, json.loads((run.folder / "report.json").read_text())

@@ -83,6 +83,7 @@ def test_a_run_without_canaries_or_of_pairs_fits_it_too(tmp_path: Path, changes:
         assert result["top"][0]["value"] == pytest.approx(np.nanmax(measured.values))
 
 
+@pytest.mark.slow
 def test_every_figure_becomes_a_png_and_an_svg(attacked: Run, tmp_path: Path) -> None:
     write_language_report(attacked, figures=tmp_path)
     names = set(read(attacked)["figures"])

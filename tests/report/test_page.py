@@ -55,7 +55,7 @@ def whole(run: Run, heard: list[float]) -> Page:
     return Page((run.folder / "report.html").read_text("utf-8"))
 
 
-@pytest.fixture(scope="module", params=["image", "row"])
+@pytest.fixture(scope="module", params=[pytest.param("image", marks=pytest.mark.slow), "row"])
 def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Page:
     return read(make_run(tmp_path_factory.mktemp("attacked") / "run", dataset=hostile(request.param)))
 
@@ -174,7 +174,7 @@ def test_figures_are_xml_with_a_name_and_a_table(whole: Page) -> None:
     ("without", "sentence", "figures"),
     [
         ("trajectories", "No trajectories: 'trajectory.probability' is not recorded", {"training", "fitted"}),
-        ("predictions", "What the models predict was not recorded", set()),
+        pytest.param("predictions", "What the models predict was not recorded", set(), marks=pytest.mark.slow),
     ],
 )
 def test_what_is_missing_is_said(tmp_path: Path, without: str, sentence: str, figures: set[str]) -> None:
@@ -198,6 +198,7 @@ def test_without_controls_there_is_no_empty_section(tmp_path: Path, whole: Page)
     assert "#ranking" not in page.html
 
 
+@pytest.mark.slow
 def test_without_a_positive_score_there_is_no_card(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", controls=False, known=True)
     page = read(run)
@@ -222,16 +223,19 @@ def test_without_the_data_ids_are_shown_and_the_reason(whole: Page) -> None:
     assert not whole.all("img")
 
 
+@pytest.mark.slow
 def test_models_that_did_not_fit_carry_a_warning(tmp_path: Path) -> None:
     page = read(make_run(tmp_path / "run", fit=0.05))
     assert "Read these figures with care. The models did not fit their own training data" in page.text
 
 
+@pytest.mark.slow
 def test_a_report_over_an_old_one_replaces_it(run: Run, whole: Page) -> None:
     assert read(run).html == whole.html
     assert [path.name for path in run.folder.glob("*.html*")] == ["report.html"]
 
 
+@pytest.mark.slow
 def test_stays_small_with_large_pictures(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     inputs = rng.random((40, 3, 256, 256)).astype(np.float32)  # noise, the worst case for PNG

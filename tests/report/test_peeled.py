@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pytest
+
 from byrote.analyses.catalog import keep
 from byrote.analyses.onion import Layer, Onion
 from byrote.report.page import write_report
@@ -26,6 +28,7 @@ LAYER = Layer(
 )
 
 
+@pytest.mark.slow
 def test_what_the_command_kept_is_told_and_drawn(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     assert peeled(run) is None

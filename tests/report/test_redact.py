@@ -185,6 +185,7 @@ def test_a_damaged_attack_of_a_run_without_digests_may_name_persons(tmp_path: Pa
     assert about_groups(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_redacted_report_names_no_person_in_its_notes(person_run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(person_run, tmp_path / "run"))
     assert "abel  stone" in (folder / "report.html").read_text()
@@ -193,6 +194,7 @@ def test_a_redacted_report_names_no_person_in_its_notes(person_run: Path, tmp_pa
     assert not any(name in page for name in (*PERSONS, "abel  stone"))
 
 
+@pytest.mark.slow
 def test_a_run_of_before_forgets_what_was_left(person_run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(person_run, tmp_path / "run"))
     before = {"at": "2026-01-01T00:00:00+00:00", "from": ["examples.parquet"]}
@@ -338,6 +340,7 @@ def test_continuations_keep_where_they_agree() -> None:
     np.testing.assert_array_equal(made["truth"] < 0, truth < 0)
 
 
+@pytest.mark.slow
 def test_a_redacted_report_has_neither_pictures_nor_rows(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pictures = byrote.from_arrays(rng.random((40, 8, 8)).astype(np.float32), np.arange(40) % 2, name="pictures")
@@ -362,6 +365,7 @@ def test_a_redacted_report_of_texts_holds_none(tmp_path: Path) -> None:
     assert b"zanzibar" not in everything(run.folder)
 
 
+@pytest.mark.slow
 def test_hostile_names_are_inert_in_every_output(tmp_path: Path) -> None:
     """As class names and ids, through report, card of the command line, CSV and the terminal."""
     formulas = ('=HYPERLINK("http://x")', "+1+cmd|' /C calc'!A0", "@SUM(A1)", "-2+3", "\t=1", "＝1", "../../etc/passwd")

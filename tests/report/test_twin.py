@@ -27,7 +27,9 @@ def test_the_schema_is_one() -> None:
     assert fits({"schema": 1})
 
 
-@pytest.mark.parametrize("changes", [{}, {"models": 2}, {"trajectories": False, "controls": False}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"models": 2}, pytest.param({"trajectories": False, "controls": False}, marks=pytest.mark.slow)]
+)
 def test_the_twin_fits_its_schema_and_says_what_the_page_says(tmp_path: Path, changes: dict[str, Any]) -> None:
     run = make_run(tmp_path / "run", **changes)
     path, found = write_report(run)

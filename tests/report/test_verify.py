@@ -58,6 +58,7 @@ def test_a_report_that_was_made_from_it_follows_and_a_touched_one_does_not(folde
     assert [fault.where for fault in verify(at_hand)] == ["report.html"]
 
 
+@pytest.mark.slow
 def test_a_triage_that_learned_from_inputs_is_not_checked_without_them(folder: Path) -> None:
     path = folder / "report.json"
     report = json.loads(path.read_text())
@@ -71,6 +72,7 @@ def test_a_triage_that_learned_from_inputs_is_not_checked_without_them(folder: P
     assert list(faults(folder)) == ["report.json"]
 
 
+@pytest.mark.slow
 def test_a_touched_twin_is_named_with_the_place(folder: Path) -> None:
     path = folder / "report.json"
     (folder / "report.html").unlink()
@@ -88,6 +90,7 @@ def test_a_touched_twin_is_named_with_the_place(folder: Path) -> None:
     assert faults(folder)["report.json"].startswith("it cannot be read")
 
 
+@pytest.mark.slow
 def test_a_folder_may_be_renamed_and_moved(folder: Path, tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere" / "another name"
     moved.parent.mkdir()
@@ -143,7 +146,8 @@ def test_a_manifest_edited_by_hand_is_noticed(folder: Path) -> None:
     assert all("the manifest says" in problem for problem in found.values())
 
 
-@pytest.mark.parametrize("redacted", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("redacted", [False, True])
 def test_a_report_that_is_written_again_has_contents_only_if_it_had_them(folder: Path, redacted: bool) -> None:
     run = Run.open(folder)
     write_report(run.without_contents() if redacted else run)
@@ -260,6 +264,7 @@ def test_a_page_of_data_that_are_not_at_hand_is_said_not_to_be_checked(folder: P
 GOLDEN = Path(__file__).parents[1] / "golden" / "0.1.0" / "groups" / "run"
 
 
+@pytest.mark.slow
 def test_a_page_of_version_0_1_0_is_not_compared(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(GOLDEN, tmp_path / "run"))
     (folder / "report.html").write_text("<!doctype html><p>of another version</p>")

@@ -130,6 +130,7 @@ def test_a_report_about_several_numbers_tells_by_how_much_models_miss(tmp_path: 
     assert given(bare, 3).endswith(" on average")
 
 
+@pytest.mark.slow
 def test_a_report_about_several_labels_speaks_of_sets(tmp_path: Path) -> None:
     data = of_labels()
     run = small_audit(tmp_path / "run", dataset=data, heldout=None, models=8, recipe=recipe_for(data))
@@ -142,6 +143,7 @@ def test_a_report_about_several_labels_speaks_of_sets(tmp_path: Path) -> None:
     assert "#triage" not in path.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_single_model_of_numbers_has_page_twin_and_figures(tmp_path: Path) -> None:
     run = small_audit(
         tmp_path / "run",

@@ -263,6 +263,7 @@ def test_null_lies_around_a_half_whatever_there_is_to_find(gap, draws):
     assert found.stderr < (0.02 if gap == 0 else 0.15)
 
 
+@pytest.mark.slow
 def test_null_holds_the_attack_where_models_are_private():
     inside = 0
     for seed in range(20):

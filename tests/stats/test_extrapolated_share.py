@@ -102,6 +102,7 @@ def test_just_below_the_threshold_much_of_the_excess_stays(trials, left):
     assert abs(np.mean(told) - left) < 0.01
 
 
+@pytest.mark.slow
 def test_its_jackknife_interval_covers():
     """60 trials; the error is up to 2.5 times too wide: the steps of the rates move when a pair is left out."""
     rng = np.random.default_rng(2)

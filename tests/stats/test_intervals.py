@@ -56,7 +56,13 @@ def test_agresti_caffo_without_promise(trials_in, trials_out, worst):
     assert worst_coverage(trials_in, trials_out) == pytest.approx(worst, abs=1e-3)
 
 
-@pytest.mark.parametrize(("trials", "worst"), [(3, 0.866), (8, 0.906), (16, 0.923), (32, 0.934), (64, 0.937)])
+@pytest.mark.parametrize(
+    ("trials", "worst"),
+    [
+        (3, 0.866),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in ((8, 0.906), (16, 0.923), (32, 0.934), (64, 0.937))),
+    ],
+)
 def test_agresti_caffo_between_the_rates(trials, worst):
     """On rates .005, .02, .035 ... the dips between the grid of the promise. Literals: this enumeration."""
     assert worst_coverage(trials, trials, np.arange(0.005, 1, 0.015)) == pytest.approx(worst, abs=1e-3)

@@ -94,6 +94,7 @@ def test_no_error_bar_is_zero():
     assert np.isnan([found.stderr, found.low, found.high]).all()
 
 
+@pytest.mark.slow
 def test_covers_a_pooled_mean_with_effects_of_models():
     """Pooled over models and examples; each pair shifts all its examples. 2,000 trials: margin .01."""
     rng = np.random.default_rng(5)
@@ -107,6 +108,7 @@ def test_covers_a_pooled_mean_with_effects_of_models():
     assert independent / 2000 < 0.5
 
 
+@pytest.mark.slow
 def test_covers_an_auroc_with_effects_of_models():
     """Positives of model k ~ N(1 + b_k, 1), b_k ~ N(0, 1), negatives ~ N(0, 1): AUROC = Phi(1 / sqrt(3))."""
     rng = np.random.default_rng(6)
@@ -201,6 +203,7 @@ def test_more_comparisons_make_wider_intervals():
     assert ten.stderr == one.stderr
 
 
+@pytest.mark.slow
 def test_simultaneous_intervals_hold_all_at_once():
     """Eight true nulls, 1,500 trials: each interval alone errs somewhere in about 1 - .95^8 = .34 of them."""
     rng = np.random.default_rng(9)

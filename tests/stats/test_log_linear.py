@@ -46,6 +46,7 @@ def yes_or_no(rng: np.random.Generator, *, texts: int = 56, models: int = 1, sha
     return (rng.random(texts * models) < chance), {"copies": copies[text]}, ways
 
 
+@pytest.mark.slow
 def test_interval_covers_the_slope_of_answers_yes_or_no():
     """Expected .95; 400 draws have an error of .011."""
     assert 0.925 <= covered(yes_or_no, trials=400, slope=0.4) <= 0.98
@@ -61,6 +62,7 @@ def by_document(rng: np.random.Generator, documents: int = 40):
     return share, {"context": context}, [document]
 
 
+@pytest.mark.slow
 def test_interval_covers_where_a_document_answers_alike_at_all_lengths():
     assert 0.925 <= covered(by_document, trials=400, slope=0.2) <= 0.98
 
@@ -115,6 +117,7 @@ def test_impossible_fits_are_refused(share, factors, clusters, said):
         log_linear(np.array(share), {k: np.array(v) for k, v in factors.items()}, [np.array(c) for c in clusters])
 
 
+@pytest.mark.slow
 def test_the_interval_covers_where_models_scatter():
     """Expected .95; 600 draws have an error of .01."""
     for sizes in (3, 5):

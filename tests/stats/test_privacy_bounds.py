@@ -181,6 +181,7 @@ def uncorrected(scores, coins):
     return bool((np.concatenate(tails) <= 0.05).any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audits", AUDITS)
 @pytest.mark.parametrize("audit", [one_run_epsilon, one_run_gaussian])
 @pytest.mark.parametrize("settings", METHODS, ids=lambda settings: settings["method"])

@@ -59,6 +59,7 @@ def test_k_outside_the_scores_is_refused(k):
         precision_recall_at(np.array([0.0, 1.0]), np.array([True, False]), k)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("positives", "negatives"), [(3, 5), (12, 40)])
 def test_auroc_by_chance_is_the_spread_over_all_orders(positives, negatives):
     rng = np.random.default_rng(0)

@@ -64,6 +64,7 @@ def test_figures_and_their_replicates_are_those_of_every_part_by_itself(name, ow
                 np.testing.assert_allclose(told, value, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ties", [True, False])
 def test_the_influence_of_persons_is_that_of_all_comparisons(ties):
     score, member, pair, _, _ = world(2, ties=ties, unknown=0.1)

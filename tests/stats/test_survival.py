@@ -123,6 +123,7 @@ def test_a_group_that_nobody_watched_is_undefined_and_named():
     assert "all: fewer than 3 pairs" in two.note
 
 
+@pytest.mark.slow
 def test_covers_with_effects_of_pairs_where_greenwood_does_not():
     """Every pair has its own hazard: P(event at the first time) uniform in [.2, .8], truth .5. 400 trials: .022."""
     rng = np.random.default_rng(2)

@@ -9,6 +9,7 @@ from byrote.errors import BadInput
 from byrote.studies.catalog import LEAST_PLANTED, MOST_NULL, digest, find_study, studies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", studies())
 def test_a_claim_holds_by_chance_only_where_the_effect_is_the_margin_and_always_where_it_is_planted(claim: str) -> None:
     null, planted = studies()[claim].arms()

@@ -115,6 +115,7 @@ def test_unknown_values_survive_json(found: tuple[Path, Found], tmp_path: Path) 
     assert again.verdict.reason == "1 of 3 runs have no value"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", ["O8", "O17"])
 def test_the_others_run_on_ones_own_data(claim: str, tmp_path: Path) -> None:
     one = tried(tmp_path, claim)

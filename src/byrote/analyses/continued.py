@@ -17,6 +17,7 @@ from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.probes.kept_weights import MODELS
 from byrote.probes.layers import layers_of
 from byrote.recipes.algorithm import Algorithm, Batch, Shape, State, TrainingRecipe
+from byrote.recipes.seeding import seed_generators
 from byrote.results import Scalar
 from byrote.runs.run import Run
 from byrote.stats.intervals import Bounds
@@ -69,7 +70,7 @@ class Continued:
         if not any(weight.requires_grad for weight in self.algorithm.network(state).parameters()):
             return state
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            seed_generators(seed)
             state = self.algorithm.begin(state, steps, rate=rate)
             done, epoch = 0, 0
             while done < steps:

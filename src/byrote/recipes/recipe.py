@@ -22,6 +22,7 @@ from byrote.recipes.objectives.cross_entropy import CrossEntropy
 from byrote.recipes.optimizers import SGD
 from byrote.recipes.samplers import Shuffle
 from byrote.recipes.schedules import Cosine
+from byrote.recipes.seeding import seed_generators
 from byrote.recipes.single import OneModel, trainable
 from byrote.recipes.slots import (
     ADDED,
@@ -116,7 +117,7 @@ class BoundRecipe:
     def build(self, seed: int) -> nn.Module:
         """The initial network of that seed, the same in every executor and on every device."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            seed_generators(seed)
             network = self.recipe.network.build(self.shape.inputs, self.shape.classes).to(self.device)
         if self.recipe.batches is not None or self.recipe.example_gradients is not None:
             refuse_mixing(network)
@@ -130,7 +131,7 @@ class BoundRecipe:
     def init(self, seed: int) -> OneModel:
         """The initial state; also seeds torch's generator for whatever draws from it."""
         network = self.build(seed)
-        torch.manual_seed(seed)
+        seed_generators(seed)
         return self._state(network, seed, self.memory())
 
     def _state(self, network: nn.Module, seed: int, memory: Tensor | None) -> OneModel:

@@ -61,6 +61,7 @@ def test_bands_are_as_narrow_as_the_promise_allows(similarity):
     assert all(chance(wider) < RECALL for wider in range(rows + 1, MINIMA + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_pairs_above_the_similarity_are_found_as_often_as_the_bands_promise(seed):
     pytest.importorskip("rensa", reason="near-duplicates need rensa")
@@ -85,6 +86,7 @@ def test_pairs_above_the_similarity_are_found_as_often_as_the_bands_promise(seed
         assert similarity == jaccard(shingles(texts[one]), shingles(texts[other])) >= 0.8
 
 
+@pytest.mark.slow
 def test_clusters_are_those_of_all_pairs():
     """Chains, several copies of one text, and texts of no word, against every pair compared."""
     pytest.importorskip("rensa", reason="near-duplicates need rensa")

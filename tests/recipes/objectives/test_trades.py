@@ -133,6 +133,7 @@ def test_batch_norm_counts_one_batch_a_step():
     torch.testing.assert_close(norm.running_mean, expected), "and only of the examples as they are"
 
 
+@pytest.mark.slow
 def test_makes_answers_move_less_than_cross_entropy_does():
     inputs, targets = data().tensors(torch.device("cpu"))
     moved = {}
