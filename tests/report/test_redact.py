@@ -140,6 +140,7 @@ def person_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run.folder
 
 
+@pytest.mark.slow
 def test_names_of_persons_and_paths_go_and_what_was_measured_stays(person_run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(person_run, tmp_path / "run"))
     run = Run.open(folder)
