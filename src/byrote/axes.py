@@ -30,6 +30,8 @@ WINDOW: Final = "window"
 RADIUS: Final = "radius"
 #: Single places of what a layer puts out.
 UNIT: Final = "unit"
+#: Places by size, the largest first.
+RANK: Final = "rank"
 
 AXES: Final = (
     MODEL,
@@ -49,4 +51,5 @@ AXES: Final = (
     WINDOW,
     RADIUS,
     UNIT,
+    RANK,
 )

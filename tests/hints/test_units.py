@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 import byrote
 from byrote.analyses.catalog import ask
@@ -17,12 +18,15 @@ from byrote.changes.model.drop_memory_units import DropMemoryUnits
 from byrote.changes.recipe.example_tied_dropout import ExampleTiedDropout as TiedDropout
 from byrote.designs.full_data import full_data
 from byrote.engine.afterwards import probe
+from byrote.probes.feed_forward import output_embedding, second_matrices
 from byrote.probes.registry import made
 from byrote.probes.tied_dropout import TiedDropoutProbe
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.dropout import ExampleTiedDropout
 from byrote.recipes.recipe import BoundRecipe
+from documents import letters, small_language_audit
 from followed import Case, each, follow
+from probes.memories import UNCHANGED, Memories
 from small import RECIPE, blobs, small_audit
 
 
@@ -205,4 +209,66 @@ TIED_DROPOUT = (
 
 @each(*TIED_DROPOUT)
 def test_hints_of_tied_dropout_are_followed(case: Case, tmp_path: Path) -> None:
+    follow(case, tmp_path)
+
+
+def documents(folder: Path, *probes: str) -> Any:
+    """A language model that is known, and what probes read of it."""
+    texts = ["abcd", "efgh", "ijkl", "mnop"]
+    how = {"corpus": letters(texts), "recipe": UNCHANGED, "generate": None, "keep_weights_at": "last", "checkpoints": 2}
+    return probe(small_language_audit(folder / "run", **how), *probes)
+
+
+class Called(nn.Sequential):
+    """A linear layer by a name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.add_module(name, nn.Linear(3, 5))
+
+
+FEED_FORWARD = (
+    Case(
+        name="no context",
+        wrong=setting("feed_forward_units,top=0"),
+        says="feed_forward_units,top=10",
+        right=setting("feed_forward_units,top=10"),
+    ),
+    Case(
+        name="no feed-forward layer of that name",
+        wrong=lambda _: second_matrices(Memories(), ["0.down_proj"]),
+        says="layers=0.down_proj;1.down_proj",
+        right=lambda _: second_matrices(nn.ModuleList([Memories(), Memories()]), ["0.down_proj", "1.down_proj"]),
+    ),
+    Case(
+        name="no output embedding",
+        wrong=lambda _: output_embedding(Called("last"), 5),
+        says="'lm_head'",
+        right=lambda _: output_embedding(Called("lm_head"), 5),
+    ),
+    Case(
+        name="units not read",
+        wrong=lambda folder: ask(documents(folder), "feed_forward_units"),
+        says="byrote probe RUN feed_forward_units",
+        right=lambda folder: ask(documents(folder, "feed_forward_units"), "feed_forward_units"),
+        slow=True,
+    ),
+    Case(
+        name="no neurons",
+        wrong=setting("knowledge_neurons,neurons=0"),
+        says="knowledge_neurons,neurons=5",
+        right=setting("knowledge_neurons,neurons=5"),
+    ),
+    Case(
+        name="neurons not asked for",
+        wrong=lambda folder: ask(documents(folder), "knowledge_neurons"),
+        says="byrote probe RUN knowledge_neurons",
+        right=lambda folder: ask(documents(folder, "knowledge_neurons"), "knowledge_neurons"),
+        slow=True,
+    ),
+)
+
+
+@each(*FEED_FORWARD)
+def test_hints_of_feed_forward_units_are_followed(case: Case, tmp_path: Path) -> None:
     follow(case, tmp_path)

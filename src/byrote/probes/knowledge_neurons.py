@@ -1,0 +1,281 @@
+"""Knowledge neurons: which feed-forward units a language model needs to say how a document ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from byrote.axes import EXAMPLE, LAYER, MODEL, RANK
+from byrote.errors import BadInput
+from byrote.evidence.kind import OF_TEXT, Kind, Quantity
+from byrote.probes import tokens
+from byrote.probes.contract import Probe, Shard, When
+from byrote.probes.feed_forward import gated, listened, second_matrices
+from byrote.probes.history import AskedDocuments, History
+from byrote.probes.registry import probe
+
+_EXAMPLES = (MODEL, EXAMPLE)
+#: Units that are silenced, beside those of the fact itself.
+ARMS: Final = {
+    "own": "the units with the largest attribution",
+    "another": "those of another fact, drawn at random",
+    "largest": "as many units with the largest activation",
+    "random": "as many units at random",
+    "all": "all feed-forward units",
+}
+#: Draws of another fact and of random units, and held-out documents that are read without the units of a fact.
+DRAWS, ASIDE = 4, 8
+
+KNOWLEDGE_NEURONS: Final = Kind(
+    name="knowledge_neurons",
+    says="which feed-forward units a language model needs to say how a document ends, and what silencing them does",
+    quantities={
+        "probability": Quantity(_EXAMPLES, "float32", "probability", "of the document's last tokens; nan of no fact"),
+        "incompleteness": Quantity(
+            _EXAMPLES, "float32", "", "largest difference of the sum of attributions and what they share out, by layer"
+        ),
+        **{
+            f"change_{arm}": Quantity(_EXAMPLES, "float32", "probability", f"change of it when {words} are silenced")
+            for arm, words in ARMS.items()
+        },
+        "change_text": Quantity(
+            _EXAMPLES, "float32", "nat a token", "change of the log-probability of held-out documents without its units"
+        ),
+        "change_layer": Quantity(
+            (MODEL, LAYER, EXAMPLE), "float32", "probability", "change of it when all units of a layer are silenced"
+        ),
+        "neuron": Quantity((MODEL, EXAMPLE, RANK), "int32", "unit", "its units, those of all layers end to end; or -1"),
+        "units": Quantity((MODEL, LAYER), "int32", "unit", "units in each layer"),
+    },
+    coordinates={LAYER: "the second matrices of the feed-forward layers, in the order of the network"},
+    tasks=OF_TEXT,
+    sampled=True,
+    recorded_by="audit into another folder with --keep-weights-at last, then `byrote probe RUN knowledge_neurons`",
+)
+
+
+@probe
+@dataclass
+class KnowledgeNeuronsProbe(Probe):
+    """Facts are documents that a model was trained on and whose last tokens it predicts, of each text one.
+
+    Attributions share out what a layer's units do for the probability p of the last token at the place that predicts
+    it: m_u times the integral of dp/dm_u, with all of the layer's units scaled from 0 to what they are. They must add
+    up to that effect. Of several last tokens (`objects`) it is the sum of their log-probabilities. The `neurons` units
+    with the largest attributions over all layers are then silenced at every place.
+
+    Formula:
+        Attr_u = m_u / K sum_k dF(a_k m) / dm_u, a_k = (k + 1/2) / K, k = 0 .. K - 1, K = `steps`
+
+    Source: Dai et al. 2022, arXiv:2104.08696, eq. 2 and 3.
+    Differs: the midpoint rule, where theirs takes the left ends; as many units for each fact, where theirs moves
+    thresholds until 2 to 5 are left; no paraphrases, of which a corpus has none that are known.
+    """
+
+    neurons: int = 5
+    objects: int = 1
+    steps: int = 20
+    most: int = 50
+    layers: str = ""
+
+    name: ClassVar[str] = "knowledge_neurons"
+    when: ClassVar[frozenset[When]] = frozenset({"after"})
+    kinds = (KNOWLEDGE_NEURONS,)
+
+    def __post_init__(self) -> None:
+        for name, usual in (("neurons", 5), ("objects", 1), ("steps", 20), ("most", 50)):
+            if getattr(self, name) < 1:
+                raise BadInput(
+                    f"The {name!r} setting of knowledge_neurons must be at least 1. Got {getattr(self, name)}.",
+                    hint=f"knowledge_neurons,{name}={usual}",
+                )
+        self.found: list[Shard] = []
+
+    def look(self, at: History) -> None:
+        """Ask one model after another."""
+        self.found = [self._of_model(at, row, model) for row, model in enumerate(at.models)]
+
+    def shards(self) -> Iterator[Shard]:
+        """One shard a model."""
+        yield from self.found
+
+    def _of_model(self, at: History, row: int, model: int) -> Shard:
+        asked = at.asked
+        assert isinstance(asked, AskedDocuments), "it is for texts"
+        final = at.weights(len(at.checkpoints) - 1, [model])
+        asked.network.load_state_dict({name: tensor[0] for name, tensor in final.items()})
+        matrices = second_matrices(asked.network, [one.strip() for one in self.layers.split(";") if one.strip()])
+        of = Facts(asked, [*matrices.values()], self.objects)
+        rng = at.rng(14, model)
+        facts = self._facts(of, rng.permutation(np.flatnonzero(at.member[row] == 1)))
+        columns = self._columns(at.examples, len(matrices))
+        columns["units"] = np.array(of.sizes, np.int32)
+        aside = rng.permutation(np.flatnonzero(at.member[row] == 0))[:ASIDE]
+        before = of.text(aside, np.zeros(0, np.int64))
+        attributed = [of.attributions(fact, self.steps) for fact in facts]
+        chosen = [np.argsort(-found, kind="stable")[: self.neurons] for found, _ in attributed]
+        for number, (fact, (_, missing)) in enumerate(zip(facts, attributed, strict=True)):
+            arms = self._arms(of, fact, number, chosen, rng)
+            whole, changes = of.changes(fact, [units for arm in arms.values() for units in arm])
+            columns["probability"][fact], columns["incompleteness"][fact] = whole, missing
+            start = 0
+            for arm, sets in arms.items():
+                mean = changes[start : start + len(sets)]
+                start += len(sets)
+                if arm == "layer":
+                    columns["change_layer"][:, fact] = mean
+                else:
+                    columns[f"change_{arm}"][fact] = mean.mean() if len(sets) else np.nan
+            columns["change_text"][fact] = of.text(aside, chosen[number]) - before
+            columns["neuron"][fact, : len(chosen[number])] = chosen[number]
+        return Shard(kind=KNOWLEDGE_NEURONS, model=model, columns=columns, coordinates={LAYER: [*matrices]})
+
+    def _columns(self, examples: int, layers: int) -> dict[str, np.ndarray]:
+        names = ("probability", "incompleteness", "change_text", *(f"change_{arm}" for arm in ARMS))
+        columns: dict[str, np.ndarray] = {name: np.full(examples, np.nan, np.float32) for name in names}
+        columns["change_layer"] = np.full((layers, examples), np.nan, np.float32)
+        columns["neuron"] = np.full((examples, self.neurons), -1, np.int32)
+        return columns
+
+    def _facts(self, of: Facts, rows: Int[np.ndarray, " document"]) -> list[int]:
+        """The first of these documents whose last tokens the model predicts, of each text one."""
+        seen, found = set[bytes](), list[int]()
+        for row in rows.tolist():
+            text = of.corpus.document(row).tobytes()
+            if text in seen or len(of.corpus.document(row)) <= self.objects:
+                continue
+            seen.add(text)
+            if of.knows(row):
+                found.append(row)
+            if len(found) == self.most:
+                break
+        return found
+
+    def _arms(
+        self, of: Facts, fact: int, number: int, chosen: list[np.ndarray], rng: np.random.Generator
+    ) -> dict[str, list[np.ndarray]]:
+        others = [other for other in range(len(chosen)) if other != number]
+        drawn = rng.permutation(others)[:DRAWS].astype(int).tolist()
+        ends = np.cumsum(of.sizes)
+        total, count = int(ends[-1]), len(chosen[number])
+        return {
+            "own": [chosen[number]],
+            "another": [chosen[other] for other in drawn],
+            "largest": [np.argsort(-np.abs(of.held(fact)), kind="stable")[:count]],
+            "random": [rng.permutation(total)[:count] for _ in range(DRAWS)],
+            "all": [np.arange(total)],
+            "layer": [np.arange(end - size, end) for end, size in zip(ends, of.sizes, strict=True)],
+        }
+
+
+class Facts:
+    """A language model and the documents whose last tokens it is asked for; units of all layers end to end."""
+
+    def __init__(self, asked: AskedDocuments, matrices: list[nn.Module], objects: int) -> None:
+        self.network, self.corpus, self.context = asked.network, asked.corpus, asked.context
+        self.asked, self.matrices, self.objects = asked, matrices, objects
+
+    def shown(self, row: int) -> tuple[Tensor, Tensor, Tensor]:
+        """What the network reads of a document, the places that predict its last tokens, and these tokens."""
+        text = self.corpus.document(row).astype(np.int64)
+        before = text[:-1] if self.corpus.bos is None else np.concatenate([[self.corpus.bos], text[:-1]])
+        before = before[-self.context :]
+        places = np.arange(len(before) - self.objects, len(before))
+        inputs, last = torch.from_numpy(before)[None], torch.from_numpy(text[-self.objects :])
+        return inputs.to(self.asked.device), torch.from_numpy(places).to(self.asked.device), last.to(self.asked.device)
+
+    def knows(self, row: int) -> bool:
+        """Whether the network predicts each of the last tokens."""
+        inputs, places, last = self.shown(row)
+        with torch.no_grad():
+            return bool((self.network(inputs)[0, places].argmax(1) == last).all())
+
+    def held(self, row: int) -> Float[np.ndarray, " unit"]:
+        """The activations of all units where the last token is predicted."""
+        inputs, places, _ = self.shown(row)
+        with torch.no_grad(), listened(self.matrices) as found:
+            self.network(inputs)
+        return torch.cat([one[0, places[-1]] for one in found]).float().cpu().numpy()
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """Units in each layer."""
+        with torch.no_grad(), listened(self.matrices) as found:
+            self.network(torch.zeros(1, 1, dtype=torch.int64, device=self.asked.device))
+        return [one.shape[-1] for one in found]
+
+    def attributions(self, row: int, steps: int) -> tuple[Float[np.ndarray, " unit"], float]:
+        """What each unit does for the last tokens, and by how much a layer's sum misses what they do together."""
+        parts, missing = [], 0.0
+        inputs, places, last = self.shown(row)
+        scales = (torch.arange(steps, device=inputs.device) + 0.5) / steps
+        for matrix in self.matrices:
+            held: list[Tensor] = []
+            _, slopes = self._scaled(matrix, inputs.expand(steps, -1), places, last, scales, held)
+            attribution = (held[0][:, places][0] * slopes.mean(0)).sum(0)
+            ends = torch.tensor([1.0, 0.0], device=inputs.device)
+            full, none = self._scaled(matrix, inputs.expand(2, -1), places, last, ends, [])[0].tolist()
+            missing = max(missing, abs(float(attribution.sum()) - (full - none)))
+            parts.append(attribution)
+        return torch.cat(parts).detach().double().cpu().numpy(), missing
+
+    def _scaled(
+        self, matrix: nn.Module, inputs: Tensor, places: Tensor, last: Tensor, scales: Tensor, held: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The figure of each row with the layer's units scaled at these places, and its slopes in them."""
+        leaves: list[Tensor] = []
+
+        def scale(given: Tensor) -> Tensor:
+            held.append(given.detach())
+            leaves.append((given.detach()[:, places] * scales[:, None, None]).requires_grad_())
+            return given.detach().index_copy(1, places, leaves[0])
+
+        with torch.enable_grad(), gated([matrix], [scale]):
+            figure = self._figure(self.network(inputs), places, last)
+            (slopes,) = torch.autograd.grad(figure.sum(), leaves[0])
+        return figure.detach(), slopes
+
+    def _figure(self, logits: Tensor, places: Tensor, last: Tensor) -> Tensor:
+        """The probability of the last token, or the sum of the log-probabilities of several, by row."""
+        log_p = logits[:, places].float().log_softmax(-1).gather(-1, last.expand(len(logits), -1)[..., None])[..., 0]
+        return log_p.sum(1).exp() if self.objects == 1 else log_p.sum(1)
+
+    def changes(self, row: int, silenced: list[np.ndarray]) -> tuple[float, Float[np.ndarray, " set"]]:
+        """The probability of the last tokens, and how it changes without each set of units."""
+        inputs, places, last = self.shown(row)
+        gates = torch.ones(len(silenced) + 1, sum(self.sizes), device=inputs.device)
+        for number, units in enumerate(silenced, start=1):
+            gates[number, torch.from_numpy(units)] = 0
+        with torch.no_grad(), self._without(gates):
+            logits = self.network(inputs.expand(len(gates), -1))
+        log_p = logits[:, places].float().log_softmax(-1).gather(-1, last.expand(len(gates), -1)[..., None])[..., 0]
+        p = log_p.sum(1).exp().cpu().numpy()
+        return float(p[0]), p[1:] - p[0]
+
+    def text(self, rows: Int[np.ndarray, " document"], silenced: Int[np.ndarray, " unit"]) -> float:
+        """The mean log-probability of these documents' tokens without some units; nan of no document."""
+        if not len(rows):
+            return float("nan")
+        some, total, count = self.corpus.subset(np.sort(rows)), 0.0, 0
+        for inputs, (row, position, token) in tokens.batches(some, self.context):
+            gates = torch.ones(1, sum(self.sizes), device=self.asked.device)
+            gates[0, torch.from_numpy(silenced)] = 0
+            with torch.no_grad(), self._without(gates):
+                logits = self.network(torch.from_numpy(inputs).to(self.asked.device))
+            chosen = logits[torch.from_numpy(row), torch.from_numpy(position)].float().log_softmax(1)
+            own = chosen.gather(1, torch.from_numpy(some.tokens[token].astype(np.int64)).to(chosen.device)[:, None])
+            total, count = total + float(own.sum()), count + len(token)
+        return total / count
+
+    def _without(self, gates: Float[Tensor, "row unit"]) -> AbstractContextManager[None]:
+        """Every layer's units times the gates of their row, at every place."""
+        parts = gates.split(self.sizes, 1)
+        return gated(self.matrices, [lambda given, part=part: given * part[:, None] for part in parts])
