@@ -23,6 +23,7 @@ from byrote.runs.imported import import_arrays
 from byrote.runs.run import Run, deaf
 from byrote.studies.bench import Bench, Material
 from byrote.studies.catalog import find_study
+from byrote.studies.other_place import other_architecture
 from byrote.studies.results import FOLDER, read, run_study
 from followed import Case, each, follow
 from made_once import copied
@@ -43,6 +44,13 @@ def of_layers(claim: str, *hidden: int) -> Callable[[Path], Any]:
     """A study of layers, on a network with hidden layers of these widths."""
     recipe = replace(RECIPE, network=byrote.MLP(hidden=hidden), epochs=2)
     return lambda folder: tried(claim, folder / f"of-{len(hidden)}", recipe=recipe)
+
+
+def elsewhere(recipe: Any) -> Callable[[Path], Any]:
+    """The other architecture of a study of images."""
+    images = byrote.from_arrays(np.zeros((120, 1, 8, 8), np.float32), np.arange(120) % 3, name="images")
+    how = {"material": Material(dataset=images, recipe=recipe or RECIPE), "units": 4, "seed": 0, "margin": 0.0}
+    return lambda folder: other_architecture(Bench(folder=folder, **how))
 
 
 def nowhere() -> Any:
@@ -143,6 +151,8 @@ REST = (
         right=lambda _: STUDY.program(),
     ),
     Case(name="layers of one", wrong=of_layers("O11", 8), says="two hidden", right=of_layers("O11", 64, 64)),
+    Case(name="no images", wrong=of_layers("O14", 64), says="give images", right=elsewhere(None)),
+    Case(name="no network to replace", wrong=elsewhere("x"), says="give a byrote.Recipe", right=elsewhere(None)),
     Case(name="the last layer alone", wrong=of_layers("O15"), says="hidden layers", right=of_layers("O15", 64, 64)),
     Case(
         name="a study that cannot judge",

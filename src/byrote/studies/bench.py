@@ -100,9 +100,18 @@ class Bench(Lab):
         targets = np.random.default_rng([self.seed, 9]).permutation(dataset.targets)
         return dataset.replace(name=f"{dataset.name}-shuffled", targets=targets, controls=Controls())
 
-    def train(self, dataset: Dataset, design: Design, *, name: str = "run", **settings: Any) -> Run:
-        """An audit of the data with the recipe, the study's seed and its folder."""
-        return self.audit(dataset, self.recipe, design=design, seed=self.seed, out=self.folder / name, **settings)
+    def train(
+        self,
+        dataset: Dataset,
+        design: Design,
+        *,
+        name: str = "run",
+        recipe: TrainingRecipe | None = None,
+        **settings: Any,
+    ) -> Run:
+        """An audit of the data with the recipe, or another one, the study's seed and its folder."""
+        trained = recipe or self.recipe
+        return self.audit(dataset, trained, design=design, seed=self.seed, out=self.folder / name, **settings)
 
     def verdict(self, units: Float[np.ndarray, " unit"]) -> Verdict:
         """The verdict on the effect of each unit.
