@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 import byrote
 from byrote.analyses.lab import Lab
-from byrote.analyses.unlearning import ALL, ARMS, dealt, judged, models_for, shift, steps_of, ulira, unlearn, unlearning
+from byrote.analyses.unlearn import steps_of, unlearn
+from byrote.analyses.unlearning import ALL, ARMS, dealt, judged, models_for, shift, ulira, unlearning
 from byrote.blocks import TableBlock, Tiles, section_of
 from byrote.changes.change import Context, TrainedModel
 from byrote.changes.model.fine_tune_on_rest import FineTuneOnRest

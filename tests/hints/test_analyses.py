@@ -27,7 +27,8 @@ from byrote.analyses.scaling import compare_sizes
 from byrote.analyses.second_split import second_split
 from byrote.analyses.target import _refuse_one_sided, load_weights, read_members
 from byrote.analyses.trace import trace
-from byrote.analyses.unlearning import unlearn
+from byrote.analyses.unlearn import _examples, unlearn
+from byrote.analyses.unlearning import refuse_unpredicted
 from byrote.changes.child import change
 from byrote.data.corpus import corpus_from_texts
 from byrote.designs.full_data import full_data
@@ -43,6 +44,8 @@ from runs.readers import folders
 from small import RECIPE, blobs, small_audit
 
 RNG = np.random.default_rng(0)
+#: Which of three tokens are predicted, of a document of one and a document of two.
+BARE = np.array([False, False, True])
 
 
 def new(folder: Path) -> Path:
@@ -559,6 +562,18 @@ ANALYSES = (
             lambda run: unlearn(LAB, run, method="gradient-ascent=5", models=5, forget=0.1),
         ),
         slow=True,
+    ),
+    Case(
+        name="an unlearning of everything",
+        wrong=on(audited, lambda run: unlearn(LAB, run, method="gradient-ascent=5", models=5, forget=run.ids.tolist())),
+        says="name some of them",
+        right=on(audited, lambda run: _examples(run, run.ids[:2].tolist())),
+    ),
+    Case(
+        name="an unlearning of a document that is one token",
+        wrong=lambda _: refuse_unpredicted(np.array(["a"]), np.array([0, 1, 3]), BARE, np.array([0])),
+        says="leave them out of the documents to forget",
+        right=lambda _: refuse_unpredicted(np.array(["b"]), np.array([0, 1, 3]), BARE, np.array([1])),
     ),
     Case(
         name="cleanlab of NaN",

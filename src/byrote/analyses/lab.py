@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from byrote.changes.change import Change
 from byrote.changes.child import change as change_run
+from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
 from byrote.engine.afterwards import probe as probe_run
 from byrote.engine.audit import audit as audit_dataset
+from byrote.engine.language import audit_language
 from byrote.engine.progress import Progress
 from byrote.errors import BadInput
 from byrote.recipes.algorithm import TrainingRecipe
+from byrote.recipes.recipe import Recipe
 from byrote.runs.run import Run
 
 
@@ -31,9 +34,12 @@ class Lab:
         """Workers, device and listener, as every verb that trains takes them."""
         return {"workers": self.workers, "device": self.device, "progress": self.progress}
 
-    def audit(self, dataset: Dataset, recipe: TrainingRecipe, *, out: str | Path, **settings: Any) -> Run:
-        """As `byrote.audit`, with the lab's workers, device and listener."""
-        return audit_dataset(dataset, recipe, out=out, **{**self.settings, **settings})
+    def audit(self, data: Dataset | Corpus, recipe: TrainingRecipe, *, out: str | Path, **settings: Any) -> Run:
+        """As `byrote.audit`, or of documents `byrote.audit_language`, with the lab's workers, device and listener."""
+        asked = {**self.settings, **settings}
+        if isinstance(data, Dataset):
+            return audit_dataset(data, recipe, out=out, **asked)
+        return audit_language(data, cast(Recipe, recipe), out=out, **asked)
 
     def change(self, run: Run, change: Change | Sequence[Change], **settings: Any) -> Run:
         """As `byrote.change`, with the lab's workers and listener."""

@@ -6,33 +6,21 @@ was a second set, which tells what chance gives; a third was then trained as man
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import combinations, islice
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import combinations
 from math import comb
-from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Final
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from scipy.stats import mannwhitneyu
 
-from byrote.analyses.catalog import analysis, keep, procedure
-from byrote.analyses.lab import Lab, data_of
-from byrote.blocks import Block, TableBlock, Tile, Tiles, Words, section
-from byrote.changes.change import Change, Context, TrainedModel
-from byrote.changes.common import finishing, parent_of
-from byrote.changes.forget import FORGET_SHARE, Forget, named, share_of
-from byrote.changes.model.training import batches
-from byrote.changes.registry import parse_change
-from byrote.data.dataset import Dataset
-from byrote.data.task import refuse_other_tasks
-from byrote.designs.design import Design, one_phase
-from byrote.engine.job import Job, Labelled
+from byrote.analyses.catalog import analysis
+from byrote.blocks import Block, TableBlock, Tile, Tiles, Words, figure_rows, section
 from byrote.errors import BadInput, TooFewModels
-from byrote.recipes.algorithm import Algorithm, Batch, Seen, State, TrainingRecipe
-from byrote.results import PerExample, Scalar, Table, decimal
+from byrote.measures._repetitions import copies_of
+from byrote.results import Scalar, Table, decimal
 from byrote.runs.run import Run
 from byrote.stats.jackknife import from_replicates
 from byrote.stats.multiple import holm
@@ -53,7 +41,7 @@ Scores = Float[np.ndarray, "model example"]
 
 @analysis(
     asks="Do unlearned models answer as if they had never been trained on the examples?",
-    needs=("outputs.log_odds",),
+    needs=("outputs.log_odds", "tokens.log_probability"),
     section="5.6",
     runs=("run", "gold", "again", "longer"),
 )
@@ -61,10 +49,11 @@ def unlearning(run: Run, gold: Run, again: Run, longer: Run) -> Table:
     """Unlearned models against retrained ones, by group of the examples to forget, and by example where they suffice.
 
     Formula:
-        AUC: of the log-ratio of two Gaussians of the log-odds, fitted on one half of the models and judged on the
+        score: the log-odds of an example; of a document the mean log-probability of its tokens
+        AUC: of the log-ratio of two Gaussians of the scores, fitted on one half of the models and judged on the
         other, both ways round, the mean over examples; .5 where the two sets are alike, more where they differ in
         either direction.
-        shift: the mean log-odds of the unlearned minus those of the retrained, in standard deviations of the retrained
+        shift: the mean score of the unlearned minus that of the retrained, in standard deviations of the retrained
         p: of the mean over examples of (A - .5)^2, A the Mann-Whitney AUC of an example, with models dealt out to the
         two sets at random: exact where all deals are tried
     Undefined:
@@ -76,22 +65,48 @@ def unlearning(run: Run, gold: Run, again: Run, longer: Run) -> Table:
         independent units; single examples only where so many models can show one after Holm's correction.
 
     Raises:
-        BadInput: the runs are not over the same examples, or do not say what was to be forgotten.
+        BadInput: the runs are not over the same examples, do not say what was to be forgotten, or of a document to
+            forget no token is predicted.
         TooFewModels: a set has fewer than 5 models.
     """
     runs = dict(zip(ARMS, (run, gold, again, longer), strict=True))
     rows = _rows_to_forget(runs)
     sets = {name: _scores(one, rows) for name, one in runs.items()}
     found = judged(sets, run.ids[rows], _groups(run, rows))
-    share = len(rows) / len(run.ids)
-    fewer = (
-        f"Retrained models were trained for as many epochs on {share:.1%} fewer examples, which is as many steps fewer."
+    return replace(found, notes=(*found.notes, *_of_documents(run, rows), _fewer(run, rows)))
+
+
+def _fewer(run: Run, rows: Int[np.ndarray, " forgotten"]) -> str:
+    """How much less the retrained models were trained."""
+    size, what = np.ones(len(run.ids)), "examples"
+    if run.of_text:
+        size, what = np.diff(run.load("corpus.offsets", run.models())).astype(np.float64), "tokens"
+    trained = run.design.member[run.models()[0]] == 1
+    share = size[rows].sum() / size[trained].sum()
+    return (
+        f"Retrained models were trained for as many epochs on {share:.1%} fewer {what}, which is as many steps fewer."
     )
-    return replace(found, notes=(*found.notes, fewer))
+
+
+def _of_documents(run: Run, rows: Int[np.ndarray, " forgotten"]) -> list[str]:
+    """What a score of a document is, and that a copy which stays is learned by every set."""
+    if not run.of_text:
+        return []
+    token, offsets = (run.load(f"corpus.{name}", run.models()) for name in ("token", "offsets"))
+    stays = run.design.member[run.models()[:1]] == 1
+    stays[:, rows] = False
+    copied = int((copies_of(token, offsets, stays.astype(np.int8)).seen[0, rows] > 0).sum())
+    notes = ["The score of a document is the mean log-probability of its tokens."]
+    if copied:
+        notes.append(
+            f"{copied} of the {len(rows)} documents to forget have the same tokens as one that stays, so that the "
+            "retrained models learned them, too."
+        )
+    return notes
 
 
 def judged(sets: dict[str, Scores], ids: np.ndarray, groups: dict[str, Bool[np.ndarray, " example"]]) -> Table:
-    """The verdicts on the log-odds of four sets of models, `[model, example]` of the examples to forget only.
+    """The verdicts on the scores of four sets of models, `[model, example]` of the examples to forget only.
 
     Raises:
         TooFewModels: a set has fewer than 5 models.
@@ -293,7 +308,7 @@ def _rows_to_forget(runs: dict[str, Run]) -> Int[np.ndarray, " forgotten"]:
         )
     rows = np.flatnonzero(np.isin(first.ids, forget)).astype(np.int64)
     for name, run in runs.items():
-        same = np.array_equal(run.ids, first.ids) and np.array_equal(run.labels, first.labels)
+        same = np.array_equal(run.ids, first.ids) and _alike(run, first)
         member = 1 if name == "unlearned" else 0
         if not same or not (run.design.member[run.models()][:, rows] == member).all():
             was = "trained on all of the examples to forget" if member else "trained without the examples to forget"
@@ -304,8 +319,46 @@ def _rows_to_forget(runs: dict[str, Run]) -> Int[np.ndarray, " forgotten"]:
     return rows
 
 
+def _alike(one: Run, other: Run) -> bool:
+    """Whether what stands under the same ids is the same, too."""
+    if one.of_text or other.of_text:
+        return bool(one.manifest.dataset["fingerprint"] == other.manifest.dataset["fingerprint"])
+    return np.array_equal(one.labels, other.labels)
+
+
 def _scores(run: Run, rows: Int[np.ndarray, " forgotten"]) -> Scores:
-    return np.asarray(run.load("outputs.log_odds", run.models())[:, rows], np.float64)
+    if not run.of_text:
+        return np.asarray(run.load("outputs.log_odds", run.models())[:, rows], np.float64)
+    offsets, scored = (run.load(f"corpus.{name}", run.models()) for name in ("offsets", "scored"))
+    refuse_unpredicted(run.ids[rows], offsets, scored, rows)
+    found = np.empty((len(run.models()), len(rows)))
+    for row, model in zip(found, run.models().tolist(), strict=True):
+        of_token = run.load("tokens.log_probability", [model])[0].astype(np.float64)
+        for at, document in enumerate(rows.tolist()):
+            span = slice(*offsets[document : document + 2].tolist())
+            row[at] = of_token[span][scored[span]].mean()
+    return found
+
+
+def refuse_unpredicted(
+    ids: Shaped[np.ndarray, " forgotten"],
+    offsets: Int[np.ndarray, " boundary"],
+    scored: Bool[np.ndarray, " token"],
+    rows: Int[np.ndarray, " forgotten"],
+) -> None:
+    """Refuse documents of which no token is predicted.
+
+    Raises:
+        BadInput: one is such.
+    """
+    before = np.concatenate([[0], np.cumsum(scored)])
+    bare = ids[np.diff(before[offsets])[rows] == 0]
+    if len(bare):
+        raise BadInput(
+            f"No token of {len(bare)} of the {len(ids)} documents to forget is predicted, the first of them "
+            f"{str(bare[0])!r}, so it cannot be judged whether they are forgotten.",
+            hint="leave them out of the documents to forget: one token alone has nothing before it.",
+        )
 
 
 def _groups(run: Run, rows: Int[np.ndarray, " forgotten"]) -> dict[str, Bool[np.ndarray, " example"]]:
@@ -320,178 +373,6 @@ def _groups(run: Run, rows: Int[np.ndarray, " forgotten"]) -> dict[str, Bool[np.
     return found | kinds | ({"without a planted control": clean} if clean.any() else {})
 
 
-@procedure(
-    asks="Does this way of unlearning leave models as if they had never been trained on the examples?",
-    needs=("outputs.log_odds",),
-    section="5.6",
-)
-def unlearn(
-    lab: Lab,
-    run: Run,
-    *,
-    method: str | Change,
-    forget: Forget = FORGET_SHARE,
-    models: int = 16,
-    seed: int = 1,
-    out: str | Path | None = None,
-) -> Table:
-    """Train four sets of models on the data of a run, unlearn in the first, and judge that by the others.
-
-    Args:
-        lab: where to train.
-        run: whose data and recipe; its label memorization chooses what to forget where a share is given.
-        method: a change of models, or its name and settings, as "gradient-ascent=5,rate=0.1".
-        forget: ids, a file of ids, or the share of the examples with the highest label memorization.
-        models: of each set.
-        seed: of all sets; no two models share one.
-        out: folder of the four runs; `<run>-unlearn-<method>` unless given.
-
-    Raises:
-        BadInput: the data are not at hand or of other targets than classes, or the change is not of models.
-        TooFewModels: fewer than 5 models.
-    """
-    dataset, recipe = data_of(run, "ask")
-    refuse_other_tasks(run.task, run.folder.name, "An audit of unlearning")
-    change = method if isinstance(method, Change) else parse_change(method)
-    if change.stage != "model":
-        raise BadInput(
-            f"The change {change.name!r} is one of the {change.stage}, and unlearning is one of trained models.",
-            hint="--set method=gradient-ascent=5 or --set method=fine-tune-on-rest=10",
-        )
-    if models < LEAST_MODELS:
-        raise TooFewModels(
-            f"An unlearning is judged by {LEAST_MODELS} models or more of each set. Got {models}.",
-            hint="--set models=16.",
-        )
-    rows = _chosen(run, forget)
-    folder = Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}-unlearn-{change.name}")
-    settings: dict[str, Any] = {"method": change, "rows": rows, "models": models, "folder": folder, "seed": seed}
-    runs = dict(_trained(lab, run, dataset, recipe, forget=forget, **settings))
-    found = unlearning(*(runs[name] for name in ARMS))
-    keep(runs["unlearned"], "unlearning", found, *(runs[name] for name in ARMS[1:]))
-    return found
-
-
-def _chosen(run: Run, forget: Forget) -> Int[np.ndarray, " forgotten"]:
-    share = share_of(forget)
-    if share is None:
-        return named(forget, run.ids, f"the run {str(run.folder)!r}").rows
-    result = run.measure("label_memorization")
-    assert isinstance(result, PerExample)
-    ranked = np.argsort(-np.nan_to_num(result.values, nan=-np.inf), kind="stable")
-    return np.sort(ranked[: max(1, round(share * len(ranked)))]).astype(np.int64)
-
-
-def _trained(
-    lab: Lab,
-    run: Run,
-    dataset: Dataset,
-    recipe: TrainingRecipe,
-    *,
-    method: Change,
-    rows: Int[np.ndarray, " forgotten"],
-    models: int,
-    folder: Path,
-    seed: int,
-    forget: Forget,
-) -> Iterator[tuple[str, Run]]:
-    """The four sets, each a run of its own."""
-    everyone = np.ones((models, len(dataset)), np.uint8)
-    without = everyone.copy()
-    without[:, rows] = 0
-    rest = np.setdiff1d(np.arange(len(dataset)), rows)
-    context = Context(dataset=dataset, rng=np.random.default_rng([seed, 2]), forget=rows, retain=rest)
-    steps = steps_of(method, recipe, context)
-    made: tuple[tuple[str, Design, Change | None], ...] = (
-        ("unlearned", one_phase("unlearned", everyone), method),
-        ("retrained", one_phase("retrained", without), None),
-        ("again", one_phase("retrained", without), None),
-        ("longer", one_phase("retrained", without), _Longer(steps, getattr(method, "rate", 1.0))),
-    )
-    for number, (name, design, change) in enumerate(made, start=1):
-        parent: dict[str, Any] | None = None
-        if change is not None:
-            parent = parent_of(run, [method], forget, run.ids[rows])
-            parent["change"] |= {"steps": steps, "set": name, "forget": len(rows)}
-        yield (
-            name,
-            lab.audit(
-                dataset,
-                recipe,
-                heldout=run.heldout,
-                design=design,
-                out=folder / name,
-                seed=1_000 * seed + number,
-                checkpoints=2,
-                finish=None if change is None else finishing([(change, context)], design),
-                parent=parent,
-            ),
-        )
-
-
-def steps_of(method: Change, recipe: TrainingRecipe, context: Context) -> int:
-    """How many steps a change of a model trained on all examples takes, counted on a fresh one."""
-    dataset = context.dataset
-    assert isinstance(dataset, Dataset)
-    job = Job(
-        recipe=recipe,
-        data=Labelled.of(dataset),
-        heldout=None,
-        classes=dataset.outputs,
-        design=one_phase("counting", np.ones((1, len(dataset)), np.uint8)),
-        seeds=(0,),
-        checkpoints=(),
-        folder=Path(),
-        keep_logits=False,
-        keep_weights=False,
-        device="cpu",
-    )
-    algorithm = _Counting(job.algorithm())
-    fresh = replace(context, rng=np.random.default_rng(0))
-    method.apply(TrainedModel(algorithm=algorithm, state=algorithm.init(0)), fresh)
-    return algorithm.taken
-
-
-class _Counting:
-    """An algorithm that counts its steps; all else is that of the algorithm."""
-
-    def __init__(self, algorithm: Algorithm) -> None:
-        self.algorithm = algorithm
-        self.taken = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.algorithm, name)
-
-    def step(self, state: State, batch: Batch) -> tuple[State, Seen]:
-        self.taken += 1
-        return self.algorithm.step(state, batch)
-
-
-@dataclass(frozen=True)
-class _Longer:
-    """More training on what was trained on, of so many steps, at a share of the recipe's learning rate."""
-
-    steps: int
-    rate: float = 1.0
-    stage: ClassVar[str] = "model"
-    name: ClassVar[str] = "longer"
-
-    def apply(self, stage: TrainedModel, context: Context) -> TrainedModel:
-        """The model after so many steps more."""
-        if not self.steps:
-            return stage
-        algorithm, state = stage.algorithm, stage.state
-        device = next(algorithm.network(state).parameters()).device
-        state = algorithm.begin(state, self.steps, rate=self.rate)
-        for batch in islice(self._batches(stage, context, device), self.steps):
-            state, _ = algorithm.step(state, batch)
-        return TrainedModel(algorithm=algorithm, state=state)
-
-    def _batches(self, stage: TrainedModel, context: Context, device: torch.device) -> Iterator[Batch]:
-        while True:
-            yield from batches(stage.algorithm, context, context.rng.permutation(context.retain), device)
-
-
 @section(of="unlearn", title="Unlearning, judged against retraining", order=60)
 @section(of="unlearning", title="Unlearning, judged against retraining", order=60)
 def shown(table: Table) -> Iterable[Block]:
@@ -504,17 +385,8 @@ def shown(table: Table) -> Iterable[Block]:
             Tile(value=_plain(area), label="AUC against retrained models", note=".5 is as if never seen"),
         )
     )
-    missing = "–"
-    yield TableBlock(
-        title=table.title,
-        columns=(*table.rows, *table.figures),
-        rows=tuple(
-            (*names, *(missing if one is None else one for one in figures))
-            for names, figures in zip(
-                zip(*table.rows.values(), strict=True), zip(*table.figures.values(), strict=True), strict=True
-            )
-        ),
-    )
+    rows = tuple(figure_rows(table, missing="–"))
+    yield TableBlock(title=table.title, columns=(*table.rows, *table.figures), rows=rows)
     yield Words(text=" ".join(table.notes), tone="reading")
 
 

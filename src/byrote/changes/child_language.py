@@ -49,17 +49,12 @@ def change_language(
         BadInput: the run has no corpus or recipe at hand, a change is not one for language models, or the documents to
             forget are not named.
     """
-    if run.corpus is None or not isinstance(run.recipe, Recipe):
-        raise BadInput(
-            f"The run {str(run.folder)!r} was opened without its corpus and recipe.",
-            hint="change the run that byrote.audit_language gave back, or use `byrote change`.",
-        )
+    corpus, heldout, recipe = parts_of(run)
     for one in changes:
-        _refuse_unfit(one)
-    trained = len(run.corpus) - int(run.manifest.dataset["heldout_documents"])
-    rows = np.arange(len(run.corpus))
-    corpus, heldout, recipe = run.corpus.subset(rows < trained), run.corpus.subset(rows >= trained), run.recipe
-    ids = _documents_to_forget(run, changes, forget, corpus)
+        refuse_unfit(one)
+    assert run.corpus is not None, "a run with parts has its corpus"
+    trained, rows = len(corpus), np.arange(len(run.corpus))
+    ids = documents_to_forget(run, changes, forget, corpus)
     given = int(run.manifest.identity["seed"])
     seeds = [given if seed is None else seed, 2]
     for number, one in enumerate(changes):
@@ -112,7 +107,27 @@ def change_language(
     )
 
 
-def _refuse_unfit(change: Change) -> None:
+def parts_of(run: Run) -> tuple[Corpus, Corpus, Recipe]:
+    """The documents of a run that models train on, those held out, and the recipe.
+
+    Raises:
+        BadInput: they are not at hand.
+    """
+    if run.corpus is None or not isinstance(run.recipe, Recipe):
+        raise BadInput(
+            f"The run {str(run.folder)!r} was opened without its corpus and recipe.",
+            hint="use the run that byrote.audit_language gave back, or `byrote change` and `byrote ask`.",
+        )
+    trained = np.arange(len(run.corpus)) < len(run.corpus) - int(run.manifest.dataset["heldout_documents"])
+    return run.corpus.subset(trained), run.corpus.subset(~trained), run.recipe
+
+
+def refuse_unfit(change: Change) -> None:
+    """Refuse a change that is not for language models.
+
+    Raises:
+        BadInput: it is not.
+    """
     if not getattr(change, "of_text", False):
         raise BadInput(
             f"The change {change.name!r} is not for language models.",
@@ -120,7 +135,7 @@ def _refuse_unfit(change: Change) -> None:
         )
 
 
-def _documents_to_forget(run: Run, changes: Sequence[Change], forget: Forget, corpus: Corpus) -> np.ndarray:
+def documents_to_forget(run: Run, changes: Sequence[Change], forget: Forget, corpus: Corpus) -> np.ndarray:
     """Ids of documents that a change of models is about; they must be named, for no score chooses them.
 
     Raises:

@@ -36,11 +36,16 @@ def ask(
 ) -> None:
     """Ask an analysis of a run: print its table, and keep it under RUN/results. Some train more models for it."""
     from byrote.analyses.catalog import find_analysis
+    from byrote.cli.sources import with_source
     from byrote.runs.run import Run
 
     entry = find_analysis(name)
     options = options_of(entry.function, entry.options(), settings or (), f"the analysis {name!r}")
-    run = with_contents_if_admitted(Run.open(run_folder), source, "So the analysis goes without the data.")
+    run = Run.open(run_folder)
+    if run.of_text and entry.trains:
+        run = with_source(run, source)
+    else:
+        run = with_contents_if_admitted(run, source, "So the analysis goes without the data.")
     others_ = [Run.open(folder) for folder in others or ()]
     if entry.trains:
         from byrote.analyses.lab import Lab

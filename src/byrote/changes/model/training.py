@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain
+from typing import cast
 
 import numpy as np
 import torch
@@ -35,8 +36,8 @@ def batches(algorithm: Algorithm, context: Context, order: np.ndarray, device: t
     """An epoch's batches of these examples in this order; of documents, packed by themselves into rows."""
     data, size = context.dataset, algorithm.batch_size
     if isinstance(data, Corpus):
-        assert isinstance(algorithm, BoundRecipe), "language models are trained by a Recipe"
-        packs = torch.from_numpy(packed(data, order, algorithm.shape.inputs[0]).astype(np.int64)).to(device)
+        length = cast(BoundRecipe, algorithm).shape.inputs[0]  # language models are trained by a Recipe
+        packs = torch.from_numpy(packed(data, order, length).astype(np.int64)).to(device)
         return [batch_of(packs[start : start + size]) for start in range(0, len(packs), size)]
     chosen = [order[start : start + size] for start in range(0, len(order), size)]
     return [
