@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import byrote
 from byrote.analyses.lab import Lab
-from byrote.analyses.unlearn import steps_of, unlearn
+from byrote.analyses.unlearn import _examples, steps_of, unlearn
 from byrote.analyses.unlearning import ALL, ARMS, dealt, judged, models_for, shift, ulira, unlearning
 from byrote.blocks import TableBlock, Tiles, section_of
 from byrote.changes.change import Context, TrainedModel
@@ -24,7 +24,7 @@ from byrote.data.controls import LABEL_NOISE
 from byrote.errors import BadInput, TooFewModels
 from byrote.report.verify import examine
 from byrote.runs.run import Run
-from small import RECIPE, longer, small_audit
+from small import longer, small_audit
 
 LAB = Lab(workers=1, progress=False)
 
@@ -192,9 +192,10 @@ def test_the_gold_is_trained_as_many_steps_longer_as_the_method_took(run: Run) -
     rng = np.random.default_rng(0)
     forget = np.arange(10)
     context = Context(dataset=run.dataset, rng=rng, forget=forget, retain=np.arange(10, 60))
-    assert steps_of(FineTuneOnRest(3), RECIPE, context) == 3 * 7  # 50 in batches of 8
-    assert steps_of(GradientAscent(2), RECIPE, context) == 2 * 2 + 7
-    assert steps_of(Nothing(), RECIPE, context) == 0
+    algorithm = _examples(run, run.ids[:10].tolist()).algorithm()
+    assert steps_of(FineTuneOnRest(3), algorithm, context) == 3 * 7  # 50 in batches of 8
+    assert steps_of(GradientAscent(2), algorithm, context) == 2 * 2 + 7
+    assert steps_of(Nothing(), algorithm, context) == 0
 
 
 def test_what_is_no_unlearning_is_refused(run: Run, tmp_path: Path) -> None:
