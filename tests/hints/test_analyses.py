@@ -28,7 +28,7 @@ from byrote.analyses.second_split import second_split
 from byrote.analyses.target import _refuse_one_sided, load_weights, read_members
 from byrote.analyses.trace import trace
 from byrote.analyses.unlearn import _examples, unlearn
-from byrote.analyses.unlearning import ARMS, judged, refuse_unpredicted
+from byrote.analyses.unlearning import refuse_unpredicted
 from byrote.changes.child import change
 from byrote.data.corpus import corpus_from_texts
 from byrote.designs.full_data import full_data
@@ -46,7 +46,6 @@ from small import RECIPE, blobs, small_audit
 RNG = np.random.default_rng(0)
 #: Which of three tokens are predicted, of a document of one and a document of two.
 BARE = np.array([False, False, True])
-ALL_THREE = {"all": np.ones(3, bool)}
 
 
 def new(folder: Path) -> Path:
@@ -563,12 +562,6 @@ ANALYSES = (
             lambda run: unlearn(LAB, run, method="gradient-ascent=5", models=5, forget=0.1),
         ),
         slow=True,
-    ),
-    Case(
-        name="an unlearning judged by four models",
-        wrong=lambda _: judged(dict.fromkeys(ARMS, RNG.normal(size=(4, 3))), np.arange(3).astype(str), ALL_THREE),
-        says="train at least 5 of each",
-        right=lambda _: judged(dict.fromkeys(ARMS, RNG.normal(size=(5, 3))), np.arange(3).astype(str), ALL_THREE),
     ),
     Case(
         name="an unlearning of everything",

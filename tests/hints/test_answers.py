@@ -25,7 +25,8 @@ from byrote.analyses.scaling import compare_sizes
 from byrote.analyses.stability import stability
 from byrote.analyses.target import attack_target, audit_target
 from byrote.analyses.triage import triage
-from byrote.analyses.unlearning import judged, unlearn, unlearning
+from byrote.analyses.unlearn import unlearn
+from byrote.analyses.unlearning import judged, unlearning
 from byrote.analyses.where import where
 from byrote.analyses.where_groups import groups_of
 from byrote.data.controls import LABEL_NOISE
