@@ -12,7 +12,6 @@ from scipy.special import stdtrit
 from byrote.analyses.catalog import analysis
 from byrote.analyses.where_groups import Group, groups_of
 from byrote.errors import MissingEvidence
-from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.measures._localization import FEWEST, LEVEL, Localized, by_unit, enough, localized, over_units
 from byrote.measures.readout import read_of
 from byrote.results import Scalar, Table
@@ -128,7 +127,7 @@ def rewound_models(run: Run) -> np.ndarray:
         )
     raise MissingEvidence(
         f"The run {str(run.folder)!r} kept no weights at checkpoints, by which to tell when and where.",
-        hint=f"{WEIGHTS_AT.recorded_by}, then byrote where RUN.",
+        hint=f"{run.keeps_weights_by[:-1]}, then byrote where RUN.",
     )
 
 

@@ -197,10 +197,23 @@ def with_source(run: Run, given: str | Path | None = None, *, trained_again: boo
     """
     if run.of_text:
         return with_documents(run, given, trained_again=trained_again)
+    if run.manifest.origin == "observed" and not trained_again:
+        return _with_recorded(run, given)
     refuse_untrained(run)
     found = rebuild(run.manifest.source, known_files(run.manifest.identifier), given)
     refuse_others(run, found.dataset, found.recipe, found.heldout)
     return _attached(run, found, found.dataset, given)
+
+
+def _with_recorded(run: Run, given: str | Path | None) -> Run:
+    """The run of a recorded training with the dataset and the network that a person's program defines."""
+    if given is None:
+        raise BadInput(
+            f"The run {str(run.folder)!r} was recorded in a training of your own, so that nobody knows its network.",
+            hint="--source my_experiment.py, with dataset() and recipe() for the same examples and the same network.",
+        )
+    found = rebuild(None, known_files(run.manifest.identifier), given)
+    return run.attach(found.dataset, found.recipe, found.heldout)
 
 
 def _attached(run: Run, found: Experiment, dataset: Dataset, given: str | Path | None) -> Run:

@@ -40,7 +40,7 @@ def where(
         names = [f"{name},layers={layers}" if layers else name for name in lacking]
         refuse_unread(run, *names)
         with err.status("Rewinding every layer to every checkpoint…"):
-            run = probe(with_source(run, source), *names)
+            run = probe(with_source(run, source, trained_again=False), *names)
     entry, options = find_analysis("where"), {"examples": named} if named else {}
     with err.status("Comparing groups of like sureness…"):
         result = entry.ask(run, **options)

@@ -33,6 +33,9 @@ from byrote.recipes.networks.pretrained import Pretrained
 from byrote.runs.folder import hold
 from byrote.runs.run import PROBE, Run
 
+#: Of so many examples a recorded network may answer otherwise than its clean pass saw it, as rounding may differ.
+MOST_OTHER = 0.01
+
 
 def probe(run: Run, *names: str, model: str | Path | Pretrained | None = None) -> Run:
     """Read a run's kept weights with probes, and hand the run back with what they found.
@@ -82,14 +85,12 @@ def refuse_unread(run: Run, *names: str) -> list[tuple[str, Probe]]:
             )
     later = [one for _, one in asked if one.when != END]
     if later and not _models(run):
-        raise MissingEvidence(
-            f"The run {str(run.folder)!r} kept no weights at checkpoints.", hint=f"{WEIGHTS_AT.recorded_by}."
-        )
+        raise MissingEvidence(f"The run {str(run.folder)!r} kept no weights at checkpoints.", hint=run.keeps_weights_by)
     foreign = run.of_text and run.manifest.origin == "observed"
     if len(later) < len(asked) and not foreign and not {*_usable(run)} <= {*_models(run, WEIGHTS.name)}:
         raise MissingEvidence(
             f"The run {str(run.folder)!r} did not keep the weights of its trained models.",
-            hint=f"{WEIGHTS.recorded_by}.",
+            hint=f"{WEIGHTS.recorded_by}." if run.manifest.origin == "trained" else run.keeps_weights_by,
         )
     return asked
 
@@ -113,6 +114,24 @@ def _refuse_other_weights(run: Run, history: History, model: int) -> None:
         raise BadInput(
             f"The weights of model {model} in the run {str(run.folder)!r} are not those of its recipe's network.",
             hint=f"remove the folder evidence/{WEIGHTS_AT.name}; the same `byrote audit` command makes it again.",
+        )
+
+
+def _refuse_other_answers(run: Run, history: History, model: int) -> None:
+    """Refuse data and a network by which recorded weights do not answer as the clean pass saw it, but for rounding."""
+    row = list(history.models).index(model)
+    kind = next(kind for kind in ("trajectory", "outputs") if run.evidence.has(kind, model, run.last_phase))
+    seen = run.load(f"{kind}.correct", [model])[0]
+    place = len(history.checkpoints) - 1
+    if kind == "trajectory":
+        seen = seen[run.load("trajectory.epochs", [model]).tolist().index(history.checkpoints[place])]
+    found = history.answers(history.weights(place, [model])).correct[0]
+    other = float((found != seen).mean())
+    if other > MOST_OTHER:
+        raise BadInput(
+            f"With the weights of model {history.models[row]} the network gets {other:.0%} of the examples otherwise "
+            "than the clean pass saw it.",
+            hint="give the dataset and the network of that training: the same inputs in the same order, scaled alike.",
         )
 
 
@@ -225,6 +244,8 @@ def _history(run: Run) -> History:
     history = _history_of(run, models)
     for model in models:
         _refuse_other_weights(run, history, model)
+        if run.manifest.origin == "observed":
+            _refuse_other_answers(run, history, model)
     return history
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 import numpy as np
 import torch
 from jaxtyping import Int
-from torch import nn
+from torch import Tensor, nn
 
 from byrote.axes import CHECKPOINT
 from byrote.errors import BadInput, NotEnoughRoom
@@ -22,7 +22,7 @@ from byrote.probes.moment import BATCH, Moment, losses
 BYTES, MODELS = 10**9, 8
 #: Fewer checkpoints than these are not worth keeping, where their number may be chosen.
 FEWEST: Final = 3
-EVERY, BEST = "checkpoints", "best"
+EVERY, BEST, LAST = "checkpoints", "best", "last"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +93,7 @@ def keeping(
 
 
 def _named(asked: str, checkpoints: Sequence[int]) -> tuple[int, ...]:
-    words = [word.strip() for word in asked.split(",")]
-    if not all(word == "last" or word.isdecimal() for word in words):
-        raise BadInput(
-            f"Weights are kept at checkpoints. Got {asked!r}.",
-            hint="--keep-weights-at checkpoints, best, or epochs as 0,3,last.",
-        )
-    epochs = sorted({checkpoints[-1] if word == "last" else int(word) for word in words})
+    epochs = sorted({checkpoints[-1] if word == LAST else int(word) for word in words_of(asked)})
     missing = [epoch for epoch in epochs if epoch not in checkpoints]
     if missing:
         raise BadInput(
@@ -107,6 +101,25 @@ def _named(asked: str, checkpoints: Sequence[int]) -> tuple[int, ...]:
             hint=f"there are some after {', '.join(map(str, checkpoints))}; --checkpoints takes more of them.",
         )
     return tuple(epochs)
+
+
+def words_of(asked: str) -> frozenset[str]:
+    """The epochs that are named, "last" among them.
+
+    Example:
+        >>> sorted(words_of("0, 03,last"))
+        ['0', '3', 'last']
+
+    Raises:
+        BadInput: other words.
+    """
+    words = [word.strip() for word in asked.split(",")]
+    if not all(word == LAST or word.isdecimal() for word in words):
+        raise BadInput(
+            f"Weights are kept at checkpoints. Got {asked!r}.",
+            hint="--keep-weights-at checkpoints, best, or epochs as 0,3,last.",
+        )
+    return frozenset(word if word == LAST else str(int(word)) for word in words)
 
 
 def numbers_of(network: nn.Module) -> int:
@@ -120,8 +133,13 @@ def numbers_of(network: nn.Module) -> int:
 
 
 def tensors_of(network: nn.Module) -> dict[str, np.ndarray]:
-    """Every weight and buffer of a network as it is now, by name."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
+    """Every weight and buffer of a network as it is now, by name; in float32 what NumPy has no type for."""
+    return {name: _array(tensor.detach().cpu()) for name, tensor in network.state_dict().items()}
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    array: np.ndarray = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy().copy()
+    return array
 
 
 def stacked(kept: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -18,8 +18,8 @@ class Driven:
     """A recorder driven by a framework, which knows which process this is and where a training goes on.
 
     `clean` is a loader of the training examples without augmentation and with ids, for a clean pass after every
-    `clean_every` epochs and after the last one. The other arguments are the recorder's. `recorder.run` is the run,
-    once it is made.
+    `clean_every` epochs and after the last one, where `keep_weights_at` keeps the weights, too. The other arguments
+    are the recorder's. `recorder.run` is the run, once it is made.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Driven:
         class_names: Sequence[str] | None = None,
         tolerance: float | None = None,
         name: str = "recorded",
+        keep_weights_at: str | None = None,
         clean: Iterable[Any] | None = None,
         clean_every: int = 1,
     ) -> None:
@@ -56,6 +57,7 @@ class Driven:
             class_names=class_names,
             tolerance=tolerance,
             name=name,
+            keep_weights_at=keep_weights_at,
         )
         self._recorder: Recorder | None = None
         self._due: Callable[[], Recorder] | None = None

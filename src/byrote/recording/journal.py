@@ -191,7 +191,9 @@ class Journal:
                 epochs = min(epoch, int(words["epochs"]))
                 if len(kept) < len(shown) or epochs < int(words["epochs"]):
                     write_shard(file, kept.columns(), {**_own(words), "epochs": str(epochs)})
-            for file in (*self.folder.glob(f"clean.r{mine:05d}.*"), *self.folder.glob(f"logits.r{mine:05d}.*")):
+            for file in (
+                path for kind in ("clean", "logits", "weights") for path in self.folder.glob(f"{kind}.r{mine:05d}.*")
+            ):
                 if int(read_words(file)["epochs"]) > epoch:
                     file.unlink()
             for name in ("closed.r{:05d}", "settings.r{:05d}.json"):
@@ -217,6 +219,14 @@ class Journal:
         """The parts of the logits of that clean pass."""
         paths = sorted(self.folder.glob("logits.*"))
         return [read_shard(path) for path in paths if int(read_words(path)["epochs"]) == epochs]
+
+    def weights_path(self, rank: int, epochs: int) -> Path:
+        """Where the weights after so many epochs are kept."""
+        return self.folder / f"weights.r{rank:05d}.e{epochs:06d}.safetensors"
+
+    def weights(self) -> dict[int, Path]:
+        """The weights that were kept, by the epochs done before."""
+        return {int(path.name.split(".")[2][1:]): path for path in sorted(self.folder.glob("weights.r*"))}
 
 
 FOREIGN = "remove the file if a recorder did not write it; else restore the folder from a copy, or record again."

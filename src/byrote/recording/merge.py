@@ -11,14 +11,18 @@ from typing import Final
 import numpy as np
 from jaxtyping import Int
 
+from byrote.axes import CHECKPOINT
 from byrote.data.task import TASKS
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
 from byrote.evidence.finite import not_finite, verdict
+from byrote.evidence.kinds.weights import WEIGHTS, WEIGHTS_AT
 from byrote.evidence.manifest import FILE
+from byrote.evidence.shards import read_shard
 from byrote.evidence.store import Evidence
 from byrote.evidence.tables import read_table
 from byrote.probes.judging import Judge
+from byrote.probes.kept_weights import stacked
 from byrote.recording.journal import FOLDER, Journal, Settings, journals
 from byrote.recording.tally import UNLABELLED, Tally
 from byrote.recording.wanted import Wanted, wanted_of
@@ -36,7 +40,9 @@ FEWEST_PASSES = 2
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recorded:
-    """One model's journal, added up. `passes` holds complete clean passes by the epochs done before them."""
+    """One model's journal, added up. `passes` holds complete clean passes by the epochs done before them, and `weights`
+    those that were kept with them.
+    """
 
     model: int
     settings: Settings
@@ -45,6 +51,7 @@ class Recorded:
     closed: bool
     passes: dict[int, dict[str, np.ndarray]]
     logits: np.ndarray | None
+    weights: dict[int, Path]
     label: np.ndarray
     notes: tuple[str, ...]
 
@@ -82,6 +89,7 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
         notes.append(f"Nobody saw the labels of {unseen.sum()} examples; they stand under {UNKNOWN!r}.")
         label, names = np.where(unseen, len(names), label), (*names, UNKNOWN)
     evidence, checkpoints = _evidence(found, notes, wanted.judge)
+    kept = _kept(found, notes)
     member = np.stack([one.tally.presentations > 0 for one in found]).astype(np.int64)
     design = observed(member, _mates(member))
     manifest = described(
@@ -95,7 +103,7 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
             **wanted.facts(),
         },
         checkpoints=checkpoints,
-        evidence=tuple(evidence),
+        evidence=(*evidence, *kept),
         notes=tuple(notes),
     )
     (folder / FILE).unlink(missing_ok=True)
@@ -107,6 +115,8 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
         for position, columns in enumerate(each):
             header = {**verdict(not_finite(columns)).words(), "recorded": str(found[position].model)}
             store.write(kind, position, 0, columns, header)
+    for kind, epochs in kept.items():
+        _write_weights(store, kind, epochs, found)
     kinds = label.astype(np.int64)
     tables = Tables(ids=_ids(folder, examples), labels=kinds, numbers=wanted.numbers)
     begun(folder, design, tables, manifest)
@@ -176,6 +186,7 @@ def _recorded(journal: Journal) -> Recorded:
         closed=closed,
         passes=passes,
         logits=None if logits is None or np.isnan(logits).any() else logits,
+        weights={epochs: path for epochs, path in journal.weights().items() if epochs in passes},
         label=label,
         notes=tuple(notes),
     )
@@ -280,3 +291,23 @@ def _evidence(
         for one in found
     ]
     return evidence, tuple(shared)
+
+
+def _kept(found: Sequence[Recorded], notes: list[str]) -> dict[str, tuple[int, ...]]:
+    """The epochs at which every model that kept weights did so, and the end where all models kept those of it."""
+    having = [one for one in found if one.weights]
+    shared = sorted(set.intersection(*({*one.weights} for one in having))) if having else []
+    if len(shared) < len({epochs for one in having for epochs in one.weights}):
+        notes.append(f"Weights are those that all models which kept some have: after {shared} epochs.")
+    ends = all(one.tally.epochs in one.weights for one in found)
+    return {**({WEIGHTS_AT.name: tuple(shared)} if shared else {}), **({WEIGHTS.name: ()} if ends else {})}
+
+
+def _write_weights(store: Evidence, kind: str, epochs: tuple[int, ...], found: Sequence[Recorded]) -> None:
+    for position, one in enumerate(found):
+        header = {"recorded": str(one.model)}
+        if kind == WEIGHTS.name:
+            store.write(kind, position, 0, read_shard(one.weights[one.tally.epochs]), header)
+        elif one.weights:
+            tensors = stacked([read_shard(one.weights[epoch]) for epoch in epochs])
+            store.write(kind, position, 0, tensors, header, {CHECKPOINT: [str(epoch) for epoch in epochs]})

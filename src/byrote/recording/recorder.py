@@ -23,6 +23,7 @@ from byrote.evidence.manifest import FILE
 from byrote.evidence.tables import write_table
 from byrote.probes.probabilities import Suspicion
 from byrote.recording.journal import FOLDER, LARGE, Journal, Settings, locked
+from byrote.recording.kept import Kept
 from byrote.recording.merge import GIVEN, merged
 from byrote.recording.tally import UNLABELLED, Shown
 from byrote.recording.wanted import check_range, indices, wanted_of
@@ -74,6 +75,8 @@ class Recorder:
             deviation unless given. Of several numbers: how large the root of the mean of the squared errors may be,
             each in standard deviations of its number.
         name: what to call the data.
+        keep_weights_at: keep the model's weights at clean passes, for `byrote probe` and `byrote where`: after each of
+            them ("checkpoints"), or after these epochs, as "0,3,last"; of the first 8 models, and at most 1 GB.
         resume_at: go on with a recording at the start of this epoch, counted from 0; what it holds of it and of later
             ones is forgotten.
         flush_seconds: an `epoch_end` so long after the last writes to disk.
@@ -96,6 +99,7 @@ class Recorder:
         class_names: Sequence[str] | None = None,
         tolerance: float | None = None,
         name: str = "recorded",
+        keep_weights_at: str | None = None,
         resume_at: int | None = None,
         flush_seconds: float | int = 60,
         rank: int | None = None,
@@ -127,6 +131,7 @@ class Recorder:
             tolerance=tolerance,
         )
         self._journal = Journal(self.folder, model)
+        self._kept = None if keep_weights_at is None else Kept(keep_weights_at)
         self._begin(ids, labels, resume_at)
         self._step = self._steps_before()
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -243,8 +248,9 @@ class Recorder:
         A batch is (inputs, targets, ids), as a loader over `byrote.WithIds` gives it; for any other, `forward(model,
         batch)` gives (ids, logits, targets). Leave out augmentation. Together the processes must show every example;
         each may show all of them or its share, and copies count once. Which modules train, and the random states, are
-        afterwards as they were. Two passes or more after epochs make `trajectory`, one after the last `outputs`.
-        After the last of `epochs` the run is there already: it is made anew, and `recorder.run` is the new one.
+        afterwards as they were. With `keep_weights_at` the weights are kept, too. Two passes or more after epochs make
+        `trajectory`, one after the last `outputs`. After the last of `epochs` the run is there already: it is made
+        anew, and `recorder.run` is the new one.
 
         Raises:
             BadInput: it is called within an epoch, or see `observe`.
@@ -282,7 +288,10 @@ class Recorder:
         self._know(columns["example"], columns["label"])
         first = np.unique(columns["example"], return_index=True)[1]
         columns = {name: column[first] for name, column in columns.items()}
-        self._journal.write_clean(self.rank, columns, epochs=self.epochs_done, classes=self._wanted.outputs)
+        done = {"epochs": self.epochs_done, "classes": self._wanted.outputs}
+        self._journal.write_clean(self.rank, columns, **done)
+        if self._kept is not None:
+            self._kept.keep(self._journal, network, rank=self.rank, **done)
         if late and self._journal.complete():
             with locked(self.folder):
                 self.run = merged(self.folder, unfinished=False)

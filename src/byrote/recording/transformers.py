@@ -44,6 +44,7 @@ class RecorderCallback(Driven, TrainerCallback):
         class_names: Sequence[str] | None = None,
         tolerance: float | None = None,
         name: str = "recorded",
+        keep_weights_at: str | None = None,
         clean: Iterable[Any] | None = None,
         clean_every: int = 1,
     ) -> None:
@@ -57,6 +58,7 @@ class RecorderCallback(Driven, TrainerCallback):
             class_names=class_names,
             tolerance=tolerance,
             name=name,
+            keep_weights_at=keep_weights_at,
             clean=clean,
             clean_every=clean_every,
         )

@@ -16,6 +16,7 @@ from byrote.analyses.membership import ATTACKED, membership_attack
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.tokenizers import FILE as TOKENIZER
 from byrote.evidence.kind import Columns, Kind
+from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.manifest import FILE as MANIFEST
 from byrote.evidence.manifest import OPTIONS, Manifest
 from byrote.evidence.schema import find_kind
@@ -96,6 +97,8 @@ def holdings(run: Run) -> list[Holding]:
 def kept(run: Run) -> list[Holding]:
     """What stays although it may tell of contents: weights, which may know them by rote, and files of others."""
     found = [Holding(where=f"evidence/{kind.name}", what=kind.weights) for kind in _there(run.folder) if kind.weights]
+    if any((run.folder / "recorded").glob("m*/weights.*")):
+        found.append(Holding(where="recorded", what=WEIGHTS_AT.weights))
     for path in sorted(run.folder.iterdir()):
         if path.name not in OWN | OWN_FOLDERS and not path.name.endswith(".part"):
             found.append(Holding(where=path.name, what="not written by an audit, and left as it is"))

@@ -27,6 +27,7 @@ from byrote.designs.design import ROLES, UNKNOWN_COUNT, Design
 from byrote.designs.strata import strata
 from byrote.errors import BadInput, MissingEvidence, NotEnoughRoom, NotWritable, OtherExamples, TooFewModels
 from byrote.evidence.finite import DIVERGED, MOST, flagged, not_finite
+from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.manifest import Manifest
 from byrote.evidence.schema import every_kind, kind_of, quantity
 from byrote.evidence.seals import write_sealed
@@ -193,6 +194,12 @@ class Run:
         later = dict(setting.partition("=")[::2] for setting in self.probed_with("generations").split(",")[1:])
         told = {name: int(word) for name, word in later.items() if word.isdecimal()}
         return told.get("prefix", int(prefix)), told.get("suffix", int(suffix))
+
+    @property
+    def keeps_weights_by(self) -> str:
+        """What would have kept weights at checkpoints, as a hint says it."""
+        recorded = self.manifest.origin == "observed" and not self.of_text
+        return f"{WEIGHTS_AT.recorder if recorded else WEIGHTS_AT.recorded_by}."
 
     def probed_with(self, kind: str) -> str:
         """The probe that recorded a kind of evidence after the audit, with its settings; empty where none did."""
@@ -746,16 +753,35 @@ class Run:
     def attach(self, dataset: Dataset, recipe: TrainingRecipe, heldout: Dataset | None = None) -> Run:
         """The run with its data and recipe at hand.
 
+        A recording knows its examples by their order and labels alone, unless it was told their ids; what its networks
+        answer tells a probe whether the data are the same.
+
         Raises:
             BadInput: they are not those that the run was made from.
         """
-        if dataset.fingerprint() != self.manifest.dataset["fingerprint"]:
+        dataset = self._under_its_ids(dataset)
+        if not self._is_of(dataset):
             raise BadInput(
                 f"The dataset {dataset.name!r} is not the one that the run {str(self.folder)!r} was made from.",
                 hint="pass the same examples in the same order, with the same planted controls.",
             )
         self._refuse_other_examples(dataset)
         return replace(self, dataset=dataset, recipe=recipe, heldout=heldout)
+
+    def _under_its_ids(self, dataset: Dataset) -> Dataset:
+        """The dataset under the numbers by which a recording knows its examples, where it was told no ids."""
+        recorded = self.manifest.dataset["fingerprint"] is None and WEIGHTS_AT.name in self.manifest.evidence
+        numbers = list(map(str, range(len(dataset))))
+        if not recorded or (self.ids.tolist() != numbers and self.ids.tolist() != dataset.ids.tolist()):
+            return dataset
+        return dataset.replace(ids=self.ids, controls=self.controls)
+
+    def _is_of(self, dataset: Dataset) -> bool:
+        """Whether it is the dataset; of a recording whose weights were kept, as far as ids and labels tell."""
+        known = self.manifest.dataset["fingerprint"]
+        if known is None and WEIGHTS_AT.name in self.manifest.evidence:
+            return not unlike(self.examples.select(("example", "label")), examples_of(dataset))
+        return bool(dataset.fingerprint() == known)
 
     def _refuse_other_examples(self, dataset: Dataset) -> None:
         told = ("example", "label") if self.forgotten else self.examples.column_names
