@@ -218,3 +218,21 @@ def test_generated_evidence_is_as_the_schema_says(name):
     array, entry = EVIDENCE[0][name], quantity(name)
     assert array.ndim == len(entry.dims)
     assert array.dtype == entry.dtype
+
+
+def test_units_of_gradients_say_what_they_are_per() -> None:
+    """A gradient has the unit of what is derived over the unit of what it is derived in, squared where it is."""
+    per_input = {"input_gradients.norm", "input_gradients.norm_1", "variance_of_gradients.spread"}
+    per_weight = {"weight_gradients.norm", "gradients.gradient_norm", "last_layer.gradient_norm"}
+    for names, unit in ((per_input, "nat / input unit"), (per_weight, "nat / weight unit")):
+        assert {quantity(name).unit for name in names} == {unit}
+    for of, unit in (("probability", "probability"), ("logit", "logit"), ("margin", "logit")):
+        assert quantity(f"variance_of_gradients_of_{of}.spread").unit == f"{unit} / input unit"
+    of_gradients = {key: one for key, one in catalog().items() if (per_input | per_weight) & {*one.needs}}
+    without = ("Gini coefficient", "standard deviation of the class")
+    named = {key: one.unit for key, one in of_gradients.items() if one.unit not in without}
+    for key, unit in named.items():
+        over = "input unit" if per_input & {*catalog()[key].needs} else "weight unit"
+        squared = key in ("cumulative_sample_gradient", "cumulative_sample_gradient[parameters]")
+        assert unit == (f"nat^2 / {over}^2" if squared else f"nat / {over}"), key
+    assert len(named) >= 9

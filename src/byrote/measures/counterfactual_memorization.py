@@ -71,7 +71,7 @@ def counterfactual_memorization(
 
 @measure(
     needs=("tokens.log_probability", *_DOCUMENTS),
-    unit="nat a token",
+    unit="nat per token",
     range=(-float("inf"), float("inf")),
     higher="more memorized",
     source=_SOURCE,

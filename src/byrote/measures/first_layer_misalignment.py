@@ -19,7 +19,7 @@ from byrote.results import Curve
         "design.member",
         "design.pair",
     ),
-    unit="misalignment",
+    unit="dimensionless",
     range=(0.0, np.inf),
     higher="the first layer departs more from the components of its inputs",
     source="Maennel et al. 2020, arXiv:2006.10455",

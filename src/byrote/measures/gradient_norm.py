@@ -13,7 +13,7 @@ from byrote.results import PerExample
 
 @measure(
     needs=("weight_gradients.norm", "weight_gradients.epochs", "design.member"),
-    unit="nat",
+    unit="nat / weight unit",
     range=(0.0, np.inf),
     higher="more memorized",
     source="Paul et al. 2021, arXiv:2107.07075, definition 2.1",

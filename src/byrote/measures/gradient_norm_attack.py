@@ -15,7 +15,7 @@ Norms = Float[np.ndarray, "model example"]
 
 @measure(
     needs=("gradients.gradient_norm",),
-    unit="nat per unit of weight",
+    unit="nat / weight unit",
     range=(-np.inf, 0.0),
     higher="more likely a member",
     source=_SOURCE,
@@ -46,7 +46,7 @@ def gradient_norm_attack(gradient_norm: Norms) -> PerModelExample:
 
 @measure(
     needs=("last_layer.gradient_norm",),
-    unit="nat per unit of weight",
+    unit="nat / weight unit",
     range=(-np.inf, 0.0),
     higher="more likely a member",
     source=_SOURCE,

@@ -20,7 +20,7 @@ _PARTS = 20
 
 @measure(
     needs=("input_gradients.norm_1", "input_gradients.epochs", "design.member"),
-    unit="nat",
+    unit="nat / input unit",
     range=(0.0, np.inf),
     higher="more memorized",
     source=_SOURCE,
@@ -60,7 +60,7 @@ def loss_sensitivity(
     needs=("input_gradients.norm_1", "input_gradients.epochs", "design.member", "design.pair", "design.stratum"),
     variant_of="loss_sensitivity",
     variant="counterfactual",
-    unit="nat",
+    unit="nat / input unit",
     range=(-np.inf, np.inf),
     higher="more of what would be a steep loss is fitted because of the example itself",
     source=_SOURCE,

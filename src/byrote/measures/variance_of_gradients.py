@@ -256,7 +256,7 @@ def variance_of_gradients_margin(
     needs=("variance_of_gradients.spread", "design.member", "design.pair", "design.stratum"),
     variant_of="variance_of_gradients",
     variant="counterfactual",
-    unit="unit of the gradient",
+    unit="nat / input unit",
     range=(-np.inf, np.inf),
     higher="more of what would be a loss that moves is fitted because of the example itself",
     source=_SOURCE,

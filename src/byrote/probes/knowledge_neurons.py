@@ -47,7 +47,10 @@ KNOWLEDGE_NEURONS: Final = Kind(
             for arm, words in ARMS.items()
         },
         "change_text": Quantity(
-            _EXAMPLES, "float32", "nat a token", "change of the log-probability of held-out documents without its units"
+            _EXAMPLES,
+            "float32",
+            "nat per token",
+            "change of the log-probability of held-out documents without its units",
         ),
         "change_layer": Quantity(
             (MODEL, LAYER, EXAMPLE), "float32", "probability", "change of it when all units of a layer are silenced"

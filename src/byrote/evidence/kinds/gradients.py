@@ -15,7 +15,7 @@ GRADIENTS = Kind(
     says="what the weights at the end of training tell of each training example, evaluation mode",
     quantities={
         "gradient_norm": Quantity(
-            (MODEL, EXAMPLE), "float32", "nat", "norm of the loss's gradient over all trained weights"
+            (MODEL, EXAMPLE), "float32", "nat / weight unit", "norm of the loss's gradient over all trained weights"
         ),
     },
     tasks=OF_CLASSES,
@@ -35,7 +35,9 @@ WEIGHT_GRADIENTS: Final = Kind(
     name="weight_gradients",
     says="how hard each example pulls at the weights at checkpoints, evaluation mode",
     quantities={
-        "norm": Quantity(_IN_TIME, "float32", "nat", "norm of the loss's gradient over all trained weights"),
+        "norm": Quantity(
+            _IN_TIME, "float32", "nat / weight unit", "norm of the loss's gradient over all trained weights"
+        ),
         "epochs": _EPOCHS,
     },
     tasks=OF_PROBABILITIES,
@@ -45,8 +47,10 @@ INPUT_GRADIENTS: Final = Kind(
     name="input_gradients",
     says="how steep each example's loss is in its inputs at checkpoints, evaluation mode",
     quantities={
-        "norm": Quantity(_IN_TIME, "float32", "nat", "Euclidean norm of the loss's gradient in the inputs"),
-        "norm_1": Quantity(_IN_TIME, "float32", "nat", "sum of the absolute values of that gradient"),
+        "norm": Quantity(
+            _IN_TIME, "float32", "nat / input unit", "Euclidean norm of the loss's gradient in the inputs"
+        ),
+        "norm_1": Quantity(_IN_TIME, "float32", "nat / input unit", "sum of the absolute values of that gradient"),
         "epochs": _EPOCHS,
     },
     tasks=OF_PROBABILITIES,
@@ -54,7 +58,7 @@ INPUT_GRADIENTS: Final = Kind(
 )
 
 
-def _variance(of: str, what: str, suffix: str, tasks: frozenset[str]) -> Kind:
+def _variance(of: str, what: str, unit: str, suffix: str, tasks: frozenset[str]) -> Kind:
     return Kind(
         name=f"variance_of_gradients{suffix}",
         says=f"how much the gradient of {what} in the inputs varies between checkpoints, evaluation mode",
@@ -62,7 +66,7 @@ def _variance(of: str, what: str, suffix: str, tasks: frozenset[str]) -> Kind:
             "spread": Quantity(
                 (MODEL, WINDOW, EXAMPLE),
                 "float32",
-                "unit of the gradient",
+                f"{unit} / input unit",
                 "standard deviation over the checkpoints of a window, averaged over the inputs",
             ),
         },
@@ -73,10 +77,12 @@ def _variance(of: str, what: str, suffix: str, tasks: frozenset[str]) -> Kind:
     )
 
 
-VARIANCE: Final = _variance("", "the loss", "", OF_PROBABILITIES)
-VARIANCE_OF_PROBABILITY: Final = _variance(",of=probability", "the label's probability", "_of_probability", OF_CLASSES)
-VARIANCE_OF_LOGIT: Final = _variance(",of=logit", "the label's logit", "_of_logit", OF_CLASSES)
-VARIANCE_OF_MARGIN: Final = _variance(",of=margin", "the label's margin", "_of_margin", OF_CLASSES)
+VARIANCE: Final = _variance("", "the loss", "nat", "", OF_PROBABILITIES)
+VARIANCE_OF_PROBABILITY: Final = _variance(
+    ",of=probability", "the label's probability", "probability", "_of_probability", OF_CLASSES
+)
+VARIANCE_OF_LOGIT: Final = _variance(",of=logit", "the label's logit", "logit", "_of_logit", OF_CLASSES)
+VARIANCE_OF_MARGIN: Final = _variance(",of=margin", "the label's margin", "logit", "_of_margin", OF_CLASSES)
 
 CURVATURE: Final = Kind(
     name="input_curvature",

@@ -13,7 +13,9 @@ LAST_LAYER = Kind(
     quantities={
         "displacement": Quantity(_DIMS, "float32", "logit", "z_y - mean of all z, less what such a layer gives"),
         "log_odds_displacement": Quantity(_DIMS, "float32", "nat", "log-odds, less what such a layer gives"),
-        "gradient_norm": Quantity(_DIMS, "float32", "nat", "norm of the loss's gradient over the last layer"),
+        "gradient_norm": Quantity(
+            _DIMS, "float32", "nat / weight unit", "norm of the loss's gradient over the last layer"
+        ),
     },
     tasks=OF_CLASSES,
     recorded_by="audit into another folder with --probe last_layer",
