@@ -15,7 +15,7 @@ from byrote.runs.run import Run
 
 #: Analyses that every report asks again, in sections of its own, so that what is kept of them changes no page; the
 #: canaries of a privacy audit stand in no report.
-MEASURED_ANEW: Final = frozenset(("comparison", "epsilon", "group_risk", "membership", "target"))
+MEASURED_ANEW: Final = frozenset(("comparison", "epsilon", "group_risk", "issues", "membership", "target"))
 #: Those with a section of their own in the report, drawn.
 ELSEWHERE: Final = MEASURED_ANEW | {"onion", "triage"}
 #: Sections that are drawn stand in the report, as analyses know no drawing.

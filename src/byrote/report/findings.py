@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from byrote.analyses.comparison import Comparison, compare
-from byrote.errors import TooFewModels
+from byrote.analyses.issues import Issues
+from byrote.errors import BadInput, TooFewModels
 from byrote.report.attacks import Attacks, attacks
 from byrote.report.facts import Facts, facts
+from byrote.report.first_look import found_issues
 from byrote.report.grouped import Grouped, grouped
 from byrote.report.known import Known, known
 from byrote.report.missing import Missing, where_possible
@@ -31,6 +33,7 @@ class Findings:
     comparison: Comparison | Missing
     triaged: Triaged | Missing
     known: Known
+    issues: Issues | Missing
     onion: Peeled | None = None
     grouped: Grouped | Missing | None = None
 
@@ -45,7 +48,12 @@ def findings(run: Run, hear: Hear = deaf) -> Findings:
     if isinstance(memorization, Missing):
         found = watched(run, memorization, lambda share: hear(0.9 * share))
         return Findings(
-            facts=found, attacks=memorization, comparison=memorization, triaged=memorization, known=known(run)
+            facts=found,
+            attacks=memorization,
+            comparison=memorization,
+            triaged=memorization,
+            known=known(run),
+            issues=memorization,
         )
     measured = facts(run, lambda share: hear(FACTS * share))
     attacked = attacks(run, lambda share: hear(FACTS + ATTACKS * share))
@@ -61,6 +69,7 @@ def findings(run: Run, hear: Hear = deaf) -> Findings:
         comparison=compared,
         triaged=judged,
         known=about,
+        issues=where_possible(lambda: found_issues(run), BadInput),
         onion=peeled(run),
         grouped=of_groups,
     )

@@ -49,6 +49,9 @@ class Headline:
 
 #: From so many models on, half of them on each side, the interval of one example can lie wholly above the line.
 FEWEST_FOR_ONE = 16
+#: Of models that are right on a smaller share of what they trained on, no share of memorized examples is headline.
+FITS = 0.9
+_UNFIT = "These models did not fit the data that they were trained on"
 _GAP = f"at least {100 * MEMORIZED:.0f} percentage points"
 
 
@@ -59,12 +62,14 @@ def headline(run: Run, facts: Facts, risk: str = "", groups: str = "") -> Headli
     share = f"{percent(facts.share_memorized)} of these {examples:,} examples"
     words = facts.wording
     meaning = f": to that extent the {words.target} comes from having seen it, not from other examples"
+    title = f"With {facts.memorization.models} models, {share} seem" if few else f"{share} look"
+    lead = (
+        f"For each of them, models that were trained on the example {words.right} more often, by {_GAP}, "
+        f"than models that never saw it{'' if few else meaning}. {_scatter(facts)}"
+    )
     return Headline(
-        title=f"With {facts.memorization.models} models, {share} seem learned by rote"
-        if few
-        else f"{share} look learned by rote",
-        lead=f"For each of them, models that were trained on the example {words.right} more often, by {_GAP}, "
-        f"than models that never saw it{'' if few else meaning}. {_scatter(facts)}",
+        title=_UNFIT if unfit(facts) else f"{title} learned by rote",
+        lead=_why_unfit(facts) if unfit(facts) else lead,
         answers=(
             ("How sure is this?", _certainty(facts)),
             *([("What does it put at risk?", risk)] if risk else []),
@@ -75,6 +80,20 @@ def headline(run: Run, facts: Facts, risk: str = "", groups: str = "") -> Headli
         ),
         warning=_warning(facts),
         tiles=_tiles(run, facts),
+    )
+
+
+def unfit(facts: Facts) -> bool:
+    """Whether the models fit too little of what they trained on, so that no share of memorized examples leads."""
+    return facts.member_accuracy.value < FITS
+
+
+def _why_unfit(facts: Facts) -> str:
+    words = facts.wording
+    return (
+        f"They {words.right_on} {percent(facts.member_accuracy)} of the {words.targets} they were trained on. What "
+        "they did not fit they cannot have memorized, so that no share of memorized examples stands here: train "
+        "longer, or with a larger network, and audit again."
     )
 
 
@@ -185,10 +204,10 @@ def _warning(facts: Facts) -> str:
         )
     if facts.collapsed:
         return f"{facts.collapsed_words}. A smaller learning rate, or a slow start of it, usually helps."
-    if facts.interpolates:
+    if facts.interpolates or unfit(facts):
         return ""
     return (
-        f"The models did not fit their own training data: {facts.wording.rate} on it is "
+        f"The models did not fit all of their own training data: {facts.wording.rate} on it is "
         f"{percent(facts.member_accuracy)}, below {INTERPOLATES:.0%}. What they did not fit they cannot have "
         "memorized, so that the figures here may be too low. Train longer, or with a larger network."
     )
@@ -208,7 +227,7 @@ def _tiles(run: Run, facts: Facts) -> tuple[Tile, ...]:
         Tile(
             title="Memorized",
             figures=_memorized(facts),
-            note=f"{words.score} of {MEMORIZED} or more",
+            note=f"{words.score} of {MEMORIZED} or more{'; too low where models do not fit' if unfit(facts) else ''}",
         ),
         Tile(
             title=f"Mean {words.score}",

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from byrote.analyses.catalog import keep
+from byrote.analyses.issues import Issues
 from byrote.evidence.seals import write_sealed
 from byrote.report import grouped
 from byrote.report.asked import for_page
@@ -48,6 +50,8 @@ def write_report(run: Run, hear: Hear = deaf, *, figures: str | Path | None = No
     path, shown = run.folder / FILE, sections(run, found)
     write_sealed(path, rendered(run, found, shown).encode())
     write_sealed(run.folder / TWIN, twin_text(twin(run, found, shown)).encode())
+    if isinstance(found.issues, Issues) and run.dataset is not None:
+        keep(run, "issues", found.issues)
     if isinstance(found.grouped, grouped.Grouped):
         grouped.keep(run, found.grouped)
     if figures is not None:

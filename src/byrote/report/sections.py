@@ -15,6 +15,7 @@ from byrote.report.examples import Examples, examples
 from byrote.report.facts import Detection, Facts, changed
 from byrote.report.figures import Figure, distribution, fitted, training
 from byrote.report.findings import Findings
+from byrote.report.first_look import FirstLook, first_look
 from byrote.report.gallery import Gallery, gallery, top_gallery
 from byrote.report.grouped import Grouped, group_words
 from byrote.report.grouped_figures import group_risks
@@ -51,6 +52,7 @@ class Sections:
 
     changed: str
     headline: Headline
+    first_look: FirstLook | None
     steps: tuple[Step, ...]
     gallery: Gallery | Missing
     examples: Examples
@@ -77,6 +79,7 @@ def sections(run: Run, found: Findings) -> Sections:
     return Sections(
         changed=next(iter(changed(run)), ""),
         headline=headline(run, facts, risk, of_groups),
+        first_look=first_look(run, facts, found.issues),
         steps=next_steps(run, facts, found.attacks, found.triaged),
         gallery=where_possible(lambda: gallery(run, facts.memorization, found.known, verdicts)),
         examples=examples(run, LEAD, {LEAD: facts.memorization}, found.known, verdicts),
@@ -100,6 +103,7 @@ def _watched(run: Run, found: Watched, about: Known) -> Sections:
     return Sections(
         changed=next(iter(changed(run)), ""),
         headline=watched_headline(run, found),
+        first_look=None,
         steps=watched_steps(run),
         gallery=top_gallery(run, found.result, about),
         examples=examples(run, found.lead.key, found.columns, about, {}),

@@ -1,0 +1,520 @@
+"""Issues: what is wrong with each example of a run's data, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Bool, Float, Int, Shaped
+from scipy.special import stdtr
+
+from byrote.analyses.catalog import analysis, different, not_following
+from byrote.blocks import Block, TableBlock, Words, section
+from byrote.data.controls import LABEL_NOISE
+from byrote.data.copies import ONE_IN, Copies, clusters, copies
+from byrote.data.corpus import Corpus
+from byrote.data.dataset import Dataset
+from byrote.data.index.near_duplicates import exact_duplicates, near_duplicates
+from byrote.errors import BadInput, MissingEvidence, TooFewModels
+from byrote.results import PerExample, Table
+from byrote.runs.run import Run
+from byrote.stats.multiple import holm
+
+#: The kinds, in the order in which they are told: what explains an example best comes first.
+CONFLICTING_COPY: Final = "copy with another label"
+RARE_GROUP: Final = "rare group"
+LABEL_ERROR: Final = "label error"
+EXACT_COPY: Final = "exact copy"
+NEAR_COPY: Final = "near copy"
+AMBIGUOUS: Final = "ambiguous"
+MEMORIZED: Final = "memorized but right"
+OUTLIER: Final = "outlier"
+KINDS: Final = (CONFLICTING_COPY, RARE_GROUP, LABEL_ERROR, EXACT_COPY, NEAR_COPY, AMBIGUOUS, MEMORIZED, OUTLIER)
+
+#: What the score of a kind is.
+SCORES: Final = {
+    CONFLICTING_COPY: "label error score",
+    RARE_GROUP: "share of the models without it that are wrong",
+    LABEL_ERROR: "label error score",
+    EXACT_COPY: "1",
+    NEAR_COPY: "1 - the chance that one of its neighbours lies so near",
+    AMBIGUOUS: "1 where half of the models without it are right",
+    MEMORIZED: "label memorization",
+    OUTLIER: "robust deviations of its distance to others",
+}
+#: A label is taken as wrong from this score on, if a wrong label is as bad as a missed one.
+WRONG: Final = 0.5
+#: Memorized from this label memorization on (Feldman & Zhang 2020).
+LEAST_MEMORIZED: Final = 0.25 - 1e-9
+#: Ambiguous: so large a share of the models without an example are right; and so many models it takes to say that.
+UNSURE: Final = (0.25, 0.75)
+LEAST_MODELS: Final = 8
+#: A group is rare that has at most this share of the examples, and at least so many of them.
+RARE_SHARE, LEAST_IN_GROUP = 0.05, 5
+#: Levels are called rare groups at this level of significance, adjusted for their number (Holm).
+LEVEL: Final = 0.05
+#: An outlier lies so many robust standard deviations farther from others than the median, in logarithms.
+FAR: Final = 3.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issue:
+    """One thing that is wrong with one example, by positions in the run's order.
+
+    `suggested` is the class that models without the example say, -1 where none is suggested; `other` the example that
+    it copies, -1 for none; `low` and `high` bound the score's 95 % interval over models, NaN where it has none.
+    """
+
+    example: int
+    issue: str
+    score: float
+    why: str
+    do: str
+    low: float = float("nan")
+    high: float = float("nan")
+    suggested: int = -1
+    other: int = -1
+    group: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Issues:
+    """All issues of a run, the first to look at first; `notes` say what was not looked for, and why.
+
+    `planted` is how many labels were made wrong on purpose, and `hit` how many of them are flagged; both are 0 where
+    label errors could not be told.
+    """
+
+    run: Run
+    found: tuple[Issue, ...]
+    notes: tuple[str, ...]
+    planted: int = 0
+    hit: int = 0
+
+    def counts(self, *, planted: bool = False) -> dict[str, int]:
+        """How many examples have an issue of each kind; those on which a control was planted only if asked for."""
+        left_out: set[str] = set() if planted else set(self.run.controls.example.tolist())
+        counted = [one.issue for one in self.found if self.run.ids[one.example] not in left_out]
+        return {kind: counted.count(kind) for kind in KINDS if kind in counted}
+
+
+def as_table(issues: Issues) -> Table:
+    """One row an issue: the example, what is wrong, the score, labels given and suggested, why, and what to do."""
+    run, found = issues.run, issues.found
+    names = np.array([*run.class_names, ""], np.str_)
+    rows = np.array([one.example for one in found], np.int64)
+    ids = np.array([*run.ids.tolist(), ""], np.str_)
+    labelled = run.task == "classes" and not run.of_text
+    planted = np.isin(run.ids, run.controls.example)
+
+    def text(field: str) -> Shaped[np.ndarray, " issue"]:
+        return np.array([getattr(one, field) for one in found], np.str_)
+
+    def place(field: str) -> Int[np.ndarray, " issue"]:
+        return np.array([getattr(one, field) for one in found], np.int64)
+
+    return Table(
+        title="What is wrong with examples, and what to do",
+        arrays={
+            "example": ids[rows],
+            "issue": text("issue"),
+            "score": np.array([one.score for one in found], np.float64),
+            "low": np.array([one.low for one in found], np.float64),
+            "high": np.array([one.high for one in found], np.float64),
+            "score_is": np.array([SCORES[one.issue] for one in found], np.str_),
+            "given": names[run.labels[rows]] if labelled else np.full(len(rows), "", np.str_),
+            "suggested": names[place("suggested")],
+            "copy_of": ids[place("other")],
+            "group": text("group"),
+            "planted": planted[rows],
+            "why": text("why"),
+            "do": text("do"),
+        },
+        notes=issues.notes,
+    )
+
+
+def judged(run: Run, kept: pa.Table) -> str:
+    """What of a table of issues is not that of the run; what is told from the data alone is not looked at again."""
+    lacking = {"example", "issue", "score"} - set(kept.column_names)
+    rows = {name: row for row, name in enumerate(run.ids.tolist())}
+    if lacking or not set(kept["example"].to_pylist()) <= rows.keys():
+        return "it is no table of issues" if lacking else "it is about other examples"
+    for issue, key in {LABEL_ERROR: "label_error_probability", MEMORIZED: "label_memorization"}.items():
+        mine = kept.filter(pc.equal(kept["issue"], issue))
+        if len(mine):
+            result = run.measured_on(key, run.models())
+            assert isinstance(result, PerExample)
+            again = pa.table({"score": result.values[[rows[name] for name in mine["example"].to_pylist()]]})
+            problem = not_following(different(mine.select(["score"]), again))
+            if problem:
+                return problem
+    return ""
+
+
+@analysis(
+    asks="What is wrong with each example, and what is to be done about it?",
+    needs=("label_memorization", "outputs.logits"),
+    section="6.1",
+    table=as_table,
+    check=judged,
+)
+def issues(run: Run, *, near_copies: bool = True) -> Issues:
+    """Label errors, copies, copies with other labels, rare groups, ambiguous, memorized and outlying examples.
+
+    Copies, rare groups and outliers are told from the data, which must be attached; the others from what models that
+    were not trained on an example say of it.
+
+    Raises:
+        BadInput: nothing can be told: the run has neither its data nor answers of models without an example.
+    """
+    notes: list[str] = []
+    noise = np.zeros(len(run.ids), bool)
+    hit = 0
+    if run.of_text:
+        found = list(_of_text(run, notes))
+    else:
+        outside = _outside(run, notes)
+        data = None if run.dataset is None else copies(run.dataset, near=near_copies)
+        if data is None:
+            notes.append(
+                "The run's data are not at hand, so that copies, rare groups and outliers were not looked for."
+            )
+        if outside is None and data is None:
+            raise BadInput(
+                f"Nothing can be told of single examples in the run {str(run.folder)!r}: {notes[0]}",
+                hint="byrote audit SOURCE --models 64, or attach the data: byrote ask RUN issues --source FILE.",
+            )
+        found = _all(run, outside, data)
+        if outside is not None:
+            noise = run.controls.mask(run.ids, LABEL_NOISE)
+            hit = int((outside.wrong.values[noise] > WRONG).sum())
+        notes += _notes(outside, data, near_copies)
+    order = {kind: number for number, kind in enumerate(KINDS)}
+    found.sort(key=lambda one: (order[one.issue], -one.score, one.example))
+    return Issues(run=run, found=tuple(found), notes=tuple(notes), planted=int(noise.sum()), hit=hit)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outside:
+    """By example: what models say that were not trained on it, and what label error and memorization follow.
+
+    `right` is the share of these models that predict its label, `most` the class that most of them say, `votes` how
+    many say so, `models` how many there are, `trained` how many trained on it, and `repeat` how many of those predict
+    the label.
+    """
+
+    right: Float[np.ndarray, " example"]
+    most: Int[np.ndarray, " example"]
+    votes: Int[np.ndarray, " example"]
+    models: Int[np.ndarray, " example"]
+    trained: Int[np.ndarray, " example"]
+    repeat: Int[np.ndarray, " example"]
+    wrong: PerExample
+    memorization: PerExample
+
+    def words(self, row: int, name: str) -> str:
+        """What the models say of one example, the class that most of them name called `name`."""
+        seen = (
+            f"; {self.repeat[row]} of {self.trained[row]} trained on it repeat the label" if self.trained[row] else ""
+        )
+        return f"{self.votes[row]} of {self.models[row]} models that never saw it say {name}{seen}."
+
+
+def _outside(run: Run, notes: list[str]) -> Outside | None:
+    """What models without an example say; None, and a note, where the run cannot tell."""
+    if run.task == "regression":
+        notes.append("The targets are numbers, so that label errors and ambiguous examples were not looked for.")
+        return None
+    try:
+        wrong, memorization = run.measure("label_error_probability"), run.measure("label_memorization")
+        votes = run.votes(np.arange(len(run.ids)))
+    except (MissingEvidence, TooFewModels) as error:
+        notes.append(f"Label errors, rare groups, ambiguous and memorized examples were not looked for: {error}")
+        return None
+    assert isinstance(wrong, PerExample)
+    assert isinstance(memorization, PerExample)
+    count = votes.sum(1)
+    own = votes[np.arange(len(votes)), run.labels]
+    trained, repeat = _repeated(run)
+    with np.errstate(invalid="ignore"):
+        right = own / count
+    return Outside(
+        right=right,
+        most=votes.argmax(1),
+        votes=votes.max(1),
+        models=count,
+        trained=trained,
+        repeat=repeat,
+        wrong=wrong,
+        memorization=memorization,
+    )
+
+
+def _repeated(run: Run) -> tuple[Int[np.ndarray, " example"], Int[np.ndarray, " example"]]:
+    """How many models trained on each example, and how many of those predict its label."""
+    trained, repeat = (np.zeros(len(run.ids), np.int64) for _ in range(2))
+    for model in run.models():
+        member = run.member[model] == 1
+        trained += member
+        repeat += member & (run.load("outputs.prediction", [int(model)])[0] == run.labels)
+    return trained, repeat
+
+
+def _all(run: Run, outside: Outside | None, data: Copies | None) -> list[Issue]:
+    dataset = run.dataset
+    found: list[Issue] = []
+    groups = np.full(len(run.ids), "", object)
+    copied = np.zeros(len(run.ids), bool)
+    if data is not None and dataset is not None:
+        found += _copies(run, outside, data)
+        copied[[one.example for one in found if one.issue == CONFLICTING_COPY]] = True
+        found += _outliers(data)
+        if outside is not None:
+            groups = rare_groups(dataset, outside.right)
+    if outside is not None:
+        found += _of_models(run, outside, groups, copied)
+    return found
+
+
+def _copies(run: Run, outside: Outside | None, data: Copies) -> Iterator[Issue]:
+    """Exact copies, near copies, and those whose label is another than their copy's."""
+    together = clusters(len(run.ids), np.concatenate([_links(data.same), data.near]))
+    chance = {int(row): part for pair, part in zip(data.near, data.chance, strict=True) for row in pair}
+    labels = _labels(run)
+    for first in np.flatnonzero(np.bincount(together, minlength=len(together)) > 1):
+        rows = np.flatnonzero(together == first)
+        if len(set(labels[rows].tolist())) > 1:
+            yield from (_conflicting(run, outside, int(row), rows, labels) for row in rows)
+            continue
+        for row in rows[1:]:
+            exact = data.same[row] != row
+            other = int(data.same[row]) if exact else _partner(data.near, int(row))
+            yield Issue(
+                example=int(row),
+                issue=EXACT_COPY if exact else NEAR_COPY,
+                score=1.0 if exact else 1 - float(chance[int(row)]),
+                other=other,
+                why=f"Its input is {'' if exact else 'nearly '}that of {run.ids[other]}, and so is its label.",
+                do="Keep one of them, unless the data are meant to hold copies.",
+            )
+
+
+def _links(same: Int[np.ndarray, " example"]) -> Int[np.ndarray, "pair 2"]:
+    rows = np.flatnonzero(same != np.arange(len(same)))
+    return np.stack([same[rows], rows], axis=1)
+
+
+def _partner(near: Int[np.ndarray, "pair 2"], row: int) -> int:
+    """The first example that this one is a near copy of."""
+    return int(min(other for pair in near[(near == row).any(1)].tolist() for other in pair if other != row))
+
+
+def _labels(run: Run) -> Shaped[np.ndarray, " example"]:
+    """What tells whether two copies have the same target; numbers within the tolerance of each other do."""
+    if run.task != "regression":
+        return np.asarray(run.labels)
+    tolerance = float(run.manifest.dataset["tolerance"])
+    return np.round(np.asarray(run.numbers, np.float64) / max(2 * tolerance, 1e-300)).astype(np.int64)
+
+
+def _conflicting(run: Run, outside: Outside | None, row: int, rows: np.ndarray, labels: np.ndarray) -> Issue:
+    other = int(next(one for one in rows if labels[one] != labels[row]))
+    score = float("nan") if outside is None else float(outside.wrong.values[row])
+    says = "" if outside is None else " " + outside.words(row, _name(run, int(outside.most[row])))
+    said = f" says {_name(run, int(run.labels[other]))}" if run.task == "classes" else " has another target"
+    return Issue(
+        example=row,
+        issue=CONFLICTING_COPY,
+        score=1.0 if np.isnan(score) else score,
+        low=float("nan") if outside is None else float(outside.wrong.low[row]),
+        high=float("nan") if outside is None else float(outside.wrong.high[row]),
+        suggested=-1 if outside is None or outside.most[row] == run.labels[row] else int(outside.most[row]),
+        other=other,
+        why=f"{run.ids[other]} has the same input and{said}.{says}",
+        do="Decide which label is right, and give it to both.",
+    )
+
+
+def _name(run: Run, label: int) -> str:
+    return str(run.class_names[label])
+
+
+def _outliers(data: Copies) -> Iterator[Issue]:
+    """Examples far from all others, by the distance to the tenth neighbour."""
+    with np.errstate(divide="ignore"):
+        far = np.log(data.tenth)
+    known = np.isfinite(far)
+    if not known.any():
+        return
+    middle = np.median(far[known])
+    spread = 1.4826 * np.median(np.abs(far[known] - middle))
+    for row in np.flatnonzero(known & (far - middle > FAR * max(spread, 1e-12))):
+        yield Issue(
+            example=int(row),
+            issue=OUTLIER,
+            score=float((far[row] - middle) / spread),
+            why=f"Its tenth neighbour is {np.exp(far[row] - middle):.1f} times as far as that of a typical example.",
+            do="See whether it belongs to these data at all.",
+        )
+
+
+def rare_groups(dataset: Dataset, right: Float[np.ndarray, " example"]) -> Shaped[np.ndarray, " example"]:
+    """The rare group that each example belongs to and that models without it get wrong more often; empty for none.
+
+    Groups are classes and the levels of a table's columns, of 5 examples or more and at most 5 % of all. A group counts
+    where the mean of `right` in it is lower than among the others (Welch's t, one-sided, Holm over all groups).
+    """
+    known = np.isfinite(right)
+    named = [(name, mask & known) for name, mask in _levels(dataset)]
+    named = [(name, mask) for name, mask in named if LEAST_IN_GROUP <= mask.sum() <= RARE_SHARE * known.sum()]
+    found = np.full(len(dataset), "", object)
+    if not named:
+        return found
+    p = holm(np.array([_lower(right[mask], right[known & ~mask]) for _, mask in named]))
+    for place in np.argsort(-p, kind="stable"):  # the clearest last, so that it names the example
+        if p[place] <= LEVEL:
+            found[named[place][1]] = named[place][0]
+    return found
+
+
+def _levels(dataset: Dataset) -> Iterator[tuple[str, Bool[np.ndarray, " example"]]]:
+    """Names and examples of the classes and of the levels of columns."""
+    if dataset.task == "classes":
+        for number, name in enumerate(dataset.class_names):
+            yield f"class {name}", dataset.targets == number
+    if dataset.display.kind != "row" or dataset.inputs.ndim != 2:
+        return
+    for column, name in enumerate(dataset.display.feature_names):
+        values = np.asarray(dataset.inputs[:, column])
+        if " = " in name and np.isin(values, (0, 1)).all():
+            yield str(name), values == 1
+
+
+def _lower(some: Float[np.ndarray, " one"], others: Float[np.ndarray, " other"]) -> float:
+    """The one-sided p-value that the mean of some is lower than that of others, by Welch's t."""
+    parts = np.array([some.var(ddof=1) / len(some), others.var(ddof=1) / len(others)])
+    if len(others) < LEAST_IN_GROUP or not parts.sum() > 0:
+        return 1.0
+    freedom = parts.sum() ** 2 / (parts**2 / (np.array([len(some), len(others)]) - 1)).sum()
+    return float(stdtr(freedom, (some.mean() - others.mean()) / np.sqrt(parts.sum())))
+
+
+def _of_models(run: Run, outside: Outside, groups: np.ndarray, copied: np.ndarray) -> Iterator[Issue]:
+    """What models without an example tell of it: at most one kind each, and a label error beside a rare group."""
+    wrong, memorized = outside.wrong, outside.memorization
+    counts = {name: int((groups == name).sum()) for name in set(groups.tolist()) if name}
+    for row in range(len(run.ids)):
+        most, group = int(outside.most[row]), str(groups[row])
+        other = most if most != run.labels[row] else -1
+        says = outside.words(row, _name(run, most))
+        strong = memorized.values[row] >= LEAST_MEMORIZED
+        if group and (outside.right[row] < 0.5 or strong):
+            yield Issue(
+                example=row,
+                issue=RARE_GROUP,
+                score=1 - float(outside.right[row]),
+                group=group,
+                why=f"One of {counts[group]} with {group}, which models without them get wrong more often. {says}",
+                do="Check by hand; collect more like it, or model the group apart. Do not relabel in bulk.",
+            )
+        if copied[row]:
+            continue
+        if wrong.values[row] > WRONG and other >= 0:
+            yield Issue(
+                example=row,
+                issue=LABEL_ERROR,
+                score=float(wrong.values[row]),
+                low=float(wrong.low[row]),
+                high=float(wrong.high[row]),
+                suggested=other,
+                group=group,
+                why=says,
+                do=f"Relabel as {_name(run, other)}, if you agree."
+                if not group
+                else f"Check by hand: {group} is rare.",
+            )
+        elif group:
+            continue
+        elif UNSURE[0] <= outside.right[row] <= UNSURE[1] and outside.models[row] >= LEAST_MODELS:
+            yield Issue(
+                example=row,
+                issue=AMBIGUOUS,
+                score=1 - abs(2 * float(outside.right[row]) - 1),
+                suggested=other,
+                why=says,
+                do="Look at it: its class may be unclear, or its features too few.",
+            )
+        elif strong and memorized.low[row] > 0:
+            yield Issue(
+                example=row,
+                issue=MEMORIZED,
+                score=float(memorized.values[row]),
+                low=float(memorized.low[row]),
+                high=float(memorized.high[row]),
+                why=says,
+                do="Keep it: it is hard or unlike the others, and models know it only by having seen it.",
+            )
+
+
+def _notes(outside: Outside | None, data: Copies | None, near_copies: bool) -> Iterator[str]:
+    if outside is not None:
+        yield (
+            f"A label error is a score above {WRONG:g} (`label_error_probability`), no probability that was tried on "
+            "these data: where wrong labels prefer some classes, or groups are rare, too many or too few are flagged."
+        )
+    if data is not None:
+        yield (
+            f"Near copies are so near that chance would put one example in {ONE_IN:,} there (intrinsic dimension "
+            f"{data.dimension:.1f})."
+            if data.dimension > 0
+            else "Near copies and outliers were not looked for: `byrote ask RUN issues` takes the time."
+            if not near_copies
+            else "Near copies were not looked for: the inputs name things, or fewer than 20 of them differ."
+        )
+
+
+def _of_text(run: Run, notes: list[str]) -> Iterator[Issue]:
+    """Copies among documents; what else may be wrong with them is not told."""
+    corpus: Any = run.dataset
+    if not isinstance(corpus, Corpus):
+        raise BadInput(
+            f"Copies are looked for in the texts, and those of the run {str(run.folder)!r} are not at hand.",
+            hint="byrote ask RUN issues --source FILE, with the corpus that the run was made from.",
+        )
+    notes.append("Of documents only copies are told.")
+    exact, near = exact_duplicates(corpus.texts).cluster, near_duplicates(corpus.texts)
+    place = {name: row for row, name in enumerate(run.ids.tolist())}
+    at = [place.get(name, -1) for name in corpus.ids.tolist()]
+    similar = {int(b): float(s) for (_, b), s in zip(near.links, near.similarity, strict=True)}
+    for row in np.flatnonzero(near.cluster != np.arange(len(near.cluster))):
+        same = exact[row] != row
+        other = int(exact[row] if same else near.cluster[row])
+        yield Issue(
+            example=at[int(row)],
+            issue=EXACT_COPY if same else NEAR_COPY,
+            score=1.0 if same else similar.get(int(row), 1.0),
+            other=at[other],
+            why=f"It is {'' if same else 'nearly '}the document {corpus.ids[other]}.",
+            do="Keep one of them: repeated documents are learned by heart.",
+        )
+
+
+@section(of="issues", title="What is wrong with examples", order=5)
+def shown(table: Table) -> tuple[Block, ...]:
+    """How many of each kind, and the first examples."""
+    kinds = table.arrays["issue"]
+    counted = tuple((kind, str(np.count_nonzero(kinds == kind))) for kind in KINDS if (kinds == kind).any())
+    columns = ("example", "issue", "given", "suggested", "why", "do")
+    rows = tuple(tuple(str(table.arrays[name][row]) for name in columns) for row in range(min(len(kinds), 10)))
+    if not len(kinds):
+        return (Words(text="Nothing was found that is wrong with single examples."),)
+    return (
+        TableBlock(title="Examples by what is wrong", columns=("what is wrong", "examples"), rows=counted),
+        TableBlock(title="The first", columns=columns, rows=rows),
+        Words(text=" ".join(table.notes), tone="reading"),
+    )

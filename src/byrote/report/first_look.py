@@ -1,0 +1,205 @@
+"""The first look: whether these models can tell, what kinds of trouble there are, and the examples to look at first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from byrote.analyses.issues import (
+    AMBIGUOUS,
+    CONFLICTING_COPY,
+    EXACT_COPY,
+    KINDS,
+    LABEL_ERROR,
+    MEMORIZED,
+    NEAR_COPY,
+    OUTLIER,
+    RARE_GROUP,
+    WRONG,
+    Issue,
+    Issues,
+    issues,
+)
+from byrote.report.facts import Facts
+from byrote.report.headline import unfit
+from byrote.report.missing import Missing
+from byrote.report.picture import Content, contents
+from byrote.report.summary import percent
+from byrote.report.text import number
+from byrote.report.wording import given
+from byrote.runs.run import Run
+
+#: So many examples are shown first: the likeliest label errors, and the first of another kind.
+FIRST = 5
+#: Near copies are looked for among at most so many examples; `byrote ask RUN issues` looks among more.
+MOST_EXAMPLES = 10_000
+#: Fewer models say too little of a single example to be believed.
+ENOUGH = 32
+#: What the count of each kind is of.
+MEANING = {
+    CONFLICTING_COPY: "the same input, other labels",
+    RARE_GROUP: "too few to learn from",
+    LABEL_ERROR: f"score above {WRONG:g}",
+    EXACT_COPY: "the same input and label",
+    NEAR_COPY: "nearly the same input",
+    AMBIGUOUS: "models without it disagree",
+    MEMORIZED: "by rote, label likely right",
+    OUTLIER: "far from all others",
+}
+#: A score is about labels where it says how surely they are wrong.
+ABOUT_LABELS = (LABEL_ERROR, CONFLICTING_COPY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One line of the verdict: whether it is well ("yes", "partly", "no"), and why."""
+
+    well: str
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One example to look at, in words; `sure` is its score, `interval` the 95 % interval of it over models."""
+
+    id: str
+    given: str
+    suggested: str
+    kind: str
+    why: str
+    do: str
+    sure: str
+    interval: str
+    content: Content | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """How many examples have an issue of a kind."""
+
+    kind: str
+    examples: int
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FirstLook:
+    """The first screen after the headline; `can_tell` sums its verdict up, `planted` counts planted rows left out."""
+
+    can_tell: str
+    verdict: tuple[Answer, ...]
+    counts: tuple[Count, ...]
+    first: tuple[Shown, ...]
+    planted: int
+    notes: tuple[str, ...]
+
+
+def found_issues(run: Run) -> Issues:
+    """The issues that the report shows: of many examples without those that take long to look for."""
+    return issues(run, near_copies=len(run.ids) <= MOST_EXAMPLES)
+
+
+def first_look(run: Run, facts: Facts, found: Issues | Missing) -> FirstLook:
+    """What a report of an ensemble shows first."""
+    verdict = tuple(_verdict(run, facts, found))
+    wells = {one.well for one in verdict}
+    can_tell = "no" if "no" in wells else "in part" if "partly" in wells else "yes"
+    if isinstance(found, Missing):
+        return FirstLook(can_tell=can_tell, verdict=verdict, counts=(), first=(), planted=0, notes=(found.why,))
+    planted = set(run.controls.example.tolist())
+    own = [one for one in found.found if str(run.ids[one.example]) not in planted]
+    counts = found.counts()
+    return FirstLook(
+        can_tell=can_tell,
+        verdict=verdict,
+        counts=tuple(Count(kind=k, examples=counts[k], meaning=MEANING[k]) for k in KINDS if k in counts),
+        first=_shown(run, _chosen(own)),
+        planted=len(found.found) - len(own),
+        notes=found.notes,
+    )
+
+
+def _verdict(run: Run, facts: Facts, found: Issues | Missing) -> list[Answer]:
+    """Whether the models fit, whether they are enough, and whether what was planted is found."""
+    words, models = facts.wording, facts.memorization.models
+    fit = percent(facts.member_accuracy)
+    unknown = math.isnan(facts.member_accuracy.value)
+    answers = [
+        Answer(
+            well="partly" if unknown else "yes" if facts.interpolates else "no" if unfit(facts) else "partly",
+            what="Unknown whether they fit the data"
+            if unknown
+            else f"They fit {'too little' if unfit(facts) else 'most'} of the data"
+            if not facts.interpolates
+            else "They fit the data",
+            why="it was not recorded who trained on what" if unknown else f"{words.rate} {fit} on what they trained on",
+        ),
+        Answer(
+            well="yes" if models >= ENOUGH else "partly",
+            what=f"{models:,} models",
+            why=f"half of them never saw an example{'' if models >= ENOUGH else f'; {ENOUGH} say more of single ones'}",
+        ),
+    ]
+    return [*answers, *_self_test(run, found)]
+
+
+def _self_test(run: Run, found: Issues | Missing) -> list[Answer]:
+    if isinstance(found, Missing) or run.task == "regression":
+        return []
+    if not found.planted:
+        return [
+            Answer(
+                well="partly",
+                what="Not tested",
+                why="no label was made wrong on purpose, so nothing says how many wrong ones are missed",
+            )
+        ]
+    share = found.hit / found.planted
+    return [
+        Answer(
+            well="yes" if share >= 0.9 else "partly" if share >= 0.5 else "no",
+            what="Tested",
+            why=f"{found.hit} of {found.planted} labels that were made wrong on purpose are found",
+        )
+    ]
+
+
+def _chosen(own: Sequence[Issue]) -> list[Issue]:
+    """The likeliest wrong labels, each example once, then the first of each other kind."""
+    best = {}
+    for one in sorted(own, key=lambda one: -one.score):
+        if one.issue in ABOUT_LABELS:
+            best.setdefault(one.example, one)
+    groups = {one.example: one for one in own if one.issue == RARE_GROUP}
+    labels = [groups.get(example, one) for example, one in best.items()]
+    others, kinds = [], {one.issue for one in labels}
+    for one in own:
+        if one.issue not in kinds and one.example not in best:
+            kinds.add(one.issue)
+            others.append(one)
+    return [*labels[: FIRST - bool(others)], *others][:FIRST]
+
+
+def _shown(run: Run, chosen: Sequence[Issue]) -> tuple[Shown, ...]:
+    rows = np.array([one.example for one in chosen], np.int64)
+    pictures: Sequence[Content | None] = [None] * len(chosen)
+    if run.dataset is not None and len(chosen):
+        pictures = contents(run.dataset, rows)[0]
+    return tuple(
+        Shown(
+            id=str(run.ids[one.example]),
+            given=given(run, one.example),
+            suggested=str(run.class_names[one.suggested]) if one.suggested >= 0 else "",
+            kind=one.issue,
+            why=one.why,
+            do=one.do,
+            sure=number(one.score) if one.issue in ABOUT_LABELS else "",
+            interval="" if math.isnan(one.low) else f"{number(one.low)} to {number(one.high)}",
+            content=picture,
+        )
+        for one, picture in zip(chosen, pictures, strict=True)
+    )

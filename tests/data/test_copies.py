@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+import byrote
+from byrote.changes.change import Context
+from byrote.changes.data.near_duplicates import NearDuplicates
+from byrote.data.copies import ONE_IN, clusters, copies, is_copied
+from byrote.data.digits import digits
+
+
+def rows(inputs, targets=None):
+    return byrote.from_arrays(
+        np.asarray(inputs, np.float32), np.arange(len(inputs)) % 2 if targets is None else targets
+    )
+
+
+def planted_pairs(dataset):
+    place = {name: row for row, name in enumerate(dataset.ids.tolist())}
+    controls = dataset.controls
+    return {(place[o], place[e]) for e, o in zip(controls.example.tolist(), controls.original.tolist(), strict=True)}
+
+
+def by_definition(points, dimension, tries=1):
+    """Near copies from the formula, pair by pair: slow."""
+    apart = np.sqrt(((points[:, None] - points[None]) ** 2).sum(2))
+    np.fill_diagonal(apart, np.inf)
+    tenth = np.sort(apart, axis=1)[:, 9]
+    chance = tries * 9 * (apart / np.minimum(np.minimum(tenth[:, None], tenth), np.median(tenth))) ** dimension
+    return {(i, j) for i, j in product(range(len(points)), repeat=2) if i < j and chance[i, j] <= 1 / ONE_IN}
+
+
+def test_near_copies_are_those_of_the_formula():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(120, 3))
+    points = np.vstack([points, points[:6] + 0.001 * rng.normal(size=(6, 3))]) / points.std(0)
+    found = copies(rows(points))
+    scaled = points.astype(np.float32) / points.astype(np.float32).std(0)
+    assert set(map(tuple, found.near.tolist())) == by_definition(scaled.astype(np.float64), found.dimension)
+    assert len(found.near) >= 5
+
+
+def test_digits_that_moved_by_a_pixel_and_were_noised_are_all_found_and_no_others():
+    dataset = digits()[0]
+    planted = NearDuplicates(0.05).apply(dataset, Context(dataset=dataset, rng=np.random.default_rng(0)))
+    found = set(map(tuple, copies(planted).near.tolist()))
+    truth = planted_pairs(planted)
+    assert len(found & truth) / len(truth) >= 0.95
+    assert len(found - truth) <= len(planted) / 1000
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 10])
+def test_where_nothing_was_copied_at_most_one_in_a_thousand_is_called_a_copy(dimensions):
+    normal = np.random.default_rng(1).normal(size=(1_000, dimensions))
+    assert len(copies(rows(normal)).near) <= 1
+
+
+def test_the_same_input_is_an_exact_copy_and_no_near_one():
+    points = np.random.default_rng(2).normal(size=(60, 4))
+    found = copies(rows(np.vstack([points, points[[3, 3]]])))
+    assert found.same[[3, 60, 61]].tolist() == [3, 3, 3]
+    assert len(found.near) == 0
+    assert np.flatnonzero(is_copied(found)).tolist() == [3, 60, 61]
+
+
+def test_whole_numbers_and_few_rows_have_no_near_copies():
+    words = byrote.from_arrays(np.arange(120).reshape(40, 3), np.arange(40) % 2)
+    assert np.isnan(copies(words).dimension) or words.inputs.dtype.kind == "f"
+    few = copies(rows(np.random.default_rng(3).normal(size=(8, 2))))
+    assert np.isnan(few.dimension)
+    assert len(few.near) == 0
+
+
+def test_without_near_copies_only_exact_ones_are_told():
+    points = np.random.default_rng(4).normal(size=(60, 4))
+    found = copies(rows(np.vstack([points, points[:1], points[1:2] + 1e-5])), near=False)
+    assert found.same[60] == 0
+    assert len(found.near) == 0
+
+
+def test_chains_of_pairs_are_one_cluster():
+    assert clusters(6, np.array([[0, 2], [2, 5], [3, 4]])).tolist() == [0, 1, 0, 3, 3, 0]
+
+
+def test_the_few_of_a_small_cluster_are_no_copies_of_each_other():
+    rng = np.random.default_rng(6)
+    points = rng.normal(size=(150, 5))
+    points[:6] += 40
+    assert len(copies(rows(points)).near) == 0
