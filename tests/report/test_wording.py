@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import byrote
+from byrote.analyses.card import as_table, shown
+from byrote.blocks import Words
 from byrote.data.dataset import Dataset
 from byrote.designs.full_data import full_data
 from byrote.recipes.defaults import objective_for
@@ -16,7 +18,7 @@ from byrote.recipes.recipe import Recipe
 from byrote.report.card_page import card_page
 from byrote.report.gallery import gallery
 from byrote.report.page import write_report
-from byrote.report.summary import card_sentences
+from byrote.report.summary import spoken
 from byrote.report.verify import verify
 from byrote.report.watched import report_sentences
 from byrote.report.wording import CLASSES, LABELS, given, wording_of
@@ -80,7 +82,8 @@ def test_a_report_about_numbers_speaks_of_numbers(regression: Run) -> None:
 
 def test_a_card_of_numbers_speaks_of_them(regression: Run) -> None:
     compared = byrote.card(regression, regression)
-    lines = card_sentences(compared, wording_of(regression))
+    table = as_table(spoken(compared, wording_of(regression)))
+    lines = [block.text for block in shown(table, narrow=True) if isinstance(block, Words)]
     assert "accuracy on members, answers within 2" in lines
     assert "memorization of all examples" in lines
     assert OF_CLASSES.search(KEYS.sub("", "\n".join(lines))) is None
@@ -137,7 +140,7 @@ def test_a_report_about_several_labels_speaks_of_sets(tmp_path: Path) -> None:
     assert wording_of(run) is LABELS
     path, _ = write_report(run)
     text = Page(path.read_text("utf-8")).text
-    assert "get all of its labels right more often" in text
+    assert "trained on the example that get all of its labels right" in text
     assert "of the sets of labels they were trained on" in text
     assert "--plant triage" not in text
     assert "#triage" not in path.read_text("utf-8")

@@ -228,7 +228,7 @@ class Outside:
 def _outside(run: Run, notes: list[str]) -> Outside | None:
     """What models without an example say; None, and a note, where the run cannot tell."""
     if run.task == "regression":
-        notes.append("The targets are numbers, so that label errors and ambiguous examples were not looked for.")
+        notes.append("The targets are numbers, so that only copies and outliers were looked for.")
         return None
     try:
         wrong, memorization = run.measure("label_error_probability"), run.measure("label_memorization")
