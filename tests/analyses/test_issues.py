@@ -21,9 +21,11 @@ from byrote.analyses.issues import (
     judged,
     rare_groups,
 )
+from byrote.data.corpus import corpus_from_texts
 from byrote.data.dataset import Display
 from byrote.errors import BadInput
 from byrote.runs.imported import import_arrays
+from made_once import opened
 from measures.evidence import half_subset_pairs
 
 MODELS, EXAMPLES, CLASSES = 16, 160, 3
@@ -147,6 +149,20 @@ def test_a_run_that_can_tell_nothing_is_refused(made, tmp_path):
     )
     with pytest.raises(BadInput, match="Nothing can be told of single examples"):
         issues(bare)
+
+
+def test_of_documents_copies_are_told(tmp_path):
+    run = opened("documents", tmp_path)
+    with pytest.raises(BadInput, match="not at hand"):
+        issues(run)
+    long = " ".join(f"word{n}" for n in range(60))
+    texts = [f"{n} {long} {n}" if n < 2 else f"text {n} of its own {n * 7}" for n in range(len(run.ids))]
+    texts[5] = texts[3]
+    corpus = corpus_from_texts(texts, ids=run.ids.tolist())
+    found = issues(dataclasses.replace(run, corpus=corpus))
+    assert [(one.example, one.issue, one.other) for one in found.found] == [(5, EXACT_COPY, 3), (1, NEAR_COPY, 0)]
+    assert found.found[1].score > 0.8
+    assert found.notes == ("Of documents only copies are told.",)
 
 
 def test_groups_as_good_as_others_are_not_called_rare():

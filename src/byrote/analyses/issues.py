@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,6 @@ from byrote.analyses.catalog import analysis, different, not_following
 from byrote.blocks import Block, TableBlock, Words, section
 from byrote.data.controls import LABEL_NOISE
 from byrote.data.copies import ONE_IN, Copies, clusters, copies
-from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
 from byrote.data.index.near_duplicates import exact_duplicates, near_duplicates
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
@@ -480,11 +479,11 @@ def _notes(outside: Outside | None, data: Copies | None, near_copies: bool) -> I
 
 def _of_text(run: Run, notes: list[str]) -> Iterator[Issue]:
     """Copies among documents; what else may be wrong with them is not told."""
-    corpus: Any = run.dataset
-    if not isinstance(corpus, Corpus):
+    corpus = run.corpus
+    if corpus is None:
         raise BadInput(
             f"Copies are looked for in the texts, and those of the run {str(run.folder)!r} are not at hand.",
-            hint="byrote ask RUN issues --source FILE, with the corpus that the run was made from.",
+            hint="byrote ask RUN issues --source FILE, with the documents that the run was made from.",
         )
     notes.append("Of documents only copies are told.")
     exact, near = exact_duplicates(corpus.texts).cluster, near_duplicates(corpus.texts)
