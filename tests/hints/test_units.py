@@ -272,3 +272,18 @@ FEED_FORWARD = (
 @each(*FEED_FORWARD)
 def test_hints_of_feed_forward_units_are_followed(case: Case, tmp_path: Path) -> None:
     follow(case, tmp_path)
+
+
+MANIFOLDS = (
+    Case(
+        name="few points",
+        wrong=setting("manifolds,points=7"),
+        says="manifolds,points=12",
+        right=setting("manifolds,points=12"),
+    ),
+)
+
+
+@each(*MANIFOLDS)
+def test_hints_of_manifolds_are_followed(case: Case, tmp_path: Path) -> None:
+    follow(case, tmp_path)

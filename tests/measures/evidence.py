@@ -206,6 +206,15 @@ def _handed_on(rng: np.random.Generator, evidence: Evidence, classes: int) -> Ev
         "intrinsic_dimension.points": rng.integers(90, 95, size[:3]).astype(np.int32),
         "intrinsic_dimension.epochs": epochs,
         "intrinsic_dimension.layer": np.array(["inputs", "first", "last"]),
+        **{
+            f"manifolds.{figure}_{of}": rng.gamma(4.0, 0.2, size[:3]).astype(np.float32)
+            for figure in ("capacity", "radius", "dimension")
+            for of in ("clean", "clean_shuffled", "true", "given", "shuffled")
+        },
+        "manifolds.points": np.full(len(member), 12, np.int32),
+        "manifolds.classes": np.full(len(member), 3, np.int32),
+        "manifolds.epochs": epochs,
+        "manifolds.layer": np.array(["inputs", "first", "last"]),
         **{f"similarity.{name}": rng.random(size[:3]).astype(np.float32) for name in SIMILARITIES},
         "similarity.directions": rng.integers(10, 30, size[:3]).astype(np.int32),
         "similarity.epochs": epochs,
