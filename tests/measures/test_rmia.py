@@ -61,8 +61,8 @@ def test_blocks_give_what_the_whole_gives():
     part = slice(BLOCK_CELLS // 8 - 30, None)
     ratio_order = rmia(x[:, part].astype(np.float32), member[:, part], pair).values
     # the population differs, the order of an example among others does not
-    for t in range(8):
-        np.testing.assert_array_equal(np.argsort(found[t, part][:5]), np.argsort(ratio_order[t][:5]))
+    for one, other in zip(found[:, part], ratio_order, strict=True):
+        assert (np.subtract.outer(one, one) * np.subtract.outer(other, other) >= 0).all()
 
 
 def test_probabilities_far_below_rounding_still_rank():

@@ -343,11 +343,15 @@ def memorization_tenths(
     """
     references = References(probability, member, pair, stratum)
     tenths = np.zeros(probability.shape, np.int8)
-    for alike in references.targets_alike():
-        gap = references.without(alike[0], 1).mean - references.without(alike[0], 0).mean
-        known = np.flatnonzero(np.isfinite(gap))
-        order = known[np.argsort(gap[known], kind="stable")]
-        tenths[np.ix_(np.array(alike), order)] = 1 + np.arange(len(order)) * DECILES // max(len(order), 1)
+    for targets in references.targets_alike():
+        gap = references.without(targets[:, 0], 1).mean - references.without(targets[:, 0], 0).mean
+        known = np.isfinite(gap).sum(1, keepdims=True)  # what is undefined stands last
+        place = np.arange(gap.shape[1])
+        tenth = np.where(place < known, 1 + place * DECILES // np.maximum(known, 1), 0)
+        found = np.empty(gap.shape, np.int8)
+        np.put_along_axis(found, np.argsort(gap, axis=1, kind="stable"), tenth, 1)
+        for mates in targets.T:
+            tenths[mates] = found
     return tenths
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -18,42 +19,63 @@ TINIEST = 5e-324
 
 @dataclass(frozen=True)
 class Predictive:
-    """A Student-t distribution for each example; normal where the degrees are infinite, NaN where unknown."""
+    """A Student-t distribution for each example; normal where the degrees are infinite, NaN where unknown.
 
-    mean: Float[np.ndarray, " example"]
-    variance: Float[np.ndarray, " example"]
-    degrees: Float[np.ndarray, " example"]
+    Rows of several targets are either normal or not, all examples of a row alike.
+    """
 
-    def log_density(self, x: Float[np.ndarray, " example"]) -> Float[np.ndarray, " example"]:
+    mean: Float[np.ndarray, "*target example"]
+    variance: Float[np.ndarray, "*target example"]
+    degrees: Float[np.ndarray, "*target example"]
+
+    @cached_property
+    def _half(self) -> np.ndarray:
+        return np.minimum(self.degrees, MANY) / 2
+
+    @cached_property
+    def _peak(self) -> np.ndarray:
+        """Logarithm of the density at the mean."""
+        return np.asarray(_by_value(_log_peak, self.degrees) - np.log(self.variance) / 2)
+
+    @cached_property
+    def _scale(self) -> np.ndarray:
+        return np.asarray(self.variance * np.where(np.isinf(self.degrees[..., :1]), 2.0, 2 * self._half))
+
+    def log_density(self, x: Float[np.ndarray, "*target example"]) -> Float[np.ndarray, "*target example"]:
         """Logarithm of the density at x."""
-        square = (x - self.mean) ** 2 / self.variance
-        if np.isinf(self.degrees).all():
-            normal: np.ndarray = -(square + np.log(2 * np.pi * self.variance)) / 2
-            return normal
-        half = np.minimum(self.degrees, MANY) / 2
-        constant = _by_value(lambda h: gammaln(h + 0.5) - gammaln(h) - np.log(2 * np.pi * h) / 2, half)
-        density: np.ndarray = constant - np.log(self.variance) / 2 - (half + 0.5) * np.log1p(square / (2 * half))
-        return density
+        square = (x - self.mean) ** 2 / self._scale
+        normal = np.isinf(self.degrees[..., :1])
+        if normal.all():
+            return np.asarray(self._peak - square)
+        heavy = self._peak - (self._half + 0.5) * np.log1p(square)
+        return np.asarray(np.where(normal, self._peak - square, heavy) if normal.any() else heavy)
 
-    def log_below(self, x: Float[np.ndarray, " example"]) -> Float[np.ndarray, " example"]:
+    def log_below(self, x: Float[np.ndarray, "*target example"]) -> Float[np.ndarray, "*target example"]:
         """Logarithm of the probability of a value below x, exact at both ends."""
         z = (x - self.mean) / np.sqrt(self.variance)
-        if np.isinf(self.degrees).all():
-            normal: np.ndarray = log_ndtr(z)
-            return normal
-        tail = stdtr(np.minimum(self.degrees, MANY), -np.abs(z))
-        below: np.ndarray = np.where(z > 0, np.log1p(-tail), np.log(np.maximum(tail, TINIEST)))
-        return below
+        normal = np.isinf(self.degrees[..., :1])
+        if normal.all():
+            return np.asarray(log_ndtr(z))
+        tail = stdtr(2 * self._half, -np.abs(z))
+        below = np.where(z > 0, np.log1p(-tail), np.log(np.maximum(tail, TINIEST)))
+        return np.asarray(np.where(normal, log_ndtr(z), below) if normal.any() else below)
+
+
+def _log_peak(degrees: np.ndarray) -> np.ndarray:
+    """Logarithm of the density of a standard Student-t at 0; a normal's where the degrees are infinite."""
+    half = np.minimum(degrees, MANY) / 2
+    heavy = gammaln(half + 0.5) - gammaln(half) - np.log(2 * np.pi * half) / 2
+    return np.asarray(np.where(np.isinf(degrees), -np.log(2 * np.pi) / 2, heavy))
 
 
 def _by_value(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
-    """A costly function of an array that holds few different values."""
-    if not len(x):
+    """A costly function of an array that holds few different values, most often one a row."""
+    if not x.size:
         return x
-    if (x == x[0]).all():
-        return np.broadcast_to(function(x[:1]), x.shape)
+    if (x == x[..., :1]).all():
+        return np.broadcast_to(function(x[..., :1]), x.shape)
     values, where = np.unique(x, return_inverse=True)
-    return np.asarray(function(values)[where])
+    return np.asarray(function(values)[where].reshape(x.shape))
 
 
 Form = Callable[[Moments, np.ndarray], Predictive]
@@ -63,17 +85,22 @@ def _known_from(moments: Moments, least: int, values: np.ndarray) -> np.ndarray:
     return np.where(moments.count >= least, values, np.nan)
 
 
+def _normal(moments: Moments, least: int, variance: np.ndarray) -> Predictive:
+    known = _known_from(moments, least, variance)
+    return Predictive(moments.mean, known, np.full(known.shape, np.inf))
+
+
 def pooled(moments: Moments, floor: Float[np.ndarray, " example"]) -> Predictive:
     """Normal around each example's mean, with one variance for all examples: squares over degrees, summed."""
-    degrees = np.maximum(moments.count - 1, 0)[np.isfinite(moments.squares)].sum()
-    variance = np.nansum(moments.squares) / degrees if degrees else np.nan
-    return Predictive(moments.mean, _known_from(moments, 1, np.maximum(variance, floor)), np.full(len(floor), np.inf))
+    own = np.where(np.isfinite(moments.squares), np.maximum(moments.count - 1, 0), 0)
+    degrees = own.sum(-1, keepdims=True)
+    variance = np.nansum(moments.squares, -1, keepdims=True) / np.where(degrees, degrees, np.nan)
+    return _normal(moments, 1, np.maximum(variance, floor))
 
 
 def per_example(moments: Moments, floor: Float[np.ndarray, " example"]) -> Predictive:
     """Normal with each example's own mean and variance; takes 2 models."""
-    variance = moments.squares / np.maximum(moments.count - 1, 1)
-    return Predictive(moments.mean, _known_from(moments, 2, np.maximum(variance, floor)), np.full(len(floor), np.inf))
+    return _normal(moments, 2, np.maximum(moments.squares / np.maximum(moments.count - 1, 1), floor))
 
 
 def bayes(moments: Moments, floor: Float[np.ndarray, " example"]) -> Predictive:
@@ -83,18 +110,18 @@ def bayes(moments: Moments, floor: Float[np.ndarray, " example"]) -> Predictive:
         sigma_i^2 ~ nu0 s0^2 / chi^2(nu0), mean_i flat: nu = nu0 + n - 1,
         variance = (nu0 s0^2 + squares) / nu * (1 + 1 / n), with nu0 and s0 as `usual_variance` gives them
     """
-    prior, usual = usual_variance(moments, floor)
-    own = np.maximum(moments.count - 1, 0)
-    if np.isinf(prior):
-        degrees, variance = np.full(len(own), np.inf), np.full(len(own), usual)
-    else:
-        degrees = prior + own
-        variance = (prior * usual + moments.squares) / degrees
+    prior, usual = (of[..., None] for of in usual_variance(moments, floor))
+    normal = np.isinf(prior)
+    degrees = prior + np.maximum(moments.count - 1, 0)
+    shrunken = (np.where(normal, 0.0, prior) * usual + moments.squares) / degrees
+    variance = np.where(normal, usual, shrunken) if normal.any() else shrunken
     wider = 1 + 1 / np.maximum(moments.count, 1)
     return Predictive(moments.mean, _known_from(moments, 1, np.maximum(variance, floor) * wider), degrees)
 
 
-def usual_variance(moments: Moments, floor: Float[np.ndarray, " example"]) -> tuple[float, float]:
+def usual_variance(
+    moments: Moments, floor: Float[np.ndarray, " example"]
+) -> tuple[Float[np.ndarray, "*target"], Float[np.ndarray, "*target"]]:
     """Degrees nu0 and size s0^2 of the scaled inverse chi-square that the examples' variances come from.
 
     Matches mean and variance of log sample variances, after Smyth (2004), Stat. Appl. Genet. Mol. Biol. 3(1);
@@ -103,30 +130,36 @@ def usual_variance(moments: Moments, floor: Float[np.ndarray, " example"]) -> tu
     """
     own = moments.count - 1
     usable = (own > 0) & np.isfinite(moments.squares)
-    if usable.sum() < 2:
-        return np.inf, np.nan
-    half = own[usable] / 2
-    sample = np.maximum(moments.squares[usable] / own[usable], floor[usable])
-    centred = np.log(sample) - _by_value(lambda h: psi(h) - np.log(h), half)
-    beyond_chance = float(centred.var(ddof=1) - _by_value(lambda h: polygamma(1, h), half).mean())
-    if beyond_chance <= 0:
-        return np.inf, float((sample * half).sum() / half.sum())
-    half_prior = _inverse_trigamma(beyond_chance)
-    return 2 * half_prior, float(np.exp(centred.mean() + psi(half_prior) - np.log(half_prior)))
+    number = usable.sum(-1)
+    half = np.where(usable, own, 1) / 2
+    sample = np.maximum(moments.squares / (2 * half), floor)
+    log_size = np.log(sample) - _by_value(lambda h: psi(h) - np.log(h), half)
+    some = True if usable.all() else usable
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = log_size.sum(-1, where=some) / number
+        scatter = ((log_size - mean[..., None]) ** 2).sum(-1, where=some) / (number - 1)
+        by_chance = _by_value(lambda h: polygamma(1, h), half).sum(-1, where=some) / number
+        equal = (sample * half).sum(-1, where=some) / half.sum(-1, where=some)
+    known, wider = number >= 2, (number >= 2) & (scatter > by_chance)
+    half_prior = _inverse_trigamma(np.where(wider, scatter - by_chance, 1.0))
+    varied = np.exp(np.where(wider, mean, 0.0) + psi(half_prior) - np.log(half_prior))
+    usual = np.where(wider, varied, np.where(known, equal, np.nan))
+    return np.asarray(np.where(wider, 2 * half_prior, np.inf)), np.asarray(usual)
 
 
-def _inverse_trigamma(value: float) -> float:
-    """Where trigamma is this value, by Newton's method on 1 / trigamma, which is convex."""
-    if value < 1e-6:
-        return 1 / value
+def _inverse_trigamma(value: np.ndarray) -> np.ndarray:
+    """Where trigamma is each value, by Newton's method on 1 / trigamma, which is convex."""
+    tiny = value < 1e-6
     x = 0.5 + 1 / value
+    moving = ~tiny
     for _ in range(50):
-        trigamma = float(polygamma(1, x))
-        step = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
-        x += step
-        if -step / x < 1e-10:
+        trigamma = polygamma(1, x)
+        step = np.where(moving, trigamma * (1 - trigamma / value) / polygamma(2, x), 0.0)
+        x = x + step
+        moving = moving & (-step / x >= 1e-10)
+        if not moving.any():
             break
-    return x
+    return np.where(tiny, 1 / value, x)
 
 
 FORMS: dict[str, Form] = {"pooled": pooled, "per_example": per_example, "bayes": bayes}

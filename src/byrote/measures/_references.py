@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
 from byrote.errors import TooFewModels
-from byrote.measures._strata import Stratum, chosen_by_cell, names_of, strata_of
+from byrote.measures._strata import Stratum, names_of, strata_of
 from byrote.results import PerModelExample
 from byrote.stats.contrasts import LEAST_A_SIDE
+from byrote.stats.jackknife import units
 from byrote.stats.moments import Moments
 
 #: A spread below this share of the values' size is rounding of the float32 in which they are recorded.
@@ -19,6 +20,8 @@ RESOLUTION = 1e-6
 BALANCED_FROM = 20
 LEAST_REFERENCES = 4
 SIDES = (1, 0)
+#: About so many (model, example) cells are worked on at a time, which stay in a processor's cache.
+BLOCK_CELLS = 2**15
 FEW_IN_STRATUM = "fewer than 2 reference models a side in the target's stratum; it takes more models"
 
 
@@ -29,13 +32,16 @@ def left_out(pair: Int[np.ndarray, " model"]) -> list[np.ndarray]:
         >>> left_out(np.array([3, -1, 3]))
         [array([0, 2]), array([1]), array([0, 2])]
     """
-    mates = {name: np.flatnonzero(pair == name) for name in np.unique(pair[pair >= 0])}
-    return [mates[name] if name >= 0 else np.array([model]) for model, name in enumerate(pair)]
+    unit = units(pair)
+    of_unit = np.split(np.argsort(unit, kind="stable"), np.cumsum(np.bincount(unit))[:-1])
+    return [of_unit[own] for own in unit.tolist()]
 
 
 def reference_counts(pair: Int[np.ndarray, " model"]) -> Int[np.ndarray, " model"]:
     """How many models an attacker on each target has."""
-    return np.array([len(pair) - len(gone) for gone in left_out(pair)], np.int64)
+    unit = units(pair)
+    counts: np.ndarray = len(pair) - np.bincount(unit)[unit]
+    return counts
 
 
 def refuse_few(pair: Int[np.ndarray, " model"], attack: str) -> None:
@@ -63,7 +69,7 @@ def refuse_leaks(
     Raises:
         TooFewModels: the design is such a one.
     """
-    if all(len(gone) > 1 for gone in left_out(pair)):
+    if (reference_counts(pair) < len(pair) - 1).all():
         return
     known = (member >= 0).any(0)  # of what nobody knows there is nothing to give away
     member, numbers = member[:, known], strata_of(stratum, member)[:, known]
@@ -105,62 +111,80 @@ class References:
         shape = (len(self.names), 2, values.shape[1])
         self.count, self.centre = np.zeros(shape, np.int64), np.broadcast_to(middle, shape)
         shift = np.zeros(shape)
-        for model, cells in chosen_by_cell(member, self.stratum):
-            for cell, chosen in cells:
-                self.count[cell] += chosen
-                shift[cell] += self._deviation(model, cell, chosen)
+        for cell, block, chosen in self._cells():
+            self.count[cell][block] = chosen.sum(0)
+            shift[cell][block] = self._deviation(slice(None), cell, chosen, block).sum(0)
         self.centre = middle + shift / np.maximum(self.count, 1)
         self.sum, self.squares = np.zeros(shape), np.zeros(shape)
-        for model, cells in chosen_by_cell(member, self.stratum):
-            for cell, chosen in cells:
-                deviation = self._deviation(model, cell, chosen)
-                self.sum[cell] += deviation
-                self.squares[cell] += deviation**2
+        for cell, block, chosen in self._cells():
+            deviation = self._deviation(slice(None), cell, chosen, block)
+            self.sum[cell][block] = deviation.sum(0)
+            deviation *= deviation
+            self.squares[cell][block] = deviation.sum(0)
 
-    def targets_alike(self) -> list[list[int]]:
-        """The targets, those together that have the same references and so the same moments."""
-        if len(self.names) > 1:
-            return [[target] for target in range(len(self.left_out))]
+    def targets_alike(self) -> Iterator[Int[np.ndarray, "unit mate"]]:
+        """The targets, a row those that have the same references and so the same moments; some rows at a time."""
         alike: dict[tuple[int, ...], list[int]] = {}
         for target, gone in enumerate(self.left_out):
-            alike.setdefault(tuple(gone.tolist()), []).append(target)
-        return list(alike.values())
+            key = tuple(gone.tolist())
+            alike.setdefault(key if len(self.names) == 1 else (target, *key), []).append(target)
+        size = max(1, BLOCK_CELLS // max(self.member.shape[1], 1))
+        for shape in sorted({(len(row), len(key)) for key, row in alike.items()}):
+            rows = np.array([row for key, row in alike.items() if (len(row), len(key)) == shape], np.int64)
+            yield from (rows[start : start + size] for start in range(0, len(rows), size))
 
-    def _deviation(self, model: int, cell: tuple[int, int], chosen: np.ndarray) -> np.ndarray:
-        return np.where(chosen, self.values[model] - self.centre[cell], 0.0)
+    def without(self, targets: Int[np.ndarray, " target"], side: int) -> Moments:
+        """Moments of one side (1 members, 0 non-members) over each target's references; the mean is NaN without any."""
+        found = self._in_stratum(0, targets, side)
+        for place, name in enumerate(self.names[1:], start=1):
+            own, other = self.stratum[targets] == name, self._in_stratum(place, targets, side)
+            each = ((getattr(other, of), getattr(found, of)) for of in ("count", "mean", "squares"))
+            found = Moments(*(np.where(own, new, old) for new, old in each))
+        return found
 
-    def without(self, target: int, side: int) -> Moments:
-        """Moments of one side (1 members, 0 non-members) over the target's references; the mean is NaN without any."""
-        if len(self.names) == 1:
-            return self._in_stratum(0, target, side)
-        own = np.searchsorted(self.names, self.stratum[target])
-        if own.size and (own == own[0]).all():
-            return self._in_stratum(int(own[0]), target, side)
-        found = [self._in_stratum(place, target, side) for place in range(len(self.names))]
-        picked = (
-            np.take_along_axis(np.stack([getattr(one, name) for one in found]), own[None], 0)[0]
-            for name in ("count", "mean", "squares")
-        )
-        return Moments(*picked)
+    def _cells(self) -> Iterator[tuple[tuple[int, int], slice, np.ndarray]]:
+        """The cells in blocks of examples, and which models of the block are in the cell."""
+        models, examples = self.member.shape
+        size = max(1, BLOCK_CELLS // max(models, 1))
+        for block in (slice(start, start + size) for start in range(0, examples, size)):
+            for place in range(len(self.names)):
+                for side in SIDES:
+                    yield (place, side), block, self._chosen(slice(None), (place, side), block)
 
-    def _in_stratum(self, place: int, target: int, side: int) -> Moments:
-        cell = place, side
-        count, total, squares = self.count[cell].copy(), self.sum[cell].copy(), self.squares[cell].copy()
-        for model in self.left_out[target].tolist():
-            chosen = (self.member[model] == side) & (self.stratum[model] == self.names[place])
-            deviation = self._deviation(model, cell, chosen)
-            count -= chosen
-            total -= deviation
-            squares -= deviation**2
-        mean = total / np.where(count, count, np.nan)
-        around = np.maximum(squares - np.where(count > 0, mean, 0.0) * total, 0.0)
+    def _chosen(self, models: np.ndarray | slice, cell: tuple[int, int], block: slice = slice(None)) -> np.ndarray:
+        chosen: np.ndarray = self.member[models, block] == cell[1]
+        return chosen if len(self.names) == 1 else chosen & (self.stratum[models, block] == self.names[cell[0]])
+
+    def _deviation(
+        self, models: np.ndarray | slice, cell: tuple[int, int], chosen: np.ndarray, block: slice = slice(None)
+    ) -> np.ndarray:
+        deviation = self.values[models, block] - self.centre[cell][block]
+        deviation *= chosen
+        return deviation
+
+    def _in_stratum(self, place: int, targets: np.ndarray, side: int) -> Moments:
+        cell, shape = (place, side), (len(targets), self.member.shape[1])
+        gone, sums, squares = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
+        for models in np.array([self.left_out[target] for target in targets]).T:
+            chosen = self._chosen(models, cell)
+            deviation = self._deviation(models, cell, chosen)
+            gone += chosen
+            sums += deviation
+            deviation *= deviation
+            squares += deviation
+        count, total = self.count[cell] - gone, self.sum[cell] - sums
+        mean = total / np.maximum(count, 1)
+        around = np.maximum(self.squares[cell] - squares - mean * total, 0.0)
+        mean[count == 0] = np.nan
         return Moments(count, self.centre[cell] + mean, around)
 
-    def too_few(self, target: int, sides: Sequence[int] = SIDES) -> Bool[np.ndarray, " example"]:
-        """Whether the target's stratum of an example, of several, has fewer than 2 references on one of the sides."""
+    def too_few(
+        self, targets: Int[np.ndarray, " target"], sides: Sequence[int] = SIDES
+    ) -> Bool[np.ndarray, "target example"]:
+        """Whether a target's stratum of an example, of several, has fewer than 2 references on one of the sides."""
         if len(self.names) == 1:
-            return np.zeros(self.member.shape[1], bool)
-        fewest = np.min([self.without(target, side).count for side in sides], axis=0)
+            return np.zeros((len(targets), self.member.shape[1]), bool)
+        fewest = np.min([self.without(targets, side).count for side in sides], axis=0)
         short: np.ndarray = fewest < LEAST_A_SIDE
         return short
 

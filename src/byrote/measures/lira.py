@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -195,14 +196,13 @@ def lira_offline(
         )
     references, scores, code = _start(log_odds, member, pair, stratum)
     floor = references.smallest_variance()
-    for alike in references.targets_alike():
-        outside = references.without(alike[0], 0)
+    for targets in references.targets_alike():
+        outside = references.without(targets[:, 0], 0)
         expected = FORMS[variance](outside, floor)
-        short = references.too_few(alike[0], [0])
-        wrong = [~references.finite, outside.count == 0, short, np.isnan(expected.variance)]
-        code[alike] = np.select(wrong, [4, 2, 5, 3], 0)
-        for target in alike:
-            scores[target] = expected.log_below(references.values[target])
+        short = references.too_few(targets[:, 0], [0])
+        wrong = _codes([~references.finite, outside.count == 0, short, np.isnan(expected.variance)], [4, 2, 5, 3])
+        for mates in targets.T:
+            scores[mates], code[mates] = expected.log_below(references.values[mates].astype(np.float64)), wrong
     return scores_of(scores, _REASONS, code, reference_counts(pair))
 
 
@@ -293,16 +293,22 @@ def lira_residual(residual: Values, member: Member, pair: Pair, stratum: Stratum
 def _online(log_odds: Values, member: Member, pair: Pair, stratum: Stratum, form: Form) -> PerModelExample:
     references, scores, code = _start(log_odds, member, pair, stratum)
     floor = references.smallest_variance()
-    for alike in references.targets_alike():
-        inside, outside = (references.without(alike[0], side) for side in (1, 0))
+    for targets in references.targets_alike():
+        inside, outside = (references.without(targets[:, 0], side) for side in (1, 0))
         trained, untrained = form(inside, floor), form(outside, floor)
-        unknown = np.isnan(trained.variance) | np.isnan(untrained.variance)
-        wrong = [~references.finite, inside.count == 0, outside.count == 0, references.too_few(alike[0]), unknown]
-        code[alike] = np.select(wrong, [4, 1, 2, 5, 3], 0)
-        for target in alike:
-            answers = references.values[target]
-            scores[target] = trained.log_density(answers) - untrained.log_density(answers)
+        unknown, short = np.isnan(trained.variance) | np.isnan(untrained.variance), references.too_few(targets[:, 0])
+        wrong = [~references.finite, inside.count == 0, outside.count == 0, short, unknown]
+        found = _codes(wrong, [4, 1, 2, 5, 3])
+        for mates in targets.T:
+            answers = references.values[mates].astype(np.float64)
+            scores[mates], code[mates] = trained.log_density(answers) - untrained.log_density(answers), found
     return scores_of(scores, _REASONS, code, reference_counts(pair))
+
+
+def _codes(wrong: Sequence[np.ndarray], codes: Sequence[int]) -> np.ndarray:
+    """`[target, example]`: the code of the first reason that holds, 0 of none."""
+    every = np.broadcast_arrays(*wrong)
+    return np.select(every, codes, 0) if any(each.any() for each in every) else np.zeros(every[-1].shape, np.int8)
 
 
 def _start(

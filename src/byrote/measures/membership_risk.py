@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import permutations
+from itertools import combinations
 
 import numpy as np
 from jaxtyping import Float, Int, Int8
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from byrote.measures._strata import Stratum, names_of, strata_of
 from byrote.measures.assemble import per_example
@@ -19,6 +18,8 @@ from byrote.stats.intervals import UPPER, Interval, adjusted_rate
 from byrote.stats.jackknife import units
 
 LEAST_MODELS = 4
+#: About so many (model, example) cells are ranked at a time, which stay in a processor's cache.
+BLOCK_CELLS = 2**16
 _HALVINGS = 50
 
 
@@ -133,19 +134,22 @@ def risk_of(values: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: S
     unit, numbers = units(pair), strata_of(stratum, member)
     known, names = np.where(finite, values, 0.0), names_of(numbers)
     one = len(names) == 1
-    wins, trials, cells = np.zeros(member.shape), np.zeros(member.shape), []
-    for name in names:
-        within = sides if one else tuple(side & (numbers == name) for side in sides)
-        won, made = _comparisons(known, within, unit)
-        wins, trials = wins + won, trials + made
-        cells.append([side.sum(0) for side in reversed(within)])
+    within = [sides] if one else [tuple(side & (numbers == name) for side in sides) for name in names]
+    wins, trials = _comparisons(known, within[0], unit)
+    for of_stratum in within[1:]:
+        won, made = _comparisons(known, of_stratum, unit)
+        wins += won
+        trials += made
+    cells = [[side.sum(0) for side in reversed(of_stratum)] for of_stratum in within]
     lacking = too_few(np.array(cells))
     compared = trials.sum(0)
     risk = wins.sum(0) / np.where(compared, compared, np.nan)
     few = (np.minimum(*counts) < LEAST_MODELS) | lacking
     share = np.where(few | broken, 0.5, risk)
-    influence = (wins - share * trials) / np.maximum(compared, 1.0)
-    inflation = _pairs_widen(influence, unit)
+    trials *= share
+    wins -= trials
+    wins /= np.maximum(compared, 1.0)
+    inflation = _pairs_widen(wins, unit)
     return per_example(
         risk,
         _newcombe(share, compared, counts, inflation),
@@ -195,26 +199,58 @@ def _comparisons(
 
     A comparison counts half with each of its two models; one of mates counts with neither.
     """
-    inside, outside = sides
-    below = _ranks(values, inside | outside)
-    below -= np.where(inside, _ranks(values, inside), _ranks(values, outside))
-    trials = np.where(inside, outside.sum(0), np.where(outside, inside.sum(0), 0)).astype(np.float64)
-    wins = np.where(inside, below, np.where(outside, trials - below, 0.0))
-    for mates in (np.flatnonzero(unit == one) for one in range(unit.max(initial=-1) + 1)):
-        for member, other in permutations(mates.tolist(), 2):
-            split = inside[member] & outside[other]
-            won = np.where(values[member] > values[other], 1.0, 0.5 * (values[member] == values[other]))
-            for model in (member, other):
-                wins[model] -= np.where(split, won, 0.0)
-                trials[model] -= split
-    return wins / 2, trials / 2
+    wins, trials = np.empty(values.shape), np.empty(values.shape)
+    size = max(1, BLOCK_CELLS // max(len(values), 1))
+    for start in range(0, values.shape[1], size):
+        block = slice(start, start + size)
+        inside, outside = (side[:, block] for side in sides)
+        below = _others_below(values[:, block], inside, outside)
+        trials[:, block] = inside * outside.sum(0) + outside * inside.sum(0)
+        wins[:, block] = inside * below + outside * (trials[:, block] - below)
+    mates = [np.flatnonzero(unit == one) for one in np.flatnonzero(np.bincount(unit) > 1)]
+    for one, other in (two for of_unit in mates for two in combinations(of_unit.tolist(), 2)):
+        split = (sides[0][one] & sides[1][other]) | (sides[0][other] & sides[1][one])
+        won = split * (1 + np.sign(values[one] - values[other]) * (2.0 * sides[0][one] - 1)) / 2
+        for model in (one, other):
+            wins[model] -= won
+            trials[model] -= split
+    wins /= 2
+    trials /= 2
+    return wins, trials
 
 
-def _ranks(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Rank of each chosen value among those chosen, by example; what is not chosen stands behind."""
-    if not len(values):
-        return values.astype(np.float64)
-    return np.asarray(rankdata(np.where(chosen, values, np.inf), axis=0))
+def _others_below(values: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """How many models of the other side have less than each model, by example; those that tie with it count half."""
+    models, examples = values.shape
+    by_example = np.ascontiguousarray(values.T)
+    place = np.argsort(by_example, axis=1) + models * np.arange(examples)[:, None]
+    ordered = by_example.ravel()[place]
+    known = [np.ascontiguousarray(side.T).ravel()[place] for side in (inside, outside)]
+    up_to = [np.cumsum(side, axis=1, dtype=np.int32) for side in known]
+    below = known[0] * up_to[1] + known[1] * up_to[0].astype(np.float64)
+    ties = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(1))
+    if len(ties):
+        first, last = _tied(ordered[ties])
+        half = [(_at(count[ties], first - 1) + _at(count[ties], last)) / 2 for count in up_to]
+        below[ties] = known[0][ties] * half[1] + known[1][ties] * half[0]
+    found = np.empty(models * examples)
+    found[place.ravel()] = below.ravel()
+    return np.ascontiguousarray(found.reshape(examples, models).T)
+
+
+def _tied(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of ascending rows the places of the first and of the last value that ties with each."""
+    place, last = np.arange(ordered.shape[1]), ordered.shape[1] - 1
+    change = ordered[:, 1:] != ordered[:, :-1]
+    starts, ends = np.zeros(ordered.shape, np.int64), np.full(ordered.shape, last)
+    starts[:, 1:] = change * place[1:]
+    ends[:, :-1] = np.where(change, place[:-1], last)
+    return np.maximum.accumulate(starts, axis=1), np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
+
+
+def _at(count: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Counts at these places of each row, 0 before the first."""
+    return np.where(place < 0, 0, np.take_along_axis(count, np.maximum(place, 0), 1))
 
 
 def _pairs_widen(influence: np.ndarray, unit: np.ndarray) -> np.ndarray:

@@ -24,8 +24,8 @@ _REASONS = (
     "the target has no other non-member to compare with",
     FEW_IN_STRATUM,
 )
-#: Ratios are taken in blocks of examples of about this many cells.
-BLOCK_CELLS = 2**21
+#: Ratios are taken in blocks of examples of about this many cells, which stay in a processor's cache.
+BLOCK_CELLS = 2**16
 #: A probability this many nats below the largest that any model gives to the example counts as that.
 FAINTEST = -700.0
 Values = Float[np.ndarray, "model example"]
@@ -175,20 +175,23 @@ def _rmia(
         scores = whole
     for target in range(len(scores)):
         usable = code[target] == 0
-        scores[target, usable] = _shares(scores[target, usable], member[target, usable] == 0, np.log(gamma))
-        code[target, usable & np.isnan(scores[target])] = 4
+        some = slice(None) if usable.all() else np.flatnonzero(usable)
+        scores[target, some] = _shares(scores[target, some], member[target, some] == 0, np.log(gamma))
+    code[(code == 0) & np.isnan(scores)] = 4
     return scores_of(scores, _REASONS, code, reference_counts(pair))
 
 
 def _shares(ratio: np.ndarray, outside: np.ndarray, log_gamma: float) -> np.ndarray:
     """For each example the share of the other non-members that it exceeds by more than log gamma."""
     order = np.argsort(ratio)
-    population = ratio[order[outside[order]]]
-    exceeded = np.empty(len(ratio), np.int64)
-    exceeded[order] = np.searchsorted(population, ratio[order] - log_gamma, side="left")
-    itself = outside & (log_gamma < 0)
-    others = len(population) - outside
-    share: np.ndarray = (exceeded - itself) / np.where(others > 0, others, np.nan)
+    ordered, outside_in_order = ratio[order], outside[order]
+    population = ordered[np.flatnonzero(outside_in_order)]
+    exceeded = np.searchsorted(population, ordered - log_gamma, side="left")
+    if log_gamma < 0:
+        exceeded -= outside_in_order  # itself
+    others = len(population) - outside_in_order
+    share = np.empty(len(ratio))
+    share[order] = exceeded / np.where(others > 0, others, np.nan)
     return share
 
 
@@ -203,15 +206,24 @@ def _ratios(
     for start in range(0, examples, size):
         block = slice(start, start + size)
         finite = np.isfinite(log_odds[:, block]).all(0)
-        log_p = -np.logaddexp(0.0, -np.where(finite, log_odds[:, block], 0.0).astype(np.float64))
+        log_p = _log_probability(np.where(finite, log_odds[:, block], 0.0).astype(np.float64))
         largest = log_p.max(0)
-        share = np.exp(np.maximum(log_p - largest, FAINTEST))
+        log_p -= largest
+        share = np.exp(np.maximum(log_p, FAINTEST))
         for name in names:
             own = stratum[:, block] == name
             usual, why = _usual(share, member[:, block], own, largest, unit, expected, least=min(len(names), 2))
-            ratio[:, block] = np.where(own, log_p - largest - usual[unit], ratio[:, block])
-            code[:, block] = np.where(own, np.where(finite, why[unit], 3), code[:, block])
+            known = np.where(finite, why, 3)
+            if len(names) == 1:
+                ratio[:, block], code[:, block] = log_p - usual[unit], known[unit]
+            else:
+                ratio[:, block] = np.where(own, log_p - usual[unit], ratio[:, block])
+                code[:, block] = np.where(own, known[unit], code[:, block])
     return ratio, code
+
+
+def _log_probability(log_odds: np.ndarray) -> np.ndarray:
+    return np.minimum(log_odds, 0.0) - np.log1p(np.exp(-np.abs(log_odds)))
 
 
 def _usual(
@@ -241,9 +253,9 @@ def _mean_without(share: np.ndarray, chosen: np.ndarray, unit: np.ndarray) -> tu
     By sums alone, so that none cancels.
     """
     sums, counts = (np.zeros((unit.max() + 1, share.shape[1])) for _ in range(2))
-    for model, (values, picked) in enumerate(zip(share, chosen, strict=True)):
-        sums[unit[model]] += np.where(picked, values, 0.0)
-        counts[unit[model]] += picked
+    for own, values, picked in zip(unit, share, chosen, strict=True):
+        sums[own] += values * picked
+        counts[own] += picked
     without, count = _sum_of_others(sums), counts.sum(0) - counts
     return without / np.where(count > 0, count, np.nan), count
 

@@ -147,11 +147,12 @@ def stolen_memories_linear(
     own = _centred_own(logits, label)
     references = References(own, member, pair, stratum)
     scores, code = np.empty(own.shape), np.zeros(own.shape, np.int8)
-    for target in range(len(own)):
-        usual = references.without(target, 0)
-        scores[target] = references.values[target] - usual.mean
-        wrong = [~references.finite, usual.count == 0, references.too_few(target, [0])]
-        code[target] = np.select(wrong, [1, 2, 3], 0)
+    for targets in references.targets_alike():
+        usual = references.without(targets[:, 0], 0)
+        short = references.too_few(targets[:, 0], [0])
+        wrong = np.broadcast_arrays(~references.finite, usual.count == 0, short)
+        for mates in targets.T:
+            scores[mates], code[mates] = references.values[mates] - usual.mean, np.select(wrong, [1, 2, 3], 0)
     reasons = ("", _NOT_FINITE, "every reference model was trained on it", FEW_IN_STRATUM)
     return scores_of(scores, reasons, code, reference_counts(pair))
 
