@@ -118,7 +118,7 @@ def test_answers_that_say_nothing_of_the_label(seed):
 def test_gradient_and_hessian_of_the_likelihood():
     """Against central differences."""
     logits, label, _ = drawn(200, noise=0.1)
-    answers = _answers(log_softmax(logits, -1), label)
+    answers = _answers(log_softmax(logits, -1).T, label)
     at, step = np.log([0.07, 0.8]), 1e-4
 
     def of(logarithms):

@@ -21,6 +21,8 @@ Role = Literal["reference", "full", "target"]
 #: Values with each part of the models left out, `[part, example]`, of the part that each model is left out with and
 #: of the evidence by parameter.
 Without = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray | None]
+#: The result and these values.
+Together = Callable[[np.ndarray, Mapping[str, np.ndarray]], tuple[PerExample, np.ndarray] | None]
 
 _REGISTERED: dict[str, Measure] = {}
 
@@ -32,7 +34,8 @@ class Measure:
     `section`, `domain`, `level` and `evaluation` are the survey's own taxonomy (Wei et al. 2025, Tables 2 and 3).
     `by_example` says that an example's value depends on no other example, so that the measure may run over
     blocks of examples. `without(part, evidence)`, where there is one, gives the values with each part of the models
-    left out, `[part, example]`, from sums; None where this evidence has no such form.
+    left out, `[part, example]`, from sums; None where this evidence has no such form. `together(part, evidence)` gives
+    the result and these values at once, where both come from the same sums.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Measure:
     evaluation: str
     by_example: bool
     without: Without | None = None
+    together: Together | None = None
 
     @property
     def key(self) -> str:
@@ -115,11 +119,13 @@ def measure(
     variant_of: str = "",
     variant: str = "",
     without: Without | None = None,
+    together: Together | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Enter a function into the catalog and hand it back as it is.
 
     A variant names the measure that it is a form of: `variant_of="label_memorization", variant="probability"`.
-    `without` is a faster way to the values with parts of the models left out than to run it again, part by part.
+    `without` is a faster way to the values with parts of the models left out than to run it again, part by part;
+    `together` a faster way to the result and these.
     """
 
     def register(function: Callable[P, R]) -> Callable[P, R]:
@@ -138,6 +144,7 @@ def measure(
             evaluation=evaluation,
             by_example=by_example,
             without=without,
+            together=together,
         )
         _REGISTERED[entry.key] = entry
         return function

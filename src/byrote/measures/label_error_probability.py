@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Int8
 from scipy.optimize import minimize
-from scipy.special import expit, log_expit, log_softmax, logit, stdtrit
+from scipy.special import expit, log_expit, logit, stdtrit
 
 from byrote.measures.assemble import per_example
 from byrote.measures.catalog import measure
@@ -36,12 +36,15 @@ _START = LabelModel(0.05, 1.0)
 _EDGE = 6.0
 
 
+def _together(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> tuple[PerExample, np.ndarray] | None:
+    """The measure and the replicates that its errors come from; None of other parts than these."""
+    if not np.array_equal(part, parts(evidence["pair"], groups=GROUPS)):
+        return None
+    return _measured(evidence["logits"], evidence["label"], evidence["member"], part)
+
+
 def _without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The values with each part of the models left out, without the error that each of them would have."""
-    sums, counts = _sums_by_part(evidence["logits"], evidence["member"] == 0, part)
-    total, judged = sums.sum(0), counts.sum(0)
-    each = zip(sums, counts, strict=True)
-    return np.stack([_posterior(total - s, judged - c, evidence["label"], _START)[0] for s, c in each])
+    return _measured(evidence["logits"], evidence["label"], evidence["member"], part)[1]
 
 
 @measure(
@@ -56,6 +59,7 @@ def _without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray
     evaluation="noisy label",
     by_example=False,
     without=_without,
+    together=_together,
 )
 def label_error_probability(
     logits: Float[np.ndarray, "model example class"],
@@ -87,19 +91,27 @@ def label_error_probability(
         averaged over an ensemble. The noise rate is held below one half. Where the noise prefers some classes, the
         value ranks well but is too low.
     """
-    part = parts(pair, groups=GROUPS)
+    return _measured(logits, label, member, parts(pair, groups=GROUPS))[0]
+
+
+def _measured(
+    logits: np.ndarray, label: np.ndarray, member: np.ndarray, part: np.ndarray
+) -> tuple[PerExample, np.ndarray]:
+    """The measure, and its values with each part of the models left out."""
     sums, counts = _sums_by_part(logits, member == 0, part)
     total, judged = sums.sum(0), counts.sum(0)
-    values, model = _posterior(total, judged, label, _START)
-    replicates = [_posterior(total - sums[p], judged - counts[p], label, model)[0] for p in range(len(sums))]
-    return per_example(
+    values = _posterior(total, judged, label)
+    each = [_posterior(total - s, judged - c, label) for s, c in zip(sums, counts, strict=True)]
+    replicates = np.array(each).reshape(len(sums), len(label))
+    result = per_example(
         values,
-        _interval(values, np.array(replicates)),
+        _interval(values, replicates),
         [("every model was trained on it", judged == 0)],
         counts={"nonmembers": judged},
         models=len(member),
         note="taken as wrong where above one half, if a wrong label is as bad as a missed one",
     )
+    return result, replicates
 
 
 class _Answers(NamedTuple):
@@ -107,20 +119,22 @@ class _Answers(NamedTuple):
 
     own: Float[np.ndarray, " example"]
     largest_other: Float[np.ndarray, " example"]
-    below: Float[np.ndarray, "example other"]
+    below: Float[np.ndarray, "other example"]
 
     def log_odds(self, sharpness: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of the label in the sharpened answers, with their first and second derivative by the sharpness."""
         weights = np.exp(sharpness * self.below)
-        total = weights.sum(-1)
+        total = weights.sum(0)
         weights *= self.below
-        mean, square = weights.sum(-1) / total, np.vecdot(weights, self.below) / total
+        mean = weights.sum(0) / total
+        weights *= self.below
+        square = weights.sum(0) / total
         lead = self.own - self.largest_other
         return sharpness * lead - np.log(total), lead - mean, mean**2 - square
 
     def likelihoods(self, model: LabelModel, log_odds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log-likelihood of each given label as a wrong one and as a right one."""
-        wrong = np.log(model.noise_rate) + log_expit(-log_odds) - np.log(self.below.shape[-1])
+        wrong = np.log(model.noise_rate) + log_expit(-log_odds) - np.log(len(self.below))
         return wrong, np.log1p(-model.noise_rate) + log_expit(log_odds)
 
     def log_likelihood(self, model: LabelModel) -> tuple[float, np.ndarray, np.ndarray]:
@@ -143,10 +157,12 @@ class _Answers(NamedTuple):
 
 
 def _answers(log_s: np.ndarray, label: np.ndarray) -> _Answers:
-    is_label = np.arange(log_s.shape[-1]) == label[:, None]
-    others = log_s[~is_label].reshape(len(label), -1)
-    largest = others.max(-1)
-    return _Answers(log_s[is_label], largest, others - largest[:, None])
+    """Of `[class, example]`."""
+    every, others = np.arange(len(label)), np.arange(len(log_s) - 1)[:, None]
+    below = log_s[others + (others >= label), every]
+    largest = below.max(0)
+    below -= largest
+    return _Answers(log_s[label, every], largest, below)
 
 
 def label_model(answers: _Answers, start: LabelModel = _START) -> LabelModel:
@@ -183,27 +199,29 @@ def label_model(answers: _Answers, start: LabelModel = _START) -> LabelModel:
 
 
 def _sums_by_part(logits: np.ndarray, outside: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`[part, example, class]`: log-probabilities summed over the models not trained on it; and how many they are."""
+    """`[part, class, example]`: log-probabilities summed over the models not trained on it; and how many they are."""
     number = int(part.max(initial=-1)) + 1
-    sums = np.zeros((number, *logits.shape[1:]))
+    sums = np.zeros((number, logits.shape[2], logits.shape[1]))
     counts = np.zeros((number, logits.shape[1]), np.int64)
     for answers, chosen, belongs in zip(logits, outside, part, strict=True):
-        sums[belongs, chosen] += log_softmax(answers[chosen].astype(np.float64), axis=-1)
+        rows = np.flatnonzero(chosen)
+        log_p = answers[rows].T.astype(np.float64, order="C")
+        largest = log_p.max(0)
+        log_p -= np.where(np.isfinite(largest), largest, 0.0)
+        log_p -= np.log(np.exp(log_p).sum(0))
+        sums[belongs][:, rows] += log_p
         counts[belongs] += chosen
     return sums, counts
 
 
-def _posterior(
-    total: np.ndarray, judged: np.ndarray, label: np.ndarray, start: LabelModel
-) -> tuple[np.ndarray, LabelModel]:
+def _posterior(total: np.ndarray, judged: np.ndarray, label: np.ndarray) -> np.ndarray:
     values = np.full(len(label), np.nan)
     some = judged > 0
-    if not some.any():
-        return values, start
-    answers = _answers(total[some] / judged[some, None], label[some])
-    model = label_model(answers, start)
-    values[some] = expit(np.subtract(*answers.likelihoods(model, answers.log_odds(model.sharpness)[0])))
-    return values, model
+    if some.any():
+        answers = _answers(total[:, some] / judged[some], label[some])
+        model = label_model(answers)
+        values[some] = expit(np.subtract(*answers.likelihoods(model, answers.log_odds(model.sharpness)[0])))
+    return values
 
 
 def _interval(values: np.ndarray, replicates: np.ndarray) -> Interval:

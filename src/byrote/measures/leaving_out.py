@@ -12,6 +12,21 @@ from byrote.measures.catalog import Measure
 from byrote.results import PerExample
 
 
+def measured_without(
+    entry: Measure,
+    part: Int[np.ndarray, " model"],
+    evidence: Mapping[str, np.ndarray],
+    hear: Callable[[float], None] = lambda share: None,
+) -> tuple[PerExample, Float[np.ndarray, "part example"]]:
+    """The result of a measure and its values with each part left out, at once where both come from the same sums."""
+    found = None if entry.together is None else entry.together(part, evidence)
+    if found is not None:
+        return found
+    result = entry.function(**evidence)
+    assert isinstance(result, PerExample)
+    return result, without_each(entry, part, evidence, hear)
+
+
 def without_each(
     entry: Measure,
     part: Int[np.ndarray, " model"],

@@ -45,7 +45,7 @@ from byrote.evidence.tables import (
 )
 from byrote.measures._windows import PREFIX, SUFFIX
 from byrote.measures.catalog import Measure, find
-from byrote.measures.leaving_out import without_each
+from byrote.measures.leaving_out import measured_without
 from byrote.recipes.algorithm import TrainingRecipe
 from byrote.results import Curve, PerCanary, PerExample, PerModelExample, PerPair, Result, Scalar, Survival, blanked
 from byrote.stats.intervals import Bounds
@@ -568,18 +568,22 @@ class Run:
     def _blocks(
         self, entry: Measure, models: np.ndarray, options: Mapping[str, Any]
     ) -> Iterator[tuple[dict[str, np.ndarray], PerExample]]:
+        for rows in self._rows(entry, models):
+            arguments = self._arguments(entry, models, rows)
+            result = self._without_undefined(entry.function(**arguments, **options), rows)
+            assert isinstance(result, PerExample)
+            yield arguments, result
+            self.hear(rows.stop / len(self.ids))
+
+    def _rows(self, entry: Measure, models: np.ndarray) -> Iterator[slice]:
+        """The blocks of examples in which a measure is run."""
         checkpoints = len(self.manifest.checkpoints) or 1
         cells = len(models) * (checkpoints if any(CHECKPOINT in quantity(n).dims for n in entry.needs) else 1)
         if any(TOKEN in quantity(n).dims for n in entry.needs):
             cells *= 1 + int(self.offsets[-1]) // max(1, len(self.ids))
         size = max(1, BLOCK_BYTES // (8 * cells * len(entry.needs))) if entry.by_example else len(self.ids)
         for start in range(0, len(self.ids), size):
-            rows = slice(start, min(start + size, len(self.ids)))
-            arguments = self._arguments(entry, models, rows)
-            result = self._without_undefined(entry.function(**arguments, **options), rows)
-            assert isinstance(result, PerExample)
-            yield arguments, result
-            self.hear(min(1.0, (start + size) / len(self.ids)))
+            yield slice(start, min(start + size, len(self.ids)))
 
     def replicates(self, key: str, *, role: str = "reference") -> tuple[PerExample, np.ndarray]:
         """A measure of examples on all models, and its values with each part of the pairs left out.
@@ -598,20 +602,30 @@ class Run:
             count = int(left_out.max()) + 1
             having = np.isin(models, self._having(entry, models))
             models, (numbers, own) = models[having], np.unique(left_out[having], return_inverse=True)
-            whole, values, done = [], [], 0
-            for arguments, result in self._blocks(entry, models, {}):
-                whole.append(result)
-                size = len(result.values)
+            several = count > 1 and len(numbers) > 1
+            whole, values = [], []
+            for rows in self._rows(entry, models):
 
-                def hear(share: float, before: int = done, size: int = size) -> None:
-                    self.hear((before + share * size) / len(self.ids))
+                def hear(share: float, rows: slice = rows) -> None:
+                    self.hear((rows.start + share * (rows.stop - rows.start)) / len(self.ids))
 
+                arguments = self._arguments(entry, models, rows)
+                if several:
+                    found, without = measured_without(entry, own, arguments, hear)
+                else:
+                    found, without = (
+                        entry.function(**arguments),
+                        np.full((len(numbers), rows.stop - rows.start), np.nan),
+                    )
+                result = self._without_undefined(found, rows)
+                assert isinstance(result, PerExample)
                 # of parts without a model that has the evidence nothing is left out
                 block = np.tile(result.values, (count if count > 1 else 0, 1))
                 if count > 1:
-                    block[numbers] = without_each(entry, own, arguments, hear) if len(numbers) > 1 else np.nan
+                    block[numbers] = without
+                whole.append(result)
                 values.append(np.where(np.isnan(result.values), np.nan, block))
-                done += size
+                hear(1.0)
             self._replicates[key, role] = joined(whole), np.concatenate(values, axis=1)
         return self._replicates[key, role]
 

@@ -34,8 +34,10 @@ def extrapolated_share(
         >>> extrapolated_share(right, np.full((2, 4), 8), 0.25)
         0.25
     """
-    cells, frequent = np.unique(np.concatenate([right, trials]), axis=1, return_counts=True)
-    right, trials = cells[:2], cells[2:]
+    most = int(trials.max(initial=0)) + 1
+    cells, frequent = np.unique(np.ravel_multi_index((*right, *trials), (most,) * 4), return_counts=True)
+    counted = np.array(np.unravel_index(cells, (most,) * 4))
+    right, trials = counted[:2], counted[2:]
     smaller = trials.min(0)
     half = int(np.median(np.repeat(smaller, frequent))) // 2 if len(frequent) else 0
     enough = smaller > half
