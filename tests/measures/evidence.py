@@ -235,7 +235,53 @@ def _disturbed(rng: np.random.Generator, member: np.ndarray) -> Evidence:
         "unit_search.right": right,
         "unit_search.sureness": rng.gamma(2.0, 1.0, member.shape).astype(np.float32),
         "unit_search.layer": np.array(["first", "last"]),
+        "unit_search.units": np.full((len(member), 2), 16, np.int32),
+        **_silenced(rng, member, right),
         **{f"stability.{name}": right & (rng.random(member.shape) < 0.3) for name in columns},
+    }
+
+
+def _silenced(rng: np.random.Generator, member: np.ndarray, right: np.ndarray) -> Evidence:
+    """What networks without some of their units lose, and what feed-forward units of language models hold."""
+    models, sizes = len(member), np.full((len(member), 2), 16, np.int32)
+    share = {name: rng.random(member.shape).astype(np.float32) for name in ("random_1", "random_5")}
+    arms = ("all", "another", "largest", "own", "random", "text")
+    facts = {f"change_{arm}": -rng.random(member.shape).astype(np.float32) for arm in arms}
+    facts |= {name: rng.random(member.shape).astype(np.float32) for name in ("probability", "incompleteness")}
+    return {
+        **{f"dissociation.{name}": array for name, array in share.items()},
+        **{
+            f"dissociation.{arm}_{share}": right & (rng.random(member.shape) < 0.3)
+            for arm in ("memory", "pattern")
+            for share in (1, 5)
+        },
+        "dissociation.right": right,
+        "dissociation.sureness": rng.gamma(2.0, 1.0, member.shape).astype(np.float32),
+        "dissociation.group": (member == 1) & (rng.random(member.shape) < 0.3),
+        "dissociation.memory_units": np.full((models, 2), 2, np.int32),
+        "dissociation.units": sizes,
+        **{
+            f"unit_paths.{what}_{whose}": rng.random(member.shape).astype(np.float32)
+            for what in ("overlap", "lost")
+            for whose in ("own", "other", "same_label")
+        },
+        "unit_paths.networks": rng.integers(0, 4, member.shape).astype(np.int32),
+        "unit_paths.alike": rng.random((models, 2)).astype(np.float32),
+        **{
+            f"tied_dropout.{mode}": rng.integers(0, 4, member.shape).astype(np.int16)
+            for mode in ("own", "another", "test", "dropped")
+        },
+        **{f"tied_dropout.heldout_{mode}": rng.random(models).astype(np.float32) for mode in ("test", "dropped")},
+        "feed_forward_units.place": rng.integers(0, 30, (models, 32, 3)).astype(np.int32),
+        "feed_forward_units.activation": rng.gamma(2.0, 1.0, (models, 32, 3)).astype(np.float32),
+        "feed_forward_units.next_rank": rng.integers(1, 8, (models, 32)).astype(np.int32),
+        "feed_forward_units.chance": rng.random((models, 32)).astype(np.float32),
+        "feed_forward_units.of_layer": np.repeat([[0, 1]], 16, axis=1).repeat(models, 0).astype(np.int32),
+        "feed_forward_units.units": sizes,
+        **{f"knowledge_neurons.{name}": array for name, array in facts.items()},
+        "knowledge_neurons.change_layer": -rng.random((models, 2, member.shape[1])).astype(np.float32),
+        "knowledge_neurons.neuron": rng.integers(0, 32, (*member.shape, 5)).astype(np.int32),
+        "knowledge_neurons.units": sizes,
     }
 
 

@@ -109,11 +109,11 @@ def _notes(probability: np.ndarray, missing: np.ndarray, without: np.ndarray, wh
             f"All feed-forward units together take only {gone:.0%} of the probability away, so that no unit can be "
             "said to hold these facts."
         )
-    worst = float(np.nanmax(missing))
-    if worst > INCOMPLETE:
+    share = float((missing[np.isfinite(missing)] > INCOMPLETE).mean())
+    if share > 0:
         yield (
-            f"Attributions miss up to {worst:.2g} of what a layer does, so that they are not to be trusted: probe "
-            "again with more steps, as knowledge_neurons,steps=100."
+            f"For {share:.0%} of the facts the attributions miss more than {INCOMPLETE:g} of what a layer does. Their "
+            "units are not to be trusted: probe with more steps, as knowledge_neurons,steps=100."
         )
 
 
