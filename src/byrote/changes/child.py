@@ -199,7 +199,12 @@ def refuse_others(run: Run, dataset: Dataset, recipe: TrainingRecipe, heldout: D
             hint="take the edit back, or audit again with --out and go on with that run. Where nothing was edited, "
             "another version of byrote read the source otherwise: `byrote report --redact` shows the run without its "
             "examples."
-            + (" A changed run goes on from Python, with byrote.change(run, …)." if run.manifest.parent else ""),
+            + (
+                f" After a change, change the run before it, {str(run.manifest.parent.get('folder', ''))!r}, "
+                "with both: --with may be repeated."
+                if run.manifest.parent
+                else ""
+            ),
         )
 
 

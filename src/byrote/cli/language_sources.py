@@ -170,11 +170,16 @@ def with_documents(run: Run, given: str | Path | None = None, *, trained_again: 
             f"The model of the run {str(run.folder)!r} was trained by somebody else, so it cannot be trained again.",
             hint="change its training data or recipe, train it again, and audit that model.",
         )
-    if source is None or run.manifest.parent is not None:
-        made = "by a change" if source else "from Python"
+    if source is None:
         raise BadInput(
-            f"This run was made {made}, so the command line cannot build its documents and recipe again.",
-            hint="use byrote.change(run, …) from Python.",
+            "This run was made from Python, so the command line cannot build its documents and recipe again.",
+            hint="in Python the same byrote.audit_language call gives the run back; then byrote.change(run, …).",
+        )
+    if run.manifest.parent is not None:
+        raise BadInput(
+            "This run was made by a change, so the command line cannot build its documents and recipe again.",
+            hint=f"change the run before it, {str(run.manifest.parent['folder'])!r}, with both changes: "
+            "--with may be repeated.",
         )
     _refuse_malformed(source)
     tiny = TinyGPTTraining.of(source)
