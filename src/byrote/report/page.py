@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -103,11 +104,22 @@ def rendered(run: Run, found: Findings, shown: Sections) -> str:
             attack_columns=attack_columns(),
             attack_rows=attack_rows(attacked.found) if attacked else (),
             asked=for_page(shown.kept),
+            answer_of=lambda question: first_sentence(dict(shown.headline.answers).get(question, "")),
             onion_words=onion_words(found.onion) if found.onion is not None else "",
             refusals=refusals(attacked.found) if attacked else (),
             **{name: getattr(shown, name) for name in Sections.__dataclass_fields__},
         )
     )
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence, without what it begins to explain.
+
+    Example:
+        >>> first_sentence("An attack finds 11.6 % of them. More cannot be told.")
+        'An attack finds 11.6 % of them.'
+    """
+    return re.split(r"(?<=[a-z%)\d]\.) ", text, maxsplit=1)[0]
 
 
 @cache

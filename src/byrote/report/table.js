@@ -1,6 +1,13 @@
 "use strict";
 (() => {
   const get = (id) => document.getElementById(id);
+  // a link to a section opens it
+  const unfold = () => {
+    const place = get(location.hash.slice(1)), fold = place && place.parentElement.querySelector(":scope > .fold");
+    if (fold) fold.open = true;
+  };
+  window.addEventListener("hashchange", unfold);
+  unfold();
   const source = get("examples-data");
   if (!source) return;
   const data = JSON.parse(source.textContent);
