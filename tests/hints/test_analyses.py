@@ -40,7 +40,7 @@ from byrote.runs.imported import import_arrays
 from byrote.runs.readers import read
 from byrote.runs.run import Run
 from followed import Case, each, follow
-from made_once import copied, opened
+from made_once import copied
 from runs.readers import folders
 from small import RECIPE, blobs, small_audit
 
@@ -101,12 +101,6 @@ def audited(folder: Path, kind: str = "classes") -> Run:
     place = folder / kind
     run = Run.open(place if place.exists() else copied(kind, folder, kind))
     return run.attach(blobs(noise=0.1), RECIPE, blobs(30, seed=1)) if kind == "classes" else run
-
-
-def with_texts(run: Run) -> Run:
-    """The run with texts at hand."""
-    texts = [f"text {number} of its own" for number in range(len(run.ids))]
-    return dataclasses.replace(run, corpus=corpus_from_texts(texts, ids=run.ids.tolist()))
 
 
 def full(folder: Path) -> Run:
@@ -679,12 +673,6 @@ ANALYSES = (
         wrong=on(imported(), issues),
         says="attach the data",
         right=on(audited, issues),
-    ),
-    Case(
-        name="issues of texts that are not at hand",
-        wrong=lambda folder: issues(opened("documents", folder)),
-        says="with the documents that the run was made from",
-        right=lambda folder: issues(with_texts(Run.open(folder / "run"))),
     ),
     Case(
         name="other data",

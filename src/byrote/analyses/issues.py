@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -478,27 +479,22 @@ def _notes(outside: Outside | None, data: Copies | None, near_copies: bool) -> I
 
 
 def _of_text(run: Run, notes: list[str]) -> Iterator[Issue]:
-    """Copies among documents; what else may be wrong with them is not told."""
-    corpus = run.corpus
-    if corpus is None:
-        raise BadInput(
-            f"Copies are looked for in the texts, and those of the run {str(run.folder)!r} are not at hand.",
-            hint="byrote ask RUN issues --source FILE, with the documents that the run was made from.",
-        )
-    notes.append("Of documents only copies are told.")
-    exact, near = exact_duplicates(corpus.texts).cluster, near_duplicates(corpus.texts)
-    place = {name: row for row, name in enumerate(run.ids.tolist())}
-    at = [place.get(name, -1) for name in corpus.ids.tolist()]
-    similar = {int(b): float(s) for (_, b), s in zip(near.links, near.similarity, strict=True)}
-    for row in np.flatnonzero(near.cluster != np.arange(len(near.cluster))):
+    """Copies among documents, by their tokens; what else may be wrong with them is not told."""
+    notes.append("Of documents only copies are told: runs of five tokens of which four in five are the same.")
+    models = run.models()
+    token, offsets = run.load("corpus.token", models), run.load("corpus.offsets", models)
+    documents = [" ".join(map(str, token[start:stop].tolist())) for start, stop in pairwise(offsets.tolist())]
+    exact, near = exact_duplicates(documents).cluster, near_duplicates(documents)
+    similar = {int(later): float(part) for (_, later), part in zip(near.links, near.similarity, strict=True)}
+    for row in np.flatnonzero(near.cluster != np.arange(len(near.cluster))).tolist():
         same = exact[row] != row
         other = int(exact[row] if same else near.cluster[row])
         yield Issue(
-            example=at[int(row)],
+            example=row,
             issue=EXACT_COPY if same else NEAR_COPY,
-            score=1.0 if same else similar.get(int(row), 1.0),
-            other=at[other],
-            why=f"It is {'' if same else 'nearly '}the document {corpus.ids[other]}.",
+            score=1.0 if same else similar.get(row, 1.0),
+            other=other,
+            why=f"It is {'' if same else 'nearly '}the document {run.ids[other]}.",
             do="Keep one of them: repeated documents are learned by heart.",
         )
 
