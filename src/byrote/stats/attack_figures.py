@@ -24,7 +24,7 @@ from byrote.stats.intervals import UPPER, mean_interval
 from byrote.stats.jackknife import from_replicates, parts, units
 from byrote.stats.moments import Moments
 from byrote.stats.over_examples import FEWEST_CLUSTERS, over_both
-from byrote.stats.roc import LEAST_FALSE_POSITIVES, Ordered, Roc, RocOfStrata, mean_of
+from byrote.stats.roc import LEAST_FALSE_POSITIVES, Ordered, Ranked, Roc, RocOfStrata, mean_of
 
 #: False-positive rates at which attacks are read.
 RATES: Final = (0.1, 0.01, 0.001)
@@ -228,14 +228,14 @@ class _Slice(NamedTuple):
     names: tuple[str, ...]
     group: Int16[np.ndarray, "*cells"]
 
-    def of(self, cells: Ordered, strata: _Strata | None) -> dict[str, list[Ordered]]:
-        """The cells of each group, by stratum."""
+    def of(self, cells: Ordered, strata: _Strata | None, *, alone: bool) -> dict[str, Sequence[Ranked]]:
+        """The cells of each group, by stratum; their scores `alone` where nothing else is asked of them."""
         count = 1 if strata is None else strata.number
-        group = self.group[cells.column] if self.group.ndim == 1 else self.group[cells.row, cells.column]
+        group = self.group[cells.column] if self.group.ndim == 1 else cells.among(self.group)
         if strata is not None:
-            group = np.where(group >= 0, group * count + strata.code[cells.row, cells.column], -1)
+            group = np.where(group >= 0, group * count + cells.among(strata.code), -1)
         group = np.where(group >= 0, group, len(self.names) * count).astype(np.int16)
-        found = cells.split(group, len(self.names) * count)
+        found = (cells.ranked if alone else cells).split(group, len(self.names) * count)
         return {name: found[place * count : (place + 1) * count] for place, name in enumerate(self.names)}
 
 
@@ -245,8 +245,9 @@ def _slices_of(masks: Mapping[str, np.ndarray]) -> list[_Slice]:
     for name, mask in masks.items():
         if not found or found[-1][1].shape != mask.shape or (mask & (found[-1][1] >= 0)).any():
             found.append(([], np.full(mask.shape, -1, np.int16)))
-        found[-1][1][mask] = len(found[-1][0])
-        found[-1][0].append(name)
+        names, group = found[-1]
+        group += mask * np.int16(len(names) + 1)  # from -1, where the mask is the first that has the cell
+        names.append(name)
     return [_Slice(tuple(names), group) for names, group in found]
 
 
@@ -288,14 +289,18 @@ class _Reading:
             balanced = _of_balanced_accuracy(part, self.moves)
             self.influences[""] = _influences(self.moves, self.figures[""], RATES, PRIORS) | balanced
         masks = slices(kept) if slices else {}
-        for name, cells in (pair for each in _slices_of(masks) for pair in each.of(self.cells, own).items()):
+        alone = cluster is None
+        for name, cells in (
+            pair for each in _slices_of(masks) for pair in each.of(self.cells, own, alone=alone).items()
+        ):
             curve = mean_of(one.roc() for one in cells)
             chosen = np.asarray(masks[name] if masks[name].ndim == 1 else masks[name].any(0))
             self.figures[name] = _figures(curve, SLICE_RATES, ())
             self.nonmembers[name] = _nonmembers(curve)
             self.examples[name] = int(chosen.sum())
             if cluster is not None:
-                moves = _moving(cells, part, _numbered(cluster, chosen))
+                told = [one for one in cells if isinstance(one, Ordered)]
+                moves = _moving(told, part, _numbered(cluster, chosen))
                 self.influences[name] = _influences(moves, self.figures[name], SLICE_RATES, ())
 
     def done(self) -> _Reading:
@@ -304,8 +309,8 @@ class _Reading:
         return self
 
 
-def _by_stratum(cells: Ordered, strata: _Strata | None) -> list[Ordered]:
-    return [cells] if strata is None else cells.split(strata.code[cells.row, cells.column], strata.number)
+def _by_stratum(cells: Ordered, strata: _Strata | None) -> Sequence[Ordered]:
+    return [cells] if strata is None else cells.split(cells.among(strata.code), strata.number)
 
 
 def _balanced_accuracy(cells: Ordered, strata: _Strata | None, part: np.ndarray, curve: RocOfStrata | None) -> float:

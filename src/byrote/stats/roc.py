@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int8, Int32, Integer
+from jaxtyping import Bool, Float, Int, Int8, Int32, Integer, Shaped
 
 #: A rate is told where at least so many false positives are to be expected at it.
 LEAST_FALSE_POSITIVES: Final = 10
@@ -62,11 +62,40 @@ class RocOfStrata:
 
 
 @dataclass(frozen=True, eq=False)
-class Ordered:
-    """Scores of known membership in ascending order, each with the target (row) and the example (column) it is of."""
+class Ranked:
+    """Scores of known membership in ascending order."""
 
     score: Float[np.ndarray, " cell"]
     inside: Bool[np.ndarray, " cell"]
+
+    def split(self, group: Integer[np.ndarray, " cell"], count: int) -> Sequence[Ranked]:
+        """The scores of each of `count` groups, numbered from 0; what is numbered `count` or above is in none."""
+        return [Ranked(*of) for of in _split([self.score, self.inside], group, count)]
+
+    def roc(self) -> Roc | None:
+        """The curve; None without a member or without a non-member."""
+        values, positive = self.score[::-1], self.inside[::-1]
+        found = np.cumsum(positive)
+        members = int(found[-1]) if len(found) else 0
+        nonmembers = len(positive) - members
+        if not members or not nonmembers:
+            return None
+        last = np.append(values[1:] != values[:-1], True)
+        above = np.arange(1, len(values) + 1)
+        if not last.all():
+            found, above = found[last], above[last]
+        return Roc(
+            false_positive=np.append(0.0, (above - found) / nonmembers),
+            true_positive=np.append(0.0, found / members),
+            members=members,
+            nonmembers=nonmembers,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Ordered(Ranked):
+    """Scores that are ranked, each with the target (row) and the example (column) it is of."""
+
     row: Int32[np.ndarray, " cell"]
     column: Int32[np.ndarray, " cell"]
 
@@ -77,12 +106,20 @@ class Ordered:
         place = None if known.all() else np.flatnonzero(known)
         values = score.ravel() if place is None else score.ravel()[place]
         order = np.argsort(values)
-        values = values[order]
         place = order if place is None else place[order]
-        targets, examples = score.shape
-        row = np.repeat(np.arange(targets, dtype=np.int32), examples)
-        column = np.tile(np.arange(examples, dtype=np.int32), targets)
-        return cls(values, (member == 1).ravel()[place], row[place], column[place])
+        row = place.astype(np.int32) // np.int32(max(score.shape[1], 1))
+        column = place.astype(np.int32) - row * np.int32(score.shape[1])
+        return cls(values[order], (member == 1).ravel()[place], row, column)
+
+    @property
+    def ranked(self) -> Ranked:
+        """The scores alone."""
+        return Ranked(self.score, self.inside)
+
+    def split(self, group: Integer[np.ndarray, " cell"], count: int) -> Sequence[Ordered]:
+        """The same with the targets and examples that they are of."""
+        columns = [self.score, self.inside, self.row, self.column]
+        return [Ordered(*of) for of in _split(columns, group, count)]
 
     def at(self, place: Integer[np.ndarray, " some"]) -> Ordered:
         """Some of the scores, in the order of their places."""
@@ -96,34 +133,18 @@ class Ordered:
 
     def told(self, member: Int8[np.ndarray, "target example"]) -> Ordered:
         """The same scores where membership is another, known of the same cells."""
-        return Ordered(self.score, member[self.row, self.column] == 1, self.row, self.column)
+        return Ordered(self.score, self.among(member) == 1, self.row, self.column)
 
-    def split(self, group: Integer[np.ndarray, " cell"], count: int) -> list[Ordered]:
-        """The scores of each of `count` groups, numbered from 0; what is numbered `count` or above is in none."""
-        order = np.argsort(group, kind="stable")  # groups are few: a pass or two
-        ends = np.cumsum(np.bincount(group, minlength=count))[:count]
-        whole = self.at(order)
-        return [
-            Ordered(whole.score[a:b], whole.inside[a:b], whole.row[a:b], whole.column[a:b])
-            for a, b in zip(np.append(0, ends), ends, strict=False)
-        ]
+    def among(self, table: Shaped[np.ndarray, "target example"]) -> Shaped[np.ndarray, " cell"]:
+        """What a table has for each score."""
+        return np.ravel(table)[self.row * np.int64(table.shape[1]) + self.column]
 
-    def roc(self) -> Roc | None:
-        """The curve; None without a member or without a non-member."""
-        values, positive = self.score[::-1], self.inside[::-1]
-        found = np.cumsum(positive)
-        members = int(found[-1]) if len(found) else 0
-        nonmembers = len(positive) - members
-        if not members or not nonmembers:
-            return None
-        ends = np.append(np.flatnonzero(values[1:] != values[:-1]), len(values) - 1)
-        found = found[ends]
-        return Roc(
-            false_positive=np.append(0.0, (ends + 1 - found) / nonmembers),
-            true_positive=np.append(0.0, found / members),
-            members=members,
-            nonmembers=nonmembers,
-        )
+
+def _split(columns: Sequence[np.ndarray], group: np.ndarray, count: int) -> list[tuple[np.ndarray, ...]]:
+    order = np.argsort(group, kind="stable")  # groups are few: a pass or two
+    ends = np.cumsum(np.bincount(group, minlength=count))[:count]
+    sorted_by_group = [column[order] for column in columns]
+    return [tuple(column[a:b] for column in sorted_by_group) for a, b in zip(np.append(0, ends), ends, strict=False)]
 
 
 def roc(score: Float[np.ndarray, "*cells"], member: Int8[np.ndarray, "*cells"]) -> Roc | None:
