@@ -29,10 +29,11 @@ from byrote.engine.block import train_phase
 from byrote.engine.choose import choose
 from byrote.engine.executors import keep_memory
 from byrote.engine.job import Job, Labelled
+from byrote.engine.looking import Looking
 from byrote.engine.many import Many
 from byrote.engine.one import One
+from byrote.probes.contract import Block
 from byrote.probes.presentation import PresentationProbe
-from byrote.probes.training_probe import TrainingProbe
 from byrote.probes.trajectory import TrajectoryProbe, log_spaced
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.networks.small_cnn import SmallCNN
@@ -77,21 +78,30 @@ class Bench:
         """The engine with its recording."""
         recipe = Recipe(**{**vars(self.recipe), "epochs": epochs})
         bound = BoundRecipe(recipe, self.bound.shape, CPU)
-        probes: list[TrainingProbe] = [PresentationProbe(models, len(self.inputs), CPU)]
-        if checkpoints:
-            probes.append(TrajectoryProbe(models, len(self.inputs), checkpoints))
+        chosen = list(range(models))
+        block = Block(
+            models=tuple(chosen),
+            seeds=tuple(chosen),
+            phase=0,
+            epochs=checkpoints or (epochs,),
+            inputs=self.inputs,
+            targets=self.targets,
+            member=torch.from_numpy(self.design.member[chosen]),
+            classes=10,
+            task="classes",
+            algorithm=bound,
+        )
+        probes = [PresentationProbe(), *([TrajectoryProbe()] if checkpoints else [])]
         train_phase(
             learner,
             bound,
             self.design.phases[0],
-            list(range(models)),
-            list(range(models)),
+            chosen,
+            chosen,
             self.inputs,
             self.targets,
-            self.targets,
+            Looking(probes, block, learner, stacked=models > 1),
             checkpoints=checkpoints,
-            probes=probes,
-            progress=lambda share: None,
         )
 
     def chooses_to_stack(self) -> bool:

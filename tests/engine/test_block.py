@@ -4,15 +4,17 @@ import numpy as np
 import torch
 
 from byrote.designs.design import Phase
-from byrote.engine import block as module
-from byrote.engine.block import clean_pass, train_phase
+from byrote.engine import looking as module
+from byrote.engine.block import train_phase
+from byrote.engine.looking import Looking
+from byrote.probes.contract import Probe
 from byrote.probes.presentation import PresentationProbe
-from byrote.probes.training_probe import TrainingProbe
 from byrote.probes.trajectory import TrajectoryProbe
 from byrote.recipes.algorithm import Seen, Shape
 from byrote.recipes.networks.mlp import MLP
 from byrote.recipes.recipe import Recipe
 from byrote.recipes.samplers import Shuffle
+from probes.moments import block_of, columns_of
 
 EXAMPLES, CLASSES = 7, 3
 SEEDS = (4, 9)
@@ -58,6 +60,14 @@ TARGETS = torch.arange(EXAMPLES) % CLASSES
 COUNT = np.array([[1, 0, 1, 1, 0, 1, 1], [0, 1, 1, 1, 1, 1, 0]], np.uint8)
 
 
+def looking(probes, learner, checkpoints, heard=None):
+    block = block_of(
+        2, EXAMPLES, classes=CLASSES, epochs=checkpoints, inputs=INPUTS, targets=TARGETS, algorithm=ALGORITHM
+    )
+    progress = (heard if heard is not None else []).append
+    return Looking(probes, block, learner, stacked=True, progress=progress)
+
+
 def run(phase, *, checkpoints=(0, 1, 4), probes=(), heard=None, first_epoch=0, learner=None):
     learner = learner or Scripted(2)
     train_phase(
@@ -68,10 +78,8 @@ def run(phase, *, checkpoints=(0, 1, 4), probes=(), heard=None, first_epoch=0, l
         SEEDS,
         INPUTS,
         TARGETS,
-        TARGETS,
+        looking(probes, learner, checkpoints, heard),
         checkpoints=checkpoints,
-        probes=list(probes),
-        progress=(heard if heard is not None else []).append,
         first_epoch=first_epoch,
     )
     return learner
@@ -97,9 +105,9 @@ def test_epochs_of_the_phase_come_before_those_of_the_recipe_and_orders_go_on():
 
 
 def test_the_presentation_probe_sees_every_step():
-    probe = PresentationProbe(2, EXAMPLES, torch.device("cpu"))
+    probe = PresentationProbe()
     learner = run(Phase(name="train", count=COUNT), probes=[probe])
-    found = probe.columns()
+    found = columns_of(probe)
     for model in range(2):
         for example in range(EXAMPLES):
             margins, losses = [], []
@@ -122,14 +130,14 @@ def test_the_presentation_probe_sees_every_step():
 
 
 def test_checkpoints_are_taken_after_so_many_epochs():
-    probe = TrajectoryProbe(2, EXAMPLES, (0, 1, 4))
+    probe = TrajectoryProbe()
     learner = run(Phase(name="train", count=COUNT), probes=[probe])
+    margins = columns_of(probe)["logit_margin"]
     for index, epoch in enumerate((0, 1, 4)):
         for model in range(2):
             for example in range(EXAMPLES):
                 z, y = learner.logits(model, 2 * epoch, example), TARGETS[example]
-                found = probe.columns()["logit_margin"][model, index, example]
-                assert found == z[y] - np.delete(z, y).max()
+                assert margins[model, index, example] == z[y] - np.delete(z, y).max()
 
 
 def test_repeated_examples():
@@ -141,28 +149,34 @@ def test_repeated_examples():
 
 
 def test_models_of_no_examples_are_asked_all_the_same():
-    probe = TrajectoryProbe(2, EXAMPLES, (0, 4))
+    probe = TrajectoryProbe()
     learner = run(Phase(name="train", count=np.zeros_like(COUNT)), checkpoints=(0, 4), probes=[probe])
     assert not learner.shown
-    assert np.isfinite(probe.columns()["entropy"]).all()
+    assert np.isfinite(columns_of(probe)["entropy"]).all()
 
 
 def test_a_clean_pass_goes_in_pieces_and_only_to_those_who_want_it(monkeypatch):
     monkeypatch.setattr(module, "CLEAN_BATCH", 3)
 
-    class Notes(TrainingProbe):
+    class Notes(Probe):
+        when, kinds = frozenset({"checkpoint"}), ()
+
         def __init__(self, at):
             self.at, self.seen = at, []
 
-        def wants(self, checkpoint):
-            return checkpoint == self.at
+        def chosen(self, checkpoints):
+            return (self.at,)
 
-        def observed(self, checkpoint, examples, logits, targets):
-            self.seen.append((checkpoint, examples, logits.shape, targets.tolist()))
+        def look(self, at):
+            self.seen.append((at.checkpoint, at.rows.tolist(), at.logits.shape, at.targets.tolist(), at.first))
+
+        def shards(self):
+            yield from ()
 
     eager, idle = Notes(1), Notes(2)
-    clean_pass(Scripted(2), INPUTS, TARGETS, [eager, idle], checkpoint=1)
+    looking([eager, idle], Scripted(2), (0, 1, 4)).checkpoint(1)
     assert not idle.seen
-    assert [part[1] for part in eager.seen] == [slice(0, 3), slice(3, 6), slice(6, 7)]
+    assert [part[1] for part in eager.seen] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [part[4] for part in eager.seen] == [True, False, False]
     assert [part[2] for part in eager.seen] == [(2, 3, 3), (2, 3, 3), (2, 1, 3)]
     assert [target for part in eager.seen for target in part[3]] == TARGETS.tolist()

@@ -1,4 +1,3 @@
-import inspect
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +11,6 @@ from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.designs.ratio_grid import ratio_grid
 from byrote.designs.two_splits import two_splits
-from byrote.engine import job as module
-from byrote.engine.block import clean_pass
 from byrote.engine.job import Block, Labelled, blocks_of, check_network, train_block
 from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
@@ -201,9 +198,7 @@ def test_diverged_models_are_named_and_marked(tmp_path, block):
         assert (evidence.header("outputs", model, 0)["diverged"] == "true") == (model in expected)
 
 
-def test_a_finish_comes_before_the_questions(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "clean_pass", inspect.unwrap(clean_pass))  # what is finished is no whole Learner
-
+def test_a_finish_comes_before_the_questions(tmp_path):
     def silenced(algorithm, state, model):
         with torch.no_grad():
             for weight in algorithm.network(state).parameters():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from byrote.probes.contract import Block, Probe
+from byrote.probes.contract import Block, Probe, When
 from byrote.probes.moment import Models, Moment
 from engine.toys import bound
 
@@ -57,6 +58,37 @@ def watched(
             probe.look(at)
         shown.leave()
     return [dict(shard.columns) for shard in probe.shards()]
+
+
+def block_of(models: int, examples: int, *, classes: int = 3, epochs: Sequence[int] = (0,), **fields: Any) -> Block:
+    """A block of models that nobody trains, every one of them on all examples."""
+    usual: dict[str, Any] = {
+        "models": tuple(range(models)),
+        "seeds": tuple(range(models)),
+        "phase": 0,
+        "epochs": tuple(epochs),
+        "inputs": torch.zeros(examples, 1),
+        "targets": torch.zeros(examples, dtype=torch.int64),
+        "member": torch.ones(models, examples, dtype=torch.int8),
+        "classes": classes,
+        "task": "classes",
+        "algorithm": None,
+    }
+    return Block(**{**usual, **fields})
+
+
+def told(when: When, rows: Tensor, logits: Tensor, targets: Tensor, **fields: Any) -> Moment:
+    """A moment of which logits and targets are known, and no models."""
+    models = Models(list, stacked=False)
+    return Moment(
+        when, models, "classes", rows=rows, inputs=lambda: rows, targets=targets, logits=lambda: logits, **fields
+    )
+
+
+def columns_of(probe: Probe) -> dict[str, np.ndarray]:
+    """What a probe found, with the axis of the models first."""
+    shards = [*probe.shards()]
+    return {name: np.stack([shard.columns[name] for shard in shards]) for name in shards[0].columns}
 
 
 def small(seed: int, shape: tuple[int, ...] = (6,), classes: int = 3) -> nn.Module:

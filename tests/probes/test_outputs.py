@@ -1,8 +1,10 @@
 import numpy as np
 import torch
 
+from byrote.evidence.kinds.outputs import HELDOUT
 from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
 from byrote.probes.signals import signals
+from probes.moments import block_of, columns_of, told
 
 RNG = np.random.default_rng(0)
 LOGITS = torch.from_numpy(RNG.normal(size=(3, 11, 4)).astype(np.float32) * 3)
@@ -10,14 +12,16 @@ TARGETS = torch.from_numpy(RNG.integers(0, 4, 11))
 MEMBER = torch.from_numpy(RNG.random((3, 11)) < 0.5)
 
 
-def shown(probe, checkpoint=2):
+def shown(probe, *, models=(0, 1, 2), logits=LOGITS):
+    probe.begin(block_of(3, 11, classes=4, epochs=(0, 1, 4), member=MEMBER.to(torch.int8)).only(models))
     for part in (slice(0, 5), slice(5, 6), slice(6, 11)):
-        probe.observed(checkpoint, part, LOGITS[:, part], TARGETS[part])
-    return probe.columns()
+        rows = torch.arange(part.start, part.stop)
+        probe.look(told("checkpoint", rows, logits[list(models)][:, part], TARGETS[part], checkpoint=2, epoch=4))
+    return probe
 
 
 def test_outputs_in_pieces():
-    columns = shown(OutputsProbe(3, 11, 4, at=2))
+    columns = columns_of(shown(OutputsProbe()))
     expected = signals(LOGITS, TARGETS.expand(3, 11))._asdict()
     assert set(columns) == {*expected, "prediction", "logits"}
     for name, values in expected.items():
@@ -31,17 +35,22 @@ def test_outputs_in_pieces():
 
 
 def test_logits_only_where_they_are_kept():
-    assert "logits" not in shown(OutputsProbe(3, 11, 4, at=2, keep_logits=False))
+    assert "logits" not in columns_of(shown(OutputsProbe(keep_logits=False)))
 
 
-def test_wants_its_own_checkpoint_alone():
-    probe = OutputsProbe(3, 11, 4, at=2, kind="heldout")
-    assert [probe.wants(checkpoint) for checkpoint in range(4)] == [False, False, True, False]
-    assert OutputsProbe(3, 11, 4, at=2, kind="heldout").kind == "heldout"
+def test_looks_at_the_last_checkpoint_alone_and_says_who_diverged():
+    logits = LOGITS.clone()
+    logits[1] = torch.nan
+    probe = shown(OutputsProbe(HELDOUT), logits=logits)
+    assert probe.chosen(4) == (3,)
+    assert [(shard.kind.name, shard.words["diverged"]) for shard in probe.shards()] == [
+        ("heldout", "false"), ("heldout", "true"), ("heldout", "false")
+    ]  # fmt: skip
 
 
 def test_class_probabilities_against_a_slow_loop():
-    columns = shown(ClassProbabilityProbe(MEMBER, torch.ones(3, dtype=torch.bool), 4))
+    (shard,) = shown(ClassProbabilityProbe(torch.ones(3, dtype=torch.bool))).shards()
+    assert (shard.model, shard.words) == (0, {"models": "[0, 1, 2]"})
     sums = {"sum_in": np.zeros((11, 4)), "sum_out": np.zeros((11, 4))}
     counts = {"count_in": np.zeros(11), "count_out": np.zeros(11)}
     for model in range(3):
@@ -51,15 +60,13 @@ def test_class_probabilities_against_a_slow_loop():
             sums[f"sum_{side}"][n] += np.exp(z) / np.exp(z).sum()
             counts[f"count_{side}"][n] += 1
     for name, expected in (sums | counts).items():
-        np.testing.assert_allclose(columns[name], expected, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(shard.columns[name], expected, rtol=1e-5, atol=1e-7)
 
 
 def test_a_diverged_model_does_not_spoil_the_sums():
     logits = LOGITS.clone()
     logits[1] = torch.nan
-    probe = ClassProbabilityProbe(MEMBER, torch.tensor([True, False, True]), 4)
-    others = ClassProbabilityProbe(MEMBER[[0, 2]], torch.ones(2, dtype=torch.bool), 4)
-    probe.observed(0, slice(0, 11), logits, TARGETS)
-    others.observed(0, slice(0, 11), LOGITS[[0, 2]], TARGETS)
+    (whole,) = shown(ClassProbabilityProbe(torch.tensor([True, False, True])), logits=logits).shards()
+    (others,) = shown(ClassProbabilityProbe(torch.ones(2, dtype=torch.bool)), models=(0, 2)).shards()
     for name in ("sum_in", "sum_out", "count_in", "count_out"):
-        np.testing.assert_allclose(probe.columns()[name], others.columns()[name], rtol=1e-6)
+        np.testing.assert_allclose(whole.columns[name], others.columns[name], rtol=1e-6)

@@ -5,8 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byrote.probes.presentation import PresentationProbe
+from probes.moments import block_of, columns_of, told
 
-CPU = torch.device("cpu")
+
+def begun(models, examples, *, repeats=False):
+    """The probe before a training."""
+    probe = PresentationProbe(repeats=repeats)
+    probe.begin(block_of(models, examples))
+    return probe
 
 
 def slow(shows, models, examples):
@@ -35,7 +41,7 @@ def slow(shows, models, examples):
 @given(st.integers(1, 4), st.integers(3, 8), st.integers(2, 4), st.integers(0, 99))
 def test_against_a_slow_loop(models, examples, classes, seed):
     rng = np.random.default_rng(seed)
-    probe = PresentationProbe(models, examples, CPU, repeats=True)
+    probe = begun(models, examples, repeats=True)
     shows = []
     for _ in range(9):
         batch = rng.integers(1, examples + 1)
@@ -43,18 +49,19 @@ def test_against_a_slow_loop(models, examples, classes, seed):
         logits = rng.integers(-2, 3, (models, batch, classes)).astype(np.float32)  # ties happen
         targets = rng.integers(0, classes, (models, batch))
         shows.append((ids, logits, targets))
-        probe.presented(*map(torch.from_numpy, (ids, logits, targets)))
+        probe.look(told("step", *map(torch.from_numpy, (ids, logits, targets)), epoch=0))
+    found = columns_of(probe)
     for name, expected in slow(shows, models, examples).items():
-        np.testing.assert_allclose(probe.columns()[name], expected, rtol=1e-5, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 def story(answers):
     """What the probe makes of one example's answers, right or wrong, in turn."""
-    probe = PresentationProbe(1, 1, CPU, repeats=True)
+    probe = begun(1, 1, repeats=True)
     for right in answers:
         logits = torch.tensor([[[1.0, 0.0]]]) if right else torch.tensor([[[0.0, 1.0]]])
-        probe.presented(torch.tensor([[0]]), logits, torch.tensor([[0]]))
-    columns = probe.columns()
+        probe.look(told("step", torch.tensor([[0]]), logits, torch.tensor([[0]]), epoch=0))
+    columns = columns_of(probe)
     return tuple(int(columns[name][0, 0]) for name in ("presentations", "first_learned", "forgetting_count"))
 
 
@@ -68,7 +75,7 @@ def test_by_hand():
 def test_types_are_those_of_the_schema():
     from byrote.evidence.schema import SCHEMA
 
-    columns = PresentationProbe(2, 3, CPU).columns()
+    columns = columns_of(begun(2, 3))
     assert {name: str(array.dtype) for name, array in columns.items()} == {
         name: quantity.dtype for name, quantity in SCHEMA["presentation"].items()
     }
@@ -79,15 +86,14 @@ def test_adding_up_an_epoch_at_once_changes_nothing(monkeypatch, room):
     """`room` makes it add up at every step, or only where an epoch ends."""
     monkeypatch.setattr("byrote.probes.presentation.WAITING_NUMBERS", room)
     rng = np.random.default_rng(0)
-    probes = [PresentationProbe(2, 7, CPU, repeats=repeats) for repeats in (False, True)]
-    for _ in range(5):
+    probes = [begun(2, 7, repeats=repeats) for repeats in (False, True)]
+    for epoch in range(5):
         order = np.stack([rng.permutation(7) for _ in range(2)])
         for start in range(0, 7, 3):
             ids = torch.from_numpy(order[:, start : start + 3])
             logits = torch.from_numpy(rng.normal(size=(*ids.shape, 3)).astype(np.float32))
             for probe in probes:
-                probe.presented(ids, logits, ids % 3)
-        probes[0].epoch_ended()
-    once, stepwise = (probe.columns() for probe in probes)
+                probe.look(told("step", ids, logits, ids % 3, epoch=epoch))
+    once, stepwise = (columns_of(probe) for probe in probes)
     for name, values in stepwise.items():
         np.testing.assert_allclose(once[name], values, rtol=1e-6, err_msg=name)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from byrote.errors import BadInput
 from byrote.probes.signals import signals
 from byrote.probes.trajectory import TrajectoryProbe, log_spaced
+from probes.moments import block_of, columns_of, told
 
 
 @given(st.integers(1, 500), st.integers(3, 40))
@@ -31,13 +32,16 @@ def test_signals_by_checkpoint():
     rng = np.random.default_rng(0)
     logits = torch.from_numpy(rng.normal(size=(3, 2, 5, 4)).astype(np.float32))
     targets = torch.from_numpy(rng.integers(0, 4, 5))
-    probe = TrajectoryProbe(2, 5, (0, 2, 7))
-    assert all(probe.wants(checkpoint) for checkpoint in range(3))
+    probe = TrajectoryProbe()
+    probe.begin(block_of(2, 5, classes=4, epochs=(0, 2, 7)))
+    assert probe.chosen(3) == (0, 1, 2)
     for checkpoint in (2, 0, 1):
         for part in (slice(0, 3), slice(3, 5)):
-            probe.observed(checkpoint, part, logits[checkpoint, :, part], targets[part])
-    np.testing.assert_array_equal(probe.epochs, [0, 2, 7])
-    for name, array in probe.columns().items():
+            rows = torch.arange(part.start, part.stop)
+            probe.look(told("checkpoint", rows, logits[checkpoint, :, part], targets[part], checkpoint=checkpoint))
+    columns = columns_of(probe)
+    np.testing.assert_array_equal(columns.pop("epochs"), [[0, 2, 7]] * 2)
+    for name, array in columns.items():
         assert array.shape == (2, 3, 5)
         for checkpoint in range(3):
             expected = getattr(signals(logits[checkpoint], targets.expand(2, 5)), name)

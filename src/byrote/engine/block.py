@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,7 +11,6 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from byrote.designs.design import Phase
-from byrote.probes.training_probe import TrainingProbe
 from byrote.recipes.algorithm import Algorithm, Batch, Seen, State, Steps
 from byrote.recipes.slots import Rows
 
@@ -93,23 +92,20 @@ def train_phase(
     models: Sequence[int],
     seeds: Sequence[int],
     inputs: Tensor,
-    targets: Tensor,
     labels: Tensor,
+    onlooker: Onlooker,
     *,
     checkpoints: Sequence[int],
-    probes: Sequence[TrainingProbe],
-    progress: Callable[[float], None],
     first_epoch: int = 0,
 ) -> None:
     """Train the block on examples through one phase; every model shows equally many of them an epoch.
 
-    Steps learn `labels[example]`, which a phase may have overridden; clean passes are judged by `targets[example]`.
-    `checkpoints` are numbers of epochs done; `progress` hears the share of the phase that is behind.
+    Steps learn `labels[example]`, which a phase may have overridden. `checkpoints` are numbers of epochs done.
     """
     counts = [phase.count[model] for model in models]
     shown = Examples(algorithm, phase.length(algorithm.epochs), seeds, counts, inputs, labels, first_epoch)
     learner.begin(shown.steps)
-    train(learner, shown, _Probes(learner, inputs, targets, probes, progress, shown.epochs), checkpoints=checkpoints)
+    train(learner, shown, onlooker, checkpoints=checkpoints)
 
 
 class Examples:
@@ -157,48 +153,6 @@ class Examples:
             self.place = self.inputs.new_empty(shape)
         torch.index_select(self.inputs, 0, ids.flatten(), out=self.place.view(-1, *shape[2:]))
         return self.place
-
-
-class _Probes:
-    """Shows the training of classifiers to its probes."""
-
-    def __init__(
-        self,
-        learner: Answering,
-        inputs: Tensor,
-        targets: Tensor,
-        probes: Sequence[TrainingProbe],
-        progress: Callable[[float], None],
-        epochs: int,
-    ) -> None:
-        self.learner, self.inputs, self.targets = learner, inputs, targets
-        self.probes, self.progress, self.epochs = probes, progress, epochs
-
-    def checkpoint(self, number: int) -> None:
-        clean_pass(self.learner, self.inputs, self.targets, self.probes, checkpoint=number)
-
-    def stepped(self, batch: Batch, seen: Seen) -> None:
-        for probe in self.probes:
-            probe.presented(batch.ids, seen.logits, batch.targets, batch.mask)
-
-    def epoch_ended(self, done: int) -> None:
-        for probe in self.probes:
-            probe.epoch_ended()
-        self.progress(done / self.epochs)
-
-
-def clean_pass(
-    learner: Answering, inputs: Tensor, targets: Tensor, probes: Sequence[TrainingProbe], *, checkpoint: int
-) -> None:
-    """Show every example in evaluation mode to whichever probe wants to see this checkpoint."""
-    eager = [probe for probe in probes if probe.wants(checkpoint)]
-    if not eager:
-        return
-    for start in range(0, len(inputs), CLEAN_BATCH):
-        examples = slice(start, min(start + CLEAN_BATCH, len(inputs)))
-        logits = learner.predict(inputs[examples])
-        for probe in eager:
-            probe.observed(checkpoint, examples, logits, targets[examples])
 
 
 def side_by_side(

@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 
 from byrote.data.members import GO_WHERE, refuse_missing
 from byrote.designs.design import NO_PAIR, ROLES, UNKNOWN_COUNT, Design, Phase
-from byrote.engine.block import clean_pass
-from byrote.engine.job import Labelled
+from byrote.engine.job import Finished, Labelled, at_last
 from byrote.errors import BadInput
+from byrote.evidence.kinds.outputs import HELDOUT, OUTPUTS
 from byrote.evidence.manifest import ModelEntry
+from byrote.probes.contract import Block
 from byrote.probes.outputs import OutputsProbe
 from byrote.recipes.algorithm import Algorithm, State
 from byrote.runs.folder import hold
@@ -81,36 +82,33 @@ def with_target(run: Run, algorithm: Algorithm, state: State, member: Int8[np.nd
             )
         return run
     model = run.design.models
-    for kind, data in (("outputs", run.dataset), ("heldout", run.heldout)):
+    for kind, data in ((OUTPUTS, run.dataset), (HELDOUT, run.heldout)):
         if data is None:
             continue
         inputs, targets = Labelled(inputs=data.inputs, targets=data.targets).tensors(torch.device("cpu"))
-        probe = OutputsProbe(1, len(data), data.classes, at=0, kind=kind)
-        clean_pass(_Answers(algorithm, state), inputs, targets, [probe], checkpoint=0)
-        columns = {name: array[0] for name, array in probe.columns().items()}
-        if not np.isfinite(columns["log_odds"]).all():
+        block = Block(
+            models=(model,),
+            seeds=(0,),
+            phase=run.last_phase,
+            epochs=(0,),
+            inputs=inputs,
+            targets=targets,
+            member=torch.from_numpy(member[None]),
+            classes=data.classes,
+            task="classes",
+            algorithm=algorithm,
+        )
+        (found,) = at_last(OutputsProbe(kind), block, Finished(algorithm, [state]), stacked=False)
+        if not np.isfinite(found.columns["log_odds"]).all():
             raise BadInput(
                 "The target's answers are not finite.", hint="give the weights of a training that did not diverge."
             )
-        run.evidence.write(kind, model, run.last_phase, columns, {"diverged": "false", "weights": digest})
+        header = {"diverged": "false", "weights": digest}
+        run.evidence.write(kind.name, model, run.last_phase, found.columns, header)
     entry = ModelEntry(index=model, origin="observed", role="target", pair=NO_PAIR, seed=None)
     with hold(run.folder):
         grown(run.folder, run.manifest, design, (*run.manifest.models, entry))
     return Run.open(run.folder).attach(run.dataset, run.recipe, run.heldout) if run.recipe else Run.open(run.folder)
-
-
-class _Answers:
-    """One trained network, asked like a block of models."""
-
-    def __init__(self, algorithm: Algorithm, state: State) -> None:
-        self.algorithm = algorithm
-        self.state = state
-
-    def predict(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self.algorithm.predict(self.state, inputs)[None]
-
-    def states(self) -> list[State]:
-        return [self.state]
 
 
 def _with_row(design: Design, member: np.ndarray) -> Design:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from byrote.data.dataset import Dataset
 from byrote.data.mapped import Place, place_of
 from byrote.data.task import TASKS, Scale, Task
 from byrote.designs.design import Design
-from byrote.engine.block import CLEAN_BATCH, Answering, Learner, clean_pass, train_phase
+from byrote.engine.block import CLEAN_BATCH, Answering, Learner, train_phase
 from byrote.engine.looking import Looking
 from byrote.engine.many import Many
 from byrote.engine.one import One
@@ -28,14 +28,15 @@ from byrote.engine.trial import try_step
 from byrote.engine.unfit import first_line, unfit
 from byrote.errors import BadInput
 from byrote.evidence.finite import DIVERGED
+from byrote.evidence.kinds.outputs import HELDOUT
 from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.store import Evidence
 from byrote.probes import contract, registry
+from byrote.probes.contract import Shard
 from byrote.probes.judging import judge_of
 from byrote.probes.kept_weights import Keeping, KeptWeightsProbe, keeping, numbers_of
 from byrote.probes.outputs import ClassProbabilityProbe, OutputsProbe
 from byrote.probes.presentation import PresentationProbe
-from byrote.probes.training_probe import TrainingProbe
 from byrote.probes.trajectory import TrajectoryProbe, log_spaced
 from byrote.recipes.algorithm import Algorithm, Batch, Extent, Shape, State, TrainingRecipe
 
@@ -180,7 +181,7 @@ class Job:
 
     def may_have(self, phase: int) -> tuple[str, ...]:
         """The evidence that models may have of a phase, what stands under the first of a block included."""
-        return (*self.kinds(phase), ClassProbabilityProbe.kind, WEIGHTS_AT.name)
+        return (*self.kinds(phase), ClassProbabilityProbe.name, WEIGHTS_AT.name)
 
     def why_not_stacked(self) -> str:
         """Why its models cannot be trained many at once."""
@@ -282,24 +283,19 @@ def _train_models(
     targets: Tensor,
     progress: Callable[[float], None],
 ) -> list[int]:
-    evidence = Evidence(job.folder)
-    last = len(job.design.phases) - 1
-    member = torch.from_numpy(job.design.member[list(models)] == 1).to(inputs.device)
+    evidence, last = Evidence(job.folder), len(job.design.phases) - 1
+    judge, first_epoch, stacked = judge_of(job.scale), 0, len(models) > 1
     diverged: list[int] = []
-    judge = judge_of(job.scale)
-    first_epoch = 0
     for index, phase in enumerate(job.design.phases):
         epochs = phase.length(algorithm.epochs)
         checkpoints = _checkpoints(job.checkpoints, algorithm.epochs, epochs)
-        size = (len(models), len(inputs))
-        trajectory = TrajectoryProbe(*size, checkpoints, judge=judge)
+        about = _block(job, algorithm, models, seeds, inputs, targets, checkpoints, index)
         repeats = bool(phase.count.max() > 1) or algorithm.repeats
-        presentation = PresentationProbe(*size, inputs.device, repeats=repeats, judge=judge)
-        at = len(checkpoints) - 1
-        outputs = OutputsProbe(*size, job.classes, at=at, keep_logits=job.keep_logits, judge=judge)
-        asked: list[TrainingProbe] = [outputs]
-        looking = _looking(job, algorithm, learner, models, seeds, inputs, targets, checkpoints, index)
-        finishing = job.finish is not None and index == last
+        finish = job.finish if index == last else None
+        outputs = OutputsProbe(keep_logits=job.keep_logits, judge=judge)
+        probes = [PresentationProbe(repeats=repeats, judge=judge), TrajectoryProbe(judge=judge)]
+        probes += [*(_named(job) if index == last else []), *([outputs] if finish is None else [])]
+        looking = Looking(probes, about, learner, stacked=stacked, progress=_from(progress, index))
         labels = targets if phase.labels is None else _relabelled(targets, phase.labels)
         train_phase(
             learner,
@@ -308,75 +304,68 @@ def _train_models(
             models,
             seeds,
             inputs,
-            targets,
             labels,
+            looking,
             checkpoints=checkpoints,
-            probes=[trajectory, presentation, looking, *([] if finishing else asked)],
-            progress=_from(progress, index),
             first_epoch=first_epoch,
         )
         first_epoch += epochs
         answering: Answering = learner
-        if finishing and job.finish is not None:
-            states = [job.finish(algorithm, s, m) for s, m in zip(learner.states(), models, strict=True)]
+        further: list[Shard] = []
+        if finish is not None:
+            states = [finish(algorithm, s, m) for s, m in zip(learner.states(), models, strict=True)]
             answering = Finished(algorithm, states)
-            clean_pass(answering, inputs, targets, asked, checkpoint=at)
-        if job.heldout is not None:
-            held_inputs, held_targets = job.heldout.tensors(inputs.device)
-            heldout = OutputsProbe(
-                len(models),
-                len(held_inputs),
-                job.classes,
-                at=at,
-                kind="heldout",
-                keep_logits=job.keep_logits,
-                judge=judge,
-            )
-            clean_pass(answering, held_inputs, held_targets, [heldout], checkpoint=at)
-            asked.append(heldout)
+            further += at_last(outputs, about, answering, stacked=stacked)
+        if about.heldout is not None:
+            held = replace(about, inputs=about.heldout[0], targets=about.heldout[1])
+            heldout = OutputsProbe(HELDOUT, keep_logits=job.keep_logits, judge=judge)
+            further += at_last(heldout, held, answering, stacked=stacked)
         verdicts = outputs.verdicts()
         diverged = [model for model, each in zip(models, verdicts, strict=True) if each.diverged]
         states = answering.states() if job.keep_weights else []
         looking.end(answering)
-        for row, model in enumerate(models):
-            header = {DIVERGED: str(verdicts[row].diverged).lower(), "seed": str(seeds[row])}
-            for probe in [presentation, trajectory, *asked]:
-                columns = {name: array[row] for name, array in probe.columns().items()}
-                if isinstance(probe, TrajectoryProbe):
-                    columns["epochs"] = probe.epochs
-                counted = probe.verdicts()[row].words() if isinstance(probe, OutputsProbe) else {}
-                evidence.write(probe.kind, model, index, columns, {**counted, **header})
-            if job.keep_weights:
-                network = algorithm.network(states[row])
-                weights = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
-                evidence.write("weights", model, index, weights, header)
         headers = {
             m: {DIVERGED: str(v.diverged).lower(), "seed": str(s)}
             for m, v, s in zip(models, verdicts, seeds, strict=True)
         }
-        for shard in looking.shards():
-            evidence.write(shard.kind.name, shard.model, index, shard.columns, headers[shard.model], shard.coordinates)
+        for shard in (*looking.shards(), *further):
+            header = {**shard.words, **headers[shard.model]}
+            evidence.write(shard.kind.name, shard.model, index, shard.columns, header, shard.coordinates)
+        for model, state in zip(models, states, strict=False):
+            tensors = algorithm.network(state).state_dict().items()
+            weights = {name: tensor.cpu().numpy() for name, tensor in tensors}
+            evidence.write("weights", model, index, weights, headers[model])
         if index == last and job.sums_probabilities:
             fine = torch.tensor([not each.diverged for each in verdicts], device=inputs.device)
-            sums = ClassProbabilityProbe(member, fine, job.classes)
-            clean_pass(answering, inputs, targets, [sums], checkpoint=at)
-            evidence.write(sums.kind, models[0], index, sums.columns(), {"models": str(list(models))})
+            for shard in at_last(ClassProbabilityProbe(fine), about, answering, stacked=stacked):
+                evidence.write(shard.kind.name, shard.model, index, shard.columns, shard.words)
     return diverged
 
 
-def _looking(
+def at_last(probe: contract.Probe, block: contract.Block, answering: Answering, *, stacked: bool) -> Iterator[Shard]:
+    """What a probe finds at the last checkpoint of models that are trained, on the examples of a block."""
+    looking = Looking([probe], block, answering, stacked=stacked)
+    looking.checkpoint(len(block.epochs) - 1)
+    return looking.shards()
+
+
+def _named(job: Job) -> list[contract.Probe]:
+    """The probes that look on in the last phase because somebody asked for them."""
+    return [*job.asked(), *([] if job.keeping is None else [KeptWeightsProbe(job.keeping)])]
+
+
+def _block(
     job: Job,
     algorithm: Algorithm,
-    learner: Learner,
     models: tuple[int, ...],
     seeds: list[int],
     inputs: Tensor,
     targets: Tensor,
     checkpoints: tuple[int, ...],
     phase: int,
-) -> Looking:
-    """The probes that look on, in the last phase."""
-    block = contract.Block(
+) -> contract.Block:
+    """The models of a phase, as its probes see them."""
+    return contract.Block(
         models=models,
         seeds=tuple(seeds),
         phase=phase,
@@ -391,9 +380,6 @@ def _looking(
         heldout=None if job.heldout is None else job.heldout.tensors(inputs.device),
         few=job.few,
     )
-    last = phase == len(job.design.phases) - 1
-    kept = [] if job.keeping is None else [KeptWeightsProbe(job.keeping)]
-    return Looking([*job.asked(), *kept] if last else [], block, learner, stacked=len(models) > 1)
 
 
 def _checkpoints(planned: tuple[int, ...], usual: int, epochs: int) -> tuple[int, ...]:

@@ -99,13 +99,13 @@ class _Training:
             restore(self.learner.state, kept)
             for probe in self.probes:
                 probe.resume(found_by(probe.name, kept))
-        self.done = self.shown.turns(start)
+        self.done, self.looking.epoch = self.shown.turns(start), start
         train(self.learner, self.shown, self, checkpoints=self.checkpoints, start=start)
         self.progress(1.0)
 
     def checkpoint(self, number: int) -> None:
         """Let the probes read the models."""
-        self.looking.read(number)
+        self.looking.checkpoint(number)
 
     def stepped(self, batch: Batch, seen: Seen) -> None:
         """Tell how far the phase has come."""
@@ -115,6 +115,7 @@ class _Training:
 
     def epoch_ended(self, done: int) -> None:
         """Keep the training as far as it has come, now and then, where all probes can go on."""
+        self.looking.epoch = done
         if time.monotonic() - self.written < KEEP_SECONDS:
             return
         found = {probe.name: probe.unfinished() for probe in self.probes}

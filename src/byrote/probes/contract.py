@@ -76,13 +76,14 @@ class Block:
 class Shard:
     """What a probe found of one model: arrays by name, without the model's axis.
 
-    `coordinates` name the places of the axes that the kind says have names.
+    `coordinates` name the places of the axes that the kind says have names; `words` are further ones of the header.
     """
 
     kind: Kind
     model: int
     columns: Mapping[str, np.ndarray]
     coordinates: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 class Probe(ABC):
@@ -91,7 +92,8 @@ class Probe(ABC):
     `name` is what asks for it, `kinds` the evidence that it writes, `when` the moments at which it looks. A kind may
     depend on the settings of the probe, which then has `kinds` as a property. `few` says that it looks at a few models
     alone, those of four pairs and those trained on all data; its kinds are `sampled`. `passes` is what a look at all
-    examples costs, in backward passes, for the plan: without one for each class, `passes_a_class`.
+    examples costs, in backward passes, for the plan: without one for each class, `passes_a_class`. `masked` says that
+    it passes over the rows of a step that only fill up a batch.
     """
 
     name: ClassVar[str]
@@ -100,6 +102,7 @@ class Probe(ABC):
     few: Any = False  # bool; an attribute of the class or a property, as the two below
     passes: Any = 0.0
     passes_a_class: Any = 0.0
+    masked: ClassVar[bool] = False
 
     def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:  # noqa: B027  # most probes read any network
         """Refuse an algorithm or a network that it cannot read, on a few examples and before anything trains.

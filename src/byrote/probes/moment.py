@@ -137,8 +137,9 @@ class Moment:
     """Some examples at a step, a checkpoint or the end; everything computed has the model axis first.
 
     `rows` are their numbers, `[example]`, or `[model, example]` at a step, where `logits` are what the step itself
-    computed. `checkpoint` counts the checkpoints, `epoch` is how many epochs are done; both are -1 elsewhere. `first`
-    says that no other examples of this checkpoint were shown before. `progress` may be told the share of a look that is
+    computed and rows where `mask` is False only fill up a batch; None: there are none. `checkpoint` counts the
+    checkpoints and is -1 elsewhere, `epoch` is how many epochs of the phase are done, -1 at the end. `first` says that
+    no other examples of this checkpoint were shown before. `progress` may be told the share of a look that is
     done.
 
     Of language models a step has its rows of tokens, and `rows[model, row, token]` are the documents that its targets
@@ -149,7 +150,7 @@ class Moment:
     def __init__(
         self,
         when: When,
-        models: Models,
+        models: Models | Callable[[], Models],
         task: About,
         *,
         rows: Tensor,
@@ -159,13 +160,14 @@ class Moment:
         checkpoint: int = -1,
         epoch: int = -1,
         first: bool = True,
+        mask: Tensor | None = None,
         heldout: tuple[Tensor, Tensor] | None = None,
         progress: Callable[[float], None] = silent,
     ) -> None:
         self.progress = progress
         self.when, self.rows, self.targets = when, rows, targets
-        self.checkpoint, self.epoch, self.first = checkpoint, epoch, first
-        self._models, self._task = models, task
+        self.checkpoint, self.epoch, self.first, self.mask = checkpoint, epoch, first, mask
+        self._made, self._task = models, task
         self._inputs, self._logits = inputs, logits
         self._known: dict[tuple[str, str], Tensor] = {}
         self._handed: dict[str, Tensor] = {}
@@ -176,6 +178,10 @@ class Moment:
     def models(self) -> Models:
         """The models themselves."""
         return self._models
+
+    @cached_property
+    def _models(self) -> Models:
+        return self._made if isinstance(self._made, Models) else self._made()
 
     def before(self, inputs: Tensor, targets: Tensor) -> Moment:
         """The same models before other examples, such as all of a block."""
@@ -197,7 +203,7 @@ class Moment:
         if chosen not in self._parts:
             self._parts[chosen] = Moment(
                 self.when,
-                self._models.only(chosen),
+                lambda: self._models.only(chosen),
                 self._task,
                 rows=self.rows,
                 inputs=lambda: self.inputs,

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from byrote.errors import BadInput
+from byrote.evidence.kinds.trajectory import TRAJECTORY
+from byrote.probes.contract import Block, Probe, Shard, When
 from byrote.probes.judging import BY_CLASS, Judge
-from byrote.probes.training_probe import TrainingProbe
+from byrote.probes.moment import Moment
 
 
-class TrajectoryProbe(TrainingProbe):
+class TrajectoryProbe(Probe):
     """How each example fared as training went on, members and non-members alike."""
 
-    kind = "trajectory"
+    name: ClassVar[str] = "trajectory"
+    when: ClassVar[frozenset[When]] = frozenset({"checkpoint"})
+    kinds = (TRAJECTORY,)
 
-    def __init__(self, models: int, examples: int, epochs: Sequence[int], *, judge: Judge = BY_CLASS) -> None:
-        self.epochs = np.asarray(epochs, np.int64)
+    def __init__(self, *, judge: Judge = BY_CLASS) -> None:
         self.judge = judge
-        size = (models, len(epochs), examples)
-        self.signals = {name: torch.empty(size, dtype=dtype).numpy() for name, dtype in judge.signals.items()}
 
-    def wants(self, checkpoint: int) -> bool:
-        """All of them."""
-        return True
+    def begin(self, block: Block) -> None:
+        """Room for what is read."""
+        super().begin(block)
+        size = (len(block.models), len(block.epochs), len(block.inputs))
+        self.signals = {name: torch.empty(size, dtype=dtype).numpy() for name, dtype in self.judge.signals.items()}
 
-    def observed(self, checkpoint: int, examples: slice, logits: Tensor, targets: Tensor) -> None:
+    def look(self, at: Moment) -> None:
         """Keep the signals."""
-        for name, values in self.judge.read(logits, targets.expand(len(logits), *targets.shape)).items():
-            self.signals[name][:, checkpoint, examples] = values.cpu().numpy()
+        targets, rows = at.targets.expand(len(at.logits), *at.targets.shape), at.rows.cpu().numpy()
+        for name, values in self.judge.read(at.logits, targets).items():
+            self.signals[name][:, at.checkpoint, rows] = values.cpu().numpy()
 
-    def columns(self) -> dict[str, np.ndarray]:
-        """Signals `[model, checkpoint, example]`."""
-        return dict(self.signals)
+    def shards(self) -> Iterator[Shard]:
+        """Signals `[checkpoint, example]`, and the epochs of the checkpoints."""
+        epochs = np.asarray(self.block.epochs, np.int64)
+        for row, model in enumerate(self.block.models):
+            columns = {name: array[row] for name, array in self.signals.items()}
+            yield Shard(kind=TRAJECTORY, model=model, columns={**columns, "epochs": epochs})
 
 
 def log_spaced(epochs: int, points: int) -> tuple[int, ...]:
