@@ -24,10 +24,10 @@ from byrote.changes.registry import parse_change
 from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
 from byrote.data.task import refuse_other_tasks
+from byrote.data.tokenizers import FILE as TOKENIZER
 from byrote.data.tokenizers import read_tokenizer
 from byrote.designs.design import Design, one_phase
 from byrote.engine.job import Job, Labelled
-from byrote.engine.language import TOKENIZER
 from byrote.errors import BadInput, TooFewModels
 from byrote.recipes.algorithm import Algorithm, Batch, Seen, Shape, State, TrainingRecipe
 from byrote.results import PerExample, Table

@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 from byrote.analyses.catalog import analysis
 from byrote.analyses.where_groups import Group, groups_of
 from byrote.errors import MissingEvidence
+from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.measures._localization import FEWEST, LEVEL, Localized, by_unit, enough, localized, over_units
 from byrote.measures.readout import read_of
 from byrote.results import Scalar, Table

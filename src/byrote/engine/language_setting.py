@@ -19,7 +19,7 @@ from byrote.engine.rehearsal import Rehearsal
 from byrote.probes import contract, registry, tokens
 from byrote.probes.contract import Probe
 from byrote.probes.kept_weights import Keeping, keeping, numbers_of
-from byrote.recipes.algorithm import Batch, Shape
+from byrote.recipes.algorithm import Algorithm, Batch, Shape
 from byrote.recipes.checks import mixing
 from byrote.recipes.recipe import BoundRecipe, Recipe
 
@@ -128,7 +128,7 @@ class LanguageSetting:
         return (*trajectory, *weights, tokens.KIND, *probed) if phase == last else trajectory
 
     def block(
-        self, models: Sequence[int], algorithm: BoundRecipe, *, phase: int, epochs: tuple[int, ...] = ()
+        self, models: Sequence[int], algorithm: Algorithm, *, phase: int, epochs: tuple[int, ...] = ()
     ) -> contract.Block:
         """These models, as probes see them at checkpoints and at the end."""
         chosen = list(models)
