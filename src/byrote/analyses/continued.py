@@ -10,7 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from byrote.analyses.lab import data_of
 from byrote.data.dataset import Dataset
+from byrote.data.task import refuse_other_tasks
 from byrote.engine.job import Labelled
 from byrote.errors import BadInput
 from byrote.evidence.kinds.weights import WEIGHTS_AT
@@ -117,6 +119,18 @@ def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
 def kept(run: Run, model: int, place: int) -> dict[str, np.ndarray]:
     """The weights and buffers of a model at the first (0) or the last (-1) checkpoint that was kept."""
     return {n: array[place] for n, array in run.evidence.block(WEIGHTS_AT.name, model, run.last_phase).items()}
+
+
+def of_classes(run: Run, name: str, models: int) -> tuple[Dataset, TrainingRecipe]:
+    """The data and the recipe of a run, for a procedure of that name that trains so many models of classes.
+
+    Raises:
+        BadInput: they are not at hand, examples do not have one class each, or the number of models does not fit.
+    """
+    dataset, recipe = data_of(run, "ask")
+    refuse_other_tasks(dataset.task, dataset.name, f"The procedure {name!r}")
+    refuse_many(models, name)
+    return dataset, recipe
 
 
 def refuse_many(models: int, caller: str, *, least: int = 3) -> None:

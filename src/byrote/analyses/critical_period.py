@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import Int
 
 from byrote.analyses.catalog import procedure
-from byrote.analyses.continued import over_seeds, refuse_many
+from byrote.analyses.continued import of_classes, over_seeds
 from byrote.analyses.holdout_retraining import constant
-from byrote.analyses.lab import Lab, data_of
+from byrote.analyses.lab import Lab
 from byrote.data.dataset import Dataset
-from byrote.data.task import refuse_other_tasks
 from byrote.designs.design import Design, Phase, one_phase
 from byrote.errors import BadInput
 from byrote.recipes.recipe import Recipe
@@ -59,9 +58,7 @@ def critical_period(
     Raises:
         BadInput: data, recipe or held-out examples are not at hand, or onsets are not numbers of epochs.
     """
-    dataset, recipe = data_of(run, "ask")
-    refuse_other_tasks(dataset.task, dataset.name, "The procedure 'critical_period'")
-    refuse_many(models, "critical_period")
+    dataset, recipe = of_classes(run, "critical_period", models)
     if run.heldout is None:
         raise BadInput(
             "A critical period is judged by held-out loss, and the run has no held-out examples.",

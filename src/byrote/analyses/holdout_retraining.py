@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from byrote.analyses.catalog import procedure
-from byrote.analyses.continued import KEPT, Continued, kept, over_seeds, refuse_many
-from byrote.analyses.lab import Lab, data_of
+from byrote.analyses.continued import KEPT, Continued, kept, of_classes, over_seeds
+from byrote.analyses.lab import Lab
 from byrote.data.controls import LABEL_NOISE
-from byrote.data.task import refuse_other_tasks
 from byrote.designs.design import one_phase
 from byrote.errors import BadInput
 from byrote.recipes.recipe import Recipe
@@ -62,9 +61,7 @@ def holdout_retraining(
     Raises:
         BadInput: data or recipe are not at hand, no wrong labels were planted, or the third split is too small.
     """
-    dataset, recipe = data_of(run, "ask")
-    refuse_other_tasks(dataset.task, dataset.name, "The procedure 'holdout_retraining'")
-    refuse_many(models, "holdout_retraining")
+    dataset, recipe = of_classes(run, "holdout_retraining", models)
     noisy = dataset.controls.mask(dataset.ids, LABEL_NOISE)
     if not noisy.any():
         raise BadInput(
@@ -73,13 +70,7 @@ def holdout_retraining(
         )
     going = Continued.on(dataset, constant(recipe, "holdout_retraining"))
     order = np.random.default_rng([seed, 8]).permutation(np.flatnonzero(~noisy))
-    size = round(share * len(dataset))
-    if size < FEWEST or 2 * size >= len(order):
-        raise BadInput(
-            f"The 'share' argument of holdout_retraining must leave at least {FEWEST} new examples, and more clean "
-            f"members than these. Got {share:g}, which are {size}.",
-            hint="--set share=0.2; audit more examples where that is not enough.",
-        )
+    size = _size(share, len(dataset), len(order))
     new, old = (np.isin(np.arange(len(dataset)), some) for some in (order[:size], order[size : 2 * size]))
     base = lab.audit(
         dataset,
@@ -100,6 +91,22 @@ def holdout_retraining(
             scores[name][model] = half_jeffreys(before, going.logits(state))
     asked = ~new & ~old
     return _table(scores, noisy, asked, dataset.ids, size)
+
+
+def _size(share: float, examples: int, clean: int) -> int:
+    """How many examples are new.
+
+    Raises:
+        BadInput: too few, or too few clean ones are left.
+    """
+    size = round(share * examples)
+    if size < FEWEST or 2 * size >= clean:
+        raise BadInput(
+            f"The 'share' argument of holdout_retraining must leave at least {FEWEST} new examples, and more clean "
+            f"members than these. Got {share:g}, which are {size}.",
+            hint="--set share=0.2; audit more examples where that is not enough.",
+        )
+    return size
 
 
 def _table(

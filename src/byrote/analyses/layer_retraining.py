@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from jaxtyping import Bool
 
 from byrote.analyses.catalog import procedure
-from byrote.analyses.continued import KEPT, Continued, hold, kept, over_seeds, refuse_many
-from byrote.analyses.lab import Lab, data_of
+from byrote.analyses.continued import KEPT, Continued, hold, kept, of_classes, over_seeds
+from byrote.analyses.lab import Lab
 from byrote.data.controls import LABEL_NOISE
-from byrote.data.task import refuse_other_tasks
+from byrote.data.dataset import Dataset
 from byrote.designs.full_data import full_data
 from byrote.errors import BadInput
 from byrote.probes.layers import chosen_layers
@@ -54,18 +57,10 @@ def layer_retraining(
     Raises:
         BadInput: data or recipe are not at hand, no wrong labels were planted, or there is no such layer.
     """
-    dataset, recipe = data_of(run, "ask")
-    refuse_other_tasks(dataset.task, dataset.name, "The procedure 'layer_retraining'")
-    refuse_many(models, "layer_retraining")
-    noisy = dataset.controls.mask(dataset.ids, LABEL_NOISE)
-    if not noisy.any() or noisy.all():
-        raise BadInput(
-            "Layers are retrained without the wrong labels that were planted, and the run has none.",
-            hint="audit into another folder with --plant label-noise=0.1.",
-        )
+    dataset, recipe = of_classes(run, "layer_retraining", models)
+    noisy = _wrong_labels(dataset)
     going = Continued.on(dataset, recipe)
-    order = going.layers(going.model(seed))
-    chosen = chosen_layers(layers, order)
+    chosen = chosen_layers(layers, going.layers(going.model(seed)))
     base = lab.audit(
         dataset,
         recipe,
@@ -75,24 +70,49 @@ def layer_retraining(
         checkpoints=2,
         keep_weights_at=KEPT,
     )
-    rows = ("none", *chosen)
-    right = np.empty((len(rows), models, len(dataset)), bool)
-    for model in range(models):
-        start, end = kept(base, model, 0), kept(base, model, -1)
-        right[0, model] = going.right(going.model(seed, end))
-        for place, layer in enumerate(chosen, start=1):
-            state = going.model(seed, {**end, **{name: start[name] for name in order[layer]}})
-            others = [name for name in order if name != layer]
-            hold(going.algorithm.network(state), others, [tensor for name in others for tensor in order[name]])
-            state = going.train(state, ~noisy, steps=steps, seed=seed + model)
-            right[place, model] = going.right(state)
+    right = np.stack([_right(going, base, model, chosen, ~noisy, steps, seed) for model in range(models)], axis=1)
     wrong, clean = (
         tuple(over_seeds(each[:, group].mean(1), SHARE, examples=int(group.sum())) for each in right)
         for group in (noisy, ~noisy)
     )
     return Table(
         title="Layers trained anew without wrong labels",
-        rows={"layer": rows},
+        rows={"layer": ("none", *chosen)},
         figures={"wrong labels given": wrong, "accuracy on clean examples": clean},
         notes=("Read a fall of wrong labels only where clean examples are fitted again.",),
     )
+
+
+def _wrong_labels(dataset: Dataset) -> Bool[np.ndarray, " example"]:
+    """Which labels were planted wrong: some, and not all.
+
+    Raises:
+        BadInput: none was.
+    """
+    noisy = dataset.controls.mask(dataset.ids, LABEL_NOISE)
+    if not noisy.any() or noisy.all():
+        raise BadInput(
+            "Layers are retrained without the wrong labels that were planted, and the run has none.",
+            hint="audit into another folder with --plant label-noise=0.1.",
+        )
+    return noisy
+
+
+def _right(
+    going: Continued,
+    base: Run,
+    model: int,
+    chosen: Sequence[str],
+    shown: Bool[np.ndarray, " example"],
+    steps: int,
+    seed: int,
+) -> Bool[np.ndarray, "layer example"]:
+    """Which given labels a model predicts as it is, and after each layer was trained anew on the examples shown."""
+    order, start, end = going.layers(going.model(seed)), kept(base, model, 0), kept(base, model, -1)
+    right = [going.right(going.model(seed, end))]
+    for layer in chosen:
+        state = going.model(seed, {**end, **{name: start[name] for name in order[layer]}})
+        others = [name for name in order if name != layer]
+        hold(going.algorithm.network(state), others, [tensor for name in others for tensor in order[name]])
+        right.append(going.right(going.train(state, shown, steps=steps, seed=seed + model)))
+    return np.stack(right)

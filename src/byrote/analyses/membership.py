@@ -158,77 +158,144 @@ def membership_attack(
         MissingEvidence: the attack needs what was not recorded, or the run has no groups.
         TooFewModels: the models cannot support it.
     """
-    key = key or DEFAULT[run.task]
-    entry, settings, models = attack_named(key), dict(options or {}), run.models()
-    if not entry.suits(run.task):
-        raise MissingEvidence(
-            f"{key!r} is not for the targets of the run {str(run.folder)!r}, which has {TASKS[run.task]}.",
-            hint=f"attack with {DEFAULT[run.task]}.",
-        )
-    if not len(models):
-        raise TooFewModels(
-            f"The run {str(run.folder)!r} has no ensemble to attack: all of its models train on all data.",
-            hint="attack an audit of halves, as of --models 64; byrote.audit_target attacks a single model.",
-        )
-    arguments = {name: run.load(need, models) for name, need in entry.parameters.items()}
-    member, pair, stratum = (run.load(f"design.{name}", models) for name in ("member", "pair", "stratum"))
-    level = run.load("design.ratio", models)
+    attacked = _Attacked.of(run, key or DEFAULT[run.task], options)
+    everyone, truth = np.ones(len(attacked.models), bool), np.arange(len(attacked.models))
+    references = int(np.median(attacked.scores(everyone, truth).references))
+    units = attacked.by_group() if by == "group" else attacked.by_example()
+    values = units.attack(everyone, truth)
+    found = attack_figures(
+        units.attack, units.member, attacked.pair, units.slices, f"{by}s", units.stratum, cluster=units.cluster
+    )
+    null = null_auc(
+        units.attack,
+        units.member,
+        attacked.pair,
+        rng=np.random.default_rng([seed, 4]),
+        draws=draws,
+        level=run.load("design.ratio", attacked.models),
+        stratum=units.stratum,
+    )
+    return AttackFigures(
+        attack=attacked.entry.key,
+        figures=found.figures,
+        null=null,
+        curve=found.curve,
+        slices=_by_axis(found.slices),
+        references=references,
+        models=len(attacked.models),
+        examples=units.count,
+        notes=(*units.notes, *_notes(run, by, units.stratum, values)),
+        by=by,
+    )
 
-    def scores(kept: np.ndarray, given: np.ndarray) -> PerModelExample:
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Units:
+    """Whose membership is attacked: who is a member, what scores them, and which of them have figures of their own."""
+
+    attack: Attack
+    member: Int8[np.ndarray, "model unit"]
+    stratum: Int[np.ndarray, "model unit"]
+    slices: Slices
+    count: int
+    cluster: Int[np.ndarray, " unit"]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Attacked:
+    """The models of a run that are attacked, and what the attack is given of them."""
+
+    run: Run
+    entry: Measure
+    settings: Mapping[str, Any]
+    models: Int[np.ndarray, " model"]
+    arguments: Mapping[str, np.ndarray]
+    member: Int8[np.ndarray, "model example"]
+    pair: Int[np.ndarray, " model"]
+    stratum: Int[np.ndarray, "model example"]
+
+    @classmethod
+    def of(cls, run: Run, key: str, options: Mapping[str, Any] | None) -> _Attacked:
+        """The reference models, and the evidence that the attack of that key needs."""
+        entry, models = attack_named(key), run.models()
+        if not entry.suits(run.task):
+            raise MissingEvidence(
+                f"{key!r} is not for the targets of the run {str(run.folder)!r}, which has {TASKS[run.task]}.",
+                hint=f"attack with {DEFAULT[run.task]}.",
+            )
+        if not len(models):
+            raise TooFewModels(
+                f"The run {str(run.folder)!r} has no ensemble to attack: all of its models train on all data.",
+                hint="attack an audit of halves, as of --models 64; byrote.audit_target attacks a single model.",
+            )
+        design = {name: run.load(f"design.{name}", models) for name in ("member", "pair", "stratum")}
+        arguments = {name: run.load(need, models) for name, need in entry.parameters.items()}
+        return cls(run=run, entry=entry, settings=dict(options or {}), models=models, arguments=arguments, **design)
+
+    def scores(self, kept: Bool[np.ndarray, " model"], given: Int[np.ndarray, " model"]) -> PerModelExample:
+        """The attack on these models, each with the members of model `given`."""
         taken = {
-            name: _of_models(need, arguments[name][given] if need in OF_MEMBERS else arguments[name], kept)
-            for name, need in entry.parameters.items()
+            name: _of_models(need, self.arguments[name][given] if need in OF_MEMBERS else self.arguments[name], kept)
+            for name, need in self.entry.parameters.items()
         }
-        result = entry.function(**taken, **settings)
+        result = self.entry.function(**taken, **self.settings)
         assert isinstance(result, PerModelExample)
-        return blanked(result, run.undefined, NOT_FINITE)
+        return blanked(result, self.run.undefined, NOT_FINITE)
 
-    def of_examples(kept: Bool[np.ndarray, " model"], given: Int[np.ndarray, " model"]) -> np.ndarray:
-        return scores(kept, given).values
+    def values(self, kept: Bool[np.ndarray, " model"], given: Int[np.ndarray, " model"]) -> np.ndarray:
+        """The scores alone."""
+        return self.scores(kept, given).values
 
-    attack: Attack = of_examples
-    everyone = np.ones(len(models), bool)
-    truth = np.arange(len(models))
-    references = int(np.median(scores(everyone, truth).references))
-    if by == "group":
-        names, group = groups_of(run)
-        member, stratum = member_groups(member, group), of_groups(stratum, group)
-        attack, notes = on_groups(key, of_examples, arguments, settings, group), [told(key)]
-        slices = _whichever_models(size_slices(group))
-        units, cluster = len(names), np.arange(len(names))
-    else:
-        slices, notes = _slices(run, models, member, pair, stratum)
-        units, cluster = len(run.ids), run.clusters(np.arange(len(run.ids)))
-    values = attack(everyone, truth)
-    found = attack_figures(attack, member, pair, slices, f"{by}s", stratum, cluster=cluster)
+    def by_example(self) -> _Units:
+        """Each example by itself."""
+        slices, notes = _slices(self.run, self.models, self.member, self.pair, self.stratum)
+        return _Units(
+            attack=self.values,
+            member=self.member,
+            stratum=self.stratum,
+            slices=slices,
+            count=len(self.run.ids),
+            cluster=self.run.clusters(np.arange(len(self.run.ids))),
+            notes=tuple(notes),
+        )
+
+    def by_group(self) -> _Units:
+        """Persons or documents, by all of their examples."""
+        names, group = groups_of(self.run)
+        key = self.entry.key
+        return _Units(
+            attack=on_groups(key, self.values, self.arguments, self.settings, group),
+            member=member_groups(self.member, group),
+            stratum=of_groups(self.stratum, group),
+            slices=_whichever_models(size_slices(group)),
+            count=len(names),
+            cluster=np.arange(len(names)),
+            notes=(told(key),),
+        )
+
+
+def _notes(run: Run, by: By, stratum: Int[np.ndarray, "model unit"], values: np.ndarray) -> Iterator[str]:
+    """What errors are about, how models are compared, and how many scores are undefined."""
     whole = by == "group" or run.groups is None
-    notes.append(f"± is about other models and other {f'{by}s' if whole else 'persons or documents, drawn whole'}")
+    yield f"± is about other models and other {f'{by}s' if whole else 'persons or documents, drawn whole'}"
     if len(np.unique(stratum)) > 1:
-        notes.append(
+        yield (
             "models are compared within strata: of one designed training set size, and with the same large groups; "
             "rates are means over the strata, weighted by their members"
         )
     undefined = int(np.isnan(values).sum())
     if undefined:
-        notes.append(f"{undefined:,} of {values.size:,} scores are undefined and left out")
-    by_axis: dict[str, dict[str, Mapping[str, Scalar]]] = {}
-    for name, figures in found.slices.items():
+        yield f"{undefined:,} of {values.size:,} scores are undefined and left out"
+
+
+def _by_axis(slices: Mapping[str, Mapping[str, Scalar]]) -> dict[str, dict[str, Mapping[str, Scalar]]]:
+    """Figures of slices by axis and value; a slice is called `axis:value`."""
+    found: dict[str, dict[str, Mapping[str, Scalar]]] = {}
+    for name, figures in slices.items():
         axis, _, value = name.partition(":")
-        by_axis.setdefault(axis, {})[value] = figures
-    return AttackFigures(
-        attack=key,
-        figures=found.figures,
-        null=null_auc(
-            attack, member, pair, rng=np.random.default_rng([seed, 4]), draws=draws, level=level, stratum=stratum
-        ),
-        curve=found.curve,
-        slices=by_axis,
-        references=references,
-        models=len(models),
-        examples=units,
-        notes=tuple(notes),
-        by=by,
-    )
+        found.setdefault(axis, {})[value] = figures
+    return found
 
 
 def plain(found: AttackFigures) -> dict[str, Any]:

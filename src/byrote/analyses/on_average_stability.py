@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from byrote.analyses.catalog import procedure
-from byrote.analyses.continued import over_seeds, refuse_many
-from byrote.analyses.lab import Lab, data_of
+from byrote.analyses.continued import of_classes, over_seeds
+from byrote.analyses.lab import Lab
 from byrote.data.dataset import Dataset
-from byrote.data.task import refuse_other_tasks
 from byrote.designs.design import one_phase
 from byrote.errors import BadInput
 from byrote.recipes.algorithm import TrainingRecipe
@@ -58,19 +58,9 @@ def on_average_stability(
     Raises:
         BadInput: data or recipe are not at hand, or draws or examples are too few.
     """
-    dataset, recipe = data_of(run, "ask")
-    refuse_other_tasks(dataset.task, dataset.name, "The procedure 'on_average_stability'")
-    refuse_many(models, "on_average_stability")
+    dataset, recipe = of_classes(run, "on_average_stability", models)
     rng = np.random.default_rng([seed, 15])
-    order = rng.permutation(len(dataset))
-    away = np.sort(order[: round(aside * len(dataset))])
-    shown = np.sort(order[len(away) :])
-    if draws < FEWEST or replaced < 1 or draws * replaced > min(len(away) - 1, len(shown) - 1):
-        raise BadInput(
-            f"on_average_stability takes at least {FEWEST} draws, and draws times replaced examples set aside. Got "
-            f"{draws} of {replaced}, and {len(away)} are set aside.",
-            hint="--set draws=4 --set replaced=2 --set aside=0.2, of more examples where that is not enough.",
-        )
+    shown, away = _set_aside(len(dataset), aside, draws, replaced, rng)
     member = np.zeros((models, len(dataset)), np.uint8)
     member[:, shown] = 1
     folder = run.folder.with_name(
@@ -81,14 +71,45 @@ def on_average_stability(
         _losses(lab, _exchanged(dataset, *pair), recipe, member, seed, folder / str(number), pair)
         for number, pair in enumerate([(out[:0].ravel(), into[:0].ravel()), *zip(out, into, strict=True)])
     ]
-    base, twins = losses[0], losses[1:]
+    return _table(losses[0], losses[1:], out, into, shown, away)
+
+
+def _set_aside(
+    examples: int, aside: float, draws: int, replaced: int, rng: np.random.Generator
+) -> tuple[Int[np.ndarray, " shown"], Int[np.ndarray, " away"]]:
+    """Rows that are trained on, and those set aside.
+
+    Raises:
+        BadInput: these are too few, or the draws.
+    """
+    order = rng.permutation(examples)
+    away = np.sort(order[: round(aside * examples)])
+    shown = np.sort(order[len(away) :])
+    if draws < FEWEST or replaced < 1 or draws * replaced > min(len(away) - 1, len(shown) - 1):
+        raise BadInput(
+            f"on_average_stability takes at least {FEWEST} draws, and draws times replaced examples set aside. Got "
+            f"{draws} of {replaced}, and {len(away)} are set aside.",
+            hint="--set draws=4 --set replaced=2 --set aside=0.2, of more examples where that is not enough.",
+        )
+    return shown, away
+
+
+def _table(
+    base: Float[np.ndarray, "model example"],
+    twins: Sequence[Float[np.ndarray, "model example"]],
+    out: Int[np.ndarray, "draw replaced"],
+    into: Int[np.ndarray, "draw replaced"],
+    shown: Int[np.ndarray, " shown"],
+    away: Int[np.ndarray, " away"],
+) -> Table:
+    """What became of the losses, by draw of what was replaced."""
     gap = base[:, away].mean(1) - base[:, shown].mean(1)
     own = np.array([(twin - base)[:, rows].mean() for twin, rows in zip(twins, out, strict=True)])
     changes = [np.abs(twin - base)[:, np.setdiff1d(away, rows)] for twin, rows in zip(twins, into, strict=True)]
     top = float("inf")
     figures: dict[str, Scalar] = {
-        "own loss, replaced less kept": over_seeds(own, (-top, top), examples=draws * replaced),
-        "generalization gap of the loss": over_seeds(gap, (-top, top), examples=len(dataset)),
+        "own loss, replaced less kept": over_seeds(own, (-top, top), examples=out.size),
+        "generalization gap of the loss": over_seeds(gap, (-top, top), examples=base.shape[1]),
         "change of others' loss": over_seeds(np.array([each.mean() for each in changes]), (0.0, top)),
         "largest of them": over_seeds(np.array([each.max() for each in changes]), (0.0, top)),
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
 
 from byrote.analyses.catalog import procedure
-from byrote.analyses.continued import over_seeds, refuse_many
+from byrote.analyses.continued import of_classes, over_seeds
 from byrote.analyses.lab import Lab, data_of
 from byrote.data.controls import Controls
 from byrote.data.dataset import Dataset
@@ -66,9 +66,7 @@ def randomization(
     Raises:
         BadInput: data or recipe are not at hand, or examples do not have one class each.
     """
-    dataset, recipe = data_of(run, "ask")
-    refuse_other_tasks(dataset.task, dataset.name, "The procedure 'randomization'")
-    refuse_many(models, "randomization")
+    dataset, recipe = of_classes(run, "randomization", models)
     if not 0 < noise < 1:
         raise BadInput(
             f"The 'noise' argument of randomization must be in (0, 1). Got {noise:g}.", hint="--set noise=0.2"
@@ -89,6 +87,11 @@ def randomization(
             checkpoints=checkpoints,
         )
         rows[name] = (*_fit(one), one.heldout_accuracy(role="full"))
+    return _table(rows)
+
+
+def _table(rows: Mapping[str, tuple[Scalar, Scalar, Scalar | None]]) -> Table:
+    """A row for each arm: final accuracy, epochs and held-out accuracy."""
     columns = list(zip(*rows.values(), strict=True))
     return Table(
         title="Random labels and inputs",

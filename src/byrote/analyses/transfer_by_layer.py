@@ -9,11 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from byrote.analyses.catalog import procedure
-from byrote.analyses.continued import KEPT, Continued, hold, kept, over_seeds, refuse_many
-from byrote.analyses.lab import Lab, data_of
+from byrote.analyses.continued import KEPT, Continued, hold, kept, of_classes, over_seeds
+from byrote.analyses.lab import Lab
 from byrote.data.controls import Controls
 from byrote.data.dataset import Dataset
-from byrote.data.task import refuse_other_tasks
 from byrote.designs.full_data import full_data
 from byrote.errors import BadInput
 from byrote.recipes.algorithm import TrainingRecipe
@@ -57,9 +56,7 @@ def transfer_by_layer(lab: Lab, run: Run, *, models: int = 3, examples: int = 60
     Raises:
         BadInput: data or recipe are not at hand, or classes or examples are too few.
     """
-    dataset, recipe = data_of(run, "ask")
-    refuse_other_tasks(dataset.task, dataset.name, "The procedure 'transfer_by_layer'")
-    refuse_many(models, "transfer_by_layer")
+    dataset, recipe = of_classes(run, "transfer_by_layer", models)
     rng = np.random.default_rng([seed, 9])
     first, second = _halves(dataset, rng)
     shown = _few(second, examples, rng)
@@ -81,8 +78,13 @@ def transfer_by_layer(lab: Lab, run: Run, *, models: int = 3, examples: int = 60
         )
         for name, data in learned.items()
     }
-    trial = _Trial(sources, second, recipe, shown, seed)
-    rows, figures = trial.numbers(), dict[str, tuple[Scalar | None, ...]]()
+    return _table(_Trial(sources, second, recipe, shown, seed), models)
+
+
+def _table(trial: _Trial, models: int) -> Table:
+    """Accuracy by arm and number of layers that are copied."""
+    rows, shown, second = trial.numbers(), trial.shown, trial.second
+    figures: dict[str, tuple[Scalar | None, ...]] = {}
     for arm in ARMS:
         found = [np.array([trial.accuracy(arm, count, model) for model in range(models)]) for count in rows]
         figures[arm] = tuple(over_seeds(each, (0.0, 1.0), examples=int((~shown).sum())) for each in found)

@@ -62,7 +62,6 @@ def audit(
     """Train an ensemble, find what it memorized, and write a report. The same command resumes a stopped audit."""
     from byrote.cli.sources import experiment, run_name
 
-    trained = vars(training)
     if is_language(source, language.model, language.corpus):
         return audit_documents(
             source,
@@ -72,7 +71,7 @@ def audit(
             recorded=recorded,
             out=out_folder,
             redact=redact,
-            **trained,
+            **vars(training),
         )
     if source is None:
         raise BadInput("An audit needs a source.", hint="byrote audit digits, or byrote audit docs.")
@@ -81,35 +80,45 @@ def audit(
         plants = []  # its canaries are mislabelled examples, which planted noise would be taken for
     given, own = _as_before(source, given, own)
     found = experiment(source, data_dir=data_dir, plants=plants, seed=training.seed, reading=own.reading())
-    folder = Path("runs") / run_name(source)
-    if bound.epsilon or given.weights is not None or given.members is not None:
-        _refuse_stopping(ensemble)
+    attacked = given.weights is not None or given.members is not None
+    suffix = "-epsilon" if bound.epsilon else "-target" if attacked else ""
+    folder = out_folder or Path("runs") / f"{run_name(source)}{suffix}"
     if bound.epsilon:
-        where = out_folder or folder.with_name(f"{folder.name}-epsilon")
-        bound_epsilon(
-            found,
-            canaries=_canaries(bound, language),
-            models=ensemble.models or 1,
-            delta=bound.delta,
-            out=where,
-            **trained,
-        )
-    elif given.weights is not None or given.members is not None:
-        where = out_folder or folder.with_name(f"{folder.name}-target")
-        weights, members = _both(given)
-        attack_weights(
-            found,
-            weights=weights,
-            members=members,
-            attack=given.attack,
-            models=ensemble.models or 64,
-            out=where,
-            **trained,
-        )
+        _bound(found, bound, language, ensemble, training, folder)
+    elif attacked:
+        _attack(found, given, ensemble, training, folder)
     else:
-        where = out_folder or folder
-        _train(found, design, where, training, ensemble, recorded, compiled=compiled, redact=redact)
-    return where
+        _train(found, design, folder, training, ensemble, recorded, compiled=compiled, redact=redact)
+    return folder
+
+
+def _bound(
+    found: Experiment,
+    bound: PrivacyBound,
+    language: LanguageModel,
+    ensemble: Ensemble,
+    training: Training,
+    folder: Path,
+) -> None:
+    """Bound epsilon from below."""
+    _refuse_stopping(ensemble)
+    canaries, models = _canaries(bound, language), ensemble.models or 1
+    bound_epsilon(found, canaries=canaries, models=models, delta=bound.delta, out=folder, **vars(training))
+
+
+def _attack(found: Experiment, given: GivenModel, ensemble: Ensemble, training: Training, folder: Path) -> None:
+    """Attack a trained model of one's own."""
+    _refuse_stopping(ensemble)
+    weights, members = _both(given)
+    attack_weights(
+        found,
+        weights=weights,
+        members=members,
+        attack=given.attack,
+        models=ensemble.models or 64,
+        out=folder,
+        **vars(training),
+    )
 
 
 def _train(

@@ -310,12 +310,7 @@ def plant(
     _refuse_existing(out_file, "give another file with --out.")
     _refuse_existing(manifest, f"give a file in another folder, as --out planted/{out_file.name}.")
     times = whole_numbers(repeat, hint="--repeat 1,4,16")
-    level = canaries // (len(times) + 1)
-    if level < 1:
-        raise BadInput(
-            f"{canaries} canaries are fewer than the {len(times) + 1} numbers of repetitions, 0 included.",
-            hint=f"--canaries {8 * (len(times) + 1)} gives 8 of each.",
-        )
+    level = _level(canaries, len(times) + 1)
     made = planting(
         read_corpus(
             corpus, column=column, joining=plain_joining if tokenizer is None else partial(chat_joining, tokenizer)
@@ -331,13 +326,32 @@ def plant(
     out_file.parent.mkdir(parents=True, exist_ok=True)
     write_corpus(made.corpus, out_file)
     made.canaries.write(manifest)
-    say(f"{made.canaries!r} stand in {len(made.corpus)} documents, {_by_times(made.canaries)}.")
-    if len(made.canaries) < canaries:
-        say(f"These are {len(made.canaries)} and not {canaries}, so that each of {len(times) + 1} numbers has as many.")
-    if made.corpus.answers is not None:
-        say(f"Chats and pairs are written as texts, the messages of a chat joined by {made.corpus.answers.joining}.")
+    _say_planted(made.corpus, made.canaries, canaries, len(times) + 1)
     say_file("Corpus", out_file, apart=False)
     say(f"Secrets, to be kept: {manifest}")
+
+
+def _say_planted(corpus: Corpus, canaries: Canaries, asked: int, numbers: int) -> None:
+    """What stands where; why these are fewer than were asked for; and how chats are written."""
+    say(f"{canaries!r} stand in {len(corpus)} documents, {_by_times(canaries)}.")
+    if len(canaries) < asked:
+        say(f"These are {len(canaries)} and not {asked}, so that each of {numbers} numbers has as many.")
+    if corpus.answers is not None:
+        say(f"Chats and pairs are written as texts, the messages of a chat joined by {corpus.answers.joining}.")
+
+
+def _level(canaries: int, numbers: int) -> int:
+    """How many canaries stand for each of so many numbers of repetitions.
+
+    Raises:
+        BadInput: not one.
+    """
+    if canaries < numbers:
+        raise BadInput(
+            f"{canaries} canaries are fewer than the {numbers} numbers of repetitions, 0 included.",
+            hint=f"--canaries {8 * numbers} gives 8 of each.",
+        )
+    return canaries // numbers
 
 
 def _by_times(canaries: Canaries) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -62,25 +62,12 @@ def from_arrays(
     problems.settle()
     assert raw is not None
     assert labels is not None
-    if len({len(array) for array in lengths.values() if array is not None}) > 1:
-        counts = ", ".join(f"{len(array)} {word}" for word, array in lengths.items() if array is not None)
-        problems.add(
-            f"its arrays must have one row an example, but there are {counts}",
-            "the first axis of each counts the examples",
-        )
-        problems.settle()
-
+    _equally_long({word: array for word, array in lengths.items() if array is not None}, problems)
     chosen_ids = numbered(name, len(raw)) if lengths["ids"] is None else _texts(lengths["ids"], "id", problems)
     chosen_groups = None if lengths["groups"] is None else _texts(lengths["groups"], "group", problems)
     _unique(chosen_ids, problems)
     shaped, chosen_display = _displayed(raw, display, problems)
-    finite = finite_rows(shaped)
-    if not finite.all():
-        bad = counted(int((~finite).sum()), "example has", "examples have")
-        problems.add(
-            f"{bad} NaN or infinite inputs ({quoted(chosen_ids[~finite])})",
-            "leave them out, or put a number in their place",
-        )
+    _finite(shaped, chosen_ids, problems)
     read = read_targets(labels, task, ids=chosen_ids, class_names=class_names, problems=problems)
     if tolerance is not None and not (task == "regression" and 0 < tolerance < float("inf")):
         problems.add(
@@ -102,6 +89,26 @@ def from_arrays(
         scale=scale_of(task, read.targets, read.class_names, tolerance),
         divided_by=brightest(raw) if chosen_display.kind == "image" else 1.0,
     )
+
+
+def _equally_long(arrays: Mapping[str, np.ndarray], problems: Problems) -> None:
+    if len({len(array) for array in arrays.values()}) > 1:
+        counts = ", ".join(f"{len(array)} {word}" for word, array in arrays.items())
+        problems.add(
+            f"its arrays must have one row an example, but there are {counts}",
+            "the first axis of each counts the examples",
+        )
+        problems.settle()
+
+
+def _finite(inputs: np.ndarray, ids: Shaped[np.ndarray, " example"], problems: Problems) -> None:
+    finite = finite_rows(inputs)
+    if not finite.all():
+        bad = counted(int((~finite).sum()), "example has", "examples have")
+        problems.add(
+            f"{bad} NaN or infinite inputs ({quoted(ids[~finite])})",
+            "leave them out, or put a number in their place",
+        )
 
 
 def numbered(name: str, count: int) -> Shaped[np.ndarray, " example"]:

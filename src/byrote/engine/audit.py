@@ -125,30 +125,11 @@ def audit(
         finish=finish,
     )
     job, goal, stopping, planned = prepared.job, prepared.goal, prepared.stopping, prepared.job.design
-    identity = {
-        "dataset": dataset.fingerprint(),
-        "heldout": None if heldout is None else heldout.fingerprint(),
-        "recipe": recipe.describe(),
-        "design": planned.describe(),
-        "seed": seed,
-        "checkpoints": job.checkpoints,
-        "keep_weights": job.keep_weights,
-        "probes": sorted(probes) or None,
-        "change": None if parent is None else parent["change"],
-        "stopping": stopping,
-        **({} if keep_weights_at is None else {"keep_weights_at": keep_weights_at}),
-    }
+    identity = _identity(prepared, dataset, heldout, recipe, seed, parent)
 
     def describe() -> Manifest:
-        said = (
-            *remarks,
-            *notes(dataset),
-            *balance(dataset),
-            *few_groups(dataset),
-            *large_group_notes(planned.member, dataset.groups),
-            *(shared_with(heldout, dataset) if heldout is not None else ()),
-        )
-        for note in said:
+        known = (*remarks, *_noticed(planned, dataset, heldout))
+        for note in known:
             listener.say(note)
         return described(
             planned,
@@ -163,7 +144,7 @@ def audit(
             source=source,
             parent=parent,
             stopping=None if stopping is None else {**stopping, "reached": [], "stopped": None},
-            notes=said,
+            notes=known,
         )
 
     with opened(
@@ -175,13 +156,49 @@ def audit(
         so_far=lambda manifest: design_so_far(manifest, planned, goal, seed, dataset.groups),
         say=listener.say,
     ) as place:
-        if source is not None and parent is None and (told := remember(place.manifest.identifier, source)):
-            listener.say(told)
+        if source is not None and parent is None and (unkept := remember(place.manifest.identifier, source)):
+            listener.say(unkept)
         if goal is None:
             _completed(job, place.manifest, prepared.workers, listener)
         else:
             _train_to_goal(folder, prepared, goal, seed, dataset.groups, place.manifest, listener, started)
     return Run.open(folder).attach(dataset, recipe, heldout)
+
+
+def _identity(
+    prepared: Prepared,
+    dataset: Dataset,
+    heldout: Dataset | None,
+    recipe: TrainingRecipe,
+    seed: int,
+    parent: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """What makes a run another one, so that a resume compares it."""
+    job = prepared.job
+    return {
+        "dataset": dataset.fingerprint(),
+        "heldout": None if heldout is None else heldout.fingerprint(),
+        "recipe": recipe.describe(),
+        "design": job.design.describe(),
+        "seed": seed,
+        "checkpoints": job.checkpoints,
+        "keep_weights": job.keep_weights,
+        "probes": sorted(job.probes) or None,
+        "change": None if parent is None else parent["change"],
+        "stopping": prepared.stopping,
+        **({} if job.keep_weights_at is None else {"keep_weights_at": job.keep_weights_at}),
+    }
+
+
+def _noticed(design: Design, dataset: Dataset, heldout: Dataset | None) -> tuple[str, ...]:
+    """What there is to say of the data before anything trains."""
+    return (
+        *notes(dataset),
+        *balance(dataset),
+        *few_groups(dataset),
+        *large_group_notes(design.member, dataset.groups),
+        *(shared_with(heldout, dataset) if heldout is not None else ()),
+    )
 
 
 def design_so_far(

@@ -176,17 +176,7 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
         except (MissingEvidence, TooFewModels) as error:
             unmeasured.setdefault(_within(of_this_run(error.message)), []).append(entry.key)
     notes += [f"{', '.join(keys)}: not measured, because {message}" for message, keys in unmeasured.items()]
-    notes += unasked_words(run, unasked)
-    undefined = int(run.undefined.sum())
-    if undefined:
-        what = "document" if run.of_text else "example"
-        notes.append(
-            f"Models' answers on {counted(undefined, what, what + 's')} are not finite numbers. No result includes "
-            f"{'it' if undefined == 1 else 'them'}."
-        )
-    diverged = run.diverged()
-    if diverged:
-        notes.append(f"Models {', '.join(map(str, diverged))} diverged; they and their mates are left out.")
+    notes += [*unasked_words(run, unasked), *_left_out(run)]
     return Facts(
         memorization=memorization,
         collapsed=_collapsed(run),
@@ -208,6 +198,20 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
         curves=curves,
         wording=wording_of(run),
     )
+
+
+def _left_out(run: Run) -> Iterator[str]:
+    """Which examples and which models no result includes."""
+    undefined = int(run.undefined.sum())
+    if undefined:
+        what = "document" if run.of_text else "example"
+        yield (
+            f"Models' answers on {counted(undefined, what, what + 's')} are not finite numbers. No result includes "
+            f"{'it' if undefined == 1 else 'them'}."
+        )
+    diverged = run.diverged()
+    if diverged:
+        yield f"Models {', '.join(map(str, diverged))} diverged; they and their mates are left out."
 
 
 def _within(sentence: str) -> str:
