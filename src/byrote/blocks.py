@@ -96,8 +96,8 @@ class Missing:
             >>> Missing.because(MissingEvidence("'outputs.logits' is not recorded", hint="audit again.")).why
             "'outputs.logits' is not recorded. To have it: audit again."
         """
-        said = f"{of_this_run(error.message).rstrip('.')}."
-        return cls(why=f"{said} To have it: {of_this_run(error.hint).rstrip('.')}." if error.hint else said)
+        message = f"{of_this_run(error.message).rstrip('.')}."
+        return cls(why=f"{message} To have it: {of_this_run(error.hint).rstrip('.')}." if error.hint else message)
 
 
 Block = Words | Tiles | Figure | TableBlock | Gallery | Missing

@@ -159,7 +159,7 @@ def made_up(**changes: object) -> Rewound:
         "wrong": np.zeros((3, 1, 4, 2), np.int32),
         "permuted": np.zeros((3, 1, 4, 2), np.float32),
         "right": np.ones((3, 2), np.int32),
-        "sureness": np.ones((3, 2)),
+        "confidence": np.ones((3, 2)),
         "fitted": np.ones((3, 4, 2), np.int32),
         "predictions": np.ones((3, 2), np.int32),
         "wrong_heldout": np.full((3, 1, 4), np.nan),
@@ -241,5 +241,5 @@ def test_documents_by_how_often_they_were_trained_on(tmp_path: Path) -> None:
     tokens = run.load("tokens.log_probability", [0])[0]
     scored = run.load("corpus.scored", [0])
     total = np.add.reduceat(np.where(scored, tokens, 0.0), run.offsets[:-1])
-    np.testing.assert_allclose(run.load("rewinding.sureness", [0])[0], total, rtol=1e-4)
+    np.testing.assert_allclose(run.load("rewinding.confidence", [0])[0], total, rtol=1e-4)
     assert verify(run) == []

@@ -40,7 +40,7 @@ def test_a_chat_is_one_document_of_lines_and_its_answers_are_known(tmp_path):
     assert corpus.ids.tolist() == ["x", "y"]
     assert answers_of(corpus) == [["a", "assistant: a"], ["a"]]
     assert answers_of(corpus.subset(np.array([1]))) == [["a"]]
-    told = corpus.answers.told(corpus.texts)
+    told = corpus.answers.note(corpus.texts)
     assert told.startswith("2 of 2 documents are chats or pairs")
     assert "lines of `role: text`" in told
     assert "14% of their characters" in told  # 14 of 76 + 23
@@ -77,10 +77,10 @@ def test_texts_come_before_chats_and_have_no_answers(tmp_path):
     chats = read_corpus(written(tmp_path / "d.jsonl", {"messages": CHAT, "id": "chat"}))
     both = corpus.joined(chats, "both")
     assert both.answers.spans == (None, *chats.answers.spans)
-    assert both.answers.told(both.texts).startswith("1 of 2 documents")
+    assert both.answers.note(both.texts).startswith("1 of 2 documents")
     assert both.replace(texts=("x", "y")).answers is None
     assert both.replace(texts=both.texts).answers == both.answers
-    assert Answers(joining="x", spans=(None,)).told(["x"]) == ""
+    assert Answers(joining="x", spans=(None,)).note(["x"]) == ""
 
 
 def test_a_template_that_writes_earlier_turns_otherwise_leaves_the_answers_unknown():

@@ -78,7 +78,7 @@ def test_what_is_right_is_what_was_recorded(rewound: Run) -> None:
     np.testing.assert_array_equal(
         rewound.load("rewinding.right", range(6)), rewound.load("outputs.correct", range(6)).astype(int)
     )
-    margin, right = rewound.load("rewinding.sureness", range(6)), rewound.load("rewinding.right", range(6)) == 1
+    margin, right = rewound.load("rewinding.confidence", range(6)), rewound.load("rewinding.right", range(6)) == 1
     recorded = rewound.load("outputs.logit_margin", range(6))
     np.testing.assert_allclose(margin[right], recorded[right], rtol=1e-3, atol=1e-4)
     assert (margin[~right] <= 0).all()

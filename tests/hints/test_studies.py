@@ -15,7 +15,7 @@ from byrote.designs.named import named_design
 from byrote.evidence.manifest import refuse_mismatch
 from byrote.report.figure_files import write_figures
 from byrote.report.findings import _compared
-from byrote.report.known import _said
+from byrote.report.known import _majority_vote
 from byrote.report.missing import Missing
 from byrote.report.watched import refuse_undefined, watched
 from byrote.results import PerExample
@@ -166,9 +166,9 @@ REST = (
     Case(name="a file for figures", wrong=figures("file/below"), says="which may be new", right=figures("figures")),
     Case(
         name="every model knows all",
-        wrong=lambda folder: _said(of_all(folder)),
+        wrong=lambda folder: _majority_vote(of_all(folder)),
         says="leaves examples out",
-        right=lambda folder: _said(audited(folder)),
+        right=lambda folder: _majority_vote(audited(folder)),
         slow=True,
     ),
     Case(

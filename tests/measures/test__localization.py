@@ -1,4 +1,4 @@
-"""Maps of groups: matched by sureness, and what chance gives."""
+"""Maps of groups: matched by confidence, and what chance gives."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_chance_stands_out_in_4_to_16_of_200_maps(shared):
     assert 4 <= sum(chance_alone(seed, shared=shared) for seed in range(200)) <= 16
 
 
-def test_others_beyond_the_groups_sureness_are_left_out():
+def test_others_beyond_the_groups_confidence_are_left_out():
     """Others that are surer than all of the group lose nothing, and say nothing about the group."""
     sure = np.concatenate([np.linspace(1, 2, 40), np.linspace(1, 2, 40), np.linspace(5, 6, 400)])[None]
     group = (np.arange(480) < 40)[None]

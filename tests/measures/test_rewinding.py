@@ -22,7 +22,7 @@ def made_up(seed: int = 0, *, models: int = 4, examples: int = 300, lost: float 
         "wrong": (wrong * right[:, None, None]).astype(np.int32),
         "wrong_permuted": (permuted * right[:, None, None]).astype(np.float32),
         "right": right,
-        "sureness": np.where(right > 0, margin, np.nan).astype(np.float32),
+        "confidence": np.where(right > 0, margin, np.nan).astype(np.float32),
         "epochs": EPOCHS,
         "layer": LAYERS,
         "member": np.ones((models, examples), np.int8),
@@ -33,7 +33,7 @@ def made_up(seed: int = 0, *, models: int = 4, examples: int = 300, lost: float 
 
 def slowly(given: dict[str, Any], model: int) -> np.ndarray:
     """The map of one model, prediction by prediction."""
-    right, margin, noisy = given["right"][model], given["sureness"][model], given["label_noise"]
+    right, margin, noisy = given["right"][model], given["confidence"][model], given["label_noise"]
     own = margin[noisy & (right > 0)]
     edges = np.quantile(own, [0.2, 0.4, 0.6, 0.8])
     found = np.zeros((2, 2))
@@ -117,7 +117,7 @@ def test_mislabelled_examples_that_a_model_was_not_trained_on_are_left_out(hidde
     given["member"] = np.where(gone, np.int8(hidden), np.int8(1)) * np.ones((4, 1), np.int8)
     kept = {
         name: array[..., ~gone]
-        if name in ("wrong", "wrong_permuted", "right", "sureness", "member", "label_noise")
+        if name in ("wrong", "wrong_permuted", "right", "confidence", "member", "label_noise")
         else array
         for name, array in given.items()
     }

@@ -116,7 +116,7 @@ def test_against_numpy(tmp_path, kept):
     np.testing.assert_allclose(shard.columns["loss_aside"][-1], loss, rtol=1e-5)
     own = np.take_along_axis(logits(final), targets[:, None], 1)[:, 0]
     others = np.where(np.arange(3) == targets[:, None], -np.inf, logits(final)).max(1)
-    np.testing.assert_allclose(shard.columns["sureness"], own - others, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(shard.columns["confidence"], own - others, rtol=1e-4, atol=1e-5)
 
 
 def test_one_checkpoint_is_not_enough(tmp_path, kept):

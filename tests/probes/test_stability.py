@@ -76,7 +76,7 @@ def test_a_run_by_hand(tmp_path: Path, stacked: bool) -> None:
     np.testing.assert_array_equal(run.load("stability.pruned_80", [4])[0], expected)
     radius = run.load("stability.radius", [4])[0]
     np.testing.assert_array_equal(np.isfinite(radius), right(-1.0))
-    margin = run.load("stability.sureness", [4])[0]
+    margin = run.load("stability.confidence", [4])[0]
     ok = np.isfinite(radius)
     assert np.corrcoef(radius[ok], margin[ok])[0, 1] > 0.3, "what the network is sure of holds longer"
     table = byrote.ask(run, "stability")

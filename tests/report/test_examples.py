@@ -56,7 +56,7 @@ def test_the_static_rows_say_the_same(run: Run) -> None:
     first = {row.id: row for row in made.rows}["made-00"]
     assert first.label == "cat"
     assert first.numbers[0].startswith("1.00 ± 0.")
-    assert first.said == "dog (100 %)"
+    assert first.vote == "dog (100 %)"
     assert first.about == "planted label noise; looks mislabelled"
 
 

@@ -244,14 +244,14 @@ def table_files(name: str, table: Table, about: Mapping[str, Any] | None = None)
     about = {"title": table.title, "across": table.across, "notes": list(table.notes), **(about or {})}
     found = {}
     if table.figures:
-        found[f"{name}.parquet"] = _told(_long(table), about)
+        found[f"{name}.parquet"] = _with_about(_long(table), about)
     if table.arrays:
         unit = next(iter(table.arrays))
         file = f"{name}-by-{unit}.parquet" if table.figures else f"{name}.parquet"
         columns = {
             key: array.astype(object) if array.dtype.kind == "U" else array for key, array in table.arrays.items()
         }
-        found[file] = _told(pa.table(columns), about)
+        found[file] = _with_about(pa.table(columns), about)
     return found
 
 
@@ -268,7 +268,7 @@ def _long(table: Table) -> pa.Table:
     return pa.Table.from_pylist(lines)
 
 
-def _told(made: pa.Table, about: Mapping[str, Any]) -> pa.Table:
+def _with_about(made: pa.Table, about: Mapping[str, Any]) -> pa.Table:
     return made.replace_schema_metadata({ABOUT: json.dumps(about, default=str).encode()})
 
 

@@ -79,7 +79,7 @@ def dissociation(run: Run) -> Table:
     right, group = (run.load(f"dissociation.{name}", models) for name in ("right", "group"))
     others = (run.load("design.member", models) == 1) & ~group
     pair = run.load("design.pair", models)
-    found = contrasts(lost, right, run.load("dissociation.sureness", models), group, others, pair)
+    found = contrasts(lost, right, run.load("dissociation.confidence", models), group, others, pair)
     rows = [(arm, share) for share in SHARES for arm in (*ARMS, *CONTRASTS)]
     values = {row: _lost(lost, row) for row in rows}
     mine, theirs = group & right, others & right
@@ -99,7 +99,7 @@ def dissociation(run: Run) -> Table:
 def contrasts(
     lost: Mapping[str, Float[np.ndarray, "model example"]],
     right: Bool[np.ndarray, "model example"],
-    sureness: Float[np.ndarray, "model example"],
+    confidence: Float[np.ndarray, "model example"],
     group: Bool[np.ndarray, "model example"],
     others: Bool[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
@@ -107,7 +107,7 @@ def contrasts(
     """The contrasts between kinds of units, of a group and others of like margin, and what chance gives."""
     cells = [(name, share) for share in SHARES for name in CONTRASTS]
     values = np.stack([_lost(lost, cell) for cell in cells], 1)
-    found = localized(values * right[:, None], right.astype(np.int64), sureness, group, others, pair)
+    found = localized(values * right[:, None], right.astype(np.int64), confidence, group, others, pair)
     return Contrasts(cells, found.each, found.band, units(pair))
 
 
@@ -152,7 +152,7 @@ def verdict(found: Contrasts) -> str:
 
 
 def _verdict(found: Contrasts) -> tuple[str, ...]:
-    said = {
+    sentences = {
         "none": "No dissociation: memory units found on one half hurt the group on the other half no more than random "
         "units hurt examples of like margin.",
         "single": "A single dissociation: memory units found on one half hurt the group on the other half, but pattern "
@@ -161,7 +161,7 @@ def _verdict(found: Contrasts) -> tuple[str, ...]:
         "unknown": "No verdict, as no model has enough examples of like margin.",
     }[verdict(found)]
     chance = f"A contrast at like margin stands out where it is beyond ±{found.band:.2g}, which no contrast is in "
-    return (said, f"{chance}{LEVEL:.0%} of groups drawn among examples of like margin.")
+    return (sentences, f"{chance}{LEVEL:.0%} of groups drawn among examples of like margin.")
 
 
 def _by_layer(run: Run, models: list[int]) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def of_groups(
     return stratum[:, np.unique(group, return_index=True)[1]]
 
 
-def told(key: str) -> str:
+def method_words(key: str) -> str:
     """What was done to the examples of a group."""
     if key == "rmia":
         return "a group's score is RMIA's, with the ratios of its examples multiplied, beside groups that are outside"

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, Int8
 from scipy.special import expit
 
 from byrote.analyses.catalog import analysis
-from byrote.analyses.groups import groups_of, of_groups, on_groups, size_slices, told
+from byrote.analyses.groups import groups_of, method_words, of_groups, on_groups, size_slices
 from byrote.blocks import Block, TableBlock, Words, cut, section, sentence
 from byrote.data.task import TASKS, Task
 from byrote.errors import BadInput, MissingEvidence, TooFewModels, meant
@@ -271,7 +271,7 @@ class _Attacked:
             slices=_whichever_models(size_slices(group)),
             count=len(names),
             cluster=np.arange(len(names)),
-            notes=(told(key),),
+            notes=(method_words(key),),
         )
 
 

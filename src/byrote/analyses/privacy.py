@@ -287,16 +287,16 @@ def _at(delta: float, confidence: float) -> dict[str, tuple[str]]:
 @section(of="privacy", title="A bound on privacy", order=66)
 def shown(table: Table) -> Iterable[Block]:
     """The bound, what the same guesses could have shown, and what that does not say."""
-    told = {name: one[0] for name, one in table.rows.items()}
+    words = {name: one[0] for name, one in table.rows.items()}
     of = {name: column[0].value for name, column in table.figures.items() if column[0] is not None}
     yield Words(
-        text=f"Epsilon is at least {of['epsilon']:.2f} at delta {told['delta']}, with {told['confidence']} confidence: "
-        f"{told['guesses']}."
+        text=f"Epsilon is at least {of['epsilon']:.2f} at delta {words['delta']}, with {words['confidence']} "
+        f"confidence: {words['guesses']}."
     )
     if LIMIT not in of:
         yield Words(text=f"So many runs could show {of[CEILING]:.2f} at most.")
     else:
-        most = f"{told['canaries']} canaries {of[LIMIT]:.2f}"
+        most = f"{words['canaries']} canaries {of[LIMIT]:.2f}"
         yield Words(text=f"These guesses could show {of[CEILING]:.2f} at most, {most}.")
         yield Words(text=f"Its Gaussian bound is {of['Gaussian epsilon']:.2f}, of μ at least {of['Gaussian mu']:.2f}.")
     yield from notes_of(table)

@@ -290,15 +290,15 @@ def _mean(answers: Sequence[_Answers]) -> float:
 def _notes(runs: Sequence[Run]) -> list[str]:
     """What else may be behind a slope."""
     trained = [run for run in runs if run.manifest.origin == "trained"]
-    told = [
+    notes = [
         "Whatever else differs between the models goes into the slopes."
         if len(trained) < len(runs)
         else "The line is one over these sizes; it need not go on beyond them."
     ]
     unlike = dict.fromkeys(text for run in trained[1:] for text in differences(_settings(trained[0]), _settings(run)))
     if unlike:
-        told.append(f"More than the size differs between the runs: {'; '.join(unlike)}.")
-    return told
+        notes.append(f"More than the size differs between the runs: {'; '.join(unlike)}.")
+    return notes
 
 
 def _settings(run: Run) -> dict[str, Any]:

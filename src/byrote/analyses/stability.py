@@ -50,7 +50,7 @@ def stability(run: Run) -> Table:
         )
     chosen = np.array(models, np.int64)
     groups, pair = groups_of(run, chosen), run.load("design.pair", models)
-    radius, margin = run.load("stability.radius", models), run.load("stability.sureness", models)
+    radius, margin = run.load("stability.radius", models), run.load("stability.confidence", models)
     right = np.isfinite(radius)
     figures = {
         "median radius": [group_figure(radius, group.rows & right, pair, 0.0, np.inf, np.median) for group in groups],

@@ -186,22 +186,22 @@ def triage(
     refuse_other_tasks(run.task, run.folder.name, "Triage")
     teacher = taught_by or run
     learned = only(signals(teacher, forgetting[-1] if forgetting else None))
-    told = _planted_kinds(teacher)
+    planted = _planted_kinds(teacher)
     memorized = _strongly(teacher)
-    kinds = tuple(kind for kind in KINDS if np.count_nonzero(memorized & (told == kind)) >= LEAST_CONTROLS)
+    kinds = tuple(kind for kind in KINDS if np.count_nonzero(memorized & (planted == kind)) >= LEAST_CONTROLS)
     if len(kinds) < 2:
-        there = told[memorized]
+        there = planted[memorized]
         raise BadInput(
             f"Triage learns to tell two kinds of planted controls or more apart, and in this run {len(kinds)} of "
             f"{len(KINDS)} kinds have the {LEAST_CONTROLS} strongly memorized examples that it takes"
             + (f" ({_by_kind(there)})." if (there != "").any() else "."),
-            hint=_more_controls(told),
+            hint=_more_controls(planted),
         )
-    taught = memorized & np.isin(told, kinds)
-    features, answers = learned.values[taught], told[taught]
+    taught = memorized & np.isin(planted, kinds)
+    features, answers = learned.values[taught], planted[taught]
     groups = _copies(teacher)[taught]
     if taught_by is None:
-        judged_values, judged_told = learned.values, told
+        judged_values, judged_told = learned.values, planted
         judged = memorized
         cross = _cross_fitted(features, answers, groups, kinds)
     else:

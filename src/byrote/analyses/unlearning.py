@@ -129,7 +129,7 @@ def judged(sets: dict[str, Scores], ids: np.ndarray, groups: dict[str, Bool[np.n
     verdicts = [
         _verdict(found[group, ""]["shift"], float(p), count, needed) for group, p in zip(groups, adjusted, strict=True)
     ]
-    by_example, told = _by_example(sets["unlearned"], sets["retrained"], ids)
+    by_example, note = _by_example(sets["unlearned"], sets["retrained"], ids)
     return Table(
         title="Unlearned models against models retrained without the examples",
         rows={"examples": tuple(groups), "verdict": tuple(verdicts)},
@@ -149,7 +149,7 @@ def judged(sets: dict[str, Scores], ids: np.ndarray, groups: dict[str, Bool[np.n
             f"p-values are those of dealing out whole models, for {len(groups)} groups at once by Holm's correction in "
             "the verdicts. That no difference is shown does not show that there is none; the interval of the shift "
             "says how large it may be.",
-            told,
+            note,
         ),
     )
 
@@ -282,7 +282,7 @@ def _by_example(one: Scores, other: Scores, ids: np.ndarray) -> tuple[dict[str, 
     differs = np.where(one.mean(0) > other.mean(0), "something is left", "more is gone than by retraining")
     can_tell = count >= needed
     verdict = np.where(adjusted <= LEVEL, differs, "no difference shown")
-    told = (
+    note = (
         f"{int((adjusted <= LEVEL).sum())} of {examples} examples differ by themselves (Mann and Whitney, Holm)."
         if can_tell
         else f"Of single examples nothing can be told: among {examples} it takes {needed} models of each set."
@@ -294,7 +294,7 @@ def _by_example(one: Scores, other: Scores, ids: np.ndarray) -> tuple[dict[str, 
         "shift": (one.mean(0) - other.mean(0)) / spread,
         "p": adjusted if can_tell else np.full(examples, np.nan),
         "verdict": verdict if can_tell else np.full(examples, f"cannot tell, needs {needed} models of each set"),
-    }, told
+    }, note
 
 
 def _rows_to_forget(runs: dict[str, Run]) -> Int[np.ndarray, " forgotten"]:

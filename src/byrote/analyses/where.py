@@ -36,7 +36,7 @@ class Rewound:
     wrong: np.ndarray
     permuted: np.ndarray
     right: np.ndarray
-    sureness: np.ndarray
+    confidence: np.ndarray
     fitted: np.ndarray
     predictions: np.ndarray
     wrong_heldout: np.ndarray
@@ -73,11 +73,11 @@ def where(run: Run, *, examples: Sequence[str] = ()) -> Table:
     Formula:
         lost M(l, t) = share of a group's final correct predictions that the network loses with layer l as at epoch t
         damaged P(l, t) = the same with the entries of the layer's change permuted
-        stored = (M - M_others) - (P - P_others), others of like sureness, in fifths of the group's
+        stored = (M - M_others) - (P - P_others), others of like confidence, in fifths of the group's
         visible = share of the group whose nearest neighbours in layer l at t give the given label; of mislabelled ones
         minus the share for which they give the true label
         written so far(t) = 1 - max of S from t on / max S, S = mean of `stored` over layers
-        chance = what the largest cell of `stored` exceeds in 5 % of groups drawn among examples of like sureness
+        chance = what the largest cell of `stored` exceeds in 5 % of groups drawn among examples of like confidence
     Undefined:
         a cell of a group with fewer than 20 examples with a final correct prediction in every model, and `stored` also
         where no other example has a similar margin; `written so far` where no cell of the map exceeds chance; errors of
@@ -85,7 +85,7 @@ def where(run: Run, *, examples: Sequence[str] = ()) -> Table:
 
     Source: Maini et al. 2023, arXiv:2307.09542, with two nulls; kNN probes after Anagnostidis et al. 2023.
     Differs:
-        A cell counts beyond what equal damage does and beyond what happens to examples of like sureness.
+        A cell counts beyond what equal damage does and beyond what happens to examples of like confidence.
 
     Raises:
         MissingEvidence: the run was not rewound.
@@ -134,7 +134,7 @@ def rewound_models(run: Run) -> np.ndarray:
 
 def load_rewound(run: Run, models: np.ndarray) -> Rewound:
     """What was recorded of these models."""
-    names = ("wrong", "wrong_permuted", "right", "sureness", "fitted", "predictions", "wrong_heldout", "loss_aside")
+    names = ("wrong", "wrong_permuted", "right", "confidence", "fitted", "predictions", "wrong_heldout", "loss_aside")
     return Rewound(
         **{FIELDS.get(name, name): run.load(f"rewinding.{name}", models) for name in names},
         epochs=run.load("rewinding.epochs", models),
@@ -194,7 +194,7 @@ def localized_in(found: Rewound, group: Group) -> Localized:
     assert group.others is not None
     lost = (found.wrong - found.permuted.astype(np.float64))[:, :, :-1]
     flat = lost.reshape(len(lost), -1, lost.shape[-1])
-    return localized(flat, found.right, found.sureness, group.rows, group.others, found.pair)
+    return localized(flat, found.right, found.confidence, group.rows, group.others, found.pair)
 
 
 def share_lost(lost: np.ndarray, right: np.ndarray, rows: np.ndarray) -> Float[np.ndarray, "model layer checkpoint"]:
@@ -277,7 +277,7 @@ def _lines(
 
 def _few(models: int, *, alike: bool = False) -> str:
     """Why a group has no figure; where it is compared with others (`alike`), none may have a similar margin."""
-    others = ", or no others of like sureness," if alike else ""
+    others = ", or no others of like confidence," if alike else ""
     return f"fewer than {FEWEST} examples{others} in {'the model' if models == 1 else 'every model'}"
 
 
@@ -296,7 +296,7 @@ def _notes(found: Rewound, groups: list[Group], *, of_text: bool) -> Iterator[st
         yield f"The loss on what was not trained on is lowest at {epoch}."
     yield (
         f"A stored value counts only if it exceeds the chance limit. In {100 * LEVEL:g} % of maps of groups drawn at "
-        "random among examples of like sureness some cell exceeds it. ± is a standard error over pairs, or over models."
+        "random among examples of like confidence some cell exceeds it. ± is a standard error over pairs, or models."
     )
     if found.read is None:
         yield "What is visible was not read; byrote probe RUN readout reads it."

@@ -68,8 +68,8 @@ def change(
         RunMismatch: data or recipe are not those that the run was made from.
     """
     changes = in_order(change)
-    told = label(changes, forget) + ("" if seed is None else f",seed={seed}")
-    folder = Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}+{told}")
+    suffix = label(changes, forget) + ("" if seed is None else f",seed={seed}")
+    folder = Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}+{suffix}")
     _refuse_guarded(run)
     if any(one.stage == "decoder" for one in changes):
         return change_decoder(run, changes, forget=forget, model=model, out=folder, progress=progress)

@@ -53,7 +53,7 @@ def parse_change(text: str) -> Change:
     """
     name, _, settings = text.partition("=")
     kind = find(changes(), name, "change", "changes")
-    amount, told = _told(kind, settings)
+    amount, others = _split(kind, settings)
     first = next(iter(dataclasses.fields(kind)), None)
     hints = get_type_hints(kind)
     given: dict[str, Any] = {}
@@ -62,7 +62,7 @@ def parse_change(text: str) -> Change:
     elif amount:
         raise BadInput(f"The change {name!r} takes no amount. Got {amount!r}.", hint=f"--with {name}")
     kinds = {each.name: hints[each.name] for each in dataclasses.fields(kind)}
-    given |= typed(kinds, told, f"the change {name!r}")
+    given |= typed(kinds, others, f"the change {name!r}")
     try:
         made: Change = kind(**given)
     except TypeError:
@@ -70,7 +70,7 @@ def parse_change(text: str) -> Change:
     return made
 
 
-def _told(kind: type[Any], settings: str) -> tuple[str, dict[str, str]]:
+def _split(kind: type[Any], settings: str) -> tuple[str, dict[str, str]]:
     """The amount and the other settings; a text with `=` that names no setting is an amount that cannot be read."""
     if "," not in settings and settings.partition("=")[0] not in {each.name for each in dataclasses.fields(kind)}:
         return settings, {}

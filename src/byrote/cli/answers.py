@@ -57,8 +57,8 @@ def say_file(what: str, path: Path, *, apart: bool = True) -> None:
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Columns of numbers at the right, of words and figures with errors at the left."""
     if _GATHERED:
-        told = [[_value(cell) for cell in row] for row in rows]
-        _GATHERED[-1].tables.append({"columns": list(columns), "rows": told})
+        values = [[_value(cell) for cell in row] for row in rows]
+        _GATHERED[-1].tables.append({"columns": list(columns), "rows": values})
         return
     grid = Table(box=None, pad_edge=False)
     for number, column in enumerate(columns):

@@ -94,7 +94,7 @@ def measure(
     if isinstance(result, PerExample | PerCanary):
         rows = table(result, run.ids).to_pylist()
         rows.sort(key=lambda row: (row["value"] != row["value"], -row["value"]))
-        columns = [column for column in rows[0] if any(_told(row[column]) for row in rows[:top])]
+        columns = [column for column in rows[0] if any(_informative(row[column]) for row in rows[:top])]
         print_table(columns, [[row[column] for column in columns] for row in rows[:top]])
         if isinstance(result, PerExample) and result.undefined:
             say(f"{name}: {result.undefined}")
@@ -104,7 +104,7 @@ def measure(
         say(f"The table was not kept. {why}")
 
 
-def _told(cell: object) -> bool:
+def _informative(cell: object) -> bool:
     """Whether a cell of a table says anything: an error that nobody knows, or no reason, does not."""
     return cell != "" and cell == cell
 
@@ -287,8 +287,8 @@ def main() -> None:
     except OSError as error:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
-        said = f"The system refuses {error.filename!r}" if error.filename else "The system refuses to write"
-        err.print(f"[bold red]Error:[/] {escape(_wrapped(f'{said}: {error.strerror}.'))}", highlight=False)
+        message = f"The system refuses {error.filename!r}" if error.filename else "The system refuses to write"
+        err.print(f"[bold red]Error:[/] {escape(_wrapped(f'{message}: {error.strerror}.'))}", highlight=False)
         err.print("[bold]Hint:[/] check the name, and that you may read and write there.", highlight=False)
         sys.exit(2)
     except SystemExit as end:

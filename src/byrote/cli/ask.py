@@ -91,8 +91,8 @@ def options_of(function: Callable[..., Any], names: Iterable[str], given: Sequen
 
     hints = get_type_hints(function)
     kinds = {name: hints[name] for name in names if name not in _NOT_SETTINGS}
-    told = dict(item for text in given for item in split_settings(f",{text}")[1].items())
-    return typed(kinds, told, what)
+    chosen = dict(item for text in given for item in split_settings(f",{text}")[1].items())
+    return typed(kinds, chosen, what)
 
 
 def print_block(block: Block) -> None:

@@ -96,10 +96,10 @@ def _with_data(run: Run, source: Path | None) -> tuple[Run, str, Fault | None]:
     try:
         return with_contents(run, source), "", None
     except SourceGone as error:
-        told = f"{error.message} So ids, labels and digests were not held against the data."
-        return run, f"{told} To have it: {error.hint}", None
+        problem = f"{error.message} So ids, labels and digests were not held against the data."
+        return run, f"{problem} To have it: {error.hint}", None
     except OtherExamples as error:
         return run, "", Fault(where=EXAMPLES, problem=error.message)
     except RunMismatch as error:
-        told = f"{error.message.rstrip('.')}: the manifest was edited, or the source is another one now"
-        return run, "", Fault(where=FILE, problem=told)
+        problem = f"{error.message.rstrip('.')}: the manifest was edited, or the source is another one now"
+        return run, "", Fault(where=FILE, problem=problem)

@@ -30,13 +30,13 @@ def read(path: Path, names: Iterable[str]) -> dict[str, Any]:
     if not path.is_file():
         raise BadInput(f"There is no file {str(path)!r} of options.", hint=CHECK_THE_PATH)
     try:
-        told = tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(
             f"The file {str(path)!r} cannot be read as TOML: {error}.",
             hint="its lines are like models = 32, under [audit].",
         ) from None
-    options = told.get(TABLE)
+    options = table.get(TABLE)
     if not isinstance(options, dict):
         raise BadInput(f"The file {str(path)!r} has no table [{TABLE}].", hint=f"begin it with [{TABLE}].")
     known = {*names}
@@ -112,8 +112,8 @@ def _configured(ctx: typer.Context, value: Path | None) -> Path | None:
     path = value or (Path(USUAL) if Path(USUAL).is_file() else None)
     if path is not None:
         names = {spelled(str(one.name), one.opts[0]): str(one.name) for one in ctx.command.params}
-        told = read(path, names.keys() - {"help"} - NOT_REPEATED)
-        ctx.default_map = {names[name]: option for name, option in told.items()}
+        options = read(path, names.keys() - {"help"} - NOT_REPEATED)
+        ctx.default_map = {names[name]: option for name, option in options.items()}
         err.print(f"Options of {path} are taken where the command gives none.", highlight=False, markup=False)
     return value
 

@@ -46,9 +46,9 @@ def examine() -> list[tuple[str, str, str]]:
 
 def extras() -> list[tuple[str, str, str]]:
     """A line for every extra of the package: whether all of it is installed, and if not, what to type."""
-    told = metadata("byrote")
-    wanted = [Requirement(text) for text in told.get_all("Requires-Dist") or ()]
-    return [_extra(name, wanted) for name in told.get_all("Provides-Extra") or ()]
+    facts = metadata("byrote")
+    wanted = [Requirement(text) for text in facts.get_all("Requires-Dist") or ()]
+    return [_extra(name, wanted) for name in facts.get_all("Provides-Extra") or ()]
 
 
 def _extra(name: str, wanted: Sequence[Requirement]) -> tuple[str, str, str]:

@@ -97,14 +97,16 @@ class Audits(ListsControls):
         values = ctx.params
         options = {parameter.name: parameter.opts[0] for parameter in self.params}
         sources = {name: ctx.get_parameter_source(name) for name in options}
-        said = ("COMMANDLINE", "DEFAULT_MAP")
-        given = {name: options[name] for name, by in sources.items() if by and by.name in said}
+        by_person = ("COMMANDLINE", "DEFAULT_MAP")
+        given = {name: options[name] for name, by in sources.items() if by and by.name in by_person}
         if is_language(values["source"], values["model"], values["corpus"]):
             refuse_unread(given, values)
         folder = super().invoke(ctx)
         if folder is not None:
-            told = {spelled(name, option): values[name] for name, option in given.items() if name not in NOT_REPEATED}
-            write(folder, told)
+            spelled_out = {
+                spelled(name, option): values[name] for name, option in given.items() if name not in NOT_REPEATED
+            }
+            write(folder, spelled_out)
         return folder
 
 
@@ -213,8 +215,8 @@ def _foreign(model: str, found: Documents, **asked: Any) -> Run:
 
 def _folder_name(corpus: str, tiny: TinyGPTTraining) -> str:
     """What the run of a tiny GPT is called: by what makes it another one."""
-    said = {"width": "wide", "epochs": "epochs"}
-    return "-".join([corpus, *(f"{value}-{said[name]}" for name, value in tiny.describe().items())])
+    words = {"width": "wide", "epochs": "epochs"}
+    return "-".join([corpus, *(f"{value}-{words[name]}" for name, value in tiny.describe().items())])
 
 
 def _tiny(found: Documents, *, context: int | None, **asked: Any) -> Run:

@@ -94,8 +94,8 @@ class Recorded:
 
     def settings(self) -> dict[str, Any]:
         """As `byrote.audit` takes them."""
-        told = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "probe"}
-        return {**told, "probes": tuple(self.probe or ())}
+        settings = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "probe"}
+        return {**settings, "probes": tuple(self.probe or ())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +207,8 @@ class OwnData:
         """The `Reading` of a source."""
         from byrote.data.source import Reading
 
-        told = {each.name: getattr(self, each.name) for each in fields(self)}
-        return Reading(**{**told, "heldout": number("--heldout", self.heldout)})
+        settings = {each.name: getattr(self, each.name) for each in fields(self)}
+        return Reading(**{**settings, "heldout": number("--heldout", self.heldout)})
 
 
 def plants_of(given: list[str] | None) -> list[str] | None:

@@ -86,7 +86,7 @@ def experiment(
     reading = reading or Reading()
     kind = None if name in NAMES or name.endswith(".py") else kind_of(name)
     refuse_unfit_options(reading, kind, name)
-    said = {}
+    facts = {}
     if name == "digits":
         dataset, heldout = digits()
         built = Experiment(dataset=dataset, heldout=heldout, recipe=DIGITS, source={})
@@ -110,7 +110,7 @@ def experiment(
             source={},
             notes=read.notes,
         )
-        name, said = str(Path(name).resolve()), {"reading": reading.describe()}
+        name, facts = str(Path(name).resolve()), {"reading": reading.describe()}
     else:
         raise BadInput(
             f"There is no source {name!r}.",
@@ -121,7 +121,7 @@ def experiment(
     return replace(
         built,
         dataset=planted(built.dataset, asked, seed),
-        source={"name": name, "data_dir": data_dir, "plants": list(asked), "seed": seed, **said},
+        source={"name": name, "data_dir": data_dir, "plants": list(asked), "seed": seed, **facts},
     )
 
 
@@ -142,9 +142,9 @@ def rebuild(source: dict[str, Any] | None, known: Files, given: str | Path | Non
             hint="run.attach(dataset, recipe) in Python gives them to it; then byrote.change(run, …), "
             "byrote.privacy_onion(run) or byrote.write_report(run).",
         )
-    told = {"name": str(given), "data_dir": None, "plants": [], "seed": 0} if source is None else source
-    _refuse_malformed(told)
-    name, data_dir = told["name"], told["data_dir"]
+    facts = {"name": str(given), "data_dir": None, "plants": [], "seed": 0} if source is None else source
+    _refuse_malformed(facts)
+    name, data_dir = facts["name"], facts["data_dir"]
     if given is not None and name == "digits":
         raise BadInput("This run was made from 'digits', which byrote brings.", hint="leave out --source.")
     if given is not None:
@@ -153,8 +153,8 @@ def rebuild(source: dict[str, Any] | None, known: Files, given: str | Path | Non
         one if one is None or one in NAMES or one == str(given) else str(admitted(Path(one), known))
         for one in (name, data_dir)
     )
-    reading = Reading(**told.get("reading", {}))
-    return experiment(name, data_dir=data_dir, plants=told["plants"], seed=told["seed"], reading=reading)
+    reading = Reading(**facts.get("reading", {}))
+    return experiment(name, data_dir=data_dir, plants=facts["plants"], seed=facts["seed"], reading=reading)
 
 
 def _refuse_malformed(source: dict[str, Any]) -> None:
@@ -343,8 +343,8 @@ def _raised(path: Path, what: str, error: Exception) -> BadInput:
     lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == path.resolve()]
     line = lines[-1] if lines else getattr(error, "lineno", None)
     where = f" (line {line})" if line else ""
-    said = error.msg if isinstance(error, SyntaxError) and not lines else str(error).rstrip(".") or "no message"
-    return BadInput(f"{what} {str(path)!r} raised {type(error).__name__}: {said}{where}.", hint=_mend(path, error))
+    message = error.msg if isinstance(error, SyntaxError) and not lines else str(error).rstrip(".") or "no message"
+    return BadInput(f"{what} {str(path)!r} raised {type(error).__name__}: {message}{where}.", hint=_mend(path, error))
 
 
 def _mend(path: Path, error: Exception) -> str:

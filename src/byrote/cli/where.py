@@ -42,7 +42,7 @@ def where(
         with err.status("Rewinding every layer to every checkpoint…"):
             run = probe(with_source(run, source, trained_again=False), *names)
     entry, options = find_analysis("where"), {"examples": named} if named else {}
-    with err.status("Comparing groups of like sureness…"):
+    with err.status("Comparing groups of like confidence…"):
         result = entry.ask(run, **options)
     show(run, entry, result, options)
 

@@ -182,9 +182,9 @@ def _texts(values: Shaped[np.ndarray, " example"], word: str, problems: Problems
     missing = is_absent(values)
     if missing.any():
         rows = ", ".join(str(row) for row in np.flatnonzero(missing)[:3])
-        said, hint = marks_said(values[missing], word)
+        message, hint = marks_said(values[missing], word)
         problems.add(
-            f"{counted(int(missing.sum()), f'{word} is', f'{word}s are')} missing (rows from 0: {rows}){said}",
+            f"{counted(int(missing.sum()), f'{word} is', f'{word}s are')} missing (rows from 0: {rows}){message}",
             f"give every example a {word}, or leave those without one out{hint}",
         )
     spelled = plain_texts(values) if word == "group" else values

@@ -153,10 +153,10 @@ class Canaries:
         if not wrong:
             return
         rest = [text for text, number in zip(chosen.texts, found, strict=True) if number < 0]
-        told = [_difference(canary, count, rest) for canary, count in wrong]
+        differences = [_difference(canary, count, rest) for canary, count in wrong]
         raise BadInput(
             f"{counted(len(wrong), 'canary stands', 'canaries stand')} in the corpus {corpus.name!r} otherwise than "
-            f"planted: {'; '.join(told[:3])}{'; …' if len(told) > 3 else ''}.",
+            f"planted: {'; '.join(differences[:3])}{'; …' if len(differences) > 3 else ''}.",
             hint="train on the corpus that `byrote plant` wrote, without cleaning, masking or removing duplicates "
             "after it; or plant canaries after the cleaning.",
         )

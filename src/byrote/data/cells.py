@@ -164,7 +164,7 @@ def _numbers(name: str, trimmed: pa.ChunkedArray, counts: Mapping[str, int], *, 
     if figures is None:
         return None
     clear = style and cells[True] > cells[False]
-    written = _written(name, found, unit, point="," if style else ".", told=style and not (comma and clear))
+    written = _written(name, found, unit, point="," if style else ".", comma=style and not (comma and clear))
     return Typed(
         cells=figures,
         notes=(*written, *_stray(name, trimmed, figures, "number")),
@@ -199,8 +199,8 @@ def _few(counts: Mapping[str, int], found: Mapping[str, str]) -> bool:
     return most or known >= (1 - STRAY) * cells
 
 
-def _written(name: str, found: Mapping[str, str], unit: str, *, point: str, told: bool) -> tuple[str, ...]:
-    """How the numbers are written, where that is not how they are read; of a decimal comma where it is to be told."""
+def _written(name: str, found: Mapping[str, str], unit: str, *, point: str, comma: bool) -> tuple[str, ...]:
+    """How the numbers are written, where that is not how they are read; a decimal comma only where `comma` is true."""
     notes = []
     if unit:
         notes.append(f"The numbers of the column {name!r} are written with {unit!r}: 12{unit} is read as 12.")
@@ -208,7 +208,7 @@ def _written(name: str, found: Mapping[str, str], unit: str, *, point: str, told
     apart = next((one for one in between if one != point), None)
     if apart is not None:
         notes.append(f"In the column {name!r} {apart!r} separates thousands: 1{apart}000 is 1000.")
-    if told and any("," in text for text in found):
+    if comma and any("," in text for text in found):
         notes.append(f"In the column {name!r} a comma is a decimal comma: 1,5 is 1.5.")
     return tuple(notes)
 

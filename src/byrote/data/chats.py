@@ -56,7 +56,7 @@ class Answers:
         """Those of these documents."""
         return Answers(joining=self.joining, spans=tuple(self.spans[index] for index in chosen))
 
-    def told(self, texts: Sequence[str]) -> str:
+    def note(self, texts: Sequence[str]) -> str:
         """The sentences that say what is counted; empty where no document has answers."""
         known = [(spans, len(text)) for spans, text in zip(self.spans, texts, strict=True) if spans is not None]
         if not known:
@@ -76,14 +76,14 @@ def plainly(messages: Sequence[Message], begin: bool) -> str:
         >>> plainly([{"role": "user", "content": "Hi"}], True)
         'user: Hi\nassistant: '
     """
-    lines = [f"{message['role']}: {said(message)}" for message in messages]
+    lines = [f"{message['role']}: {content_of(message)}" for message in messages]
     return "\n".join([*lines, f"{ANSWERING}: "] if begin else lines)
 
 
 PLAIN: Final = Joining(name="lines of `role: text`", render=plainly)
 
 
-def said(message: Message) -> str:
+def content_of(message: Message) -> str:
     """What a message says, with parts of text one after the other, and calls of tools as JSON."""
     content = message.get("content")
     if isinstance(content, list):
@@ -144,7 +144,7 @@ def _chat(parts: Sequence[Sequence[Message]], render: Render, where: str) -> Doc
     """One document of a chat, or of a prompt and a completion that are chats."""
     messages = [message for part in parts for message in part]
     first = len(parts[0]) if len(parts) > 1 else 0
-    if not any(said(message).strip() for message in messages):
+    if not any(content_of(message).strip() for message in messages):
         raise BadInput(f"The document in {where} is empty.", hint="remove empty documents.")
     try:
         text = render(messages, False)

@@ -239,8 +239,8 @@ def notes(dataset: Dataset) -> tuple[str, ...]:
     """What a person should know before training; never a reason to stop."""
     groups = () if dataset.groups is None else alike_groups(dataset.groups, dataset.ids)
     if dataset.task != "classes":
-        told = task_notes(dataset.targets, dataset.class_names, dataset.scale)
-        return (*told, *groups, *_range_notes(dataset))
+        notes = task_notes(dataset.targets, dataset.class_names, dataset.scale)
+        return (*notes, *groups, *_range_notes(dataset))
     counts = np.bincount(dataset.targets, minlength=dataset.classes)
     single = [dataset.class_names[label] for label in np.flatnonzero(counts == 1)]
     empty = [dataset.class_names[label] for label in np.flatnonzero(counts == 0)]

@@ -165,7 +165,7 @@ def _read(
         try:
             shapes[file.id] = _shape(file.path)
         except Exception as error:  # whatever a decoder makes of a damaged file belongs to that file
-            broken[file.id] = _said(error)
+            broken[file.id] = _message(error)
     sizes = Counter((height, width) for height, width, _ in shapes.values())
     if size is None and len(sizes) > 1:
         common, _ = sizes.most_common(1)[0]
@@ -190,7 +190,7 @@ def _read(
             except Transparent:
                 bare.append(file.id)
             except Exception as error:  # as above
-                broken[file.id] = _said(error)
+                broken[file.id] = _message(error)
     if broken:
         shown = "; ".join(f"{key!r}: {why}" for key, why in list(broken.items())[:3])
         more = ", …" if len(broken) > 3 else ""
@@ -259,7 +259,7 @@ def _resized(
     return np.stack([np.asarray(Image.fromarray(one).resize(sides, Image.Resampling.BILINEAR)) for one in image])
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """A decoder's complaint in a few words, without the path."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return "no image that is known" if "cannot identify" in first else inert(first)[:100]

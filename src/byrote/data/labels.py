@@ -188,9 +188,9 @@ def read_labels(
     missing = absent | signed
     present = labels[~missing]
     if absent.any():
-        said, hint = marks_said(labels[absent], "label")
+        message, hint = marks_said(labels[absent], "label")
         problems.add(
-            f"{counted(int(absent.sum()), 'label is', 'labels are')} missing ({_at(ids[absent])}){said}",
+            f"{counted(int(absent.sum()), 'label is', 'labels are')} missing ({_at(ids[absent])}){message}",
             f"leave these examples out{hint}",
         )
     if signed.any():
@@ -249,11 +249,11 @@ def marks_said(missing: Shaped[np.ndarray, " missing"], what: str) -> tuple[str,
     words = list(dict.fromkeys(one.strip() for one in missing.tolist() if isinstance(one, str) and one.strip()))
     if not words:
         return "", ""
-    said = f": {quoted(words)} {'is' if len(words) == 1 else 'are'} read as missing"
+    noted = f": {quoted(words)} {'is' if len(words) == 1 else 'are'} read as missing"
     if what == "number":
-        return said, ", or put a number there"
+        return noted, ", or put a number there"
     meant = f"{words[0]!r} is a value and does not mean that there is none"
-    return said, f"; if {meant}, write it as {words[0] + '-'!r}"
+    return noted, f"; if {meant}, write it as {words[0] + '-'!r}"
 
 
 def is_minus_one(values: Shaped[np.ndarray, " example"]) -> Bool[np.ndarray, " example"]:

@@ -189,9 +189,9 @@ def _scaled(
     below = any((part < 0).any() for part in parts.values())
     if by == 1 or below:
         return arrays, ()
-    told = () if "uint8" in types else (f"Images are divided by {by:.0f}, so that their numbers go from 0 to 1.",)
+    notes = () if "uint8" in types else (f"Images are divided by {by:.0f}, so that their numbers go from 0 to 1.",)
     scaled = {name: np.divide(part, np.float32(by), dtype=np.float32) for name, part in parts.items()}
-    return {**arrays, **scaled}, told
+    return {**arrays, **scaled}, notes
 
 
 def _heldout(arrays: Mapping[str, np.ndarray], whole: Dataset) -> Dataset:

@@ -46,7 +46,7 @@ class OwnCells:
 
     def _at(self, row: int) -> tuple[tuple[str, str], ...]:
         pairs = zip(self.table.column_names, self.table.columns, strict=True)
-        return tuple((inert(name), _said(cells[row])) for name, cells in pairs)
+        return tuple((inert(name), _cell_text(cells[row])) for name, cells in pairs)
 
 
 def _digest(row: Float[np.ndarray, " feature"]) -> int:
@@ -54,7 +54,7 @@ def _digest(row: Float[np.ndarray, " feature"]) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 
-def _said(cell: pa.Scalar) -> str:
+def _cell_text(cell: pa.Scalar) -> str:
     """A cell as text: a text as it is written, a date without a time of day where it has none."""
     if not cell.is_valid:
         return "missing"

@@ -66,11 +66,11 @@ def index_columns(path: Path, schema: pa.Schema) -> tuple[str, ...]:
     Raises:
         BadInput: what the file says of pandas is damaged.
     """
-    said = (schema.metadata or {}).get(b"pandas")
-    if said is None:
+    metadata = (schema.metadata or {}).get(b"pandas")
+    if metadata is None:
         return ()
     try:
-        index = json.loads(said)["index_columns"]
+        index = json.loads(metadata)["index_columns"]
         return tuple(name for name in schema.names if name in index)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInput(

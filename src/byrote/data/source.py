@@ -51,8 +51,8 @@ class Reading:
 
     def describe(self) -> dict[str, Any]:
         """What was said, in JSON's types."""
-        said = {name: value for name, value in asdict(self).items() if value is not None and value is not False}
-        return said | ({"target": list(self.target)} if isinstance(self.target, tuple) else {})
+        given = {name: value for name, value in asdict(self).items() if value is not None and value is not False}
+        return given | ({"target": list(self.target)} if isinstance(self.target, tuple) else {})
 
 
 def kind_of(name: str) -> Kind | None:

@@ -91,14 +91,14 @@ def split(
     if not held.any():
         return Split(training=whole, heldout=None, notes=(*notes, "No example is held out."), encoding=encoding)
     training, heldout = whole.subset(~held), whole.subset(held).replace(name=f"{whole.name}-held-out")
-    told = (
+    note = (
         f"{len(heldout)} of {len(whole)} examples are held out: no model trains on them, and none of them has a score."
     )
     if whole.scale is not None:
         given = whole.scale.tolerance if isinstance(whole.scale, Numbers) and whole.scale.given else None
         scale = scale_of(whole.task, training.targets, whole.class_names, given)
         training, heldout = training.replace(scale=scale), heldout.replace(scale=scale)
-    return Split(training=training, heldout=heldout, notes=(*notes, told), encoding=encoding)
+    return Split(training=training, heldout=heldout, notes=(*notes, note), encoding=encoding)
 
 
 @dataclass(frozen=True, eq=False)

@@ -298,9 +298,9 @@ def _texts(
     texts = named(cells)
     missing = np.flatnonzero(texts.is_null().to_numpy(zero_copy_only=False))
     if len(missing):
-        said, hint = marks_said(written_at(own, missing), word)
+        message, hint = marks_said(written_at(own, missing), word)
         problems.add(
-            f"the column {name!r} is empty in {counted(len(missing), 'row', 'rows')} ({rows_said(missing)}){said}",
+            f"the column {name!r} is empty in {counted(len(missing), 'row', 'rows')} ({rows_said(missing)}){message}",
             f"fill these cells, or leave the rows out{hint}",
         )
     read = pc.fill_null(texts, "").to_numpy(zero_copy_only=False)

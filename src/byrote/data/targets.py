@@ -136,9 +136,9 @@ def _lacks(cells: pa.ChunkedArray, own: pa.ChunkedArray, name: str, what: str, p
     missing = np.flatnonzero(absent.to_numpy(zero_copy_only=False))
     if len(missing):
         has = counted(len(missing), "row has", "rows have")
-        said, hint = marks_said(written_at(own, missing), what)
+        message, hint = marks_said(written_at(own, missing), what)
         problems.add(
-            f"{has} no {what} in the column {name!r} ({rows_said(missing)}){said}", f"leave these rows out{hint}"
+            f"{has} no {what} in the column {name!r} ({rows_said(missing)}){message}", f"leave these rows out{hint}"
         )
     return bool(len(missing))
 

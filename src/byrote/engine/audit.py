@@ -243,12 +243,12 @@ def _train_to_goal(
         ahead = (to_come[0] - models) * seconds / models if to_come else 0.0
         why = hopeless or goal.verdict(models, error, seconds, ahead + manifest.executor["seconds_full"])
         look = {"models": models, "stderr": None if np.isnan(error) else error, "seconds": seconds}
-        said = _said(models, error, why)
-        listener.say(said)
+        note = _at_look(models, error, why)
+        listener.say(note)
         stopping["reached"] = [*stopping["reached"], look]
         if why:
             stopping["stopped"] = {"models": models, "why": why}
-            manifest = replace(manifest, notes=(*manifest.notes, said))
+            manifest = replace(manifest, notes=(*manifest.notes, note))
         manifest = replace(manifest, stopping=stopping)
         manifest.write(folder)
     job = _resized(job, stopping["stopped"]["models"], full, seed, groups)
@@ -263,7 +263,7 @@ def _completed(job: Job, manifest: Manifest, workers: int, listener: Progress) -
     complete(job, blocks_in(manifest.executor), workers, listener, seconds=seconds, error_with=error_with)
 
 
-def _said(models: int, error: float, why: str) -> str:
+def _at_look(models: int, error: float, why: str) -> str:
     known = "" if np.isnan(error) else f"9 of 10 examples have an error of label memorization of at most {error:.3f}"
     return f"After {models} models {known or 'no error is known'}{'; training stops here: ' if why else ''}{why}."
 

@@ -111,8 +111,8 @@ def _choice(job: Choosable, most: int, compiled: bool) -> Choice:
     fastest = min(timed.values())
     if loop <= fastest:
         slower = fastest / loop
-        told = f"took {slower:.1f} times as long" if slower >= 1.05 else "was no faster"
-        return _alone(f"one at a time: training models side by side {told}", loop)
+        slowness = f"took {slower:.1f} times as long" if slower >= 1.05 else "was no faster"
+        return _alone(f"one at a time: training models side by side {slowness}", loop)
     size = min(size for size, seconds in timed.items() if seconds <= 1.1 * fastest)
     reason = f"{size} models at once: {loop / timed[size]:.1f} times as fast as one at a time"
     return Choice(

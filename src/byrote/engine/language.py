@@ -210,12 +210,12 @@ def audit_language(
             evidence=(CORPUS, *job.kinds(len(design.phases) - 1), *kept),
             source=source,
             parent=parent,
-            notes=(*notes, *_told(whole, length)),
+            notes=(*notes, *_notes_of(whole, length)),
         )
 
     with _opened(folder, describe, identity, design, whole, tokenizer, canaries, listener) as place:
-        if source is not None and parent is None and (told := remember(place.manifest.identifier, source)):
-            listener.say(told)
+        if source is not None and parent is None and (unkept := remember(place.manifest.identifier, source)):
+            listener.say(unkept)
         _train(job, blocks_of_documents(place.manifest.executor, design), workers, listener)
     return replace(Run.open(folder), corpus=whole, recipe=recipe)
 
@@ -281,7 +281,7 @@ def audit_model(
     whole = whole.tokenized(found.encode, vocabulary=found.vocabulary, bos=found.bos)
     check_causal(found.network, found.vocabulary, device)
     folder = Path(out) if out is not None else Path("runs") / found.name
-    begin, told = _beginning(found, corpus, folder, device, bos)
+    begin, note = _beginning(found, corpus, folder, device, bos)
     whole = replace(whole, bos=begin)
     member = (np.arange(len(whole)) < len(corpus)).astype(np.int8)[None]
     design = observed(member, np.full(1, NO_PAIR))
@@ -318,7 +318,7 @@ def audit_model(
         parameters=parameters_of(found.network),
         evidence=(CORPUS, TOKENS, *(kind.name for probe in asked for kind in probe.kinds)),
         source=source,
-        notes=(*notes, *found.notes, *([told] if told else []), *_told(whole, found.context)),
+        notes=(*notes, *found.notes, *([note] if note else []), *_notes_of(whole, found.context)),
     )
     with _opened(folder, lambda: manifest, identity, design, whole, found.tokenizer, canaries, listener) as place:
         if source is not None and (unkept := remember(place.manifest.identifier, source)):
@@ -356,15 +356,15 @@ def _beginning(
         return found.bos, ""
     losses = []
     for some in (replace(without, bos=found.begin), without):
-        said = signals(found.network, some, device=device, context=found.context)["log_probability"]
-        losses.append(-float(said[without.scored].mean(dtype=np.float64)))
+        log_probability = signals(found.network, some, device=device, context=found.context)["log_probability"]
+        losses.append(-float(log_probability[without.scored].mean(dtype=np.float64)))
     with_bos = losses[0] < losses[1]
     ways = ("with", "without") if with_bos else ("without", "with")
-    told = (
+    note = (
         f"Documents are read {ways[0]} the BOS token before them: mean loss {min(losses):.2f} against "
         f"{max(losses):.2f} {ways[1]}, in {counted(len(texts), 'training document', 'training documents')}."
     )
-    return (found.begin if with_bos else None), told if np.isfinite(losses).all() else ""
+    return (found.begin if with_bos else None), note if np.isfinite(losses).all() else ""
 
 
 def _read(
@@ -382,8 +382,8 @@ def _read(
     finally:
         listener.stop()
     if evidence.header(TOKENS, 0, 0)["diverged"] == "true":
-        said = evidence.block(TOKENS, 0, 0)["log_probability"]
-        bad, all_ = int((~np.isfinite(said) & corpus.scored).sum()), int(corpus.scored.sum())
+        log_probability = evidence.block(TOKENS, 0, 0)["log_probability"]
+        bad, all_ = int((~np.isfinite(log_probability) & corpus.scored).sum()), int(corpus.scored.sum())
         evidence.path(TOKENS, 0, 0).unlink()
         raise BadInput(
             f"The model {found.name!r} gives logits that are not finite, for {bad} of {all_} tokens.",
@@ -585,9 +585,9 @@ def _keeps_weights(folder: Path) -> bool:
     return (folder / FILE).exists() and WEIGHTS in Manifest.read(folder).evidence
 
 
-def _told(corpus: Corpus, context: int) -> tuple[str, ...]:
+def _notes_of(corpus: Corpus, context: int) -> tuple[str, ...]:
     """What must be known of the documents to read any figure about them."""
-    answers = "" if corpus.answers is None else corpus.answers.told(corpus.texts)
+    answers = "" if corpus.answers is None else corpus.answers.note(corpus.texts)
     return tuple(sentence for sentence in (answers, windowed(corpus, context)) if sentence)
 
 

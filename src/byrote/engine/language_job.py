@@ -11,7 +11,7 @@ from torch import nn
 from byrote.engine.job import Block
 from byrote.engine.language_setting import WEIGHTS, LanguageSetting
 from byrote.engine.language_training import train_language_models
-from byrote.engine.reading import Told, between, check_causal, parameters_of, read_network
+from byrote.engine.reading import OnProgress, between, check_causal, parameters_of, read_network
 from byrote.engine.unfinished import path_of
 from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.store import Evidence
@@ -47,16 +47,16 @@ class LanguageJob(LanguageSetting):
             return True
         return any(not evidence.has(kind, model, phase) for phase in phases for kind in self.kinds(phase))
 
-    def train(self, block: Block, progress: Told) -> list[int]:
+    def train(self, block: Block, progress: OnProgress) -> list[int]:
         """Train the models of a block, stacked or one after another, and read them; returns those that diverged."""
         groups = [block.models] if block.stacked else [(model,) for model in block.models]
         diverged = []
         for done, models in enumerate(groups):
-            told = between(progress, done / len(groups), (done + 1) / len(groups))
-            diverged += self._train(models, told, stacked=block.stacked)
+            on_progress = between(progress, done / len(groups), (done + 1) / len(groups))
+            diverged += self._train(models, on_progress, stacked=block.stacked)
         return diverged
 
-    def _train(self, models: tuple[int, ...], progress: Told, *, stacked: bool) -> list[int]:
+    def _train(self, models: tuple[int, ...], progress: OnProgress, *, stacked: bool) -> list[int]:
         evidence, last = Evidence(self.folder), len(self.design.phases) - 1
         networks = self._networks(evidence, models, between(progress, 0.0, TRAINING), stacked=stacked)
         for done, (model, network) in enumerate(networks.items()):
@@ -78,7 +78,7 @@ class LanguageJob(LanguageSetting):
             evidence.path(WEIGHTS, model, len(self.design.phases) - 1).unlink(missing_ok=True)
 
     def _networks(
-        self, evidence: Evidence, models: tuple[int, ...], progress: Told, *, stacked: bool
+        self, evidence: Evidence, models: tuple[int, ...], progress: OnProgress, *, stacked: bool
     ) -> dict[int, nn.Module]:
         """The trained networks of the models that are not read, from their weights where these are there."""
         last = len(self.design.phases) - 1

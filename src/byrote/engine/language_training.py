@@ -15,7 +15,7 @@ from byrote.engine.language_setting import LanguageSetting
 from byrote.engine.looking import Looking
 from byrote.engine.many import Many
 from byrote.engine.one import One
-from byrote.engine.reading import Told, between, record_tokens
+from byrote.engine.reading import OnProgress, between, record_tokens
 from byrote.engine.unfinished import Columns, Stand, found_by, keep, path_of, recall, restore
 from byrote.evidence.store import Evidence
 from byrote.probes import contract, tokens
@@ -29,7 +29,7 @@ KEEP_SECONDS = 15.0
 
 
 def train_language_models(
-    job: LanguageSetting, models: tuple[int, ...], progress: Told, *, stacked: bool
+    job: LanguageSetting, models: tuple[int, ...], progress: OnProgress, *, stacked: bool
 ) -> list[nn.Module]:
     """Networks that are trained through all phases of the design on the documents that it shows them.
 
@@ -44,8 +44,8 @@ def train_language_models(
         for index, phase in enumerate(job.design.phases):
             epochs = phase.length(algorithm.epochs)
             if index >= stand.phase:
-                told = between(progress, index / (last + 1), (index + 1) / (last + 1))
-                training = _Training(job, learner, models, index, first_epoch, told, reader)
+                on_progress = between(progress, index / (last + 1), (index + 1) / (last + 1))
+                training = _Training(job, learner, models, index, first_epoch, on_progress, reader)
                 training.run(stand.epoch if index == stand.phase else 0, kept if index == stand.phase else {})
                 if index < last:
                     training.write()
@@ -68,7 +68,7 @@ class _Training:
         models: tuple[int, ...],
         phase: int,
         first_epoch: int,
-        progress: Told,
+        progress: OnProgress,
         reader: Aside,
     ) -> None:
         self.job, self.learner, self.models, self.phase, self.progress = job, learner, models, phase, progress

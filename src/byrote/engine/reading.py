@@ -23,13 +23,13 @@ from byrote.probes.decoding import Decoding, DecodingProbe
 from byrote.probes.generations import GenerationsProbe
 from byrote.probes.moment import Models, of_documents
 
-Told = Callable[[float], None]
+OnProgress = Callable[[float], None]
 #: Tokens that are read in one go, and the kinds of evidence that the parts of an unfinished reading are kept as.
 PART_TOKENS = 2**18
 PART = "tokens_part_"
 
 
-def between(progress: Told, low: float, high: float) -> Told:
+def between(progress: OnProgress, low: float, high: float) -> OnProgress:
     """A listener whose 0 to 1 is `low` to `high` of another."""
     return lambda share: progress(low + share * (high - low))
 
@@ -151,7 +151,7 @@ def read_network(
     evidence: Evidence,
     *,
     header: dict[str, str],
-    progress: Told,
+    progress: OnProgress,
 ) -> None:
     """Write what is missing of the readings of the one model of a block; of a network that diverged, no others."""
     model, phase, corpus = block.models[0], block.phase, block.corpus
@@ -160,12 +160,12 @@ def read_network(
     first = not evidence.has(tokens.KIND, model, phase)
     count = max(1, len(todo) + first)
     if first:
-        told = between(progress, 0.0, 1 / count)
-        record_tokens(network, corpus, evidence, model, phase, block.device, block.context, header, told)
+        on_progress = between(progress, 0.0, 1 / count)
+        record_tokens(network, corpus, evidence, model, phase, block.device, block.context, header, on_progress)
     if evidence.header(tokens.KIND, model, phase)["diverged"] == "false":
         for done, probe in enumerate(todo, start=int(first)):
-            told = between(progress, done / count, (done + 1) / count)
-            look_at_end(network, block, probe, evidence, header=header, progress=told)
+            on_progress = between(progress, done / count, (done + 1) / count)
+            look_at_end(network, block, probe, evidence, header=header, progress=on_progress)
     progress(1.0)
 
 
@@ -176,7 +176,7 @@ def look_at_end(
     evidence: Evidence,
     *,
     header: dict[str, str],
-    progress: Told = tokens.silent,
+    progress: OnProgress = tokens.silent,
 ) -> None:
     """Let a probe read one trained language model, and write what it found."""
     reader = copy.copy(probe)
@@ -197,7 +197,7 @@ def record_tokens(
     device: str,
     context: int,
     header: dict[str, str],
-    progress: Told = tokens.silent,
+    progress: OnProgress = tokens.silent,
 ) -> None:
     """Write the token signals where they are missing; their header says whether the model diverged."""
     if evidence.has(tokens.KIND, model, phase):
@@ -216,7 +216,7 @@ def _read_tokens(
     phase: int,
     device: str,
     context: int,
-    progress: Told,
+    progress: OnProgress,
 ) -> dict[str, np.ndarray]:
     """The token signals, read part by part; a part that was read before a stop is not read again."""
     if len(corpus.tokens) <= PART_TOKENS:
@@ -230,9 +230,9 @@ def _read_tokens(
         share = [float((part_of < edge).mean()) for edge in (part, part + 1)]
         evidence.sweep(kind, model, phase)
         if not evidence.has(kind, model, phase):
-            told = between(progress, *share)
+            on_progress = between(progress, *share)
             some = corpus.subset(documents)
-            read = tokens.signals(network, some, device=device, context=context, progress=told)
+            read = tokens.signals(network, some, device=device, context=context, progress=on_progress)
             evidence.write(kind, model, phase, read, {})
         read = evidence.block(kind, model, phase)
         columns = columns or {name: np.zeros(len(corpus.tokens), array.dtype) for name, array in read.items()}

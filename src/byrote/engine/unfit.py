@@ -25,24 +25,24 @@ def unfit(error: Exception, shape: tuple[int, ...]) -> BadInput:
         >>> unfit(NameError("name 'y' is not defined"), (20,)).message
         "The recipe's network failed on inputs of shape (20,): NameError: name 'y' is not defined."
     """
-    said = first_line(error).rstrip(".")
-    if isinstance(error, TypeError) and "forward()" in said and "argument" in said:
+    message = first_line(error).rstrip(".")
+    if isinstance(error, TypeError) and "forward()" in message and "argument" in message:
         return BadInput(
-            f"The recipe's network must take one batch of inputs and nothing else: {said}.",
+            f"The recipe's network must take one batch of inputs and nothing else: {message}.",
             hint="forward(self, x); whatever else it needs belongs into __init__.",
         )
-    if isinstance(error, _OF_INPUTS) and _TYPE.search(said):
+    if isinstance(error, _OF_INPUTS) and _TYPE.search(message):
         return BadInput(
-            f"The recipe's network computes with numbers of another type than inputs and weights, float32: {said}.",
+            f"The recipe's network computes with numbers of another type than inputs and weights, float32: {message}.",
             hint="leave weights and inputs float32, or turn x into what a layer wants inside forward, as x.long().",
         )
-    if isinstance(error, _OF_INPUTS) and _SHAPE.search(said):
+    if isinstance(error, _OF_INPUTS) and _SHAPE.search(message):
         return BadInput(
-            f"The recipe's network does not take the dataset's inputs of shape {shape}: {said}.",
+            f"The recipe's network does not take the dataset's inputs of shape {shape}: {message}.",
             hint="give the network the shape of one example; see `Dataset.inputs.shape`.",
         )
     return BadInput(
-        f"The recipe's network failed on inputs of shape {shape}: {said}{where(error)}.",
+        f"The recipe's network failed on inputs of shape {shape}: {message}{where(error)}.",
         hint="mend its forward; it is given float32 inputs [batch, …] and returns logits [batch, class].",
     )
 

@@ -29,9 +29,11 @@ class Confirmation:
 
     def __repr__(self) -> str:
         disputed = self.read_only + self.generated_only
-        told = f", {disputed} disputed within {self.disputed_margin:.2g} of a tie" if disputed else ", none disputed"
+        disputes = (
+            f", {disputed} disputed within {self.disputed_margin:.2g} of a tie" if disputed else ", none disputed"
+        )
         least = f" (smallest margin {self.confirmed_margin:.2g})" if self.confirmed else ""
-        return f"Confirmation({self.confirmed} confirmed{least}{told})"
+        return f"Confirmation({self.confirmed} confirmed{least}{disputes})"
 
 
 def confirmation(
@@ -57,15 +59,17 @@ def confirmation(
             f"The continuations were not generated after {prefix} tokens.",
             hint="give the prefix that they were generated with.",
         )
-    read, said = read_and_said(hit, token, truth, windows)
+    read, generated = read_and_said(hit, token, truth, windows)
     least = np.stack([windows.smallest(row) for row in margin])
-    disputed = read != said
+    disputed = read != generated
     return Confirmation(
-        confirmed=int((read & said).sum()),
-        read_only=int((read & ~said).sum()),
-        generated_only=int((~read & said).sum()),
-        neither=int((~read & ~said).sum()),
-        confirmed_margin=float(np.min(least[read & said], initial=np.inf)) if (read & said).any() else float("nan"),
+        confirmed=int((read & generated).sum()),
+        read_only=int((read & ~generated).sum()),
+        generated_only=int((~read & generated).sum()),
+        neither=int((~read & ~generated).sum()),
+        confirmed_margin=float(np.min(least[read & generated], initial=np.inf))
+        if (read & generated).any()
+        else float("nan"),
         disputed_margin=float(np.abs(least[disputed]).max()) if disputed.any() else float("nan"),
     )
 

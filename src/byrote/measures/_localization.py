@@ -15,7 +15,7 @@ from byrote.stats.jackknife import units
 
 #: A group with fewer examples that the final network predicts correctly has no map in that model.
 FEWEST = 20
-#: Groups are compared within so many parts of the sureness, and drawn anew so often.
+#: Groups are compared within so many parts of the confidence, and drawn anew so often.
 PARTS, DRAWS = 5, 200
 LEVEL = 0.95
 
@@ -25,7 +25,7 @@ class Localized:
     """The map of a group: `each[model, cell]`, nan of a model without one, and what stands out from chance.
 
     `band` is what the largest cell of a map exceeds in 5 % of the draws of the group; `matched` and `asked` count the
-    group's correct predictions, over models, that had others of like sureness, and all of them. `unit` numbers the
+    group's correct predictions, over models, that had others of like confidence, and all of them. `unit` numbers the
     pair of each model, or itself where it has no mate.
     """
 
@@ -47,7 +47,7 @@ class _Model:
 
     lost: np.ndarray
     right: np.ndarray
-    sureness: np.ndarray
+    confidence: np.ndarray
     part: np.ndarray
     group: np.ndarray
     rows: np.ndarray
@@ -56,16 +56,16 @@ class _Model:
 def localized(
     lost: Float[np.ndarray, "model cell example"],
     right: np.ndarray,
-    sureness: np.ndarray,
+    confidence: np.ndarray,
     group: Bool[np.ndarray, "model example"],
     others: Bool[np.ndarray, "model example"],
     pair: np.ndarray,
 ) -> Localized:
-    """The map of a group against others of like sureness, model by model.
+    """The map of a group against others of like confidence, model by model.
 
     Others that the network is surer of than of all of the group, or less sure, are left out.
     """
-    models = [_model(lost[row], right[row], sureness[row], group[row], others[row]) for row in range(len(lost))]
+    models = [_model(lost[row], right[row], confidence[row], group[row], others[row]) for row in range(len(lost))]
     each = np.array([np.full(lost.shape[1], np.nan) if one is None else beyond(one) for one in models])
     known, unit = [one for one in models if one is not None], units(pair)
     defined = np.array([one is not None for one in models], bool)
@@ -112,26 +112,26 @@ def by_unit(each: Float[np.ndarray, "model cell"], unit: np.ndarray) -> Float[np
 def _model(
     lost: Float[np.ndarray, "cell example"],
     right: np.ndarray,
-    sureness: np.ndarray,
+    confidence: np.ndarray,
     group: np.ndarray,
     others: np.ndarray,
 ) -> _Model | None:
-    """What the map of one model rests on; None where a group is too small, or nobody is of like sureness."""
-    counted = (right > 0) & np.isfinite(sureness)
+    """What the map of one model rests on; None where a group is too small, or nobody is of like confidence."""
+    counted = (right > 0) & np.isfinite(confidence)
     group, others = group & counted, others & counted
     if not enough(min(int(group.sum()), int(others.sum()))):
         return None
-    others &= (sureness >= sureness[group].min()) & (sureness <= sureness[group].max())
+    others &= (confidence >= confidence[group].min()) & (confidence <= confidence[group].max())
     rows = np.flatnonzero(group | others)
-    part = _parts(sureness[rows], sureness[group])
+    part = _parts(confidence[rows], confidence[group])
     if not np.intersect1d(part[group[rows]], part[others[rows]]).size:
         return None
-    return _Model(lost[:, rows], right[rows].astype(np.float64), sureness[rows], part, group[rows], rows)
+    return _Model(lost[:, rows], right[rows].astype(np.float64), confidence[rows], part, group[rows], rows)
 
 
-def _parts(sureness: np.ndarray, of_group: np.ndarray) -> np.ndarray:
-    """The fifth of the group's sureness in which each example lies."""
-    return np.searchsorted(np.quantile(of_group, np.arange(1, PARTS) / PARTS), sureness, side="right")
+def _parts(confidence: np.ndarray, of_group: np.ndarray) -> np.ndarray:
+    """The fifth of the group's confidence in which each example lies."""
+    return np.searchsorted(np.quantile(of_group, np.arange(1, PARTS) / PARTS), confidence, side="right")
 
 
 def beyond(model: _Model) -> Float[np.ndarray, " cell"]:
@@ -146,7 +146,7 @@ def _comparable(model: _Model) -> np.ndarray:
 
 
 def _matched(model: _Model, groups: Bool[np.ndarray, "draw example"]) -> Float[np.ndarray, "cell draw"]:
-    """Loss of each group minus that of the others, part by part of the sureness.
+    """Loss of each group minus that of the others, part by part of the confidence.
 
     A part in which there are none of the others is left out.
     """
@@ -164,7 +164,7 @@ def _matched(model: _Model, groups: Bool[np.ndarray, "draw example"]) -> Float[n
 
 
 def _band(models: list[_Model], unit: np.ndarray, group: np.ndarray, others: np.ndarray) -> float:
-    """What the largest cell of a map exceeds in 5 % of the draws, where groups are drawn within parts of the sureness.
+    """What the largest cell of a map exceeds in 5 % of the draws of groups within parts of the confidence.
 
     A group of examples is drawn once for all models, as what an example loses is much the same in each of them. Where
     an example is in the group of one model and among the others of another, each model draws for itself.
@@ -183,10 +183,10 @@ def _band(models: list[_Model], unit: np.ndarray, group: np.ndarray, others: np.
 
 
 def _drawn_once(models: list[_Model], group: np.ndarray, rng: np.random.Generator) -> Bool[np.ndarray, "draw example"]:
-    """Groups of examples that are of like sureness, over the models, as those of the group."""
+    """Groups of examples that are of like confidence, over the models, as those of the group."""
     total, count = np.zeros(len(group)), np.zeros(len(group))
     for model in models:
-        total[model.rows] += model.sureness
+        total[model.rows] += model.confidence
         count[model.rows] += 1
     there = np.flatnonzero(count)
     mean = total[there] / count[there]

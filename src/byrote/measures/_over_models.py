@@ -65,7 +65,7 @@ def _mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def _note(value: np.ndarray, stderr: np.ndarray, groups: Sequence[str], why: str) -> str:
     empty = [str(name) for name, line in zip(groups, value, strict=True) if np.isnan(line).all()]
-    said = [f"{', '.join(empty)}: {why}"] if empty else []
+    reasons = [f"{', '.join(empty)}: {why}"] if empty else []
     if np.isfinite(value).any() and np.isnan(stderr[np.isfinite(value)]).all():
-        said.append("fewer than 3 pairs of models, or models without a mate, so that errors are unknown")
-    return "; ".join(said)
+        reasons.append("fewer than 3 pairs of models, or models without a mate, so that errors are unknown")
+    return "; ".join(reasons)

@@ -29,8 +29,8 @@ class TextsByLength:
         """The shares at each length."""
         everywhere = [np.tile(side, (len(self.at), 1, 1)) for side in self.sides]
         texts = len(np.unique(np.nonzero(self.sides[0] | self.sides[1])[1]))
-        told = f"{texts} different texts" if texts else "no text is long enough"
-        return pooled_curve(axis, self.at.astype(np.float64), self.outcome, everywhere, self.cluster, told)
+        number = f"{texts} different texts" if texts else "no text is long enough"
+        return pooled_curve(axis, self.at.astype(np.float64), self.outcome, everywhere, self.cluster, number)
 
     def slope(self) -> Scalar:
         """By how much the share of those trained on grows with each tenfold of the length."""

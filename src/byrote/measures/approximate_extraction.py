@@ -14,7 +14,7 @@ from byrote.results import PerExample
 _NEEDS = ("generations.token", "generations.truth", "design.member")
 _SOURCE = "Ippolito et al. 2023, arXiv:2210.17546"
 
-Said = Int32[np.ndarray, "model example position"]
+Generated = Int32[np.ndarray, "model example position"]
 Truth = Int32[np.ndarray, "example position"]
 Member = Int8[np.ndarray, "model example"]
 
@@ -31,7 +31,7 @@ Member = Int8[np.ndarray, "model example"]
     evaluation="extraction",
     by_example=True,
 )
-def approximate_extraction(token: Said, truth: Truth, member: Member, *, side: int = 1) -> PerExample:
+def approximate_extraction(token: Generated, truth: Truth, member: Member, *, side: int = 1) -> PerExample:
     r"""How alike a model's continuation of a document and the document's own are, as 1 - normalised edit distance.
 
     Formula:
@@ -42,15 +42,15 @@ def approximate_extraction(token: Said, truth: Truth, member: Member, *, side: i
         is nan for a single model.
 
     Example:
-        >>> said, true = np.array([[[9, 5, 6, 7]]], np.int32), np.array([[5, 6, 7, 8]], np.int32)
-        >>> approximate_extraction(said, true, np.ones((1, 1), np.int8)).values
+        >>> generated, true = np.array([[[9, 5, 6, 7]]], np.int32), np.array([[5, 6, 7, 8]], np.int32)
+        >>> approximate_extraction(generated, true, np.ones((1, 1), np.int8)).values
         array([0.5])
 
     Differs:
         The source asks for BLEU above .75; edit distance over tokens needs no choice of n-grams. It counts tokens, not
         characters. `side` 0 is the null: models that never saw the document.
     """
-    rows = (1.0 - edit_distance(said, truth) / truth.shape[1] for said in token)
+    rows = (1.0 - edit_distance(generated, truth) / truth.shape[1] for generated in token)
     return over_models(
         rows, member, missing(truth), side=side, bounds=(0.0, 1.0), counts={"positions": _positions(truth)}
     )
@@ -71,7 +71,7 @@ def approximate_extraction(token: Said, truth: Truth, member: Member, *, side: i
     variant="within",
 )
 def approximate_extraction_within(
-    token: Said, truth: Truth, member: Member, *, tolerance: float = 0.1, side: int = 1
+    token: Generated, truth: Truth, member: Member, *, tolerance: float = 0.1, side: int = 1
 ) -> PerExample:
     r"""How often a model trained on a document goes on with its own text but for a few tokens in a hundred.
 
@@ -82,8 +82,8 @@ def approximate_extraction_within(
         is nan for a single model.
 
     Example:
-        >>> said, true = np.array([[[9, 5, 6, 7]]], np.int32), np.array([[5, 6, 7, 8]], np.int32)
-        >>> approximate_extraction_within(said, true, np.ones((1, 1), np.int8), tolerance=0.5).values
+        >>> generated, true = np.array([[[9, 5, 6, 7]]], np.int32), np.array([[5, 6, 7, 8]], np.int32)
+        >>> approximate_extraction_within(generated, true, np.ones((1, 1), np.int8), tolerance=0.5).values
         array([1.])
 
     Raises:
@@ -95,7 +95,7 @@ def approximate_extraction_within(
             hint="0.1 lets a tenth of the tokens differ.",
         )
     most = tolerance * truth.shape[1] + 1e-9  # .1 of 30 tokens is 3
-    rows = ((edit_distance(said, truth) <= most).astype(np.float64) for said in token)
+    rows = ((edit_distance(generated, truth) <= most).astype(np.float64) for generated in token)
     return over_models(
         rows,
         member,
@@ -122,7 +122,7 @@ def approximate_extraction_within(
     variant="longest_common_substring",
 )
 def approximate_extraction_longest_common_substring(
-    token: Said, truth: Truth, member: Member, *, side: int = 1
+    token: Generated, truth: Truth, member: Member, *, side: int = 1
 ) -> PerExample:
     r"""The longest run of tokens that stands in a model's continuation and in the document's own, wherever.
 
@@ -133,21 +133,21 @@ def approximate_extraction_longest_common_substring(
         is nan for a single model.
 
     Example:
-        >>> said, true = np.array([[[9, 5, 6, 7]]], np.int32), np.array([[5, 6, 7, 8]], np.int32)
-        >>> approximate_extraction_longest_common_substring(said, true, np.ones((1, 1), np.int8)).values
+        >>> generated, true = np.array([[[9, 5, 6, 7]]], np.int32), np.array([[5, 6, 7, 8]], np.int32)
+        >>> approximate_extraction_longest_common_substring(generated, true, np.ones((1, 1), np.int8)).values
         array([0.75])
 
     Differs:
         The source counts words of a longest common *subsequence*, too; this is contiguous, in tokens.
     """
-    rows = (longest_common_substring(said, truth) / truth.shape[1] for said in token)
+    rows = (longest_common_substring(generated, truth) / truth.shape[1] for generated in token)
     return over_models(
         rows, member, missing(truth), side=side, bounds=(0.0, 1.0), counts={"positions": _positions(truth)}
     )
 
 
 def edit_distance(
-    said: Int[np.ndarray, "example position"], truth: Int[np.ndarray, "example length"]
+    generated: Int[np.ndarray, "example position"], truth: Int[np.ndarray, "example length"]
 ) -> Int[np.ndarray, " example"]:
     """Levenshtein distance of each row of one to the same row of the other.
 
@@ -157,8 +157,8 @@ def edit_distance(
     """
     columns = np.arange(truth.shape[1] + 1)
     row = np.broadcast_to(columns, (len(truth), len(columns)))
-    for index in range(said.shape[1]):
-        differs = said[:, index, None] != truth
+    for index in range(generated.shape[1]):
+        differs = generated[:, index, None] != truth
         best = np.minimum(row[:, 1:] + 1, row[:, :-1] + differs)
         best = np.concatenate([np.full((len(truth), 1), index + 1), best], axis=1)
         # an insertion costs one a column: the best of those to the left, each so many dearer
@@ -168,7 +168,7 @@ def edit_distance(
 
 
 def longest_common_substring(
-    said: Int[np.ndarray, "example position"], truth: Int[np.ndarray, "example length"]
+    generated: Int[np.ndarray, "example position"], truth: Int[np.ndarray, "example length"]
 ) -> Int[np.ndarray, " example"]:
     """The length of the longest contiguous run that stands in both rows.
 
@@ -178,8 +178,8 @@ def longest_common_substring(
     """
     run = np.zeros((len(truth), truth.shape[1] + 1), np.int64)
     longest = np.zeros(len(truth), np.int64)
-    for index in range(said.shape[1]):
-        run[:, 1:] = np.where(said[:, index, None] == truth, run[:, :-1] + 1, 0)
+    for index in range(generated.shape[1]):
+        run[:, 1:] = np.where(generated[:, index, None] == truth, run[:, :-1] + 1, 0)
         longest = np.maximum(longest, run.max(1))
     return longest
 

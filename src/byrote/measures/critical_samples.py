@@ -121,9 +121,9 @@ def critical_samples_ratio(
         why="no model was trained on an example of it, or nothing is held out",
     )
     fit = [f"{r:.3g}" for r, share in zip(radii, found.values[2], strict=True) if FROM <= share <= TO]
-    told = (
+    note = (
         f"held-out examples have a share of .1 to .3 at {', '.join(fit)}"
         if fit
         else "at no radius is the held-out share .1 to .3"
     )
-    return replace(found, axis="radius", at=radii.astype(np.float64), note="; ".join(filter(None, (found.note, told))))
+    return replace(found, axis="radius", at=radii.astype(np.float64), note="; ".join(filter(None, (found.note, note))))

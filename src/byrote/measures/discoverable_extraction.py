@@ -124,7 +124,7 @@ def discoverable_extraction_generated(
         array([0.5])
     """
     return over_models(
-        ((said == truth).all(1).astype(np.float64) for said in token),
+        ((generated == truth).all(1).astype(np.float64) for generated in token),
         member,
         missing(truth),
         side=side,
@@ -180,7 +180,7 @@ def discoverable_extraction_confirmed(
         (array([0.5]), array([1]))
     """
     windows = windows_of(offsets, scored, prefix=prefix, suffix=truth.shape[1], stride=0)
-    read, said = read_and_said(hit, token, truth, windows)
+    read, generated = read_and_said(hit, token, truth, windows)
     asked = np.asarray((truth >= 0).all(1))
     trained = (member == side)[:, windows.example] & asked[windows.example]
 
@@ -189,13 +189,13 @@ def discoverable_extraction_confirmed(
 
     unasked = f"nothing was generated after {prefix} tokens of it"
     return over_models(
-        (windows.mean(row) for row in read & said),
+        (windows.mean(row) for row in read & generated),
         member,
         [(unasked, (windows.count == 0) | ~asked)],
         side=side,
         bounds=(0.0, 1.0),
         rates=True,
-        counts={"read_only": models(read & ~said), "generated_only": models(~read & said)},
+        counts={"read_only": models(read & ~generated), "generated_only": models(~read & generated)},
     )
 
 

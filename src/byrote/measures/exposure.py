@@ -198,7 +198,7 @@ def exposure_skew_normal(
     values = np.where(poor, placed.exposure, np.clip(bits, 0.0, space_bits))
     chance = np.where(poor, placed.p_value, np.exp2(-np.maximum(bits, 0.0)))
     refused = int((poor[:-1] & counted).sum())
-    told = f"the fit is poor, and the rank given, for {refused} of {int(counted.sum())} canaries and models"
+    note = f"the fit is poor, and the rank given, for {refused} of {int(counted.sum())} canaries and models"
     ceiling = np.where(poor[:-1], placed.below[:-1] + placed.tied[:-1] == 0, values[:-1] == space_bits)
     return _result(
         values[:-1],
@@ -208,7 +208,7 @@ def exposure_skew_normal(
         at_least=(counted <= ceiling).all(0),
         p_value=chance[-1],
         bounds=(np.full(canaries, np.nan), np.full(canaries, np.nan)),
-        note=f"{_NULL}; {told}",
+        note=f"{_NULL}; {note}",
     )
 
 

@@ -54,7 +54,7 @@ def flip_radius(
 
 
 @measure(
-    needs=("stability.radius", "stability.sureness", "design.member"),
+    needs=("stability.radius", "stability.confidence", "design.member"),
     variant_of="flip_radius",
     variant="beyond_margin",
     unit="share of the examples",
@@ -69,7 +69,7 @@ def flip_radius(
 )
 def flip_radius_beyond_margin(
     radius: Float[np.ndarray, "model example"],
-    sureness: Float[np.ndarray, "model example"],
+    confidence: Float[np.ndarray, "model example"],
     member: Int8[np.ndarray, "model example"],
 ) -> PerExample:
     """The rank of the flip radius among a model's members, minus what the rank of the final margin predicts of it.
@@ -85,12 +85,12 @@ def flip_radius_beyond_margin(
         array([ 0.075,  0.025,  0.175, -0.275])
     """
     seen = (member == 1) & np.isfinite(radius)
-    return member_average(residuals(radius, sureness, seen), seen, bounds=(-1.0, 1.0), counts={})
+    return member_average(residuals(radius, confidence, seen), seen, bounds=(-1.0, 1.0), counts={})
 
 
-def residuals(radius: np.ndarray, sureness: np.ndarray, seen: np.ndarray) -> Iterator[np.ndarray]:
+def residuals(radius: np.ndarray, confidence: np.ndarray, seen: np.ndarray) -> Iterator[np.ndarray]:
     """The ranks of a score, the least first, minus what those of the margin predict of them, model by model."""
-    for row, margin, mine in zip(radius, sureness, seen, strict=True):
+    for row, margin, mine in zip(radius, confidence, seen, strict=True):
         made = np.zeros(len(row))
         if mine.any():
             score, known = (rankdata(-one[mine].astype(np.float64)) / mine.sum() for one in (row, margin))

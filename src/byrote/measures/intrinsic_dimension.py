@@ -66,5 +66,5 @@ def intrinsic_dimension(
     )
     if most <= 1.05 * fewest:
         return found
-    said = f"it rests on {fewest} to {most} points, and of fewer points a high dimension comes out lower"
-    return replace(found, note="; ".join(part for part in (said, found.note) if part))
+    note = f"it rests on {fewest} to {most} points, and of fewer points a high dimension comes out lower"
+    return replace(found, note="; ".join(part for part in (note, found.note) if part))

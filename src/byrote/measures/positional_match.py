@@ -49,7 +49,7 @@ def positional_match(
         is the null: models that never saw the document.
     """
     return over_models(
-        ((said == truth).mean(1) for said in token),
+        ((generated == truth).mean(1) for generated in token),
         member,
         missing(truth),
         side=side,

@@ -148,14 +148,16 @@ def rate_of_forgetting(
         BadInput: alpha is not in (0, 1).
     """
     canary = withdrawn.any(0)
-    told = np.where((member == 1) & ~withdrawn, -1, member)[:, canary].astype(np.int8)
+    known_member = np.where((member == 1) & ~withdrawn, -1, member)[:, canary].astype(np.int8)
     answers, shown = log_odds[:, :, canary], repetitions[canary]
     groups = np.unique(shown) if canary.any() else np.array([1])
 
     def curves(kept: np.ndarray) -> np.ndarray:
         """`[group, checkpoint]` from these models only."""
         lines = [
-            _by_group(attack(answers[kept, at], told[kept], pair[kept]), told[kept], shown, groups, success)
+            _by_group(
+                attack(answers[kept, at], known_member[kept], pair[kept]), known_member[kept], shown, groups, success
+            )
             for at in range(len(epochs))
         ]
         return np.stack(lines, axis=1)
@@ -252,8 +254,8 @@ def _curve(
 
 
 def _noted(curve: Curve, alpha: float) -> Curve:
-    told = [
+    notes = [
         f"{group}: {scalar.reason or f'forgotten after {scalar.value:g} epochs'}"
         for group, scalar in zip(curve.groups, forgotten_after(curve, alpha), strict=True)
     ]
-    return replace(curve, note=f"success at most {alpha:g}: {'; '.join(told)}")
+    return replace(curve, note=f"success at most {alpha:g}: {'; '.join(notes)}")

@@ -14,7 +14,7 @@ REWOUND = (
     "rewinding.wrong",
     "rewinding.wrong_permuted",
     "rewinding.right",
-    "rewinding.sureness",
+    "rewinding.confidence",
     "rewinding.epochs",
     "rewinding.layer",
     "design.member",
@@ -38,7 +38,7 @@ def rewinding(
     wrong: Int32[np.ndarray, "model layer checkpoint example"],
     wrong_permuted: Float[np.ndarray, "model layer checkpoint example"],
     right: Int32[np.ndarray, "model example"],
-    sureness: Float[np.ndarray, "model example"],
+    confidence: Float[np.ndarray, "model example"],
     epochs: Int64[np.ndarray, " checkpoint"],
     layer: Shaped[np.ndarray, " layer"],
     member: Int8[np.ndarray, "model example"],
@@ -71,7 +71,7 @@ def rewinding(
     """
     trained = member == 1
     return _map(
-        wrong, wrong_permuted, right, sureness, epochs, layer, pair, trained & label_noise, trained & ~label_noise
+        wrong, wrong_permuted, right, confidence, epochs, layer, pair, trained & label_noise, trained & ~label_noise
     )
 
 
@@ -93,7 +93,7 @@ def rewinding_members(
     wrong: Int32[np.ndarray, "model layer checkpoint example"],
     wrong_permuted: Float[np.ndarray, "model layer checkpoint example"],
     right: Int32[np.ndarray, "model example"],
-    sureness: Float[np.ndarray, "model example"],
+    confidence: Float[np.ndarray, "model example"],
     epochs: Int64[np.ndarray, " checkpoint"],
     layer: Shaped[np.ndarray, " layer"],
     member: Int8[np.ndarray, "model example"],
@@ -105,10 +105,10 @@ def rewinding_members(
     are matched by the log-probability of all their tokens.
 
     Formula:
-        value = (M_members - M_others) - (P_members - P_others), the others matched by sureness
+        value = (M_members - M_others) - (P_members - P_others), the others matched by confidence
     Undefined:
         nan in a model where fewer than 20 members, or others, have a prediction that is finally right, or none of the
-        others are of like sureness; nan where that is every model. At the last checkpoint nothing is rewound, and it
+        others are of like confidence; nan where that is every model. At the last checkpoint nothing is rewound, and it
         is left out.
 
     Example:
@@ -119,14 +119,14 @@ def rewinding_members(
         ...     np.array(["head"]), member, np.array([-1, -1])).values.tolist()
         [[0.5]]
     """
-    return _map(wrong, wrong_permuted, right, sureness, epochs, layer, pair, member == 1, member == 0)
+    return _map(wrong, wrong_permuted, right, confidence, epochs, layer, pair, member == 1, member == 0)
 
 
 def _map(
     wrong: np.ndarray,
     wrong_permuted: np.ndarray,
     right: np.ndarray,
-    sureness: np.ndarray,
+    confidence: np.ndarray,
     epochs: np.ndarray,
     layer: np.ndarray,
     pair: np.ndarray,
@@ -135,7 +135,7 @@ def _map(
 ) -> Curve:
     shape = (len(layer), len(epochs) - 1)
     lost = (wrong - wrong_permuted.astype(np.float64))[:, :, :-1].reshape(len(wrong), -1, wrong.shape[-1])
-    found = localized(lost, right, sureness, group, others, pair)
+    found = localized(lost, right, confidence, group, others, pair)
     value, stderr, reach = over_units(found.each, found.unit)
     return Curve(
         axis="epochs",
@@ -155,13 +155,13 @@ def _note(found: Localized) -> str:
     models = len(found.each)
     few = f"fewer than {FEWEST} examples of a group with a prediction that is finally right"
     if found.missing == models:
-        return f"{few} in every model, or nobody of like sureness"
+        return f"{few} in every model, or nobody of like confidence"
     sentences = [
-        f"a cell stands out from groups drawn among examples of like sureness where it is beyond ±{found.band:.2g}, "
+        f"a cell stands out from groups drawn among examples of like confidence where it is beyond ±{found.band:.2g}, "
         f"which no cell of {LEVEL:.0%} of such maps is"
     ]
     if found.missing:
-        sentences.append(f"{found.missing} models have {few}, or nobody of like sureness")
+        sentences.append(f"{found.missing} models have {few}, or nobody of like confidence")
     if found.matched < found.asked:
-        sentences.append(f"{found.matched} of {found.asked} predictions of the group have others of like sureness")
+        sentences.append(f"{found.matched} of {found.asked} predictions of the group have others of like confidence")
     return "; ".join(sentences)

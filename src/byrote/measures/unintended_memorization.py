@@ -112,7 +112,7 @@ def unintended_memorization(
         examples=int(planted.sum()),
         reason=reason,
         note=f"{known} of {int(planted.sum())} planted canaries and {of_controls} of {int(controls.sum())} controls "
-        f"are memorized ({_NAMED.get(correction, correction)}, {level:g}); {_told(use)}",
+        f"are memorized ({_NAMED.get(correction, correction)}, {level:g}); {_use_words(use)}",
         varies_over="examples",
     )
 
@@ -204,7 +204,7 @@ def _missing(models: Bool[np.ndarray, " model"], how: str) -> str:
     return f"the models that were trained {how} canaries have no held-out document without canaries"
 
 
-def _told(use: Scalar) -> str:
+def _use_words(use: Scalar) -> str:
     if use.reason:
         return f"whether canaries change held-out loss is not known: {use.reason}"
     if np.isnan(use.low):

@@ -50,7 +50,7 @@ def units_to_flip(
 
 
 @measure(
-    needs=("unit_search.silenced", "unit_search.right", "unit_search.sureness", "design.member"),
+    needs=("unit_search.silenced", "unit_search.right", "unit_search.confidence", "design.member"),
     variant_of="units_to_flip",
     variant="beyond_margin",
     unit="share of the examples",
@@ -66,7 +66,7 @@ def units_to_flip(
 def units_to_flip_beyond_margin(
     silenced: Int32[np.ndarray, "model layer example"],
     right: Bool[np.ndarray, "model example"],
-    sureness: Float[np.ndarray, "model example"],
+    confidence: Float[np.ndarray, "model example"],
     member: Int8[np.ndarray, "model example"],
 ) -> PerExample:
     """The rank of the number of units among a model's members, minus what the rank of the final margin predicts of it.
@@ -83,4 +83,4 @@ def units_to_flip_beyond_margin(
         array([ 0.075,  0.025,  0.175, -0.275])
     """
     seen = (member == 1) & right
-    return member_average(residuals(silenced.sum(1), sureness, seen), seen, bounds=(-1.0, 1.0), counts={})
+    return member_average(residuals(silenced.sum(1), confidence, seen), seen, bounds=(-1.0, 1.0), counts={})

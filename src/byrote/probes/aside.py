@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import torch
 
-Told = TypeVar("Told")
+Result = TypeVar("Result")
 Asked = TypeVar("Asked")
 
 
-def mapped(function: Callable[[Asked], Told], many: Iterable[Asked], *, cores: int) -> Iterator[Told]:
+def mapped(function: Callable[[Asked], Result], many: Iterable[Asked], *, cores: int) -> Iterator[Result]:
     """The answers in their order, found by so many threads of which each works on one core."""
     if cores == 1:
         yield from map(function, many)
@@ -34,12 +34,12 @@ class Aside:
         """Whether work is done while one's own goes on."""
         return self.pool is not None
 
-    def begin(self, work: Callable[[], Told]) -> Callable[[], Told]:
+    def begin(self, work: Callable[[], Result]) -> Callable[[], Result]:
         """Begin the work; what is returned waits for its result."""
         if self.pool is None:
             result = work()
             return lambda: result
-        future: Future[Told] = self.pool.submit(work)
+        future: Future[Result] = self.pool.submit(work)
         return future.result
 
 

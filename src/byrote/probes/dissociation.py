@@ -48,7 +48,7 @@ DISSOCIATION: Final = Kind(
             for share in SHARES
         },
         "right": Quantity(_EXAMPLES, "bool", "", "the final network predicts it"),
-        "sureness": Quantity(_EXAMPLES, "float32", "logit", "the final margin"),
+        "confidence": Quantity(_EXAMPLES, "float32", "logit", "the final margin"),
         "group": Quantity(_EXAMPLES, "bool", "", "it is of the group, and the model was trained on it"),
         "memory_units": Quantity((MODEL, LAYER), "int32", "unit", "memory units of both halves by layer"),
         "units": Quantity((MODEL, LAYER), "int32", "unit", "all units by layer"),
@@ -116,7 +116,7 @@ class DissociationProbe(Probe):
         gated, asked, layers = gated_of(at, model, self.name)
         columns: dict[str, np.ndarray] = {
             "right": base.correct[0],
-            "sureness": base.margin[0].astype(np.float32),
+            "confidence": base.margin[0].astype(np.float32),
             "group": group,
             "memory_units": np.zeros(len(layers), np.int32),
             "units": np.array(gated.sizes, np.int32),

@@ -111,12 +111,12 @@ def signals(
     given, which = np.unique(corpus.tokens[span[:, :prefix]], axis=0, return_inverse=True)
     given = np.concatenate([np.tile(begins, (len(given), 1)), given], axis=1).astype(np.int64)
     size = max(1, BATCH_BYTES // (4 * corpus.vocabulary * (prefix + suffix)))
-    said = []
+    generated = []
     for start in range(0, len(given), size):
         batch = torch.from_numpy(given[start : start + size]).to(device)
-        said.append(continued(network, batch, suffix, decoder).cpu().numpy())
+        generated.append(continued(network, batch, suffix, decoder).cpu().numpy())
         progress(min(1.0, (start + size) / len(given)))
-    columns["token"][long] = np.concatenate(said)[which.reshape(-1)]
+    columns["token"][long] = np.concatenate(generated)[which.reshape(-1)]
     return columns
 
 
@@ -130,23 +130,23 @@ def continued(
     A model of transformers keeps what it made of earlier tokens (its cache); any other network reads the row again
     for each token.
     """
-    said: list[Tensor] = []
+    generated: list[Tensor] = []
     model = getattr(network, "model", None)
     cached = hasattr(model, "generation_config")
     keeps = _name_of_cache(model) if cached else ""
     past, shown, whole = None, given, given
     with torch.inference_mode():
-        while len(said) < suffix:
+        while len(generated) < suffix:
             if cached:
                 answer = model(input_ids=shown, use_cache=True, **{keeps: past})  # type: ignore[misc]
                 logits, past = answer.logits, answer[keeps]
             else:
                 logits = network(shown)
             last = logits[:, -1].float()
-            said.append((last if decoder is None else decoder(whole, last)).argmax(-1))
-            whole = torch.cat([whole, said[-1][:, None]], dim=1)
-            shown = said[-1][:, None] if cached else whole
-    return torch.stack(said, dim=1)
+            generated.append((last if decoder is None else decoder(whole, last)).argmax(-1))
+            whole = torch.cat([whole, generated[-1][:, None]], dim=1)
+            shown = generated[-1][:, None] if cached else whole
+    return torch.stack(generated, dim=1)
 
 
 def _name_of_cache(model: object) -> str:

@@ -107,9 +107,9 @@ class InputCurvatureProbe(SampledProbe, CheckpointProbe):
 
     def shards(self) -> Iterator[Shard]:
         """With what was drawn, or how far was stepped."""
-        told = {"step": np.float32(self.length)} if self.form == DIFFERENCE else {"draws": np.int32(self.needed or 0)}
+        facts = {"step": np.float32(self.length)} if self.form == DIFFERENCE else {"draws": np.int32(self.needed or 0)}
         for shard in super().shards():
-            columns = {name: np.full(len(self.places), value) for name, value in told.items()}
+            columns = {name: np.full(len(self.places), value) for name, value in facts.items()}
             yield dataclasses.replace(shard, columns={**shard.columns, **columns})
 
 

@@ -34,7 +34,7 @@ REWINDING: Final = Kind(
             (MODEL, CHECKPOINT, EXAMPLE), "int32", "prediction", "how many the network gets right at the checkpoint"
         ),
         "predictions": Quantity((MODEL, EXAMPLE), "int32", "prediction", "how many there are"),
-        "sureness": Quantity(
+        "confidence": Quantity(
             (MODEL, EXAMPLE),
             "float32",
             "",
@@ -124,7 +124,7 @@ class RewindingProbe(Probe):
             "right": _by_example(base.correct[0], base.example, at.examples),
             "fitted": np.stack([_by_example(one.correct[0], one.example, at.examples) for one in whole]),
             "predictions": np.bincount(base.example, minlength=at.examples).astype(np.int32),
-            "sureness": _sureness(at, base),
+            "confidence": _confidence(at, base),
             "wrong_heldout": aside,
             "loss_aside": np.array([_loss_aside(at, model, *one) for one in zip(kept, whole, strict=True)], np.float32),
             "epochs": np.array(at.checkpoints, np.int64),
@@ -132,7 +132,7 @@ class RewindingProbe(Probe):
         return Shard(kind=REWINDING, model=model, columns=columns, coordinates={LAYER: [*layers]})
 
 
-def _sureness(at: History, base: Answers) -> Float[np.ndarray, " example"]:
+def _confidence(at: History, base: Answers) -> Float[np.ndarray, " example"]:
     if at.asked.of_text:
         return np.bincount(base.example, base.log_probability[0], at.examples).astype(np.float32)
     made = np.full(at.examples, np.nan, np.float32)

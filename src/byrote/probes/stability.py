@@ -37,7 +37,7 @@ STABILITY: Final = Kind(
             "final prediction is wrong",
         ),
         "censored": Quantity(_EXAMPLES, "bool", "", "fewer than half of the draws are wrong at the largest noise"),
-        "sureness": Quantity(_EXAMPLES, "float32", "logit", "the final margin"),
+        "confidence": Quantity(_EXAMPLES, "float32", "logit", "the final margin"),
         **{
             f"pruned_{share * 100:.0f}": Quantity(
                 _EXAMPLES, "bool", "", f"wrong with {share:.0%} of the weights pruned"
@@ -97,7 +97,7 @@ class StabilityProbe(Probe):
         columns: dict[str, np.ndarray] = {
             "radius": np.where(right, radius, np.nan).astype(np.float32),
             "censored": censored & right,
-            "sureness": base.margin[0].astype(np.float32),
+            "confidence": base.margin[0].astype(np.float32),
         }
         for share in PRUNED:
             columns[f"pruned_{share * 100:.0f}"] = right & ~_correct(at, [pruned(final, share, at.parameters)])[0]

@@ -27,7 +27,7 @@ UNIT_SEARCH: Final = Kind(
         "units": Quantity((MODEL, LAYER), "int32", "unit", "units that there are in each layer"),
         "flipped": Quantity((MODEL, EXAMPLE), "bool", "", "the prediction became wrong within the budget"),
         "right": Quantity((MODEL, EXAMPLE), "bool", "", "the final network predicts it"),
-        "sureness": Quantity((MODEL, EXAMPLE), "float32", "logit", "the final margin"),
+        "confidence": Quantity((MODEL, EXAMPLE), "float32", "logit", "the final margin"),
     },
     coordinates={LAYER: "the layers whose units are silenced, in the order in which the network calls them"},
     tasks=frozenset({CLASSES}),
@@ -89,6 +89,6 @@ class UnitSearchProbe(Probe):
             "units": np.array(gated.sizes, np.int32),
             "flipped": flipped,
             "right": base.correct[0],
-            "sureness": base.margin[0].astype(np.float32),
+            "confidence": base.margin[0].astype(np.float32),
         }
         return Shard(kind=UNIT_SEARCH, model=model, columns=columns, coordinates={LAYER: layers})

@@ -154,8 +154,8 @@ def lead(before: Run, after: Run, aside: Sequence[Setting]) -> str:
             f"{names[0]!r} and {names[1]!r} are compared. The second is not recorded as a changed form of the first: "
             "nothing says which of their differences made the figures differ."
         )
-    said = f"{names[1]!r} is {names[0]!r} after {change_words(what)}."
-    return said if aside else f"{said} Everything else was left as it was."
+    sentence = f"{names[1]!r} is {names[0]!r} after {change_words(what)}."
+    return sentence if aside else f"{sentence} Everything else was left as it was."
 
 
 def is_child(before: Run, after: Run) -> bool:
@@ -177,8 +177,8 @@ def beside_the_change(before: Run, after: Run) -> tuple[Setting, ...]:
 def answers(compared: Card, aside: Sequence[Setting]) -> list[tuple[str, str]]:
     """Questions that a reader has, answered from the rows."""
     found = [
-        ("Is less learned by rote?", _told([row for row in compared.rows if row.tells == "gain"])),
-        ("What did it cost?", _told([row for row in compared.rows if row.tells == "cost"])),
+        ("Is less learned by rote?", _by_verdict([row for row in compared.rows if row.tells == "gain"])),
+        ("What did it cost?", _by_verdict([row for row in compared.rows if row.tells == "cost"])),
     ]
     sure = [
         note for note in compared.notes if "hold at once" in note or "has a verdict" in note or "over texts" in note
@@ -196,9 +196,9 @@ def answers(compared: Card, aside: Sequence[Setting]) -> list[tuple[str, str]]:
     return answered
 
 
-def _told(rows: Sequence[Row]) -> str:
+def _by_verdict(rows: Sequence[Row]) -> str:
     """Rows by their verdict, the clear ones first."""
-    said = []
+    groups = []
     for verdict, word in (
         ("better", "Better"),
         ("worse", "Worse"),
@@ -209,8 +209,8 @@ def _told(rows: Sequence[Row]) -> str:
         chosen = [row for row in rows if row.verdict == verdict and row.better]
         if chosen:
             with_figures = verdict in ("better", "worse", "no difference shown")
-            said.append(f"{word}: {'; '.join(_short(row) if with_figures else row.name for row in chosen)}.")
-    return " ".join(said)
+            groups.append(f"{word}: {'; '.join(_short(row) if with_figures else row.name for row in chosen)}.")
+    return " ".join(groups)
 
 
 def _short(row: Row) -> str:

@@ -54,7 +54,7 @@ class Row:
     id: str
     label: str
     numbers: tuple[str, ...]
-    said: str
+    vote: str
     about: str
 
 
@@ -69,7 +69,7 @@ class Examples:
     total: int
     kinds: tuple[str, ...]
     verdicts: tuple[str, ...]
-    said: bool
+    votes: bool
 
     @property
     def whole(self) -> bool:
@@ -101,7 +101,7 @@ def examples(
         total=len(run.ids),
         kinds=tuple(kind_words(kind) for kind in kinds),
         verdicts=tuple(looks(kind) for kind in judged),
-        said=about.said is not None or about.answered is not None,
+        votes=about.majority_vote is not None or about.answered is not None,
     )
 
 
@@ -145,7 +145,7 @@ class _Rows:
     def json(self, rows: np.ndarray) -> str:
         """These rows, column by column."""
         ids = [plain(self.run.ids[row], LONGEST_ID) for row in rows]
-        said, answered = self.about.said, self.about.answered
+        vote, answered = self.about.majority_vote, self.about.answered
         return script_json(
             {
                 "classes": [plain(name, LONGEST_NAME) for name in self.run.class_names],
@@ -157,19 +157,19 @@ class _Rows:
                 "label": self.run.labels[rows].tolist(),
                 "numbers": [_rounded(result.values[rows]) for result in self.columns.values()],
                 "stderr": _rounded(self.columns[self.lead].stderr[rows]),
-                "said": None if said is None else said.label[rows].tolist(),
+                "said": None if vote is None else vote.label[rows].tolist(),
                 "given": None if answered is None else _rounded(answered.given[rows], FINEST),
                 "answer": None if answered is None else _rounded(answered.answer[rows], FINEST),
                 "tolerance": None if answered is None else answered.tolerance,
                 "errors": answered is not None and answered.errors,
-                "share": None if said is None else _rounded(said.share[rows], 2),
+                "share": None if vote is None else _rounded(vote.share[rows], 2),
                 "planted": self._codes(self.about.planted[rows].tolist(), self.kinds),
                 "verdict": self._codes([self.verdicts.get(str(self.run.ids[row]), "") for row in rows], self.judged),
             }
         )
 
     def static(self, row: int) -> Row:
-        names, said, answered = self.run.class_names, self.about.said, self.about.answered
+        names, vote, answered = self.run.class_names, self.about.majority_vote, self.about.answered
         planted, verdict = str(self.about.planted[row]), self.verdicts.get(str(self.run.ids[row]), "")
         return Row(
             id=str(self.run.ids[row]),
@@ -178,8 +178,8 @@ class _Rows:
                 _with_error(result, row) if key == self.lead else number(float(result.values[row]))
                 for key, result in self.columns.items()
             ),
-            said=said_words(names, int(said.label[row]), float(said.share[row]))
-            if said is not None
+            vote=vote_words(names, int(vote.label[row]), float(vote.share[row]))
+            if vote is not None
             else amount(float(answered.answer[row]))
             if answered is not None
             else "",
@@ -193,7 +193,7 @@ class _Rows:
         return [place.get(word, -1) for word in words] if known else None
 
 
-def said_words(names: Sequence[str], label: int, share: float) -> str:
+def vote_words(names: Sequence[str], label: int, share: float) -> str:
     """What most models without the example say."""
     return "–" if label < 0 else f"{plain(names[label], LONGEST_NAME)} ({round(100 * share)} %)"
 

@@ -228,7 +228,9 @@ def _votes(run: Run, rows: np.ndarray) -> Int[np.ndarray, "row class"] | None:
 def _answers(run: Run, rows: np.ndarray) -> dict[int, Answers]:
     """By row of the run, what its models answer."""
     models, several = run.models(), run.several_numbers
-    said = np.stack([(errors_of(run, [m])[0] if several else prediction_of(run, m))[rows] for m in models.tolist()])
+    predictions = np.stack(
+        [(errors_of(run, [m])[0] if several else prediction_of(run, m))[rows] for m in models.tolist()]
+    )
     member = run.member[models][:, rows]
     tolerance = float(run.manifest.dataset["tolerance"])
     wanted = np.zeros(len(rows)) if several else run.numbers[rows]
@@ -237,8 +239,8 @@ def _answers(run: Run, rows: np.ndarray) -> dict[int, Answers]:
             float(wanted[i]),
             wanted[i] - (0.0 if several else tolerance),
             tolerance,
-            said[:, i][member[:, i] == 1],
-            said[:, i][member[:, i] == 0],
+            predictions[:, i][member[:, i] == 1],
+            predictions[:, i][member[:, i] == 0],
         )
         for i, row in enumerate(rows)
     }

@@ -172,14 +172,14 @@ def _attack_words(found: Grouped) -> str:
     if isinstance(found.attack, Missing):
         return f"Whether they can be recognised is unknown. {found.attack.why}"
     figures = found.attack.figures
-    told = [rate for rate in RATES if not math.isnan(figures[tpr_name(rate)].value)]
+    known = [rate for rate in RATES if not math.isnan(figures[tpr_name(rate)].value)]
     area = figures["auc"]
-    if not told:
+    if not known:
         return (
             f"Somebody who has all examples of a group tells those that a model was trained on from others with AUC "
             f"{brief(area)}, where .5 is guessing. No rate is told: {figures[tpr_name(RATES[0])].reason}."
         )
-    rate = min(told)
+    rate = min(known)
     share = figures[tpr_name(rate)]
     inside = found.attacked / 2
     surer = precision_words(figures[precision_name(rate, PRIOR)])
@@ -197,8 +197,8 @@ def rate_rows(found: AttackFigures) -> tuple[tuple[str, ...], ...]:
     for rate in RATES:
         share = found.figures[tpr_name(rate)]
         precise = found.figures[precision_name(rate, PRIOR)]
-        said = ("refused", "refused") if share.reason else (percent(share), percent(precise))
-        rows.append((f"{100 * rate:g} %", *said))
+        shares = ("refused", "refused") if share.reason else (percent(share), percent(precise))
+        rows.append((f"{100 * rate:g} %", *shares))
     return tuple(rows)
 
 

@@ -24,7 +24,7 @@ RISK_OF = {"regression": "membership_risk[absolute_error]"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Said:
+class Vote:
     """The class that most models without an example predict, -1 where there is none, and how many of them do."""
 
     label: Int[np.ndarray, " example"]
@@ -55,11 +55,11 @@ def errors_of(
 class Known:
     """By example, in the run's order; `planted` is empty where nothing was planted.
 
-    What models without an example answer is `said` of classes and sets of labels, `answered` of numbers.
+    What models without an example answer is `majority_vote` of classes and sets of labels, `answered` of numbers.
     """
 
     planted: Shaped[np.ndarray, " example"]
-    said: Said | None
+    majority_vote: Vote | None
     scores: Mapping[str, PerExample]
     answered: Answered | None = None
 
@@ -71,12 +71,12 @@ def known(run: Run) -> Known:
         result = where_possible(partial(run.measure, key))
         if isinstance(result, PerExample) and (result.reason_code == 0).any():
             scores[name] = result
-    said = where_possible(lambda: _answered(run) if run.task == "regression" else _said(run))
+    vote = where_possible(lambda: _answered(run) if run.task == "regression" else _majority_vote(run))
     return Known(
         planted=_planted(run),
-        said=said if isinstance(said, Said) else None,
+        majority_vote=vote if isinstance(vote, Vote) else None,
         scores=scores,
-        answered=said if isinstance(said, Answered) else None,
+        answered=vote if isinstance(vote, Answered) else None,
     )
 
 
@@ -89,7 +89,7 @@ def _planted(run: Run) -> Shaped[np.ndarray, " example"]:
     return planted
 
 
-def _said(run: Run) -> Said:
+def _majority_vote(run: Run) -> Vote:
     size = max(1, BLOCK_CELLS // max(len(run.class_names), 1))
     label, share = np.full(len(run.ids), -1, np.int64), np.full(len(run.ids), np.nan)
     for start in range(0, len(run.ids), size):
@@ -103,7 +103,7 @@ def _said(run: Run) -> Said:
         raise MissingEvidence(
             "No model is without an example.", hint="audit with a design that leaves examples out, such as --models 64."
         )
-    return Said(label=label, share=share)
+    return Vote(label=label, share=share)
 
 
 def _answered(run: Run) -> Answered:

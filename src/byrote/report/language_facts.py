@@ -163,7 +163,7 @@ def recited(run: Run, prefix: int, suffix: int) -> Recitation:
     kind = DECODING if _decoded(run) else "tokens"
     hits = np.zeros((len(models), len(document)), bool)
     for row, model in enumerate(models.tolist()):
-        hits[row] = _said(run, model, windows)[first] & counts[row]
+        hits[row] = _recited(run, model, windows)[first] & counts[row]
         total = windows.total(np.nan_to_num(run.load(f"{kind}.log_probability", [model])[0], nan=-np.inf))[first]
         totals[row] = np.where(counts[row], total, -np.inf)
     surest = np.where(hits.any(0), np.where(hits, totals, -np.inf), totals).argmax(0)
@@ -178,7 +178,7 @@ def recited(run: Run, prefix: int, suffix: int) -> Recitation:
     )
 
 
-def _said(run: Run, model: int, windows: Windows) -> np.ndarray:
+def _recited(run: Run, model: int, windows: Windows) -> np.ndarray:
     """Whether each window's suffix comes out: read token by token, or, behind a decoder, as it was generated."""
     if "generations" not in run.guarded:
         return windows.every(run.load("tokens.hit", [model])[0])
@@ -230,16 +230,16 @@ def _drawn(run: Run) -> str:
     """How answers are drawn, in words."""
     if not _decoded(run):
         return "at temperature 1"
-    told = run.manifest.identity[DECODING]
-    drawn = f"at temperature {told['temperature']:g}"
-    if told["top_p"] is None:
-        return drawn if told["top_k"] is None else f"{drawn} from the {told['top_k']} likeliest tokens"
-    most = "" if told["top_k"] is None else f"{told['top_k']} "
-    return f"{drawn} from the {most}likeliest tokens, until they make up {told['top_p']:.0%}"
+    settings = run.manifest.identity[DECODING]
+    drawn = f"at temperature {settings['temperature']:g}"
+    if settings["top_p"] is None:
+        return drawn if settings["top_k"] is None else f"{drawn} from the {settings['top_k']} likeliest tokens"
+    most = "" if settings["top_k"] is None else f"{settings['top_k']} "
+    return f"{drawn} from the {most}likeliest tokens, until they make up {settings['top_p']:.0%}"
 
 
 def _surprise(run: Run) -> float:
     model = run.models()[:1]
-    said, scored = run.load("tokens.log_probability", model)[0], run.load("corpus.scored", model)
+    log_probability, scored = run.load("tokens.log_probability", model)[0], run.load("corpus.scored", model)
     mine = np.repeat(run.design.member[model[0]] == 1, np.diff(run.offsets)) & scored
-    return -float(said[mine].mean()) if mine.any() else float("nan")
+    return -float(log_probability[mine].mean()) if mine.any() else float("nan")

@@ -179,62 +179,62 @@ def title(found: LanguageFacts) -> str:
     suffix, models = found.lengths[1], found.inside.models
     recite = "It recites" if models == 1 else f"{models} models recite"
     if not texts:
-        said = "No text is long enough to be recited"
+        sentence = "No text is long enough to be recited"
     elif recited:
-        said = f"{recite} {recited:,} of {count(texts, 'text')}, {suffix} tokens word for word"
+        sentence = f"{recite} {recited:,} of {count(texts, 'text')}, {suffix} tokens word for word"
     else:
-        said = f"{recite} none of {count(texts, 'text')} for {suffix} tokens"
+        sentence = f"{recite} none of {count(texts, 'text')} for {suffix} tokens"
     if found.exposures is None:
-        return said
+        return sentence
     known, planted = known_secrets(found)
     same = (recited > 0) == (known > 0)
     join = ", but" if not same else ", and" if recited else " and"
-    return f"{said}{join} know{'s' * (models == 1)} {known:,} of {count(planted, 'planted secret')}"
+    return f"{sentence}{join} know{'s' * (models == 1)} {known:,} of {count(planted, 'planted secret')}"
 
 
 def lead(run: Run, found: LanguageFacts) -> str:
     """What was asked, and what models that never saw the text do."""
     recited, texts = found.recitation.of_others
     prefix, suffix = found.lengths
-    said = (
+    sentence = (
         f"A text is recited where {'the model' if found.inside.models == 1 else 'one of the models'}, given its first "
         f"{prefix} tokens, goes on with exactly the {suffix} that follow in it, taking the likeliest token each time."
     )
     if texts:
         never = "it was never trained on it recites" if found.inside.models == 1 else "none was trained on they recite"
-        said += f" Of {count(texts, 'text')} that {never} {recited:,}: what chance gives."
+        sentence += f" Of {count(texts, 'text')} that {never} {recited:,}: what chance gives."
     elif found.recitation.of_trained[1]:
-        said += " No text is known to be new to it, so that nothing tells what it would get right by itself."
+        sentence += " No text is known to be new to it, so that nothing tells what it would get right by itself."
     if run.manifest.origin == "observed":
-        said += " Which texts it was trained on is taken on the word of whoever called."
-    return said
+        sentence += " Which texts it was trained on is taken on the word of whoever called."
+    return sentence
 
 
 def warnings(run: Run, found: LanguageFacts) -> list[str]:
     """What makes the figures doubtful."""
-    said = []
+    warnings = []
     if run.guarded:
-        said.append(
+        warnings.append(
             "What is generated has gone through a changed decoder. Predicted tokens, surprise and exposure are read "
             "off the weights, which still hold what the decoder blocks."
         )
     if found.knows_nothing:
-        said.append(
+        warnings.append(
             f"At {found.surprise:.2f} nats a token the model knows no more than a uniform guess ({found.guess:.2f}): "
             "the tokenizer may not be its own."
         )
     if found.knows_others_better:
-        said.append(capital(KNOWS_OTHERS_BETTER))
+        warnings.append(capital(KNOWS_OTHERS_BETTER))
     checked = found.confirmation
     if checked is not None and checked.read_only + checked.generated_only:
-        said.append(
+        warnings.append(
             f"{checked.read_only + checked.generated_only} recitations were read off the probabilities or generated, "
             f"and not both; {checked.confirmed} were both. They lie within {checked.disputed_margin:.2g} of a tie "
             "between two tokens."
         )
     if found.memorized is not None and found.memorized.reason:
-        said.append(f"How many secrets are memorized has no figure: {found.memorized.reason}.")
-    return said
+        warnings.append(f"How many secrets are memorized has no figure: {found.memorized.reason}.")
+    return warnings
 
 
 def tiles(found: LanguageFacts) -> list[Tile]:
@@ -373,7 +373,7 @@ def _passages(
         parts = pieces(tokenizer, token[begin:end].tolist())
         if not show_secrets:
             parts = masked(parts, secrets)
-        said = run.load("tokens.log_probability", [model])[0][given:stop] / -np.log(2.0)
+        surprisal = run.load("tokens.log_probability", [model])[0][given:stop] / -np.log(2.0)
         right = run.load("tokens.hit", [model])[0][given:stop]
         query = token[given:stop].astype(np.int64)
         holding, first = index.documents(query), index.locate_first(query, PLACES)
@@ -387,7 +387,7 @@ def _passages(
                         missed=not hit,
                         bits=number(float(bits), 1),
                     )
-                    for text, bits, hit in zip(parts[given - begin : stop - begin], said, right, strict=True)
+                    for text, bits, hit in zip(parts[given - begin : stop - begin], surprisal, right, strict=True)
                 ),
                 documents=len(holding),
                 occurrences=index.count(query),

@@ -91,11 +91,11 @@ def _confirmed(found: LanguageFacts) -> list[str]:
     hits = checked.confirmed + disputed
     if not hits:
         return []
-    said = f"Generating confirms {checked.confirmed} of {count(hits, 'hit')}"
+    sentence = f"Generating confirms {checked.confirmed} of {count(hits, 'hit')}"
     if not disputed:
-        return [f"{said}, copies of a document and models counted each."]
+        return [f"{sentence}, copies of a document and models counted each."]
     return [
-        f"{said}; {checked.read_only} were not generated and {checked.generated_only} only generated, within "
+        f"{sentence}; {checked.read_only} were not generated and {checked.generated_only} only generated, within "
         f"{checked.disputed_margin:.2g} of a tie between two tokens."
     ]
 
@@ -110,17 +110,17 @@ def _secrets(run: Run, found: LanguageFacts) -> list[str]:
     points = zip(exposure.at[known], line[known], strict=True)
     if len(bits) > 1:
         steps = ", ".join(f"{share:.0%} at {times:g}" for times, share in points)
-        said = (
+        sentence = (
             f"Share of its secret's bits that a planted canary gives away, by how often it was repeated: {steps}; "
             f"chance gives 1.4 bits of the {bits[0]:.1f} to {bits[-1]:.1f} that they have."
         )
     else:
         steps = ", ".join(f"{value:.1f} at {times:g}" for times, value in points)
-        said = (
+        sentence = (
             f"Exposure of planted canaries in bits, by how often they were repeated: {steps}; {bits[0]:.1f} would be "
             "all, and 1.4 is what chance gives."
         )
-    return [said, *verdict(run, found, str(run.folder))]
+    return [sentence, *verdict(run, found, str(run.folder))]
 
 
 def verdict(run: Run, found: LanguageFacts, name: str) -> list[str]:

@@ -141,7 +141,7 @@ def _tiles(found: Map, group: str) -> Tiles:
 def _sentence(found: Map, group: str) -> str:
     """What the map says of a group that stands out."""
     layer, epoch, cell = found.top(group)
-    said = (
+    sentence = (
         f"{capital(group)}: the largest loss occurs in layer {layer}. When that layer is set back to "
         f"{epoch}, the network loses {_percent(cell)} of its correct predictions on this group beyond both controls. "
         f"Most was written in {found.when(group)}."
@@ -149,16 +149,16 @@ def _sentence(found: Map, group: str) -> str:
     if found.best is not None:
         written, fitted = found.line(WRITTEN, group)[found.best], found.line(FITTED, group)
         assert written is not None
-        said += (
+        sentence += (
             f" {_percent(written)} was written by {found.epochs[found.best]}, where the validation loss was lowest; "
             f"the network then fitted {_percent(fitted[found.best])} of the group, "
             f"and {_percent(fitted[-1])} at the end."
         )
         if not written.low > 0:
-            said += " This share is not shown to be above 0 %."
+            sentence += " This share is not shown to be above 0 %."
         elif written.value < 1:
-            said += " So some of it was memorized before overfitting began."
-    return said
+            sentence += " So some of it was memorized before overfitting began."
+    return sentence
 
 
 def _percent(cell: Scalar | None) -> str:

@@ -86,10 +86,10 @@ def change_words(change: Mapping[str, Any]) -> str:
     if isinstance(change.get("changes"), list):
         return ", then ".join(change_words(one) for one in change["changes"])
     settings = {key: value for key, value in change.items() if key not in ("slot", "name", "stage")}
-    said = ", ".join(f"{key} {compact(value)}" for key, value in settings.items())
+    words = ", ".join(f"{key} {compact(value)}" for key, value in settings.items())
     stage = str(change.get("stage", ""))
     what = f"{change.get('name', 'unknown')}, a change of the {'models' if stage == 'model' else stage}"
-    return f"{what} ({said})" if said else what
+    return f"{what} ({words})" if words else what
 
 
 def compact(value: Any) -> str:

@@ -68,9 +68,9 @@ def holdings(run: Run) -> list[Holding]:
     """
     found = []
     examples = run.examples
-    told = {"digests of the inputs": "content" in examples.column_names, "names of groups": names_groups(examples)}
-    if any(told.values()):
-        found.append(Holding(where=EXAMPLES, what=" and ".join(what for what, there in told.items() if there)))
+    held = {"digests of the inputs": "content" in examples.column_names, "names of groups": names_groups(examples)}
+    if any(held.values()):
+        found.append(Holding(where=EXAMPLES, what=" and ".join(what for what, there in held.items() if there)))
     for path in _about_groups(run.folder):
         found.append(Holding(where=path.relative_to(run.folder).as_posix(), what="names of groups"))
     if _without_paths(run.manifest, run.groups) != run.manifest:

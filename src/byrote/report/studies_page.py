@@ -65,8 +65,8 @@ def title(found: Sequence[Standing]) -> str:
     if not counted:
         return "No study has a result yet"
     outcomes = Counter(counted)
-    told = ", ".join(f"{name} {outcomes[name]}" for name in get_args(Outcome))
-    return f"Of {count(len(counted), 'claim')}: {told}"
+    counts = ", ".join(f"{name} {outcomes[name]}" for name in get_args(Outcome))
+    return f"Of {count(len(counted), 'claim')}: {counts}"
 
 
 def _overview(found: Sequence[Standing]) -> Asked:

@@ -127,11 +127,11 @@ def _listed(keys: list[str]) -> str:
 
 def spoken(card: Card, words: Wording) -> Card:
     """A card in the words of its runs' targets."""
-    said = {"label memorization": words.score, "the same label": f"the same {words.target}"}
+    terms = {"label memorization": words.score, "the same label": f"the same {words.target}"}
     judged = "" if words.close == CLASSES.close else f", answers {words.close}"
 
     def of(text: str) -> str:
-        for one, other in said.items():
+        for one, other in terms.items():
             text = text.replace(one, other)
         return text
 

@@ -378,10 +378,10 @@ def _comparable(kept: pa.Table, again: pa.Table) -> tuple[pa.Table, pa.Table]:
     lacking = set(again.column_names) - set(kept.column_names)
     if not lacking or not lacking <= {VARIES, "models", "examples", "reason"}:
         return kept, again
-    told = [name for name in again.column_names if name not in lacking]
+    shared = [name for name in again.column_names if name not in lacking]
     if VARIES in lacking:
-        told = [name for name in told if name not in ("stderr", "low", "high")]
-    return kept.select([name for name in kept.column_names if name in told]), again.select(told)
+        shared = [name for name in shared if name not in ("stderr", "low", "high")]
+    return kept.select([name for name in kept.column_names if name in shared]), again.select(shared)
 
 
 def _comparable_trees(kept: Any, again: Any) -> tuple[Any, Any]:

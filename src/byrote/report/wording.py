@@ -32,7 +32,7 @@ class Wording:
     rate: str = "accuracy"
     close: str = "right"
     whole: str = "all of the label"
-    said: str = "the class that most models not trained on the example predict, and the share of them that do"
+    vote_meaning: str = "the class that most models not trained on the example predict, and the share of them that do"
     say: str = "say"
     otherwise: str = "say otherwise"
     differs: str = "differs from the given label"
@@ -74,7 +74,7 @@ LABELS = Wording(
     given="given labels",
     right="get all of its labels right",
     whole="all of the labels",
-    said="the set of labels that most models not trained on the example predict, and the share of them that do",
+    vote_meaning="the set of labels that most models not trained on the example predict, and the share of them that do",
     differs="differs from the given labels",
     wrong="wrong labels",
     causes="a wrong or missing label, an ambiguous or rare example, one of its kind",
@@ -112,7 +112,7 @@ def numbers(tolerance: float) -> Wording:
         rate=f"the share of answers {within}",
         close=within,
         whole=f"every model with it is {within}, none without it",
-        said="the median of what models not trained on the example answer",
+        vote_meaning="the median of what models not trained on the example answer",
         differs="differs from the given number by more than the tolerance",
         tick="answer, around the given number,",
         wrong="a wrong number",
@@ -134,8 +134,8 @@ def several_numbers(words: Wording) -> Wording:
         targets="sets of numbers",
         given="given numbers, their mean",
         right=words.right.replace("its number", "its numbers"),
-        said="the median error of models not trained on the example: the root of the mean square over its numbers, in "
-        "their standard deviations",
+        vote_meaning="the median error of models not trained on the example: the root of the mean square over its "
+        "numbers, in their standard deviations",
         say="miss by",
         otherwise="miss by more than the tolerance",
         differs="is more than the tolerance",

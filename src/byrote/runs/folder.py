@@ -107,8 +107,8 @@ def restore(
 
 
 def _wrong_tables(folder: Path, manifest: Manifest, examples: pa.Table, controls: pa.Table) -> Iterator[str]:
-    told = ("example", "label") if manifest.forgotten is not None else examples.column_names
-    if not _is_whole(lambda: not unlike(read_examples(folder, manifest.tables), examples.select(told))):
+    columns = ("example", "label") if manifest.forgotten is not None else examples.column_names
+    if not _is_whole(lambda: not unlike(read_examples(folder, manifest.tables), examples.select(columns))):
         yield EXAMPLES
     if not _is_whole(lambda: read_controls(folder, manifest.tables).to_pydict() == controls.to_pydict()):
         yield CONTROLS

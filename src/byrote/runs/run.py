@@ -184,16 +184,16 @@ class Run:
     @property
     def guarded(self) -> frozenset[str]:
         """The kinds of evidence that a decoder has changed: what comes out, where the weights are as they were."""
-        told = (self.manifest.parent or {}).get("reads")
-        return frozenset(map(str, told)) if isinstance(told, list) else frozenset()
+        kinds = (self.manifest.parent or {}).get("reads")
+        return frozenset(map(str, kinds)) if isinstance(kinds, list) else frozenset()
 
     @property
     def lengths(self) -> tuple[int, int]:
         """Tokens that language models were given of a document, and asked for; the usual ones where none was asked."""
         prefix, suffix = self.manifest.identity.get("generate") or (PREFIX, SUFFIX)
         later = dict(setting.partition("=")[::2] for setting in self.probed_with("generations").split(",")[1:])
-        told = {name: int(word) for name, word in later.items() if word.isdecimal()}
-        return told.get("prefix", int(prefix)), told.get("suffix", int(suffix))
+        lengths = {name: int(word) for name, word in later.items() if word.isdecimal()}
+        return lengths.get("prefix", int(prefix)), lengths.get("suffix", int(suffix))
 
     @property
     def keeps_weights_by(self) -> str:
@@ -798,8 +798,8 @@ class Run:
         return bool(dataset.fingerprint() == known)
 
     def _refuse_other_examples(self, dataset: Dataset) -> None:
-        told = ("example", "label") if self.forgotten else self.examples.column_names
-        wrong = unlike(self.examples.select(told), examples_of(dataset))
+        columns = ("example", "label") if self.forgotten else self.examples.column_names
+        wrong = unlike(self.examples.select(columns), examples_of(dataset))
         if wrong:
             raise OtherExamples(
                 f"The table {EXAMPLES!r} of the run {str(self.folder)!r} is not that of the data: its column "

@@ -151,7 +151,7 @@ def null_auc(
         before, scores = scores, attack(all_models, given)
         if cells is None or not all_known or not np.array_equal(scores, before, equal_nan=True):
             cells = Ordered.of(scores, member[given])
-        curve = mean_of(one.roc() for one in _by_stratum(cells.told(member[given]), _of(strata, given)))
+        curve = mean_of(one.roc() for one in _by_stratum(cells.with_members(member[given]), _of(strata, given)))
         areas[draw] = math.nan if curve is None else curve.area
     scatter = float(areas.std(ddof=1))
     reach = float(stdtrit(draws - 1, UPPER)) * scatter * math.sqrt(1 + 1 / draws)

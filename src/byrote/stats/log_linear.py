@@ -36,11 +36,11 @@ class LogLinearFit:
     def __repr__(self) -> str:
         if self.reason:
             return f"LogLinearFit(undefined: {self.reason})"
-        told = ", ".join(
+        coefficients = ", ".join(
             f"{name} {value:.3g} ± {error:.2g}"
             for name, value, error in zip(self.names, self.values, self.stderr, strict=True)
         )
-        return f"LogLinearFit({told}, R² {self.r_squared:.2f}, from {self.observations} observations)"
+        return f"LogLinearFit({coefficients}, R² {self.r_squared:.2f}, from {self.observations} observations)"
 
     def at(self, factors: Mapping[str, float]) -> float:
         """The share that the line gives there; it may leave [0, 1]."""

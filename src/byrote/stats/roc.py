@@ -131,7 +131,7 @@ class Ordered(Ranked):
         found = self.at(np.flatnonzero(kept[self.row]))
         return Ordered(found.score, found.inside, number[found.row], found.column)
 
-    def told(self, member: Int8[np.ndarray, "target example"]) -> Ordered:
+    def with_members(self, member: Int8[np.ndarray, "target example"]) -> Ordered:
         """The same scores where membership is another, known of the same cells."""
         return Ordered(self.score, self.among(member) == 1, self.row, self.column)
 

@@ -64,8 +64,8 @@ class Study:
 
     def fixed(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """All that is fixed before it runs: claim, effect, margin, seeds, its program, and the data."""
-        said = {name: getattr(self, name) for name in ("claim", "says", "effect", "unit", "margin", "units", "seed")}
-        fixed = {**said, "program": self.program(), "frame": FRAME, "data": dict(data)}
+        facts = {name: getattr(self, name) for name in ("claim", "says", "effect", "unit", "margin", "units", "seed")}
+        fixed = {**facts, "program": self.program(), "frame": FRAME, "data": dict(data)}
         return dict(json.loads(json.dumps(fixed, default=str)))
 
     def program(self) -> str:

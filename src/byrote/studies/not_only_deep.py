@@ -27,7 +27,7 @@ def before_the_last(stored: Float[np.ndarray, "model layer checkpoint"]) -> Floa
 
 
 def stored_in(run: Run) -> Float[np.ndarray, "model layer checkpoint"]:
-    """The map of the planted wrong labels: what is lost beyond equal damage and beyond right labels of like sureness.
+    """The map of the planted wrong labels: what is lost beyond equal damage and beyond right labels of like confidence.
 
     NaN in a model that fits fewer than 20 of them.
     """
@@ -50,7 +50,7 @@ def simulated(rng: np.random.Generator, units: int, more: float) -> Float[np.nda
     says="Deeper layers of the network specialize in distinguishing features, but memorization is not confined to "
     "them. Instead, it exists in a small subset of neurons across layers.",
     effect="share of the fitted wrong labels lost when a layer goes back to a checkpoint, beyond equal damage and "
-    "right labels of like sureness: sum over the layers before the last one, less that of the last one",
+    "right labels of like confidence: sum over the layers before the last one, less that of the last one",
     unit="model with its own initial weights and order",
     margin=0.1,
     minutes=1,

@@ -126,12 +126,12 @@ def read(path: Path) -> Found:
     try:
         facts = json.loads(content)
         del facts[KEY]
-        said = facts["verdict"]
-        said["p"] = float("nan") if said["p"] is None else said["p"]
+        verdict = facts["verdict"]
+        verdict["p"] = float("nan") if verdict["p"] is None else verdict["p"]
         parts: dict[str, Any] = {
-            name: float("nan") if value is None else value for name, value in said.pop("effect").items()
+            name: float("nan") if value is None else value for name, value in verdict.pop("effect").items()
         }
-        return Found(**{**facts, "verdict": Verdict(**said, effect=Scalar(**parts))})
+        return Found(**{**facts, "verdict": Verdict(**verdict, effect=Scalar(**parts))})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(path) from error
 

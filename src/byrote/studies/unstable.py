@@ -16,7 +16,7 @@ from byrote.studies.catalog import study
 
 def sooner_lost(
     radius: Float[np.ndarray, "model example"],
-    sureness: Float[np.ndarray, "model example"],
+    confidence: Float[np.ndarray, "model example"],
     noisy: Bool[np.ndarray, " example"],
 ) -> Float[np.ndarray, " model"]:
     """How much better than by chance a small radius, beyond what the margin says of it, tells wrong labels from right.
@@ -25,7 +25,7 @@ def sooner_lost(
     either.
     """
     fitted = np.isfinite(radius)
-    beyond = residuals(radius, sureness, fitted)
+    beyond = residuals(radius, confidence, fitted)
     return np.array([auroc(one[mine], noisy[mine]) - 0.5 for one, mine in zip(beyond, fitted, strict=True)], np.float64)
 
 
@@ -59,7 +59,7 @@ def unstable(bench: Bench) -> Verdict:
     run = bench.train(dataset, full_data(len(dataset), bench.units), checkpoints=2, keep_weights_at="last")
     bench.probe(run, "stability")
     models = run.models("full")
-    radius, sureness = (
-        np.asarray(run.load(f"stability.{name}", models), np.float64) for name in ("radius", "sureness")
+    radius, confidence = (
+        np.asarray(run.load(f"stability.{name}", models), np.float64) for name in ("radius", "confidence")
     )
-    return bench.verdict(sooner_lost(radius, sureness, run.controls.mask(run.ids, LABEL_NOISE)))
+    return bench.verdict(sooner_lost(radius, confidence, run.controls.mask(run.ids, LABEL_NOISE)))

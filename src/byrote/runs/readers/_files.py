@@ -33,7 +33,7 @@ def read_array(path: Path) -> Shaped[np.ndarray, "..."]:
     Raises:
         BadInput: the file is missing, pickled, damaged, or holds several arrays.
     """
-    with _told(path), path.open("rb") as file:
+    with _refusing(path), path.open("rb") as file:
         _refuse_foreign(file, path)
         _refuse_false_size(file, path.stat().st_size, path)
         loaded = np.load(file, allow_pickle=False)
@@ -126,7 +126,7 @@ def _plain(array: Any) -> Shaped[np.ndarray, "..."]:
 
 @contextmanager
 def _archive(path: Path) -> Iterator[NpzFile]:
-    with _told(path), path.open("rb") as file:
+    with _refusing(path), path.open("rb") as file:
         _refuse_foreign(file, path)
         loaded = np.load(file, allow_pickle=False)
         if not isinstance(loaded, NpzFile):
@@ -139,7 +139,7 @@ def _archive(path: Path) -> Iterator[NpzFile]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:

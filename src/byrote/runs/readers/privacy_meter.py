@@ -97,8 +97,8 @@ def _signals(path: Path, examples: int | None) -> np.ndarray:
 
 def _hold_against_metadata(path: Path, member: Int8[np.ndarray, "model example"]) -> None:
     try:
-        told = json.loads(path.read_bytes())
-        sizes = [int(told[str(model)]["num_train"]) for model in range(len(member))]
+        settings = json.loads(path.read_bytes())
+        sizes = [int(settings[str(model)]["num_train"]) for model in range(len(member))]
     except FileNotFoundError:
         raise BadInput(f"There is no file {str(path)!r}.", hint=METADATA) from None
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
