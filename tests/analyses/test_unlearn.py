@@ -175,7 +175,7 @@ class _Deaf:
     """A change that knows no documents."""
 
     stage: ClassVar[str] = "model"
-    name: ClassVar[str] = "deaf"
+    name: ClassVar[str] = "no_progress"
 
     def apply(self, stage: TrainedModel, context: Context) -> TrainedModel:
         return stage

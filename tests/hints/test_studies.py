@@ -20,7 +20,7 @@ from byrote.report.missing import Missing
 from byrote.report.watched import refuse_undefined, watched
 from byrote.results import PerExample
 from byrote.runs.imported import import_arrays
-from byrote.runs.run import Run, deaf
+from byrote.runs.run import Run, no_progress
 from byrote.studies.bench import Bench, Material
 from byrote.studies.catalog import find_study
 from byrote.studies.other_place import other_architecture
@@ -186,9 +186,9 @@ REST = (
     ),
     Case(
         name="nothing to watch",
-        wrong=lambda folder: watched(imported(folder, 2, shown=1), Missing(why="no reason"), deaf),
+        wrong=lambda folder: watched(imported(folder, 2, shown=1), Missing(why="no reason"), no_progress),
         says="audit with more models",
-        right=lambda folder: watched(imported(folder, 8), Missing(why="no reason"), deaf),
+        right=lambda folder: watched(imported(folder, 8), Missing(why="no reason"), no_progress),
     ),
     Case(
         name="models that know the same",

@@ -10,7 +10,7 @@ from byrote.analyses.membership import membership_attack
 from byrote.report import attack_drawings
 from byrote.report.attacks import Attacks, attack_rows, attacks, refusals, risk_words, sampled, slices
 from byrote.report.missing import Missing
-from byrote.runs.run import Run, deaf
+from byrote.runs.run import Run, no_progress
 from report.made import make_run
 from small import blobs, small_audit
 
@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def found(run: Run) -> Attacks:
-    made = attacks(run, deaf)
+    made = attacks(run, no_progress)
     assert isinstance(made, Attacks)
     return made
 
@@ -86,7 +86,7 @@ def test_a_sample_stands_for_many_examples(run: Run) -> None:
 
 
 def test_too_few_models_are_refused_with_what_it_takes(tmp_path: Path) -> None:
-    made = attacks(make_run(tmp_path / "run", models=2), deaf)
+    made = attacks(make_run(tmp_path / "run", models=2), no_progress)
     assert isinstance(made, Missing)
     assert "To have it: train at least 6 models" in made.why
 

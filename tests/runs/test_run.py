@@ -343,7 +343,7 @@ def test_tells_what_share_of_a_measure_is_done(
     monkeypatch.setattr(byrote.runs.run, "BLOCK_BYTES", 8 * cells * 60 // blocks)
     heard: list[float] = []
     again = Run.open(run.folder)
-    again.hear = heard.append
+    again.on_progress = heard.append
     again.replicates("label_memorization")
     assert len(heard) == blocks * steps
     assert heard == sorted(heard)

@@ -20,7 +20,7 @@ from byrote.errors import BadInput, TooFewModels
 from byrote.evidence.schema import kind_of
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import Scalar, Table, decimal
-from byrote.runs.run import Hear, Run, deaf
+from byrote.runs.run import OnProgress, Run, no_progress
 from byrote.stats.intervals import Bounds
 from byrote.stats.jackknife import difference
 
@@ -178,7 +178,7 @@ def as_table(found: Card) -> Table:
     name="card",
     table=as_table,
 )
-def card(before: Run, after: Run, hear: Hear = deaf) -> Card:
+def card(before: Run, after: Run, hear: OnProgress = no_progress) -> Card:
     """Compare two runs on the examples that both have: those of the same id, input and label.
 
     Differences are taken pair by pair where both runs train the same seeds on the same members, and otherwise as
@@ -429,7 +429,7 @@ class _Two:
             )
         ]
 
-    def other_measures(self, hear: Hear) -> list[_Figure]:
+    def other_measures(self, on_progress: OnProgress) -> list[_Figure]:
         """Means over the common examples of every measure that was taken on both runs."""
         everything = np.ones(len(self.common), bool)
         figures = []
@@ -440,7 +440,7 @@ class _Two:
                 key, _mean_of(key, everything, entry.range), "", entry.range, unit=entry.unit, tells="measure"
             )
             figures.append(replace(figure, remark=self._remark(entry)))
-            hear(done / len(keys))
+            on_progress(done / len(keys))
         return figures
 
     def _remark(self, entry: Measure) -> str:

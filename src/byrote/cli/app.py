@@ -181,13 +181,13 @@ def change(
     about = share_or_file(forget)
     run = with_source(run, source, trained_again=any(one.stage != "decoder" for one in chosen))
     child = make_child(run, chosen, forget=about, seed=seed, keep_members=keep_members, out=out_folder, workers=workers)
-    with measuring(err) as hear:
+    with measuring(err) as on_progress:
         if child.of_text:
-            page, _ = write_language_report(child, hear, redact=redact)
+            page, _ = write_language_report(child, on_progress, redact=redact)
         else:
-            page, _ = write_report(child.without_contents() if redact else child, hear)
-    with measuring(err, "comparing the two runs") as hear:
-        compared = compare(run, child, hear)
+            page, _ = write_report(child.without_contents() if redact else child, on_progress)
+    with measuring(err, "comparing the two runs") as on_progress:
+        compared = compare(run, child, on_progress)
     _print_card(compared, child)
     say_file("Card", write_card(compared, run, child))
     say_file("Report of the changed run", page, apart=False)
@@ -204,8 +204,8 @@ def card(
     from byrote.runs.run import Run
 
     runs = Run.open(before), Run.open(after)
-    with measuring(err, "comparing the two runs") as hear:
-        compared = compare(*runs, hear)
+    with measuring(err, "comparing the two runs") as on_progress:
+        compared = compare(*runs, on_progress)
     _print_card(compared, runs[1])
     if out_file is not None:
         from byrote.report.card_page import write_card
@@ -247,8 +247,8 @@ def report(
         run = run.without_contents()
     else:
         run = with_contents_if_admitted(run, source, "So the report shows no pictures or rows of the examples.")
-    with measuring(err) as hear:
-        page, shown = write_report(run, hear, figures=figures)
+    with measuring(err) as on_progress:
+        page, shown = write_report(run, on_progress, figures=figures)
     print_summary(shown)
     say_file("Report", page)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from byrote.runs.run import Run
 
 #: Settings of an analysis that are not a person's to give on the command line.
-_NOT_SETTINGS = frozenset(("rng", "hear"))
+_NOT_SETTINGS = frozenset(("rng", "hear", "on_progress"))
 
 
 def ask(
@@ -126,5 +126,5 @@ def _report_again(run: Run) -> Path | None:
 
     if not (run.folder / FILE).is_file():
         return None
-    with measuring(err) as hear:
-        return write_language_report(run, hear)[0] if run.of_text else write_again(run, hear)
+    with measuring(err) as on_progress:
+        return write_language_report(run, on_progress)[0] if run.of_text else write_again(run, on_progress)

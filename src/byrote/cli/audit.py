@@ -163,8 +163,8 @@ def _train(
             f"--apply {folder}` estimates it from RUN, an audit of an ensemble."
         )
         return
-    with measuring(err) as hear:
-        page, shown = write_report(run.without_contents() if redact or run.forgotten else run, hear)
+    with measuring(err) as on_progress:
+        page, shown = write_report(run.without_contents() if redact or run.forgotten else run, on_progress)
     print_summary(shown)
     say_file("Report", page)
 

@@ -65,10 +65,10 @@ def verify(run_folder: RunFolder, source: Given = None) -> None:
     from byrote.runs.run import Run
 
     manifest = Manifest.read(run_folder)
-    with measuring(err) as hear:
+    with measuring(err) as on_progress:
         faults = damage(run_folder, manifest)
         run, missing, other = (None, "", None) if faults else _with_data(Run.open(run_folder), source)
-        found = Verified(faults=tuple(faults)) if run is None else examine(run, hear)
+        found = Verified(faults=tuple(faults)) if run is None else examine(run, on_progress)
     faults = [*([] if other is None else [other]), *found.faults]
     for fault in faults:
         say(f"{fault.where}: {fault.problem.rstrip('.')}.")

@@ -47,6 +47,6 @@ def forget_contents(
     )
     if not yes:
         typer.confirm("Forget the contents?", abort=True)
-    with measuring(err) as hear:
-        left = forget_contents(run, hear)
+    with measuring(err) as on_progress:
+        left = forget_contents(run, on_progress)
     say(f"The contents of {left!r} are forgotten; its manifest says so.")

@@ -31,8 +31,8 @@ def diff(
     from byrote.runs.run import Run
 
     runs = Run.open(before), Run.open(after)
-    with measuring(err, "comparing the two runs") as hear:
-        found = difference(*runs, hear)
+    with measuring(err, "comparing the two runs") as on_progress:
+        found = difference(*runs, on_progress)
     if found.same:
         say("The runs are the same.")
         return

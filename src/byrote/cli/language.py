@@ -179,8 +179,8 @@ def print_report(run: Run, *, show_secrets: bool = False, redact: bool = False, 
             f"The texts and secrets of the run {str(run.folder)!r} were removed from it, so that none can be shown.",
             hint=f"byrote report {run.folder} writes the page without them.",
         )
-    with measuring(err) as hear:
-        page, found = write_language_report(run, hear, show_secrets=show_secrets, redact=redact, figures=figures)
+    with measuring(err) as on_progress:
+        page, found = write_language_report(run, on_progress, show_secrets=show_secrets, redact=redact, figures=figures)
     for sentence in language_sentences(run, found):
         say(sentence)
     say_file("Report", page)

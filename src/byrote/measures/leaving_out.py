@@ -31,24 +31,24 @@ def without_each(
     entry: Measure,
     part: Int[np.ndarray, " model"],
     evidence: Mapping[str, np.ndarray],
-    hear: Callable[[float], None] = lambda share: None,
+    on_progress: Callable[[float], None] = lambda share: None,
 ) -> Float[np.ndarray, "part example"]:
-    """The values with each part left out, by the measure's own sums where it has them; `hear` is told what is done."""
+    """Values with each part left out, by the measure's own sums if there are any; `on_progress` gets the share done."""
     found = None if entry.without is None else entry.without(part, evidence)
-    return again_without_each(entry, part, evidence, hear) if found is None else found
+    return again_without_each(entry, part, evidence, on_progress) if found is None else found
 
 
 def again_without_each(
     entry: Measure,
     part: Int[np.ndarray, " model"],
     evidence: Mapping[str, np.ndarray],
-    hear: Callable[[float], None] = lambda share: None,
+    on_progress: Callable[[float], None] = lambda share: None,
 ) -> Float[np.ndarray, "part example"]:
     """The same by running the measure again on the models that are left, part by part."""
     count, found = int(part.max(initial=-1)) + 1, []
     for number in range(count):
         found.append(_again(entry, part != number, evidence))
-        hear((number + 1) / count)
+        on_progress((number + 1) / count)
     return np.stack(found)
 
 

@@ -146,12 +146,12 @@ def seen(network: nn.Module, order: Sequence[str]) -> Iterator[Seen]:
 
 
 @contextmanager
-def _hooked(network: nn.Module, hear: Callable[[str, tuple[Any, ...], dict[str, Any]], object]) -> Iterator[None]:
+def _hooked(network: nn.Module, observe: Callable[[str, tuple[Any, ...], dict[str, Any]], object]) -> Iterator[None]:
     """Every call of a module of the network is heard, by its name and with what it is given."""
 
     def hook(name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
         def heard(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-            hear(name, given, named)
+            observe(name, given, named)
 
         return heard
 

@@ -17,7 +17,7 @@ from byrote.report.missing import Missing, where_possible
 from byrote.report.summary import percent
 from byrote.report.text import kind_words, number
 from byrote.results import Scalar
-from byrote.runs.run import Hear, Run
+from byrote.runs.run import OnProgress, Run
 from byrote.stats.attack_figures import RATES, precision_name, tpr_name
 
 #: The area under the curve of an attacker who guesses.
@@ -73,8 +73,8 @@ class Slice:
     found: Scalar
 
 
-def attacks(run: Run, hear: Hear) -> Attacks | Missing:
-    """The attacks on a run's models; `hear` is told what share of them is done."""
+def attacks(run: Run, on_progress: OnProgress) -> Attacks | Missing:
+    """The attacks on a run's models; `on_progress` gets the share of them that is done."""
     part = sampled(run)
     found, refused = [], []
     keys = KEYS_OF.get(run.task, KEYS)
@@ -84,7 +84,7 @@ def attacks(run: Run, hear: Hear) -> Attacks | Missing:
             refused.append((key, result))
         else:
             found.append(result)
-        hear(done / len(keys))
+        on_progress(done / len(keys))
     if not found:
         return refused[0][1]
     return Attacks(found=tuple(found), refused=tuple(refused), examples=len(part.ids), total=len(run.ids))

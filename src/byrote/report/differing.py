@@ -15,7 +15,7 @@ from byrote.designs.design import ROLES
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.manifest import differing
 from byrote.report.provenance import change_words, compact
-from byrote.runs.run import Hear, Run, deaf
+from byrote.runs.run import OnProgress, Run, no_progress
 
 #: Of the settings of an executor these bear on the results; the others are about speed.
 EXECUTION = ("device", "threads")
@@ -63,7 +63,7 @@ class Difference:
         return not self.settings and not self.scores and alike and not self.incomparable
 
 
-def difference(before: Run, after: Run, hear: Hear = deaf) -> Difference:
+def difference(before: Run, after: Run, on_progress: OnProgress = no_progress) -> Difference:
     """What differs between two runs; the time, the folder and the speed of a run do not count.
 
     Figures are those of the before/after card. Where the runs share no examples, or hold no models, there are none.
@@ -71,7 +71,7 @@ def difference(before: Run, after: Run, hear: Hear = deaf) -> Difference:
     figures: tuple[Row, ...] = ()
     why = ""
     try:
-        figures = card(before, after, hear).rows
+        figures = card(before, after, on_progress).rows
     except (BadInput, MissingEvidence, TooFewModels) as error:
         why = error.message
     return Difference(

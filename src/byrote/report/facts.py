@@ -23,7 +23,7 @@ from byrote.report.missing import of_this_run
 from byrote.report.provenance import change_words
 from byrote.report.wording import CLASSES, Wording, wording_of
 from byrote.results import Curve, PerExample, Scalar
-from byrote.runs.run import JACKKNIFE_PARTS, Hear, Run, deaf
+from byrote.runs.run import JACKKNIFE_PARTS, OnProgress, Run, no_progress
 from byrote.stats.extrapolated_share import extrapolated_share
 from byrote.stats.intervals import UPPER
 from byrote.stats.jackknife import from_replicates
@@ -142,8 +142,8 @@ class Facts:
         )
 
 
-def facts(run: Run, hear: Hear = deaf) -> Facts:
-    """Measure a run with every measure by example that its evidence carries; `hear` is told what share is done.
+def facts(run: Run, on_progress: OnProgress = no_progress) -> Facts:
+    """Measure a run with every measure by example that its evidence carries; `on_progress` gets the share that is done.
 
     Raises:
         MissingEvidence, TooFewModels: not even label memorization can be measured.
@@ -164,7 +164,7 @@ def facts(run: Run, hear: Hear = deaf) -> Facts:
     curves: dict[str, Curve] = {}
     every = [entry for entry in catalog().values() if belongs(run, entry)]
     unasked = [entry for entry in every if entry.unasked(run.manifest.evidence)]
-    for entry in _in_turn(run, [entry for entry in every if entry not in unasked], hear):
+    for entry in _in_turn(run, [entry for entry in every if entry not in unasked], on_progress):
         try:
             if entry.scores_examples:
                 detections += [_detection(run, entry, kind, mask, clean) for kind, mask in groups.items()]
@@ -240,23 +240,23 @@ def belongs(run: Run, entry: Measure) -> bool:
     return run.manifest.heldout is not None or "heldout" not in entry.kinds
 
 
-def _in_turn(run: Run, entries: Sequence[Measure], hear: Hear) -> Iterator[Measure]:
-    """The measures one after another, while `hear` is told what share of all their evidence was gone through."""
+def _in_turn(run: Run, entries: Sequence[Measure], on_progress: OnProgress) -> Iterator[Measure]:
+    """The measures one after another; `on_progress` gets the share of all their evidence that was gone through."""
     work = [_work(run, entry) for entry in entries]
     done = 0.0
     try:
         for entry, mine in zip(entries, work, strict=True):
             before = done
 
-            def told(share: float, before: float = before, mine: float = mine) -> None:
-                hear((before + mine * share) / sum(work))
+            def of_all(share: float, before: float = before, mine: float = mine) -> None:
+                on_progress((before + mine * share) / sum(work))
 
-            run.hear = told
+            run.on_progress = of_all
             yield entry
             done += mine
-            told(1.0)
+            of_all(1.0)
     finally:
-        run.hear = deaf
+        run.on_progress = no_progress
 
 
 def _work(run: Run, entry: Measure) -> int:

@@ -17,7 +17,7 @@ from byrote.report.peeled import Peeled, peeled
 from byrote.report.triaged import Triaged, triaged
 from byrote.report.watched import Watched, refuse_undefined, watched
 from byrote.results import PerExample
-from byrote.runs.run import Hear, Run, deaf
+from byrote.runs.run import OnProgress, Run, no_progress
 from byrote.stats.jackknife import units
 
 #: About these shares of the time go into facts, attacks, and comparing scores.
@@ -38,15 +38,15 @@ class Findings:
     grouped: Grouped | Missing | None = None
 
 
-def findings(run: Run, hear: Hear = deaf) -> Findings:
-    """Measure a run for its report; `hear` is told what share of it is done.
+def findings(run: Run, on_progress: OnProgress = no_progress) -> Findings:
+    """Measure a run for its report; `on_progress` gets the share of it that is done.
 
     Raises:
         MissingEvidence: nothing can be measured by example.
     """
     memorization = where_possible(lambda: _memorization(run))
     if isinstance(memorization, Missing):
-        found = watched(run, memorization, lambda share: hear(0.9 * share))
+        found = watched(run, memorization, lambda share: on_progress(0.9 * share))
         return Findings(
             facts=found,
             attacks=memorization,
@@ -55,14 +55,14 @@ def findings(run: Run, hear: Hear = deaf) -> Findings:
             known=known(run),
             issues=memorization,
         )
-    measured = facts(run, lambda share: hear(FACTS * share))
-    attacked = attacks(run, lambda share: hear(FACTS + ATTACKS * share))
+    measured = facts(run, lambda share: on_progress(FACTS * share))
+    attacked = attacks(run, lambda share: on_progress(FACTS + ATTACKS * share))
     of_groups = grouped(run, measured.memorization)
     compared = where_possible(lambda: _compared(run))
-    hear(FACTS + ATTACKS + COMPARING)
+    on_progress(FACTS + ATTACKS + COMPARING)
     judged = triaged(run)
     about = known(run)
-    hear(1.0)
+    on_progress(1.0)
     return Findings(
         facts=measured,
         attacks=attacked,

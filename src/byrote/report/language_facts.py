@@ -13,7 +13,7 @@ from byrote.measures._confirmation import Confirmation, confirmation
 from byrote.measures._repetitions import copies_of
 from byrote.measures._windows import PREFIX, SUFFIX, Windows, windows_of
 from byrote.results import Curve, PerCanary, PerExample, Result, Scalar
-from byrote.runs.run import Hear, Run, deaf
+from byrote.runs.run import OnProgress, Run, no_progress
 
 #: The kind of evidence that tells how likely texts are where answers are drawn otherwise than from the model as it is.
 DECODING: Final = "decoding"
@@ -99,16 +99,16 @@ class LanguageFacts:
         return self.inside.high < self.outside.low
 
 
-def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
-    """Measure what a report tells. `hear` is told what share of it is done."""
+def language_facts(run: Run, on_progress: OnProgress = no_progress) -> LanguageFacts:
+    """Measure what a report tells. `on_progress` gets the share of it that is done."""
     lengths = run.lengths
     inside = _measured(run, Scalar, "exact_memorization")
     outside = _measured(run, Scalar, "exact_memorization[heldout]")
     assert inside is not None
     assert outside is not None
-    hear(0.2)
+    on_progress(0.2)
     recitation = recited(run, *lengths)
-    hear(0.5)
+    on_progress(0.5)
     long = len(recitation.document) > 0
     by_copies, by_prefix, queries = (
         _measured(run, Curve, key, **report_sizes(run, key)) if long else None
@@ -116,13 +116,13 @@ def language_facts(run: Run, hear: Hear = deaf) -> LanguageFacts:
     )
     by_context = _measured(run, Curve, BY_CONTEXT) if long else None
     grown = {name: _measured(run, Scalar, key, **report_sizes(run, key)) for name, key in GROWTH.items() if long}
-    hear(0.8)
+    on_progress(0.8)
     exposures = _measured(run, PerCanary, "exposure[best]")
     spaces = run.load("canaries.space_bits", run.models()[:1]) if exposures else np.empty(0)
     bits = tuple(np.unique(np.round(spaces, 3)).tolist())
     pairs = (run.design.pair[run.models()] >= 0).all()
     counterfactual = _measured(run, PerExample, "counterfactual_memorization") if pairs else None
-    hear(1.0)
+    on_progress(1.0)
     return LanguageFacts(
         lengths=lengths,
         inside=inside,

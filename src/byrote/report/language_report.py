@@ -13,7 +13,7 @@ from byrote.report.language_twin import language_twin
 from byrote.report.page import FILE
 from byrote.report.twin import FILE as TWIN
 from byrote.report.twin import twin_text
-from byrote.runs.run import Hear, Run, deaf
+from byrote.runs.run import OnProgress, Run, no_progress
 
 #: About this share of the time goes into measuring, and the rest into the page.
 MEASURING = 0.8
@@ -21,7 +21,7 @@ MEASURING = 0.8
 
 def write_language_report(
     run: Run,
-    hear: Hear = deaf,
+    hear: OnProgress = no_progress,
     *,
     show_secrets: bool = False,
     redact: bool = False,

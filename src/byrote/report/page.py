@@ -27,7 +27,7 @@ from byrote.report.triaged import looks
 from byrote.report.twin import FILE as TWIN
 from byrote.report.twin import twin, twin_text
 from byrote.report.watched import Watched
-from byrote.runs.run import Hear, Run, deaf
+from byrote.runs.run import OnProgress, Run, no_progress
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -39,7 +39,9 @@ MEASURING = 0.9
 _WITH_CONTENTS = '<meta name="byrote-contents" content="yes">'
 
 
-def write_report(run: Run, hear: Hear = deaf, *, figures: str | Path | None = None) -> tuple[Path, Facts | Watched]:
+def write_report(
+    run: Run, hear: OnProgress = no_progress, *, figures: str | Path | None = None
+) -> tuple[Path, Facts | Watched]:
     """Measure a run, write its `report.html` and `report.json`, and say where the page is and what was found.
 
     `hear` is told what share of it is done; into the folder `figures` goes every figure as PNG and SVG.
@@ -61,7 +63,7 @@ def write_report(run: Run, hear: Hear = deaf, *, figures: str | Path | None = No
     return path, found.facts
 
 
-def write_again(run: Run, hear: Hear = deaf) -> Path | None:
+def write_again(run: Run, on_progress: OnProgress = no_progress) -> Path | None:
     """Write the report of a run again, for what changes what it shows; contents only where it has them.
 
     None where the run has no report.
@@ -69,7 +71,7 @@ def write_again(run: Run, hear: Hear = deaf) -> Path | None:
     path = run.folder / FILE
     if not path.is_file():
         return None
-    return write_report(run if has_contents(path.read_text("utf-8")) else run.without_contents(), hear)[0]
+    return write_report(run if has_contents(path.read_text("utf-8")) else run.without_contents(), on_progress)[0]
 
 
 def has_contents(page: str) -> bool:

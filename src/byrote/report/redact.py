@@ -29,7 +29,7 @@ from byrote.report.page import FILE as REPORT
 from byrote.report.page import write_report
 from byrote.report.twin import FILE as TWIN
 from byrote.runs.folder import NUMBERED, forget_examples, hold, names_groups, now
-from byrote.runs.run import Hear, Run, deaf, without_names
+from byrote.runs.run import OnProgress, Run, no_progress, without_names
 
 #: The word in a shard's header that says that its tokens only tell which texts are the same.
 FORGOTTEN = "forgotten"
@@ -105,7 +105,7 @@ def kept(run: Run) -> list[Holding]:
     return found
 
 
-def forget_contents(run: Run, hear: Hear = deaf) -> Run:
+def forget_contents(run: Run, on_progress: OnProgress = no_progress) -> Run:
     """Remove contents from a run's folder, and write its report again without them.
 
     The manifest says so first, so that a run whose removal was stopped is never taken for one that holds its texts;
@@ -141,9 +141,9 @@ def forget_contents(run: Run, hear: Hear = deaf) -> Run:
     for path in named:
         _measured_again(left, path)
     if there and left.of_text:
-        write_language_report(left, hear)
+        write_language_report(left, on_progress)
     elif there:
-        write_report(left.without_contents(), hear)
+        write_report(left.without_contents(), on_progress)
     return left
 
 

@@ -48,7 +48,7 @@ from byrote.report.twin import FILE as TWIN
 from byrote.report.twin import twin, twin_text
 from byrote.results import Scalar
 from byrote.runs.folder import TABLES
-from byrote.runs.run import Hear, Run, deaf, table
+from byrote.runs.run import OnProgress, Run, no_progress, table
 
 #: About this share of the time goes into reading shards.
 READING = 0.3
@@ -115,12 +115,12 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def verify(run: Run, hear: Hear = deaf) -> list[Fault]:
+def verify(run: Run, on_progress: OnProgress = no_progress) -> list[Fault]:
     """What is wrong with a run folder, as `examine` finds it; an empty list where nothing is."""
-    return list(examine(run, hear).faults)
+    return list(examine(run, on_progress).faults)
 
 
-def examine(run: Run, hear: Hear = deaf) -> Verified:
+def examine(run: Run, on_progress: OnProgress = no_progress) -> Verified:
     """What is wrong with a run folder, and what could not be checked. Nothing is written.
 
     Every shard is read whole against its checksum and must be where its header says; every model must have its shards;
@@ -129,7 +129,7 @@ def examine(run: Run, hear: Hear = deaf) -> Verified:
     that they carry; there must be no file that byrote does not write. Of what rests on more than the run, such as the
     card of two runs, the digest is checked, and of a page that shows data which are not at hand.
     """
-    faults = damage(run.folder, run.manifest, hear)
+    faults = damage(run.folder, run.manifest, on_progress)
     if faults:
         return Verified(faults=tuple(faults))  # what is computed from damaged evidence says nothing
     run = replace(run, keeps=False)
@@ -146,19 +146,19 @@ def examine(run: Run, hear: Hear = deaf) -> Verified:
         except ByroteError as error:
             problem = f"it cannot be computed again: {error.message}"
         found += [Fault(where=where, problem=problem)] if problem else []
-        hear(READING + (1 - READING) * number / len(checks))
-    hear(1.0)
+        on_progress(READING + (1 - READING) * number / len(checks))
+    on_progress(1.0)
     return Verified(faults=tuple(found), unchecked=tuple(unchecked))
 
 
-def damage(folder: Path, manifest: Manifest, hear: Hear = deaf) -> list[Fault]:
+def damage(folder: Path, manifest: Manifest, on_progress: OnProgress = no_progress) -> list[Fault]:
     """What can be told of a run folder without opening it: files that are damaged, missing, or none of byrote's."""
     faults = [*_strange_faults(folder, manifest), *_damaged_tables(folder, manifest)]
     shards = sorted(path for path in (folder / "evidence").glob("*/*") if path.is_file() and not path.is_symlink())
     for number, path in enumerate(shards, start=1):
         if _has_shards(path.parent.name):
             faults += _shard_faults(folder, manifest, path)
-        hear(READING * number / len(shards))
+        on_progress(READING * number / len(shards))
     return [*faults, *_relinked(folder, manifest), *_missing(folder, manifest)]
 
 

@@ -21,7 +21,7 @@ from byrote.report.summary import percent, sentences
 from byrote.report.text import count, number
 from byrote.report.wording import CLASSES, Wording, wording_of
 from byrote.results import PerExample, Scalar
-from byrote.runs.run import Hear, Run
+from byrote.runs.run import OnProgress, Run
 
 #: The score that the page goes by is the first of these that was measured.
 LEADS = (
@@ -67,7 +67,7 @@ class Watched:
         return chosen
 
 
-def watched(run: Run, why: Missing, hear: Hear) -> Watched:
+def watched(run: Run, why: Missing, on_progress: OnProgress) -> Watched:
     """Measure all of a run that its evidence carries, label memorization aside.
 
     Raises:
@@ -87,7 +87,7 @@ def watched(run: Run, why: Missing, hear: Hear) -> Watched:
             scores[entry.key] = result
         elif isinstance(result, PerExample):
             unmeasured.setdefault(f"It is {result.undefined or 'undefined'}.", []).append(entry.key)
-        hear(done / len(entries))
+        on_progress(done / len(entries))
     if not scores:
         raise MissingEvidence(
             f"Nothing can be measured by example in the run {str(run.folder)!r}: {why.why}",

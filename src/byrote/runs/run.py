@@ -70,7 +70,7 @@ QUOTED = re.compile(r"(?<!\w)(['\"])(.+?)\1(?!\w)")
 Pooled = Callable[[np.ndarray], float]
 Keep = Callable[[np.ndarray, np.ndarray], float]
 Influence = Callable[[np.ndarray, np.ndarray], np.ndarray]
-Hear = Callable[[float], None]
+OnProgress = Callable[[float], None]
 
 
 #: The kind of evidence that holds the documents.
@@ -95,8 +95,8 @@ def _stop(examples: slice, size: int) -> int:
     return size if examples.stop is None else min(int(examples.stop), size)
 
 
-def deaf(share: float) -> None:
-    """Hear nothing of the share that is done."""
+def no_progress(share: float) -> None:
+    """OnProgress nothing of the share that is done."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -104,8 +104,8 @@ class Run:
     """A run folder that is open for reading.
 
     `dataset`, `heldout` and `recipe` are there where the run was just made or they were attached; a folder holds
-    evidence and ids, not anybody's data. `hear` is told what share of a measure by example is done. `source` is how
-    they were built, where it was not as the manifest says. A run that does not keep (`keeps`) writes no tables;
+    evidence and ids, not anybody's data. `on_progress` gets the share of a measure by example that is done. `source`
+    is how they were built, where it was not as the manifest says. A run that does not keep (`keeps`) writes no tables;
     `unkept` says of each that could not be written, why.
     """
 
@@ -119,7 +119,7 @@ class Run:
     corpus: Corpus | None = None
     heldout: Dataset | None = None
     recipe: TrainingRecipe | None = None
-    hear: Hear = field(default=deaf, repr=False)
+    on_progress: OnProgress = field(default=no_progress, repr=False)
     redacted: bool = False
     source: dict[str, Any] | None = None
     keeps: bool = True
@@ -573,7 +573,7 @@ class Run:
             result = self._without_undefined(entry.function(**arguments, **options), rows)
             assert isinstance(result, PerExample)
             yield arguments, result
-            self.hear(rows.stop / len(self.ids))
+            self.on_progress(rows.stop / len(self.ids))
 
     def _rows(self, entry: Measure, models: np.ndarray) -> Iterator[slice]:
         """The blocks of examples in which a measure is run."""
@@ -606,12 +606,12 @@ class Run:
             whole, values = [], []
             for rows in self._rows(entry, models):
 
-                def hear(share: float, rows: slice = rows) -> None:
-                    self.hear((rows.start + share * (rows.stop - rows.start)) / len(self.ids))
+                def on_progress(share: float, rows: slice = rows) -> None:
+                    self.on_progress((rows.start + share * (rows.stop - rows.start)) / len(self.ids))
 
                 arguments = self._arguments(entry, models, rows)
                 if several:
-                    found, without = measured_without(entry, own, arguments, hear)
+                    found, without = measured_without(entry, own, arguments, on_progress)
                 else:
                     found, without = (
                         entry.function(**arguments),
@@ -625,7 +625,7 @@ class Run:
                     block[numbers] = without
                 whole.append(result)
                 values.append(np.where(np.isnan(result.values), np.nan, block))
-                hear(1.0)
+                on_progress(1.0)
             self._replicates[key, role] = joined(whole), np.concatenate(values, axis=1)
         return self._replicates[key, role]
 
