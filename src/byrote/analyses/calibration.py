@@ -315,15 +315,9 @@ def _fields(result: PerExample) -> dict[str, Any]:
 def shown(table: Table) -> Iterable[Block]:
     """What the score was set against, and the band of each stratum."""
     yield from notes_of(table)
-    values = zip(*table.figures.values(), strict=True)
-    yield TableBlock(
-        title=table.title,
-        columns=(*table.rows, *table.figures),
-        rows=tuple(
-            (name, *(None if one is None else one.value for one in line))
-            for name, line in zip(*table.rows.values(), values, strict=True)
-        ),
-    )
+    columns = [[None if one is None else one.value for one in column] for column in table.figures.values()]
+    rows = tuple(zip(*table.rows.values(), *columns, strict=True))
+    yield TableBlock(title=table.title, columns=(*table.rows, *table.figures), rows=rows)
 
 
 def highest(found: PerExample, ids: np.ndarray, top: int = 10) -> Iterable[Block]:
