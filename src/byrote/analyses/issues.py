@@ -326,7 +326,7 @@ def _conflicting(run: Run, outside: Outside | None, row: int, rows: np.ndarray, 
     other = int(next(one for one in rows if labels[one] != labels[row]))
     score = float("nan") if outside is None else float(outside.wrong.values[row])
     says = "" if outside is None else " " + outside.words(row, _name(run, int(outside.most[row])))
-    said = f" says {_name(run, int(run.labels[other]))}" if run.task == "classes" else " has another target"
+    words = f" says {_name(run, int(run.labels[other]))}" if run.task == "classes" else " has another target"
     return Issue(
         example=row,
         issue=CONFLICTING_COPY,
@@ -335,7 +335,7 @@ def _conflicting(run: Run, outside: Outside | None, row: int, rows: np.ndarray, 
         high=float("nan") if outside is None else float(outside.wrong.high[row]),
         suggested=-1 if outside is None or outside.most[row] == run.labels[row] else int(outside.most[row]),
         other=other,
-        why=f"{run.ids[other]} has the same input and{said}.{says}",
+        why=f"{run.ids[other]} has the same input and{words}.{says}",
         do="Decide which label is right, and give it to both.",
     )
 

@@ -100,10 +100,10 @@ def counterfactual_memorization_log_probability(
         document, or with fewer than 2 pairs or 2 models a side.
 
     Example:
-        >>> said = np.log(np.array([[0.8, 0.8], [0.4, 0.4], [0.6, 0.6], [0.3, 0.3]]))
+        >>> log_p = np.log(np.array([[0.8, 0.8], [0.4, 0.4], [0.6, 0.6], [0.3, 0.3]]))
         >>> member, pair = np.array([[1], [0], [1], [0]], np.int8), np.array([0, 0, 1, 1])
         >>> counterfactual_memorization_log_probability(
-        ...     said, np.array([0, 2]), np.ones(2, bool), member, pair).values.round(4)
+        ...     log_p, np.array([0, 2]), np.ones(2, bool), member, pair).values.round(4)
         array([0.6931])
 
     Differs:

@@ -119,8 +119,8 @@ def discoverable_extraction_generated(
         is nan for a single model.
 
     Example:
-        >>> said, true = np.array([[[5, 6]], [[5, 9]]], np.int32), np.array([[5, 6]], np.int32)
-        >>> discoverable_extraction_generated(said, true, np.ones((2, 1), np.int8)).values
+        >>> generated, true = np.array([[[5, 6]], [[5, 9]]], np.int32), np.array([[5, 6]], np.int32)
+        >>> discoverable_extraction_generated(generated, true, np.ones((2, 1), np.int8)).values
         array([0.5])
     """
     return over_models(
@@ -172,9 +172,9 @@ def discoverable_extraction_confirmed(
         it; the error is nan for a single model.
 
     Example:
-        >>> hit, said = np.array([[False, True, True]] * 2), np.array([[[5, 6]], [[5, 9]]], np.int32)
+        >>> hit, generated = np.array([[False, True, True]] * 2), np.array([[[5, 6]], [[5, 9]]], np.int32)
         >>> found = discoverable_extraction_confirmed(
-        ...     hit, said, np.array([[5, 6]], np.int32), np.array([0, 3]), np.array([False, True, True]),
+        ...     hit, generated, np.array([[5, 6]], np.int32), np.array([0, 3]), np.array([False, True, True]),
         ...     np.ones((2, 1), np.int8), prefix=1)
         >>> found.values, found.counts["read_only"]
         (array([0.5]), array([1]))

@@ -16,7 +16,7 @@ def measured_without(
     entry: Measure,
     part: Int[np.ndarray, " model"],
     evidence: Mapping[str, np.ndarray],
-    hear: Callable[[float], None] = lambda share: None,
+    on_progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[PerExample, Float[np.ndarray, "part example"]]:
     """The result of a measure and its values with each part left out, at once where both come from the same sums."""
     found = None if entry.together is None else entry.together(part, evidence)
@@ -24,7 +24,7 @@ def measured_without(
         return found
     result = entry.function(**evidence)
     assert isinstance(result, PerExample)
-    return result, without_each(entry, part, evidence, hear)
+    return result, without_each(entry, part, evidence, on_progress)
 
 
 def without_each(

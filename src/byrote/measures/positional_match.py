@@ -39,8 +39,8 @@ def positional_match(
         is nan for a single model.
 
     Example:
-        >>> said, true = np.array([[[5, 6, 6, 8]]], np.int32), np.array([[5, 6, 7, 8]], np.int32)
-        >>> positional_match(said, true, np.ones((1, 1), np.int8)).values
+        >>> generated, true = np.array([[[5, 6, 6, 8]]], np.int32), np.array([[5, 6, 7, 8]], np.int32)
+        >>> positional_match(generated, true, np.ones((1, 1), np.int8)).values
         array([0.75])
 
     Differs:
