@@ -256,7 +256,7 @@ def _silenced(rng: np.random.Generator, member: np.ndarray, right: np.ndarray) -
             for share in (1, 5)
         },
         "dissociation.right": right,
-        "dissociation.sureness": rng.gamma(2.0, 1.0, member.shape).astype(np.float32),
+        "dissociation.confidence": rng.gamma(2.0, 1.0, member.shape).astype(np.float32),
         "dissociation.group": (member == 1) & (rng.random(member.shape) < 0.3),
         "dissociation.memory_units": np.full((models, 2), 2, np.int32),
         "dissociation.units": sizes,

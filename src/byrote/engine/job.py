@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -266,10 +266,10 @@ def train_block(job: Job, block: Block, progress: Callable[[float], None]) -> li
         )
         phases = len(job.design.phases)
 
-        def told(share: float, done: int = done, phases: int = phases) -> None:
+        def on_progress(share: float, done: int = done, phases: int = phases) -> None:
             progress((done + share / phases) / len(groups))
 
-        diverged += _train_models(job, algorithm, learner, models, seeds, inputs, targets, told)
+        diverged += _train_models(job, algorithm, learner, models, seeds, inputs, targets, on_progress)
     return diverged
 
 
@@ -316,10 +316,7 @@ def _train_models(
             states = [finish(algorithm, s, m) for s, m in zip(learner.states(), models, strict=True)]
             answering = Finished(algorithm, states)
             further += at_last(outputs, about, answering, stacked=stacked)
-        if about.heldout is not None:
-            held = replace(about, inputs=about.heldout[0], targets=about.heldout[1])
-            heldout = OutputsProbe(HELDOUT, keep_logits=job.keep_logits, judge=judge)
-            further += at_last(heldout, held, answering, stacked=stacked)
+        further += _of_heldout(job, about, answering)
         verdicts = outputs.verdicts()
         diverged = [model for model, each in zip(models, verdicts, strict=True) if each.diverged]
         states = answering.states() if job.keep_weights else []
@@ -328,9 +325,7 @@ def _train_models(
             m: {DIVERGED: str(v.diverged).lower(), "seed": str(s)}
             for m, v, s in zip(models, verdicts, seeds, strict=True)
         }
-        for shard in (*looking.shards(), *further):
-            header = {**shard.words, **headers[shard.model]}
-            evidence.write(shard.kind.name, shard.model, index, shard.columns, header, shard.coordinates)
+        _write(evidence, index, (*looking.shards(), *further), headers)
         for model, state in zip(models, states, strict=False):
             tensors = algorithm.network(state).state_dict().items()
             weights = {name: tensor.cpu().numpy() for name, tensor in tensors}
@@ -340,6 +335,21 @@ def _train_models(
             for shard in at_last(ClassProbabilityProbe(fine), about, answering, stacked=stacked):
                 evidence.write(shard.kind.name, shard.model, index, shard.columns, shard.words)
     return diverged
+
+
+def _of_heldout(job: Job, about: contract.Block, answering: Answering) -> Iterable[Shard]:
+    """What trained models answer on the held-out examples, where there are some."""
+    if about.heldout is None:
+        return ()
+    held = replace(about, inputs=about.heldout[0], targets=about.heldout[1])
+    heldout = OutputsProbe(HELDOUT, keep_logits=job.keep_logits, judge=judge_of(job.scale))
+    return at_last(heldout, held, answering, stacked=len(about.models) > 1)
+
+
+def _write(evidence: Evidence, phase: int, shards: Iterable[Shard], headers: Mapping[int, Mapping[str, str]]) -> None:
+    for shard in shards:
+        header = {**shard.words, **headers[shard.model]}
+        evidence.write(shard.kind.name, shard.model, phase, shard.columns, header, shard.coordinates)
 
 
 def at_last(probe: contract.Probe, block: contract.Block, answering: Answering, *, stacked: bool) -> Iterator[Shard]:

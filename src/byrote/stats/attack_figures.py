@@ -299,8 +299,8 @@ class _Reading:
             self.nonmembers[name] = _nonmembers(curve)
             self.examples[name] = int(chosen.sum())
             if cluster is not None:
-                told = [one for one in cells if isinstance(one, Ordered)]
-                moves = _moving(told, part, _numbered(cluster, chosen))
+                ordered = [one for one in cells if isinstance(one, Ordered)]
+                moves = _moving(ordered, part, _numbered(cluster, chosen))
                 self.influences[name] = _influences(moves, self.figures[name], SLICE_RATES, ())
 
     def done(self) -> _Reading:
