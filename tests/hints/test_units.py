@@ -13,6 +13,7 @@ from torch import nn
 
 import byrote
 from byrote.analyses.catalog import ask
+from byrote.analyses.lookup_tables import lookup_tables
 from byrote.changes.change import Context, TrainedModel
 from byrote.changes.model.drop_memory_units import DropMemoryUnits
 from byrote.changes.recipe.example_tied_dropout import ExampleTiedDropout as TiedDropout
@@ -24,8 +25,10 @@ from byrote.probes.tied_dropout import TiedDropoutProbe
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.dropout import ExampleTiedDropout
 from byrote.recipes.recipe import BoundRecipe
-from documents import letters, small_language_audit
+from byrote.runs.run import Run
+from documents import letters, small_language_audit, words
 from followed import Case, each, follow
+from made_once import copied
 from probes.memories import UNCHANGED, Memories
 from small import RECIPE, blobs, small_audit
 
@@ -286,4 +289,61 @@ MANIFOLDS = (
 
 @each(*MANIFOLDS)
 def test_hints_of_manifolds_are_followed(case: Case, tmp_path: Path) -> None:
+    follow(case, tmp_path)
+
+
+def profiled(folder: Path, *, with_texts: bool) -> Any:
+    """A small audit of words is asked who is memorized, with the texts at hand or not."""
+    out = folder / "run"
+    corpus = words(16)
+    run = small_language_audit(out, corpus=corpus, models=4, full=0, generate=None)
+    return ask(run if with_texts else Run.open(out), "text_profile")
+
+
+TEXTS = (
+    Case(
+        name="no texts",
+        wrong=lambda folder: profiled(folder, with_texts=False),
+        says="with the documents that the run was made from",
+        right=lambda folder: profiled(folder, with_texts=True),
+        slow=True,
+    ),
+)
+
+
+@each(*TEXTS)
+def test_hints_of_the_profile_are_followed(case: Case, tmp_path: Path) -> None:
+    follow(case, tmp_path)
+
+
+def tabled(with_data: bool, **settings: Any) -> Callable[[Path], Any]:
+    """A run that was opened is asked how far look-up tables go."""
+
+    def asked(folder: Path) -> Any:
+        place = folder / "run"
+        run = Run.open(place if place.exists() else copied("classes", folder))
+        known = run.attach(blobs(noise=0.1), RECIPE, blobs(30, seed=1)) if with_data else run
+        return lookup_tables(known, **settings)
+
+    return asked
+
+
+TABLES = (
+    Case(
+        name="no data",
+        wrong=tabled(False),
+        says="run.attach(dataset, recipe, heldout)",
+        right=tabled(True),
+    ),
+    Case(
+        name="a table too large",
+        wrong=tabled(True, inputs="30"),
+        says="inputs=2;4;8",
+        right=tabled(True, inputs="2;4;8"),
+    ),
+)
+
+
+@each(*TABLES)
+def test_hints_of_tables_are_followed(case: Case, tmp_path: Path) -> None:
     follow(case, tmp_path)
