@@ -17,7 +17,7 @@ def test_blends_with_more_of_another_class_do_not_count() -> None:
 def test_inputs_are_blended_and_labels_stay() -> None:
     data = points()
     made, rows, share = blended(data, np.random.default_rng(0))
-    assert len(rows) == 34
+    assert len(rows) == 25
     assert (made.targets == data.targets).all()
     assert (
         made.inputs[np.setdiff1d(np.arange(len(data)), rows)] == data.inputs[np.setdiff1d(np.arange(len(data)), rows)]

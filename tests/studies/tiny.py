@@ -16,14 +16,14 @@ from byrote.studies.catalog import find_study
 
 RECIPE = byrote.Recipe(
     network=byrote.MLP(hidden=(32, 16)),
-    epochs=10,
-    batch_size=24,
+    epochs=8,
+    batch_size=30,
     optimizer=byrote.SGD(lr=0.1, momentum=0.9),
     schedule=Constant(),
 )
 
 
-def points(examples: int = 240, *, inputs: int = 12) -> Dataset:
+def points(examples: int = 180, *, inputs: int = 12) -> Dataset:
     """Three classes in many dimensions, so that one wrong label can be learned without the others."""
     rng = np.random.default_rng(0)
     targets = np.arange(examples) % 3
