@@ -53,7 +53,7 @@ def simulated(rng: np.random.Generator, units: int, true: float, shuffled: float
     "labels",
     unit="model of the true labels and model of the shuffled ones, with their own initial weights and orders",
     margin=0.0,
-    minutes=0.5,
+    minutes=1.6,
     recipe=DEEP,
     caveat="Above 0 more than half of the agreement on the order is lost without patterns. One permutation of the "
     "labels: the interval is about other models on these data. Labels that are never learned come last, all tied.",

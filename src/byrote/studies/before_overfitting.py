@@ -56,7 +56,7 @@ def simulated(rng: np.random.Generator, units: int, share: float) -> Float[np.nd
     "left out",
     unit="pair of models, trained on the two halves of the data",
     margin=0.1,
-    minutes=0.5,
+    minutes=1.2,
     recipe=DEEP,
     caveat="Overfitting begins where the loss on what is left out is lowest. One draw of wrong labels (10 %): the "
     "interval is about other models and halves on these data.",

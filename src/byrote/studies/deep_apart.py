@@ -39,7 +39,7 @@ def simulated(rng: np.random.Generator, units: int, less: float) -> Float[np.nda
     "labels than on true ones, by the index of three (CKA, SVCCA, PWCCA) by which it is least",
     unit="model of the true labels and model of the shuffled ones, with their own initial weights and orders",
     margin=0.1,
-    minutes=1,
+    minutes=1.2,
     recipe=DEEP,
     caveat="Different means less alike than models of true labels are, not less alike than untrained models. One "
     "permutation of the labels: the interval is about other models on these data.",

@@ -59,7 +59,7 @@ def simulated(rng: np.random.Generator, units: int, outside: float) -> Float[np.
     "them; 0 of a label that takes more than 5 % of the units",
     unit="model with its own initial weights and order",
     margin=0.1,
-    minutes=0.6,
+    minutes=0.5,
     recipe=DEEP,
     caveat="Right labels of which the network is as little sure take hardly more units: the search says little beyond "
     "the margin. It is greedy, so that fewer units may do. One draw of wrong labels (10 %): the interval is about "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -10,8 +11,9 @@ from jaxtyping import Float, Int
 from byrote.analyses.comparison import rank_correlation
 from byrote.data.dataset import Dataset
 from byrote.designs.half_subset_pairs import half_subset_pairs
+from byrote.recipes.optimizers import SGD
 from byrote.stats.verdicts import Verdict
-from byrote.studies.bench import DEEP, Bench
+from byrote.studies.bench import DIGITS, Bench
 from byrote.studies.catalog import study
 from byrote.studies.little_representative import MODELS, memorized_by_unit
 
@@ -60,8 +62,8 @@ def simulated(rng: np.random.Generator, units: int, correlated: float) -> Float[
     "up to a half",
     unit="4 pairs of models, each pair trained on the two halves of the data",
     margin=0.1,
-    minutes=3,
-    recipe=DEEP,
+    minutes=0.6,
+    recipe=replace(DIGITS, optimizer=SGD(lr=0.1, momentum=0.9)),
     caveat="Difficulty is planted, by blending inputs of two classes. One draw of blends: the interval is about other "
     "models on these data.",
     null=lambda rng, units: simulated(rng, units, 0.102),

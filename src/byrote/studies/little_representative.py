@@ -90,7 +90,7 @@ def simulated(rng: np.random.Generator, units: int, correlated: float) -> Float[
     "nearest others of its class",
     unit="4 pairs of models, each pair trained on the two halves of the data",
     margin=0.1,
-    minutes=1.5,
+    minutes=0.3,
     caveat="A correlation: that a low representativeness is the cause, and what the features are worth, is not tried. "
     "Four pairs tell memorization coarsely, which makes the correlation smaller than that of many.",
     null=lambda rng, units: simulated(rng, units, 0.102),

@@ -53,7 +53,7 @@ def simulated(rng: np.random.Generator, units: int, more: float) -> Float[np.nda
     "right labels of like confidence: sum over the layers before the last one, less that of the last one",
     unit="model with its own initial weights and order",
     margin=0.1,
-    minutes=1,
+    minutes=1.2,
     recipe=DEEP,
     caveat="That deeper layers specialize is not tried here, and small subsets of units are by O13. Effects of layers "
     "do not add up: most wrong labels need several. One draw of wrong labels (10 %).",

@@ -48,7 +48,7 @@ def simulated(rng: np.random.Generator, units: int, less: float) -> Float[np.nda
     "beyond another example of the label: right labels less wrong ones",
     unit="model with its own initial weights and order, beside the others",
     margin=0.01,
-    minutes=0.8,
+    minutes=0.7,
     recipe=DEEP,
     caveat="Matched units correlate far from perfectly. The claim is read as one about wrong labels "
     "in comparison with right ones. One draw of wrong labels (10 %).",

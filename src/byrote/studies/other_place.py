@@ -71,7 +71,7 @@ def simulated(rng: np.random.Generator, units: int, moved: float) -> Float[np.nd
     unit="two models of the recipe's network and two of another architecture",
     margin=0.05,
     units=4,
-    minutes=2,
+    minutes=5,
     recipe=DEEP,
     caveat="A multilayer perceptron beside a small convolutional network, on thirds of the depth: other architectures "
     "may differ more or less. One draw of wrong labels (10 %).",
@@ -88,7 +88,7 @@ def other_place(bench: Bench) -> Verdict:
             full_data(len(dataset), 2 * bench.units),
             name=name,
             recipe=recipe,
-            checkpoints=6,
+            checkpoints=8,
             keep_weights_at="checkpoints",
         )
         found.append(profiles(stored_in(bench.probe(run, "rewinding"))))

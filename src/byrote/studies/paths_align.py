@@ -41,7 +41,7 @@ def simulated(rng: np.random.Generator, units: int, rise: float) -> Float[np.nda
     "the first tenth of the training than before it",
     unit="model with its own initial weights and order",
     margin=0.0,
-    minutes=0.5,
+    minutes=0.9,
     recipe=DEEP,
     caveat="Paths are read as gradients in the weights. One draw of wrong labels (10 %): the interval is about other "
     "models on these data.",

@@ -77,7 +77,7 @@ def simulated(rng: np.random.Generator, units: int, more: float) -> Float[np.nda
     "the last one, by the index of three (CKA, SVCCA, PWCCA) by which it is least",
     unit="model with its own initial weights and order, beside the others",
     margin=0.0,
-    minutes=0.5,
+    minutes=0.7,
     recipe=DEEP,
     caveat="The indices disagree: by one alone the claim may hold. Layers are compared on examples held out, on which "
     "canonical correlations take the directions of largest variance, one for 20 examples.",

@@ -49,7 +49,7 @@ def simulated(rng: np.random.Generator, units: int, agreed: float) -> Float[np.n
     "training, and how soon it is learned for good",
     unit="model with its own initial weights and order",
     margin=0.2,
-    minutes=0.5,
+    minutes=0.7,
     recipe=DEEP,
     caveat="A correlation, which shows no cause. Before any training the cosine is mostly one of inputs. One draw of "
     "wrong labels (10 %): the interval is about other models on these data.",

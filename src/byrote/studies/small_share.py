@@ -41,7 +41,7 @@ def simulated(rng: np.random.Generator, units: int, less: float) -> Float[np.nda
     margin=0.1,
     units=12,
     seed=1,
-    minutes=0.9,
+    minutes=2.8,
     recipe=DEEP,
     caveat="The part is a projection onto the whole gradient, with wrong and right labels. One draw of wrong labels "
     "(10 %): the interval is about other models on these data.",

@@ -51,7 +51,7 @@ def simulated(rng: np.random.Generator, units: int, size: float) -> Float[np.nda
     "ones with memory units, or right less wrong ones with pattern units, whichever is less",
     unit="model with its own initial weights and order",
     margin=0.05,
-    minutes=0.8,
+    minutes=1.2,
     recipe=DEEP,
     caveat="It is a double dissociation that is tried: that one kind of units can be told from the other. Wrong labels "
     "lie near the boundary and fall with any units. One draw of wrong labels (10 %): the interval is about other "

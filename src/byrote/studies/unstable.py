@@ -46,7 +46,7 @@ def simulated(rng: np.random.Generator, units: int, shift: float) -> Float[np.nd
     "it, tells fitted wrong labels from fitted right ones",
     unit="model with its own initial weights and order",
     margin=0.1,
-    minutes=1,
+    minutes=1.3,
     recipe=DEEP,
     caveat="Memorized are wrong labels here; of rare examples it says nothing. One draw of wrong labels (10 %): the "
     "interval is about other models on these data.",
