@@ -142,6 +142,7 @@ def test_an_ensemble_needs_no_estimate(run, tmp_path):
         estimate(small_audit(tmp_path / "run", full=0), calibrate(run))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_calibrated(run, tmp_path):
     with pytest.raises(BadInput, match="can be no proxy"):
         calibrate(run, "influence")

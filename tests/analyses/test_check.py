@@ -22,6 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return small_audit(tmp_path_factory.mktemp("runs") / "run", models=16, recipe=longer(60))
 
 
+@pytest.mark.slow
 def test_a_figure_is_that_of_the_measure(run: Run) -> None:
     result = run.measure("label_memorization")
     assert isinstance(result, PerExample)

@@ -55,6 +55,7 @@ def test_a_score_that_knows_no_more_than_the_loss_adds_nothing():
     assert np.std(found) == pytest.approx(1 / np.sqrt(300), rel=0.3)
 
 
+@pytest.mark.slow
 def test_what_each_score_adds_has_an_interval(run, comparison):
     named = {proxy.measure.key: proxy for proxy in comparison.proxies}
     assert named["cumulative_sample_loss"].adds is None

@@ -31,6 +31,7 @@ def test_it_is_symmetric_never_below_zero_and_zero_of_the_same_answers():
     assert (half_jeffreys(before, before + 7) < 1e-12).all(), "a number added to all logits changes no probability"
 
 
+@pytest.mark.slow
 def test_the_excess_over_both_controls_is_told():
     table = holdout_retraining(LAB, layered(), models=3, epochs=2)
     found = {name: one.value for name, one in zip(table.rows["score"], table.figures["AUROC"], strict=True)}

@@ -75,6 +75,7 @@ def test_slices_by_class_control_and_memorization(run: Run) -> None:
     assert any("over each target's reference models" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_groups_have_figures_where_the_data_have_groups(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     targets = np.arange(40) % 2

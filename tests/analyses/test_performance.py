@@ -126,6 +126,7 @@ def test_attacks_are_those_of_log_odds():
     np.testing.assert_array_equal(risk.values, membership_risk(x, member, pair).values)
 
 
+@pytest.mark.slow
 def test_a_regression_end_to_end(regression):
     assert regression.task == "regression"
     dataset, scale = regression.dataset, regression.dataset.scale

@@ -165,6 +165,7 @@ def test_a_kind_that_no_one_tells_from_another_is_named(run, tmp_path):
     assert len(triage(confused).alike) >= 3
 
 
+@pytest.mark.slow
 def test_the_error_of_its_accuracy_covers_the_truth(run):
     """2,000 draws of 40 planted examples of 4 kinds that are told right at known rates."""
     rng, rates = np.random.default_rng(0), np.array([0.9, 0.6, 0.35, 0.97])

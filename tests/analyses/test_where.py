@@ -206,6 +206,7 @@ def test_each_example_by_hand(run):
     assert found["models"].tolist() == [3, 3]
 
 
+@pytest.mark.slow
 def test_documents_by_how_often_they_were_trained_on(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     drawn = ["".join(rng.choice(list("abcd"), 12)) for _ in range(90)]

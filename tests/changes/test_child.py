@@ -46,6 +46,7 @@ def test_removal_leaves_the_top_out_and_remembers_which(parent: Run, tmp_path: P
     assert any("6 examples of the first run are not in the second" in note for note in compared.notes)
 
 
+@pytest.mark.slow
 def test_relabelling_follows_the_models_that_did_not_see_the_example(parent: Run, tmp_path: Path) -> None:
     child = change(parent, RelabelMostMemorized(0.1), out=tmp_path / "child", workers=1, progress=False)
     rows = most_memorized(parent, 0.1)
@@ -176,6 +177,7 @@ def test_a_recipe_or_heldout_data_that_the_run_was_not_made_from_are_refused(par
     assert not (tmp_path / "child").exists()
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_child_is_named_by_change_amount_and_share(tmp_path: Path) -> None:
     before = small_audit(tmp_path / "run", recipe=longer(2))
     for made, forget, name in (
@@ -269,6 +271,7 @@ def test_a_run_whose_training_broke_down_is_named(parent: Run, tmp_path: Path) -
         card(parent, broken)
 
 
+@pytest.mark.slow
 def test_a_card_is_read_by_printing_it(parent: Run, tmp_path: Path) -> None:
     child = change(parent, WeightDecay(0.05), out=tmp_path / "child", workers=1, progress=False)
     compared = card(parent, child)
@@ -288,6 +291,7 @@ def test_a_card_tells_what_share_of_it_is_done(parent: Run, tmp_path: Path) -> N
     assert heard[-1] == 1.0
 
 
+@pytest.mark.slow
 def test_a_card_without_verdicts_says_so(parent: Run, tmp_path: Path) -> None:
     without = small_audit(tmp_path / "run", models=12, heldout=None)
     child = change(without, RemoveMostMemorized(0.1), out=tmp_path / "child", workers=1, progress=False)
@@ -296,6 +300,7 @@ def test_a_card_without_verdicts_says_so(parent: Run, tmp_path: Path) -> None:
     assert not any("Bonferroni" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_named_examples_are_forgotten_and_judged_without_the_caution_of_a_choice_by_scores(
     parent: Run, tmp_path: Path
 ) -> None:

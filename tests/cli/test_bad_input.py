@@ -119,6 +119,7 @@ def test_one_sentence_and_status_2(byrote, project, words, sentence, hint):
     assert not (project / "target").exists()
 
 
+@pytest.mark.slow
 def test_members_may_stand_in_any_order(byrote, project):
     lines = (project / "fine.csv").read_text().splitlines()
     (project / "reversed.csv").write_text("\n".join([lines[0], *lines[:0:-1]]))
@@ -162,6 +163,7 @@ def test_a_single_model_is_a_run(byrote):
     assert "from 1 model" in said
 
 
+@pytest.mark.slow
 def test_two_splits_say_what_they_measure(byrote):
     status, said, error = byrote("audit", "mine.py", "--design", "two-splits", "--models", "8", "--workers", "1")
     assert status == 0, error

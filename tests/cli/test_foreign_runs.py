@@ -89,6 +89,7 @@ def test_the_program_of_a_run_of_others_is_not_run(
     assert not (passed_on / "ran").exists()
 
 
+@pytest.mark.slow
 def test_where_it_was_made_and_where_its_source_was_given_once_it_is_run(
     passed_on: Path, byrote: Say, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

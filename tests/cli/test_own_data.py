@@ -71,6 +71,7 @@ def test_a_table_from_audit_to_changed_report(byrote, tmp_path):
         assert "=cmd()" in page
 
 
+@pytest.mark.slow
 def test_another_reading_is_another_run(byrote):
     assert byrote(*AUDIT)[0] == 0
     status, _, said = byrote(*AUDIT[:4], "--models", "4", "--workers", "1")
@@ -168,6 +169,7 @@ def test_a_number_and_its_performance(byrote, tmp_path):
     assert byrote("report", "runs/houses")[0] == 0
 
 
+@pytest.mark.slow
 def test_several_labels(byrote, tmp_path):
     rng = np.random.default_rng(1)
     rows = [f"{x:.3f},{'yes' if x > 0 else 'no'},{i % 2}" for i, x in enumerate(rng.normal(size=60))]

@@ -50,6 +50,7 @@ def test_a_claim_or_a_source_that_is_none_is_refused(project: Path) -> None:
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_the_claims_that_help_lists_are_those_of_the_catalog_and_no_help_needs_torch() -> None:
     own = [claim for claim, one in studies().items() if one.function.__module__.startswith("byrote.")]
     assert sorted(study_claims()) == sorted(own)

@@ -77,6 +77,7 @@ def test_nothing_found_is_no_error(byrote, tmp_path):
     assert "No passage of this text stands in the corpus" in said
 
 
+@pytest.mark.slow
 def test_bad_input_ends_with_a_sentence_and_status_2(byrote, tmp_path):
     (tmp_path / "latin.txt").write_bytes("fine\ncaf\u00e9".encode("latin-1"))
     (tmp_path / "dots.txt").write_text("...")

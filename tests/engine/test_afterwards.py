@@ -124,6 +124,7 @@ def test_a_second_look_makes_nothing_again_and_other_settings_are_refused(rewoun
     assert shards(probe(rewound, "rewinding").folder) == before
 
 
+@pytest.mark.slow
 def test_stacked_or_one_by_one_the_map_is_the_same(tmp_path: Path) -> None:
     found = []
     for stacked in (True, False):
@@ -146,6 +147,7 @@ class HalfGPT:
         return network
 
 
+@pytest.mark.slow
 def test_a_two_layer_gpt_of_which_one_block_is_trained(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="transformers is not installed")
     recipe = dataclasses.replace(SUMMING, network=HalfGPT(), epochs=20)

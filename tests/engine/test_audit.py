@@ -319,6 +319,7 @@ def test_the_manifest_tells_what_a_person_must_know(tmp_path: Path) -> None:
     assert os.listdir(run.folder / "evidence") != []
 
 
+@pytest.mark.slow
 def test_other_designs_are_audited_through_the_same_door(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for name, design in {
@@ -422,6 +423,7 @@ def test_a_stopped_run_is_the_run_of_that_many_models(tmp_path: Path) -> None:
     assert sorted(blocks) == list(range(models + 2))
 
 
+@pytest.mark.slow
 def test_the_same_command_finds_a_stopped_run_complete_and_another_one_is_refused(tmp_path: Path) -> None:
     first = small_audit(tmp_path / "run", models=64, stderr=0.14)
     before, manifest = shards(first.folder), (first.folder / "manifest.json").read_bytes()
@@ -435,6 +437,7 @@ def test_the_same_command_finds_a_stopped_run_complete_and_another_one_is_refuse
         small_audit(tmp_path / "run", models=len(first.models()))
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_of_a_stopped_run_is_written_again(tmp_path: Path) -> None:
     run = small_audit(tmp_path / "run", models=64, stderr=0.14)
     whole = shards(run.folder)
@@ -503,6 +506,7 @@ def test_a_goal_out_of_reach_trains_the_most_models(tmp_path: Path) -> None:
     assert run.design.name == "half_subset_pairs"
 
 
+@pytest.mark.slow
 def test_a_budget_stops_at_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock on which every model takes a second: 16 and 32 models fit into 40 seconds, 48 do not."""
     clock = {"now": 0.0}
@@ -521,6 +525,7 @@ def test_a_budget_stops_at_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (run.design.models, stopping["budget"]) == (34, 40.0)
 
 
+@pytest.mark.slow
 def test_time_before_an_interruption_counts_from_look_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = {"now": 100.0}
 

@@ -167,6 +167,7 @@ def test_what_a_network_raises_arrives_as_a_sentence_and_what_is_done_stays(tmp_
     assert not active_children()
 
 
+@pytest.mark.slow
 def test_our_own_refusals_arrive_as_they_are(tmp_path):
     given = job(tmp_path, RECIPES["small cnn with dropout and shifts"][1])
     with pytest.raises(BadInput, match=r"SmallCNN takes images .*Hint: use MLP") as caught:

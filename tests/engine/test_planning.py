@@ -56,11 +56,11 @@ def stored(folder: Path) -> int:
     "changes",
     [
         {},
-        {"keep_weights": True},
         *(
             pytest.param(changes, marks=pytest.mark.slow)
             for changes in (
                 {"full": 0},
+                {"keep_weights": True},
                 {"heldout": None},
                 {"checkpoints": 3, "models": 10},
                 {"probes": ("last_layer", "gradient_norm")},
@@ -80,6 +80,7 @@ def test_disk_is_what_is_then_taken(tmp_path: Path, changes: dict[str, Any]) -> 
     assert planned.expected.disk == pytest.approx(stored(run.folder), rel=0.05)
 
 
+@pytest.mark.slow
 def test_disk_without_logits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("byrote.engine.resources.LOGITS_BYTES", 1)
     planned = small_plan(dataset=blobs(300))

@@ -93,6 +93,7 @@ def sound(path, columns, header):
     return "the same"
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_anywhere_in_header_or_data_is_noticed(tmp_path, whole):
     """All of them, not some: 8 for each of the some 550 bytes."""
     content, columns, header = whole

@@ -16,6 +16,7 @@ from byrote.runs.run import Run
 from small import shards, small_audit
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_what_is_finished_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import byrote.evidence.shards as module
 

@@ -129,6 +129,7 @@ def test_groups_are_the_kinds_of_controls():
     assert tuple(NAMES) == KINDS
 
 
+@pytest.mark.slow
 @given(st.integers(1, 12), st.integers(0, 99))
 def test_profile_agrees_with_the_slow_loop(pairs, seed):
     run = make_evidence(models=2 * pairs, examples=25, seed=seed, unknown=0.2)

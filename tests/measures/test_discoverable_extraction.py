@@ -139,6 +139,7 @@ def test_documents_with_copies_of_unknown_membership_do_not_count():
     assert np.isnan(curve.values).all()
 
 
+@pytest.mark.slow
 def test_growth_per_tenfold_is_covered_by_its_interval():
     """Chance .1 + .4 log10 copies, one answer a text and model: the slope is .4; copies answer alike."""
     covered = []

@@ -66,6 +66,7 @@ def test_a_table_of_all_it_was_shown_has_one_and_its_error_is_unknown():
     assert np.isnan(exact_memorization(*arguments).stderr)
 
 
+@pytest.mark.slow
 def test_the_error_of_one_model_covers_what_documents_do():
     """Documents of 20 tokens with a hit rate of their own, uniform in 0 to 1: the mean is 1/2."""
     rng, covered = np.random.default_rng(0), 0

@@ -88,6 +88,7 @@ def test_gaussian_model_has_its_closed_form_and_is_covered():
     assert covered.min() / 150 > 0.89
 
 
+@pytest.mark.slow
 def test_pairs_of_swapped_members_give_one_half():
     """Nobody was ever shown anything: the AUC over 60 studies is .5 within 4 of its errors."""
     null = [rate_of_forgetting(**study([0.0], seed=seed)).values[0, 0] for seed in range(60)]

@@ -116,6 +116,7 @@ def test_a_logit_that_is_not_finite_has_its_reason():
     assert recorded.reasons[recorded.reason_code[0, 1]] == "a model's answer is not finite"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "attack"),
     [

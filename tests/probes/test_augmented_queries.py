@@ -53,6 +53,7 @@ def test_every_model_is_asked_the_same(run):
     assert ((share == 0) | (share == 1)).mean() > 0.98
 
 
+@pytest.mark.slow
 def test_lira_takes_them(run):
     assert 0.3 < membership_attack(run, "lira[augmented]", draws=2).figures["auc"].value < 1
 

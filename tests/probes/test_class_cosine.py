@@ -139,6 +139,7 @@ def test_a_random_group_has_its_numbers() -> None:
     assert share.std() > 0.1
 
 
+@pytest.mark.slow
 def test_an_audit_has_both_and_without_wrong_labels_no_shares(tmp_path) -> None:
     probes = ("class_cosine,checkpoints=2", "gradient_shares,checkpoints=2")
     run = small_audit(tmp_path / "run", recipe=longer(2), probes=probes)

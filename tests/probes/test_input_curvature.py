@@ -133,6 +133,7 @@ def test_stacks_and_batches_change_nothing(made, form: str) -> None:
                 np.testing.assert_allclose(array, usual[model][name], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_few_models_are_looked_at_and_all_by_name(tmp_path: Path) -> None:
     settings = {"models": 10, "recipe": longer(2), "heldout": None}
     without = small_audit(tmp_path / "without", **settings)

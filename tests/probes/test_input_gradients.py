@@ -127,6 +127,7 @@ def test_stacks_batches_and_orders_change_nothing(kind: type) -> None:
 NAMES = ("el2n", "input_gradients", "variance_of_gradients", "weight_gradients")
 
 
+@pytest.mark.slow
 def test_an_audit_records_them_and_all_else_is_the_same_byte_for_byte(tmp_path: Path) -> None:
     without = small_audit(tmp_path / "without")
     run = small_audit(tmp_path / "with", probes=NAMES, executor=without.manifest.executor)

@@ -76,6 +76,7 @@ def test_weights_at_checkpoints_give_the_recorded_answers(tmp_path: Path) -> Non
     assert verify(run) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [byrote.MLP(hidden=(16,)), byrote.ResNet(depth=8, width=4)])
 def test_they_take_the_bytes_that_were_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: byrote.MLP | byrote.ResNet
@@ -95,6 +96,7 @@ def test_they_take_the_bytes_that_were_said(
     assert files < said[0] + 4 * 8192, "beside the tensors there are headers"
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_that_of_the_lowest_held_out_loss(tmp_path: Path) -> None:
     run = small_audit(tmp_path / "run", keep_weights_at="best")
     held = blobs(30, seed=1)
@@ -135,6 +137,7 @@ def test_the_best_checkpoint_of_language_models_is_that_of_the_lowest_loss_on_he
         small_language_audit(tmp_path / "none", heldout=None, keep_weights_at="best", **settings)
 
 
+@pytest.mark.slow
 def test_a_resume_makes_what_is_missing(tmp_path: Path) -> None:
     run = small_audit(tmp_path / "run", keep_weights_at="0,last")
     before = shards(run.folder)

@@ -80,6 +80,7 @@ def test_of_many_examples_some_are_read_wrong_labels_first(tmp_path: Path, read:
     assert known[:, run.controls.mask(run.ids, "label_noise")].all()
 
 
+@pytest.mark.slow
 def test_layers_by_name(tmp_path: Path) -> None:
     run = small_audit(tmp_path / "run", keep_weights_at="0,last")
     for name in ("readout", "rewinding"):

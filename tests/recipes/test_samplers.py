@@ -128,6 +128,7 @@ def test_stacked_models_are_those_of_the_loop(tmp_path):
         np.testing.assert_array_equal(loop["presentations"], stack["presentations"])
 
 
+@pytest.mark.slow
 def test_rare_classes_are_learned(tmp_path):
     """Three of sixty examples are of a class that lies among the others; drawn alike they are recognised."""
     rng = np.random.default_rng(0)

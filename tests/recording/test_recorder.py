@@ -231,6 +231,7 @@ def test_several_models_make_one_run(tmp_path):
         agree(run, slow(shows[model], 7, repeats=False), model)
 
 
+@pytest.mark.slow
 def test_trainings_on_a_half_and_on_the_other_are_a_pair_and_can_be_attacked(tmp_path):
     """As the report of a recorded training advises: attacks need pairs, the evidence of leaving examples out."""
     rng = np.random.default_rng(0)

@@ -100,6 +100,7 @@ def test_clean_passes(tmp_path):
     assert len(model.seen) == 12
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on(tmp_path):
     first, model = RecorderCallback(tmp_path / "run", examples=EXAMPLES), Net()
     trainer(tmp_path, model, first, save_strategy="epoch", num_train_epochs=2).train()
@@ -123,6 +124,7 @@ def test_a_column_of_a_hugging_face_dataset(tmp_path):
     agrees(callback.recorder.run, model.seen)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_recorded(tmp_path):
     def refused(said, *, dataset=None, **options):
         callback = RecorderCallback(tmp_path / said[:8], examples=EXAMPLES)

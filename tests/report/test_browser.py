@@ -227,6 +227,7 @@ def test_hostile_names_do_nothing(browser: Any, tmp_path: Path, kind: str) -> No
         assert [url for url in shown.asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
 
 
+@pytest.mark.slow
 def test_a_recorded_training_is_as_good_to_read(browser: Any, tmp_path: Path) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     path, _ = write_report(recorded(tmp_path / "run", (1, 2, 3)))

@@ -146,6 +146,7 @@ def test_numbers_of_answers_are_words(log10, words):
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 def test_chromium_shows_it_without_a_word_on_the_console(attacked, tmp_path: Path) -> None:
     path, found = write_language_report(attacked)

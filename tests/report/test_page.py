@@ -170,6 +170,7 @@ def test_figures_are_xml_with_a_name_and_a_table(whole: Page) -> None:
     assert "Mean probability of the given label by epoch" in whole.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("without", "sentence", "figures"),
     [
@@ -189,6 +190,7 @@ def check_missing(page: Page, sentence: str, figures: set[str]) -> None:
     assert drawn == [name for name in FIGURES if name not in figures]
 
 
+@pytest.mark.slow
 def test_without_controls_there_is_no_empty_section(tmp_path: Path, whole: Page) -> None:
     page = read(make_run(tmp_path / "run", controls=False))
     check_missing(page, "No controls were planted in this run", {"fitted"})
@@ -206,6 +208,7 @@ def test_without_a_positive_score_there_is_no_card(tmp_path: Path) -> None:
     assert "labelled" in page.text  # the typical ones
 
 
+@pytest.mark.slow
 def test_a_changed_run_says_how_it_was_changed(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     change = {"slot": "WeightDecay", "name": "weight-decay", "stage": "recipe", "amount": 0.01}

@@ -161,6 +161,7 @@ def test_a_report_that_is_written_again_has_contents_only_if_it_had_them(folder:
     assert write_again(run) is None
 
 
+@pytest.mark.slow
 def test_tables_of_commands_follow_too_and_foreign_files_are_named(tmp_path: Path) -> None:
     run = small_audit(tmp_path / "run", models=8)
     folder = run.folder
@@ -224,6 +225,7 @@ def test_what_byrote_did_not_write_is_named(folder: Path, where: str, content: b
     assert faults(folder)[where] == problem
 
 
+@pytest.mark.slow
 def test_what_is_sealed_must_follow_from_the_evidence_too(folder: Path) -> None:
     run = Run.open(folder)
     rows = pa.table({"example": ["nobody"], "label_memorization": [1.0], "planted": [""], "kind": ["label_noise"]})

@@ -64,6 +64,7 @@ def test_the_words_follow_the_task(regression: Run, tmp_path: Path) -> None:
     assert given(regression, 0) == f"{regression.numbers[0]:.7g}"
 
 
+@pytest.mark.slow
 def test_a_report_about_numbers_speaks_of_numbers(regression: Run) -> None:
     path, found = write_report(regression)
     page = Page(path.read_text("utf-8"))
@@ -108,6 +109,7 @@ def test_the_table_holds_numbers_and_what_models_without_an_example_answer(regre
     assert data["said"] is None
 
 
+@pytest.mark.slow
 def test_a_report_about_several_numbers_tells_by_how_much_models_miss(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(60, 4)).astype(np.float32)

@@ -221,6 +221,7 @@ def covers(attack_of, *, pairs, examples, shift, repetitions):
     return shares
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repetitions", [25, pytest.param(100, marks=pytest.mark.slow)])
 def test_intervals_hold_under_strong_model_effects(repetitions):
     """Every model moves all its log-odds by N(0, 1); at most 3 standard errors below .95."""
@@ -238,6 +239,7 @@ def test_intervals_of_lira_hold_under_strong_model_effects(pairs):
         assert share >= 0.91, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repetitions", [15, pytest.param(50, marks=pytest.mark.slow)])
 def test_scores_taken_as_independent_would_cover_too_little(repetitions):
     """The error of a rate of independent scores, against the scatter under model effects."""

@@ -87,6 +87,7 @@ def test_unknown_scores_and_slices_are_left_out():
     assert cells.shape == (1, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repetitions", [20, pytest.param(150, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("persons", [0, 50])
 def test_intervals_hold_for_new_models_and_new_examples(repetitions, persons):

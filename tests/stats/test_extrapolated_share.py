@@ -126,6 +126,7 @@ TOLD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", TOLD.values(), ids=TOLD)
 @pytest.mark.parametrize("pairs", [16, 32])
 @pytest.mark.parametrize("repetitions", [10, pytest.param(40, marks=pytest.mark.slow)])

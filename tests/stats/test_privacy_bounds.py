@@ -76,6 +76,7 @@ def outcomes(draw):
     return canaries, guesses, correct, draw(st.sampled_from([0.0, 0.3, 1.0, 2.0, 4.0]))
 
 
+@pytest.mark.slow
 @given(outcomes(), st.sampled_from([0.0, 1e-4, 1e-3, 1e-2, 0.1]))
 def test_no_mechanism_guesses_better_than_the_p_value(outcome, delta):
     canaries, guesses, correct, epsilon = outcome

@@ -50,6 +50,7 @@ def test_what_units_cannot_support_is_not_told(units: list[float], reason: str, 
     assert math.isnan(found.effect.low)
 
 
+@pytest.mark.slow
 def test_the_units_needed_decide_four_times_in_five() -> None:
     needed = units_needed(0.7, 1.0)
     assert needed is not None

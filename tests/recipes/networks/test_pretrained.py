@@ -108,6 +108,7 @@ def test_who_knows_how_the_model_was_trained_says_so(tmp_path):
         audit_model(model, corpus, bos=False, out=tmp_path / "True", progress=False, device="cpu")
 
 
+@pytest.mark.slow
 def test_one_suffix_is_asked_for_after_few_tokens_and_after_many(tmp_path):
     model, corpus = overfitted(tmp_path / "model", begins=True), corpus_from_texts(TEXTS)
     run = audit_model(

@@ -99,6 +99,7 @@ def test_the_file_holds_plain_arrays(tmp_path):
         assert archive["ids"][4] == "x4"
 
 
+@pytest.mark.slow
 def test_sums_of_probabilities_give_what_logits_give(tmp_path, monkeypatch):
     kept = out_of_sample(small_audit(tmp_path / "logits"))
     monkeypatch.setattr(byrote.engine.preparation, "logits_fit", lambda *_: False)
