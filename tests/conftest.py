@@ -6,6 +6,7 @@ Calls into measures and statistics are checked in every run of the tests, the fi
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -20,6 +21,9 @@ from jaxtyping import install_import_hook
 sys.path.insert(0, str(Path(__file__).parent))
 
 from checked import begin_test, sparing
+
+# what is imported and collected stays: looking through its millions of objects for rubbish takes seconds each time
+gc.disable()
 
 assert not any(name.partition(".")[0] == "byrote" for name in sys.modules), "byrote came before its hook"
 CHECKED = "byrote" if os.environ.get("BYROTE_CHECK") == "all" else ["byrote.measures", "byrote.stats", "byrote.results"]
@@ -48,6 +52,13 @@ torch.set_num_threads(1)
 EXAMPLES = 25 if CHECKED == "byrote" else 10
 settings.register_profile("byrote", deadline=None, max_examples=EXAMPLES, derandomize=True, database=None)
 settings.load_profile("byrote")
+
+
+def pytest_collection_finish() -> None:
+    """Rubbish is looked for among what the tests make."""
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+    gc.enable()
 
 
 def pytest_runtest_setup() -> None:

@@ -34,6 +34,7 @@ def test_the_version_is_that_of_the_package() -> None:
     assert byrote.__version__ == version("byrote")
 
 
+@pytest.mark.slow
 def test_dir_is_what_can_be_got() -> None:
     assert dir(byrote) == sorted(byrote.__all__)
     code = "import byrote; print([name for name in dir(byrote) if getattr(byrote, name) is None])"

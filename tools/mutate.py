@@ -2,31 +2,48 @@
 
     python tools/mutate.py                        100 mutations, seed 0
     python tools/mutate.py --count 10 --seed 3    others, fewer
-    python tools/mutate.py --near                 only the tests beside the changed module
+    python tools/mutate.py --first 41             from the 41st on
+    python tools/mutate.py --near                 without the default run
+    python tools/mutate.py --trust                the default run was seen to pass without a mutation
 
-A mutation is caught where a test fails or never ends. First the tests of the module's own name run, then those of the
-packages that use it, then the default run, each only where the ones before passed. The working tree is not touched:
-each mutation stands in a copy. Survivors are listed with what was changed. Tests that
-fail without a mutation, too, end it.
+A mutation is caught where a test fails or never ends. First the module's own tests run, then those of the modules that
+import it and those that import it themselves, then the default run, each only where the ones before passed, and each
+up to the first failure. The working tree is not touched: mutations stand in a copy, one after another. Third packages
+are imported once; each run is a fork of that process. Survivors are listed with what was changed. Tests that fail
+without a mutation, too, end it.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import os
 import random
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
+import time
+import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("measures", "stats", "designs", "analyses")
+CONTRACT = "tests/measures/test_contract.py"
+#: What is imported before the first fork, so that no run imports it again.
+FIRST = (
+    "matplotlib.figure", "pyarrow.parquet", "safetensors.torch", "scipy.optimize",
+    "scipy.special", "scipy.stats", "sklearn.linear_model", "torch._dynamo", "torch.func", "typer",
+)  # fmt: skip
 #: Seconds after which a run of the tests counts as one that never ends.
 PATIENCE = 900
 OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
@@ -118,53 +135,147 @@ def _is_text(node: ast.BinOp) -> bool:
     return any(isinstance(side, ast.JoinedStr) or getattr(side, "value", 0).__class__ is str for side in sides)
 
 
-def stages(file: Path, *, near: bool) -> Iterator[list[str]]:
+def stages(file: Path, *, near: bool) -> Iterator[tuple[str, ...]]:
     """Which tests to run, one stage after another."""
+    yield (str(file), *_own(file))
+    users = [other for other, names in _imports("src").items() if module_name(file) in names]
+    tests = [test for test, names in _imports("tests").items() if module_name(file) in names]
+    beside = dict.fromkeys([*(test for user in users for test in _own(user)), *map(str, tests)])
+    measures = [user.stem for user in (file, *users) if user.parts[2] == "measures" and user.stem[0] != "_"]
+    contract = (CONTRACT, "-k", " or ".join(measures)) if measures else ()
+    found = tuple(test for test in beside if test not in _own(file) and Path(test).name.startswith("test_"))
+    if found:
+        yield found
+    if contract:
+        yield contract
+    if not near:
+        yield ("tests",)
+
+
+def _own(file: Path) -> tuple[str, ...]:
+    """The test file of a module, where there is one."""
     inside = file.relative_to("src/byrote")
     own = Path("tests") / inside.parent / f"test_{inside.name}"
-    doctest = [str(file)]
-    yield doctest + ([str(own)] if (ROOT / own).exists() else [])
-    yield [f"tests/{inside.parts[0]}"]
-    if not near:
-        yield ["tests"]
+    return (str(own),) if (ROOT / own).exists() else ()
 
 
-def caught(mutation: Mutation, *, near: bool) -> str:
+def module_name(file: Path) -> str:
+    """What a file of the source is imported as."""
+    return ".".join(file.relative_to("src").with_suffix("").parts)
+
+
+@cache
+def _imports(folder: str) -> dict[Path, frozenset[str]]:
+    """What every file of a folder imports, by name; of `from a import b` both a and a.b."""
+    found = {}
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        found[path.relative_to(ROOT)] = frozenset(names)
+    return found
+
+
+def copied(place: Path) -> Path:
+    """A copy of what the tests read."""
+    tree = place / "byrote"
+    for name in ("src", "tests", "docs", "examples", "tools", "benchmarks"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("_build"))
+    for path in ROOT.iterdir():
+        if path.is_file():
+            shutil.copy2(path, tree)
+    return tree
+
+
+@contextmanager
+def standing(mutation: Mutation, tree: Path) -> Iterator[None]:
+    """The mutation stands in a copy of the tree; compiled files are told apart by a time that never comes twice."""
+    target = tree / mutation.file
+    source = target.read_text("utf-8")
+    _write(target, mutation.applied(source))
+    try:
+        yield
+    finally:
+        _write(target, source)
+
+
+def _write(target: Path, source: str) -> None:
+    target.write_text(source, "utf-8")
+    stamp = next(_stamps)
+    os.utime(target, (stamp, stamp))
+
+
+_stamps = count(1_000_000_000)
+
+
+def caught(mutation: Mutation, tree: Path, *, near: bool, trust: bool) -> str:
     """Which tests catch it; empty where none does."""
-    with tempfile.TemporaryDirectory() as place:
-        copy = Path(place) / "byrote"
-        ignore = shutil.ignore_patterns(".git", ".venv", "__pycache__", "_build", "runs", "*.egg-info")
-        shutil.copytree(ROOT, copy, ignore=ignore)
-        target = copy / mutation.file
-        target.write_text(mutation.applied(target.read_text("utf-8")), "utf-8")
-        for tests in stages(mutation.file, near=near):
-            what = outcome(copy, tuple(tests))
-            if what:
-                problem = unchanged(tuple(tests))
-                if problem:
-                    raise RuntimeError(f"{' '.join(tests)} do not pass without a mutation: {problem}")
-                return f"{tests[-1]} ({what})"
+    for tests in stages(mutation.file, near=near):
+        with standing(mutation, tree):
+            what = outcome(tree, tests)
+        if what:
+            problem = "" if trust and what.startswith("FAILED") else unchanged(tree, tests)
+            if problem:
+                raise RuntimeError(f"{' '.join(tests)} do not pass without a mutation: {problem}")
+            return what
     return ""
+
+
+@cache
+def unchanged(tree: Path, tests: tuple[str, ...]) -> str:
+    """What becomes of these tests without any mutation."""
+    return outcome(tree, tests)
 
 
 def outcome(tree: Path, tests: tuple[str, ...]) -> str:
     """What became of tests; empty where all of them pass, or there are none."""
-    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", *tests]
-    try:
-        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        return "never ended"
-    if done.returncode in (0, 5):  # 5: these files hold no test
+    said = tree.parent / "said.txt"
+    child = os.fork()
+    if child == 0:
+        _run(tree, tests, said)
+    started = time.monotonic()
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        if time.monotonic() - started > PATIENCE:
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return "never ended"
+        time.sleep(0.05)
+    code = os.waitstatus_to_exitcode(status)
+    if code in (0, 5):  # 5: these files hold no test
         return ""
-    last = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return last[0].partition(" - ")[0] if last else f"pytest ended with {done.returncode}"
+    told = said.read_text("utf-8")
+    last = [line for line in told.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    if not last:
+        raise RuntimeError(f"pytest ended with {code}, and no test failed: {told[-2000:]}")
+    return last[0].partition(" - ")[0]
 
 
-@cache
-def unchanged(tests: tuple[str, ...]) -> str:
-    """What becomes of these tests without any mutation."""
-    return outcome(ROOT, tests)
+def _run(tree: Path, tests: tuple[str, ...], said: Path) -> NoReturn:
+    """Run tests in this process, which ends with pytest's status."""
+    code = 1
+    try:
+        os.setsid()
+        os.chdir(tree)
+        handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        sys.path.insert(0, str(tree / "src"))
+        os.environ["PYTHONPATH"] = str(tree / "src")
+        words = ["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
+        code = int(pytest.main([*words, *tests]))
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def main() -> None:
@@ -172,19 +283,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--near", action="store_true")
+    parser.add_argument("--trust", action="store_true")
     given = parser.parse_args()
     files = sorted(path.relative_to(ROOT) for name in PACKAGES for path in (ROOT / "src/byrote" / name).rglob("*.py"))
     every = [mutation for file in files for mutation in mutations(file)]
     chosen = random.Random(given.seed).sample(every, min(given.count, len(every)))
+    os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
+    sys.dont_write_bytecode = False
+    for name in FIRST:
+        importlib.import_module(name)
     survivors = []
-    for number, mutation in enumerate(chosen, start=1):
-        by = caught(mutation, near=given.near)
-        sys.stdout.write(f"{number}/{len(chosen)} {mutation.words()}: {f'caught by {by}' if by else 'SURVIVED'}\n")
-        sys.stdout.flush()
-        if not by:
-            survivors.append(mutation)
-    sys.stdout.write(f"{len(chosen) - len(survivors)} of {len(chosen)} caught, of {len(every):,} possible.\n")
+    with tempfile.TemporaryDirectory() as place:
+        tree = copied(Path(place))
+        for number, mutation in enumerate(chosen, start=1):
+            if number < given.first:
+                continue
+            by = caught(mutation, tree, near=given.near, trust=given.trust)
+            sys.stdout.write(f"{number}/{len(chosen)} {mutation.words()}: {f'caught by {by}' if by else 'SURVIVED'}\n")
+            sys.stdout.flush()
+            survivors += [] if by else [mutation]
+    tried = len(chosen) - given.first + 1
+    sys.stdout.write(f"{tried - len(survivors)} of {tried} caught, of {len(every):,} possible.\n")
     for mutation in survivors:
         sys.stdout.write(f"survived: {mutation.words()}\n")
 

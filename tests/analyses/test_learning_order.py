@@ -53,6 +53,7 @@ def test_a_group_that_is_learned_at_once_has_no_order():
     assert "all are learned at once" in found.reason
 
 
+@pytest.mark.slow
 def test_of_a_run_it_is_kept_and_verified(tmp_path):
     run = small_audit(tmp_path / "run", models=8)
     found = byrote.ask(run, "learning_order")

@@ -158,6 +158,7 @@ def wrong(run: Run) -> list[str]:
     return run.ids[run.controls.mask(run.ids, LABEL_NOISE)].tolist()
 
 
+@pytest.mark.slow
 def test_a_method_that_does_nothing_is_caught(run: Run, wrong: list[str], tmp_path: Path) -> None:
     table = unlearn(LAB, run, method=Nothing(), forget=wrong, models=5, out=tmp_path / "out")
     assert table.rows["verdict"][0] == "not unlearned: something is left"

@@ -16,6 +16,8 @@ from safetensors.torch import save_file
 from byrote.cli.app import main
 from byrote.runs.run import Run
 
+pytestmark = pytest.mark.slow  # they ask a run of 25 models; single analyses have tests of their own
+
 EXPERIMENT = """
 import numpy as np
 import byrote

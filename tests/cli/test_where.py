@@ -30,6 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_the_first_call_reads_and_the_next_ones_ask(folder, capsys):
     app(["where", f"{folder}/run"], standalone_mode=False)
     said = " ".join(capsys.readouterr().out.split())

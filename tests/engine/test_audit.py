@@ -459,6 +459,7 @@ class Interrupting(Heard):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [16, *(pytest.param(after, marks=pytest.mark.slow) for after in (3, 20, 32.5))])
 def test_interrupted_between_looks_and_resumed_decides_as_if_undisturbed(tmp_path: Path, after: float) -> None:
     settings = {"models": 64, "recipe": loops(), "stderr": 0.14}

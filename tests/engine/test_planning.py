@@ -88,6 +88,7 @@ def test_disk_without_logits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert planned.expected.disk == pytest.approx(stored(run.folder), rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "noise", [pytest.param(0.0, marks=pytest.mark.slow), 0.1, pytest.param(0.3, marks=pytest.mark.slow)]
 )

@@ -94,6 +94,7 @@ def test_commands_answer_and_say_that_nothing_was_kept(
     assert ("Read-only file system" if trouble == "read_only" else "The disk is full") in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", [pytest.param("read_only", marks=pytest.mark.slow), "full"])
 def test_a_report_that_cannot_be_written_ends_in_a_sentence(
     folder: Path, tmp_path: Path, byrote: Say, request: pytest.FixtureRequest, trouble: str

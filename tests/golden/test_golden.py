@@ -73,6 +73,11 @@ def test_it_verifies(told: dict[str, Any], byrote: Say) -> None:
     assert status == 0, said
 
 
+@pytest.mark.parametrize(
+    "told",
+    [pytest.param(kind, marks=() if kind in ("documents", "groups") else pytest.mark.slow) for kind in KINDS],
+    indirect=True,
+)
 def test_what_made_it_goes_on_or_says_why_not(told: dict[str, Any], byrote: Say) -> None:
     """An audit goes on, unless its file is another dataset now; what is finished refuses a second one."""
     before = kept("run")

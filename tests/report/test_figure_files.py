@@ -24,6 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return made
 
 
+@pytest.mark.slow
 def test_every_figure_becomes_a_png_and_an_svg_in_colours_of_paper(run: Run) -> None:
     folder = run.folder / "figures"
     names = {"distribution", "roc", "slices", "training", "fitted", "scores-map"}
