@@ -68,6 +68,9 @@ def test_what_each_score_adds_has_an_interval(run, comparison):
     named = unasked.rstrip(".").partition("--probe: ")[2].split(", ")
     assert named == sorted(set(named))
     assert {"el2n", "variance_of_gradients"} <= set(named)
+    (later,) = (note for note in comparison.notes if "byrote probe RUN" in note)
+    assert {"stability", "unit_search"} <= set(later.rstrip(".").partition("byrote probe RUN: ")[2].split(", "))
+    assert not any("not compared, because 'stability" in note for note in comparison.notes)
 
 
 def test_top_recall_counts_ties_by_their_chance():

@@ -111,7 +111,7 @@ def compare(run: Run) -> Comparison:
     for key, entry in catalog().items():
         if not entry.scores_examples or entry.of_text or key == YARDSTICK or not entry.suits(run.task):
             continue
-        if entry.unasked(run.manifest.evidence):
+        if entry.unasked(run.manifest.evidence) or entry.unprobed(run.manifest.evidence):
             unasked.append(entry)
             continue
         try:
@@ -140,15 +140,23 @@ def compare(run: Run) -> Comparison:
 
 
 def unasked_words(run: Run, unasked: Sequence[Measure]) -> list[str]:
-    """One note on all measures whose probes were not asked for, which names each probe once; none without any."""
-    if not unasked:
-        return []
-    names = sorted({name for entry in unasked for name in entry.unasked(run.manifest.evidence)})
-    count = "1 measure was" if len(unasked) == 1 else f"{len(unasked)} measures were"
-    return [
-        f"{count} not computed, as the probes were not asked for. To record them, audit into another folder with "
-        f"--probe: {', '.join(names)}."
-    ]
+    """A note on all measures whose probes were not asked for, and one on those whose probes read weights later.
+
+    Each names a probe once; there is none where no measure is such.
+    """
+    recorded = run.manifest.evidence
+    notes = []
+    for lacking, how in (
+        ({entry.key: entry.unasked(recorded) for entry in unasked}, "audit into another folder with --probe"),
+        ({entry.key: entry.unprobed(recorded) for entry in unasked}, "keep weights, and then use byrote probe RUN"),
+    ):
+        names, count = sorted({name for one in lacking.values() for name in one}), sum(map(bool, lacking.values()))
+        if names:
+            subject = "1 measure was" if count == 1 else f"{count} measures were"
+            notes.append(
+                f"{subject} not computed, as the probes were not asked for. To record them, {how}: {', '.join(names)}."
+            )
+    return notes
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -107,6 +107,16 @@ class Kind:
         return self.recorded_by.partition("--probe ")[2].partition(" ")[0].partition(",")[0]
 
     @property
+    def probed_later(self) -> str:
+        """The probe that records it after the training; empty where that is not the way.
+
+        Example:
+            >>> Kind(name="toy", says="", recorded_by="audit, then `byrote probe RUN toy`").probed_later
+            'toy'
+        """
+        return self.recorded_by.partition("byrote probe RUN ")[2].partition("`")[0].partition(" ")[0].partition(",")[0]
+
+    @property
     def is_fact(self) -> bool:
         """Whether all of it is known without evidence."""
         return bool(self.quantities) and all(one.fact for one in self.quantities.values())

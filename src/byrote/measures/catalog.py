@@ -94,6 +94,11 @@ class Measure:
         lacking = (kind_of(kind) for kind in self.kinds if kind not in recorded)
         return frozenset(kind.probe for kind in lacking if kind.probe)
 
+    def unprobed(self, recorded: Collection[str]) -> frozenset[str]:
+        """The same of probes that read weights after the training."""
+        lacking = (kind_of(kind) for kind in self.kinds if kind not in recorded)
+        return frozenset(kind.probed_later for kind in lacking if kind.probed_later)
+
     def suits(self, task: str) -> bool:
         """Whether a run of that task ("classes", "labels" or "regression") records what it reads."""
         return self.of_text or all(task in kind_of(need).tasks_of(need.split(".")[1]) for need in self.needs)
