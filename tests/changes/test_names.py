@@ -17,8 +17,11 @@ def test_names_are_those_that_state_it() -> None:
     assert names(any_target=True) == [
         "exact-duplicates",
         "near-duplicates",
+        "relabel",
+        "remove",
         "remove-exact-duplicates",
         "remove-most-memorized",
         "remove-near-duplicates",
+        "review",
     ]
     assert names(stage="nowhere") == []

@@ -17,12 +17,15 @@ WHOLE = {
     "random-shift",
     "remove-exact-duplicates",
 }
-NAMES = sorted(change.name for change in (*CONTROLS, *REMEDIES))
+OF_FILES = {"relabel", "remove", "review"}
+ALL = sorted(change.name for change in (*CONTROLS, *REMEDIES))
+NAMES = [name for name in ALL if name not in OF_FILES]
+OF_AMOUNTS = [change for change in REMEDIES if change.name not in OF_FILES]
 
 
 def test_every_change_goes_by_its_own_name() -> None:
-    assert list(changes()) == NAMES
-    assert len(set(NAMES)) == len(CONTROLS) + len(REMEDIES)
+    assert list(changes()) == ALL
+    assert len(set(ALL)) == len(CONTROLS) + len(REMEDIES)
     assert {change.stage for change in changes().values()} == {"dataset", "recipe", "model", "decoder"}
     assert {change.stage for change in CONTROLS} == {"dataset"}
 
@@ -38,9 +41,15 @@ def test_an_amount_lands_in_the_first_field(name: str) -> None:
     assert type(first) is type(amount)
 
 
-@pytest.mark.parametrize("change", REMEDIES, ids=lambda change: change.name)
+@pytest.mark.parametrize("change", OF_AMOUNTS, ids=lambda change: change.name)
 def test_a_remedy_has_an_amount_of_its_own(change: type) -> None:
     assert parse_change(change.name) == parse_change(f"{change.name}=") == change()
+
+
+@pytest.mark.parametrize("name", sorted(OF_FILES))
+def test_a_change_of_a_file_must_be_given_one(name: str) -> None:
+    with pytest.raises(BadInput, match=f"^The change '{name}' needs a file. Hint: {name}=FILE$"):
+        parse_change(name)
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)

@@ -49,7 +49,8 @@ def test_commands_are_ones_that_can_be_given(run: Run, found: Facts) -> None:
     assert [*read, "--models", "64", "--out", "RUN-64"] in given
     assert [*read, "--plant", "triage", "--out", "RUN-triage"] in given
     changes = [words[-1] for words in given if words[:4] == ["byrote", "change", "RUN", "--with"]]
-    assert len(changes) == 2  # one for the data, and one for the risk that these models show
+    assert len(changes) == 3  # two for the data, and one for the risk that these models show
+    assert ["byrote", "apply", "RUN", "byrote-relabel.csv", "--out", "cleaned.csv"] in given
     for change in changes:
         parse_change(change)
     (check,) = [words for words in given if words[:2] == ["byrote", "check"]]

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Final, get_type_hints
 
 from byrote.changes.change import Change
@@ -66,7 +67,12 @@ def parse_change(text: str) -> Change:
     try:
         made: Change = kind(**given)
     except TypeError:
-        raise BadInput(f"The change {name!r} needs an amount.", hint=f"{name}=0.05") from None
+        what, such = (
+            ("a file", f"{name}=FILE")
+            if first is not None and hints[first.name] is Path
+            else ("an amount", f"{name}=0.05")
+        )
+        raise BadInput(f"The change {name!r} needs {what}.", hint=such) from None
     return made
 
 

@@ -18,7 +18,7 @@ from byrote.cli.checks import check, verify
 from byrote.cli.consoles import err
 from byrote.cli.contents import Redact, forget_contents
 from byrote.cli.differences import diff
-from byrote.cli.files import export, read
+from byrote.cli.files import apply, export, read
 from byrote.cli.language import Audits, plant, print_report
 from byrote.cli.listing import ListsAnalyses, ListsChanges
 from byrote.cli.plan import plan
@@ -264,7 +264,7 @@ def doctor() -> None:
 PANELS = {
     "Audit": (audit, plan, plant, read),
     "Ask": (measure, measures, ask, attack, compare, triage, calibrate, where, probe_run, trace, onion, forgetting),
-    "Change": (change, card, diff),
+    "Change": (change, apply, card, diff),
     "Share": (report, export, forget_contents),
     "Look after": (verify, check, doctor),
 }

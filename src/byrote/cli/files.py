@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from byrote.cli.answers import say, say_file
-from byrote.cli.terminal import RunFolder
+from byrote.cli.terminal import Given, RunFolder
 from byrote.report.text import capital
 
 
@@ -46,3 +46,47 @@ def export(
     else:
         raise BadInput(f"There is no exporter for {format_!r}.", hint="cleanlab and csv are there.")
     say_file("File", path, apart=False)
+
+
+def apply(
+    run_folder: RunFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Decisions, as the table of a report exports them.")],
+    out: Annotated[Path, typer.Option("--out", help="The cleaned table or folder to write; it must not be there.")],
+    source: Given = None,
+) -> None:
+    """Write your own table or folder of images again, relabelled and without what is to be removed."""
+    from byrote.data.decisions import REVIEW, apply_decisions, read_decisions
+    from byrote.errors import BadInput
+    from byrote.evidence.made_here import admitted, known_files
+    from byrote.runs.run import Run
+
+    run = Run.open(run_folder)
+    made = run.manifest.source or {}
+    reading = made.get("reading") or {}
+    if source is None and "reading" not in made:
+        raise BadInput(
+            f"The run {str(run_folder)!r} was not made from a table or a folder of images.",
+            hint="byrote apply writes such files again; of other sources change the data where they are made.",
+        )
+    place = source or admitted(Path(str(made["name"])), known_files(run.manifest.identifier))
+    planted = set(run.controls.example.tolist())
+    decisions = read_decisions(file)
+    target = reading.get("target") or ""
+    done = apply_decisions(
+        place,
+        out,
+        decisions,
+        target=target[0] if isinstance(target, list | tuple) else target,
+        id=reading.get("id"),
+        skip=planted.__contains__,
+    )
+    for one in done:
+        say(f"{one.example}: {one.action}{f' as {one.new}' if one.new and one.action != 'remove' else ''}")
+    left = sum(one.action == REVIEW for one in decisions)
+    skipped = len(decisions) - len(done) - left
+    say(
+        f"{len(done):,} applied, {left:,} left to review"
+        + (f", {skipped:,} of planted controls" if skipped else "")
+        + "."
+    )
+    say_file("File", out, apart=False)

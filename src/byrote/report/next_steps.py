@@ -58,7 +58,8 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
     if found.memorized.value > 0:
         yield Step(
             why=f"Look through what stands above {MEMORIZED} in the table below, and export the ids "
-            f"{found.wording.export()}.",
+            f"{found.wording.export()}; then write your own file again with that, and see whether it helped.",
+            commands=_decide(run),
         )
         if isinstance(judged, Missing) and found.wording.about_classes:
             yield Step(
@@ -78,6 +79,15 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
         why="Keep watch in your CI: fail where memorization grows.",
         commands=(f'byrote check {RUN} --fail-if "label_memorization.top1% > .5"',),
     )
+
+
+def _decide(run: Run) -> tuple[str, ...]:
+    """The commands that apply what the page exports: to the person's file, and to new models."""
+    made = run.manifest.source or {}
+    if "reading" not in made:
+        return _change(run, "relabel=byrote-relabel.csv")
+    out = f"cleaned{Path(str(made['name'])).suffix}"
+    return (f"byrote apply {RUN} byrote-relabel.csv --out {out}", *_change(run, "relabel=byrote-relabel.csv"))
 
 
 def _longer(run: Run) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from byrote.changes.change import Context
+from byrote.changes.data.decided import without_mended
 from byrote.data.dataset import Dataset
 from byrote.errors import BadInput
 
@@ -16,7 +17,7 @@ from byrote.errors import BadInput
 class RelabelMostMemorized:
     """Replace the labels of the share of examples found most memorized by the majority vote of models without them.
 
-    An example whose vote agrees with its label keeps it.
+    An example whose vote agrees with its label keeps it; planted label noise that is set right is planted no more.
     """
 
     share: float = 0.05
@@ -35,4 +36,5 @@ class RelabelMostMemorized:
         targets = np.array(stage.targets)
         asked = votes.sum(1) > 0
         targets[context.forget[asked]] = votes[asked].argmax(1)
-        return stage.replace(targets=targets)
+        changed = stage.replace(targets=targets)
+        return changed.replace(controls=without_mended(changed))
