@@ -56,7 +56,7 @@ def of_numbers() -> Dataset:
 
 def of_sets() -> Dataset:
     """Several labels an example."""
-    return byrote.from_arrays(np.eye(30, 3, dtype=np.float32), np.arange(60).reshape(30, 2) % 2)
+    return byrote.from_arrays(np.eye(30, 3, dtype=np.float32), np.arange(60).reshape(30, 2) // 7 % 2)
 
 
 HEAD = "example,action,new_label\n"
