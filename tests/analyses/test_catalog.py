@@ -105,6 +105,7 @@ def test_verify_finds_a_sealed_table_whose_numbers_were_edited(run: Run, spread:
     ]
 
 
+@pytest.mark.slow
 def test_the_command_prints_it_keeps_it_and_writes_the_report_again(run: Run, spread: Analysis) -> None:
     write_report(run)
     told = RUNNER.invoke(app, ["ask", str(run.folder), "spread", "--set", "top=0.25"], catch_exceptions=False)

@@ -242,6 +242,7 @@ def test_what_is_about_classes_alone(tmp_path, regression):
         byrote.audit_privacy(tags(), given("tags"), canaries=20, out=tmp_path / "y", progress=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["remove-most-memorized=0.1", "exact-duplicates=0.1", "fine-tune-on-rest"])
 def test_changes_that_take_any_targets(tmp_path, regression, name):
     child = byrote.change(regression, byrote.parse_change(name), out=tmp_path / "child", workers=1, progress=False)

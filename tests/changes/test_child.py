@@ -139,6 +139,7 @@ def test_a_run_without_data_at_hand_is_refused(parent: Run, tmp_path: Path) -> N
         change(parent, RemoveMostMemorized(0.99), out=tmp_path / "child")
 
 
+@pytest.mark.slow
 def test_null_change_shows_no_difference(parent: Run, tmp_path: Path) -> None:
     """The same recipe on other seeds differs by chance alone: intervals of independent runs must mostly cover 0."""
     other = small_audit(tmp_path / "other", models=12, recipe=longer(60), seed=7)

@@ -79,6 +79,7 @@ def test_another_reading_is_another_run(byrote):
     assert "dataset" in said
 
 
+@pytest.mark.slow
 def test_a_table_that_moved_or_changed(byrote, tmp_path):
     assert byrote(*AUDIT)[0] == 0
     (tmp_path / "elsewhere").mkdir()
@@ -100,6 +101,7 @@ def test_halves_of_groups_when_the_audit_stops_by_itself(byrote):
     assert set(run.design.member[run.models()].sum(1)) <= {len(run.ids) // 2, -(-len(run.ids) // 2)}
 
 
+@pytest.mark.slow
 def test_what_is_said_first(byrote):
     said = byrote("audit", "mine.csv", "--target", "kind", "--models", "4", "--workers", "1")[2]
     assert "The column 'key' is left out: it looks like an id" in " ".join(said.split())

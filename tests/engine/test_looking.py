@@ -89,6 +89,7 @@ def in_blocks(run: Run, size: int) -> dict[str, Any]:
     return {**run.manifest.executor, "blocks": blocks}
 
 
+@pytest.mark.slow
 def test_stacked_or_one_by_one_probes_find_the_same(tmp_path: Path) -> None:
     usual = small_audit(tmp_path / "usual")
     found = [small_audit(tmp_path / str(size), probes=("seen",), executor=in_blocks(usual, size)) for size in (1, 3)]

@@ -175,6 +175,7 @@ RATES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_effect", [0.0, 1.0])
 @pytest.mark.parametrize("stderr", [0.15, 0.1, 0.07])
 @pytest.mark.parametrize("rates", RATES)

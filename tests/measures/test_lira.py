@@ -85,6 +85,7 @@ def test_agrees_with_the_slow_loop(form, pairs, examples, seed):
                 assert offline.values[t, i] == pytest.approx(outside[i].logcdf(x[t, i]), rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.slow
 @every_attack
 @pytest.mark.parametrize("models", [8, 16, 64])
 def test_null_auc_is_a_half(attack, models):

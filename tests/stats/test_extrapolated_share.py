@@ -66,6 +66,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("trials", [8, 16, 32])
 def test_is_nearer_to_the_truth_than_the_share_of_the_estimates(shape, trials):

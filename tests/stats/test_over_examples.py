@@ -63,6 +63,7 @@ def coverage(world: dict[str, float], repetitions: int, seed: int) -> dict[str, 
     return {name: count / repetitions for name, count in hits.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
 @pytest.mark.parametrize("repetitions", [100, pytest.param(600, marks=pytest.mark.slow)])
 def test_intervals_hold_for_these_examples_and_for_new_ones(world, repetitions):

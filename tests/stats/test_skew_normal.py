@@ -62,6 +62,7 @@ def test_what_is_not_finite_is_left_out_and_too_little_is_undefined():
     assert np.isnan(misfit(x, found)[:2]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [64, pytest.param(256, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("shape", [0.0, 1.5])
 def test_the_critical_misfit_rejects_one_in_twenty(count, shape):

@@ -17,6 +17,7 @@ def test_a_claim_holds_by_chance_only_where_the_effect_is_the_margin_and_always_
     assert planted >= LEAST_PLANTED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", studies())
 def test_the_null_arm_has_the_effect_of_the_margin(claim: str) -> None:
     """Else it would be no test: an arm far below the margin never holds."""

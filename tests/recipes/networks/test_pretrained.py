@@ -95,6 +95,7 @@ def test_documents_are_read_as_the_model_was_trained(tmp_path, begins, monkeypat
     assert verify(Run.open(tmp_path / "run")) == []
 
 
+@pytest.mark.slow
 def test_who_knows_how_the_model_was_trained_says_so(tmp_path):
     model, corpus = overfitted(tmp_path / "model", begins=True), corpus_from_texts(TEXTS)
     found = load_pretrained(model)
