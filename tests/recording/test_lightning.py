@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
 import byrote
+from byrote.engine.afterwards import probe
 from byrote.errors import BadInput
 from two_processes import two_processes
 
@@ -89,7 +90,9 @@ def test_what_the_training_step_saw(tmp_path, how, precision):
 
 
 def test_clean_passes(tmp_path):
-    callback = RecorderCallback(tmp_path / "run", examples=EXAMPLES, clean=loader(), clean_every=2)
+    callback = RecorderCallback(
+        tmp_path / "run", examples=EXAMPLES, clean=loader(), clean_every=2, keep_weights_at="checkpoints"
+    )
     module = Module()
     trainer(tmp_path, 5, callback).fit(module, loader(shuffle=True))
     run = callback.recorder.run
@@ -97,6 +100,12 @@ def test_clean_passes(tmp_path):
     with torch.no_grad():
         exact = module.eval()(torch.stack([item[0] for item in data()]))
     np.testing.assert_allclose(run.load("outputs.logits", [0])[0], exact, atol=1e-5)
+    inputs = np.stack([item[0].numpy() for item in data()])
+    dataset = byrote.from_arrays(inputs, np.array([item[1] for item in data()]), name="its data")
+    recipe = byrote.Recipe(network=byrote.Network(Module), epochs=5)
+    probed = probe(run.attach(dataset, recipe), "rewinding,permutations=1")
+    assert probed.load("rewinding.layer", [0]).tolist() == ["net.0", "net.3"]
+    np.testing.assert_array_equal(probed.load("rewinding.fitted", [0]), run.load("trajectory.correct", [0]).astype(int))
 
 
 def test_a_training_that_goes_on(tmp_path):
