@@ -176,6 +176,7 @@ def test_models_that_are_not_at_hand_and_documents_that_do_not_fit_are_refused(t
         probe(run, "decoding", model=replace(found, digest="another"))
 
 
+@pytest.mark.slow
 def test_probes_of_trained_classifiers_read_kept_weights_too(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"dataset": blobs(12), "models": 4, "full": 0, "keep_weights": True}
     audited = small_audit(tmp_path / "audited", probes=("gradient_norm", "last_layer"), **settings)
