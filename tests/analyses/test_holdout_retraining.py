@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import byrote
-from byrote.analyses.holdout_retraining import LOSS, NEW, OLD, half_jeffreys, holdout_retraining
+from byrote.analyses.holdout_retraining import LOSS, NEW, OLD, _table, half_jeffreys, holdout_retraining
 from byrote.analyses.lab import Lab
 from byrote.errors import BadInput
 from byrote.stats.ranking import auroc
@@ -50,3 +50,20 @@ def test_what_cannot_be_is_refused(tmp_path):
     assert "share=0.2" in told.value.hint
     with pytest.raises(BadInput, match="trains models"):
         byrote.ask(layered(), "holdout_retraining")
+
+
+def test_figures_and_their_intervals_stay_where_an_auroc_can_be():
+    noisy = np.arange(8) < 4
+    right, wrong = np.where(noisy, 1.0, 0.0), np.where(noisy, 0.0, 1.0)
+    scores = {NEW: np.stack([right, right, wrong]), OLD: np.stack([wrong] * 3), LOSS: np.stack([wrong, wrong, right])}
+    table = _table(scores, noisy, np.ones(8, bool), np.arange(8).astype(str), 2)
+    found = dict(zip(table.rows["score"], table.figures["AUROC"], strict=True))
+    assert {name: one.value for name, one in found.items()} == {
+        NEW: pytest.approx(2 / 3),
+        OLD: 0.0,
+        LOSS: pytest.approx(1 / 3),
+        f"excess over {OLD}": pytest.approx(2 / 3),
+        f"excess over {LOSS}": pytest.approx(1 / 3),
+    }
+    assert (found[NEW].low, found[NEW].high) == (0.0, 1.0)
+    assert (found[f"excess over {LOSS}"].low, found[f"excess over {LOSS}"].high) == (-1.0, 1.0)

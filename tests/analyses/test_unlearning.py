@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import byrote
 from byrote.analyses.lab import Lab
-from byrote.analyses.unlearn import _examples, steps_of, unlearn
+from byrote.analyses.unlearn import _chosen, _examples, steps_of, unlearn
 from byrote.analyses.unlearning import ALL, ARMS, dealt, judged, models_for, shift, ulira, unlearning
 from byrote.blocks import TableBlock, Tiles, section_of
 from byrote.changes.change import Context, TrainedModel
@@ -229,3 +229,10 @@ def test_the_command_asks_it(run: Run, wrong: list[str], tmp_path: Path, monkeyp
     assert told.exit_code == 0, told.output
     assert "All examples to forget" in told.output
     assert byrote.Run.open(tmp_path / "out" / "longer").manifest.parent["change"]["steps"] == 7
+
+
+def test_a_share_is_of_the_most_memorized(run: Run) -> None:
+    values = run.measure("label_memorization").values
+    rows = _chosen(run, 0.1)
+    assert len(rows) == round(0.1 * len(values))
+    assert np.nanmin(values[rows]) >= np.nanmax(np.delete(values, rows))

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from byrote.designs.design import Design, Phase, observed
+from byrote.designs.design import Design, Phase, _levels, observed
 from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.designs.two_splits import two_splits
@@ -113,3 +113,9 @@ def test_a_count_of_255_is_a_member_where_all_is_known():
     phase = Phase(name="train", count=np.array([[255, 0]], np.uint8))
     design = Design(name="x", phases=(phase,), pair=np.array([-1]), role=np.zeros(1, np.int8))
     np.testing.assert_array_equal(design.member, [[1, 0]])
+
+
+def test_three_models_make_a_level_and_fewer_scatter():
+    three, two = np.repeat([0.5, 0.56], 3), np.repeat([0.5, 0.56], 2)
+    np.testing.assert_array_equal(_levels(three, 100), three)
+    np.testing.assert_allclose(_levels(two, 100), 0.53)  # three standard deviations of 100 draws are 0.15

@@ -56,3 +56,12 @@ def test_without_sensitivity_there_is_no_coefficient():
     found = loss_sensitivity_gini(np.zeros((6, 2, 10)), np.array([0, 1]), member, pair)
     assert np.isnan(found.value)
     assert found.reason
+
+
+def test_its_interval_ends_where_a_coefficient_can():
+    member, pair = np.ones((6, 50), np.int8), np.repeat([0, 1, 2], 2)
+    norm = np.ones((6, 1, 50))
+    norm[:4, 0, 1:] = 0.0  # one example holds all of it in four models, and all hold as much in two
+    found = loss_sensitivity_gini(norm, np.array([0]), member, pair)
+    assert found.value == pytest.approx(2 / 3 * 0.98)
+    assert (found.low, found.high) == (0.0, 1.0)
