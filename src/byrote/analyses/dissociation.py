@@ -83,7 +83,7 @@ def dissociation(run: Run) -> Table:
     rows = [(arm, share) for share in SHARES for arm in (*ARMS, *CONTRASTS)]
     values = {row: _lost(lost, row) for row in rows}
     mine, theirs = group & right, others & right
-    figures = {
+    figures: dict[str, list[Scalar | None]] = {
         "lost of the group": [group_figure(values[row], mine, pair, -1.0) for row in rows],
         "lost of the others": [group_figure(values[row], theirs, pair, -1.0) for row in rows],
         MATCHED: [_cell(found, row, int(mine.any(0).sum())) for row in rows],

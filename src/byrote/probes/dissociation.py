@@ -130,7 +130,7 @@ class DissociationProbe(Probe):
                 rng = at.rng(11, model, share)
                 random = [rng.permutation(len(order))[:count] for _ in range(self.draws)]
                 each = [_lost(gated, asked, judged & base.correct[0], units) for units in random]
-                lost["random"] = np.mean(each, axis=0, dtype=np.float32)
+                lost["random"] = np.asarray(np.mean(each, axis=0), np.float32)
                 for what, of in lost.items():
                     columns[f"{what}_{share}"] = columns.get(f"{what}_{share}", np.zeros_like(of)) + of
             columns["memory_units"] += gated.layers_of(chosen["memory"])

@@ -113,7 +113,7 @@ class FeedForwardUnitsProbe(Probe):
 
 def _width(matrix: torch.nn.Module, width: int) -> int:
     """How many units a second matrix reads."""
-    first, second = matrix.weight.shape  # type: ignore[union-attr,misc]  # a layer with a matrix
+    first, second = matrix.weight.shape  # type: ignore[misc]  # a layer with a matrix
     linear = isinstance(matrix, torch.nn.Linear) or (first == width and second != width)
     return int(second if linear else first)
 
@@ -160,7 +160,7 @@ def rank_of(logits: Float[np.ndarray, "unit token"], token: Int[np.ndarray, " un
         [2]
     """
     own = np.take_along_axis(logits, token[:, None], 1)
-    return 1 + (logits > own).sum(1)
+    return np.asarray(1 + (logits > own).sum(1))
 
 
 def share_of(says: Int[np.ndarray, " unit"], follows: Int[np.ndarray, " context"]) -> Float[np.ndarray, " unit"]:
@@ -173,4 +173,4 @@ def share_of(says: Int[np.ndarray, " unit"], follows: Int[np.ndarray, " context"
     if not len(follows):
         return np.zeros(len(says), np.float32)
     counts = np.bincount(follows, minlength=int(says.max(initial=0)) + 1)
-    return (counts[says] / len(follows)).astype(np.float32)
+    return np.asarray(counts[says] / len(follows), np.float32)

@@ -18,7 +18,7 @@ from byrote.errors import BadInput
 from byrote.evidence.kind import OF_TEXT, Kind, Quantity
 from byrote.probes import tokens
 from byrote.probes.contract import Probe, Shard, When
-from byrote.probes.feed_forward import gated, listened, second_matrices
+from byrote.probes.feed_forward import Change, gated, listened, second_matrices
 from byrote.probes.history import AskedDocuments, History
 from byrote.probes.registry import probe
 
@@ -280,5 +280,8 @@ class Facts:
 
     def _without(self, gates: Float[Tensor, "row unit"]) -> AbstractContextManager[None]:
         """Every layer's units times the gates of their row, at every place."""
-        parts = gates.split(self.sizes, 1)
-        return gated(self.matrices, [lambda given, part=part: given * part[:, None] for part in parts])
+
+        def by(part: Tensor) -> Change:
+            return lambda given: given * part[:, None]
+
+        return gated(self.matrices, [by(part) for part in torch.split(gates, self.sizes, 1)])

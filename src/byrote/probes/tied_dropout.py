@@ -85,7 +85,7 @@ class TiedDropoutProbe(EndProbe):
 def masked(network: nn.Module, layers: list[ExampleTiedDropout], inputs: Tensor, ids: Tensor) -> Tensor:
     """Predictions in evaluation mode, but that each input has the memory units of the example of that number."""
     found = []
-    for some, whose in zip(inputs.split(512), ids.split(512), strict=True):
+    for some, whose in zip(torch.split(inputs, 512), torch.split(ids, 512), strict=True):
         for layer in layers:
             layer.train()
             layer.keys = tied_keys(whose)
@@ -117,4 +117,4 @@ def _predicted(network: nn.Module, inputs: Tensor) -> Tensor:
     if not len(inputs):
         return torch.zeros(0, dtype=torch.int64, device=inputs.device)
     with torch.no_grad():
-        return torch.cat([network(some).argmax(1) for some in inputs.split(512)])
+        return torch.cat([network(some).argmax(1) for some in torch.split(inputs, 512)])

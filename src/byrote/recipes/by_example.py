@@ -50,8 +50,9 @@ def _forward(parts: Parts, copies: dict[str, Tensor], batch: Batch) -> Forward:
     buffers = {
         name: buffer[:, None].expand(*batch.ids.shape, *buffer.shape[1:]) for name, buffer in parts.buffers.items()
     }
-    drops = parts.dropouts and batch.noise is not None
-    keys = [each[:, :, None] for each in keys_of(parts.dropouts, batch.noise)] if drops else None
+    keys: Keys = None
+    if parts.dropouts and batch.noise is not None:
+        keys = [each[:, :, None] for each in keys_of(parts.dropouts, batch.noise)]
 
     def one(weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, keys: Keys) -> Tensor:
         give(parts.dropouts, keys)
