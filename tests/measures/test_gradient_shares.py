@@ -35,3 +35,16 @@ def test_each_line_says_how_many_examples_it_is_about_and_is_a_mean_over_models(
     for line, values in zip(curve.values, each.values(), strict=True):
         for at in range(CHECKPOINTS):
             assert line[at] == pytest.approx(sum(values[:, at].tolist()) / MODELS)
+
+
+@pytest.mark.parametrize("form", ["norm", "cosine", "coherence", "alike"])
+def test_intervals_end_where_a_share_or_a_cosine_can(form: str) -> None:
+    measure = catalog()[f"gradient_shares[{form}]"]
+    low, high = measure.range
+    member, pair = np.ones((6, EXAMPLES), np.int8), np.repeat([0, 1, 2], 2)
+    given = {"epochs": np.array([5]), "member": member, "pair": pair, "label_noise": NOISE}
+    each = np.array([low, low, high, high, low, high])[:, None]  # of three pairs, which tell next to nothing
+    names = inspect.signature(measure.function).parameters
+    curve = measure.function(*(given.get(name, each) for name in names))
+    assert np.nanmin(curve.low) == low
+    assert np.nanmax(curve.high) == high
