@@ -123,3 +123,10 @@ def test_mislabelled_examples_that_a_model_was_not_trained_on_are_left_out(hidde
     }
     np.testing.assert_allclose(rewinding(**given).values, rewinding(**kept).values)
     assert module.FEWEST == 20
+
+
+def test_intervals_end_where_a_difference_of_shares_lost_can():
+    given = made_up(lost=1.0) | {"pair": np.array([0, 0, 1, 1])}
+    given["wrong"][2:, 1, 0] = 0  # in one pair of models all is lost, in the other nothing
+    found = rewinding(**given)
+    assert (found.low.min(), found.high.max()) == (-2.0, 2.0)
