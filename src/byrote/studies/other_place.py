@@ -71,7 +71,7 @@ def simulated(rng: np.random.Generator, units: int, moved: float) -> Float[np.nd
     unit="two models of the recipe's network and two of another architecture",
     margin=0.05,
     units=4,
-    minutes=5,
+    minutes=3,
     recipe=DEEP,
     caveat="A multilayer perceptron beside a small convolutional network, on thirds of the depth: other architectures "
     "may differ more or less. One draw of wrong labels (10 %).",
