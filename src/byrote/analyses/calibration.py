@@ -14,7 +14,7 @@ from scipy.optimize import isotonic_regression
 from scipy.stats import ks_2samp
 
 from byrote.analyses.catalog import analysis
-from byrote.blocks import Block, TableBlock, Words, notes_of, section, sentence
+from byrote.blocks import Block, Cell, TableBlock, Words, notes_of, section, sentence
 from byrote.data.task import TASKS
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.seals import BLANK, KEY, is_broken, write_sealed
@@ -316,7 +316,7 @@ def shown(table: Table) -> Iterable[Block]:
     """What the score was set against, and the band of each stratum."""
     yield from notes_of(table)
     columns = [[None if one is None else one.value for one in column] for column in table.figures.values()]
-    rows = tuple(zip(*table.rows.values(), *columns, strict=True))
+    rows: tuple[tuple[Cell, ...], ...] = tuple(zip(*table.rows.values(), *columns, strict=True))
     yield TableBlock(title=table.title, columns=(*table.rows, *table.figures), rows=rows)
 
 

@@ -21,6 +21,7 @@ from byrote.errors import BadInput
 if TYPE_CHECKING:
     from byrote.cli.language_sources import Documents, TinyGPTTraining
     from byrote.data.canaries import Canaries
+    from byrote.data.corpus import Corpus
     from byrote.runs.run import Run
 
 DOCS = "docs"
