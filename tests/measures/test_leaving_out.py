@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from byrote.measures.catalog import catalog
-from byrote.measures.leaving_out import again_without_each, without_each
+from byrote.measures.leaving_out import again_without_each, measured_without, without_each
 from byrote.stats.jackknife import parts
 from measures.evidence import make_evidence
 
@@ -31,3 +31,15 @@ def test_sums_give_what_running_again_gives(key, run):
 )
 def test_scores_that_every_audit_has_are_computed_from_sums(name):
     assert name in FAST
+
+
+@pytest.mark.parametrize("key", [key for key, entry in FAST.items() if entry.together is not None])
+def test_what_comes_from_the_same_sums_is_the_measure_and_its_values_without_each_part(key):
+    evidence = make_evidence(seed=4)
+    given = {name: evidence[need] for name, need in FAST[key].parameters.items()}
+    for part in (parts(evidence["design.pair"], groups=20), parts(evidence["design.pair"], groups=3)):
+        whole, without = measured_without(FAST[key], part, given)
+        alone = FAST[key].function(**given)
+        for of in ("values", "stderr", "low", "high"):
+            np.testing.assert_array_equal(getattr(whole, of), getattr(alone, of))
+        np.testing.assert_array_equal(without, without_each(FAST[key], part, given))

@@ -30,7 +30,7 @@ class Predictive:
 
     @cached_property
     def _half(self) -> np.ndarray:
-        return np.minimum(self.degrees, MANY) / 2
+        return np.asarray(np.minimum(self.degrees, MANY) / 2)
 
     @cached_property
     def _peak(self) -> np.ndarray:

@@ -137,7 +137,8 @@ class Ordered(Ranked):
 
     def among(self, table: Shaped[np.ndarray, "target example"]) -> Shaped[np.ndarray, " cell"]:
         """What a table has for each score."""
-        return np.ravel(table)[self.row * np.int64(table.shape[1]) + self.column]
+        found: np.ndarray = np.ravel(table)[self.row * np.int64(table.shape[1]) + self.column]
+        return found
 
 
 def _split(columns: Sequence[np.ndarray], group: np.ndarray, count: int) -> list[tuple[np.ndarray, ...]]:
