@@ -158,7 +158,7 @@ class References:
     def _deviation(
         self, models: np.ndarray | slice, cell: tuple[int, int], chosen: np.ndarray, block: slice = slice(None)
     ) -> np.ndarray:
-        deviation = self.values[models, block] - self.centre[cell][block]
+        deviation: np.ndarray = self.values[models, block] - self.centre[cell][block]
         deviation *= chosen
         return deviation
 

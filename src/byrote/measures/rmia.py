@@ -223,7 +223,7 @@ def _ratios(
 
 
 def _log_probability(log_odds: np.ndarray) -> np.ndarray:
-    return np.minimum(log_odds, 0.0) - np.log1p(np.exp(-np.abs(log_odds)))
+    return np.asarray(np.minimum(log_odds, 0.0) - np.log1p(np.exp(-np.abs(log_odds))))
 
 
 def _usual(

@@ -610,6 +610,7 @@ class Run:
                     self.on_progress((rows.start + share * (rows.stop - rows.start)) / len(self.ids))
 
                 arguments = self._arguments(entry, models, rows)
+                found: Result
                 if several:
                     found, without = measured_without(entry, own, arguments, on_progress)
                 else:
