@@ -136,8 +136,8 @@ def apply_decisions(
 
 
 def _rows_of(table: pa.Table, source: Path, id: str | None, mine: Sequence[Decision]) -> dict[str, int]:  # noqa: A002
-    names = numbered(inert(source.name.partition(".")[0]) or "table", len(table)) if id is None else table[id]
-    ids = [inert(str(one)) for one in (names.tolist() if id is None else names.to_pylist())]
+    name = inert(source.name.partition(".")[0]) or "table"
+    ids = numbered(name, len(table)).tolist() if id is None else [inert(str(one)) for one in table[id].to_pylist()]
     refuse_strangers(mine, ids, source.name)
     return {name: row for row, name in enumerate(ids)}
 

@@ -170,7 +170,7 @@ def _self_test(run: Run, found: Issues | Missing) -> list[Answer]:
 
 def _chosen(own: Sequence[Issue]) -> list[Issue]:
     """The likeliest wrong labels, each example once, then the first of each other kind."""
-    best = {}
+    best: dict[int, Issue] = {}
     for one in sorted(own, key=lambda one: -one.score):
         if one.issue in ABOUT_LABELS:
             best.setdefault(one.example, one)
