@@ -323,6 +323,7 @@ def shown(table: Table) -> Iterable[Block]:
 def highest(found: PerExample, ids: np.ndarray, top: int = 10) -> Iterable[Block]:
     """The examples of the highest estimates, each with its band, and what to know of it."""
     order = np.argsort(-found.values, kind="stable")[:top]
-    rows = tuple((str(ids[row]), *(float(of[row]) for of in (found.values, found.low, found.high))) for row in order)
+    values, low, high = (of[order].tolist() for of in (found.values, found.low, found.high))
+    rows = tuple(zip(ids[order].tolist(), values, low, high, strict=True))
     yield TableBlock(title="", columns=("example", "value", "low", "high"), rows=rows)
     yield Words(text=sentence(found.note))
