@@ -45,6 +45,15 @@ def test_a_figure_is_that_of_the_measure(run: Run) -> None:
         assert not verdict.figure.high < expected
 
 
+def test_the_headline_is_a_figure_with_its_interval(run: Run) -> None:
+    found = check(run, ["memorized.share > .5"])[0].figure
+    result = run.measure("label_memorization")
+    assert isinstance(result, PerExample)
+    assert found is not None
+    assert found.value == pytest.approx(np.mean(result.values >= 0.25 - 1e-9))  # 16 models: the raw share
+    assert found.low < found.value < found.high
+
+
 def test_what_holds_fails_and_what_does_not_passes(run: Run) -> None:
     above, below = check(run, ["label_memorization.top1% > .5", "label_memorization.top1% < .5"])
     assert (above.failed(strict=False), below.failed(strict=False)) == (True, False)

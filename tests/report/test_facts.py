@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import byrote
+from byrote.analyses.memorized_share import MEMORIZED
 from byrote.data.controls import LABEL_NOISE, planted
 from byrote.evidence.schema import kind_of
 from byrote.measures.catalog import catalog
-from byrote.report.facts import MEMORIZED, Facts, belongs, facts
+from byrote.report.facts import Facts, belongs, facts
 from byrote.report.headline import headline
 from byrote.report.summary import sentences
 from byrote.results import PerExample

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byrote.report.facts import _at_least_one as at_least_one
+from byrote.analyses.memorized_share import at_least_one
 from byrote.stats.extrapolated_share import extrapolated_share
 from byrote.stats.jackknife import from_replicates
 

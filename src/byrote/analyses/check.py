@@ -14,6 +14,7 @@ import numpy as np
 
 from byrote.analyses.catalog import analysis
 from byrote.analyses.membership import membership_attack
+from byrote.analyses.memorized_share import memorized_share
 from byrote.blocks import Block, Words, section
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.measures.catalog import find
@@ -40,8 +41,9 @@ _PLAIN: Final[dict[str, Callable[[np.ndarray], float]]] = {
 _ACCURACIES: Final = ("members", "nonmembers", "heldout")
 _GRAMMAR: Final = (
     "MEASURE.FIGURE [of CONTROL] > NUMBER, as in 'label_memorization.top1% > .5': FIGURE is mean, median, max or "
-    "topP% (the mean of the highest P percent); 'members.accuracy', 'nonmembers.accuracy', 'heldout.accuracy'; of an "
-    "attack, 'lira.auc'; of a measure that is one number, 'unintended_memorization.value'; of canaries, "
+    "topP% (the mean of the highest P percent); 'memorized.share', the headline of the report; 'members.accuracy', "
+    "'nonmembers.accuracy', 'heldout.accuracy'; of an attack, 'lira.auc'; of a measure that is one number, "
+    "'unintended_memorization.value'; of canaries, "
     "'exposure[best].max', or 'exposure[best].mean of 4' of those planted 4 times."
 )
 
@@ -233,6 +235,8 @@ def _figure(run: Run, condition: Condition) -> Scalar:
             f"There is no measure 'accuracy', as {condition.text!r} has it.",
             hint=f"did you mean '{condition.figure}.accuracy'?",
         )
+    if (condition.what, condition.figure, condition.kind) == ("memorized", "share", None):
+        return memorized_share(run)
     entry = find(condition.what)
     if entry.attacks:
         figures = membership_attack(run, condition.what).figures

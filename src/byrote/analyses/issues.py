@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from scipy.special import stdtr
 
 from byrote.analyses.catalog import analysis, different, not_following
+from byrote.analyses.memorized_share import LEAST_MEMORIZED
 from byrote.blocks import Block, TableBlock, Words, section
 from byrote.data.controls import LABEL_NOISE
 from byrote.data.copies import ONE_IN, Copies, clusters, copies
@@ -48,8 +49,6 @@ SCORES: Final = {
 }
 #: A label is taken as wrong from this score on, if a wrong label is as bad as a missed one.
 WRONG: Final = 0.5
-#: Memorized from this label memorization on (Feldman & Zhang 2020).
-LEAST_MEMORIZED: Final = 0.25 - 1e-9
 #: Ambiguous: so large a share of the models without an example are right; and so many models it takes to say that.
 UNSURE: Final = (0.25, 0.75)
 LEAST_MODELS: Final = 8

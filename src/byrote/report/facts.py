@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,8 @@ from scipy.special import ndtri
 from byrote.analyses.card import INTERPOLATES
 from byrote.analyses.comparison import unasked_words
 from byrote.analyses.detection import detected
+from byrote.analyses.memorized_share import FEWEST_ON_A_SIDE, corrected_share, models_on_a_side, raw_share
 from byrote.axes import CHECKPOINT
-from byrote.changes.cross_fit import ensemble_rates
 from byrote.data.problems import counted
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.schema import kind_of, quantity
@@ -24,22 +23,13 @@ from byrote.report.provenance import change_words
 from byrote.report.wording import CLASSES, Wording, wording_of
 from byrote.results import Curve, PerExample, Scalar
 from byrote.runs.run import JACKKNIFE_PARTS, OnProgress, Run, no_progress
-from byrote.stats.extrapolated_share import extrapolated_share
 from byrote.stats.intervals import UPPER
-from byrote.stats.jackknife import from_replicates
 from byrote.stats.ranking import auroc_by_chance
 
 #: A model that fits less of its training data did not train, where the others do.
 COLLAPSED = 0.9
 #: Where the largest class has so many times the examples of the smallest, accuracy says little about the latter.
 IMBALANCED = 3
-#: Feldman & Zhang 2020 call an example memorized from this score on.
-MEMORIZED = 0.25
-#: The same as a bound for differences of rates, which may miss a true quarter by rounding.
-LEAST_MEMORIZED = MEMORIZED - 1e-9
-#: With fewer models on a side the share of memorized examples cannot be freed of chance: at 8 the corrected share is
-#: off by more than its interval tells.
-FEWEST_ON_A_SIDE = 16
 #: From this share on it is told that examples have no value of a measure.
 LARGE_UNDEFINED = 0.01
 #: The score that is judged against planted controls as itself; any other is the best of many.
@@ -91,7 +81,7 @@ class Facts:
         """Why the share of memorized examples is the raw one, and what it takes to correct it; empty if corrected."""
         if self.memorized_corrected is not None:
             return ""
-        if _models_on_a_side(self.memorization) >= FEWEST_ON_A_SIDE:
+        if models_on_a_side(self.memorization) >= FEWEST_ON_A_SIDE:
             return "The correction of the raw share is for models of one stratum, and these are compared within several"
         return f"It takes {2 * FEWEST_ON_A_SIDE} models, half of them on each side, to correct the raw share"
 
@@ -186,13 +176,8 @@ def facts(run: Run, on_progress: OnProgress = no_progress) -> Facts:
         heldout_accuracy=run.heldout_accuracy(),
         full_accuracy=run.heldout_accuracy(role="full"),
         mean_memorization=means,
-        memorized=run.pooled(
-            "label_memorization",
-            _memorized,
-            examples=int((memorization.reason_code == 0).sum()),
-            bounds=(0.0, 1.0),
-        ),
-        memorized_corrected=_corrected(run, memorization),
+        memorized=raw_share(run, memorization),
+        memorized_corrected=corrected_share(run, memorization),
         detections=tuple(sorted(detections, key=lambda d: (d.kind, -np.nan_to_num(d.average_precision.value)))),
         notes=tuple(notes),
         curves=curves,
@@ -265,51 +250,6 @@ def _work(run: Run, entry: Measure) -> int:
     return times * sum(len(run.manifest.checkpoints) if CHECKPOINT in quantity(n).dims else 1 for n in entry.needs)
 
 
-def _corrected(run: Run, memorization: PerExample) -> Scalar | None:
-    if _models_on_a_side(memorization) < FEWEST_ON_A_SIDE:
-        return None
-    defined = memorization.reason_code == 0
-    rates = ensemble_rates(run)
-    everyone, strata = np.arange(len(rates.right)), rates.right.shape[1]
-    if strata > 1:  # how chance carries estimates over the threshold is known for one stratum
-        return None
-
-    def share(kept: np.ndarray) -> float:
-        found = rates.of(kept)
-        return extrapolated_share(found.right[0, 0], found.models[0, 0], MEMORIZED)
-
-    figure = from_replicates(
-        share(everyone >= 0),
-        np.array([share(everyone != part) for part in everyone]),
-        models=memorization.models,
-        examples=int(defined.sum()),
-        bounds=(0.0, 1.0),
-    )
-    return _at_least_one(figure)
-
-
-def _models_on_a_side(memorization: PerExample) -> float:
-    """How many models a typical example has at least on either side: trained on it, or not."""
-    defined = memorization.reason_code == 0
-    if not defined.any() or not {"members", "nonmembers"} <= set(memorization.counts):
-        return 0.0
-    return float(np.median(np.minimum(*(memorization.counts[side][defined] for side in ("members", "nonmembers")))))
-
-
-def _at_least_one(figure: Scalar) -> Scalar:
-    """A share of examples with the error of one of them at least: at 0 and 1 leaving out pairs changes nothing."""
-    one = 1 / figure.examples
-    if math.isnan(figure.value) or figure.stderr >= one:
-        return figure
-    return replace(
-        figure,
-        stderr=one,
-        low=max(0.0, float(np.fmin(figure.low, figure.value - one))),
-        high=min(1.0, float(np.fmax(figure.high, figure.value + one))),
-        note="",
-    )
-
-
 def _detection(run: Run, entry: Measure, kind: str, planted: np.ndarray, clean: np.ndarray) -> Detection:
     whole, _ = run.replicates(entry.key)
     area, precision = detected(run, entry.key, planted, (planted | clean) & (whole.reason_code == 0))
@@ -352,11 +292,6 @@ def _collapsed(run: Run) -> tuple[tuple[int, float], ...]:
     if np.isnan(share).all() or np.nanmedian(share) < INTERPOLATES:
         return ()
     return tuple((int(models[row]), float(share[row])) for row in np.flatnonzero(share < COLLAPSED))
-
-
-def _memorized(values: np.ndarray) -> float:
-    known = values[~np.isnan(values)]
-    return float(np.mean(known >= LEAST_MEMORIZED)) if len(known) else float("nan")
 
 
 def _mean_of(mask: np.ndarray) -> Callable[[np.ndarray], float]:

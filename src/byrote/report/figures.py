@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from byrote.analyses.memorized_share import MEMORIZED
 from byrote.blocks import Figure as Figure
 from byrote.report import svg
 from byrote.report.drawn_once import drawn_once
-from byrote.report.facts import MEMORIZED
 from byrote.report.text import capital, count, kind_words, number
 from byrote.report.trajectories import CLEAN, QUANTILES, Line, Trajectories
 from byrote.results import Curve, PerExample

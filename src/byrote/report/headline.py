@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from byrote.analyses.card import INTERPOLATES
+from byrote.analyses.memorized_share import LEAST_MEMORIZED, MEMORIZED
 from byrote.data.controls import LABEL_NOISE
-from byrote.report.facts import LEAST_MEMORIZED, MEMORIZED, Facts
+from byrote.report.facts import Facts
 from byrote.report.summary import found_words, percent
 from byrote.report.text import capital, count, kind_words, number
 from byrote.report.trajectories import CLEAN

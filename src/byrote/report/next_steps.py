@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from byrote.analyses.memorized_share import MEMORIZED
 from byrote.data.split import HELD_OUT
 from byrote.report.attacks import Attacks
-from byrote.report.facts import MEMORIZED, Facts
+from byrote.report.facts import Facts
 from byrote.report.missing import RUN, Missing
 from byrote.report.text import count
 from byrote.report.triaged import Triaged

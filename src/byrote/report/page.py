@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from byrote.analyses.catalog import keep
 from byrote.analyses.issues import Issues
+from byrote.analyses.memorized_share import MEMORIZED
 from byrote.evidence.seals import write_sealed
 from byrote.report import grouped
 from byrote.report.asked import for_page
 from byrote.report.attacks import Attacks, attack_columns, attack_rows, refusals
-from byrote.report.facts import MEMORIZED, NAMED, Facts
+from byrote.report.facts import NAMED, Facts
 from byrote.report.figure_files import write_figures
 from byrote.report.findings import Findings, findings
 from byrote.report.missing import Missing

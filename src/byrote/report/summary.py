@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from byrote.analyses.card import INTERPOLATES, Card
-from byrote.report.facts import MEMORIZED, Detection, Facts
+from byrote.analyses.memorized_share import MEMORIZED
+from byrote.report.facts import Detection, Facts
 from byrote.report.text import capital
 from byrote.report.trajectories import CLEAN
 from byrote.report.wording import CLASSES, Wording

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from byrote.analyses.membership import AttackFigures
+from byrote.analyses.memorized_share import MEMORIZED
 from byrote.evidence.seals import BLANK, KEY
 from byrote.report.asked import asked_facts
 from byrote.report.attacks import Attacks
-from byrote.report.facts import MEMORIZED, Facts
+from byrote.report.facts import Facts
 from byrote.report.findings import Findings
 from byrote.report.grouped import Grouped
 from byrote.report.missing import Missing
