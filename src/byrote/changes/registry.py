@@ -63,7 +63,8 @@ def parse_change(text: str) -> Change:
     elif amount:
         raise BadInput(f"The change {name!r} takes no amount. Got {amount!r}.", hint=f"--with {name}")
     kinds = {each.name: hints[each.name] for each in dataclasses.fields(kind)}
-    given |= typed(kinds, others, f"the change {name!r}")
+    usual = {each.name: each.default for each in dataclasses.fields(kind)}
+    given |= typed(kinds, others, f"the change {name!r}", usual)
     try:
         made: Change = kind(**given)
     except TypeError:

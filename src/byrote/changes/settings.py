@@ -6,6 +6,7 @@ import math
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from byrote.errors import BadInput, meant
@@ -33,10 +34,13 @@ def split_settings(text: str) -> tuple[str, dict[str, str]]:
     return first, {name.strip(): value for name, _, value in (part.partition("=") for part in rest)}
 
 
-def typed(kinds: Mapping[str, Any], given: Mapping[str, str], what: str) -> dict[str, Any]:
+def typed(
+    kinds: Mapping[str, Any], given: Mapping[str, str], what: str, usual: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
     """Each setting as a value of its type.
 
-    `kinds` are types by name; `what` is said in errors, as "the change 'weight-decay'".
+    `kinds` are types by name; `what` is said in errors, as "the change 'weight-decay'", and `usual` are values by name
+    that a hint may give.
 
     Example:
         >>> typed({"rate": float, "epochs": int}, {"epochs": "3"}, "the change 'x'")
@@ -51,10 +55,10 @@ def typed(kinds: Mapping[str, Any], given: Mapping[str, str], what: str) -> dict
             f"{what[0].upper()}{what[1:]} has no setting {unknown!r}.",
             hint=f"{meant(unknown, kinds)}its settings are {', '.join(kinds) or 'none'}.",
         )
-    return {name: value_of(kinds[name], text, name, what) for name, text in given.items()}
+    return {name: value_of(kinds[name], text, name, what, usual.get(name)) for name, text in given.items()}
 
 
-def value_of(kind: Any, text: str, name: str, what: str) -> Any:
+def value_of(kind: Any, text: str, name: str, what: str, usual: Any = None) -> Any:
     """A text as a value of a type: a number, yes or no, a path, one of several words, several with `;`, or none.
 
     Raises:
@@ -91,7 +95,7 @@ def value_of(kind: Any, text: str, name: str, what: str) -> Any:
         )
     raise BadInput(
         f"The setting {name!r} of {what} must be {_WORDS[kind]}. Got {text!r}.",
-        hint=f"{name}={'yes' if kind is bool else '1'}",
+        hint=f"{name}={'yes' if kind is bool else usual if type(usual) is kind else 1}",
     )
 
 
