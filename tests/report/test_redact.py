@@ -140,7 +140,6 @@ def person_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run.folder
 
 
-@pytest.mark.slow
 def test_names_of_persons_and_paths_go_and_what_was_measured_stays(person_run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(person_run, tmp_path / "run"))
     run = Run.open(folder)
@@ -341,7 +340,6 @@ def test_continuations_keep_where_they_agree() -> None:
     np.testing.assert_array_equal(made["truth"] < 0, truth < 0)
 
 
-@pytest.mark.slow
 def test_a_redacted_report_has_neither_pictures_nor_rows(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pictures = byrote.from_arrays(rng.random((40, 8, 8)).astype(np.float32), np.arange(40) % 2, name="pictures")
@@ -366,7 +364,6 @@ def test_a_redacted_report_of_texts_holds_none(tmp_path: Path) -> None:
     assert b"zanzibar" not in everything(run.folder)
 
 
-@pytest.mark.slow
 def test_hostile_names_are_inert_in_every_output(tmp_path: Path) -> None:
     """As class names and ids, through report, card of the command line, CSV and the terminal."""
     formulas = ('=HYPERLINK("http://x")', "+1+cmd|' /C calc'!A0", "@SUM(A1)", "-2+3", "\t=1", "＝1", "../../etc/passwd")
