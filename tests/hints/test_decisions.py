@@ -7,13 +7,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 import byrote
 from byrote.changes.data.decided import Relabel, Review
 from byrote.changes.registry import parse_change
 from byrote.cli.files import apply
+from byrote.data.applied import apply_decisions
 from byrote.data.dataset import Dataset
-from byrote.data.decisions import Decision, apply_decisions, read_decisions
+from byrote.data.decisions import Decision, read_decisions
 from followed import Case, each, follow
 from made_once import copied
 from small import blobs
@@ -43,10 +46,35 @@ def changes(kind: Any, text: str, dataset: Dataset | None = None) -> Any:
     return lambda folder: kind(file(text)(folder)).apply(dataset or blobs(), CONTEXT)
 
 
-def applies(name: str, out: str, decisions: tuple[Decision, ...] = ONE) -> Any:
+def applies(
+    name: str, out: str, decisions: tuple[Decision, ...] = ONE, text: str = "x,y\n1,a\n2,b\n", **how: Any
+) -> Any:
     """Applies decisions to a table."""
-    table = file("x,y\n1,a\n2,b\n", name)
-    return lambda folder: apply_decisions(table(folder), folder / out, decisions, target="y")
+    table = file(text, name)
+    return lambda folder: apply_decisions(table(folder), folder / out, decisions, **{"target": "y", **how})
+
+
+def applies_to_numbers(kind: pa.DataType) -> Any:
+    """Gives a number of a Parquet file, of that type, a half."""
+
+    def apply_to(folder: Path) -> Any:
+        pq.write_table(pa.table({"x": [1, 2], "y": pa.array([7, 9], kind)}), folder / "t.parquet")
+        new = (Decision(example="t-0000", action="relabel", new="7.5"),)
+        return apply_decisions(folder / "t.parquet", folder / "out.parquet", new, target="y", task="regression")
+
+    return apply_to
+
+
+def applies_to_images(out: str) -> Any:
+    """Leaves an image of a folder out."""
+
+    def apply_to(folder: Path) -> Any:
+        for name in ("cat", "dog"):
+            (folder / "in" / name).mkdir(parents=True, exist_ok=True)
+            (folder / "in" / name / "1.png").touch()
+        return apply_decisions(folder / "in", folder / "in" / out, (Decision(example="cat/1.png", action="remove"),))
+
+    return apply_to
 
 
 def of_numbers() -> Dataset:
@@ -59,6 +87,13 @@ def of_sets() -> Dataset:
     return byrote.from_arrays(np.eye(30, 3, dtype=np.float32), np.arange(60).reshape(30, 2) // 7 % 2)
 
 
+def bytes_of(folder: Path, content: bytes) -> Path:
+    """Writes a file of these bytes, and gives its path."""
+    (folder / "d.csv").write_bytes(content)
+    return folder / "d.csv"
+
+
+SETS = "x,y,z\n1,0,1\n2,1,0\n"
 HEAD = "example,action,new_label\n"
 NUMBER = of_numbers().ids[0]
 CASES = (
@@ -109,6 +144,50 @@ CASES = (
         wrong=applies("t.xlsx", "out.xlsx"),
         says=".csv",
         right=applies("t.csv", "out.csv"),
+    ),
+    Case(
+        name="a file of decisions of no text",
+        wrong=lambda folder: read_decisions(bytes_of(folder, b"example,action\n\xff\xfe,remove\n")),
+        says="save it as CSV UTF-8",
+        right=lambda folder: read_decisions(bytes_of(folder, "example,action\né,remove\n".encode())),
+    ),
+    Case(
+        name="no source",
+        wrong=lambda folder: apply_decisions(folder / "none.csv", folder / "out.csv", ONE, target="y"),
+        says="check",
+        right=applies("t.csv", "out.csv"),
+    ),
+    Case(
+        name="an ending of another kind",
+        wrong=applies("t.csv", "out.parquet"),
+        says="--out cleaned.csv",
+        right=applies("t.csv", "cleaned.csv"),
+    ),
+    Case(
+        name="rows of one id",
+        wrong=applies("t.csv", "out.csv", (Decision(example="k", action="remove"),), "i,x,y\nk,1,a\nk,2,b\n", id="i"),
+        says="give each row an id of its own",
+        right=applies("t.csv", "out.csv", (Decision(example="k", action="remove"),), "i,x,y\nk,1,a\nl,2,b\n", id="i"),
+    ),
+    Case(
+        name="several columns",
+        wrong=applies(
+            "t.csv", "o.csv", (Decision(example="t-0000", action="relabel", new="1"),), SETS, target=["y", "z"]
+        ),
+        says="decide only to remove",
+        right=applies("t.csv", "o.csv", ONE, SETS, target=["y", "z"]),
+    ),
+    Case(
+        name="half a whole number",
+        wrong=applies_to_numbers(pa.int64()),
+        says="float64",
+        right=applies_to_numbers(pa.float64()),
+    ),
+    Case(
+        name="a folder in the folder",
+        wrong=applies_to_images("cleaned"),
+        says="--out ../cleaned",
+        right=applies_to_images("../cleaned"),
     ),
     Case(
         name="another action than the change's",

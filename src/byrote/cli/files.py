@@ -55,7 +55,9 @@ def apply(
     source: Given = None,
 ) -> None:
     """Write your own table or folder of images again, relabelled and without what is to be removed."""
-    from byrote.data.decisions import REVIEW, apply_decisions, read_decisions
+    from byrote.cli.sources import with_contents
+    from byrote.data.applied import apply_decisions
+    from byrote.data.decisions import REVIEW, read_decisions
     from byrote.errors import BadInput
     from byrote.evidence.made_here import admitted, known_files
     from byrote.runs.run import Run
@@ -68,16 +70,17 @@ def apply(
             f"The run {str(run_folder)!r} was not made from a table or a folder of images.",
             hint="byrote apply writes such files again; of other sources change the data where they are made.",
         )
+    with_contents(run, source)  # numbered rows of another file are other rows
     place = source or admitted(Path(str(made["name"])), known_files(run.manifest.identifier))
     planted = set(run.controls.example.tolist())
     decisions = read_decisions(file)
-    target = reading.get("target") or ""
     done = apply_decisions(
         place,
         out,
         decisions,
-        target=target[0] if isinstance(target, list | tuple) else target,
+        target=reading.get("target") or "",
         id=reading.get("id"),
+        task=reading.get("task"),
         skip=planted.__contains__,
     )
     for one in done:

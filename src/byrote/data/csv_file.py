@@ -25,7 +25,7 @@ _BLOCK: Final = 1 << 24
 _ROWS: Final = 100
 _SAMPLE: Final = 1 << 22
 #: How Excel says which separator a file has.
-_SEPARATOR_LINE: Final = re.compile(r'"?sep=([ -~\t])"?[\r\n]+', re.I)
+SEPARATOR_LINE: Final = re.compile(r'"?sep=([ -~\t])"?[\r\n]+', re.I)
 _NUMBER: Final = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*")
 #: How other files begin that are taken for a CSV, and what they are.
 _OTHERS: Final = ((b"PK\x03\x04", "a zip archive or an Excel file"), (b"PAR1", "a Parquet file"), (b"%PDF", "a PDF"))
@@ -44,7 +44,7 @@ def read_csv(path: Path) -> tuple[pa.Table, str]:
         start = stream.read(_BLOCK)
     _refuse_others(path, start)
     text = start[:_SAMPLE].decode("utf-8-sig", "replace")
-    line = _SEPARATOR_LINE.match(text)
+    line = SEPARATOR_LINE.match(text)
     delimiter = line[1] if line else separator(text, cut=len(start) > _SAMPLE)
     refuse_wide(path, start.partition(b"\n")[0].count(delimiter.encode()) + 1)
     parse = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)

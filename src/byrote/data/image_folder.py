@@ -38,7 +38,9 @@ LARGEST_SIDE: Final = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class _File:
+class ImageFile:
+    """An image: where it is, its id, and its class as the folder is called."""
+
     path: Path
     id: str
     name: str
@@ -100,7 +102,17 @@ def from_image_folder(path: Path | str, *, size: int | None = None, heldout: flo
     return split(datasets[0], held_out(datasets[0].targets, None, share=heldout, seed=seed), notes=notes)
 
 
-def _dataset(inputs: np.ndarray, files: Sequence[_File], name: str, class_names: Sequence[str]) -> Dataset:
+def class_files(folder: Path) -> list[tuple[ImageFile, Path]]:
+    """Every image of such a folder, with the folder that its class folder stands in.
+
+    Raises:
+        BadInput: there is no such folder, or it is no split that can be read.
+    """
+    roots, _ = _roots(folder)
+    return [(one, root) for root in roots for one in _files(folder, root, _subfolders(root))[0]]
+
+
+def _dataset(inputs: np.ndarray, files: Sequence[ImageFile], name: str, class_names: Sequence[str]) -> Dataset:
     label = {one: number for number, one in enumerate(class_names)}
     targets = np.array([label[file.name] for file in files], np.int64)
     names = [inert(one) for one in class_names]
@@ -135,7 +147,7 @@ def _subfolders(folder: Path) -> list[str]:
         return sorted(one.name for one in entries if one.is_dir() and not one.name.startswith("."))
 
 
-def _files(folder: Path, root: Path, classes: Sequence[str]) -> tuple[list[_File], list[str]]:
+def _files(folder: Path, root: Path, classes: Sequence[str]) -> tuple[list[ImageFile], list[str]]:
     """The images below each class, and the other files there; links to folders are not followed."""
     images, others = [], []
     for name in classes:
@@ -145,14 +157,14 @@ def _files(folder: Path, root: Path, classes: Sequence[str]) -> tuple[list[_File
                 path = Path(place) / file
                 shown = inert(path.relative_to(folder).as_posix())
                 if path.suffix.lower() in SUFFIXES:
-                    images.append(_File(path=path, id=shown, name=name))
+                    images.append(ImageFile(path=path, id=shown, name=name))
                 else:
                     others.append(shown)
     return images, others
 
 
 def _read(
-    files: Sequence[_File], name: str, size: int | None
+    files: Sequence[ImageFile], name: str, size: int | None
 ) -> tuple[Float[np.ndarray, "image channel height width"], tuple[str, ...]]:
     """All images in one array, and a note of what some were divided by; what is wrong with them is told together."""
     problems = Problems(name)

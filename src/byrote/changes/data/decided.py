@@ -12,7 +12,16 @@ from jaxtyping import Bool, Int
 from byrote.changes.change import Context
 from byrote.data.controls import LABEL_NOISE, Controls
 from byrote.data.dataset import Dataset
-from byrote.data.decisions import RELABEL, REMOVE, REVIEW, Decision, read_decisions, refuse_strangers
+from byrote.data.decisions import (
+    RELABEL,
+    REMOVE,
+    REVIEW,
+    Decision,
+    number_of,
+    read_decisions,
+    refuse_classes,
+    refuse_strangers,
+)
 from byrote.data.problems import quoted
 from byrote.errors import BadInput
 
@@ -107,7 +116,11 @@ def relabelled(dataset: Dataset, decisions: list[Decision]) -> Dataset:
             f"The examples of {dataset.name!r} have several targets each, and a file gives one.",
             hint="change the data themselves, or leave the examples out with remove=FILE.",
         )
-    targets[rows] = _numbers(decisions) if dataset.task == "regression" else _classes(dataset, decisions)
+    targets[rows] = (
+        np.array([number_of(one) for one in decisions])
+        if dataset.task == "regression"
+        else _classes(dataset, decisions)
+    )
     changed = dataset.replace(targets=targets)
     return changed.replace(controls=without_mended(changed))
 
@@ -125,18 +138,6 @@ def without_mended(dataset: Dataset) -> Controls:
 
 
 def _classes(dataset: Dataset, decisions: list[Decision]) -> Int[np.ndarray, " decided"]:
+    refuse_classes(decisions, dataset.class_names, dataset.name)
     number = {name: label for label, name in enumerate(dataset.class_names)}
-    unknown = sorted({one.new for one in decisions} - number.keys())
-    if unknown:
-        raise BadInput(
-            f"The classes of {dataset.name!r} have no {quoted(unknown)}.",
-            hint=f"its classes are {quoted(dataset.class_names)}.",
-        )
     return np.array([number[one.new] for one in decisions], np.int64)
-
-
-def _numbers(decisions: list[Decision]) -> np.ndarray:
-    try:
-        return np.array([float(one.new.replace("−", "-")) for one in decisions])
-    except ValueError as error:
-        raise BadInput(f"A new number is none: {error}.", hint="write it as 12.5, without a unit.") from None
