@@ -16,11 +16,14 @@ from byrote.analyses.issues import (
     NEAR_COPY,
     OUTLIER,
     RARE_GROUP,
+    _outliers,
+    _outside,
     as_table,
     issues,
     judged,
     rare_groups,
 )
+from byrote.data.copies import Copies
 from byrote.data.dataset import Display
 from byrote.errors import BadInput
 from byrote.runs.imported import import_arrays
@@ -174,3 +177,39 @@ def test_groups_as_good_as_others_are_not_called_rare():
         )
         named += (rare_groups(dataset, rng.binomial(8, 0.8, 400) / 8) != "").any()
     assert named <= 6
+
+
+def test_a_near_copy_with_another_label_is_said_to_be_nearly_the_same(made):
+    again = np.array(made.dataset.targets)
+    again[13] = (again[7] + 1) % CLASSES
+    dataset = made.dataset.replace(targets=again)
+    run = dataclasses.replace(made, dataset=dataset, labels=again)
+    whys = {one.example: one.why for one in issues(run).found if one.issue == CONFLICTING_COPY}
+    assert "has nearly the same input and says" in whys[13]
+    assert "has the same input and says" in whys[12]
+
+
+def test_copies_conflict_where_their_numbers_differ_by_more_than_the_tolerance(made, monkeypatch):
+    numbers = np.arange(EXAMPLES, dtype=float)
+    numbers[[4, 10, 5, 11, 6, 12]] = [0.0999, 0.1001, 0.0, 0.1, 0.0, 0.11]
+    described = {**made.manifest.dataset, "task": "regression", "tolerance": 0.1}
+    run = dataclasses.replace(made, manifest=dataclasses.replace(made.manifest, dataset=described))
+    monkeypatch.setattr(Run, "numbers", numbers)
+    found = issues(run)
+    assert of_kind(found, CONFLICTING_COPY) == [6, 7, 12, 13]
+    assert of_kind(found, EXACT_COPY) == [10, 11]
+
+
+def test_where_most_distances_are_equal_none_is_an_outlier():
+    tenth = np.r_[np.full(60, 1.0), np.full(40, 1.2)]
+    told = Copies(same=np.arange(100), near=np.empty((0, 2), int), chance=np.empty(0), tenth=tenth, dimension=2.0)
+    assert list(_outliers(told)) == []
+    tenth = np.r_[np.linspace(0.9, 1.1, 99), 9.0]
+    assert [one.example for one in _outliers(dataclasses.replace(told, tenth=tenth))] == [99]
+
+
+def test_no_class_is_suggested_where_no_model_without_the_example_answered(made):
+    outside = _outside(made, [])
+    silent = dataclasses.replace(outside, votes=np.zeros_like(outside.votes))
+    assert outside.other(0, int(made.labels[0])) == 1
+    assert silent.other(0, 2) == -1

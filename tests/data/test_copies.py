@@ -90,3 +90,30 @@ def test_the_few_of_a_small_cluster_are_no_copies_of_each_other():
     points = rng.normal(size=(150, 5))
     points[:6] += 40
     assert len(copies(rows(points)).near) == 0
+
+
+def with_a_near_copy():
+    points = np.random.default_rng(3).normal(size=(300, 6))
+    return np.vstack([points, points[:1] + 1e-3])
+
+
+@pytest.mark.parametrize("beside", [None, 0.1, 1e30])
+def test_where_the_columns_lie_and_what_is_constant_changes_nothing(beside):
+    points = with_a_near_copy() + 1e4
+    if beside is not None:
+        points = np.column_stack([points, np.full(len(points), beside)])
+    assert copies(rows(points)).near.tolist() == [[0, 300]]
+
+
+def test_the_points_of_a_grid_are_no_copies_of_each_other():
+    grid = np.array(list(product(range(15), repeat=2)), float)
+    assert copies(rows(grid)).near.tolist() == []
+    blurred = grid + 1e-4 * np.random.default_rng(0).normal(size=grid.shape)
+    found = copies(rows(blurred))
+    assert found.dimension == 2
+    assert found.near.tolist() == []
+
+
+def test_one_point_far_from_a_line_overflows_nothing():
+    line = np.vstack([np.arange(400)[:, None] * np.ones((1, 2)), [[1e6, 1e6]]])
+    assert copies(rows(line)).near.tolist() == []

@@ -42,3 +42,9 @@ def test_too_few_points_or_a_regular_grid_have_no_dimension():
     assert np.isnan(two_nn(rotated(2, 3, 19)))
     assert np.isnan(two_nn(np.ones((100, 3))))
     assert np.isnan(two_nn(np.eye(28)))
+
+
+def test_a_grid_tells_no_dimension():
+    """Both neighbours are equally far but for rounding, of which once 4e15 dimensions came."""
+    grid = np.stack(np.meshgrid(np.arange(15.0), np.arange(15.0)), -1).reshape(-1, 2) / 4.32
+    assert np.isnan(two_nn(grid))

@@ -58,6 +58,8 @@ RARE_SHARE, LEAST_IN_GROUP = 0.05, 5
 LEVEL: Final = 0.05
 #: An outlier lies so many robust standard deviations farther from others than the median, in logarithms.
 FAR: Final = 3.5
+#: Distances of which at least half spread less in logarithms are equal but for rounding, and tell no outlier.
+EVEN: Final = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +218,11 @@ class Outside:
     wrong: PerExample
     memorization: PerExample
 
+    def other(self, row: int, label: int) -> int:
+        """The class that most of the models name for one example, -1 where that is its label or none names one."""
+        most = int(self.most[row])
+        return most if self.votes[row] and most != label else -1
+
     def words(self, row: int, name: str) -> str:
         """What the models say of one example, the class that most of them name called `name`."""
         seen = (
@@ -284,11 +291,18 @@ def _copies(run: Run, outside: Outside | None, data: Copies) -> Iterator[Issue]:
     """Exact copies, near copies, and those whose label is another than their copy's."""
     together = clusters(len(run.ids), np.concatenate([_links(data.same), data.near]))
     chance = {int(row): part for pair, part in zip(data.near, data.chance, strict=True) for row in pair}
-    labels = _labels(run)
+    numbers = run.task == "regression"
+    labels = np.asarray(run.numbers if numbers else run.labels).reshape(len(run.ids), -1)
+    tolerance = float(run.manifest.dataset["tolerance"]) if numbers else 0.0
     for first in np.flatnonzero(np.bincount(together, minlength=len(together)) > 1):
         rows = np.flatnonzero(together == first)
-        if len(set(labels[rows].tolist())) > 1:
-            yield from (_conflicting(run, outside, int(row), rows, labels) for row in rows)
+        others = [_contradicting(labels, int(row), rows, tolerance) for row in rows]
+        if max(others) >= 0:
+            yield from (
+                _conflicting(run, outside, int(row), other, same=bool(data.same[row] == data.same[other]))
+                for row, other in zip(rows, others, strict=True)
+                if other >= 0
+            )
             continue
         for row in rows[1:]:
             exact = data.same[row] != row
@@ -313,16 +327,15 @@ def _partner(near: Int[np.ndarray, "pair 2"], row: int) -> int:
     return int(min(other for pair in near[(near == row).any(1)].tolist() for other in pair if other != row))
 
 
-def _labels(run: Run) -> Shaped[np.ndarray, " example"]:
-    """What tells whether two copies have the same target; numbers within the tolerance of each other do."""
-    if run.task != "regression":
-        return np.asarray(run.labels)
-    tolerance = float(run.manifest.dataset["tolerance"])
-    return np.round(np.asarray(run.numbers, np.float64) / max(2 * tolerance, 1e-300)).astype(np.int64)
+def _contradicting(
+    targets: Shaped[np.ndarray, "example target"], row: int, rows: Int[np.ndarray, " copy"], tolerance: float
+) -> int:
+    """The first of these copies whose target is another than that of the row by more than a tolerance; -1 for none."""
+    other = np.abs(targets[rows] - targets[row]) > tolerance
+    return int(rows[other.any(1)][0]) if other.any() else -1
 
 
-def _conflicting(run: Run, outside: Outside | None, row: int, rows: np.ndarray, labels: np.ndarray) -> Issue:
-    other = int(next(one for one in rows if labels[one] != labels[row]))
+def _conflicting(run: Run, outside: Outside | None, row: int, other: int, *, same: bool) -> Issue:
     score = float("nan") if outside is None else float(outside.wrong.values[row])
     says = "" if outside is None else " " + outside.words(row, _name(run, int(outside.most[row])))
     words = f" says {_name(run, int(run.labels[other]))}" if run.task == "classes" else " has another target"
@@ -332,9 +345,9 @@ def _conflicting(run: Run, outside: Outside | None, row: int, rows: np.ndarray, 
         score=1.0 if np.isnan(score) else score,
         low=float("nan") if outside is None else float(outside.wrong.low[row]),
         high=float("nan") if outside is None else float(outside.wrong.high[row]),
-        suggested=-1 if outside is None or outside.most[row] == run.labels[row] else int(outside.most[row]),
+        suggested=outside.other(row, int(run.labels[row])) if outside is not None else -1,
         other=other,
-        why=f"{run.ids[other]} has the same input and{words}.{says}",
+        why=f"{run.ids[other]} has {'' if same else 'nearly '}the same input and{words}.{says}",
         do="Decide which label is right, and give it to both.",
     )
 
@@ -352,7 +365,9 @@ def _outliers(data: Copies) -> Iterator[Issue]:
         return
     middle = np.median(far[known])
     spread = 1.4826 * np.median(np.abs(far[known] - middle))
-    for row in np.flatnonzero(known & (far - middle > FAR * max(spread, 1e-12))):
+    if not spread > EVEN:
+        return
+    for row in np.flatnonzero(known & (far - middle > FAR * spread)):
         yield Issue(
             example=int(row),
             issue=OUTLIER,
@@ -409,7 +424,7 @@ def _of_models(run: Run, outside: Outside, groups: np.ndarray, copied: np.ndarra
     counts = {name: int((groups == name).sum()) for name in set(groups.tolist()) if name}
     for row in range(len(run.ids)):
         most, group = int(outside.most[row]), str(groups[row])
-        other = most if most != run.labels[row] else -1
+        other = outside.other(row, int(run.labels[row]))
         says = outside.words(row, _name(run, most))
         strong = memorized.values[row] >= LEAST_MEMORIZED
         if group and (outside.right[row] < 0.5 or strong):
@@ -473,7 +488,8 @@ def _notes(outside: Outside | None, data: Copies | None, near_copies: bool) -> I
             if data.dimension > 0
             else "Near copies and outliers were not looked for: `byrote ask RUN issues` takes the time."
             if not near_copies
-            else "Near copies were not looked for: the inputs name things, or fewer than 20 of them differ."
+            else "Near copies and outliers were not looked for: the inputs name things, fewer than 20 of them differ, "
+            "or they lie as evenly as a grid."
         )
 
 

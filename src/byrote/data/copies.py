@@ -48,12 +48,13 @@ def copies(dataset: Dataset, *, near: bool = True) -> Copies:
 
     Formula:
         i and j are near copies where tries * 9 * (|x_i - x_j| / min(R_i, R_j, median R))**d <= 1 / 10000
-        R is the distance to the tenth neighbour and d the intrinsic dimension (TwoNN): were the points around x_i
-        spread evenly, this bounds the chance that one of the nine within R_i lies so near; the median keeps the few
-        of a small cluster from being called copies of each other. Rows are compared in
+        R is the distance to the tenth neighbour and d the intrinsic dimension (TwoNN), the number of columns at most:
+        were the points around x_i spread evenly, this bounds the chance that one of the nine within R_i lies so near;
+        the median keeps the few of a small cluster from being called copies of each other. Rows are compared in
         standard deviations of their columns; images in about 8 x 8 cells, moved by up to one pixel (9 tries).
     Undefined:
-        no near copies with fewer than 20 different inputs, or of inputs that are whole numbers, which name something.
+        no near copies with fewer than 20 different inputs, where the two nearest of most are equally far, as on a grid,
+        or of inputs that are whole numbers, which name something.
 
     Example:
         >>> rows = np.random.default_rng(0).normal(size=(200, 4))
@@ -69,14 +70,16 @@ def copies(dataset: Dataset, *, near: bool = True) -> Copies:
         return _no_near(same)
     versions = [_comparable(moved) for moved in _moved(_finite(dataset)[first], image=_is_image(dataset))]
     points = versions[0]
-    dimension = two_nn(points[:: max(1, len(points) // MOST_FOR_DIMENSION)])
+    dimension = min(two_nn(points[:: max(1, len(points) // MOST_FOR_DIMENSION)]), float(points.shape[1]))
     if not dimension > 0 or len(points) <= NEIGHBOUR:
         return _no_near(same)
     one, other, distance = _nearest_of_all(versions, points)
     tenth = nearest(points, points, NEIGHBOUR, own=np.arange(len(points))).distance[:, -1]
     nearer = np.minimum(np.minimum(tenth[one], tenth[other]), np.median(tenth))
     with np.errstate(divide="ignore", invalid="ignore"):
-        chance = len(versions) * (NEIGHBOUR - 1) * np.where(nearer > 0, distance / nearer, np.inf) ** dimension
+        chance = (
+            len(versions) * (NEIGHBOUR - 1) * np.where(nearer > 0, np.minimum(distance / nearer, 1), 1) ** dimension
+        )
     copied = chance <= 1 / ONE_IN
     pairs = np.sort(np.stack([first[one], first[other]], axis=1)[copied], axis=1)
     pairs, where = np.unique(pairs, axis=0, return_index=True)
@@ -106,12 +109,12 @@ def _is_image(dataset: Dataset) -> bool:
 
 
 def _finite(dataset: Dataset) -> Float[np.ndarray, "example ..."]:
-    """Inputs as numbers that can be subtracted: rows in standard deviations; what is missing or infinite is 0."""
+    """Inputs as numbers that can be subtracted, around 0: rows in standard deviations of their columns."""
     inputs = np.nan_to_num(np.asarray(dataset.inputs, np.float64), posinf=0.0, neginf=0.0)
     if _is_image(dataset):
-        return inputs
+        return inputs - inputs.mean()
     spread = deviation_of_rows(inputs)
-    return np.asarray(inputs / np.where(spread > 0, spread, 1.0))
+    return np.asarray((inputs - inputs.mean(0)) / np.where(spread > 0, spread, 1.0))
 
 
 def _moved(inputs: Float[np.ndarray, "example ..."], *, image: bool) -> list[np.ndarray]:

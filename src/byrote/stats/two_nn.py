@@ -11,6 +11,8 @@ from byrote.stats.neighbours import distinct, nearest
 DISCARDED = 0.1
 #: Fewer points than these tell no dimension.
 FEWEST = 20
+#: Two distances whose ratio differs from 1 by less are equal but for rounding.
+TIED = 1e-9
 
 
 def two_nn(points: Float[np.ndarray, "point unit"]) -> float:
@@ -19,7 +21,7 @@ def two_nn(points: Float[np.ndarray, "point unit"]) -> float:
     Formula:
         mu_i = r_2 / r_1, sorted; the slope through 0 of -log(1 - i / n) on log mu_i over the smallest 90 %
     Undefined:
-        nan with fewer than 20 points that differ, or where both neighbours of all are equally far.
+        nan with fewer than 20 points that differ, or where both neighbours of most are equally far, as on a grid.
 
     Source: Facco et al. 2017, arXiv:1803.06992.
     Differs:
@@ -36,6 +38,8 @@ def two_nn(points: Float[np.ndarray, "point unit"]) -> float:
     found = nearest(different, different, 2, own=np.arange(len(different)))
     ratio = np.sort(found.distance[:, 1] / found.distance[:, 0])
     count = len(ratio)
+    if np.median(ratio) - 1 < TIED:
+        return float("nan")
     kept = int(count * (1 - DISCARDED))
     x, y = np.log(ratio[:kept]), -np.log1p(-np.arange(1, kept + 1) / count)
     return float(x @ y / (x @ x)) if x @ x > 0 else float("nan")
