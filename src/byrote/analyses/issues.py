@@ -67,7 +67,8 @@ class Issue:
     """One thing that is wrong with one example, by positions in the run's order.
 
     `suggested` is the class that models without the example say, -1 where none is suggested; `other` the example that
-    it copies, -1 for none; `low` and `high` bound the score's 95 % interval over models, NaN where it has none.
+    it copies, -1 for none; `low` and `high` bound the score's 95 % interval over models, NaN where it has none. The
+    score of a copy with another label is NaN where no models say which label is wrong.
     """
 
     example: int
@@ -80,6 +81,11 @@ class Issue:
     suggested: int = -1
     other: int = -1
     group: str = ""
+
+    @property
+    def rank(self) -> float:
+        """What issues of a kind are ordered by: the score, and last what has none."""
+        return self.score if self.score == self.score else float("-inf")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -196,7 +202,7 @@ def issues(run: Run, *, near_copies: bool = True) -> Issues:
             hit = int((outside.wrong.values[noise] > WRONG).sum())
         notes += _notes(outside, data, near_copies)
     order = {kind: number for number, kind in enumerate(KINDS)}
-    found.sort(key=lambda one: (order[one.issue], -one.score, one.example))
+    found.sort(key=lambda one: (order[one.issue], -one.rank, one.example))
     return Issues(run=run, found=tuple(found), notes=tuple(notes), planted=int(noise.sum()), hit=hit)
 
 
@@ -342,7 +348,7 @@ def _conflicting(run: Run, outside: Outside | None, row: int, other: int, *, sam
     return Issue(
         example=row,
         issue=CONFLICTING_COPY,
-        score=1.0 if np.isnan(score) else score,
+        score=score,
         low=float("nan") if outside is None else float(outside.wrong.low[row]),
         high=float("nan") if outside is None else float(outside.wrong.high[row]),
         suggested=outside.other(row, int(run.labels[row])) if outside is not None else -1,

@@ -171,7 +171,7 @@ def _self_test(run: Run, found: Issues | Missing) -> list[Answer]:
 def _chosen(own: Sequence[Issue]) -> list[Issue]:
     """The likeliest wrong labels, each example once, then the first of each other kind."""
     best: dict[int, Issue] = {}
-    for one in sorted(own, key=lambda one: -one.score):
+    for one in sorted(own, key=lambda one: -one.rank):
         if one.issue in ABOUT_LABELS:
             best.setdefault(one.example, one)
     groups = {one.example: one for one in own if one.issue == RARE_GROUP}
@@ -197,7 +197,7 @@ def _shown(run: Run, chosen: Sequence[Issue]) -> tuple[Shown, ...]:
             kind=one.issue,
             why=one.why,
             do=one.do,
-            sure=number(one.score) if one.issue in ABOUT_LABELS else "",
+            sure=number(one.score) if one.issue in ABOUT_LABELS and not math.isnan(one.score) else "",
             interval="" if math.isnan(one.low) else f"{number(one.low)} to {number(one.high)}",
             content=picture,
         )
