@@ -16,9 +16,11 @@ from byrote.errors import BadInput, NotEnoughRoom, NotWritable
 from byrote.evidence.made_here import write_own
 from byrote.evidence.seals import BLANK, sealed
 from byrote.evidence.shards import write_bytes
+from byrote.recording.recorder import Recorder
 from byrote.report.page import write_report
 from byrote.runs.exporters import cleanlab, spreadsheet
 from byrote.runs.run import Run
+from documents import small_language_audit
 from small import small_audit
 
 LONG = "a" * 300
@@ -150,6 +152,15 @@ def test_names_that_are_too_long_end_in_a_sentence(
     assert said.startswith("Error: ")
     assert "Hint: " in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_whose_name_is_too_long_is_refused_from_python_too(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot be made"):
+        small_audit(tmp_path / LONG, models=4)
+    with pytest.raises(BadInput, match="cannot be made"):
+        small_language_audit(tmp_path / LONG)
+    with pytest.raises(BadInput, match="cannot be made"):
+        Recorder(tmp_path / LONG, examples=4)
 
 
 def test_a_name_of_the_longest_length_can_be_written(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -345,7 +346,7 @@ def _beginning(
         if asked and named is None:
             raise BadInput(f"The tokenizer of the model {found.name!r} names no BOS token.", hint="leave --bos out.")
         return (named if asked else None), ""
-    if (folder / FILE).exists():
+    if os.path.exists(folder / FILE):
         return Manifest.read(folder).dataset.get("bos", found.bos), ""
     if found.begin is None:
         return found.bos, ""
@@ -554,7 +555,7 @@ def _kept_tokenizer(folder: Path) -> Any | None:
     kept = folder / TOKENIZER
     if not kept.exists():
         return None
-    digests = Manifest.read(folder).tables if (folder / FILE).exists() else None
+    digests = Manifest.read(folder).tables if os.path.exists(folder / FILE) else None
     return None if (digests or {}).get(TOKENIZER, digest_of(kept)) != digest_of(kept) else read_tokenizer(kept)
 
 
@@ -582,7 +583,7 @@ def _facts(corpus: Corpus, trained: int) -> dict[str, Any]:
 
 def _keeps_weights(folder: Path) -> bool:
     """Whether the run that goes on there has weights among its evidence, as all of version 0.1.0 have."""
-    return (folder / FILE).exists() and WEIGHTS in Manifest.read(folder).evidence
+    return os.path.exists(folder / FILE) and WEIGHTS in Manifest.read(folder).evidence
 
 
 def _notes_of(corpus: Corpus, context: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -95,7 +96,7 @@ class Networks:
     def canaries(self) -> CanaryTokens | None:
         """The planted canaries by their tokens, where the run was asked about some."""
         folder = self.run.folder
-        if not (folder / CANARIES).exists():
+        if not os.path.exists(folder / CANARIES):
             return None
         encode = self.found.encode if self.found is not None else encoder(read_tokenizer(folder / TOKENIZER))
         return tokenize_canaries(read_canaries(folder / CANARIES), self.corpus, encode, context=self.context)

@@ -146,7 +146,7 @@ def halves(
 
 def large_first_in(folder: Path) -> bool:
     """Whether a run in that folder is new or had its large groups drawn first, as those of version 0.1.0 had not."""
-    return not (folder / FILE).exists() or LARGE_GROUPS in Manifest.read(folder).design.get("parameters", {})
+    return not os.path.exists(folder / FILE) or LARGE_GROUPS in Manifest.read(folder).design.get("parameters", {})
 
 
 def seeds_of(seed: int, models: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def recall(path: Path, models: Sequence[int]) -> tuple[Stand, Columns]:
 
     Where there is none, or it is damaged or of an earlier version, this is the beginning.
     """
-    if not path.exists():
+    if not os.path.exists(path):
         return Stand(), {}
     try:
         columns = read_shard(path)

@@ -427,8 +427,8 @@ class Recorder:
 
     def _refuse_run(self) -> None:
         """Refuse a folder that holds a run, or what is left of one, that no recorder made."""
-        if not (self.folder / FOLDER).exists():
-            if (self.folder / FILE).exists():
+        if not os.path.exists(self.folder / FOLDER):
+            if os.path.exists(self.folder / FILE):
                 raise BadInput(
                     f"The folder {str(self.folder)!r} already holds a run.", hint="give another folder, or remove it."
                 )
@@ -458,7 +458,7 @@ def recover(folder: str | Path) -> Run:
     """
     place = Path(folder)
     run = None
-    if (place / FOLDER).exists():
+    if os.path.exists(place / FOLDER):
         with locked(place):
             run = merged(place, unfinished=True)
     if run is None:

@@ -7,6 +7,7 @@ tables, its design and, last, its manifest.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -109,7 +110,7 @@ def opened(
         BadInput: it holds files of something else, or a run where none can be gone on with.
     """
     with hold(folder):
-        if (folder / FILE).exists():
+        if os.path.exists(folder / FILE):
             yield Place(folder=folder, manifest=_again(folder, design, tables, identity, so_far, say), new=False)
         else:
             refuse_remains(folder, files=tables.files)
