@@ -335,7 +335,7 @@ WORDS = (
     Case(
         name="a setting of numbers",
         wrong=lambda _: parse_change("gradient-ascent=5,rate=fast"),
-        says="rate=1",
+        says="rate=0.2",
         right=lambda _: parse_change("gradient-ascent=5,rate=1"),
     ),
     Case(
