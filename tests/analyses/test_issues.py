@@ -16,12 +16,14 @@ from byrote.analyses.issues import (
     NEAR_COPY,
     OUTLIER,
     RARE_GROUP,
+    Issues,
     _outliers,
     _outside,
     as_table,
     issues,
     judged,
     rare_groups,
+    shown,
 )
 from byrote.data.copies import Copies
 from byrote.data.dataset import Display
@@ -220,3 +222,8 @@ def test_a_copy_with_another_label_has_no_score_where_no_model_says_which_is_wro
     scores = {one.example: one.score for one in issues(made).found if one.issue == CONFLICTING_COPY}
     assert list(scores) == [6, 12]
     assert np.isnan(list(scores.values())).all()
+
+
+def test_where_nothing_is_found_it_is_said_what_was_not_looked_for(made):
+    told = Issues(run=made, found=(), notes=("The run's data are not at hand.",))
+    assert [block.text for block in shown(as_table(told))][1] == "The run's data are not at hand."

@@ -527,10 +527,11 @@ def shown(table: Table) -> tuple[Block, ...]:
     counted = tuple((kind, str(np.count_nonzero(kinds == kind))) for kind in KINDS if (kinds == kind).any())
     columns = ("example", "issue", "given", "suggested", "why", "do")
     rows = tuple(tuple(str(table.arrays[name][row]) for name in columns) for row in range(min(len(kinds), 10)))
+    notes = Words(text=" ".join(table.notes), tone="reading")
     if not len(kinds):
-        return (Words(text="Nothing was found that is wrong with single examples."),)
+        return (Words(text="Nothing was found that is wrong with single examples."), notes)
     return (
         TableBlock(title="Examples by what is wrong", columns=("what is wrong", "examples"), rows=counted),
         TableBlock(title="The first", columns=columns, rows=rows),
-        Words(text=" ".join(table.notes), tone="reading"),
+        notes,
     )

@@ -112,7 +112,7 @@ def _finite(dataset: Dataset) -> Float[np.ndarray, "example ..."]:
     """Inputs as numbers that can be subtracted, around 0: rows in standard deviations of their columns."""
     inputs = np.nan_to_num(np.asarray(dataset.inputs, np.float64), posinf=0.0, neginf=0.0)
     if _is_image(dataset):
-        return inputs - inputs.mean()
+        return np.asarray(inputs - inputs.mean())
     spread = deviation_of_rows(inputs)
     return np.asarray((inputs - inputs.mean(0)) / np.where(spread > 0, spread, 1.0))
 
