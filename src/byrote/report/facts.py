@@ -161,7 +161,7 @@ def facts(run: Run, on_progress: OnProgress = no_progress) -> Facts:
             result = run.measure(entry.key)
             if isinstance(result, Curve):
                 curves[entry.key] = result
-            elif isinstance(result, PerExample) and np.isnan(result.values).mean() >= LARGE_UNDEFINED:
+            elif isinstance(result, PerExample) and lacks(result):
                 notes.append(f"{entry.key}: {result.undefined}")
         except (MissingEvidence, TooFewModels) as error:
             unmeasured.setdefault(_within(of_this_run(error.message)), []).append(entry.key)
@@ -183,6 +183,11 @@ def facts(run: Run, on_progress: OnProgress = no_progress) -> Facts:
         curves=curves,
         wording=wording_of(run),
     )
+
+
+def lacks(result: PerExample) -> bool:
+    """Whether so many examples have no value that it is told."""
+    return bool(np.isnan(result.values).mean() >= LARGE_UNDEFINED)
 
 
 def _left_out(run: Run) -> Iterator[str]:

@@ -84,11 +84,15 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
 
 def _decide(run: Run) -> tuple[str, ...]:
     """The commands that apply what the page exports: to the person's file, and to new models."""
+    change, file = {
+        "classes": ("relabel", "byrote-relabel.csv"),
+        "regression": ("review", "byrote-correct.csv"),
+    }.get(run.task, ("remove", "byrote-remove.csv"))
+    again = _change(run, f"{change}={file}")
     made = run.manifest.source or {}
     if "reading" not in made:
-        return _change(run, "relabel=byrote-relabel.csv")
-    out = f"cleaned{Path(str(made['name'])).suffix}"
-    return (f"byrote apply {RUN} byrote-relabel.csv --out {out}", *_change(run, "relabel=byrote-relabel.csv"))
+        return again
+    return (f"byrote apply {RUN} {file} --out cleaned{Path(str(made['name'])).suffix}", *again)
 
 
 def _longer(run: Run) -> tuple[str, ...]:
