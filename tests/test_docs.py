@@ -12,7 +12,9 @@ import pytest
 import byrote.blocks as blocks_of
 from byrote.analyses import catalog as analyses
 from byrote.cli.app import app, main
+from byrote.evidence import schema
 from byrote.measures import catalog
+from byrote.probes import registry as probes
 from byrote.studies import catalog as studies
 
 ROOT = Path(__file__).parent.parent
@@ -82,6 +84,9 @@ def run_page(page: Path, monkeypatch: pytest.MonkeyPatch, folder: Path, *, shrin
     studies.studies()
     for registry in (catalog, analyses, blocks_of, studies):
         monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
+    probes.load()
+    for registry, entered in ((probes, "_ENTERED"), (schema, "_KINDS")):
+        monkeypatch.setattr(registry, entered, dict(getattr(registry, entered)))
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))

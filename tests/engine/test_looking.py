@@ -206,9 +206,7 @@ def test_a_resume_must_ask_for_the_same(tmp_path: Path) -> None:
 
 
 def test_each_probe_is_named_by_the_evidence_that_it_records() -> None:
-    own = {name: one for name, one in registry.probes().items() if one.__module__.startswith("byrote.")}
-    assert len(own) > 20
-    for name, probe in own.items():
+    for name, probe in registry.probes().items():
         usual = name in ("generations", "contexts", "canaries")  # every audit of a language model records them
         assert usual or all(f"--probe {name}" in kind.recorded_by for kind in probe.kinds)
 
