@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from byrote.analyses.catalog import keep
-from byrote.analyses.triage import KINDS, STRONGLY, Triage, _coarse, as_table, shown, signals, triage
+from byrote.analyses.triage import KINDS, STRONGLY, Triage, as_table, shown, signals, triage
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION, planted
+from byrote.data.copies import coarse as _coarse
 from byrote.errors import BadInput
 from byrote.runs.imported import import_arrays
 from measures.evidence import half_subset_pairs

@@ -14,6 +14,7 @@ from scipy.special import log_softmax, ndtri
 from byrote.analyses.catalog import analysis, different, not_following
 from byrote.blocks import Block, TableBlock, Words, notes_of, section
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION
+from byrote.data.copies import coarse
 from byrote.data.task import refuse_other_tasks
 from byrote.errors import BadInput, MissingEvidence
 from byrote.results import PerExample, Table
@@ -30,8 +31,8 @@ LEAST_CONTROLS = 10
 FOLDS = 5
 #: Scores of single examples, by measure, that serve as signals.
 MEASURES = ("cumulative_sample_loss", "area_under_margin", "forgetting_events", "learning_events[entropy]")
-#: Neighbours whose labels count, and cells a side in which large images are compared.
-NEIGHBOURS, CELLS = 10, 8
+#: Neighbours whose labels count.
+NEIGHBOURS = 10
 #: Distances are computed for blocks of so many examples.
 BLOCK = 512
 
@@ -316,7 +317,7 @@ def _distances(inputs: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     A copy lies much nearer than the tenth neighbour does. Images are compared in about eight by eight cells, so that a
     copy that moved by a pixel of many stays near.
     """
-    flat = np.asarray(_coarse(inputs), np.float32).reshape(len(inputs), -1)
+    flat = np.asarray(coarse(inputs), np.float32).reshape(len(inputs), -1)
     flat = (flat - flat.mean(0)) / np.maximum(flat.std(), 1e-12)
     squares = (flat**2).sum(1)
     near = min(NEIGHBOURS, len(flat) - 1)
@@ -341,16 +342,6 @@ def _distances(inputs: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
         "nearness_of_another_label": farther - near_other,
         "share_of_neighbours_alike": alike,
     }
-
-
-def _coarse(inputs: np.ndarray) -> np.ndarray:
-    """Images `[example, channel, height, width]` averaged over square cells, eight or more a side; others unchanged."""
-    if inputs.ndim != 4 or min(inputs.shape[2:]) < 2 * CELLS:
-        return inputs
-    size = min(inputs.shape[2:]) // CELLS
-    height, width = (length // size for length in inputs.shape[2:])
-    cut = inputs[:, :, : height * size, : width * size]
-    return np.asarray(cut.reshape(*inputs.shape[:2], height, size, width, size).mean((3, 5)))
 
 
 def _filled(column: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from byrote.data.blocks import deviation_of_rows
 from byrote.data.dataset import Dataset
@@ -68,7 +68,8 @@ def copies(dataset: Dataset, *, near: bool = True) -> Copies:
     first = np.flatnonzero(same == np.arange(len(same)))
     if not near or dataset.inputs.dtype.kind != "f":
         return _no_near(same)
-    versions = [_comparable(moved) for moved in _moved(_finite(dataset)[first], image=_is_image(dataset))]
+    moved = _moved(_finite(dataset)[first], image=dataset.holds_images)
+    versions = [coarse(one).reshape(len(first), -1) for one in moved]
     points = versions[0]
     dimension = min(two_nn(points[:: max(1, len(points) // MOST_FOR_DIMENSION)]), float(points.shape[1]))
     if not dimension > 0 or len(points) <= NEIGHBOUR:
@@ -104,14 +105,10 @@ def _same(digests: Shaped[np.ndarray, " example"]) -> Int[np.ndarray, " example"
     return np.asarray(first[place].astype(np.int64))
 
 
-def _is_image(dataset: Dataset) -> bool:
-    return dataset.display.kind == "image" and dataset.inputs.ndim == 4
-
-
 def _finite(dataset: Dataset) -> Float[np.ndarray, "example ..."]:
     """Inputs as numbers that can be subtracted, around 0: rows in standard deviations of their columns."""
     inputs = np.nan_to_num(np.asarray(dataset.inputs, np.float64), posinf=0.0, neginf=0.0)
-    if _is_image(dataset):
+    if dataset.holds_images:
         return np.asarray(inputs - inputs.mean())
     spread = deviation_of_rows(inputs)
     return np.asarray((inputs - inputs.mean(0)) / np.where(spread > 0, spread, 1.0))
@@ -127,14 +124,14 @@ def _moved(inputs: Float[np.ndarray, "example ..."], *, image: bool) -> list[np.
     return [padded[:, :, down : down + height, right : right + width] for down, right in corners]
 
 
-def _comparable(inputs: Float[np.ndarray, "example ..."]) -> Float[np.ndarray, "example number"]:
-    """One row of numbers an example: those of an image are the means of cells, at least eight a side."""
-    if inputs.ndim == 4 and min(inputs.shape[2:]) >= 2 * CELLS:
-        size = min(inputs.shape[2:]) // CELLS
-        height, width = (length // size for length in inputs.shape[2:])
-        cut = inputs[:, :, : height * size, : width * size]
-        inputs = cut.reshape(*inputs.shape[:2], height, size, width, size).mean((3, 5))
-    return np.asarray(inputs.reshape(len(inputs), -1))
+def coarse(inputs: Shaped[np.ndarray, "example ..."]) -> Shaped[np.ndarray, "example ..."]:
+    """Images `[example, channel, height, width]` averaged over square cells, eight or more a side; others unchanged."""
+    if inputs.ndim != 4 or min(inputs.shape[2:]) < 2 * CELLS:
+        return inputs
+    size = min(inputs.shape[2:]) // CELLS
+    height, width = (length // size for length in inputs.shape[2:])
+    cut = inputs[:, :, : height * size, : width * size]
+    return np.asarray(cut.reshape(*inputs.shape[:2], height, size, width, size).mean((3, 5)))
 
 
 def _nearest_of_all(
@@ -170,11 +167,3 @@ def clusters(count: int, pairs: Int[np.ndarray, "pair 2"]) -> Int[np.ndarray, " 
     first = np.full(number.max(initial=-1) + 1, count)
     np.minimum.at(first, number, np.arange(count))
     return np.asarray(first[number].astype(np.int64))
-
-
-def is_copied(found: Copies) -> Bool[np.ndarray, " example"]:
-    """Which examples have the same or nearly the same input as another."""
-    counts = np.bincount(found.same, minlength=len(found.same))
-    copied = counts[found.same] > 1
-    copied[found.near.ravel()] = True
-    return np.asarray(copied)

@@ -123,6 +123,11 @@ class Dataset:
         return len(self.class_names)
 
     @property
+    def holds_images(self) -> bool:
+        """Whether the inputs are images [example, channel, height, width]."""
+        return self.display.kind == "image" and self.inputs.ndim == 4
+
+    @property
     def outputs(self) -> int:
         """How many numbers a network answers with."""
         if self.task == "regression":

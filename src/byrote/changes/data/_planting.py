@@ -88,11 +88,6 @@ def appended(
     )
 
 
-def is_image(dataset: Dataset) -> bool:
-    """Whether the inputs are images [example, channel, height, width]."""
-    return dataset.display.kind == "image" and dataset.inputs.ndim == 4
-
-
 def relabelled(
     dataset: Dataset,
     positions: Int[np.ndarray, " chosen"],

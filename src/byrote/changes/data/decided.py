@@ -27,60 +27,51 @@ from byrote.errors import BadInput
 
 
 @dataclass(frozen=True)
-class Relabel:
-    """Give the examples of a file their new labels: its column `new_label`, or what models without them say."""
+class _OfFile:
+    """What all three share; `usual` is the action of a line that names none, and for all but a review the only one."""
 
     file: Path
-    stage: ClassVar[str] = "dataset"
-    name: ClassVar[str] = "relabel"
-    any_target: ClassVar[bool] = True
+    usual: ClassVar[str] = REVIEW
     aimed: ClassVar[bool] = False
 
     def apply(self, stage: Dataset, context: Context) -> Dataset:
-        """The dataset with the new labels.
-
-        Raises:
-            BadInput: the file cannot be used, or is about other examples or classes.
-        """
-        return decided(stage, read_decisions(self.file, usual=RELABEL), only=RELABEL)
-
-
-@dataclass(frozen=True)
-class Remove:
-    """Leave out the examples of a file."""
-
-    file: Path
-    stage: ClassVar[str] = "dataset"
-    name: ClassVar[str] = "remove"
-    any_target: ClassVar[bool] = True
-    aimed: ClassVar[bool] = False
-
-    def apply(self, stage: Dataset, context: Context) -> Dataset:
-        """The dataset without them.
-
-        Raises:
-            BadInput: the file cannot be used, or is about other examples.
-        """
-        return decided(stage, read_decisions(self.file, usual=REMOVE), only=REMOVE)
-
-
-@dataclass(frozen=True)
-class Review:
-    """Do with each example of a file what its column `action` says: relabel, remove, or review, which leaves it."""
-
-    file: Path
-    stage: ClassVar[str] = "dataset"
-    name: ClassVar[str] = "review"
-    any_target: ClassVar[bool] = True
-    aimed: ClassVar[bool] = False
-
-    def apply(self, stage: Dataset, context: Context) -> Dataset:
-        """The dataset as it was decided.
+        """The dataset as the file decides.
 
         Raises:
             BadInput: the file cannot be used, is about other examples or classes, or decides nothing.
         """
-        return decided(stage, read_decisions(self.file, usual=REVIEW))
+        return decided(
+            stage, read_decisions(self.file, usual=self.usual), only="" if self.usual == REVIEW else self.usual
+        )
+
+
+@dataclass(frozen=True)
+class Relabel(_OfFile):
+    """Give the examples of a file their new labels: its column `new_label`, or what models without them say."""
+
+    usual: ClassVar[str] = RELABEL
+    stage: ClassVar[str] = "dataset"
+    name: ClassVar[str] = "relabel"
+    any_target: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Remove(_OfFile):
+    """Leave out the examples of a file."""
+
+    usual: ClassVar[str] = REMOVE
+    stage: ClassVar[str] = "dataset"
+    name: ClassVar[str] = "remove"
+    any_target: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Review(_OfFile):
+    """Do with each example of a file what its column `action` says: relabel, remove, or review, which leaves it."""
+
+    stage: ClassVar[str] = "dataset"
+    name: ClassVar[str] = "review"
+    any_target: ClassVar[bool] = True
 
 
 def decided(dataset: Dataset, decisions: tuple[Decision, ...], *, only: str = "") -> Dataset:

@@ -13,7 +13,6 @@ from byrote.changes.data._planting import (
     check_rate,
     chosen,
     fresh_ids,
-    is_image,
     planned_count,
     untouched,
 )
@@ -68,7 +67,7 @@ def disturbed(
 ) -> Float[np.ndarray, "chosen ..."]:
     """Copies of these examples: images moved by a pixel and noised, rows noised."""
     copies = dataset.inputs[positions]
-    if is_image(dataset):
+    if dataset.holds_images:
         scale = np.asarray(dataset.inputs.max() - dataset.inputs.min(), np.float64)
         shifts = rng.integers(0, len(SHIFTS), size=len(positions))
         copies = np.stack([shifted(image, *SHIFTS[shift]) for image, shift in zip(copies, shifts, strict=True)])

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from byrote.changes.data._planting import check_rate, chosen, is_image, planned_count, untouched
+from byrote.changes.data._planting import check_rate, chosen, planned_count, untouched
 from byrote.data.blocks import mean_of_rows
 from byrote.data.controls import RARE_SUBPOPULATION, HasRng, planted
 from byrote.data.dataset import Dataset
@@ -60,6 +60,6 @@ class RareSubpopulation:
 
 
 def _transformed(dataset: Dataset, examples: Float[np.ndarray, "chosen ..."]) -> Float[np.ndarray, "chosen ..."]:
-    if is_image(dataset):
+    if dataset.holds_images:
         return np.asarray((dataset.inputs.max() + dataset.inputs.min()) - examples)
     return np.asarray(2 * mean_of_rows(dataset.inputs) - examples)
