@@ -211,14 +211,15 @@ def test_where_most_distances_are_equal_none_is_an_outlier():
 
 
 def test_no_class_is_suggested_where_no_model_without_the_example_answered(made):
-    outside = _outside(made, [])
-    silent = dataclasses.replace(outside, votes=np.zeros_like(outside.votes))
+    outside = _outside(made)
+    nobody = dataclasses.replace(outside.votes, most=np.full_like(outside.votes.most, -1))
+    silent = dataclasses.replace(outside, votes=nobody)
     assert outside.other(0, int(made.labels[0])) == 1
     assert silent.other(0, 2) == -1
 
 
 def test_a_copy_with_another_label_has_no_score_where_no_model_says_which_is_wrong(made, monkeypatch):
-    monkeypatch.setattr("byrote.analyses.issues._outside", lambda run, notes: None)
+    monkeypatch.setattr("byrote.analyses.issues._outside", lambda run: "Nobody was asked.")
     scores = {one.example: one.score for one in issues(made).found if one.issue == CONFLICTING_COPY}
     assert list(scores) == [6, 12]
     assert np.isnan(list(scores.values())).all()

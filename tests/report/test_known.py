@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from byrote.report import known as module
+from byrote.analyses import votes as module
 from byrote.report.known import known
+from byrote.runs.run import Run
 from report.made import NOISY, make_run
 
 
@@ -16,7 +17,7 @@ def test_what_models_without_an_example_say_is_counted_in_blocks(
     run = make_run(tmp_path / "run")
     whole = known(run)
     monkeypatch.setattr(module, "BLOCK_CELLS", 21)
-    again = known(run)
+    again = known(Run.open(run.folder))
     assert whole.majority_vote is not None
     assert again.majority_vote is not None
     votes = run.votes(np.arange(40))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
@@ -15,6 +17,7 @@ from scipy.special import stdtr
 
 from byrote.analyses.catalog import analysis, different, not_following
 from byrote.analyses.memorized_share import LEAST_MEMORIZED
+from byrote.analyses.votes import Votes, votes
 from byrote.blocks import Block, TableBlock, Words, section
 from byrote.data.controls import LABEL_NOISE
 from byrote.data.copies import ONE_IN, Copies, clusters, copies
@@ -58,6 +61,11 @@ RARE_SHARE, LEAST_IN_GROUP = 0.05, 5
 LEVEL: Final = 0.05
 #: An outlier lies so many robust standard deviations farther from others than the median, in logarithms.
 FAR: Final = 3.5
+#: What is looked for in documents.
+OF_TEXT: Final = (
+    "In documents only copies are looked for. Two documents are near copies where they share four in five of their "
+    "runs of five tokens."
+)
 #: Distances of which at least half spread less in logarithms are equal but for rounding, and tell no outlier.
 EVEN: Final = 1e-9
 
@@ -102,11 +110,16 @@ class Issues:
     planted: int = 0
     hit: int = 0
 
-    def counts(self, *, planted: bool = False) -> dict[str, int]:
-        """How many examples have an issue of each kind; those on which a control was planted only if asked for."""
-        left_out: set[str] = set() if planted else set(self.run.controls.example.tolist())
-        counted = [one.issue for one in self.found if self.run.ids[one.example] not in left_out]
-        return {kind: counted.count(kind) for kind in KINDS if kind in counted}
+    @property
+    def own(self) -> tuple[Issue, ...]:
+        """Those of examples on which no control was planted."""
+        planted = np.isin(self.run.ids, self.run.controls.example)
+        return tuple(one for one in self.found if not planted[one.example])
+
+    def counts(self) -> dict[str, int]:
+        """How many of these examples have an issue of each kind."""
+        counted = Counter(one.issue for one in self.own)
+        return {kind: counted[kind] for kind in KINDS if counted[kind]}
 
 
 def as_table(issues: Issues) -> Table:
@@ -173,108 +186,80 @@ def judged(run: Run, kept: pa.Table) -> str:
 def issues(run: Run, *, near_copies: bool = True) -> Issues:
     """Label errors, copies, copies with other labels, rare groups, ambiguous, memorized and outlying examples.
 
-    Copies, rare groups and outliers are told from the data, which must be attached; the others from what models that
-    were not trained on an example say of it.
+    Copies, rare groups and outliers are found in the data, which must be attached; the others by what models say of an
+    example that were not trained on it. Without `near_copies`, which take a time that grows with the square of the
+    number of examples, near copies and outliers are not looked for.
 
     Raises:
-        BadInput: nothing can be told: the run has neither its data nor answers of models without an example.
+        BadInput: nothing can be found: the run has neither its data nor answers of models without an example.
     """
-    notes: list[str] = []
-    noise = np.zeros(len(run.ids), bool)
-    hit = 0
     if run.of_text:
-        found = list(_of_text(run, notes))
-    else:
-        outside = _outside(run, notes)
-        data = None if run.dataset is None else copies(run.dataset, near=near_copies)
-        if data is None:
-            notes.append(
-                "The run's data are not at hand, so that copies, rare groups and outliers were not looked for."
-            )
-        if outside is None and data is None:
-            raise BadInput(
-                f"Nothing can be told of single examples in the run {str(run.folder)!r}: {notes[0]}",
-                hint="byrote audit SOURCE --models 64, or attach the data: byrote ask RUN issues --source FILE.",
-            )
-        found = _all(run, outside, data)
-        if outside is not None:
-            noise = run.controls.mask(run.ids, LABEL_NOISE)
-            hit = int((outside.wrong.values[noise] > WRONG).sum())
-        notes += _notes(outside, data, near_copies)
-    order = {kind: number for number, kind in enumerate(KINDS)}
-    found.sort(key=lambda one: (order[one.issue], -one.rank, one.example))
-    return Issues(run=run, found=tuple(found), notes=tuple(notes), planted=int(noise.sum()), hit=hit)
+        return Issues(run=run, found=_in_order(_of_text(run)), notes=(OF_TEXT,))
+    asked = _outside(run)
+    outside, refused = (None, [asked]) if isinstance(asked, str) else (asked, [])
+    data = None if run.dataset is None else copies(run.dataset, near=near_copies)
+    if outside is None and data is None:
+        raise BadInput(
+            f"Nothing can be told of single examples in the run {str(run.folder)!r}: {refused[0]}",
+            hint="byrote audit SOURCE --models 64, or attach the data: byrote ask RUN issues --source FILE.",
+        )
+    noise = run.controls.mask(run.ids, LABEL_NOISE) & (outside is not None)
+    return Issues(
+        run=run,
+        found=_in_order(_all(run, outside, data)),
+        notes=(*refused, *_notes(outside, data, near_copies)),
+        planted=int(noise.sum()),
+        hit=0 if outside is None else int((outside.wrong.values[noise] > WRONG).sum()),
+    )
+
+
+def _in_order(found: Iterable[Issue]) -> tuple[Issue, ...]:
+    return tuple(sorted(found, key=lambda one: (KINDS.index(one.issue), -one.rank, one.example)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outside:
-    """By example: what models say that were not trained on it, and what label error and memorization follow.
+    """By example: the votes of models that were not trained on it, and the label error and memorization that follow."""
 
-    `right` is the share of these models that predict its label, `most` the class that most of them say, `votes` how
-    many say so, `models` how many there are, `trained` how many trained on it, and `repeat` how many of those predict
-    the label.
-    """
-
-    right: Float[np.ndarray, " example"]
-    most: Int[np.ndarray, " example"]
-    votes: Int[np.ndarray, " example"]
-    models: Int[np.ndarray, " example"]
-    trained: Int[np.ndarray, " example"]
-    repeat: Int[np.ndarray, " example"]
+    votes: Votes
     wrong: PerExample
     memorization: PerExample
 
+    @cached_property
+    def right(self) -> Float[np.ndarray, " example"]:
+        """The share of the models without the example that predict its label, NaN where there are none."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.votes.right / self.votes.models)
+
     def other(self, row: int, label: int) -> int:
         """The class that most of the models name for one example, -1 where that is its label or none names one."""
-        most = int(self.most[row])
-        return most if self.votes[row] and most != label else -1
+        most = int(self.votes.most[row])
+        return most if most != label else -1
 
-    def words(self, row: int, name: str) -> str:
-        """What the models say of one example, the class that most of them name called `name`."""
+    def words(self, run: Run, row: int) -> str:
+        """What the models say of one example."""
+        cast, most = self.votes, int(self.votes.most[row])
+        if most < 0:
+            return "Every model was trained on it."
+        name = _name(run, most) + (", as given" if most == run.labels[row] else "")
         seen = (
-            f"; {self.repeat[row]} of {self.trained[row]} trained on it repeat the label" if self.trained[row] else ""
+            f"; {cast.repeat[row]} of {cast.trained[row]} trained on it repeat the label" if cast.trained[row] else ""
         )
-        return f"{self.votes[row]} of {self.models[row]} models that never saw it say {name}{seen}."
+        return f"{cast.votes[row]} of {cast.models[row]} models that never saw it say {name}{seen}."
 
 
-def _outside(run: Run, notes: list[str]) -> Outside | None:
-    """What models without an example say; None, and a note, where the run cannot tell."""
+def _outside(run: Run) -> Outside | str:
+    """What models without an example say, or why the run cannot tell."""
     if run.task == "regression":
-        notes.append("The targets are numbers, so that only copies and outliers were looked for.")
-        return None
+        return "The targets are numbers, so that only copies and outliers were looked for."
     try:
         wrong, memorization = run.measure("label_error_probability"), run.measure("label_memorization")
-        votes = run.votes(np.arange(len(run.ids)))
+        cast = votes(run)
     except (MissingEvidence, TooFewModels) as error:
-        notes.append(f"Label errors, rare groups, ambiguous and memorized examples were not looked for: {error}")
-        return None
+        return f"Label errors, rare groups, ambiguous and memorized examples were not looked for: {error}"
     assert isinstance(wrong, PerExample)
     assert isinstance(memorization, PerExample)
-    count = votes.sum(1)
-    own = votes[np.arange(len(votes)), run.labels]
-    trained, repeat = _repeated(run)
-    with np.errstate(invalid="ignore"):
-        right = own / count
-    return Outside(
-        right=right,
-        most=votes.argmax(1),
-        votes=votes.max(1),
-        models=count,
-        trained=trained,
-        repeat=repeat,
-        wrong=wrong,
-        memorization=memorization,
-    )
-
-
-def _repeated(run: Run) -> tuple[Int[np.ndarray, " example"], Int[np.ndarray, " example"]]:
-    """How many models trained on each example, and how many of those predict its label."""
-    trained, repeat = (np.zeros(len(run.ids), np.int64) for _ in range(2))
-    for model in run.models():
-        member = run.member[model] == 1
-        trained += member
-        repeat += member & (run.load("outputs.prediction", [int(model)])[0] == run.labels)
-    return trained, repeat
+    return Outside(votes=cast, wrong=wrong, memorization=memorization)
 
 
 def _all(run: Run, outside: Outside | None, data: Copies | None) -> list[Issue]:
@@ -343,7 +328,7 @@ def _contradicting(
 
 def _conflicting(run: Run, outside: Outside | None, row: int, other: int, *, same: bool) -> Issue:
     score = float("nan") if outside is None else float(outside.wrong.values[row])
-    says = "" if outside is None else " " + outside.words(row, _name(run, int(outside.most[row])))
+    says = "" if outside is None else " " + outside.words(run, row)
     words = f" says {_name(run, int(run.labels[other]))}" if run.task == "classes" else " has another target"
     return Issue(
         example=row,
@@ -429,9 +414,9 @@ def _of_models(run: Run, outside: Outside, groups: np.ndarray, copied: np.ndarra
     wrong, memorized = outside.wrong, outside.memorization
     counts = {name: int((groups == name).sum()) for name in set(groups.tolist()) if name}
     for row in range(len(run.ids)):
-        most, group = int(outside.most[row]), str(groups[row])
+        group = str(groups[row])
         other = outside.other(row, int(run.labels[row]))
-        says = outside.words(row, _name(run, most))
+        says = outside.words(run, row)
         strong = memorized.values[row] >= LEAST_MEMORIZED
         if group and (outside.right[row] < 0.5 or strong):
             yield Issue(
@@ -460,7 +445,7 @@ def _of_models(run: Run, outside: Outside, groups: np.ndarray, copied: np.ndarra
             )
         elif group:
             continue
-        elif UNSURE[0] <= outside.right[row] <= UNSURE[1] and outside.models[row] >= LEAST_MODELS:
+        elif UNSURE[0] <= outside.right[row] <= UNSURE[1] and outside.votes.models[row] >= LEAST_MODELS:
             yield Issue(
                 example=row,
                 issue=AMBIGUOUS,
@@ -482,6 +467,8 @@ def _of_models(run: Run, outside: Outside, groups: np.ndarray, copied: np.ndarra
 
 
 def _notes(outside: Outside | None, data: Copies | None, near_copies: bool) -> Iterator[str]:
+    if data is None:
+        yield "The run's data are not at hand, so that copies, rare groups and outliers were not looked for."
     if outside is not None:
         yield (
             f"A label error is a score above {WRONG:g} (`label_error_probability`), no probability that was tried on "
@@ -499,9 +486,8 @@ def _notes(outside: Outside | None, data: Copies | None, near_copies: bool) -> I
         )
 
 
-def _of_text(run: Run, notes: list[str]) -> Iterator[Issue]:
-    """Copies among documents, by their tokens; what else may be wrong with them is not told."""
-    notes.append("Of documents only copies are told: runs of five tokens of which four in five are the same.")
+def _of_text(run: Run) -> Iterator[Issue]:
+    """Copies among documents, by their tokens."""
     models = run.models()
     token, offsets = run.load("corpus.token", models), run.load("corpus.offsets", models)
     documents = [" ".join(map(str, token[start:stop].tolist())) for start, stop in pairwise(offsets.tolist())]

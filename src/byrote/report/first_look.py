@@ -23,6 +23,7 @@ from byrote.analyses.issues import (
     Issues,
     issues,
 )
+from byrote.analyses.memorized_share import FEWEST_ON_A_SIDE
 from byrote.report.facts import Facts
 from byrote.report.headline import unfit
 from byrote.report.missing import Missing
@@ -37,7 +38,7 @@ FIRST = 5
 #: Near copies are looked for among at most so many examples; `byrote ask RUN issues` looks among more.
 MOST_EXAMPLES = 10_000
 #: Fewer models say too little of a single example to be believed.
-ENOUGH = 32
+ENOUGH = 2 * FEWEST_ON_A_SIDE
 #: What the count of each kind is of.
 MEANING = {
     CONFLICTING_COPY: "the same input, other labels",
@@ -88,7 +89,9 @@ class Count:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FirstLook:
-    """The first screen after the headline; `can_tell` sums its verdict up, `planted` counts planted rows left out."""
+    """The first screen after the headline; `can_tell` sums its verdict up, `planted` counts issues of planted examples,
+    which are left out.
+    """
 
     can_tell: str
     verdict: tuple[Answer, ...]
@@ -110,15 +113,13 @@ def first_look(run: Run, facts: Facts, found: Issues | Missing) -> FirstLook:
     can_tell = "no" if "no" in wells else "in part" if "partly" in wells else "yes"
     if isinstance(found, Missing):
         return FirstLook(can_tell=can_tell, verdict=verdict, counts=(), first=(), planted=0, notes=(found.why,))
-    planted = set(run.controls.example.tolist())
-    own = [one for one in found.found if str(run.ids[one.example]) not in planted]
     counts = found.counts()
     return FirstLook(
         can_tell=can_tell,
         verdict=verdict,
         counts=tuple(Count(kind=k, examples=counts[k], meaning=MEANING[k]) for k in KINDS if k in counts),
-        first=_shown(run, _chosen(own)),
-        planted=len(found.found) - len(own),
+        first=_shown(run, _chosen(found.own)),
+        planted=len(found.found) - len(found.own),
         notes=found.notes,
     )
 
@@ -141,10 +142,19 @@ def _verdict(run: Run, facts: Facts, found: Issues | Missing) -> list[Answer]:
         Answer(
             well="yes" if models >= ENOUGH else "partly",
             what=f"{models:,} models",
-            why=f"half of them never saw an example{'' if models >= ENOUGH else f'; {ENOUGH} say more of single ones'}",
+            why=_without(facts) + ("" if models >= ENOUGH else f"; {ENOUGH} say more about single ones"),
         ),
     ]
     return [*answers, *_self_test(run, found)]
+
+
+def _without(facts: Facts) -> str:
+    """How many models a typical example is missing from."""
+    known = facts.memorization.reason_code == 0
+    missing = facts.memorization.counts.get("nonmembers")
+    if missing is None or not known.any():
+        return "it was not recorded who trained on what"
+    return f"a typical example is missing from {np.median(missing[known]):.0f} of them"
 
 
 def _self_test(run: Run, found: Issues | Missing) -> list[Answer]:

@@ -9,14 +9,13 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from byrote.analyses.votes import BLOCK_CELLS, votes
 from byrote.errors import MissingEvidence
 from byrote.report.missing import where_possible
 from byrote.report.wording import rounded
 from byrote.results import PerExample
 from byrote.runs.run import Run
 
-#: Votes are counted for blocks of examples of about so many (example, class) cells.
-BLOCK_CELLS = 2**22
 #: Scores by example that the table and the gallery show where they are measured.
 RISK, FORGOTTEN = "membership_risk", "second_split_forgetting_time"
 #: What answers for the risk where the targets are no classes.
@@ -90,20 +89,13 @@ def _planted(run: Run) -> Shaped[np.ndarray, " example"]:
 
 
 def _majority_vote(run: Run) -> Vote:
-    size = max(1, BLOCK_CELLS // max(len(run.class_names), 1))
-    label, share = np.full(len(run.ids), -1, np.int64), np.full(len(run.ids), np.nan)
-    for start in range(0, len(run.ids), size):
-        rows = np.arange(start, min(start + size, len(run.ids)))
-        votes = run.votes(rows)
-        cast = votes.sum(1)
-        some = cast > 0
-        label[rows[some]] = votes[some].argmax(1)
-        share[rows[some]] = votes[some].max(1) / cast[some]
-    if (label < 0).all():
+    found = votes(run)
+    if not found.models.any():
         raise MissingEvidence(
             "No model is without an example.", hint="audit with a design that leaves examples out, such as --models 64."
         )
-    return Vote(label=label, share=share)
+    with np.errstate(invalid="ignore"):
+        return Vote(label=found.most, share=found.votes / found.models)
 
 
 def _answered(run: Run) -> Answered:
