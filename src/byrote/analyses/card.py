@@ -178,11 +178,12 @@ def as_table(found: Card) -> Table:
     name="card",
     table=as_table,
 )
-def card(before: Run, after: Run, hear: OnProgress = no_progress) -> Card:
+def card(before: Run, after: Run, on_progress: OnProgress = no_progress) -> Card:
     """Compare two runs on the examples that both have: those of the same id, input and label.
 
     Differences are taken pair by pair where both runs train the same seeds on the same members, and otherwise as
-    those of independent runs. Intervals hold for all rows with a verdict at once. `hear` is told what share is done.
+    those of independent runs. Intervals hold for all rows with a verdict at once. `on_progress` is given the share that
+    is done.
 
     Raises:
         BadInput: the second run is what the first was made from, or they share no examples, or are of different
@@ -196,7 +197,7 @@ def card(before: Run, after: Run, hear: OnProgress = no_progress) -> Card:
         return _of_text(before, after)
     two = _Two.of(before, after)
     cross_fitted = two.cross_fitted()
-    figures = [*two.accuracies(), *two.memorization(cross_fitted), *two.other_measures(hear)]
+    figures = [*two.accuracies(), *two.memorization(cross_fitted), *two.other_measures(on_progress)]
     alone = [figure.row(paired=two.paired, comparisons=1) for figure in figures]
     verdicts = sum(row.judged and not np.isnan(row.difference.low) for row in alone)
     change = _change(after)

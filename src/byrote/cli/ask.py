@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from byrote.runs.run import Run
 
 #: Settings of an analysis that are not a person's to give on the command line.
-_NOT_SETTINGS = frozenset(("rng", "hear", "on_progress"))
+_NOT_SETTINGS = frozenset(("rng", "on_progress"))
 
 
 def ask(

@@ -161,7 +161,7 @@ def facts(run: Run, on_progress: OnProgress = no_progress) -> Facts:
             result = run.measure(entry.key)
             if isinstance(result, Curve):
                 curves[entry.key] = result
-            elif isinstance(result, PerExample) and lacks(result):
+            elif isinstance(result, PerExample) and many_undefined(result):
                 notes.append(f"{entry.key}: {result.undefined}")
         except (MissingEvidence, TooFewModels) as error:
             unmeasured.setdefault(_within(of_this_run(error.message)), []).append(entry.key)
@@ -185,8 +185,8 @@ def facts(run: Run, on_progress: OnProgress = no_progress) -> Facts:
     )
 
 
-def lacks(result: PerExample) -> bool:
-    """Whether so many examples have no value that it is told."""
+def many_undefined(result: PerExample) -> bool:
+    """Whether so many examples have no value that a note must say it."""
     return bool(np.isnan(result.values).mean() >= LARGE_UNDEFINED)
 
 

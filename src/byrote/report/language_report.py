@@ -21,7 +21,7 @@ MEASURING = 0.8
 
 def write_language_report(
     run: Run,
-    hear: OnProgress = no_progress,
+    on_progress: OnProgress = no_progress,
     *,
     show_secrets: bool = False,
     redact: bool = False,
@@ -32,11 +32,11 @@ def write_language_report(
     `redact` leaves texts, and what stands before secrets, out of the page; the other file never holds them. Into the
     folder `figures` goes every figure as PNG and SVG.
     """
-    found = language_facts(run, lambda share: hear(MEASURING * share))
+    found = language_facts(run, lambda share: on_progress(MEASURING * share))
     drawn, path = figures_of(found), run.folder / FILE
     write_sealed(path, language_page(run, found, drawn, show_secrets=show_secrets, redact=redact).encode())
     write_sealed(run.folder / TWIN, twin_text(language_twin(run, found, drawn)).encode())
     if figures is not None:
         write_figures(drawn.values(), Path(figures))
-    hear(1.0)
+    on_progress(1.0)
     return path, found

@@ -41,16 +41,16 @@ _WITH_CONTENTS = '<meta name="byrote-contents" content="yes">'
 
 
 def write_report(
-    run: Run, hear: OnProgress = no_progress, *, figures: str | Path | None = None
+    run: Run, on_progress: OnProgress = no_progress, *, figures: str | Path | None = None
 ) -> tuple[Path, Facts | Watched]:
     """Measure a run, write its `report.html` and `report.json`, and say where the page is and what was found.
 
-    `hear` is told what share of it is done; into the folder `figures` goes every figure as PNG and SVG.
+    `on_progress` is given what share of it is done; into the folder `figures` goes every figure as PNG and SVG.
 
     Raises:
         MissingEvidence: nothing can be measured by example.
     """
-    found = findings(run, lambda share: hear(MEASURING * share))
+    found = findings(run, lambda share: on_progress(MEASURING * share))
     path, shown = run.folder / FILE, sections(run, found)
     write_sealed(path, rendered(run, found, shown).encode())
     write_sealed(run.folder / TWIN, twin_text(twin(run, found, shown)).encode())
@@ -60,7 +60,7 @@ def write_report(
         grouped.keep(run, found.grouped)
     if figures is not None:
         write_figures(shown.figures.values(), Path(figures))
-    hear(1.0)
+    on_progress(1.0)
     return path, found.facts
 
 

@@ -12,7 +12,7 @@ from byrote.analyses.comparison import unasked_words
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.evidence.schema import every_kind, kind_of
 from byrote.measures.catalog import Measure, catalog
-from byrote.report.facts import NAMED, Facts, belongs, changed, lacks
+from byrote.report.facts import NAMED, Facts, belongs, changed, many_undefined
 from byrote.report.headline import Figure, Headline, Tile
 from byrote.report.known import FORGOTTEN
 from byrote.report.missing import RUN, Missing, where_possible
@@ -106,7 +106,7 @@ def watched(run: Run, why: Missing, on_progress: OnProgress) -> Watched:
             *changed(run),
             *run.manifest.notes,
             *(f"{', '.join(keys)}: not measured. {reason}" for reason, keys in unmeasured.items()),
-            *(f"{key}: {one.undefined}" for key, one in scores.items() if lacks(one)),
+            *(f"{key}: {one.undefined}" for key, one in scores.items() if many_undefined(one)),
             *unasked_words(run, unasked),
         ),
         wording=wording_of(run),
