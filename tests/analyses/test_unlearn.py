@@ -155,7 +155,7 @@ def test_what_cannot_be_judged_is_refused(run: Run, tmp_path: Path) -> None:
     def refused(match: str, kind: type[Exception] = BadInput, *, of: Run = run, **asked: object) -> None:
         settings = {"method": Nothing(), "forget": FORGET, "models": 5, "out": tmp_path / "out", **asked}
         with pytest.raises(kind, match=match):
-            unlearn(LAB, of, **settings)  # type: ignore[arg-type]
+            unlearn(LAB, of, **settings)  # type: ignore[arg-type]  # the settings of a case have no types of their own
 
     refused("needs the documents that it is to forget", forget=0.05)
     refused("is one of the recipe", method=WeightDecay())

@@ -35,7 +35,7 @@ def apply_decisions(
     decisions: Sequence[Decision],
     *,
     target: Target = "",
-    id: str | None = None,  # noqa: A002
+    id: str | None = None,  # noqa: A002  # as the option is called
     task: Task | None = None,
     skip: Callable[[str], bool] = lambda example: False,
 ) -> tuple[Decision, ...]:
@@ -68,7 +68,7 @@ def write_table(
     mine: Sequence[Decision],
     *,
     target: Target,
-    id: str | None,  # noqa: A002
+    id: str | None,  # noqa: A002  # as the option is called
     task: Task | None,
 ) -> None:
     """Write a table again; cells that nothing was decided on stay as they are written.
