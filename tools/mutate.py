@@ -4,13 +4,13 @@
     python tools/mutate.py --count 10 --seed 3    others, fewer
     python tools/mutate.py --first 41             from the 41st on
     python tools/mutate.py --near                 without the default run
-    python tools/mutate.py --trust                the default run was seen to pass without a mutation
+    python tools/mutate.py --trust                trust that the default run passes without a mutation
 
-A mutation is caught where a test fails or never ends. First the module's own tests run, then those of the modules that
-import it and those that import it themselves, then the default run, each only where the ones before passed, and each
-up to the first failure. The working tree is not touched: mutations stand in a copy, one after another. Third packages
-are imported once; each run is a fork of that process. Survivors are listed with what was changed. Tests that fail
-without a mutation, too, end it.
+A mutation is caught where a test fails or never ends. First the module's own tests run. Then come the tests of the
+modules that import it and the tests that import it themselves, and last the default run. Each stage runs only if those
+before passed, and stops at the first failure. The working tree is not touched: mutations are made in a copy, one after
+another. Third-party packages are imported once; each run is a fork of that process. Survivors are listed with what was
+changed. If tests also fail without a mutation, the program stops.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _own(file: Path) -> tuple[str, ...]:
 
 
 def module_name(file: Path) -> str:
-    """What a file of the source is imported as."""
+    """The name by which a file of the source is imported."""
     return ".".join(file.relative_to("src").with_suffix("").parts)
 
 
@@ -192,7 +192,7 @@ def copied(place: Path) -> Path:
 
 @contextmanager
 def standing(mutation: Mutation, tree: Path) -> Iterator[None]:
-    """The mutation stands in a copy of the tree; compiled files are told apart by a time that never comes twice."""
+    """Make the mutation in a copy of the tree; each version has its own time, so no compiled file is out of date."""
     target = tree / mutation.file
     source = target.read_text("utf-8")
     _write(target, mutation.applied(source))
@@ -226,16 +226,16 @@ def caught(mutation: Mutation, tree: Path, *, near: bool, trust: bool) -> str:
 
 @cache
 def unchanged(tree: Path, tests: tuple[str, ...]) -> str:
-    """What becomes of these tests without any mutation."""
+    """The outcome of these tests without any mutation."""
     return outcome(tree, tests)
 
 
 def outcome(tree: Path, tests: tuple[str, ...]) -> str:
-    """What became of tests; empty where all of them pass, or there are none."""
-    said = tree.parent / "said.txt"
+    """Which test fails first; empty if all of them pass, or there are none."""
+    output = tree.parent / "output.txt"
     child = os.fork()
     if child == 0:
-        _run(tree, tests, said)
+        _run(tree, tests, output)
     started = time.monotonic()
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -249,20 +249,20 @@ def outcome(tree: Path, tests: tuple[str, ...]) -> str:
     code = os.waitstatus_to_exitcode(status)
     if code in (0, 5):  # 5: these files hold no test
         return ""
-    told = said.read_text("utf-8")
-    last = [line for line in told.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    text = output.read_text("utf-8")
+    last = [line for line in text.splitlines() if line.startswith(("FAILED", "ERROR"))]
     if not last:
-        raise RuntimeError(f"pytest ended with {code}, and no test failed: {told[-2000:]}")
+        raise RuntimeError(f"pytest ended with {code}, and no test failed: {text[-2000:]}")
     return last[0].partition(" - ")[0]
 
 
-def _run(tree: Path, tests: tuple[str, ...], said: Path) -> NoReturn:
+def _run(tree: Path, tests: tuple[str, ...], output: Path) -> NoReturn:
     """Run tests in this process, which ends with pytest's status."""
     code = 1
     try:
         os.setsid()
         os.chdir(tree)
-        handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         sys.path.insert(0, str(tree / "src"))

@@ -64,7 +64,7 @@ def test_what_each_score_adds_has_an_interval(run, comparison):
     assert adds.value == pytest.approx(partial_rank_correlation(*scores))
     assert adds.low < adds.value < adds.high
     (unasked,) = (note for note in comparison.notes if "--probe" in note)
-    assert unasked.partition(" ")[2].startswith("measures were not computed, as the probes were not asked for.")
+    assert unasked.partition(" ")[2].startswith("measures were not computed, because their probes were not requested.")
     named = unasked.rstrip(".").partition("--probe: ")[2].split(", ")
     assert named == sorted(set(named))
     assert {"el2n", "variance_of_gradients"} <= set(named)

@@ -147,7 +147,7 @@ def test_a_copy_that_stays_is_told(tmp_path: Path) -> None:
     twice = words(6).joined(letters(list(words(6).texts[:1]), ids=["copy"]), "twice")
     found = _of_documents(tiny(tmp_path / "run", twice), np.array([0, 1]))
     assert any(
-        note.startswith("1 of the 2 documents to forget have the same tokens as one that stays") for note in found
+        note.startswith("1 of the 2 documents to forget have the same tokens as one that is retained") for note in found
     )
 
 
@@ -158,13 +158,13 @@ def test_what_cannot_be_judged_is_refused(run: Run, tmp_path: Path) -> None:
             unlearn(LAB, of, **settings)  # type: ignore[arg-type]  # the settings of a case have no types of their own
 
     refused("needs the documents that it is to forget", forget=0.05)
-    refused("is one of the recipe", method=WeightDecay())
+    refused("is a change of the recipe", method=WeightDecay())
     refused("is not for language models", method=_Deaf())
     refused("was opened without its corpus and recipe", of=Run.open(run.folder))
     assert run.corpus is not None
     unread = replace(run, corpus=replace(run.corpus, bos=None))  # so that of a single token nothing is predicted
-    refused("'alone', so it cannot be judged", of=unread, forget=["alone", "words-0"])
-    refused("nothing is left to train on", forget=[*DOCUMENTS.ids.tolist()[:12], "alone"])
+    refused("'alone', so it cannot be tested", of=unread, forget=["alone", "words-0"])
+    refused("no training data is left", forget=[*DOCUMENTS.ids.tolist()[:12], "alone"])
     refused("are not in the training documents", forget=["others-0"])
     refused("Got 4", TooFewModels, models=4)
     assert not (tmp_path / "out").exists()

@@ -200,7 +200,7 @@ def test_the_gold_is_trained_as_many_steps_longer_as_the_method_took(run: Run) -
 
 
 def test_what_is_no_unlearning_is_refused(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="is one of the recipe"):
+    with pytest.raises(BadInput, match="is a change of the recipe"):
         unlearn(LAB, run, method=WeightDecay(), models=4, out=tmp_path / "out")
     with pytest.raises(TooFewModels, match="Got 3"):
         unlearn(LAB, run, method="fine-tune-on-rest=1", models=3, out=tmp_path / "out")

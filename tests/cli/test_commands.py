@@ -166,7 +166,7 @@ def test_a_trained_model_as_the_target(byrote):
     )  # fmt: skip
     assert status == 0
     assert "on the target with 8 reference models" in said
-    assert "Risk tells of the example, whether or not the target saw it" in " ".join(said.split())
+    assert "Risk describes the example, whether or not the target was trained on it" in " ".join(said.split())
     said = " ".join(byrote("attack", "runs/mine-target")[1].split())
     assert "the reference models, not the target that was brought" in said
     assert "runs/mine-target/results/target-lira.parquet" in said

@@ -148,7 +148,7 @@ def test_a_reading_of_ones_own_is_recorded_at_once_or_later_of_whatever_model(
     values = [run.load("least_likely.log_probability", [0]) for run in (read, probed)]
     np.testing.assert_array_equal(*values)
     assert probed.load("generations.truth", [0]).tolist() == [[3, 1], [4, 2], [6, 5]]
-    with pytest.raises(BadInput, match="The probe 'watching' looks on while a model trains"):
+    with pytest.raises(BadInput, match="The probe 'watching' runs while a model trains"):
         audit_model(found, corpus, out=tmp_path / "none", probes=("watching",), **settings)
 
 

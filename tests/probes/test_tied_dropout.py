@@ -63,7 +63,7 @@ def test_dropped_units_are_back_afterwards() -> None:
 
 
 def test_a_network_without_such_a_layer_is_refused() -> None:
-    with pytest.raises(BadInput, match="the recipe's has none"):
+    with pytest.raises(BadInput, match="the recipe's network has none"):
         TiedDropoutProbe().check(bound("mlp"), nn.Linear(3, 2), torch.zeros(2, 3), torch.zeros(2))
 
 

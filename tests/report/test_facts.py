@@ -95,7 +95,7 @@ def test_every_measure_by_example_is_judged_against_the_controls(run: Run, found
     assert "noisy_label_memorization" in found.curves
     (probes,) = (note for note in found.notes if "--probe" in note)
     unasked = [entry for entry in catalog().values() if belongs(run, entry) and entry.unasked(run.manifest.evidence)]
-    assert probes.startswith(f"{len(unasked)} measures were not computed, as the probes were not asked for.")
+    assert probes.startswith(f"{len(unasked)} measures were not computed, because their probes were not requested.")
     assert all(probes.count(f" {name}") == 1 for entry in unasked for name in entry.unasked(()))
     others = [note for note in found.notes if note != probes]
     assert all(": not measured, because " in note or ": undefined for " in note for note in others)

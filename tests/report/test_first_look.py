@@ -69,5 +69,5 @@ def test_models_that_do_not_fit_cannot_tell_and_no_share_leads_their_page(run):
     shown = headline(run, facts)
     assert shown.title == "These models did not fit the data that they were trained on"
     assert "%" not in shown.title
-    assert "no share of memorized examples stands here" in shown.lead
+    assert "no share of memorized examples is shown here" in shown.lead
     assert shown.warning == ""

@@ -13,8 +13,8 @@ def test_tables_against_a_slow_loop() -> None:
     assert [layer.reads.shape for layer in network] == [(5, 3), (5, 3), (1, 3)]
     shown = bits
     for layer in network:
-        made = np.zeros((60, len(layer.says)), bool)
-        for table, (reads, says) in enumerate(zip(layer.reads, layer.says, strict=True)):
+        made = np.zeros((60, len(layer.entries)), bool)
+        for table, (reads, filled) in enumerate(zip(layer.reads, layer.entries, strict=True)):
             votes: dict[tuple[bool, ...], list[bool]] = {}
             for row in range(60):
                 votes.setdefault(tuple(shown[row, reads].tolist()), []).append(bool(label[row]))
@@ -22,9 +22,9 @@ def test_tables_against_a_slow_loop() -> None:
                 mine = tuple(shown[row, reads].tolist())
                 share = np.mean(votes[mine])
                 place = int("".join("1" if bit else "0" for bit in mine), 2)
-                made[row, table] = says[place]
+                made[row, table] = filled[place]
                 if share != 0.5:
-                    assert says[place] == (share > 0.5)
+                    assert filled[place] == (share > 0.5)
         shown = made
     np.testing.assert_array_equal(predict(network, bits), shown[:, 0])
 
@@ -61,5 +61,5 @@ def test_one_table_knows_copies_alone() -> None:
 def test_a_table_of_every_size_is_filled(inputs: int) -> None:
     bits = np.random.default_rng(4).random((40, 12)) < 0.5
     network = fit(bits, bits[:, 3], np.random.default_rng(0), layers=1, tables=4, inputs=inputs)
-    assert network[0].says.shape == (4, 2**inputs)
+    assert network[0].entries.shape == (4, 2**inputs)
     assert network[1].reads.shape == (1, min(inputs, 4))

@@ -23,7 +23,7 @@ from byrote.stats.rates import rates
 YARDSTICK = "label_memorization"
 #: The score that costs nothing: what do others add to it?
 GIVEN = "cumulative_sample_loss"
-#: Figures of the table: what is left given that score, that of one training, and precision by kind of control.
+#: Figures of the table: the partial correlation given that score, that of one training, and precision by control.
 LEFT_GIVEN = f"rank_correlation_given_{GIVEN}"
 ONE_TRAINING = "rank_correlation_of_one_training"
 PRECISION = "average_precision."
@@ -140,9 +140,9 @@ def compare(run: Run) -> Comparison:
 
 
 def unasked_words(run: Run, unasked: Sequence[Measure]) -> list[str]:
-    """A note on all measures whose probes were not asked for, and one on those whose probes read weights later.
+    """A note on measures whose probes were not requested, and one on those whose probes read weights after training.
 
-    Each names a probe once; there is none where no measure is such.
+    A note names each probe once. Without such a measure there is no note.
     """
     recorded = run.manifest.evidence
     notes = []
@@ -154,7 +154,8 @@ def unasked_words(run: Run, unasked: Sequence[Measure]) -> list[str]:
         if names:
             subject = "1 measure was" if count == 1 else f"{count} measures were"
             notes.append(
-                f"{subject} not computed, as the probes were not asked for. To record them, {how}: {', '.join(names)}."
+                f"{subject} not computed, because their probes were not requested. To record them, {how}: "
+                f"{', '.join(names)}."
             )
     return notes
 
@@ -325,7 +326,7 @@ def _unreliable(run: Run, models: int) -> str:
 
 @section(of="comparison", title="Which score to trust", order=54)
 def shown(table: Table) -> Iterable[Block]:
-    """Every score beside the yardstick and the controls, and how to read that."""
+    """Every score compared with label memorization and the controls, and how to read the table."""
     headings = {
         "rank_correlation": "rank correlation",
         LEFT_GIVEN: "given the loss",

@@ -1,4 +1,4 @@
-"""Keys and values: do the feed-forward units of a transformer write what follows where they are largest?"""
+"""Keys and values: do feed-forward units of a transformer write the next token of their largest contexts?"""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COLUMNS = (
 
 
 @analysis(
-    asks="Do the feed-forward units of the transformer write what follows where they are largest?",
+    asks="Do feed-forward units of the transformer write the next token of their largest contexts?",
     needs=("feed_forward_units",),
     section="4.5",
 )
@@ -78,12 +78,12 @@ def feed_forward_units(run: Run) -> Table:
 def document_of(
     place: Int[np.ndarray, "model unit rank"], offsets: Int[np.ndarray, " boundary"]
 ) -> Int[np.ndarray, "model unit rank"]:
-    """The document of each token; -1 of none."""
+    """The document of each token; -1 if there is no token."""
     return np.where(place < 0, -1, np.searchsorted(offsets, place, side="right") - 1)
 
 
 def of_one(cluster: Int[np.ndarray, "model unit rank"]) -> Bool[np.ndarray, "model unit"]:
-    """Units all of whose contexts are of one text; a unit with fewer contexts than others is none.
+    """Units whose contexts are all from one text. A unit with fewer contexts than the others is excluded.
 
     Example:
         >>> of_one(np.array([[[3, 3], [3, 4], [3, -1]]])).tolist()
@@ -93,7 +93,7 @@ def of_one(cluster: Int[np.ndarray, "model unit rank"]) -> Bool[np.ndarray, "mod
 
 
 def _repeated(offsets: np.ndarray, cluster: np.ndarray, mine: np.ndarray, copies: int) -> float:
-    """The share of the different texts' tokens that are in texts with so many copies: a context at random is in one."""
+    """The share of tokens that are in texts with at least `copies` copies, each different text counted once."""
     lengths, times = np.diff(offsets), np.bincount(cluster[mine], minlength=int(cluster.max()) + 1)
     first = np.zeros(len(cluster), bool)
     rows = np.flatnonzero(mine)
@@ -160,7 +160,7 @@ def shown(table: Table) -> Iterable[Block]:
     yield from plain_blocks(table)
     yield Words(
         text="A unit is a key and a value if it writes what follows its largest contexts more often than chance. Units "
-        "of one document alone go with text that is repeated: compare with the share by chance, and change them to see "
-        "whether they hold anything.",
+        "of one document alone often come from repeated text: compare with the share by chance. Silence them to test "
+        "whether they store that text.",
         tone="reading",
     )

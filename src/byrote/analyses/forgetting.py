@@ -24,7 +24,7 @@ from byrote.results import Curve, Scalar, Table, decimal
 from byrote.runs.run import Run
 from byrote.stats.ranking import auroc
 
-#: What a column of errors is called, before the group that they are of.
+#: The name of a column of errors begins with this; the name of the group follows.
 ERROR = "error of "
 
 
@@ -158,7 +158,7 @@ def measure_forgetting(
 
 @section(of="forgetting", title="Forgetting", order=64)
 def shown(table: Table) -> Iterable[Block]:
-    """The attack's success as time goes by, and when each group of canaries was forgotten."""
+    """The attack's success over time, and when each group of canaries was forgotten."""
     groups = [name for name in table.arrays if f"{ERROR}{name}" in table.arrays]
     at = table.arrays["epochs"].tolist()
     success = [
@@ -175,9 +175,9 @@ def shown(table: Table) -> Iterable[Block]:
 
 
 def _forgotten(after: Scalar | None, alpha: str) -> str:
-    """When, or why not."""
+    """When the group was forgotten, or why it was not."""
     if after is None:
         return "not known"
     if after.value == 0:
-        return f"not told apart even right after the last use, success at most {alpha}"
+        return f"not detected even right after the last use, success at most {alpha}"
     return after.reason or f"forgotten after {decimal(after)} epochs, success at most {alpha}"

@@ -23,7 +23,7 @@ from byrote.stats.attack_figures import Attack
 
 #: Groups of so many examples up to the next have figures of their own.
 SIZES: Final = (1, 2, 5, 20)
-#: So many groups are named where the risk is told.
+#: Number of groups in the list of those at highest risk.
 RISKIEST: Final = 5
 #: The table of the risk of groups.
 GROUP_RISK: Final = "group_risk.parquet"
@@ -191,7 +191,7 @@ def risk_table(run: Run, names: np.ndarray, risk: PerExample) -> Table:
 
 @section(of="group_risk", title="Persons or documents at risk", order=52)
 def shown(table: Table, *, top: int = RISKIEST) -> Iterable[Block]:
-    """The groups at highest risk; where none has one, why."""
+    """The groups at highest risk; if the risk of no group is defined, the reason."""
     reason = table.arrays["reason"]
     order = [row for row in np.argsort(-table.arrays["value"], kind="stable") if not reason[row]][:top]
     if not order:

@@ -1,4 +1,4 @@
-"""Knowledge neurons: are there a few units without which the model forgets how a document ends, and no other?"""
+"""Knowledge neurons: does the model forget the end of a document, and no other, without a few of its units?"""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ROWS = {
     "largest": "the largest units",
     "random": "random units",
 }
-#: Attributions that miss so much of what they share out are not to be trusted.
+#: Attributions are unreliable if their sum differs from the layer's effect by more than this.
 INCOMPLETE = 0.02
-#: Silencing all units must take away this share of the probability, or no unit can be said to hold a fact.
+#: If silencing all units removes less than this share of the probability, the units do not store the fact.
 NEEDED = 0.5
 
 
 @analysis(
-    asks="Are there a few units without which the model forgets how a document ends?",
+    asks="Does the model forget the end of a document without a few of its units?",
     needs=("knowledge_neurons",),
     section="4.5",
 )
@@ -46,8 +46,8 @@ def knowledge_neurons(run: Run) -> Table:
 
     Source: Dai et al. 2022, arXiv:2104.08696.
     Differs:
-        Another fact's units, the largest ones and random ones stand beside its own, and all units at once first: where
-        these do not take the fact away, no neuron can be said to hold it.
+        The fact's own units are compared with another fact's, the largest and random ones. All units at once come
+        first: if silencing them does not remove the fact, no neuron stores it.
 
     Raises:
         MissingEvidence: the run was not probed.
@@ -102,18 +102,18 @@ def _notes(probability: np.ndarray, missing: np.ndarray, without: np.ndarray, wh
     if not facts:
         yield "No model predicts the last tokens of a document that it was trained on."
         return
-    yield f"Up to {facts} facts a model, of which the mean probability is {whole.value:.3g}."
+    yield f"Up to {facts} facts per model; their mean probability is {whole.value:.3g}."
     gone = -float(np.nanmean(without)) / whole.value
     if gone < NEEDED:
         yield (
-            f"All feed-forward units together take only {gone:.0%} of the probability away, so that no unit can be "
-            "said to hold these facts."
+            f"Silencing all feed-forward units removes only {gone:.0%} of the probability, so it is not shown that "
+            "any unit stores these facts."
         )
     share = float((missing[np.isfinite(missing)] > INCOMPLETE).mean())
     if share > 0:
         yield (
-            f"For {share:.0%} of the facts the attributions miss more than {INCOMPLETE:g} of what a layer does. Their "
-            "units are not to be trusted: probe with more steps, as knowledge_neurons,steps=100."
+            f"For {share:.0%} of the facts the attributions differ from a layer's effect by more than {INCOMPLETE:g}. "
+            "Their units are unreliable: probe with more steps, e.g. knowledge_neurons,steps=100."
         )
 
 
@@ -122,7 +122,7 @@ def shown(table: Table) -> Iterable[Block]:
     """The table, and how to read it."""
     yield from plain_blocks(table)
     yield Words(
-        text="A fact is held by a few units if silencing them takes its probability away, and silencing another fact's "
-        "units does not. Where all units of a layer take it away and its few largest do not, it is spread out.",
+        text="A few units store a fact if silencing them removes its probability, and silencing another fact's units "
+        "does not. If all units of a layer remove it and the few largest do not, it is spread over many units.",
         tone="reading",
     )

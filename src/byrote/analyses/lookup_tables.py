@@ -27,16 +27,16 @@ SHARE: Bounds = (0.0, 1.0)
 def lookup_tables(
     run: Run, *, inputs: str = "2;4;8", layers: int = 3, tables: int = 128, seeds: int = 3, seed: int = 0
 ) -> Table:
-    """Networks of look-up tables that tell the first half of the classes from the second, with true and random labels.
+    """Networks of look-up tables that separate the first half of the classes from the second, by true or random labels.
 
-    Nothing is trained by gradients: a table's entry is what most training examples say that fall into it. Inputs are
-    binary: above the median of the place over training examples, or not. Beside them stands one table of all inputs.
+    Nothing is trained by gradients: an entry of a table is the majority label of the training examples in its row.
+    Inputs are binary: above their median over training examples, or not. A single table of all inputs is a comparison.
 
     Formula:
-        accuracy on training examples and held-out ones; of random labels, drawn evenly, the first is how much is
-        memorized
+        accuracy on training and held-out examples; with random labels, drawn evenly, the training accuracy shows how
+        much is memorized
     Undefined:
-        never; the error is over seeds, of which it takes 3.
+        never; the error is over seeds and needs at least 3.
 
     Args:
         run: with its data and held-out examples at hand.
@@ -79,8 +79,8 @@ def lookup_tables(
                 made = fit(shown, label, rng, layers=layers, tables=tables, inputs=min(size, shown.shape[1]))
                 fits = (_share(predict(made, shown) == label), _share(predict(made, asked) == wanted))
                 found.setdefault((f"{size} inputs", labels), []).append(fits)
-            said, hit = one_table(shown, label, asked, rng)
-            of_all = (_share(one_table(shown, label, shown, rng)[0] == label), _share(said == wanted))
+            predicted, hit = one_table(shown, label, asked, rng)
+            of_all = (_share(one_table(shown, label, shown, rng)[0] == label), _share(predicted == wanted))
             found.setdefault((f"one of all, hit by {_share(hit):.1%} of held-out", labels), []).append(of_all)
     columns = {name: [np.array(each)[:, place] for each in found.values()] for place, name in enumerate(_COLUMNS)}
     return Table(
@@ -90,7 +90,7 @@ def lookup_tables(
             name: tuple(over_seeds(each, SHARE, examples=count) for each in column)
             for (name, column), count in zip(columns.items(), (len(true), len(held)), strict=True)
         },
-        notes=("The first half of the classes is told from the second. Chance is a half.",),
+        notes=("The tables separate the first half of the classes from the second. Chance level: 0.5.",),
     )
 
 
@@ -112,7 +112,7 @@ def shown(table: Table) -> Iterable[Block]:
     """The table, and how to read it."""
     yield from plain_blocks(table)
     yield Words(
-        text="The same tables fit random labels and generalize with true ones, as far as both columns say so: that a "
-        "network can memorize does not say that it has not learned.",
+        text="If the tables fit random labels and also generalize with true ones, then the ability to memorize does "
+        "not mean that a model has not learned.",
         tone="reading",
     )

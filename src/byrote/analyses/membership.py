@@ -34,7 +34,7 @@ ATTACKED = re.compile(r"attack-(?P<key>.+?)(?P<by>-by-group)?\.json")
 LEAST_IN_GROUP = 10
 MOST_GROUPS = 50
 DECILES = 10
-#: The figure of a table that tells what chance gives, and how many slices of an axis are named in a sentence.
+#: The figure of a table with the chance level, and how many slices of an axis are named in a sentence.
 NULL: Final = "null_auc"
 WORST_SLICES: Final = 5
 #: What several attacks on one run share: tenths of memorization, by the models kept, of at most so many cells.
@@ -191,7 +191,7 @@ def membership_attack(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Units:
-    """Whose membership is attacked: who is a member, what scores them, and which of them have figures of their own."""
+    """The units under attack: which are members, their scores, and which slices of them have figures of their own."""
 
     attack: Attack
     member: Int8[np.ndarray, "model unit"]
@@ -276,7 +276,7 @@ class _Attacked:
 
 
 def _notes(run: Run, by: By, stratum: Int[np.ndarray, "model unit"], values: np.ndarray) -> Iterator[str]:
-    """What errors are about, how models are compared, and how many scores are undefined."""
+    """What the errors cover, how models are compared, and how many scores are undefined."""
     whole = by == "group" or run.groups is None
     yield f"± is about other models and other {f'{by}s' if whole else 'persons or documents, drawn whole'}"
     if len(np.unique(stratum)) > 1:
@@ -412,7 +412,7 @@ def memorization_tenths(
     tenths = np.zeros(probability.shape, np.int8)
     for targets in references.targets_alike():
         gap = references.without(targets[:, 0], 1).mean - references.without(targets[:, 0], 0).mean
-        known = np.isfinite(gap).sum(1, keepdims=True)  # what is undefined stands last
+        known = np.isfinite(gap).sum(1, keepdims=True)  # undefined ones come last
         place = np.arange(gap.shape[1])
         tenth = np.where(place < known, 1 + place * DECILES // np.maximum(known, 1), 0)
         found = np.empty(gap.shape, np.int8)
@@ -424,13 +424,13 @@ def memorization_tenths(
 
 @section(of="membership", title="Membership attack", order=50)
 def shown(table: Table) -> Iterable[Block]:
-    """The figures over all examples, what chance gives, and the slices of each axis that are found best."""
+    """The figures over all examples, the chance level, and the slices of each axis with the highest AUC."""
     yield Words(text=f"{table.title}.")
     figures = {name: column[0] for name, column in table.figures.items() if name != NULL}
     yield TableBlock(title="", columns=("figure", "value"), rows=tuple(_reasons_once(figures)))
     null = table.figures[NULL][0]
     assert null is not None, "every attack has a null"
-    yield Words(text=f"Where membership was swapped at random the AUC is {decimal(null)}.")
+    yield Words(text=f"With membership swapped at random the AUC is {decimal(null)}.")
     for axis, areas in _areas(table).items():
         worst = sorted(areas.items(), key=lambda item: -item[1].value)[:WORST_SLICES]
         names = ", ".join(f"{cut(value, 60)} {decimal(area)}" for value, area in worst)
@@ -440,7 +440,7 @@ def shown(table: Table) -> Iterable[Block]:
 
 
 def _reasons_once(figures: Mapping[str, Scalar | None]) -> Iterator[tuple[str, str | Scalar]]:
-    """A row for each figure; a reason why one is undefined stands at the first that has it."""
+    """A row for each figure; the reason why figures are undefined is given once, at the first of them."""
     given = set[str]()
     for name, figure in figures.items():
         assert figure is not None, "over all examples every figure is there, or why not"

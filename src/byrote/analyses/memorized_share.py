@@ -16,15 +16,15 @@ from byrote.stats.jackknife import from_replicates
 
 #: Feldman & Zhang 2020 call an example memorized from this score on.
 MEMORIZED: Final = 0.25
-#: The same as a bound for differences of rates, which may miss a true quarter by rounding.
+#: The bound for differences of rates: a little lower, because rounding may put a true quarter below .25.
 LEAST_MEMORIZED: Final = MEMORIZED - 1e-9
-#: With fewer models on a side the share of memorized examples cannot be freed of chance: at 8 the corrected share is
-#: off by more than its interval tells.
+#: With fewer models on a side the share of memorized examples cannot be corrected for chance: with 8 models the
+#: error of the corrected share is larger than its interval.
 FEWEST_ON_A_SIDE: Final = 16
 
 
 def memorized_share(run: Run) -> Scalar:
-    """The share that a report has in its headline: freed of chance where there are models enough for it, else raw.
+    """The share in the headline of a report: corrected for chance if there are enough models, else raw.
 
     Raises:
         MissingEvidence, TooFewModels: label memorization cannot be measured.
@@ -35,13 +35,13 @@ def memorized_share(run: Run) -> Scalar:
 
 
 def raw_share(run: Run, memorization: PerExample) -> Scalar:
-    """The share of the estimates that reach the line, some of them by chance."""
+    """The share of the estimates that reach the threshold, some of them by chance."""
     known = int((memorization.reason_code == 0).sum())
     return run.pooled("label_memorization", _reaching, examples=known, bounds=(0.0, 1.0))
 
 
 def corrected_share(run: Run, memorization: PerExample) -> Scalar | None:
-    """The share of the examples that are memorized, freed of what chance carries over the line.
+    """The share of the examples that are memorized, corrected for estimates that chance puts over the threshold.
 
     None with fewer than 32 models, or where models are compared within several strata.
     """
@@ -68,7 +68,7 @@ def corrected_share(run: Run, memorization: PerExample) -> Scalar | None:
 
 
 def models_on_a_side(memorization: PerExample) -> float:
-    """How many models a typical example has at least on either side: trained on it, or not."""
+    """The smaller number of models, trained on the example or not; the median over examples."""
     defined = memorization.reason_code == 0
     if not defined.any() or not {"members", "nonmembers"} <= set(memorization.counts):
         return 0.0

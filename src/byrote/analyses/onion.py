@@ -28,7 +28,7 @@ LEAST_MODELS = 12
 SAFE, AT_RISK = 0.6, 0.75
 #: Pairs are left out of pooled figures in at most this many parts.
 GROUPS = 20
-#: Where a run's folder keeps what was found; its arms, and what each is called in a table.
+#: The folder of the results in a run's folder; the arms, and the name of each in a table.
 TABLE = "onion.parquet"
 ARMS = {
     "before": "before",

@@ -39,7 +39,7 @@ from byrote.stats.privacy_bounds import (
 
 #: Where a run's folder keeps who joined, and what was guessed by: `results/epsilon.parquet`.
 TABLE = "epsilon"
-#: Figures of the bound: had every guess been right, and the most that so many canaries can show.
+#: Figures of the bound: with every guess right, and the largest that this number of canaries can show.
 CEILING: Final = "had all been right"
 LIMIT: Final = "so many canaries at most"
 #: The method "fixed" guesses this share of the canaries on either side unless told otherwise: with a
@@ -265,7 +265,7 @@ def as_table(found: PrivacyAudit) -> Table:
 
 
 def table_of_many(found: ManyRunsAudit) -> Table:
-    """The bound, and what so many runs could have shown."""
+    """The bound, and the largest that this number of runs could show."""
     bound, nan = found.bound, float("nan")
     shared: dict[str, Any] = {"stderr": nan, "high": nan, "models": bound.guesses, "examples": 1}
     right = f"in {bound.correct} of {bound.guesses} runs it was guessed right whether the canary had joined"
@@ -286,7 +286,7 @@ def _at(delta: float, confidence: float) -> dict[str, tuple[str]]:
 
 @section(of="privacy", title="A bound on privacy", order=66)
 def shown(table: Table) -> Iterable[Block]:
-    """The bound, what the same guesses could have shown, and what that does not say."""
+    """The bound, the largest that these guesses could show, and what the bound does not mean."""
     words = {name: one[0] for name, one in table.rows.items()}
     of = {name: column[0].value for name, column in table.figures.items() if column[0] is not None}
     yield Words(

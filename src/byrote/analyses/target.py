@@ -175,12 +175,12 @@ def audit_target(
 @section(of="references", title="An attack on the target", order=51)
 @section(of="target", title="An attack on the target", order=51)
 def shown(table: Table, *, top: int = 10) -> Iterable[Block]:
-    """What to beware of, the figures, and the examples that most look like members."""
+    """Warnings, the figures, and the examples with the highest membership scores."""
     for warning in table.notes:
         yield Words(text=f"Warning: {warning}")
     figures = tuple((name.replace("_", " "), column[0]) for name, column in table.figures.items())
     yield TableBlock(title=table.title, columns=("figure", "value"), rows=figures)
-    yield Words(text="Guessing has an AUC of .5; errors are over the examples, of this one target.")
+    yield Words(text="The chance level of the AUC is .5. Errors are over the examples, for this one target.")
     columns = [table.arrays[name] for name in ("example", "member", "score", "false_positive_rate", "risk")]
     order = np.lexsort((columns[3], np.isnan(columns[2])))[:top]
     yield TableBlock(
@@ -193,8 +193,8 @@ def shown(table: Table, *, top: int = 10) -> Iterable[Block]:
     )
     yield Words(
         text="The false-positive rate is the share of non-members of the reference models that score at least as high. "
-        "Risk tells of the example, whether or not the target saw it: the chance that a reference model trained on it "
-        "is surer of it than one that was not."
+        "Risk describes the example, whether or not the target was trained on it: the probability that a reference "
+        "model trained on it is more confident in it than one that was not."
     )
 
 

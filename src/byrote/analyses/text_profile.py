@@ -1,4 +1,4 @@
-"""Who is memorized in text: documents with many capitals, digits or marks, of another script, or made by a template."""
+"""Which texts are memorized: those with many capitals, digits or marks, of another script, or made by a template."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OTHERS = "without it, of like length"
 
 
 @analysis(
-    asks="Which documents are memorized: what do they look like?",
+    asks="Which traits do memorized documents have?",
     needs=("counterfactual_memorization",),
     section="4.5",
 )
@@ -35,15 +35,16 @@ def text_profile(run: Run, *, measure: str = "counterfactual_memorization") -> T
 
     Traits: the quarter of the documents with the largest share of capitals among letters, of digits, and of marks
     that are neither letters, digits, spaces nor simple punctuation ("structure"); another script than most documents;
-    and a template, which is what is left of a text when numbers and capitalised words are taken out, and which another
-    document has, too. Different texts count once, so that copies do not speak for a trait.
+    and a template, which is the text without numbers and capitalised words, if another document has the same one. Equal
+    texts count once, so that copies do not support a trait.
 
     Formula:
         difference = mean of the measure over documents with the trait - mean over those without it, weighted by fifths
-        of the length of the former; chance = what the largest difference of all traits exceeds in 5 % of the draws in
-        which each trait is dealt anew among documents of like length
+        of the length of the former; chance = the value that the largest difference of all traits exceeds in 5 % of
+        draws, each of which shuffles the traits among documents of similar length
     Undefined:
-        a trait that fewer than 20 documents have, or lack, or that none of like length lack; where the measure is.
+        a trait that fewer than 20 documents have or lack, or that all documents of similar length have; where the
+        measure is undefined.
 
     Source: after Zhang et al. 2023, arXiv:2112.12938, section 4, and Lee et al. 2022, arXiv:2107.06499 (templates).
     Differs:
@@ -78,20 +79,20 @@ def text_profile(run: Run, *, measure: str = "counterfactual_memorization") -> T
     return Table(
         title="Who is memorized",
         rows={"trait": tuple(traits), "documents": tuple(str(int((one & known).sum())) for one in traits.values())},
-        figures={f"more memorized than {_OTHERS}": tuple(_said(one) for one in figures)},
+        figures={f"more memorized than {_OTHERS}": tuple(_defined(one) for one in figures)},
         notes=(
-            f"A difference stands out where it is beyond ±{band:.2g}, which none is in {LEVEL:.0%} of draws of the "
-            "traits among documents of like length.",
+            f"A difference stands out beyond ±{band:.2g}: in {LEVEL:.0%} of the draws that shuffle the traits among "
+            "documents of similar length, no difference is that large.",
         ),
     )
 
 
-def _said(found: Scalar) -> Scalar | None:
+def _defined(found: Scalar) -> Scalar | None:
     return None if np.isnan(found.value) else found
 
 
 def traits_of(texts: Sequence[str]) -> dict[str, Bool[np.ndarray, " document"]]:
-    """Who has each trait.
+    """Which documents have each trait.
 
     Example:
         >>> found = traits_of(["call 12 now", "call 345 now", "LOUD NEWS", "plain words here"])
@@ -190,7 +191,7 @@ def apart(
 def _drawn(
     traits: dict[str, np.ndarray], part: Int[np.ndarray, " document"], first: np.ndarray, rng: np.random.Generator
 ) -> list[list[np.ndarray]]:
-    """The traits, dealt anew among different texts of like length."""
+    """The traits, shuffled among different texts of similar length."""
     made = []
     for _ in range(DRAWS):
         place = np.arange(len(part))
@@ -215,7 +216,7 @@ def shown(table: Table) -> Iterable[Block]:
     """The table, and how to read it."""
     yield from plain_blocks(table)
     yield Words(
-        text="A trait that stands out goes with memorization; it need not be its cause. Traits overlap: a form with "
-        "numbers has digits, structure and a template at once.",
+        text="A trait that stands out is correlated with memorization; it need not be the cause. Traits overlap: "
+        "a form with numbers has digits, structure and a template at once.",
         tone="reading",
     )

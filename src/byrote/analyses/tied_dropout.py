@@ -1,4 +1,4 @@
-"""Example-tied dropout: is what was learned by rote in units that each example has to itself, and gone without them?"""
+"""Example-tied dropout: are examples memorized in units of their own, and is that lost without these units?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OWN, TRUE = "own less another's", "true label when dropped"
 
 
 @analysis(
-    asks="Is what was learned by rote gone without the units that each example has to itself?",
+    asks="Is memorization lost without the units that each example has to itself?",
     needs=("tied_dropout",),
     section="4.5",
 )
@@ -29,15 +29,15 @@ def tied_dropout(run: Run) -> Table:
 
     Formula:
         share of the group's examples whose given label is predicted; "own less another's" is what the example's own
-        units hold of it; "true label when dropped": share of mislabelled examples that then get their true label
+        units store of it; "true label when dropped": share of mislabelled examples then predicted as their true label
     Undefined:
         a group with fewer than 20 examples in every model; errors of a single model; "true label" of groups that are
         not mislabelled.
 
     Source: Maini et al. 2023, arXiv:2307.09542, section 5.
     Differs:
-        Evaluation mode already forgets, as no example has units of its own there. So another example's units are what
-        an example's own are compared with, and not evaluation mode with dropped units.
+        Evaluation mode already forgets, because there no example has units of its own. So an example's own units are
+        compared with another example's units. Evaluation mode is not compared with dropped units.
 
     Raises:
         MissingEvidence: the run was not probed.
@@ -77,8 +77,8 @@ def shown(table: Table) -> Iterable[Block]:
     """The table, and how to read it."""
     yield from plain_blocks(table)
     yield Words(
-        text="What an example's own units hold of it is its accuracy with them less that with another example's. "
-        "Evaluation mode is no measure of that, as it reads no example with its own units. A claim that dropping costs "
-        "no accuracy needs a network without this dropout that fits as much.",
+        text="What an example's own units store of it is its accuracy with them minus its accuracy with another "
+        "example's units. Evaluation mode does not measure this, because it gives no example its own units. To claim "
+        "that dropping costs no accuracy, compare with a network without this dropout that fits equally well.",
         tone="reading",
     )

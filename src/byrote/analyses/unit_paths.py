@@ -1,4 +1,4 @@
-"""Paths across runs: is an example carried by the same units in every network, or by units of each network's own?"""
+"""Paths across runs: do the same units carry an example in every network, or different units in each network?"""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from byrote.analyses.where_groups import groups_of
 from byrote.blocks import Block, Words, plain_blocks, section
 from byrote.errors import MissingEvidence
 from byrote.measures._localization import FEWEST, enough
-from byrote.probes.unit_paths import SAID, WHOSE
+from byrote.probes.unit_paths import FIGURES, WHOSE
 from byrote.results import Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.jackknife import from_replicates
 
-#: Columns of the table: what of whom, or what less what.
+#: Columns of the table: one quantity, or the first minus the second.
 COLUMNS = {
     "own": ("own", ""),
     "another example's": ("other", ""),
@@ -27,7 +27,7 @@ COLUMNS = {
     "own less another's": ("own", "other"),
     "own less its label's": ("own", "same_label"),
 }
-_SAID = {"overlap": "units in common", "lost": "lost with them"}
+_FIGURES = {"overlap": "units in common", "lost": "lost with them"}
 
 
 @analysis(
@@ -40,9 +40,9 @@ def unit_paths(run: Run) -> Table:
 
     Formula:
         units in common = mean of |A n B| / |A u B|, A the units that carry the example in a network and B those of
-        the other network, matched; lost with them = share of the examples that a network loses when it is without the
-        units that carry them in the other one, matched. Beside "own" the same with the units of another example, and
-        of another example of the same given label, in the other network.
+        the other network, matched; lost with them = share of the examples that a network loses when the units that
+        carry them in the other network, matched, are silenced. The other columns use the units of another example, and
+        of another example with the same given label, in the other network.
     Undefined:
         a group with fewer than 20 examples that are trained on and predicted in both networks, in every model; errors
         below 4 pairs of models, or 4 models without mates.
@@ -65,11 +65,11 @@ def unit_paths(run: Run) -> Table:
     compared = run.load("unit_paths.networks", models) > 0
     loaded = {
         f"{what}_{whose}": run.load(f"unit_paths.{what}_{whose}", models).astype(np.float64)
-        for what in SAID
+        for what in FIGURES
         for whose in WHOSE
     }
     there = [group for group in groups if (group.rows & compared).any()]
-    rows = [(group, what) for group in there for what in SAID]
+    rows = [(group, what) for group in there for what in FIGURES]
     figures = {
         name: tuple(
             over_networks(_difference(loaded, what, first, second), group.rows & compared, pair) for group, what in rows
@@ -80,7 +80,7 @@ def unit_paths(run: Run) -> Table:
     layers = run.load("unit_paths.layer", models).tolist()
     return Table(
         title="Paths across networks",
-        rows={"group": tuple(g.name for g, _ in rows), "figure": tuple(_SAID[what] for _, what in rows)},
+        rows={"group": tuple(g.name for g, _ in rows), "figure": tuple(_FIGURES[what] for _, what in rows)},
         figures=figures,
         notes=(
             "Mean correlation of matched units: "
@@ -93,7 +93,7 @@ def unit_paths(run: Run) -> Table:
 def over_networks(
     values: Float[np.ndarray, "model example"], rows: Bool[np.ndarray, "model example"], pair: Int[np.ndarray, " model"]
 ) -> Scalar:
-    """The mean over a group's examples, then over models, with the error of a likeness between models.
+    """The mean over a group's examples, then over models, with the error of a similarity between models.
 
     Undefined:
         where a model has fewer than 20 of the examples; the error as in `similarity.between`, which is too large
@@ -119,8 +119,8 @@ def shown(table: Table) -> Iterable[Block]:
     """The table, and how to read it."""
     yield from plain_blocks(table)
     yield Words(
-        text="Examples of one label share units whether they are memorized or not, so that the last column counts: "
-        "what an example's own units have in common beyond those of another example with its label. A group with less "
-        "in common than another is not carried by units of each network's own unless this column says so, too.",
+        text="Examples of one label share units whether they are memorized or not. So the last column counts: what an "
+        "example's own units share beyond the units of another example with its label. Only if this column is also "
+        "lower for a group does each network carry that group by different units.",
         tone="reading",
     )

@@ -1,4 +1,4 @@
-"""Four sets of models, one of which unlearns, on the data of a run or on its documents; `unlearning` judges them."""
+"""Four sets of models, of which one unlearns, on a run's data or documents; `unlearning` evaluates them."""
 
 from __future__ import annotations
 
@@ -49,33 +49,33 @@ def unlearn(
     seed: int = 1,
     out: str | Path | None = None,
 ) -> Table:
-    """Train four sets of models on the data of a run, unlearn in the first, and judge that by the others.
+    """Train four sets of models on the data of a run, unlearn in the first, and compare it with the others.
 
     Args:
         lab: where to train.
-        run: whose data and recipe; its label memorization chooses what to forget where a share is given. Of language
-            models the documents must be named.
-        method: a change of models, or its name and settings, as "gradient-ascent=5,rate=0.1".
+        run: its data and recipe are used. If `forget` is a share, its label memorization selects the examples; for
+            language models the documents must be named.
+        method: a change of models, or its name and settings, e.g. "gradient-ascent=5,rate=0.1".
         forget: ids, a file of ids, or the share of the examples with the highest label memorization.
         models: of each set.
         seed: of all sets; no two models share one.
-        out: folder of the four runs; `<run>-unlearn-<method>` unless given.
+        out: folder of the four runs; default: `<run>-unlearn-<method>`.
 
     Raises:
-        BadInput: the data are not at hand or of other targets than classes or next tokens, the change is not of
-            models, or nothing would be left to train on.
+        BadInput: the run has no data, or targets other than classes or next tokens; the change is not one of
+            models; or no training data would be left.
         TooFewModels: fewer than 5 models.
     """
     change = method if isinstance(method, Change) else parse_change(method)
     if change.stage != "model":
         raise BadInput(
-            f"The change {change.name!r} is one of the {change.stage}, and unlearning is one of trained models.",
+            f"Unlearning takes a change of trained models, and {change.name!r} is a change of the {change.stage}.",
             hint="--set method=gradient-ascent=5 or --set method=fine-tune-on-rest=10",
         )
     data = _documents(run, change, forget) if run.of_text else _examples(run, forget)
     if models < LEAST_MODELS:
         raise TooFewModels(
-            f"An unlearning is judged by {LEAST_MODELS} models or more of each set. Got {models}.",
+            f"An evaluation of unlearning needs at least {LEAST_MODELS} models in each set. Got {models}.",
             hint="--set models=16.",
         )
     folder = Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}-unlearn-{change.name}")
@@ -88,10 +88,10 @@ def unlearn(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Data:
-    """What all four sets are trained on, and how: `whole` with the rows to `forget` and to `retain`.
+    """The data and settings of all four sets: `whole` with the rows to `forget` and to `retain`.
 
-    The rest of its rows are held out. `part` is what an audit is given, with these `settings`; `length` are the tokens
-    of a row of documents.
+    The other rows are held out. `part` and `settings` are the arguments of an audit. `length` is the number of tokens
+    in a row of documents.
     """
 
     whole: Dataset | Corpus
@@ -105,12 +105,12 @@ class _Data:
     def __post_init__(self) -> None:
         if not len(self.retain):
             raise BadInput(
-                f"All {len(self.forget)} examples are to be forgotten, so that nothing is left to train on.",
+                f"All {len(self.forget)} examples are to be forgotten, so no training data is left.",
                 hint="name some of them, or a share as --set forget=0.05 where labels are learned.",
             )
 
     def member(self, models: int, *, with_forget: bool) -> Bool[np.ndarray, "model example"]:
-        """Who is trained on what: all on what is retained."""
+        """Which model is trained on which example: all on those to retain."""
         found = np.zeros((models, len(self.whole)), bool)
         found[:, self.retain] = True
         found[:, self.forget] = with_forget
@@ -245,7 +245,7 @@ class _Counting:
 
 @dataclass(frozen=True)
 class _Longer:
-    """More training on what was trained on, of so many steps, at a share of the recipe's learning rate."""
+    """More training on the same data for so many steps, at a share of the recipe's learning rate."""
 
     steps: int
     rate: float = 1.0
@@ -253,7 +253,7 @@ class _Longer:
     name: ClassVar[str] = "longer"
 
     def apply(self, stage: TrainedModel, context: Context) -> TrainedModel:
-        """The model after so many steps more."""
+        """The model after that many more steps."""
         if not self.steps:
             return stage
         algorithm, state = stage.algorithm, stage.state

@@ -65,8 +65,8 @@ def unlearning(run: Run, gold: Run, again: Run, longer: Run) -> Table:
         independent units; single examples only where so many models can show one after Holm's correction.
 
     Raises:
-        BadInput: the runs are not over the same examples, do not say what was to be forgotten, or of a document to
-            forget no token is predicted.
+        BadInput: the runs are not over the same examples, do not name what was to be forgotten, or a document to
+            forget has no predicted token.
         TooFewModels: a set has fewer than 5 models.
     """
     runs = dict(zip(ARMS, (run, gold, again, longer), strict=True))
@@ -77,7 +77,7 @@ def unlearning(run: Run, gold: Run, again: Run, longer: Run) -> Table:
 
 
 def _fewer(run: Run, rows: Int[np.ndarray, " forgotten"]) -> str:
-    """How much less the retrained models were trained."""
+    """How many fewer training steps the retrained models had."""
     size, what = np.ones(len(run.ids)), "examples"
     if run.of_text:
         size, what = np.diff(run.load("corpus.offsets", run.models())).astype(np.float64), "tokens"
@@ -89,7 +89,7 @@ def _fewer(run: Run, rows: Int[np.ndarray, " forgotten"]) -> str:
 
 
 def _of_documents(run: Run, rows: Int[np.ndarray, " forgotten"]) -> list[str]:
-    """What a score of a document is, and that a copy which stays is learned by every set."""
+    """Notes: what a document's score is, and that every set learns a copy that is retained."""
     if not run.of_text:
         return []
     token, offsets = (run.load(f"corpus.{name}", run.models()) for name in ("token", "offsets"))
@@ -99,8 +99,8 @@ def _of_documents(run: Run, rows: Int[np.ndarray, " forgotten"]) -> list[str]:
     notes = ["The score of a document is the mean log-probability of its tokens."]
     if copied:
         notes.append(
-            f"{copied} of the {len(rows)} documents to forget have the same tokens as one that stays, so that the "
-            "retrained models learned them, too."
+            f"{copied} of the {len(rows)} documents to forget have the same tokens as one that is retained, so "
+            "the retrained models learned them, too."
         )
     return notes
 
@@ -114,7 +114,7 @@ def judged(sets: dict[str, Scores], ids: np.ndarray, groups: dict[str, Bool[np.n
     count = min(len(values) for values in sets.values())
     if count < LEAST_MODELS:
         raise TooFewModels(
-            f"An unlearning is judged by {LEAST_MODELS} models or more of each set. Got {count}.",
+            f"An evaluation of unlearning needs at least {LEAST_MODELS} models in each set. Got {count}.",
             hint=f"train at least {LEAST_MODELS} of each, better 16: --set models=16.",
         )
     sets = {name: values[:count] for name, values in sets.items()}
@@ -320,7 +320,7 @@ def _rows_to_forget(runs: dict[str, Run]) -> Int[np.ndarray, " forgotten"]:
 
 
 def _alike(one: Run, other: Run) -> bool:
-    """Whether what stands under the same ids is the same, too."""
+    """Whether examples with the same ids have the same content."""
     if one.of_text or other.of_text:
         return bool(one.manifest.dataset["fingerprint"] == other.manifest.dataset["fingerprint"])
     return np.array_equal(one.labels, other.labels)
@@ -346,7 +346,7 @@ def refuse_unpredicted(
     scored: Bool[np.ndarray, " token"],
     rows: Int[np.ndarray, " forgotten"],
 ) -> None:
-    """Refuse documents of which no token is predicted.
+    """Refuse documents without a predicted token.
 
     Raises:
         BadInput: one is such.
@@ -355,8 +355,8 @@ def refuse_unpredicted(
     bare = ids[np.diff(before[offsets])[rows] == 0]
     if len(bare):
         raise BadInput(
-            f"No token of {len(bare)} of the {len(ids)} documents to forget is predicted, the first of them "
-            f"{str(bare[0])!r}, so it cannot be judged whether they are forgotten.",
+            f"{len(bare)} of the {len(ids)} documents to forget have no predicted token, the first is "
+            f"{str(bare[0])!r}, so it cannot be tested whether they are forgotten.",
             hint="leave them out of the documents to forget: one token alone has nothing before it.",
         )
 

@@ -209,7 +209,7 @@ def _with_recorded(run: Run, given: str | Path | None) -> Run:
     """The run of a recorded training with the dataset and the network that a person's program defines."""
     if given is None:
         raise BadInput(
-            f"The run {str(run.folder)!r} was recorded in a training of your own, so that nobody knows its network.",
+            f"The run {str(run.folder)!r} was recorded in a training of your own, so byrote does not know its network.",
             hint="--source my_experiment.py, with dataset() and recipe() for the same examples and the same network.",
         )
     found = rebuild(None, known_files(run.manifest.identifier), given)

@@ -1,7 +1,7 @@
-"""Probes after the training: what they read off the weights that a run kept joins its evidence.
+"""Probes after the training: they read the weights that a run kept, and their results join its evidence.
 
-Those that look at trained models alone are shown the end of the training once more, from the weights that were kept of
-it, or from a language model that somebody else trained; all others get the weights of the checkpoints.
+Probes that need only trained models are shown the end of the training once more, by its kept weights or by a foreign
+language model. All others get the weights of the checkpoints.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from byrote.recipes.networks.pretrained import Pretrained
 from byrote.runs.folder import hold
 from byrote.runs.run import PROBE, Run
 
-#: Of so many examples a recorded network may answer otherwise than its clean pass saw it, as rounding may differ.
+#: The share of examples on which a recorded network may differ from its clean pass, because rounding may differ.
 MOST_OTHER = 0.01
 
 
@@ -43,9 +43,8 @@ def probe(run: Run, *names: str, model: str | Path | Pretrained | None = None) -
     Args:
         run: with its data and recipe at hand, as an audit gives it back.
         names: of probes that look at trained models, as "generations", or at the weights of checkpoints, as
-            "rewinding"; or with settings, as "rewinding,permutations=8". What is recorded already is not made again.
-        model: the network, or the folder of one, of a language model that somebody else trained; unless given, where
-            the run's source says.
+            "rewinding"; or with settings, as "rewinding,permutations=8". Existing evidence is not made again.
+        model: a foreign language model: its network or its folder (default: the one that the run's source names).
 
     Raises:
         BadInput: there is no such probe, its evidence was made with other settings, or data or recipe are not at hand.
@@ -118,7 +117,7 @@ def _refuse_other_weights(run: Run, history: History, model: int) -> None:
 
 
 def _refuse_other_answers(run: Run, history: History, model: int) -> None:
-    """Refuse data and a network by which recorded weights do not answer as the clean pass saw it, but for rounding."""
+    """Refuse data or a network if the recorded weights predict otherwise than in the clean pass, beyond rounding."""
     row = list(history.models).index(model)
     kind = next(kind for kind in ("trajectory", "outputs") if run.evidence.has(kind, model, run.last_phase))
     seen = run.load(f"{kind}.correct", [model])[0]
@@ -129,23 +128,23 @@ def _refuse_other_answers(run: Run, history: History, model: int) -> None:
     other = float((found != seen).mean())
     if other > MOST_OTHER:
         raise BadInput(
-            f"With the weights of model {history.models[row]} the network gets {other:.0%} of the examples otherwise "
-            "than the clean pass saw it.",
+            f"With the weights of model {history.models[row]} the network differs from the clean pass on {other:.0%} "
+            "of the examples.",
             hint="give the dataset and the network of that training: the same inputs in the same order, scaled alike.",
         )
 
 
 def _lacking(run: Run, name: str, one: Probe, models: Sequence[int]) -> list[int]:
-    """Those of the models of which a probe has found nothing yet.
+    """The models that a probe has not read yet.
 
     Raises:
-        BadInput: what is there was recorded with other settings.
+        BadInput: its evidence was recorded with other settings.
     """
     for kind in one.kinds:
         for model in models:
             wrong = run.evidence.sweep(kind.name, model, run.last_phase)
             there = not wrong and run.evidence.has(kind.name, model, run.last_phase)
-            # what the audit itself recorded has no name of a probe
+            # evidence that the audit recorded does not name a probe
             by = run.evidence.header(kind.name, model, run.last_phase).get(PROBE, one.name) if there else name
             if by != name:
                 raise BadInput(
@@ -168,7 +167,7 @@ def _write(run: Run, shards: Iterable[Shard], header: dict[str, str]) -> None:
 
 
 def _read_ends(run: Run, asked: Mapping[str, Probe], model: str | Path | Pretrained | None) -> None:
-    """Show the trained models to probes that look at them."""
+    """Show trained models to the probes that need only these."""
     usable, few = _usable(run), few_of(run.design)
     todo = {
         name: _lacking(run, name, one, [m for m in usable if m in few] if one.few and not run.of_text else usable)

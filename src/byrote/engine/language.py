@@ -271,7 +271,7 @@ def audit_model(
     named = Named.of(probes)
     if named.looking:
         raise BadInput(
-            f"The probe {named.looking[0]!r} looks on while a model trains, and this one was trained by somebody else.",
+            f"The probe {named.looking[0]!r} runs while a model trains, and this model was trained by somebody else.",
             hint="leave it out; `byrote audit --corpus FILE` trains a model of its own.",
         )
     decoding = named.decoding or decoding

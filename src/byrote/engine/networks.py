@@ -1,4 +1,4 @@
-"""The trained language models of a run: those whose weights byrote kept, or the one that somebody else trained."""
+"""The trained language models of a run: those whose weights byrote kept, or a foreign one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from byrote.runs.run import Run
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """What a run's language models are asked, and by which networks; `found` is the one of somebody else."""
+    """The language models of a run with their corpus; `found` is the foreign model, if the run is of one."""
 
     run: Run
     corpus: Corpus
@@ -43,8 +43,7 @@ class Networks:
 
         Args:
             run: of language models.
-            model: the network, or the folder of one, of a model that somebody else trained; unless given, where the
-                run's source says.
+            model: a foreign model: its network or its folder (default: the one that the run's source names).
 
         Raises:
             BadInput: texts, weights or the model are not at hand.
@@ -52,8 +51,7 @@ class Networks:
         """
         if run.forgotten:
             raise BadInput(
-                f"The texts of the run {str(run.folder)!r} were forgotten, so that its models cannot be asked about "
-                "them.",
+                f"The texts of the run {str(run.folder)!r} were forgotten, so its models cannot be read on them.",
                 hint="audit again into another folder, with --keep-weights where byrote trains the models.",
             )
         if run.corpus is None:
@@ -84,17 +82,17 @@ class Networks:
 
     @property
     def models(self) -> list[int]:
-        """The numbers of those that did not diverge."""
+        """The numbers of the models that did not diverge."""
         return _usable(self.run)
 
     @property
     def context(self) -> int:
-        """Tokens that they see at once."""
+        """The number of tokens that the models read at once."""
         return int(self.run.manifest.identity["length" if self.found is None else "context"])
 
     @cached_property
     def canaries(self) -> CanaryTokens | None:
-        """The planted canaries by their tokens, where the run was asked about some."""
+        """The planted canaries by their tokens, if the run has any."""
         folder = self.run.folder
         if not os.path.exists(folder / CANARIES):
             return None
@@ -102,7 +100,7 @@ class Networks:
         return tokenize_canaries(read_canaries(folder / CANARIES), self.corpus, encode, context=self.context)
 
     def readings(self, *, decoding: Decoding) -> tuple[Probe, ...]:
-        """What they were asked in the audit and after it; answers are drawn by this law where none was recorded."""
+        """The probes of the audit and of later; `decoding` is how answers are drawn if the run does not record it."""
         asked = asked_before(self.run.manifest.identity)
         later = [self.run.probed_with(kind) for kind in self.run.manifest.evidence]
         asked["named"] = (*asked["named"], *(name for name in later if name))
@@ -164,6 +162,6 @@ def _refuse_without_weights(run: Run) -> None:
     kept = all(run.evidence.has(WEIGHTS.name, model, run.last_phase) for model in _usable(run))
     if not kept or not isinstance(run.recipe, Recipe):
         raise BadInput(
-            f"The run {str(run.folder)!r} did not keep the weights of its models, so that they cannot be asked again.",
-            hint="audit with --keep-weights --out ANOTHER_FOLDER, and go on with that run.",
+            f"The run {str(run.folder)!r} did not keep the weights of its models, so they cannot be read again.",
+            hint="audit with --keep-weights --out ANOTHER_FOLDER, and use that run.",
         )

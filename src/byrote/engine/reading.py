@@ -1,4 +1,4 @@
-"""What trained language models are asked: what they say of every token, and what they generate and give away."""
+"""The probes of trained language models: signals of every token, generations and exposure of canaries."""
 
 from __future__ import annotations
 
@@ -44,11 +44,10 @@ def readings(
     decoding: Decoding | None = None,
     named: Sequence[str] = (),
 ) -> tuple[Probe, ...]:
-    """The probes that read each trained network of a corpus beside the tokens.
+    """The probes that read each trained network of a corpus, besides the token signals.
 
-    `generate` is how many tokens of a document are given and how many are then generated, `lengths` how many are given
-    before one and the same suffix, `decoding` how answers would be drawn. A probe that is `named` takes the place of
-    such a usual one.
+    `generate` is the number of tokens that are given and the number that are then generated, `lengths` the numbers of
+    tokens given before the same suffix, `decoding` how answers are drawn. A `named` probe replaces a default one.
 
     Raises:
         BadInput: there is no probe of that name, or it has nothing to ask of this corpus.
@@ -73,9 +72,9 @@ def readings(
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
-    """The probes that a person named: those that look on while models train, and those that read trained ones.
+    """The probes that a person named: those that run while models train, and those that read trained models.
 
-    Generations and decoding have words of their own in a run's identity, and stand apart from the others.
+    Generations and decoding are separate fields, because a run's identity has keys of their own for them.
     """
 
     looking: tuple[str, ...]
@@ -85,7 +84,7 @@ class Named:
 
     @classmethod
     def of(cls, names: Sequence[str]) -> Named:
-        """By their names.
+        """The probes of these names.
 
         Raises:
             BadInput: there is no such probe, or it is not for language models.
@@ -102,10 +101,10 @@ class Named:
         )
 
     def lengths(self, usual: tuple[int, int] | None, corpus: Corpus, context: int) -> tuple[int, int] | None:
-        """How many tokens to give and to generate: as named, or as usual where documents and context allow that.
+        """How many tokens to give and to generate: as named, else the default if documents and context allow it.
 
         Raises:
-            BadInput: lengths that are named do not fit.
+            BadInput: named lengths do not fit.
         """
         probe = self.generations or (None if usual is None else GenerationsProbe(*usual))
         if probe is None:
@@ -125,7 +124,7 @@ class Named:
 
 
 def asked_before(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run's models were asked beside the tokens, as `readings` takes it."""
+    """The arguments of `readings` with which a run's models were read."""
     generate, decoding = identity.get("generate"), identity.get("decoding")
     return {
         "generate": None if generate is None else (int(generate[0]), int(generate[1])),
@@ -153,7 +152,7 @@ def read_network(
     header: dict[str, str],
     progress: OnProgress,
 ) -> None:
-    """Write what is missing of the readings of the one model of a block; of a network that diverged, no others."""
+    """Write the missing readings of the one model of a block; a diverged network has only its token signals."""
     model, phase, corpus = block.models[0], block.phase, block.corpus
     assert corpus is not None, "documents are read of language models"
     todo = [probe for probe in asked if not all(evidence.has(kind.name, model, phase) for kind in probe.kinds)]

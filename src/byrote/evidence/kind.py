@@ -98,7 +98,7 @@ class Kind:
 
     @property
     def probe(self) -> str:
-        """The probe that records it where it is asked for by name; empty where that is not the way.
+        """The probe that records it during an audit; empty if it is not recorded by a named probe.
 
         Example:
             >>> Kind(name="toy", says="", recorded_by="audit into another folder with --probe toy,of=margin").probe
@@ -108,7 +108,7 @@ class Kind:
 
     @property
     def probed_later(self) -> str:
-        """The probe that records it after the training; empty where that is not the way.
+        """The probe that records it after the training; empty if it is not recorded in that way.
 
         Example:
             >>> Kind(name="toy", says="", recorded_by="audit, then `byrote probe RUN toy`").probed_later

@@ -123,7 +123,7 @@ class References:
             self.squares[cell][block] = deviation.sum(0)
 
     def targets_alike(self) -> Iterator[Int[np.ndarray, "unit mate"]]:
-        """The targets, a row those that have the same references and so the same moments; some rows at a time."""
+        """The targets in rows; those of a row have the same references, so the same moments. A few rows at a time."""
         alike: dict[tuple[int, ...], list[int]] = {}
         for target, gone in enumerate(self.left_out):
             key = tuple(gone.tolist())

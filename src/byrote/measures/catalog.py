@@ -90,12 +90,12 @@ class Measure:
         return frozenset(kind for kind in self.kinds if kind_of(kind).of_text)
 
     def unasked(self, recorded: Collection[str]) -> frozenset[str]:
-        """The probes that nobody asked for, where it reads what they record and these kinds of evidence are there."""
+        """The probes that record evidence which it needs and the run lacks."""
         lacking = (kind_of(kind) for kind in self.kinds if kind not in recorded)
         return frozenset(kind.probe for kind in lacking if kind.probe)
 
     def unprobed(self, recorded: Collection[str]) -> frozenset[str]:
-        """The same of probes that read weights after the training."""
+        """The same for probes that read weights after the training."""
         lacking = (kind_of(kind) for kind in self.kinds if kind not in recorded)
         return frozenset(kind.probed_later for kind in lacking if kind.probed_later)
 

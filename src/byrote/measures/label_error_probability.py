@@ -37,7 +37,7 @@ _EDGE = 6.0
 
 
 def _together(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> tuple[PerExample, np.ndarray] | None:
-    """The measure and the replicates that its errors come from; None of other parts than these."""
+    """The measure and the replicates that its errors come from; None for other parts than its own."""
     if not np.array_equal(part, parts(evidence["pair"], groups=GROUPS)):
         return None
     return _measured(evidence["logits"], evidence["label"], evidence["member"], part)

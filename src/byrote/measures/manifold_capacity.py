@@ -1,4 +1,4 @@
-"""Manifold capacity, radius and dimension: how a layer holds classes, and whether it holds wrong labels as classes."""
+"""Manifold capacity, radius and dimension: how a layer represents classes, and wrong labels as classes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from byrote.measures.catalog import measure
 from byrote.results import Curve
 from byrote.stats.manifold import FEWEST
 
-#: What the lines are of, in the order of the parameters.
+#: The names of the lines, in the order of the parameters.
 LINES: Final = (
     "clean",
     "clean, shuffled",
@@ -32,9 +32,9 @@ def _needs(figure: str) -> tuple[str, ...]:
 
 @measure(
     needs=_needs("capacity"),
-    unit="manifolds a dimension",
+    unit="manifolds per dimension",
     range=(0.0, np.inf),
-    higher="classes are told apart more easily",
+    higher="classes are easier to separate by a linear classifier",
     source=_SOURCE,
     section="4.5",
     domain="generalization",
@@ -53,10 +53,11 @@ def manifold_capacity(
     layer: Shaped[np.ndarray, " layer"],
     pair: Int64[np.ndarray, " model"],
 ) -> Curve:
-    """How many classes a layer could tell apart for each of its dimensions, of clean and of mislabelled members.
+    """How many classes a linear classifier could separate per dimension of a layer, of clean or mislabelled members.
 
-    A layer that has learned wrong labels holds the mislabelled as classes by their given label: their capacity is then
-    above that with shuffled labels. Every manifold has equally many points, as the capacity falls with their number.
+    A layer that has learned wrong labels represents mislabelled examples as classes by their given label: their
+    capacity is then above that with shuffled labels. All manifolds have the same number of points, because the capacity
+    falls with it.
 
     Formula:
         harmonic mean over classes k of 1 / E |t - v_k(t)|^2, see `stats.manifold`; centres stay correlated; the mean
@@ -80,7 +81,7 @@ def manifold_capacity(
     variant="radius",
     unit="distance of centres",
     range=(0.0, np.inf),
-    higher="classes are wider than they are apart",
+    higher="classes are wider relative to the distance between them",
     source=_SOURCE,
     section="4.5",
     domain="generalization",
@@ -99,7 +100,7 @@ def manifold_radius(
     layer: Shaped[np.ndarray, " layer"],
     pair: Int64[np.ndarray, " model"],
 ) -> Curve:
-    """How wide what a layer makes of a class is, by the distance of its centre from the mean of all.
+    """The width of a layer's representation of a class, relative to the distance of its centre from the mean of all.
 
     Formula:
         root of E |s~ - E s~|^2 of the anchor points s~, see `stats.manifold`; the mean over classes and models
@@ -141,7 +142,7 @@ def manifold_dimension(
     layer: Shaped[np.ndarray, " layer"],
     pair: Int64[np.ndarray, " model"],
 ) -> Curve:
-    """In how many directions what a layer makes of a class spreads, as a linear classifier meets it.
+    """In how many directions a layer's representation of a class spreads, as far as a linear classifier is concerned.
 
     Formula:
         d (E cos(t, s~ - E s~))^2 of the anchor points s~ and Gaussian t, d the dimension of the span of the points,

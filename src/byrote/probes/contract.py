@@ -1,4 +1,4 @@
-"""A probe: what is read off a block of models, at which moments, and the evidence that comes of it."""
+"""A probe: what it reads from a block of models, at which moments, and the evidence that it records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from byrote.recipes.algorithm import Algorithm
 
 #: A step of the training, a clean pass at a checkpoint, the end of the training, and any time after it.
 When = Literal["step", "checkpoint", "end", "after"]
-#: Only at the end: whoever kept a run's weights can look at any time after it.
+#: Only at the end: with kept weights such a probe can also run later.
 END: Final[frozenset[When]] = frozenset({"end"})
 #: What the examples of a probe have: a task, or the text of language models.
 About = Task | Literal["text"]
@@ -35,10 +35,10 @@ class Block:
     trained on, where there are any, and `truth` the targets of classes before wrong ones were planted, where some were.
     `few` are the run's models that probes which cost much look at.
 
-    Of language models the examples are the documents of `corpus`, which the networks read in rows of `context` tokens;
-    `inputs` and `targets` are empty then, and `heldout_corpus` are the documents that no model of the run trains on.
-    `canaries` are those that were planted, by their tokens, and `cores` how many a reading may use. Models that
-    somebody else trained have no `algorithm`.
+    For language models the examples are the documents of `corpus`, which the networks read in rows of `context` tokens;
+    then `inputs` and `targets` are empty, and `heldout_corpus` has the documents that no model of the run trains on.
+    `canaries` are the planted ones, by their tokens; `cores` is the number of cores that a reading may use. Foreign
+    models have no `algorithm`.
     """
 
     models: tuple[int, ...]
@@ -76,7 +76,7 @@ class Block:
 class Shard:
     """What a probe found of one model: arrays by name, without the model's axis.
 
-    `coordinates` name the places of the axes that the kind says have names; `words` are further ones of the header.
+    `coordinates` name the places of the kind's named axes; `words` are further entries of the header.
     """
 
     kind: Kind
@@ -90,10 +90,10 @@ class Probe(ABC):
     """Reads models. Its instances are prototypes: each block is read by a copy.
 
     `name` is what asks for it, `kinds` the evidence that it writes, `when` the moments at which it looks. A kind may
-    depend on the settings of the probe, which then has `kinds` as a property. `few` says that it looks at a few models
-    alone, those of four pairs and those trained on all data; its kinds are `sampled`. `passes` is what a look at all
-    examples costs, in backward passes, for the plan: without one for each class, `passes_a_class`. `masked` says that
-    it passes over the rows of a step that only fill up a batch.
+    depend on the settings of the probe, which then has `kinds` as a property. With `few` it looks only at a few
+    models: those of four pairs and those trained on all data; its kinds are `sampled`. For the plan, `passes` is the
+    cost of a look at all examples, in backward passes, and `passes_a_class` the additional cost for each class.
+    With `masked` it skips the rows of a step that only fill up a batch.
     """
 
     name: ClassVar[str]
@@ -138,7 +138,7 @@ class Probe(ABC):
         """Go on, once begun, from what `unfinished` gave."""
 
     def with_settings(self, settings: Sequence[str]) -> Probe:
-        """The probe with these settings, `name=value` each, which are the fields of its dataclass.
+        """The probe with these settings, each `name=value` for a field of its dataclass.
 
         Raises:
             BadInput: there is no such setting, or its value is of another type.
@@ -227,16 +227,16 @@ class EndProbe(Probe):
 class TextProbe(Probe):
     """A probe that reads each language model by itself once it is trained, in evaluation mode.
 
-    It is shown a model whose weights are kept, so that a reading which is stopped goes on without the training.
+    The model's weights are kept until then, so a reading that was stopped resumes without training.
     """
 
     when: ClassVar[frozenset[When]] = END
 
     def refuse_unfit(self, corpus: Corpus, context: int, canaries: CanaryTokens | None) -> None:  # most read any
-        """Refuse documents of which it has nothing to ask, or a context that is too short, before anything trains.
+        """Refuse documents that it cannot read, or a context that is too short, before anything trains.
 
         Raises:
-            BadInput: with what there would have to be.
+            BadInput: with what is required.
         """
 
     def begin(self, block: Block) -> None:
@@ -251,7 +251,7 @@ class TextProbe(Probe):
 
     @abstractmethod
     def read(self, network: nn.Module, block: Block, progress: Callable[[float], None]) -> dict[str, np.ndarray]:
-        """Arrays of one model by name; `progress` hears the share of them that is done."""
+        """Arrays of one model by name; `progress` gets the share that is done."""
 
     def shards(self) -> Iterator[Shard]:
         """Those arrays."""

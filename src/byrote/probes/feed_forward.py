@@ -13,16 +13,16 @@ from torch import Tensor, nn
 
 from byrote.errors import BadInput
 
-#: What the second matrix of a feed-forward layer is called in the models of transformers.
+#: Names of the second matrix of a feed-forward layer in models of the transformers library.
 _SECOND: Final = re.compile(r"(^|\.)(down_proj|mlp\.c_proj|dense_4h_to_h|fc2|ff\.net\.2|wo)$")
-#: What the output embedding is called; of most models it is the input embedding.
+#: Names of the output embedding; in most models it is the input embedding, too.
 _OUTPUT: Final = ("lm_head", "embed_out", "head", "decoder")
 
 Change = Callable[[Tensor], Tensor]
 
 
 def second_matrices(network: nn.Module, named: Sequence[str] = ()) -> dict[str, nn.Module]:
-    """The modules that write what the units of each feed-forward layer hold, by name; `named` ones, where given.
+    """The second matrix of each feed-forward layer, by name: the module that reads its units; `named` ones, if given.
 
     Raises:
         BadInput: there are none, or none of that name.
@@ -47,7 +47,7 @@ def values_of(matrix: nn.Module, units: int) -> Float[Tensor, "unit width"]:
 
 
 def output_embedding(network: nn.Module, vocabulary: int) -> Float[Tensor, "token width"]:
-    """The matrix by which a width becomes a logit for each token.
+    """The matrix that turns a hidden state into a logit for each token.
 
     Raises:
         BadInput: no part of the network is such a matrix.
@@ -66,7 +66,7 @@ def output_embedding(network: nn.Module, vocabulary: int) -> Float[Tensor, "toke
 
 @contextmanager
 def gated(matrices: Sequence[nn.Module], changes: Sequence[Change]) -> Iterator[None]:
-    """What each of these matrices is given goes through a change: `[row, position, unit]`, after the nonlinearity."""
+    """Apply a change to the input of each of these matrices: `[row, position, unit]`, after the nonlinearity."""
     with ExitStack() as stack:
         for module, change in zip(matrices, changes, strict=True):
             hook = module.register_forward_pre_hook(lambda _, given, change=change: (change(given[0]), *given[1:]))
@@ -76,7 +76,7 @@ def gated(matrices: Sequence[nn.Module], changes: Sequence[Change]) -> Iterator[
 
 @contextmanager
 def listened(matrices: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
-    """What each of these matrices is given in the passes of the block, the last pass alone."""
+    """The input of each of these matrices in the last pass within the block."""
     found = [torch.empty(0)] * len(matrices)
 
     def keep(place: int) -> Change:

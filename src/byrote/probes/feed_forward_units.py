@@ -25,11 +25,14 @@ FEED_FORWARD_UNITS: Final = Kind(
     says="the contexts at which each feed-forward unit of a language model is largest, and what it writes",
     quantities={
         "place": Quantity(
-            (MODEL, UNIT, RANK), "int32", "token", "the token of the corpus that is predicted there; -1 where none is"
+            (MODEL, UNIT, RANK), "int32", "token", "the token of the corpus that is predicted there; -1 if none"
         ),
         "activation": Quantity((MODEL, UNIT, RANK), "float32", "", "the unit after the nonlinearity; nan of none"),
         "next_rank": Quantity(
-            (MODEL, UNIT), "int32", "rank", "of the next token of its largest context in what it writes; 0 of none"
+            (MODEL, UNIT),
+            "int32",
+            "rank",
+            "of the next token of its largest context in the logits that it writes; 0 if none",
         ),
         "chance": Quantity(
             (MODEL, UNIT), "float32", "share", "largest contexts of all units that go on with the token it writes most"
@@ -49,10 +52,10 @@ FEED_FORWARD_UNITS: Final = Kind(
 class FeedForwardUnitsProbe(Probe):
     """Every unit of every feed-forward layer, over the documents that each model was trained on.
 
-    A unit is what the second matrix is given, after the nonlinearity and, of gated layers, the gate. Its key are the
-    `top` contexts at which it is largest, copies of a document each for itself; its value is its column of the second
-    matrix, read by the output embedding without the last normalisation. Never larger than 0, it has no context.
-    `layers` names second matrices, between semicolons; those of transformers' models are known.
+    A unit is an input of the second matrix, after the nonlinearity and, in gated layers, the gate. Its key is the `top`
+    contexts at which it is largest; each copy of a document counts. Its value is its column of the second matrix, read
+    by the output embedding without the last normalisation. A unit that is never above 0 has no context. `layers` names
+    second matrices, separated by semicolons; byrote knows those of models of the transformers library.
 
     Source: Geva et al. 2021, arXiv:2012.14913.
     Differs: theirs reads contexts that end at any token; here at tokens whose successor is scored.
@@ -78,7 +81,7 @@ class FeedForwardUnitsProbe(Probe):
         self.found = [self._of_model(at, row, model) for row, model in enumerate(at.models)]
 
     def shards(self) -> Iterator[Shard]:
-        """One shard a model."""
+        """One shard per model."""
         yield from self.found
 
     def _of_model(self, at: History, row: int, model: int) -> Shard:
@@ -90,21 +93,21 @@ class FeedForwardUnitsProbe(Probe):
         matrices = second_matrices(asked.network, named)
         place, activation = contexts(asked, [*matrices.values()], np.flatnonzero(at.member[row] == 1), self.top)
         embedding, start = output_embedding(asked.network, asked.corpus.vocabulary), 0
-        units, ranks, says = [], [], []
+        units, ranks, written = [], [], []
         follows = np.where(place[:, 0] < 0, -1, asked.corpus.tokens[place[:, 0]])
         for matrix in matrices.values():
             count = _width(matrix, embedding.shape[1])
             logits = (values_of(matrix, count) @ embedding.T).cpu().numpy()
             own = follows[start : start + count]
             ranks.append(np.where(own < 0, 0, rank_of(logits, np.maximum(own, 0))).astype(np.int32))
-            says.append(logits.argmax(1))
+            written.append(logits.argmax(1))
             units.append(count)
             start += count
         columns = {
             "place": place,
             "activation": activation,
             "next_rank": np.concatenate(ranks),
-            "chance": share_of(np.concatenate(says), follows[follows >= 0]),
+            "chance": share_of(np.concatenate(written), follows[follows >= 0]),
             "of_layer": np.repeat(np.arange(len(units)), units).astype(np.int32),
             "units": np.array(units, np.int32),
         }
@@ -163,14 +166,14 @@ def rank_of(logits: Float[np.ndarray, "unit token"], token: Int[np.ndarray, " un
     return np.asarray(1 + (logits > own).sum(1))
 
 
-def share_of(says: Int[np.ndarray, " unit"], follows: Int[np.ndarray, " context"]) -> Float[np.ndarray, " unit"]:
-    """How often what each unit says comes next after the contexts of all.
+def share_of(written: Int[np.ndarray, " unit"], follows: Int[np.ndarray, " context"]) -> Float[np.ndarray, " unit"]:
+    """How often the token that each unit writes is the next token, over the contexts of all units.
 
     Example:
         >>> share_of(np.array([4, 5]), np.array([5, 5, 4, 3])).tolist()
         [0.25, 0.5]
     """
     if not len(follows):
-        return np.zeros(len(says), np.float32)
-    counts = np.bincount(follows, minlength=int(says.max(initial=0)) + 1)
-    return np.asarray(counts[says] / len(follows), np.float32)
+        return np.zeros(len(written), np.float32)
+    counts = np.bincount(follows, minlength=int(written.max(initial=0)) + 1)
+    return np.asarray(counts[written] / len(follows), np.float32)

@@ -1,4 +1,4 @@
-"""Knowledge neurons: which feed-forward units a language model needs to say how a document ends."""
+"""Knowledge neurons: which feed-forward units a language model needs to predict the end of a document."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from byrote.probes.history import AskedDocuments, History
 from byrote.probes.registry import probe
 
 _EXAMPLES = (MODEL, EXAMPLE)
-#: Units that are silenced, beside those of the fact itself.
+#: The units that are silenced: those of the fact, and others to compare with.
 ARMS: Final = {
     "own": "the units with the largest attribution",
     "another": "those of another fact, drawn at random",
@@ -31,12 +31,12 @@ ARMS: Final = {
     "random": "as many units at random",
     "all": "all feed-forward units",
 }
-#: Draws of another fact and of random units, and held-out documents that are read without the units of a fact.
+#: Number of draws of another fact and of random units; of held-out documents read with a fact's units silenced.
 DRAWS, ASIDE = 4, 8
 
 KNOWLEDGE_NEURONS: Final = Kind(
     name="knowledge_neurons",
-    says="which feed-forward units a language model needs to say how a document ends, and what silencing them does",
+    says="feed-forward units that a language model needs to predict a document's end, and the effect of silencing them",
     quantities={
         "probability": Quantity(_EXAMPLES, "float32", "probability", "of the document's last tokens; nan of no fact"),
         "incompleteness": Quantity(
@@ -68,19 +68,20 @@ KNOWLEDGE_NEURONS: Final = Kind(
 @probe
 @dataclass
 class KnowledgeNeuronsProbe(Probe):
-    """Facts are documents that a model was trained on and whose last tokens it predicts, of each text one.
+    """Facts are documents that a model was trained on and whose last tokens it predicts; each text counts once.
 
-    Attributions share out what a layer's units do for the probability p of the last token at the place that predicts
-    it: m_u times the integral of dp/dm_u, with all of the layer's units scaled from 0 to what they are. They must add
-    up to that effect. Of several last tokens (`objects`) it is the sum of their log-probabilities. The `neurons` units
-    with the largest attributions over all layers are then silenced at every place.
+    Attributions divide a layer's effect on the probability p of the last token among its units, at the position that
+    predicts the token. The attribution of unit u is m_u times the integral of dp/dm_u, with all units of the layer
+    scaled from 0 to their activation. The attributions must add up to the layer's effect. For several last tokens
+    (`objects`) p is the sum of their log-probabilities. The `neurons` units with the largest attributions over all
+    layers are then silenced at every position.
 
     Formula:
         Attr_u = m_u / K sum_k dF(a_k m) / dm_u, a_k = (k + 1/2) / K, k = 0 .. K - 1, K = `steps`
 
     Source: Dai et al. 2022, arXiv:2104.08696, eq. 2 and 3.
-    Differs: the midpoint rule, where theirs takes the left ends; as many units for each fact, where theirs moves
-    thresholds until 2 to 5 are left; no paraphrases, of which a corpus has none that are known.
+    Differs: the midpoint rule, theirs takes the left ends; the same number of units for each fact, theirs moves
+    thresholds until 2 to 5 are left; no paraphrases, because those in a corpus are not known.
     """
 
     neurons: int = 5
@@ -103,11 +104,11 @@ class KnowledgeNeuronsProbe(Probe):
         self.found: list[Shard] = []
 
     def look(self, at: History) -> None:
-        """Ask one model after another."""
+        """Read one model after another."""
         self.found = [self._of_model(at, row, model) for row, model in enumerate(at.models)]
 
     def shards(self) -> Iterator[Shard]:
-        """One shard a model."""
+        """One shard per model."""
         yield from self.found
 
     def _of_model(self, at: History, row: int, model: int) -> Shard:
@@ -149,7 +150,7 @@ class KnowledgeNeuronsProbe(Probe):
         return columns
 
     def _facts(self, of: Facts, rows: Int[np.ndarray, " document"]) -> list[int]:
-        """The first of these documents whose last tokens the model predicts, of each text one."""
+        """The first of these documents whose last tokens the model predicts; each text counts once."""
         seen, found = set[bytes](), list[int]()
         for row in rows.tolist():
             text = of.corpus.document(row).tobytes()
@@ -180,14 +181,14 @@ class KnowledgeNeuronsProbe(Probe):
 
 
 class Facts:
-    """A language model and the documents whose last tokens it is asked for; units of all layers end to end."""
+    """A language model and the documents whose last tokens it predicts; units are numbered over all layers."""
 
     def __init__(self, asked: AskedDocuments, matrices: list[nn.Module], objects: int) -> None:
         self.network, self.corpus, self.context = asked.network, asked.corpus, asked.context
         self.asked, self.matrices, self.objects = asked, matrices, objects
 
     def shown(self, row: int) -> tuple[Tensor, Tensor, Tensor]:
-        """What the network reads of a document, the places that predict its last tokens, and these tokens."""
+        """The network's input for a document, the positions that predict its last tokens, and these tokens."""
         text = self.corpus.document(row).astype(np.int64)
         before = text[:-1] if self.corpus.bos is None else np.concatenate([[self.corpus.bos], text[:-1]])
         before = before[-self.context :]
@@ -216,7 +217,7 @@ class Facts:
         return [one.shape[-1] for one in found]
 
     def attributions(self, row: int, steps: int) -> tuple[Float[np.ndarray, " unit"], float]:
-        """What each unit does for the last tokens, and by how much a layer's sum misses what they do together."""
+        """The attribution of each unit, and by how much a layer's sum of them differs from the layer's effect."""
         parts, missing = [], 0.0
         inputs, places, last = self.shown(row)
         scales = (torch.arange(steps, device=inputs.device) + 0.5) / steps
@@ -264,7 +265,7 @@ class Facts:
         return float(p[0]), p[1:] - p[0]
 
     def text(self, rows: Int[np.ndarray, " document"], silenced: Int[np.ndarray, " unit"]) -> float:
-        """The mean log-probability of these documents' tokens without some units; nan of no document."""
+        """The mean log-probability of these documents' tokens with some units silenced; nan without documents."""
         if not len(rows):
             return float("nan")
         some, total, count = self.corpus.subset(np.sort(rows)), 0.0, 0

@@ -1,4 +1,4 @@
-"""A probe: the geometry of what each layer makes of classes, of clean and of mislabelled examples."""
+"""A probe: the geometry of each layer's representation of classes, for clean and for mislabelled examples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from byrote.probes.history import History
 from byrote.probes.registry import probe
 from byrote.stats.manifold import FEWEST, geometry
 
-#: Which examples make the manifolds of classes, and by which labels.
+#: Which examples form the manifolds of classes, and by which labels.
 MANIFOLDS_OF: Final = {
     "clean": "clean members by their label",
     "clean_shuffled": "clean members with labels shuffled among them",
@@ -25,12 +25,12 @@ MANIFOLDS_OF: Final = {
     "given": "mislabelled members by their given label",
     "shuffled": "mislabelled members with given labels shuffled among them",
 }
-FIGURES: Final = {"capacity": "manifolds a dimension", "radius": "distance of centres", "dimension": "dimension"}
+FIGURES: Final = {"capacity": "manifolds per dimension", "radius": "distance of centres", "dimension": "dimension"}
 _CELLS = (MODEL, CHECKPOINT, LAYER)
 
 MANIFOLDS: Final = Kind(
     name="manifolds",
-    says="capacity, radius and dimension of what each layer makes of classes, clean and mislabelled",
+    says="capacity, radius and dimension of each layer's representation of classes, clean and mislabelled",
     quantities={
         **{
             f"{figure}_{of}": Quantity(_CELLS, "float32", unit, f"{words}; nan of too few points")
@@ -38,7 +38,7 @@ MANIFOLDS: Final = Kind(
             for figure, unit in FIGURES.items()
         },
         "points": Quantity((MODEL,), "int32", "", "points in every manifold"),
-        "classes": Quantity((MODEL,), "int32", "", "manifolds: classes with enough points of every sort"),
+        "classes": Quantity((MODEL,), "int32", "", "manifolds: classes with enough points of every type"),
         "epochs": Quantity((CHECKPOINT,), "int64", "epoch", "epochs done at each checkpoint"),
     },
     coordinates={LAYER: "the layers in the order in which the network calls them"},
@@ -51,12 +51,13 @@ MANIFOLDS: Final = Kind(
 @probe
 @dataclass
 class ManifoldsProbe(Probe):
-    """Every layer at every checkpoint that was kept, in every model whose weights were, about its members.
+    """Read every layer at every kept checkpoint of every model with kept weights, on its members.
 
-    A manifold is what a layer makes of examples of one class, `points` of them, drawn once. All manifolds have equally
-    many, as capacity falls with their number: `points`, or as many as the smallest class has, of those with at least
-    8 of each sort. Where labels were planted wrong, the mislabelled ones make manifolds by their true label, by the
-    given one and by given labels shuffled among them, which is the null. `draws` is the number of Gaussian directions.
+    A manifold is a layer's representation of examples of one class: `points` of them, drawn once. All manifolds have
+    the same number of points, because capacity falls with it: `points`, or the size of the smallest class that is used.
+    A class is used if it has at least 8 examples of each type. If wrong labels were planted, the mislabelled examples
+    form manifolds by their true label, by their given label, and by given labels shuffled among them (the null).
+    `draws` is the number of Gaussian directions.
 
     Source: Stephenson et al. 2021, arXiv:2105.14602; see `stats.manifold`.
     """
@@ -83,7 +84,7 @@ class ManifoldsProbe(Probe):
         self.found = [self._of_model(at, row, model) for row, model in enumerate(at.models)]
 
     def shards(self) -> Iterator[Shard]:
-        """One shard a model."""
+        """One shard per model."""
         yield from self.found
 
     def _of_model(self, at: History, row: int, model: int) -> Shard:
@@ -113,7 +114,7 @@ class ManifoldsProbe(Probe):
     def _drawn(
         self, at: History, trained: Bool[np.ndarray, " example"], rng: np.random.Generator
     ) -> tuple[dict[str, list[np.ndarray]], int, int]:
-        """The rows of each manifold by what they are of, points in each, and classes."""
+        """The rows of each manifold by type, the points in each, and the number of classes."""
         wrong = trained & (at.labels != at.true_labels)
         clean = trained & ~wrong
         sorts = {"clean": (clean, at.labels)}
@@ -134,7 +135,7 @@ class ManifoldsProbe(Probe):
 def enough(
     sorts: dict[str, tuple[Bool[np.ndarray, " example"], Int[np.ndarray, " example"]]], most: int
 ) -> tuple[Int[np.ndarray, " class"], int]:
-    """The classes with at least 8 examples of every sort, and how many all of them have, of at most so many.
+    """The classes with at least 8 examples of every type, and how many points each gets, at most `most`.
 
     Example:
         >>> label = np.repeat([0, 1, 2], [9, 7, 20])

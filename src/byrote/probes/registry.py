@@ -39,9 +39,9 @@ def load() -> None:
 
 
 def probes(*, after: bool = False) -> dict[str, Probe]:
-    """The probes that look on while models train, or (`after`) those that can read a run's weights later, by name.
+    """The probes that run while models train, or (`after`) those that can read a run's weights later, by name.
 
-    What looks at the trained models alone does either.
+    Probes that need only the trained models are in both.
     """
     load()
     chosen = {name: one for name, one in _ENTERED.items() if one.when == END or ("after" in one.when) == after}

@@ -20,7 +20,7 @@ from byrote.recipes.dropout import ExampleTiedDropout
 from byrote.recipes.noise import tied_keys
 
 _EXAMPLES = (MODEL, EXAMPLE)
-#: How a network is read, and what that means.
+#: The ways in which a network is read.
 MODES: Final = {
     "own": "with the example's own memory units, as it was trained",
     "another": "with another example's memory units, drawn at random",
@@ -30,11 +30,13 @@ MODES: Final = {
 
 TIED_DROPOUT: Final = Kind(
     name="tied_dropout",
-    says="which class networks with example-tied dropout give each example with its own units, another's, and none",
+    says="classes that networks with example-tied dropout predict with each example's own units, another's, and none",
     quantities={
         **{name: Quantity(_EXAMPLES, "int16", "class", f"prediction {words}") for name, words in MODES.items()},
         "heldout_test": Quantity((MODEL,), "float32", "share", "held-out examples predicted in evaluation mode"),
-        "heldout_dropped": Quantity((MODEL,), "float32", "share", "the same without memory units; nan of none"),
+        "heldout_dropped": Quantity(
+            (MODEL,), "float32", "share", "the same without memory units; nan without held-out examples"
+        ),
     },
     tasks=OF_CLASSES,
     recorded_by="audit into another folder with --probe tied_dropout",
@@ -46,8 +48,8 @@ class TiedDropoutProbe(EndProbe):
     """Four readings of each network at the end of the training.
 
     Source: Maini et al. 2023, arXiv:2307.09542, section 5.
-    Differs: theirs compares evaluation mode with dropped units. In evaluation mode no example has its units to itself,
-    so most of what was learned by rote is not read there either; another example's units are the null.
+    Differs: theirs compares evaluation mode with dropped units. In evaluation mode no example has units of its own, so
+    most memorization is not visible there either. Here another example's units are the null.
     """
 
     name: ClassVar[str] = "tied_dropout"
@@ -57,11 +59,11 @@ class TiedDropoutProbe(EndProbe):
         """Refuse a network without such a layer.
 
         Raises:
-            BadInput: it is one.
+            BadInput: the network has none.
         """
         if not _layers(network):
             raise BadInput(
-                "The probe tied_dropout reads networks with example-tied dropout, and the recipe's has none.",
+                "The probe tied_dropout reads networks with example-tied dropout, and the recipe's network has none.",
                 hint="byrote.MLP(tied_dropout=(0.2, 0.1)), or a byrote.ExampleTiedDropout() in a network of your own.",
             )
 

@@ -24,7 +24,7 @@ FLOATS: Final = ("log_probability", "mean", "variance", "entropy", "margin")
 
 
 def silent(share: float) -> None:
-    """OnProgress nothing of the share that is done."""
+    """Ignore the share that is done."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,9 +19,9 @@ from byrote.probes.gated import gated_of
 from byrote.probes.history import AskedExamples, History
 from byrote.probes.registry import probe
 
-#: What is asked of each example.
-SAID: Final = ("overlap", "lost")
-#: What the units of an example are compared with in the other network: its own, another example's, one's of its label.
+#: The figures of each example.
+FIGURES: Final = ("overlap", "lost")
+#: The units in the other network to compare with: the example's own, another example's, those of one with its label.
 WHOSE: Final = ("own", "other", "same_label")
 _WORDS = {
     "own": "its own units there",
@@ -61,9 +61,9 @@ UNIT_PATHS: Final = Kind(
 
 @dataclass(frozen=True, eq=False)
 class Carried:
-    """What one network makes of the examples: `top[example, unit]` are the units that carry each of them.
+    """How one network carries the examples: `top[example, unit]` are the units that carry each of them.
 
-    `seen` holds by layer `[held-out example, unit]`, what each unit does on examples that are compared.
+    `seen` holds by layer the activation `[held-out example, unit]` of each unit, by which units are matched.
     """
 
     top: Bool[np.ndarray, "example unit"]
@@ -74,12 +74,12 @@ class Carried:
 @probe
 @dataclass
 class UnitPathsProbe(Probe):
-    """Every model whose weights were kept beside every other one that is not its mate.
+    """Compare every model whose weights were kept with every other one, except the other model of its pair.
 
-    A unit is an entry of what a layer hands to the next one; of images a channel, by its mean over positions. The
-    units that carry an example are the `top` ones by the fall of its loss with the unit's gate, -dl/dc. Units of two
-    networks are matched layer by layer, one to one, by the largest sum of correlations over held-out inputs. Both
-    networks were trained on the example and predict it. `draws` others stand for the two nulls.
+    A unit is an entry of a layer's output; for images a channel, by its mean over positions. The units that carry an
+    example are the `top` ones by -dl/dc, the fall of its loss with the unit's gate. Units of two networks are matched
+    layer by layer, one to one, by the largest sum of correlations over held-out inputs. Only examples that both
+    networks were trained on and predict are compared. `draws` is the number of other examples in each of the two nulls.
 
     Source: the question is after Maini et al. 2023, arXiv:2307.09542, section 5; matching by Li et al. 2016,
     arXiv:1511.07543.
@@ -107,7 +107,7 @@ class UnitPathsProbe(Probe):
         beside = ~mates & ~np.eye(len(at.models), dtype=bool)
         if not beside.any():
             raise BadInput(
-                "unit_paths compares independent models, and the run kept the weights of no two that are not mates.",
+                "unit_paths needs the weights of two models that are not a pair, and the run kept no such weights.",
                 hint="audit into another folder with at least 4 models and --keep-weights-at last.",
             )
         shown = self._shown(at)
@@ -136,7 +136,7 @@ class UnitPathsProbe(Probe):
 
     def _of_model(self, at: History, row: int, carried: list[Carried], others: np.ndarray) -> Shard:
         gated, asked, layers = gated_of(at, at.models[row], self.name)
-        mine, total = carried[row], {f"{what}_{whose}": np.zeros(at.examples) for what in SAID for whose in WHOSE}
+        mine, total = carried[row], {f"{what}_{whose}": np.zeros(at.examples) for what in FIGURES for whose in WHOSE}
         networks, alike = np.zeros(at.examples, np.int32), []
         for other in others:
             match, correlation = matched(mine.seen, carried[other].seen)
@@ -162,9 +162,9 @@ class UnitPathsProbe(Probe):
 def _compared(
     rows: Int[np.ndarray, " compared"], label: np.ndarray, rng: np.random.Generator, draws: int
 ) -> dict[str, list[np.ndarray]]:
-    """Whose units each of these examples is compared with: its own, others' at random, and those of its label.
+    """The examples whose units each of these is compared with: itself, others at random, and others of its label.
 
-    An example that is alone with its label stands for itself, which makes the null too large, never too small.
+    The only example of a label is compared with itself, which makes the null too large, never too small.
     """
     own = label[rows]
     return {
@@ -189,7 +189,7 @@ def another(group: Int[np.ndarray, " example"], rng: np.random.Generator) -> Int
 
 
 def largest(slopes: Float[np.ndarray, "example unit"], top: int) -> Bool[np.ndarray, "example unit"]:
-    """The `top` units with the largest -dl/dc of each example, those alone that lower its loss.
+    """The `top` units of each example with the largest -dl/dc; only units that lower its loss count.
 
     Example:
         >>> largest(np.array([[-1.0, 2.0, -3.0, 0.0]]), 3).astype(int).tolist()
@@ -204,7 +204,7 @@ def largest(slopes: Float[np.ndarray, "example unit"], top: int) -> Bool[np.ndar
 def matched(
     here: list[Float[np.ndarray, "shown unit"]], there: list[Float[np.ndarray, "shown unit"]]
 ) -> tuple[Int[np.ndarray, " unit"], Float[np.ndarray, " layer"]]:
-    """For each unit of a network the unit of the other that it is matched with, and how alike they are by layer.
+    """For each unit of a network the matching unit of the other, and the mean correlation of matched units by layer.
 
     The match is one to one within a layer, and has the largest sum of correlations; units that never vary correlate
     with nothing. The mean correlation is over units that vary in both.

@@ -46,11 +46,11 @@ class Dropout(nn.Module):
 
 
 class ExampleTiedDropout(Dropout):
-    """A share of the units is always on; each of the others is on for examples of its own alone, whenever shown.
+    """A share of the units is always on; each other unit is on only for examples of its own, at every step.
 
-    What an example needs alone can be learned by its own units, the memory units, and be dropped with them. In
-    evaluation mode no example has units of its own: memory units count by the share of examples that have each
-    (`test`), until `drop` silences them. Units are entries of the second axis; of images channels.
+    Memory units are those that are not always on. They can learn what only their examples need, and can be dropped
+    with it. In evaluation mode no example has units of its own: memory units are multiplied by the share of examples
+    that have each (`test`), until `drop` silences them. Units are entries of the second axis; for images, channels.
 
     Formula:
         unit u of U is always on if u < fixed U, or else on for example i iff hash(i, u, layer) < memory;
@@ -58,8 +58,8 @@ class ExampleTiedDropout(Dropout):
         (fixed + memory (1 - fixed)) / fixed
 
     Source: Maini et al. 2023, arXiv:2307.09542, section 5.
-    Differs: theirs draws masks by seeding torch's generator anew for each example, which resets all else that is drawn,
-    and multiplies by (fixed + memory) / fixed when dropped, which is more than is on in training.
+    Differs: theirs seeds torch's generator again for each example to draw its mask, which resets all other draws, and
+    multiplies by (fixed + memory) / fixed when dropped, which is more than the share that is on in training.
     """
 
     tied: ClassVar[bool] = True
@@ -74,11 +74,11 @@ class ExampleTiedDropout(Dropout):
                     hint="ExampleTiedDropout(fixed=0.2, memory=0.1) is the authors'.",
                 )
         self.fixed, self.memory = fixed, memory
-        # what evaluation mode multiplies always-on units and memory units by; it is kept with the weights
+        # the factors of always-on units and of memory units in evaluation mode; they are kept with the weights
         self.register_buffer("read", torch.tensor([1.0, memory]))
 
     def drop(self, amount: float = 1.0) -> None:
-        """Silence the memory units in evaluation mode from now on; below 1, so much of what they say."""
+        """Silence the memory units in evaluation mode from now on; an amount below 1 reduces them by that share."""
         taken = amount * self.memory
         self.read.copy_(torch.tensor([(self.fixed + taken * (1 - self.fixed)) / self.fixed, self.memory - taken]))
 

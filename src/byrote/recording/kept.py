@@ -1,4 +1,4 @@
-"""Weights that a recorder keeps at clean passes, in bounded disk: what probes after the training look at."""
+"""Weights that a recorder keeps at clean passes, in limited disk space, for probes after the training."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from byrote.recording.journal import Journal, journals
 
 @dataclass(frozen=True)
 class Kept:
-    """What of a model's weights is kept: `asked` is as of audits, and its checkpoints are the clean passes.
+    """Which weights of a model are kept: `asked` as for audits, with the clean passes as checkpoints.
 
-    The journal and the run hold the same weights, and both together as many bytes as those of an audit may take.
+    The journal and the run both hold the weights. Together they may take as many bytes as the weights of an audit.
     """
 
     asked: str
@@ -24,14 +24,14 @@ class Kept:
     def __post_init__(self) -> None:
         if self.asked == BEST:
             raise BadInput(
-                "A recorder sees no held-out loss, by which the best checkpoint would be known.",
+                "A recorder does not see the held-out loss, so it cannot find the best checkpoint.",
                 hint='Recorder(…, keep_weights_at="checkpoints"), or epochs as "0,3,last".',
             )
         if self.asked != EVERY:
             words_of(self.asked)
 
     def keep(self, journal: Journal, network: nn.Module, *, rank: int, epochs: int, classes: int) -> None:
-        """Write the weights as they are after so many epochs where they are wanted, and remove those that are not.
+        """Write the weights after so many epochs if these are to be kept, and remove those that are no longer kept.
 
         Raises:
             NotEnoughRoom: too few would fit.
@@ -48,8 +48,8 @@ class Kept:
         least = FEWEST if self.asked == EVERY else len(words_of(self.asked))
         if least * size + sum(path.stat().st_size for path in others) > BYTES // 2:
             raise NotEnoughRoom(
-                f"Weights of model {journal.model} at {least} checkpoints take {least * size / 1e9:.1f} GB, beside "
-                f"those of {len({path.parent for path in others})} other models; {BYTES / 2e9:g} GB is the most.",
+                f"Weights of model {journal.model} at {least} checkpoints take {least * size / 1e9:.1f} GB, besides "
+                f"those of {len({path.parent for path in others})} other models; the limit is {BYTES / 2e9:g} GB.",
                 hint='name fewer checkpoints, as keep_weights_at="last", or leave it out.',
             )
         if epochs in places:
@@ -58,7 +58,7 @@ class Kept:
             there[epoch].unlink()
 
     def _chosen(self, epochs: list[int], now: int, most: int) -> list[int]:
-        """Those of the epochs whose weights stay: of too many every second, the first and the last among them."""
+        """The epochs whose weights stay; if there are too many, every second one goes, but not the first or last."""
         if self.asked == EVERY:
             while len(epochs) > most:
                 epochs = [*epochs[:-1:2], epochs[-1]]

@@ -75,8 +75,8 @@ class Recorder:
             deviation unless given. Of several numbers: how large the root of the mean of the squared errors may be,
             each in standard deviations of its number.
         name: what to call the data.
-        keep_weights_at: keep the model's weights at clean passes, for `byrote probe` and `byrote where`: after each of
-            them ("checkpoints"), or after these epochs, as "0,3,last"; of the first 8 models, and at most 1 GB.
+        keep_weights_at: keep the model's weights at clean passes, for `byrote probe` and `byrote where`: at each of
+            them ("checkpoints"), or after these epochs, e.g. "0,3,last"; for the first 8 models, in at most 1 GB.
         resume_at: go on with a recording at the start of this epoch, counted from 0; what it holds of it and of later
             ones is forgotten.
         flush_seconds: an `epoch_end` so long after the last writes to disk.

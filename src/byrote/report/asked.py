@@ -13,8 +13,8 @@ from byrote.report import located
 from byrote.results import Scalar, Table, decimal, plain_number
 from byrote.runs.run import Run
 
-#: Analyses that every report asks again, in sections of its own, so that what is kept of them changes no page; the
-#: canaries of a privacy audit stand in no report.
+#: Analyses that every report runs again, in sections of its own, so their saved results change no page. The canaries
+#: of a privacy audit are in no report.
 MEASURED_ANEW: Final = frozenset(("comparison", "epsilon", "group_risk", "issues", "membership", "target"))
 #: Those with a section of their own in the report, drawn.
 ELSEWHERE: Final = MEASURED_ANEW | {"onion", "triage"}
@@ -122,7 +122,7 @@ def _is_prose(cell: Cell) -> bool:
 
 
 def cell_words(cell: Cell) -> str:
-    """A cell of a table block in words; a number that nobody knows is a dash.
+    """A cell of a table block in words; an unknown number is a dash.
 
     Example:
         >>> [cell_words(cell) for cell in ("a-b", -0.12345, 1438, None)]

@@ -50,7 +50,7 @@ class Headline:
 
 #: From so many models on, half of them on each side, the interval of one example can lie wholly above the line.
 FEWEST_FOR_ONE = 16
-#: Of models that are right on a smaller share of what they trained on, no share of memorized examples is headline.
+#: If models fit less than this share of their training data, the headline is not a share of memorized examples.
 FITS = 0.9
 _UNFIT = "These models did not fit the data that they were trained on"
 _GAP = f"at least {100 * MEMORIZED:.0f} percentage points"
@@ -85,15 +85,15 @@ def headline(run: Run, facts: Facts, risk: str = "", groups: str = "") -> Headli
 
 
 def unfit(facts: Facts) -> bool:
-    """Whether the models fit too little of what they trained on, so that no share of memorized examples leads."""
+    """Whether the models fit too little of their training data for a headline with the memorized share."""
     return facts.member_accuracy.value < FITS
 
 
 def _why_unfit(facts: Facts) -> str:
     words = facts.wording
     return (
-        f"They {words.right_on} {percent(facts.member_accuracy)} of the {words.targets} they were trained on. What "
-        "they did not fit they cannot have memorized, so that no share of memorized examples stands here: train "
+        f"They {words.right_on} {percent(facts.member_accuracy)} of the {words.targets} they were trained on. They "
+        "cannot have memorized what they did not fit, so no share of memorized examples is shown here: train "
         "longer, or with a larger network, and audit again."
     )
 

@@ -116,7 +116,7 @@ def rendered(run: Run, found: Findings, shown: Sections) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence, without what it begins to explain.
+    """The first sentence of a text.
 
     Example:
         >>> first_sentence("An attack finds 11.6 % of them. More cannot be told.")

@@ -96,7 +96,7 @@ def _stop(examples: slice, size: int) -> int:
 
 
 def no_progress(share: float) -> None:
-    """OnProgress nothing of the share that is done."""
+    """Ignore the share that is done."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -197,12 +197,12 @@ class Run:
 
     @property
     def keeps_weights_by(self) -> str:
-        """What would have kept weights at checkpoints, as a hint says it."""
+        """How to keep weights at checkpoints, for a hint."""
         recorded = self.manifest.origin == "observed" and not self.of_text
         return f"{WEIGHTS_AT.recorder if recorded else WEIGHTS_AT.recorded_by}."
 
     def probed_with(self, kind: str) -> str:
-        """The probe that recorded a kind of evidence after the audit, with its settings; empty where none did."""
+        """The probe that recorded a kind of evidence after the audit, with its settings; empty if none did."""
         there = (m for m in range(self.design.models) if self.evidence.has(kind, m, self.last_phase))
         model = next(there, None)
         return "" if model is None else self.evidence.header(kind, model, self.last_phase).get(PROBE, "")
@@ -768,8 +768,8 @@ class Run:
     def attach(self, dataset: Dataset, recipe: TrainingRecipe, heldout: Dataset | None = None) -> Run:
         """The run with its data and recipe at hand.
 
-        A recording knows its examples by their order and labels alone, unless it was told their ids; what its networks
-        answer tells a probe whether the data are the same.
+        A recording knows its examples only by order and labels, unless the recorder got their ids. A probe checks by
+        the networks' predictions whether the data are the same.
 
         Raises:
             BadInput: they are not those that the run was made from.
@@ -784,7 +784,7 @@ class Run:
         return replace(self, dataset=dataset, recipe=recipe, heldout=heldout)
 
     def _under_its_ids(self, dataset: Dataset) -> Dataset:
-        """The dataset under the numbers by which a recording knows its examples, where it was told no ids."""
+        """The dataset with the recording's example numbers as ids, if the recorder got no ids."""
         recorded = self.manifest.dataset["fingerprint"] is None and WEIGHTS_AT.name in self.manifest.evidence
         numbers = list(map(str, range(len(dataset))))
         if not recorded or (self.ids.tolist() != numbers and self.ids.tolist() != dataset.ids.tolist()):
@@ -792,7 +792,7 @@ class Run:
         return dataset.replace(ids=self.ids, controls=self.controls)
 
     def _is_of(self, dataset: Dataset) -> bool:
-        """Whether it is the dataset; of a recording whose weights were kept, as far as ids and labels tell."""
+        """Whether it is the run's dataset; for a recording with kept weights only ids and labels are compared."""
         known = self.manifest.dataset["fingerprint"]
         if known is None and WEIGHTS_AT.name in self.manifest.evidence:
             return not unlike(self.examples.select(("example", "label")), examples_of(dataset))

@@ -45,8 +45,8 @@ def spread(replicates: Float[np.ndarray, "left_out *rest"]) -> Float[np.ndarray,
 def own_parts(shared: Float[np.ndarray, " model"]) -> Float[np.ndarray, " model"]:
     """What each model contributes to a mean over all pairs of models: the jackknife's pseudo-values.
 
-    `shared[k]` is the mean over the pairs that model k is in. The contributions have the mean of `shared`, and the
-    spread between them gives the jackknife's error of it.
+    `shared[k]` is the mean over the pairs that include model k. The mean of the contributions is the mean of `shared`;
+    their spread gives its jackknife error.
 
     Formula:
         n U - (n - 1) U_k, U the mean of shared, U_k = (n U - 2 shared[k]) / (n - 2) that of the pairs without k

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int
 
-#: More inputs than these make tables that no memory holds.
+#: Tables with more inputs than this do not fit into memory.
 MOST = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """Tables side by side: `reads[table, input]` are the places that each reads, `says[table, row]` its entries."""
+    """Tables side by side: `reads[table, input]` are the places that each reads, `entries[table, row]` its entries."""
 
     reads: Int[np.ndarray, "table input"]
-    says: Bool[np.ndarray, "table row"]
+    entries: Bool[np.ndarray, "table row"]
 
 
 def rows_of(
@@ -35,7 +35,7 @@ def rows_of(
 def entries(
     rows: Int[np.ndarray, " example"], label: Bool[np.ndarray, " example"], size: int, rng: np.random.Generator
 ) -> Bool[np.ndarray, " row"]:
-    """The label that most examples of each row have; a coin where as many have the other, or none falls into it.
+    """The majority label of the examples in each row; random if there is a tie, or no example in the row.
 
     Example:
         >>> entries(np.array([0, 0, 0, 1]), np.array([True, True, False, False]), 2, np.random.default_rng(0)).tolist()
@@ -54,10 +54,10 @@ def fit(
     tables: int,
     inputs: int,
 ) -> list[Layer]:
-    """A network of layers of tables, each of which reads places of the layer before at random; the last one is a table.
+    """A network of layers of tables; each table reads random places of the layer before; the last layer is one table.
 
     Formula:
-        the entry of a row is the label of most training examples that fall into it, a coin where that is nobody's
+        the entry of a row is the majority label of the training examples in it; random without a majority
 
     Source: Chatterjee 2018, ICML, "Learning and memorization".
 
@@ -71,17 +71,17 @@ def fit(
     for count in (*[tables] * layers, 1):
         reads = np.stack([rng.permutation(shown.shape[1])[:inputs] for _ in range(count)])
         rows = rows_of(shown, reads)
-        says = np.stack([entries(rows[:, table], label, 1 << reads.shape[1], rng) for table in range(count)])
-        made.append(Layer(reads, says))
-        shown = says[np.arange(count), rows]
+        filled = np.stack([entries(rows[:, table], label, 1 << reads.shape[1], rng) for table in range(count)])
+        made.append(Layer(reads, filled))
+        shown = filled[np.arange(count), rows]
     return made
 
 
 def predict(network: list[Layer], bits: Bool[np.ndarray, "example place"]) -> Bool[np.ndarray, " example"]:
-    """What the last table says of each example."""
+    """The prediction of the last table for each example."""
     shown = bits
     for layer in network:
-        shown = layer.says[np.arange(len(layer.says)), rows_of(shown, layer.reads)]
+        shown = layer.entries[np.arange(len(layer.entries)), rows_of(shown, layer.reads)]
     return np.asarray(shown[:, 0])
 
 
@@ -91,12 +91,12 @@ def one_table(
     asked: Bool[np.ndarray, "other place"],
     rng: np.random.Generator,
 ) -> tuple[Bool[np.ndarray, " other"], Bool[np.ndarray, " other"]]:
-    """What one table of all inputs says, and who hits an entry at all: exact copies of training examples do.
+    """The predictions of one table of all inputs, and which examples hit an entry: exact copies of training examples.
 
     Example:
         >>> bits, label = np.array([[True, False], [False, True]]), np.array([True, False])
-        >>> said, hit = one_table(bits, label, np.array([[True, False], [True, True]]), np.random.default_rng(0))
-        >>> bool(said[0]), hit.tolist()
+        >>> found, hit = one_table(bits, label, np.array([[True, False], [True, True]]), np.random.default_rng(0))
+        >>> bool(found[0]), hit.tolist()
         (True, [True, False])
     """
     votes: dict[bytes, int] = {}

@@ -1,4 +1,4 @@
-"""Manifolds of points: how many of them a linear classifier can tell apart, how wide they are and of what dimension."""
+"""Manifolds of points: how many of them a linear classifier can separate, their width and their dimension."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import nnls
 
-#: A manifold of fewer points has no geometry that is worth a figure.
+#: With fewer points the geometry of a manifold is too uncertain to report.
 FEWEST = 8
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Manifolds for each dimension that can be told apart, the radius by distance of centres, and the dimension."""
+    """Separable manifolds per dimension, the radius relative to the distance of centres, and the dimension."""
 
     capacity: float
     radius: float
@@ -32,14 +32,13 @@ def geometry(manifolds: Sequence[Float[np.ndarray, "_ unit"]], rng: np.random.Ge
         largest projection where a = 0; radius^2 = E |s~ - E s~|^2; dimension = d (E cos(t, s~ - E s~))^2, d that of the
         span of the points; both the mean over k
     Undefined:
-        nan with fewer than 2 manifolds, or fewer than 8 points in one, or where a centre is the mean of all. Of fewer
-        points the capacity comes out larger: compare equal numbers only. The dimension of points that are all the same
-        is 0.
+        nan with fewer than 2 manifolds, or fewer than 8 points in one, or where a centre is the mean of all. With fewer
+        points the capacity is larger: compare equal numbers only. The dimension of points that are all the same is 0.
 
     Source: Chung et al. 2018, PRX 8, 031003, eq. 16, 28 and 29; Stephenson et al. 2021, arXiv:2105.14602.
     Differs:
-        The quadratic programme is non-negative least squares, which it is at a margin of 0. Correlations of centres are
-        not projected out. Published code counts a direction that the points do not have.
+        At a margin of 0 the quadratic programme is non-negative least squares, which is solved here. Correlations of
+        centres are not projected out. Published code counts a direction that the points do not have.
 
     Example:
         >>> made = geometry([np.full((8, 2), 1.0), np.full((8, 2), -1.0)], np.random.default_rng(0), 4000)

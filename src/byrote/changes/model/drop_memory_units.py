@@ -12,9 +12,9 @@ from byrote.recipes.dropout import ExampleTiedDropout
 
 @dataclass(frozen=True)
 class DropMemoryUnits:
-    """Silence the units that single examples had to themselves; nothing is trained.
+    """Silence the memory units of example-tied dropout; nothing is trained.
 
-    An `amount` below 1 leaves the rest of what they say in evaluation mode.
+    An `amount` below 1 reduces their outputs in evaluation mode by that share.
 
     Source: Maini et al. 2023, arXiv:2307.09542, section 5.
     """

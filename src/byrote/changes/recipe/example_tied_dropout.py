@@ -1,4 +1,4 @@
-"""Example-tied dropout: a recipe whose networks learn by rote in units that can be dropped."""
+"""Example-tied dropout: a recipe whose networks memorize in units that can be dropped."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from byrote.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class ExampleTiedDropout:
-    """Train with a share `fixed` of the hidden units always on, and each other one on for a share of the examples.
+    """Train with a share `fixed` of the hidden units always on, and each other unit on for a share of the examples.
 
-    In evaluation mode no example has units of its own, so that what was learned by rote in them is mostly not read.
+    In evaluation mode no example has units of its own, so most of what they memorized is not visible.
 
     Source: Maini et al. 2023, arXiv:2307.09542, section 5.
     """
@@ -27,7 +27,7 @@ class ExampleTiedDropout:
     name: ClassVar[str] = "example-tied-dropout"
 
     def __post_init__(self) -> None:
-        Layer(self.fixed, self.memory)  # which refuses shares that are none
+        Layer(self.fixed, self.memory)  # it refuses shares outside (0, 1)
 
     def apply(self, stage: Any, context: Context) -> Any:
         """The recipe with this dropout after each ReLU.

@@ -27,7 +27,7 @@ WEIGHTS_AT = Kind(
     sampled=True,
     in_training=True,
     recorded_by="audit into another folder with --keep-weights-at checkpoints",
-    recorder='record the training anew with Recorder(…, keep_weights_at="checkpoints"), and call '
+    recorder='record the training again with Recorder(…, keep_weights_at="checkpoints"), and call '
     "recorder.clean_pass(model, loader) after its epochs",
     weights="weights at checkpoints, which may know contents by rote",
     size=lambda lengths: 4 * lengths.get(WEIGHT, 0) * lengths.get(KEPT, 0),
