@@ -199,8 +199,8 @@ class CheckpointProbe(Probe):
             yield Shard(kind=self.kinds[0], model=model, columns={**columns, "epochs": epochs})
 
 
-class EndProbe(Probe):
-    """A probe that reads each network by itself at the end of the training, in evaluation mode."""
+class _NetworkProbe(Probe):
+    """A probe that finds arrays of each trained network by itself."""
 
     when: ClassVar[frozenset[When]] = END
 
@@ -208,6 +208,15 @@ class EndProbe(Probe):
         """Nothing is found yet."""
         super().begin(block)
         self.found: list[dict[str, np.ndarray]] = []
+
+    def shards(self) -> Iterator[Shard]:
+        """Those arrays."""
+        for model, columns in zip(self.block.models, self.found, strict=True):
+            yield Shard(kind=self.kinds[0], model=model, columns=columns)
+
+
+class EndProbe(_NetworkProbe):
+    """A probe that reads each network by itself at the end of the training, in evaluation mode."""
 
     def look(self, at: Any) -> None:
         """Read one network after another."""
@@ -218,19 +227,12 @@ class EndProbe(Probe):
     def read(self, network: nn.Module, inputs: Tensor, targets: Tensor, seed: int) -> dict[str, np.ndarray]:
         """Arrays of one model by name."""
 
-    def shards(self) -> Iterator[Shard]:
-        """Those arrays."""
-        for model, columns in zip(self.block.models, self.found, strict=True):
-            yield Shard(kind=self.kinds[0], model=model, columns=columns)
 
-
-class TextProbe(Probe):
+class TextProbe(_NetworkProbe):
     """A probe that reads each language model by itself once it is trained, in evaluation mode.
 
     The model's weights are kept until then, so a reading that was stopped resumes without training.
     """
-
-    when: ClassVar[frozenset[When]] = END
 
     def refuse_unfit(self, corpus: Corpus, context: int, canaries: CanaryTokens | None) -> None:  # most read any
         """Refuse documents that it cannot read, or a context that is too short, before anything trains.
@@ -238,11 +240,6 @@ class TextProbe(Probe):
         Raises:
             BadInput: with what is required.
         """
-
-    def begin(self, block: Block) -> None:
-        """Nothing is found yet."""
-        super().begin(block)
-        self.found: list[dict[str, np.ndarray]] = []
 
     def look(self, at: Any) -> None:
         """Read one network after another."""
@@ -252,8 +249,3 @@ class TextProbe(Probe):
     @abstractmethod
     def read(self, network: nn.Module, block: Block, progress: Callable[[float], None]) -> dict[str, np.ndarray]:
         """Arrays of one model by name; `progress` gets the share that is done."""
-
-    def shards(self) -> Iterator[Shard]:
-        """Those arrays."""
-        for model, columns in zip(self.block.models, self.found, strict=True):
-            yield Shard(kind=self.kinds[0], model=model, columns=columns)
