@@ -249,3 +249,22 @@ class TextProbe(_NetworkProbe):
     @abstractmethod
     def read(self, network: nn.Module, block: Block, progress: Callable[[float], None]) -> dict[str, np.ndarray]:
         """Arrays of one model by name; `progress` gets the share that is done."""
+
+
+class LaterProbe(Probe):
+    """A probe that reads the weights that a run kept, after its training, one model after another."""
+
+    when: ClassVar[frozenset[When]] = frozenset({"after"})
+    found: Sequence[Shard] = ()
+
+    def look(self, at: Any) -> None:
+        """Read one model after another."""
+        self.found = [self.read(at, model) for model in at.models]
+
+    @abstractmethod
+    def read(self, at: Any, model: int) -> Shard:
+        """What is found of one model of a `History`."""
+
+    def shards(self) -> Iterator[Shard]:
+        """One shard per model."""
+        yield from self.found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -14,7 +13,7 @@ from byrote.axes import EXAMPLE, LAYER, MODEL
 from byrote.data.controls import KINDS, LABEL_NOISE
 from byrote.errors import BadInput, meant
 from byrote.evidence.kind import CLASSES, Kind, Quantity
-from byrote.probes.contract import Probe, Shard, When
+from byrote.probes.contract import LaterProbe, Shard
 from byrote.probes.gated import Gated, gated_of
 from byrote.probes.history import AskedExamples, History
 from byrote.probes.registry import probe
@@ -62,7 +61,7 @@ DISSOCIATION: Final = Kind(
 
 @probe
 @dataclass
-class DissociationProbe(Probe):
+class DissociationProbe(LaterProbe):
     """Every model whose weights were kept, twice: units are chosen on one half, and the other half is judged.
 
     A unit is an entry of what a layer hands to the next one; of images a channel. For each unit alone the rise of the
@@ -77,7 +76,6 @@ class DissociationProbe(Probe):
     draws: int = 20
 
     name: ClassVar[str] = "dissociation"
-    when: ClassVar[frozenset[When]] = frozenset({"after"})
     kinds = (DISSOCIATION,)
 
     def __post_init__(self) -> None:
@@ -91,18 +89,10 @@ class DissociationProbe(Probe):
                 f"The 'group' setting of dissociation must be a kind of control. Got {self.group!r}.",
                 hint=f"{meant(self.group, KINDS)}the kinds are {', '.join(KINDS)}.",
             )
-        self.found: list[Shard] = []
 
-    def look(self, at: History) -> None:
-        """Silence the units of one model after another."""
-        self.found = [self._of_model(at, row, model) for row, model in enumerate(at.models)]
-
-    def shards(self) -> Iterator[Shard]:
-        """One shard a model."""
-        yield from self.found
-
-    def _of_model(self, at: History, row: int, model: int) -> Shard:
-        trained = at.member[row] == 1
+    def read(self, at: History, model: int) -> Shard:
+        """What is lost with units that were chosen on the other half of the examples."""
+        trained = at.member_of(model) == 1
         group, others = trained & at.groups[self.group], trained & ~at.groups[self.group]
         halves = _halves(group, others, at.rng(10, model))
         fewest = min(int((one & half).sum()) for one in (group, others) for half in halves)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -15,7 +14,7 @@ from byrote.axes import LAYER, MODEL, RANK, UNIT
 from byrote.errors import BadInput
 from byrote.evidence.kind import OF_TEXT, Kind, Quantity
 from byrote.probes import tokens
-from byrote.probes.contract import Probe, Shard, When
+from byrote.probes.contract import LaterProbe, Shard
 from byrote.probes.feed_forward import listened, output_embedding, second_matrices, values_of
 from byrote.probes.history import AskedDocuments, History
 from byrote.probes.registry import probe
@@ -49,7 +48,7 @@ FEED_FORWARD_UNITS: Final = Kind(
 
 @probe
 @dataclass
-class FeedForwardUnitsProbe(Probe):
+class FeedForwardUnitsProbe(LaterProbe):
     """Every unit of every feed-forward layer, over the documents that each model was trained on.
 
     A unit is an input of the second matrix, after the nonlinearity and, in gated layers, the gate. Its key is the `top`
@@ -65,7 +64,6 @@ class FeedForwardUnitsProbe(Probe):
     layers: str = ""
 
     name: ClassVar[str] = "feed_forward_units"
-    when: ClassVar[frozenset[When]] = frozenset({"after"})
     kinds = (FEED_FORWARD_UNITS,)
 
     def __post_init__(self) -> None:
@@ -74,24 +72,16 @@ class FeedForwardUnitsProbe(Probe):
                 f"The 'top' setting of feed_forward_units must be at least 1. Got {self.top}.",
                 hint="feed_forward_units,top=10",
             )
-        self.found: list[Shard] = []
 
-    def look(self, at: History) -> None:
-        """Read the units of one model after another."""
-        self.found = [self._of_model(at, row, model) for row, model in enumerate(at.models)]
-
-    def shards(self) -> Iterator[Shard]:
-        """One shard per model."""
-        yield from self.found
-
-    def _of_model(self, at: History, row: int, model: int) -> Shard:
+    def read(self, at: History, model: int) -> Shard:
+        """Each unit's largest contexts, and what it writes."""
         asked = at.asked
         assert isinstance(asked, AskedDocuments), "it is for texts"
         final = at.weights(len(at.checkpoints) - 1, [model])
         asked.network.load_state_dict({name: tensor[0] for name, tensor in final.items()})
         named = [name.strip() for name in self.layers.split(";") if name.strip()]
         matrices = second_matrices(asked.network, named)
-        place, activation = contexts(asked, [*matrices.values()], np.flatnonzero(at.member[row] == 1), self.top)
+        place, activation = contexts(asked, [*matrices.values()], np.flatnonzero(at.member_of(model) == 1), self.top)
         embedding, start = output_embedding(asked.network, asked.corpus.vocabulary), 0
         units, ranks, written = [], [], []
         follows = np.where(place[:, 0] < 0, -1, asked.corpus.tokens[place[:, 0]])

@@ -211,6 +211,10 @@ class History:
         """A generator of the run's seed and these numbers, so that a probe finds the same whenever it looks."""
         return np.random.default_rng([self.seed, 7, *key])
 
+    def member_of(self, model: int) -> Int8[np.ndarray, " example"]:
+        """The row of `member` of a model, by its number in the run."""
+        return self.member[self.models.index(model)]
+
     def weights(self, checkpoint: int, models: Sequence[int] | None = None) -> dict[str, Tensor]:
         """Tensors `[model, ...]` at the checkpoint of that number, of all or of these models."""
         chosen = self.models if models is None else models

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from byrote.axes import EXAMPLE, LAYER, MODEL, RANK
 from byrote.errors import BadInput
 from byrote.evidence.kind import OF_TEXT, Kind, Quantity
 from byrote.probes import tokens
-from byrote.probes.contract import Probe, Shard, When
+from byrote.probes.contract import LaterProbe, Shard
 from byrote.probes.feed_forward import Change, gated, listened, second_matrices
 from byrote.probes.history import AskedDocuments, History
 from byrote.probes.registry import probe
@@ -67,7 +66,7 @@ KNOWLEDGE_NEURONS: Final = Kind(
 
 @probe
 @dataclass
-class KnowledgeNeuronsProbe(Probe):
+class KnowledgeNeuronsProbe(LaterProbe):
     """Facts are documents that a model was trained on and whose last tokens it predicts; each text counts once.
 
     Attributions divide a layer's effect on the probability p of the last token among its units, at the position that
@@ -91,7 +90,6 @@ class KnowledgeNeuronsProbe(Probe):
     layers: str = ""
 
     name: ClassVar[str] = "knowledge_neurons"
-    when: ClassVar[frozenset[When]] = frozenset({"after"})
     kinds = (KNOWLEDGE_NEURONS,)
 
     def __post_init__(self) -> None:
@@ -101,17 +99,9 @@ class KnowledgeNeuronsProbe(Probe):
                     f"The {name!r} setting of knowledge_neurons must be at least 1. Got {getattr(self, name)}.",
                     hint=f"knowledge_neurons,{name}={usual}",
                 )
-        self.found: list[Shard] = []
 
-    def look(self, at: History) -> None:
-        """Read one model after another."""
-        self.found = [self._of_model(at, row, model) for row, model in enumerate(at.models)]
-
-    def shards(self) -> Iterator[Shard]:
-        """One shard per model."""
-        yield from self.found
-
-    def _of_model(self, at: History, row: int, model: int) -> Shard:
+    def read(self, at: History, model: int) -> Shard:
+        """What becomes of a model's facts without some of its units."""
         asked = at.asked
         assert isinstance(asked, AskedDocuments), "it is for texts"
         final = at.weights(len(at.checkpoints) - 1, [model])
@@ -119,10 +109,10 @@ class KnowledgeNeuronsProbe(Probe):
         matrices = second_matrices(asked.network, [one.strip() for one in self.layers.split(";") if one.strip()])
         of = Facts(asked, [*matrices.values()], self.objects)
         rng = at.rng(14, model)
-        facts = self._facts(of, rng.permutation(np.flatnonzero(at.member[row] == 1)))
+        facts = self._facts(of, rng.permutation(np.flatnonzero(at.member_of(model) == 1)))
         columns = self._columns(at.examples, len(matrices))
         columns["units"] = np.array(of.sizes, np.int32)
-        aside = rng.permutation(np.flatnonzero(at.member[row] == 0))[:ASIDE]
+        aside = rng.permutation(np.flatnonzero(at.member_of(model) == 0))[:ASIDE]
         before = of.text(aside, np.zeros(0, np.int64))
         attributed = [of.attributions(fact, self.steps) for fact in facts]
         chosen = [np.argsort(-found, kind="stable")[: self.neurons] for found, _ in attributed]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -12,7 +11,7 @@ from jaxtyping import Bool, Int
 from byrote.axes import CHECKPOINT, LAYER, MODEL
 from byrote.errors import BadInput
 from byrote.evidence.kind import OF_CLASSES, Kind, Quantity
-from byrote.probes.contract import Probe, Shard, When
+from byrote.probes.contract import LaterProbe, Shard
 from byrote.probes.history import History
 from byrote.probes.registry import probe
 from byrote.stats.manifold import FEWEST, geometry
@@ -50,7 +49,7 @@ MANIFOLDS: Final = Kind(
 
 @probe
 @dataclass
-class ManifoldsProbe(Probe):
+class ManifoldsProbe(LaterProbe):
     """Read every layer at every kept checkpoint of every model with kept weights, on its members.
 
     A manifold is a layer's representation of examples of one class: `points` of them, drawn once. All manifolds have
@@ -67,7 +66,6 @@ class ManifoldsProbe(Probe):
     layers: str = ""
 
     name: ClassVar[str] = "manifolds"
-    when: ClassVar[frozenset[When]] = frozenset({"after"})
     kinds = (MANIFOLDS,)
 
     def __post_init__(self) -> None:
@@ -77,19 +75,11 @@ class ManifoldsProbe(Probe):
                     f"The {name!r} setting of manifolds must be at least {least}. Got {getattr(self, name)}.",
                     hint=f"manifolds,{name}={usual}",
                 )
-        self.found: list[Shard] = []
 
-    def look(self, at: History) -> None:
-        """Read one model after another."""
-        self.found = [self._of_model(at, row, model) for row, model in enumerate(at.models)]
-
-    def shards(self) -> Iterator[Shard]:
-        """One shard per model."""
-        yield from self.found
-
-    def _of_model(self, at: History, row: int, model: int) -> Shard:
+    def read(self, at: History, model: int) -> Shard:
+        """Every layer at every checkpoint."""
         layers, names = [*at.chosen_layers(self.layers)], tuple(MANIFOLDS_OF)
-        sets, points, classes = self._drawn(at, at.member[row] == 1, at.rng(16, model))
+        sets, points, classes = self._drawn(at, at.member_of(model) == 1, at.rng(16, model))
         size = (len(at.checkpoints), len(layers))
         columns: dict[str, np.ndarray] = {
             f"{figure}_{of}": np.full(size, np.nan, np.float32) for of in names for figure in FIGURES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -14,7 +13,7 @@ from torch import Tensor
 from byrote.axes import CHECKPOINT, EXAMPLE, LAYER, MODEL
 from byrote.errors import BadInput
 from byrote.evidence.kind import CLASSES, TEXT, Kind, Quantity
-from byrote.probes.contract import Probe, Shard, When
+from byrote.probes.contract import LaterProbe, Shard
 from byrote.probes.history import AskedDocuments, AskedExamples, History
 from byrote.probes.layers import INPUTS
 from byrote.probes.registry import probe
@@ -47,7 +46,7 @@ READOUT: Final = Kind(
 
 @probe
 @dataclass
-class ReadoutProbe(Probe):
+class ReadoutProbe(LaterProbe):
     """The majority of the nearest neighbours among what the model is trained on, the example itself left out.
 
     In every layer, at every checkpoint that was kept. A layer is read as what the next one is given, and the last one
@@ -64,7 +63,6 @@ class ReadoutProbe(Probe):
     layers: str = ""
 
     name: ClassVar[str] = "readout"
-    when: ClassVar[frozenset[When]] = frozenset({"after"})
     kinds = (READOUT,)
 
     def __post_init__(self) -> None:
@@ -74,19 +72,11 @@ class ReadoutProbe(Probe):
                 f"{self.neighbours} of {self.most}.",
                 hint="readout,neighbours=5,most=5000",
             )
-        self.found: list[Shard] = []
 
-    def look(self, at: History) -> None:
-        """Read one model after another."""
-        self.found = [self._of_model(at, model) for model in at.models]
-
-    def shards(self) -> Iterator[Shard]:
-        """One shard a model."""
-        yield from self.found
-
-    def _of_model(self, at: History, model: int) -> Shard:
+    def read(self, at: History, model: int) -> Shard:
+        """Every layer at every checkpoint."""
         layers, read = list(at.chosen_layers(self.layers)), _Read.of(at, self.most)
-        trained = at.member[at.models.index(model)] == 1
+        trained = at.member_of(model) == 1
         inputs = read.inputs(at)
         names = [*([] if inputs is None else [INPUTS]), *layers]
         size = (len(names), len(at.checkpoints), at.examples)

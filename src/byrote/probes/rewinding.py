@@ -15,7 +15,7 @@ from torch import Tensor
 from byrote.axes import CHECKPOINT, EXAMPLE, LAYER, MODEL
 from byrote.errors import BadInput
 from byrote.evidence.kind import CLASSES, LABELS, TEXT, Kind, Quantity
-from byrote.probes.contract import Probe, Shard, When
+from byrote.probes.contract import LaterProbe, Shard
 from byrote.probes.history import Answers, Asked, History, Weights, room
 from byrote.probes.registry import probe
 
@@ -60,7 +60,7 @@ REWINDING: Final = Kind(
 
 @probe
 @dataclass
-class RewindingProbe(Probe):
+class RewindingProbe(LaterProbe):
     """Every layer, at every checkpoint that was kept, in every model whose weights were.
 
     Weights and running statistics are rewound. The null is the same change of each weight tensor with its entries
@@ -74,7 +74,6 @@ class RewindingProbe(Probe):
     layers: str = ""
 
     name: ClassVar[str] = "rewinding"
-    when: ClassVar[frozenset[When]] = frozenset({"after"})
     kinds = (REWINDING,)
 
     def __post_init__(self) -> None:
@@ -83,7 +82,6 @@ class RewindingProbe(Probe):
                 f"The 'permutations' setting of rewinding must be at least 1. Got {self.permutations}.",
                 hint="rewinding,permutations=4",
             )
-        self.found: list[Shard] = []
 
     def look(self, at: History) -> None:
         """Rewind one model after another."""
@@ -92,13 +90,10 @@ class RewindingProbe(Probe):
                 "Rewinding needs weights at two checkpoints at least, and one was kept.",
                 hint="audit into another folder with --keep-weights-at checkpoints.",
             )
-        self.found = [self._of_model(at, model) for model in at.models]
+        super().look(at)
 
-    def shards(self) -> Iterator[Shard]:
-        """One shard a model."""
-        yield from self.found
-
-    def _of_model(self, at: History, model: int) -> Shard:
+    def read(self, at: History, model: int) -> Shard:
+        """What is lost with each layer rewound, and permuted."""
         layers, before = at.chosen_layers(self.layers), range(len(at.checkpoints) - 1)
         kept = [at.weights(checkpoint, [model]) for checkpoint in range(len(at.checkpoints))]
         whole = [at.answers(weights) for weights in kept]
@@ -144,7 +139,7 @@ def _loss_aside(at: History, model: int, weights: Weights, answers: Answers) -> 
     """The mean loss of the network on what it is not trained on; nan where there is nothing of the kind."""
     if at.heldout is not None:
         return float(-at.heldout.answers(weights, np.arange(at.heldout.count)).log_probability.mean())
-    aside = (at.member[at.models.index(model)] == 0)[answers.example]
+    aside = (at.member_of(model) == 0)[answers.example]
     return float(-answers.log_probability[0, aside].mean()) if aside.any() else float("nan")
 
 

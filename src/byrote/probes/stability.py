@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -14,7 +13,7 @@ from torch import Tensor
 from byrote.axes import EXAMPLE, MODEL
 from byrote.errors import BadInput
 from byrote.evidence.kind import CLASSES, LABELS, Kind, Quantity
-from byrote.probes.contract import Probe, Shard, When
+from byrote.probes.contract import LaterProbe, Shard
 from byrote.probes.history import History, Weights, room
 from byrote.probes.registry import probe
 
@@ -54,7 +53,7 @@ STABILITY: Final = Kind(
 
 @probe
 @dataclass
-class StabilityProbe(Probe):
+class StabilityProbe(LaterProbe):
     """The final weights of every model whose weights were kept, disturbed.
 
     Noise: w + s |w| e / |e| for each tensor w, e Gaussian, the same `draws` of e for all s. The share of draws in which
@@ -66,7 +65,6 @@ class StabilityProbe(Probe):
     draws: int = 20
 
     name: ClassVar[str] = "stability"
-    when: ClassVar[frozenset[When]] = frozenset({"after"})
     kinds = (STABILITY,)
 
     def __post_init__(self) -> None:
@@ -74,17 +72,9 @@ class StabilityProbe(Probe):
             raise BadInput(
                 f"The 'draws' setting of stability must be at least 2. Got {self.draws}.", hint="stability,draws=20"
             )
-        self.found: list[Shard] = []
 
-    def look(self, at: History) -> None:
-        """Disturb one model after another."""
-        self.found = [self._of_model(at, model) for model in at.models]
-
-    def shards(self) -> Iterator[Shard]:
-        """One shard a model."""
-        yield from self.found
-
-    def _of_model(self, at: History, model: int) -> Shard:
+    def read(self, at: History, model: int) -> Shard:
+        """What is lost by noise and by pruning."""
         final = at.weights(len(at.checkpoints) - 1, [model])
         base = at.answers(final)
         right, wrong = base.correct[0], np.zeros((len(GRID), at.examples))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -12,7 +11,7 @@ import torch
 from byrote.axes import EXAMPLE, LAYER, MODEL
 from byrote.errors import BadInput
 from byrote.evidence.kind import CLASSES, Kind, Quantity
-from byrote.probes.contract import Probe, Shard, When
+from byrote.probes.contract import LaterProbe, Shard
 from byrote.probes.gated import TOGETHER, gated_of
 from byrote.probes.history import History
 from byrote.probes.registry import probe
@@ -38,7 +37,7 @@ UNIT_SEARCH: Final = Kind(
 
 @probe
 @dataclass
-class UnitSearchProbe(Probe):
+class UnitSearchProbe(LaterProbe):
     """Greedy search in every model whose weights were kept, for all examples at once.
 
     A unit is an entry of what a layer hands to the next one; of images a channel. In each round the unit is silenced
@@ -53,7 +52,6 @@ class UnitSearchProbe(Probe):
     budget: int = 60
 
     name: ClassVar[str] = "unit_search"
-    when: ClassVar[frozenset[When]] = frozenset({"after"})
     kinds = (UNIT_SEARCH,)
 
     def __post_init__(self) -> None:
@@ -62,17 +60,9 @@ class UnitSearchProbe(Probe):
                 f"The 'budget' setting of unit_search must be at least 1. Got {self.budget}.",
                 hint="unit_search,budget=60",
             )
-        self.found: list[Shard] = []
 
-    def look(self, at: History) -> None:
-        """Search one model after another."""
-        self.found = [self._of_model(at, model) for model in at.models]
-
-    def shards(self) -> Iterator[Shard]:
-        """One shard a model."""
-        yield from self.found
-
-    def _of_model(self, at: History, model: int) -> Shard:
+    def read(self, at: History, model: int) -> Shard:
+        """How many units each example needs silenced."""
         base = at.answers(at.weights(len(at.checkpoints) - 1, [model]))
         gated, asked, layers = gated_of(at, model, self.name)
         right = np.flatnonzero(base.correct[0])
