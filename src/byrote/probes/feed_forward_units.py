@@ -17,6 +17,7 @@ from byrote.probes import tokens
 from byrote.probes.contract import LaterProbe, Shard
 from byrote.probes.feed_forward import listened, output_embedding, second_matrices, values_of
 from byrote.probes.history import AskedDocuments, History
+from byrote.probes.layers import names_in
 from byrote.probes.registry import probe
 
 FEED_FORWARD_UNITS: Final = Kind(
@@ -77,10 +78,7 @@ class FeedForwardUnitsProbe(LaterProbe):
         """Each unit's largest contexts, and what it writes."""
         asked = at.asked
         assert isinstance(asked, AskedDocuments), "it is for texts"
-        final = at.weights(len(at.checkpoints) - 1, [model])
-        asked.network.load_state_dict({name: tensor[0] for name, tensor in final.items()})
-        named = [name.strip() for name in self.layers.split(";") if name.strip()]
-        matrices = second_matrices(asked.network, named)
+        matrices = second_matrices(at.network(model), names_in(self.layers))
         place, activation = contexts(asked, [*matrices.values()], np.flatnonzero(at.member_of(model) == 1), self.top)
         embedding, start = output_embedding(asked.network, asked.corpus.vocabulary), 0
         units, ranks, written = [], [], []

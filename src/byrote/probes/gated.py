@@ -34,10 +34,7 @@ def gated_of(at: History, model: int, asks: str) -> tuple[Gated, AskedExamples, 
             f"{asks} silences what one layer hands to the next, and the network has one layer.",
             hint="train a network with a hidden layer, as byrote.MLP(hidden=(64,)).",
         )
-    final = at.weights(len(at.checkpoints) - 1, [model])
-    network = at.asked.network
-    network.load_state_dict({name: tensor[0] for name, tensor in final.items()})
-    return Gated(network, layers, at.asked.inputs[:2]), at.asked, layers[:-1]
+    return Gated(at.network(model), layers, at.asked.inputs[:2]), at.asked, layers[:-1]
 
 
 class Gated:

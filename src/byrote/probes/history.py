@@ -222,6 +222,11 @@ class History:
         stacked = {name: np.stack([shard[name][checkpoint] for shard in shards]) for name in shards[0]}
         return {name: torch.from_numpy(array) for name, array in stacked.items()}
 
+    def network(self, model: int) -> nn.Module:
+        """The skeleton with the final weights of a model, until another one is asked."""
+        _load(self.asked.network, self.weights(len(self.checkpoints) - 1, [model]))
+        return self.asked.network
+
     def answers(self, weights: Weights, rows: Int[np.ndarray, " row"] | None = None) -> Answers:
         """What networks with these weights `[network, ...]` answer for all examples, or for these."""
         return self.asked.answers(weights, np.arange(self.examples) if rows is None else rows)

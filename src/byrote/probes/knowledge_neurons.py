@@ -19,6 +19,7 @@ from byrote.probes import tokens
 from byrote.probes.contract import LaterProbe, Shard
 from byrote.probes.feed_forward import Change, gated, listened, second_matrices
 from byrote.probes.history import AskedDocuments, History
+from byrote.probes.layers import names_in
 from byrote.probes.registry import probe
 
 _EXAMPLES = (MODEL, EXAMPLE)
@@ -104,9 +105,7 @@ class KnowledgeNeuronsProbe(LaterProbe):
         """What becomes of a model's facts without some of its units."""
         asked = at.asked
         assert isinstance(asked, AskedDocuments), "it is for texts"
-        final = at.weights(len(at.checkpoints) - 1, [model])
-        asked.network.load_state_dict({name: tensor[0] for name, tensor in final.items()})
-        matrices = second_matrices(asked.network, [one.strip() for one in self.layers.split(";") if one.strip()])
+        matrices = second_matrices(at.network(model), names_in(self.layers))
         of = Facts(asked, [*matrices.values()], self.objects)
         rng = at.rng(14, model)
         facts = self._facts(of, rng.permutation(np.flatnonzero(at.member_of(model) == 1)))

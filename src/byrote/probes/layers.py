@@ -28,6 +28,16 @@ def layer_of(name: str) -> str:
     return numbered[0] if numbered else name.rpartition(".")[0] or name
 
 
+def names_in(text: str) -> list[str]:
+    """The names that stand between semicolons.
+
+    Example:
+        >>> names_in("head; conv1;")
+        ['head', 'conv1']
+    """
+    return [name.strip() for name in text.split(";") if name.strip()]
+
+
 def chosen_layers(names: str, known: Iterable[str]) -> list[str]:
     """Those of the known layers, in their order, that are named with ";" between them; all where none is named.
 
@@ -38,7 +48,7 @@ def chosen_layers(names: str, known: Iterable[str]) -> list[str]:
     Raises:
         BadInput: the network has no layer of that name.
     """
-    named, known = [name.strip() for name in names.split(";") if name.strip()], list(known)
+    named, known = names_in(names), list(known)
     for name in named:
         refuse_unknown_layer(name, known)
     return [layer for layer in known if not named or layer in named]
