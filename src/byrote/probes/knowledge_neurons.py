@@ -238,8 +238,8 @@ class Facts:
 
     def _figure(self, logits: Tensor, places: Tensor, last: Tensor) -> Tensor:
         """The probability of the last token, or the sum of the log-probabilities of several, by row."""
-        log_p = logits[:, places].float().log_softmax(-1).gather(-1, last.expand(len(logits), -1)[..., None])[..., 0]
-        return log_p.sum(1).exp() if self.objects == 1 else log_p.sum(1)
+        log_p = _log_probability(logits, places, last)
+        return log_p.exp() if self.objects == 1 else log_p
 
     def changes(self, row: int, silenced: list[np.ndarray]) -> tuple[float, Float[np.ndarray, " set"]]:
         """The probability of the last tokens, and how it changes without each set of units."""
@@ -249,8 +249,7 @@ class Facts:
             gates[number, torch.from_numpy(units)] = 0
         with torch.no_grad(), self._without(gates):
             logits = self.network(inputs.expand(len(gates), -1))
-        log_p = logits[:, places].float().log_softmax(-1).gather(-1, last.expand(len(gates), -1)[..., None])[..., 0]
-        p = log_p.sum(1).exp().cpu().numpy()
+        p = _log_probability(logits, places, last).exp().cpu().numpy()
         return float(p[0]), p[1:] - p[0]
 
     def text(self, rows: Int[np.ndarray, " document"], silenced: Int[np.ndarray, " unit"]) -> float:
@@ -275,3 +274,8 @@ class Facts:
             return lambda given: given * part[:, None]
 
         return gated(self.matrices, [by(part) for part in torch.split(gates, self.sizes, 1)])
+
+
+def _log_probability(logits: Tensor, places: Tensor, last: Tensor) -> Tensor:
+    """The log-probability of the last tokens together, by row."""
+    return logits[:, places].float().log_softmax(-1).gather(-1, last.expand(len(logits), -1)[..., None])[..., 0].sum(1)
