@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from byrote.analyses.catalog import ask
-from byrote.analyses.text_profile import _band, _drawn, _parts, _script, _template, apart, traits_of
+from byrote.analyses.text_profile import _band, _drawn, _script, _template, apart, traits_of
 from byrote.errors import BadInput
+from byrote.measures._localization import fifths
 from byrote.report.verify import verify
 from byrote.runs.run import Run
 from documents import small_language_audit, words
@@ -69,7 +70,7 @@ def test_traits_at_random_stand_out_in_one_of_twenty(monkeypatch: pytest.MonkeyP
         traits = {str(number): rng.random(documents) < 0.4 for number in range(2)}
         values = rng.random(documents)
         found = [apart(values, trait, ~trait, length) for trait in traits.values()]
-        drawn = _drawn(traits, _parts(length), everyone, rng)
+        drawn = _drawn(traits, fifths(length, length), everyone, rng)
         out += int(np.abs(found).max() > _band(values, drawn, everyone, length))
     assert 4 <= out <= 16, out
 

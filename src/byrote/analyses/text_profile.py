@@ -13,13 +13,12 @@ from jaxtyping import Bool, Float, Int
 from byrote.analyses.catalog import analysis
 from byrote.blocks import Block, Words, plain_blocks, section
 from byrote.errors import BadInput
-from byrote.measures._localization import FEWEST, LEVEL
+from byrote.measures._localization import FEWEST, LEVEL, fifths
 from byrote.results import Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.intervals import Bounds
 
-#: Documents are compared within so many parts of their length, and the trait is drawn anew so often.
-PARTS: Final = 5
+#: Each trait is drawn anew so often.
 DRAWS: Final = 200
 _DIFFERENCE: Bounds = (-2.0, 2.0)
 _OTHERS = "without it, of like length"
@@ -66,7 +65,7 @@ def text_profile(run: Run, *, measure: str = "counterfactual_memorization") -> T
     first = np.zeros(len(texts), bool)
     first[np.unique(np.array(texts, dtype=object).astype(str), return_index=True)[1]] = True
     length = np.array([len(text) for text in texts])
-    drawn = _drawn(traits, _parts(length), first, np.random.default_rng(0))
+    drawn = _drawn(traits, fifths(length, length), first, np.random.default_rng(0))
 
     def differences(values: Float[np.ndarray, " example"]) -> list[float]:
         known = np.isfinite(values) & first
@@ -159,10 +158,6 @@ def _template(text: str) -> str:
     return without if sum(map(str.isalpha, without)) >= 5 else text
 
 
-def _parts(length: Int[np.ndarray, " document"]) -> Int[np.ndarray, " document"]:
-    return np.searchsorted(np.quantile(length, np.arange(1, PARTS) / PARTS), length, side="right")
-
-
 def apart(
     values: Float[np.ndarray, " document"],
     trait: Bool[np.ndarray, " document"],
@@ -178,7 +173,7 @@ def apart(
     """
     if min(int(trait.sum()), int(others.sum())) < FEWEST:
         return float("nan")
-    part = np.searchsorted(np.quantile(length[trait], np.arange(1, PARTS) / PARTS), length, side="right")
+    part = fifths(length, length[trait])
     total, weight = 0.0, 0
     for number in np.unique(part[trait]):
         mine, theirs = trait & (part == number), others & (part == number)

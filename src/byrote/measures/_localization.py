@@ -123,15 +123,15 @@ def _model(
         return None
     others &= (confidence >= confidence[group].min()) & (confidence <= confidence[group].max())
     rows = np.flatnonzero(group | others)
-    part = _parts(confidence[rows], confidence[group])
+    part = fifths(confidence[rows], confidence[group])
     if not np.intersect1d(part[group[rows]], part[others[rows]]).size:
         return None
     return _Model(lost[:, rows], right[rows].astype(np.float64), confidence[rows], part, group[rows], rows)
 
 
-def _parts(confidence: np.ndarray, of_group: np.ndarray) -> np.ndarray:
-    """The fifth of the group's confidence in which each example lies."""
-    return np.searchsorted(np.quantile(of_group, np.arange(1, PARTS) / PARTS), confidence, side="right")
+def fifths(values: np.ndarray, of_group: np.ndarray) -> np.ndarray:
+    """The fifth of the group's values in which each value lies."""
+    return np.searchsorted(np.quantile(of_group, np.arange(1, PARTS) / PARTS), values, side="right")
 
 
 def beyond(model: _Model) -> Float[np.ndarray, " cell"]:
@@ -191,7 +191,7 @@ def _drawn_once(models: list[_Model], group: np.ndarray, rng: np.random.Generato
     there = np.flatnonzero(count)
     mean = total[there] / count[there]
     made = np.zeros((DRAWS, len(group)), bool)
-    made[:, there] = _drawn(_parts(mean, mean[group[there]]), group[there], rng)
+    made[:, there] = _drawn(fifths(mean, mean[group[there]]), group[there], rng)
     return made
 
 
