@@ -68,7 +68,7 @@ def dissociation(run: Run) -> Table:
     Raises:
         MissingEvidence: the run was not probed.
     """
-    models = [int(m) for m in range(run.design.models) if run.evidence.has("dissociation", m, run.last_phase)]
+    models = run.models_with("dissociation")
     if not models:
         raise MissingEvidence(
             f"The units of the run {str(run.folder)!r} were not silenced.",

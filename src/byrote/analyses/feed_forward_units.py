@@ -50,7 +50,7 @@ def feed_forward_units(run: Run) -> Table:
     Raises:
         MissingEvidence: the run was not probed.
     """
-    models = [m for m in range(run.design.models) if run.evidence.has("feed_forward_units", m, run.last_phase)]
+    models = run.models_with("feed_forward_units")
     if not models:
         raise MissingEvidence(
             f"The feed-forward units of the run {str(run.folder)!r} were not read.",

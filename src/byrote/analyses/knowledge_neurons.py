@@ -52,7 +52,7 @@ def knowledge_neurons(run: Run) -> Table:
     Raises:
         MissingEvidence: the run was not probed.
     """
-    models = [m for m in range(run.design.models) if run.evidence.has("knowledge_neurons", m, run.last_phase)]
+    models = run.models_with("knowledge_neurons")
     if not models:
         raise MissingEvidence(
             f"The run {str(run.folder)!r} was not asked for knowledge neurons.",

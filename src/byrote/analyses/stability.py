@@ -42,7 +42,7 @@ def stability(run: Run) -> Table:
     Raises:
         MissingEvidence: the run's weights were not disturbed.
     """
-    models = [int(m) for m in range(run.design.models) if run.evidence.has("stability", m, run.last_phase)]
+    models = run.models_with("stability")
     if not models:
         raise MissingEvidence(
             f"The weights of the run {str(run.folder)!r} were not disturbed.",

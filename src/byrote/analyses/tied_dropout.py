@@ -42,7 +42,7 @@ def tied_dropout(run: Run) -> Table:
     Raises:
         MissingEvidence: the run was not probed.
     """
-    models = [m for m in range(run.design.models) if run.evidence.has("tied_dropout", m, run.last_phase)]
+    models = run.models_with("tied_dropout")
     if not models:
         raise MissingEvidence(
             f"The run {str(run.folder)!r} was not read with and without memory units.",

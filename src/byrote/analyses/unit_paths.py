@@ -55,7 +55,7 @@ def unit_paths(run: Run) -> Table:
     Raises:
         MissingEvidence: the run was not probed.
     """
-    models = [int(m) for m in range(run.design.models) if run.evidence.has("unit_paths", m, run.last_phase)]
+    models = run.models_with("unit_paths")
     if not models:
         raise MissingEvidence(
             f"The units of the models of the run {str(run.folder)!r} were not matched.",

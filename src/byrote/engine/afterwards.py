@@ -96,7 +96,7 @@ def refuse_unread(run: Run, *names: str) -> list[tuple[str, Probe]]:
 
 def _models(run: Run, kind: str = WEIGHTS_AT.name) -> tuple[int, ...]:
     """The models whose weights were kept."""
-    return tuple(m for m in range(run.design.models) if run.evidence.has(kind, m, run.last_phase))
+    return tuple(run.models_with(kind))
 
 
 def _usable(run: Run) -> list[int]:

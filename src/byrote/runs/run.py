@@ -203,9 +203,12 @@ class Run:
 
     def probed_with(self, kind: str) -> str:
         """The probe that recorded a kind of evidence after the audit, with its settings; empty if none did."""
-        there = (m for m in range(self.design.models) if self.evidence.has(kind, m, self.last_phase))
-        model = next(there, None)
-        return "" if model is None else self.evidence.header(kind, model, self.last_phase).get(PROBE, "")
+        there = self.models_with(kind)
+        return self.evidence.header(kind, there[0], self.last_phase).get(PROBE, "") if there else ""
+
+    def models_with(self, kind: str) -> list[int]:
+        """The models of which a kind of evidence was recorded at the end."""
+        return [model for model in range(self.design.models) if self.evidence.has(kind, model, self.last_phase)]
 
     def without_contents(self) -> Run:
         """The run without anybody's data at hand, as a report is made from it that leaves them out."""

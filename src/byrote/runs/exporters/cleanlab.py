@@ -111,8 +111,7 @@ def _from_logits(run: Run, models: Int[np.ndarray, " model"]) -> tuple[np.ndarra
 def _from_sums(run: Run) -> tuple[np.ndarray, np.ndarray]:
     total = np.zeros((len(run.ids), len(run.class_names)))
     count = np.zeros(len(run.ids), np.int64)
-    blocks = [m for m in range(run.design.models) if run.evidence.has("class_probability", m, run.last_phase)]
-    for first in blocks:
+    for first in run.models_with("class_probability"):
         block = run.evidence.block("class_probability", first, run.last_phase)
         total += block["sum_out"]
         count += block["count_out"]
