@@ -19,7 +19,7 @@ from byrote.axes import CHECKPOINT
 from byrote.data.controls import KINDS
 from byrote.engine.job import Finished, Labelled, few_of
 from byrote.engine.looking import Looking
-from byrote.engine.networks import Networks
+from byrote.engine.networks import Networks, fresh_state, kept_state, usable
 from byrote.engine.reading import look_at_end
 from byrote.errors import BadInput, MissingEvidence
 from byrote.evidence.kinds.weights import WEIGHTS, WEIGHTS_AT
@@ -28,7 +28,7 @@ from byrote.probes import registry
 from byrote.probes.contract import END, Block, Probe, Shard, TextProbe
 from byrote.probes.history import Asked, AskedDocuments, AskedExamples, History
 from byrote.probes.judging import judge_of
-from byrote.recipes.algorithm import Algorithm, Shape, State
+from byrote.recipes.algorithm import Algorithm, Shape
 from byrote.recipes.networks.pretrained import Pretrained
 from byrote.runs.folder import hold
 from byrote.runs.run import PROBE, Run
@@ -86,7 +86,7 @@ def refuse_unread(run: Run, *names: str) -> list[tuple[str, Probe]]:
     if later and not _models(run):
         raise MissingEvidence(f"The run {str(run.folder)!r} kept no weights at checkpoints.", hint=run.keeps_weights_by)
     foreign = run.of_text and run.manifest.origin == "observed"
-    if len(later) < len(asked) and not foreign and not {*_usable(run)} <= {*_models(run, WEIGHTS.name)}:
+    if len(later) < len(asked) and not foreign and not {*usable(run)} <= {*_models(run, WEIGHTS.name)}:
         raise MissingEvidence(
             f"The run {str(run.folder)!r} did not keep the weights of its trained models.",
             hint=f"{WEIGHTS.recorded_by}." if run.manifest.origin == "trained" else run.keeps_weights_by,
@@ -97,11 +97,6 @@ def refuse_unread(run: Run, *names: str) -> list[tuple[str, Probe]]:
 def _models(run: Run, kind: str = WEIGHTS_AT.name) -> tuple[int, ...]:
     """The models whose weights were kept."""
     return tuple(run.models_with(kind))
-
-
-def _usable(run: Run) -> list[int]:
-    """The models that did not diverge."""
-    return [model for model in range(run.design.models) if model not in run.diverged()]
 
 
 def _refuse_other_weights(run: Run, history: History, model: int) -> None:
@@ -168,9 +163,9 @@ def _write(run: Run, shards: Iterable[Shard], header: dict[str, str]) -> None:
 
 def _read_ends(run: Run, asked: Mapping[str, Probe], model: str | Path | Pretrained | None) -> None:
     """Show trained models to the probes that need only these."""
-    usable, few = _usable(run), few_of(run.design)
+    models, few = usable(run), few_of(run.design)
     todo = {
-        name: _lacking(run, name, one, [m for m in usable if m in few] if one.few and not run.of_text else usable)
+        name: _lacking(run, name, one, [m for m in models if m in few] if one.few and not run.of_text else models)
         for name, one in asked.items()
     }
     if not any(todo.values()):
@@ -201,9 +196,8 @@ def _read_examples(run: Run, asked: Mapping[str, Probe], todo: Mapping[str, Sequ
     inputs, targets = data.tensors(device)
     held = None if run.heldout is None else Labelled.of(run.heldout.replace(scale=dataset.scale)).tensors(device)
     for model in sorted({model for models in todo.values() for model in models}):
-        state, kept = _state(algorithm, 0), run.evidence.block(WEIGHTS.name, model, run.last_phase)
+        state = kept_state(run, algorithm, model)
         network = algorithm.network(state)
-        network.load_state_dict({name: torch.from_numpy(array) for name, array in kept.items()})
         header = _seed_of(run, model)
         block = Block(
             models=(model,),
@@ -231,11 +225,6 @@ def _read_examples(run: Run, asked: Mapping[str, Probe], todo: Mapping[str, Sequ
 def _seed_of(run: Run, model: int) -> dict[str, str]:
     seed = run.manifest.models[model].seed
     return {} if seed is None else {"seed": str(seed)}
-
-
-def _state(algorithm: Algorithm, seed: int) -> State:
-    with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
-        return algorithm.init(seed)
 
 
 def _history(run: Run) -> History:
@@ -282,7 +271,7 @@ def _examples(run: Run) -> tuple[Asked, Asked | None]:
     stacked = any(block["stacked"] for block in blocks)
 
     def asked(data: Labelled) -> Asked:
-        network = algorithm.network(_state(algorithm, 0))
+        network = algorithm.network(fresh_state(algorithm))
         return AskedExamples(network, *data.tensors(device), judge_of(dataset.scale), stacked=stacked)
 
     held = None if run.heldout is None else asked(Labelled.of(run.heldout.replace(scale=dataset.scale)))
@@ -303,7 +292,7 @@ def _documents(run: Run) -> tuple[Asked, Asked | None]:
     length = int(run.manifest.identity["length"])
     shape = Shape(inputs=(length,), classes=run.corpus.vocabulary, examples=len(run.corpus))
     algorithm = run.recipe.bind(shape, torch.device("cpu"))
-    return AskedDocuments(algorithm.network(_state(algorithm, 0)), run.corpus, length, "cpu"), None
+    return AskedDocuments(algorithm.network(fresh_state(algorithm)), run.corpus, length, "cpu"), None
 
 
 def _without_data(run: Run) -> BadInput:

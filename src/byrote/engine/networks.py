@@ -23,7 +23,7 @@ from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.kinds.weights import WEIGHTS
 from byrote.probes.contract import Block, Probe
 from byrote.probes.decoding import Decoding
-from byrote.recipes.algorithm import Shape
+from byrote.recipes.algorithm import Algorithm, Shape, State
 from byrote.recipes.networks.pretrained import Pretrained, load_pretrained
 from byrote.recipes.recipe import Recipe
 from byrote.runs.run import Run
@@ -83,7 +83,7 @@ class Networks:
     @property
     def models(self) -> list[int]:
         """The numbers of the models that did not diverge."""
-        return _usable(self.run)
+        return usable(self.run)
 
     @property
     def context(self) -> int:
@@ -124,11 +124,7 @@ class Networks:
             assert isinstance(run.recipe, Recipe)
             shape = Shape(inputs=(self.context,), classes=self.corpus.vocabulary, examples=len(self.corpus))
             algorithm = run.recipe.bind(shape, device)
-            with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
-                network = algorithm.network(algorithm.init(0))
-            kept = run.evidence.block(WEIGHTS.name, model, run.last_phase)
-            network.load_state_dict({name: torch.from_numpy(array) for name, array in kept.items()})
-            yield model, network.eval()
+            yield model, algorithm.network(kept_state(run, algorithm, model)).eval()
 
 
 def block_of_documents(
@@ -154,12 +150,26 @@ def block_of_documents(
     )
 
 
-def _usable(run: Run) -> list[int]:
+def fresh_state(algorithm: Algorithm) -> State:
+    """A model of seed 0; torch's own generator keeps its state."""
+    with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
+        return algorithm.init(0)
+
+
+def kept_state(run: Run, algorithm: Algorithm, model: int) -> State:
+    """A model with the final weights that the run kept."""
+    state, kept = fresh_state(algorithm), run.evidence.block(WEIGHTS.name, model, run.last_phase)
+    algorithm.network(state).load_state_dict({name: torch.from_numpy(array) for name, array in kept.items()})
+    return state
+
+
+def usable(run: Run) -> list[int]:
+    """The models that did not diverge."""
     return [model for model in range(run.design.models) if model not in run.diverged()]
 
 
 def _refuse_without_weights(run: Run) -> None:
-    kept = all(run.evidence.has(WEIGHTS.name, model, run.last_phase) for model in _usable(run))
+    kept = all(run.evidence.has(WEIGHTS.name, model, run.last_phase) for model in usable(run))
     if not kept or not isinstance(run.recipe, Recipe):
         raise BadInput(
             f"The run {str(run.folder)!r} did not keep the weights of its models, so they cannot be read again.",
