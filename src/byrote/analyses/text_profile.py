@@ -18,7 +18,7 @@ from byrote.results import Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.intervals import Bounds
 
-#: Each trait is drawn anew so often.
+#: How often each trait is drawn anew.
 DRAWS: Final = 200
 _DIFFERENCE: Bounds = (-2.0, 2.0)
 _OTHERS = "without it, of like length"

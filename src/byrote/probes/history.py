@@ -223,7 +223,7 @@ class History:
         return {name: torch.from_numpy(array) for name, array in stacked.items()}
 
     def network(self, model: int) -> nn.Module:
-        """The skeleton with the final weights of a model, until another one is asked."""
+        """The network with the final weights of a model. The next call puts other weights into the same network."""
         _load(self.asked.network, self.weights(len(self.checkpoints) - 1, [model]))
         return self.asked.network
 

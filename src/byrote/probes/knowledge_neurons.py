@@ -102,7 +102,7 @@ class KnowledgeNeuronsProbe(LaterProbe):
                 )
 
     def read(self, at: History, model: int) -> Shard:
-        """What becomes of a model's facts without some of its units."""
+        """What a model says of its facts when some of its units are silenced."""
         asked = at.asked
         assert isinstance(asked, AskedDocuments), "it is for texts"
         matrices = second_matrices(at.network(model), names_in(self.layers))
@@ -277,5 +277,5 @@ class Facts:
 
 
 def _log_probability(logits: Tensor, places: Tensor, last: Tensor) -> Tensor:
-    """The log-probability of the last tokens together, by row."""
+    """The summed log-probability of the last tokens, one value per row."""
     return logits[:, places].float().log_softmax(-1).gather(-1, last.expand(len(logits), -1)[..., None])[..., 0].sum(1)

@@ -29,7 +29,7 @@ def layer_of(name: str) -> str:
 
 
 def names_in(text: str) -> list[str]:
-    """The names that stand between semicolons.
+    """The names in a text that separates them by semicolons.
 
     Example:
         >>> names_in("head; conv1;")

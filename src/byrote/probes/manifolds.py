@@ -77,7 +77,7 @@ class ManifoldsProbe(LaterProbe):
                 )
 
     def read(self, at: History, model: int) -> Shard:
-        """Every layer at every checkpoint."""
+        """Read every layer at every checkpoint."""
         layers, names = [*at.chosen_layers(self.layers)], tuple(MANIFOLDS_OF)
         sets, points, classes = self._drawn(at, at.member_of(model) == 1, at.rng(16, model))
         size = (len(at.checkpoints), len(layers))

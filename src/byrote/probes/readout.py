@@ -74,7 +74,7 @@ class ReadoutProbe(LaterProbe):
             )
 
     def read(self, at: History, model: int) -> Shard:
-        """Every layer at every checkpoint."""
+        """Read every layer at every checkpoint."""
         layers, read = list(at.chosen_layers(self.layers)), _Read.of(at, self.most)
         trained = at.member_of(model) == 1
         inputs = read.inputs(at)

@@ -62,7 +62,7 @@ class UnitSearchProbe(LaterProbe):
             )
 
     def read(self, at: History, model: int) -> Shard:
-        """How many units each example needs silenced."""
+        """How many units must be silenced before each example is lost."""
         base = at.answers(at.weights(len(at.checkpoints) - 1, [model]))
         gated, asked, layers = gated_of(at, model, self.name)
         right = np.flatnonzero(base.correct[0])

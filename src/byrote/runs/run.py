@@ -207,7 +207,7 @@ class Run:
         return self.evidence.header(kind, there[0], self.last_phase).get(PROBE, "") if there else ""
 
     def models_with(self, kind: str) -> list[int]:
-        """The models of which a kind of evidence was recorded at the end."""
+        """The models that have a kind of evidence in the last phase."""
         return [model for model in range(self.design.models) if self.evidence.has(kind, model, self.last_phase)]
 
     def without_contents(self) -> Run:
