@@ -117,3 +117,31 @@ def test_the_points_of_a_grid_are_no_copies_of_each_other():
 def test_one_point_far_from_a_line_overflows_nothing():
     line = np.vstack([np.arange(400)[:, None] * np.ones((1, 2)), [[1e6, 1e6]]])
     assert copies(rows(line)).near.tolist() == []
+
+
+@pytest.mark.parametrize("copied", [9, 10, 40])
+def test_many_near_copies_of_one_example_are_one_cluster_however_many_there_are(copied):
+    rng = np.random.default_rng(8)
+    points = rng.normal(size=(300, 4))
+    points = np.vstack([points, points[5] + 1e-3 * rng.normal(size=(copied, 4))])
+    found = copies(rows(points))
+    together = clusters(len(points), found.near)
+    assert np.flatnonzero(np.bincount(together)[together] > 1).tolist() == [5, *range(300, 300 + copied)]
+    if copied >= 10:  # those of fewer are joined through their nearest alone
+        assert np.flatnonzero(together == 5).tolist() == [5, *range(300, 300 + copied)]
+    assert (found.chance <= 1 / ONE_IN).all()
+
+
+def test_far_from_all_others_many_copies_are_outliers_all_the_same():
+    rng = np.random.default_rng(9)
+    points = rng.normal(size=(300, 4))
+    points[:12] = 30 + 1e-3 * rng.normal(size=(12, 4))
+    found = copies(rows(points))
+    assert found.tenth[:12].min() > 3 * np.median(found.tenth)
+
+
+@pytest.mark.parametrize("size", [12, 100])
+def test_where_points_lie_closer_together_they_are_no_copies(size):
+    rng = np.random.default_rng(10)
+    points = np.vstack([rng.normal(size=(600, 4)), 1 + 0.1 * rng.normal(size=(size, 4))])
+    assert len(copies(rows(points)).near) == 0

@@ -50,8 +50,10 @@ def copies(dataset: Dataset, *, near: bool = True) -> Copies:
         i and j are near copies where tries * 9 * (|x_i - x_j| / min(R_i, R_j, median R))**d <= 1 / 10000
         R is the distance to the tenth neighbour and d the intrinsic dimension (TwoNN), the number of columns at most:
         were the points around x_i spread evenly, this bounds the chance that one of the nine within R_i lies so near;
-        the median keeps the few of a small cluster from being called copies of each other. Rows are compared in
-        standard deviations of their columns; images in about 8 x 8 cells, moved by up to one pixel (9 tries).
+        the median keeps the few of a small cluster from being called copies of each other. Where the m nearest, ten or
+        more, lie as near beside the tenth neighbour beyond them, R is the distance to that one: that m of m + 9 evenly
+        spread points lie so near is far less likely than that one of nine does. Rows are compared in standard
+        deviations of their columns; images in about 8 x 8 cells, moved by up to one pixel (9 tries).
     Undefined:
         no near copies with fewer than 20 different inputs, where the two nearest of most are equally far, as on a grid,
         or of inputs that are whole numbers, which name something.
@@ -76,17 +78,57 @@ def copies(dataset: Dataset, *, near: bool = True) -> Copies:
         return _no_near(same)
     one, other, distance = _nearest_of_all(versions, points)
     tenth = nearest(points, points, NEIGHBOUR, own=np.arange(len(points))).distance[:, -1]
-    nearer = np.minimum(np.minimum(tenth[one], tenth[other]), np.median(tenth))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        chance = (
-            len(versions) * (NEIGHBOUR - 1) * np.where(nearer > 0, np.minimum(distance / nearer, 1), 1) ** dimension
-        )
+    rule = _Rule(tries=len(versions), dimension=dimension, typical=float(np.median(tenth)))
+    tenth, joined = _beyond_copies(points, tenth, rule)
+    one, other = np.concatenate([one, joined[:, 0]]), np.concatenate([other, joined[:, 1]])
+    distance = np.concatenate([distance, np.sqrt(((points[joined[:, 0]] - points[joined[:, 1]]) ** 2).sum(1))])
+    chance = rule.chance(distance, np.minimum(tenth[one], tenth[other]))
     copied = chance <= 1 / ONE_IN
     pairs = np.sort(np.stack([first[one], first[other]], axis=1)[copied], axis=1)
     pairs, where = np.unique(pairs, axis=0, return_index=True)
     by_first = np.full(len(same), np.nan)
     by_first[first] = tenth
     return Copies(same=same, near=pairs, chance=chance[copied][where], tenth=by_first[same], dimension=dimension)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rule:
+    """How likely chance puts a neighbour so near; `typical` is the median distance to the tenth neighbour."""
+
+    tries: int
+    dimension: float
+    typical: float
+
+    def chance(self, near: np.ndarray, far: np.ndarray) -> np.ndarray:
+        """That one of nine neighbours within `far` is as near as `near`."""
+        far = np.minimum(far, self.typical)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(far > 0, np.minimum(near / far, 1), 1)
+        return np.asarray(self.tries * (NEIGHBOUR - 1) * share**self.dimension)
+
+
+def _beyond_copies(
+    points: Float[np.ndarray, "point number"], tenth: Float[np.ndarray, " point"], rule: _Rule
+) -> tuple[Float[np.ndarray, " point"], Int[np.ndarray, "pair 2"]]:
+    """The distance to the tenth neighbour beyond copies, and pairs that join each point to the first of its copies."""
+    from scipy.spatial.distance import cdist
+
+    tenth, pairs = tenth.copy(), [np.empty((0, 2), np.int64)]
+    suspect = np.flatnonzero(rule.chance(tenth, np.full(len(tenth), rule.typical)) <= 1 / ONE_IN)
+    for start in range(0, len(suspect), QUERIES):
+        rows = suspect[start : start + QUERIES]
+        apart = cdist(points[rows], points)
+        apart[np.arange(len(rows)), rows] = -1.0  # each is the first of its own neighbours, whatever equals it
+        order = np.argsort(apart, axis=1, kind="stable")
+        far = np.take_along_axis(apart, order, 1)
+        within = rule.chance(far[:, NEIGHBOUR:-NEIGHBOUR], far[:, 2 * NEIGHBOUR :]) <= 1 / ONE_IN
+        for row, known, found, distance in zip(rows, within, order, far, strict=True):
+            if known.any():
+                most = NEIGHBOUR + int(np.flatnonzero(known)[-1])
+                tenth[row] = distance[most + NEIGHBOUR]
+                pairs.append(np.array([[row, found[: most + 1].min()]]))
+    joined = np.concatenate(pairs)
+    return tenth, joined[joined[:, 0] != joined[:, 1]]
 
 
 def _no_near(same: np.ndarray) -> Copies:
