@@ -84,7 +84,7 @@ def run_page(page: Path, monkeypatch: pytest.MonkeyPatch, folder: Path, *, shrin
     studies.studies()
     for registry in (catalog, analyses, blocks_of, studies):
         monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
-    probes.load()
+    schema.every_kind()  # before the registries are copied, so that what is not the page's stays
     for registry, entered in ((probes, "_ENTERED"), (schema, "_KINDS")):
         monkeypatch.setattr(registry, entered, dict(getattr(registry, entered)))
     monkeypatch.setenv("COLUMNS", "120")

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 import byrote
+from byrote.data.corpus import corpus_from_texts
 from byrote.designs.named import named_design
+from byrote.engine.language import language_design
 from followed import Case, each, follow
 from small import blobs
 
@@ -22,6 +24,11 @@ def made(design: Callable[..., Any], *given: Any, **settings: Any) -> Callable[[
 def named(name: str, models: int = 4, examples: int = 60) -> Callable[[Path], Any]:
     """A design by its name on the command line."""
     return lambda _: named_design(name, blobs(examples), models=models)
+
+
+def of_texts(*texts: str, models: int = 4) -> Callable[[Path], Any]:
+    """Who trains on which of these documents."""
+    return lambda _: language_design(corpus_from_texts(texts), len(texts), models=models, full=0, seed=0)
 
 
 FOUR = np.arange(4)
@@ -75,6 +82,12 @@ DESIGNS = (
         wrong=made(byrote.half_subset_pairs, 8, 6, groups=np.arange(8) % 2),
         says="leave out the groups",
         right=made(byrote.half_subset_pairs, 8, 6),
+    ),
+    Case(
+        name="documents that are copies",
+        wrong=of_texts("one", "two", "two", "two"),
+        says="documents that differ, or train one model on all: --models 1",
+        right=of_texts("one", "two", "two", "two", models=1),
     ),
     Case(
         name="a large group",

@@ -25,7 +25,7 @@ from byrote.data.tokenizers import BEGIN, byte_pairs, encoder, read_tokenizer
 from byrote.data.tokenizers import FILE as TOKENIZER
 from byrote.designs.design import NO_PAIR, Design, observed, one_phase
 from byrote.designs.full_data import full_data
-from byrote.designs.half_subset_pairs import half_subset_pairs
+from byrote.designs.half_subset_pairs import LEAST_GROUPS, half_subset_pairs
 from byrote.designs.injections import inject
 from byrote.engine.completion import complete, sweep, sweep_all
 from byrote.engine.division import blocks_of_documents, divided_documents
@@ -446,12 +446,18 @@ def language_design(
     `large_first` is as for `half_subset_pairs`.
 
     Raises:
-        BadInput: the models are neither one nor an even number of at least 4.
+        BadInput: the models are neither one nor an even number of at least 4, or too few documents differ.
     """
     known = np.arange(len(corpus)) < trained
     if models == 1:
         return one_phase("full_data", known[None])
     groups = held_together(corpus.subset(known))
+    if (apart := len(np.unique(groups))) < LEAST_GROUPS:
+        raise BadInput(
+            f"Of {trained} training documents, groups and near-duplicates held together, {apart} can be drawn apart, "
+            f"and halves take at least {LEAST_GROUPS}.",
+            hint="give more documents that differ, or train one model on all: --models 1.",
+        )
     rng = np.random.default_rng([seed, 1])
     design = half_subset_pairs(trained, models, rng=rng, groups=groups, large_first=large_first)
     return _never(design.joined(full_data(trained, full)) if full else design, len(corpus))
