@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from scipy.special import stdtr
 
 from byrote.analyses.catalog import analysis, different, not_following
+from byrote.analyses.label_errors import WRONG, LabelErrors, label_errors, probabilities
 from byrote.analyses.memorized_share import LEAST_MEMORIZED
 from byrote.analyses.votes import Votes, votes
 from byrote.blocks import Block, TableBlock, Words, section
@@ -50,8 +51,8 @@ SCORES: Final = {
     MEMORIZED: "label memorization",
     OUTLIER: "robust deviations of its distance to others",
 }
-#: A label is taken as wrong from this score on, if a wrong label is as bad as a missed one.
-WRONG: Final = 0.5
+#: What it is of these kinds where the run was tested.
+PROBABILITY: Final = "probability that the label is wrong"
 #: Ambiguous: so large a share of the models without an example are right; and so many models it takes to say that.
 UNSURE: Final = (0.25, 0.75)
 LEAST_MODELS: Final = 8
@@ -101,7 +102,7 @@ class Issues:
     """All issues of a run, the first to look at first; `notes` say what was not looked for, and why.
 
     `planted` is how many labels were made wrong on purpose, and `hit` how many of them are flagged; both are 0 where
-    label errors could not be told.
+    label errors could not be told. `errors` is how surely each label is wrong, None where that cannot be told.
     """
 
     run: Run
@@ -109,6 +110,7 @@ class Issues:
     notes: tuple[str, ...]
     planted: int = 0
     hit: int = 0
+    errors: LabelErrors | None = None
 
     @property
     def own(self) -> tuple[Issue, ...]:
@@ -130,6 +132,8 @@ def as_table(issues: Issues) -> Table:
     ids = np.array([*run.ids.tolist(), ""], np.str_)
     labelled = run.task == "classes" and not run.of_text
     planted = np.isin(run.ids, run.controls.example)
+    tested = issues.errors is not None and issues.errors.tested is not None
+    about = {**SCORES, **dict.fromkeys((LABEL_ERROR, CONFLICTING_COPY), PROBABILITY)} if tested else SCORES
 
     def text(field: str) -> Shaped[np.ndarray, " issue"]:
         return np.array([getattr(one, field) for one in found], np.str_)
@@ -145,7 +149,7 @@ def as_table(issues: Issues) -> Table:
             "score": np.array([one.score for one in found], np.float64),
             "low": np.array([one.low for one in found], np.float64),
             "high": np.array([one.high for one in found], np.float64),
-            "score_is": np.array([SCORES[one.issue] for one in found], np.str_),
+            "score_is": np.array([about[one.issue] for one in found], np.str_),
             "given": names[run.labels[rows]] if labelled else np.full(len(rows), "", np.str_),
             "suggested": names[place("suggested")],
             "copy_of": ids[place("other")],
@@ -169,6 +173,8 @@ def judged(run: Run, kept: pa.Table) -> str:
         if len(mine):
             result = run.measured_on(key, run.models())
             assert isinstance(result, PerExample)
+            if "score_is" in mine.column_names and PROBABILITY in mine["score_is"].to_pylist():
+                result = probabilities(run, result)
             again = pa.table({"score": result.values[[rows[name] for name in mine["example"].to_pylist()]]})
             problem = not_following(different(mine.select(["score"]), again))
             if problem:
@@ -209,7 +215,8 @@ def issues(run: Run, *, near_copies: bool = True) -> Issues:
         found=_in_order(_all(run, outside, data)),
         notes=(*refused, *_notes(outside, data, near_copies)),
         planted=int(noise.sum()),
-        hit=0 if outside is None else int((outside.wrong.values[noise] > WRONG).sum()),
+        hit=0 if outside is None else int(outside.errors.flagged[noise].sum()),
+        errors=None if outside is None else outside.errors,
     )
 
 
@@ -222,8 +229,13 @@ class Outside:
     """By example: the votes of models that were not trained on it, and the label error and memorization that follow."""
 
     votes: Votes
-    wrong: PerExample
+    errors: LabelErrors
     memorization: PerExample
+
+    @property
+    def wrong(self) -> PerExample:
+        """How surely each label is wrong."""
+        return self.errors.sure
 
     @cached_property
     def right(self) -> Float[np.ndarray, " example"]:
@@ -253,13 +265,12 @@ def _outside(run: Run) -> Outside | str:
     if run.task == "regression":
         return "The targets are numbers, so that only copies and outliers were looked for."
     try:
-        wrong, memorization = run.measure("label_error_probability"), run.measure("label_memorization")
+        errors, memorization = label_errors(run), run.measure("label_memorization")
         cast = votes(run)
     except (MissingEvidence, TooFewModels) as error:
         return f"Label errors, rare groups, ambiguous and memorized examples were not looked for: {error}"
-    assert isinstance(wrong, PerExample)
     assert isinstance(memorization, PerExample)
-    return Outside(votes=cast, wrong=wrong, memorization=memorization)
+    return Outside(votes=cast, errors=errors, memorization=memorization)
 
 
 def _all(run: Run, outside: Outside | None, data: Copies | None) -> list[Issue]:
@@ -429,7 +440,7 @@ def _of_models(run: Run, outside: Outside, groups: np.ndarray, copied: np.ndarra
             )
         if copied[row]:
             continue
-        if wrong.values[row] > WRONG and other >= 0:
+        if outside.errors.flagged[row] and other >= 0:
             yield Issue(
                 example=row,
                 issue=LABEL_ERROR,
@@ -470,10 +481,7 @@ def _notes(outside: Outside | None, data: Copies | None, near_copies: bool) -> I
     if data is None:
         yield "The run's data are not at hand, so that copies, rare groups and outliers were not looked for."
     if outside is not None:
-        yield (
-            f"A label error is a score above {WRONG:g} (`label_error_probability`), no probability that was tried on "
-            "these data: where wrong labels prefer some classes, or groups are rare, too many or too few are flagged."
-        )
+        yield _about_scores(outside.errors)
     if data is not None:
         yield (
             f"Near copies are so near that chance would put one example in {ONE_IN:,} there (intrinsic dimension "
@@ -484,6 +492,22 @@ def _notes(outside: Outside | None, data: Copies | None, near_copies: bool) -> I
             else "Near copies and outliers were not looked for: the inputs name things, fewer than 20 of them differ, "
             "or they lie as evenly as a grid."
         )
+
+
+def _about_scores(errors: LabelErrors) -> str:
+    """What a label error is, and what its number means."""
+    if errors.tested is None:
+        return (
+            f"A label error is a score above {WRONG:g} (`label_error_probability`), no probability that was tried on "
+            "these data: where wrong labels prefer some classes, or groups are rare, too many or too few are flagged."
+        )
+    return (
+        f"A label error is a score above {WRONG:g} (`label_error_probability`). Its number is the probability that the "
+        "label is wrong, as labels drawn at random tell, which no model saw: of the "
+        f"{np.count_nonzero(errors.flagged):,} labels that are flagged {errors.sure.values[errors.flagged].sum():.0f} "
+        "should be wrong. These are random errors. Real ones prefer some classes, or stand in rare groups, so that "
+        "more or fewer can be wrong."
+    )
 
 
 def _of_text(run: Run) -> Iterator[Issue]:

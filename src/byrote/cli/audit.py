@@ -21,18 +21,20 @@ from byrote.cli.options import (
     Plants,
     PrivacyBound,
     Recorded,
+    SelfTest,
     Training,
     is_number,
     plants_of,
     spread,
 )
 from byrote.cli.risks import attack_weights, bound_epsilon
-from byrote.errors import BadInput
+from byrote.errors import BadInput, TooFewModels
 
 if TYPE_CHECKING:
     from byrote.cli.sources import Experiment
     from byrote.report.facts import Facts
     from byrote.report.watched import Watched
+    from byrote.runs.run import Run
 
 
 @spread
@@ -49,6 +51,7 @@ def audit(
     plant: Plants = None,
     data_dir: DataDir = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; pays for long trainings.")] = False,
+    self_test: SelfTest = True,
     redact: Redact = False,
     config: Config = None,
     training: Training,
@@ -88,7 +91,9 @@ def audit(
     elif attacked:
         _attack(found, given, ensemble, training, folder)
     else:
-        _train(found, design, folder, training, ensemble, recorded, compiled=compiled, redact=redact)
+        run = _train(found, design, folder, training, ensemble, recorded, compiled=compiled)
+        if design != "full-data":
+            _reported(run, training if self_test else None, redact=redact)
     return folder
 
 
@@ -130,14 +135,11 @@ def _train(
     recorded: Recorded,
     *,
     compiled: bool,
-    redact: bool,
-) -> None:
-    """Audit an ensemble, and write and print its report."""
+) -> Run:
+    """Audit an ensemble."""
     from byrote import audit as run_audit
     from byrote.designs.named import named_design
     from byrote.engine.preparation import large_first_in
-    from byrote.engine.progress import measuring
-    from byrote.report.page import write_report
 
     asked = None
     if design is not None:
@@ -162,11 +164,36 @@ def _train(
             "Of models that all train on the same data no label memorization can be measured; `byrote calibrate RUN "
             f"--apply {folder}` estimates it from RUN, an audit of an ensemble."
         )
-        return
+    return run
+
+
+def _reported(run: Run, training: Training | None, *, redact: bool) -> None:
+    """Test whether models like these find wrong labels, unless `training` is None; write and print the report."""
+    from byrote.engine.progress import measuring
+    from byrote.report.page import write_report
+
+    if training is not None:
+        _self_test(run, training)
     with measuring(err) as on_progress:
         page, shown = write_report(run.without_contents() if redact or run.forgotten else run, on_progress)
     print_summary(shown)
     say_file("Report", page)
+
+
+def _self_test(run: Run, training: Training) -> None:
+    """Train models beside the ensemble that are given wrong labels, and keep how many of them are flagged."""
+    from byrote.analyses.catalog import ask
+    from byrote.analyses.lab import Lab
+    from byrote.analyses.label_errors import SELF_TEST, self_tested, untested
+
+    if untested(run) or self_tested(run) is not None:
+        return
+    try:
+        found = ask(run, SELF_TEST, lab=Lab(workers=training.workers, device=training.device), seed=training.seed)
+    except TooFewModels as error:
+        say(f"No self-test: {error}")
+        return
+    say(f"Self-test: {found.notes[0]}")
 
 
 def print_summary(shown: Facts | Watched) -> None:

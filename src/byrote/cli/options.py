@@ -25,6 +25,14 @@ Plants = Annotated[
     list[str] | None,
     typer.Option("--plant", help="Controls, as label-noise=0.05, listed below; may be repeated; 'none' for none."),
 ]
+SelfTest = Annotated[
+    bool,
+    typer.Option(
+        "--self-test/--no-self-test",
+        help="Of classes without planted label noise: train 4 models beside the ensemble with labels made wrong on "
+        "purpose, to see whether wrong labels are found. Not within --budget.",
+    ),
+]
 _ENSEMBLE, _OWN_DATA, _KEPT = "How many models", "Data of your own", "What is recorded"
 _GIVEN, _PRIVACY = "A trained model of yours, attacked", "Differential privacy"
 

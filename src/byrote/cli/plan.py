@@ -15,6 +15,7 @@ from byrote.cli.options import (
     OwnData,
     Plants,
     Recorded,
+    SelfTest,
     Source,
     Training,
     plants_of,
@@ -30,6 +31,7 @@ def plan(
     plant: Plants = None,
     data_dir: DataDir = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; pays for long trainings.")] = False,
+    self_test: SelfTest = True,
     training: Training,
     ensemble: Ensemble,
     recorded: Recorded,
@@ -41,7 +43,9 @@ def plan(
             "A plan is of classifiers and regressions; that of language models is not forecast.",
             hint="`byrote audit docs` trains one in one to two minutes of a core, with --models 8 eight of them.",
         )
+    from byrote.analyses.self_test import MODELS
     from byrote.cli.sources import experiment
+    from byrote.data.controls import LABEL_NOISE
     from byrote.engine.planning import plan, time_words
     from byrote.engine.resources import size_words
 
@@ -60,6 +64,10 @@ def plan(
         )
     for sentence in planned.sentences():
         say(sentence)
+    if self_test and found.dataset.task == "classes" and not (found.dataset.controls.kind == LABEL_NOISE).any():
+        expected = planned.expected  # a model on all data takes as long as two on halves
+        seconds = expected.seconds * MODELS / (expected.models + 2 * planned.full)
+        say(f"The self-test trains {MODELS} models more, in about {time_words(seconds)}; --no-self-test leaves it out.")
     rows = [
         [
             f"→ {each.models}" if each == planned.expected else f"{each.models}",

@@ -94,6 +94,35 @@ def label_error_probability(
     return _measured(logits, label, member, parts(pair, groups=GROUPS))[0]
 
 
+def log_odds_of_labels(
+    logits: Float[np.ndarray, "model example class"],
+    label: Int[np.ndarray, " example"],
+    member: Int8[np.ndarray, "model example"],
+    asked: Int[np.ndarray, "labelling example"],
+) -> Float[np.ndarray, "labelling example"]:
+    """The log-odds that labels are wrong which the examples could have, by the models that were not trained on them.
+
+    Noise rate and sharpness are those of the given labels. NaN where every model was trained on the example.
+
+    Example:
+        >>> z = np.arange(1, 13)[:, None] * np.eye(3)[np.arange(12) % 3]
+        >>> y = np.arange(12) % 3
+        >>> outside = np.zeros((1, 12), np.int8)
+        >>> found = log_odds_of_labels(z[None], y, outside, np.stack([y, (y + 1) % 3]))
+        >>> (found[0] < 0).all(), (found[1] > 0).all()
+        (np.True_, np.True_)
+    """
+    sums, counts = _sums_by_part(logits, member == 0, np.zeros(len(member), np.int64))
+    found, some = np.full(asked.shape, np.nan), counts[0] > 0
+    if some.any():
+        log_s = sums[0][:, some] / counts[0][some]
+        model = label_model(_answers(log_s, label[some]))
+        for row, labels in enumerate(asked):
+            answers = _answers(log_s, labels[some])
+            found[row, some] = np.subtract(*answers.likelihoods(model, answers.log_odds(model.sharpness)[0]))
+    return found
+
+
 def _measured(
     logits: np.ndarray, label: np.ndarray, member: np.ndarray, part: np.ndarray
 ) -> tuple[PerExample, np.ndarray]:

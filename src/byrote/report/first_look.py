@@ -17,12 +17,13 @@ from byrote.analyses.issues import (
     MEMORIZED,
     NEAR_COPY,
     OUTLIER,
+    PROBABILITY,
     RARE_GROUP,
-    WRONG,
     Issue,
     Issues,
     issues,
 )
+from byrote.analyses.label_errors import WRONG
 from byrote.analyses.memorized_share import FEWEST_ON_A_SIDE
 from byrote.report.facts import Facts
 from byrote.report.headline import unfit
@@ -90,7 +91,7 @@ class Count:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FirstLook:
     """The first screen after the headline; `can_tell` sums its verdict up, `planted` counts issues of planted examples,
-    which are left out.
+    which are left out. `number` says what the numbers beside label errors are.
     """
 
     can_tell: str
@@ -99,6 +100,7 @@ class FirstLook:
     first: tuple[Shown, ...]
     planted: int
     notes: tuple[str, ...]
+    number: str = "label error score"
 
 
 def found_issues(run: Run) -> Issues:
@@ -121,6 +123,7 @@ def first_look(run: Run, facts: Facts, found: Issues | Missing) -> FirstLook:
         first=_shown(run, _chosen(found.own)),
         planted=len(found.found) - len(found.own),
         notes=found.notes,
+        **({"number": PROBABILITY} if found.errors is not None and found.errors.tested is not None else {}),
     )
 
 
@@ -160,22 +163,28 @@ def _without(facts: Facts) -> str:
 def _self_test(run: Run, found: Issues | Missing) -> list[Answer]:
     if isinstance(found, Missing) or run.task == "regression":
         return []
-    if not found.planted:
-        return [
-            Answer(
-                well="partly",
-                what="Not tested",
-                why="no label was made wrong on purpose, so nothing says how many wrong ones are missed",
-            )
-        ]
-    share = found.hit / found.planted
+    if found.planted:
+        why = f"{found.hit} of {found.planted} labels that were made wrong on purpose are found"
+        return [_tested(found.hit / found.planted, why)]
+    tested = None if found.errors is None else found.errors.tested
+    if tested is not None:
+        hits = round(tested.value * tested.examples)
+        why = (
+            f"{tested.models} models beside them were given {tested.examples} wrong labels, and tell {hits} of them "
+            f"(95 % interval {100 * tested.low:.0f} to {100 * tested.high:.0f} %)"
+        )
+        return [_tested(tested.value, why)]
     return [
         Answer(
-            well="yes" if share >= 0.9 else "partly" if share >= 0.5 else "no",
-            what="Tested",
-            why=f"{found.hit} of {found.planted} labels that were made wrong on purpose are found",
+            well="partly",
+            what="Not tested",
+            why="no label was made wrong on purpose, so nothing says how many wrong ones are missed",
         )
     ]
+
+
+def _tested(share: float, why: str) -> Answer:
+    return Answer(well="yes" if share >= 0.9 else "partly" if share >= 0.5 else "no", what="Tested", why=why)
 
 
 def _chosen(own: Sequence[Issue]) -> list[Issue]:

@@ -1,0 +1,87 @@
+"""How surely each given label is wrong: by a score or, where a self-test was made, by a probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.special import logit
+
+from byrote.analyses.catalog import kept_table
+from byrote.data.controls import LABEL_NOISE
+from byrote.measures.label_error_probability import log_odds_of_labels
+from byrote.results import PerExample, Scalar
+from byrote.runs.run import Run
+from byrote.stats.planted_scores import curve
+
+#: The analysis whose table says that models were tested.
+SELF_TEST: Final = "self_test"
+#: The figure of that table: the share of the labels made wrong on purpose that are flagged.
+FLAGGED: Final = "flagged"
+#: A label is taken as wrong from this score on, if a wrong label is as bad as a missed one.
+WRONG: Final = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelErrors:
+    """By example: whether its label is taken as wrong, and how surely it is.
+
+    `sure` is the score `label_error_probability`, or, where the run was `tested`, a probability.
+    """
+
+    sure: PerExample
+    flagged: Bool[np.ndarray, " example"]
+    tested: Scalar | None
+
+
+def label_errors(run: Run) -> LabelErrors:
+    """The label errors of a run; with probabilities where it keeps a self-test.
+
+    Raises:
+        MissingEvidence, TooFewModels: label errors cannot be told.
+    """
+    score = run.measure("label_error_probability")
+    assert isinstance(score, PerExample)
+    tested = self_tested(run)
+    return LabelErrors(
+        sure=score if tested is None else probabilities(run, score), flagged=score.values > WRONG, tested=tested
+    )
+
+
+def self_tested(run: Run) -> Scalar | None:
+    """The share of labels made wrong on purpose that models beside the run's flag; None where none were trained."""
+    found = kept_table(run, SELF_TEST)
+    return None if found is None else found.figures[FLAGGED][0]
+
+
+def untested(run: Run) -> str:
+    """Why no self-test is made of a run beside its audit; empty where one is."""
+    if run.task != "classes":
+        return "a self-test is about one class an example"
+    if (run.controls.kind == LABEL_NOISE).any():
+        return "labels were made wrong in its own data"
+    return ""
+
+
+def probabilities(run: Run, score: PerExample) -> PerExample:
+    """The score as the probability that the label is wrong.
+
+    What score a wrong label gets is known: for each example another label is drawn at random, which is scored by the
+    models that were not trained on the example, and so never saw its label. How many of the given labels are wrong,
+    and how likely each is, are those under which drawn and given labels are best told apart (`byrote.stats.curve`).
+    """
+    models = run.models()
+    answers = run.load("outputs.logits", models)
+    drawn = np.random.default_rng([0, 9]).integers(1, answers.shape[2], len(run.ids))
+    asked = np.stack([run.labels, (run.labels + drawn) % answers.shape[2]])
+    found = curve(*log_odds_of_labels(answers, run.labels, run.member[models], asked))
+
+    def likely(values: Float[np.ndarray, " example"]) -> Float[np.ndarray, " example"]:
+        with np.errstate(divide="ignore"):
+            return found.probability(logit(values))
+
+    return replace(
+        score, values=likely(score.values), low=likely(score.low), high=likely(score.high), stderr=score.stderr * np.nan
+    )

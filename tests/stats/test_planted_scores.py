@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime, minimize
+from scipy.special import expit
+
+from byrote.stats.planted_scores import FARTHEST, curve
+
+
+def drawn(rate, *, seed=0, cases=2_000, others=4_000, apart=4.0):
+    """Scores of cases and of others, for which the log-odds of being a case are linear in the score."""
+    rng = np.random.default_rng(seed)
+    is_case = rng.random(others) < rate
+    scores = rng.normal(np.where(is_case, apart / 2, -apart / 2), 1.0)
+    return scores, is_case, rng.normal(apart / 2, 1.0, cases)
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.1, 0.3])
+def test_the_rate_and_the_probabilities_are_those_of_the_draw(rate):
+    scores, is_case, planted = drawn(rate)
+    found = curve(scores, planted)
+    assert found.rate == pytest.approx(rate, rel=0.25)
+    truth = expit(np.log(rate / (1 - rate)) + 4 * scores)
+    assert np.abs(found.probability(scores) - truth).mean() < 0.02
+    assert found.probability(scores).sum() == pytest.approx(is_case.sum(), rel=0.25)
+
+
+def test_no_other_curve_is_likelier():
+    scores, _, planted = drawn(0.1, others=400, cases=400)
+    found = curve(scores, planted)
+
+    def unlikelihood(x):
+        offset, slope, rate = x[0], np.exp(x[1]), np.exp(x[2])
+        odds_of = lambda z: np.log(len(planted) / len(scores) / rate) + np.log(expit(offset + slope * z))  # noqa: E731
+        return np.logaddexp(0, odds_of(scores)).sum() + np.logaddexp(0, -odds_of(planted)).sum()
+
+    here = np.array([found.offset, np.log(found.slope), np.log(found.rate)])
+    assert np.abs(approx_fprime(here, unlikelihood, 1e-6)).max() < 0.1
+    others = minimize(unlikelihood, here + 0.3, method="Nelder-Mead", options={"maxiter": 2_000})
+    assert unlikelihood(here) <= others.fun + 1e-3
+
+
+def test_where_no_other_is_a_case_next_to_none_is_called_one():
+    rng = np.random.default_rng(1)
+    found = curve(rng.normal(-4, 1, 500), rng.normal(4, 1, 500))
+    assert found.probability(rng.normal(-4, 1, 500)).sum() < 5
+
+
+def test_a_higher_score_is_never_less_likely_and_far_ones_are_bounded():
+    scores, _, planted = drawn(0.1)
+    scores[0], scores[1] = np.inf, np.nan
+    found = curve(scores, planted)
+    asked = np.array([-np.inf, -40, -1, 0, 1, FARTHEST, np.inf])
+    assert (np.diff(found.probability(asked)) >= 0).all()
+    assert found.probability(asked)[-1] == found.probability(asked)[-2] > 0.9
