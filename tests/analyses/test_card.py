@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from byrote.analyses.card import Row, as_table, card, shown
 from byrote.blocks import TableBlock, Words
 from byrote.errors import BadInput
+from byrote.recording.recorder import Recorder
 from byrote.results import Scalar
 from byrote.runs.run import Run
 from byrote.stats.jackknife import difference, from_replicates
@@ -223,3 +225,64 @@ def test_the_section_of_a_card_is_a_table_or_where_it_is_narrow_the_card_itself(
     whole = next(iter(shown(as_table(found))))
     assert isinstance(whole, TableBlock)
     assert [line[0] for line in whole.rows] == [row.name for row in found.rows]
+
+
+def recorded(folder: Path, rows: np.ndarray, *, models: int = 8, clean: bool = True, named: bool = True) -> Run:
+    """A recording of these rows of 40: of two models of a pair each shows what the other does not."""
+    labels, network = torch.from_numpy(rows % 2), torch.nn.Linear(2, 2)
+    for model in range(models):
+        rng = np.random.default_rng([models, model // 2])
+        member = (rng.permutation(40) % 2 == model % 2)[rows] if models > 1 else np.ones(len(rows), bool)
+        right = torch.from_numpy(member | (np.random.default_rng(model).random(40)[rows] < 0.7))
+        logits = torch.nn.functional.one_hot(torch.where(right, labels, 1 - labels), 2).float() * 4 - 2
+        ids, names = torch.arange(len(rows)), [f"row-{row}" for row in rows]
+        recorder = Recorder(folder, examples=len(rows), model=model, ids=names if named else None)
+        recorder.observe(ids[member], logits[member], labels[member])
+        recorder.epoch_end()
+        if clean:
+            recorder.clean_pass(network, [None], forward=lambda *_, all=(ids, logits, labels): all)
+        recorder.close()
+    return Run.open(folder)
+
+
+def test_two_recordings_of_which_the_second_lacks_rows_are_compared_pair_by_pair(tmp_path: Path) -> None:
+    before, after = recorded(tmp_path / "before", np.arange(40)), recorded(tmp_path / "after", np.arange(8, 40))
+    found = card(before, after)
+    assert found.notes[0].endswith("the models of both runs have the same members and pairs.")
+    assert {row.name for row in found.rows} == {
+        "accuracy on members",
+        "accuracy on non-members",
+        "label memorization of the examples of both runs",
+    }
+    for row in found.rows:  # the 32 rows that both have are answered alike
+        assert row.before.value == pytest.approx(row.after.value)
+        assert row.verdict == "the same"
+    outside = next(row for row in found.rows if row.name == "accuracy on non-members")
+    assert outside.after.varies_over == "models and examples"
+    assert any("matched by their ids alone" in note for note in found.notes)
+
+
+def test_rows_that_only_positions_name_are_compared_where_there_are_as_many(tmp_path: Path) -> None:
+    before = recorded(tmp_path / "before", np.arange(40), named=False)
+    assert any("matched by their positions alone" in note for note in card(before, before).notes)
+    with pytest.raises(BadInput, match=r"their 40 and 32 examples by position only.*ids=names"):
+        card(before, recorded(tmp_path / "after", np.arange(8, 40), named=False))
+
+
+def test_of_one_training_each_only_what_it_can_tell_is_compared(tmp_path: Path) -> None:
+    before, after = (recorded(tmp_path / name, np.arange(40), models=1) for name in ("before", "after"))
+    found = card(before, after)
+    assert [row.name for row in found.rows] == ["accuracy on members"]
+    assert found.notes[0].startswith("One training has no error")
+    assert any("8 or more of them in both runs" in note for note in found.notes)
+
+
+def test_without_a_clean_pass_how_training_went_is_compared(tmp_path: Path) -> None:
+    runs = [recorded(tmp_path / name, np.arange(40), clean=False) for name in ("before", "after")]
+    with pytest.raises(BadInput, match="no clean pass at the end of training, and no measure"):
+        card(*runs)
+    for run in runs:
+        run.measure("area_under_margin")
+    found = card(*runs)
+    assert [row.name for row in found.rows] == ["area_under_margin"]
+    assert any("recorder.clean_pass(model, loader)" in note for note in found.notes)

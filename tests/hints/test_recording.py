@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 import byrote
+from byrote.analyses.card import card
 from byrote.runs.imported import import_arrays
 from followed import Case, each, follow
 
@@ -82,7 +83,37 @@ def of_two(*, apart: bool) -> Callable[[Path], Any]:
     return record
 
 
+def as_card(*, names: bool = True, clean: bool = True, rows: int = 5) -> Callable[[Path], Any]:
+    """The card of a recording of six examples and of one of the first `rows` of them."""
+
+    def compare(folder: Path) -> Any:
+        runs = []
+        for size in (6, rows):
+            batch = IDS[:size], LOGITS[:size], LABELS[:size]
+            made = fresh(folder, examples=size, ids=[f"row-{row}" for row in range(size)] if names else None)
+            made.observe(*batch)
+            made.epoch_end()
+            if clean:
+                made.clean_pass(torch.nn.Linear(2, 2), [batch], forward=lambda _, batch: batch)
+            runs.append(made.close())
+        return card(*runs)
+
+    return compare
+
+
 RECORDERS = (
+    Case(
+        name="a card of other positions",
+        wrong=as_card(names=False),
+        says="Recorder(…, ids=names)",
+        right=as_card(),
+    ),
+    Case(
+        name="a card of nothing",
+        wrong=as_card(clean=False),
+        says="a clean pass after the last epoch of both",
+        right=as_card(),
+    ),
     Case(name="no examples", wrong=recording(examples=0), says="examples=len(dataset)", right=recording(examples=6)),
     Case(name="a model below 0", wrong=recording(model=-1), says="model counts from 0", right=recording(model=0)),
     Case(name="no epochs", wrong=recording(epochs=0), says="leave epochs out", right=recording()),

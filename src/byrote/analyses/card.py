@@ -198,6 +198,13 @@ def card(before: Run, after: Run, on_progress: OnProgress = no_progress) -> Card
     two = _Two.of(before, after)
     cross_fitted = two.cross_fitted()
     figures = [*two.accuracies(), *two.memorization(cross_fitted), *two.other_measures(on_progress)]
+    if not figures:
+        raise BadInput(
+            f"The runs {str(before.folder)!r} and {str(after.folder)!r} have no figure in common: no clean pass at the "
+            "end of training, and no measure.",
+            hint="let the Recorder make a clean pass after the last epoch of both, or compare how training went: "
+            "`byrote measure RUN cumulative_sample_loss[presentation]` of both, and then the card.",
+        )
     alone = [figure.row(paired=two.paired, comparisons=1) for figure in figures]
     verdicts = sum(row.judged and not np.isnan(row.difference.low) for row in alone)
     change = _change(after)
@@ -206,11 +213,12 @@ def card(before: Run, after: Run, on_progress: OnProgress = no_progress) -> Card
         stage=change.get("stage", ""),
         rows=tuple(figure.row(paired=two.paired, comparisons=max(1, verdicts)) for figure in figures),
         notes=(
-            _pairing(before, two.paired),
+            _pairing(before, after, two.paired),
             *_varying(figures),
             *_at_once(verdicts),
             *_turned(figures),
             *_fitting(figures),
+            *_not_compared(two),
             *_examples(two),
             *_choice(cross_fitted, forgotten=int(two.forgotten.sum()) if two.to_forget else 0),
             *_absence(two.removed, two.removed_by_score),
@@ -301,6 +309,7 @@ class _Two:
     @classmethod
     def of(cls, before: Run, after: Run) -> _Two:
         _refuse_other_data(before, after)
+        _refuse_other_positions(before, after)
         ids, rows_before, rows_after = np.intersect1d(before.ids, after.ids, return_indices=True)
         inputs = [_contents(run) for run in (before, after)]
         known = inputs[0] is not None and inputs[1] is not None
@@ -335,8 +344,18 @@ class _Two:
             added=len(after.ids) - len(ids),
             removed_by_score=by_score and bool(np.isin(removed, forget).any()),
             relabelled_by_score=by_score and bool(np.isin(ids[turned], forget).any()),
-            paired=_same_models(before, after),
+            paired=_same_models(before, after, (rows_before, rows_after)),
         )
+
+    @property
+    def answered(self) -> bool:
+        """Whether both runs recorded what their models answer at the end of training."""
+        return all("outputs" in run.manifest.evidence for run in (self.before, self.after))
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether some models of both runs trained on an example and others did not."""
+        return self.answered and all(_with_and_without(run) for run in (self.before, self.after))
 
     @property
     def selected(self) -> bool:
@@ -366,8 +385,12 @@ class _Two:
         )
 
     def accuracies(self) -> list[_Figure]:
+        if not self.answered:
+            return []
         members = self.figure(MEMBERS, _accuracy(member=1), "", SHARE)
-        if self.before.manifest.heldout is None or self.after.manifest.heldout is None:
+        if not self.told_apart and self._without_heldout:
+            return [members]
+        if self._without_heldout:
             outside = self.figure("accuracy on non-members", _accuracy(member=0), "higher", SHARE, tells="cost")
             return [members, outside]
         return [
@@ -378,9 +401,13 @@ class _Two:
             ),
         ]
 
+    @property
+    def _without_heldout(self) -> bool:
+        return self.before.manifest.heldout is None or self.after.manifest.heldout is None
+
     def cross_fitted(self) -> CrossFit | None:
         """Figures free of the choice by the first run's scores; None without a choice, or where it takes more pairs."""
-        if not self.paired or not self.to_forget or self.forgotten.sum() < self.to_forget:
+        if not self.told_apart or not self.paired or not self.to_forget or self.forgotten.sum() < self.to_forget:
             return None
         return cross_fit(
             ensemble_rates(self.before),
@@ -394,6 +421,8 @@ class _Two:
 
     def memorization(self, cross_fitted: CrossFit | None) -> list[_Figure]:
         """Label memorization by group of examples."""
+        if not self.told_apart:
+            return []
         groups = {
             f"planted {kind.replace('_', ' ')}": self.before.controls.mask(self.common, kind)
             for kind in self.before.controls.kinds()
@@ -466,7 +495,9 @@ def _cross_fitted(found: CrossFit) -> list[_Figure]:
     ]
 
 
-def _pairing(before: Run, paired: bool) -> str:
+def _pairing(before: Run, after: Run, paired: bool) -> str:
+    if min(len(run.models()) for run in (before, after)) == 1:
+        return "One training has no error: with another seed it would differ, too, and by how much is not known."
     if not paired:
         return "The runs train different models; differences are those of independent runs."
     if any(entry.seed is None for entry in before.manifest.models):
@@ -518,12 +549,28 @@ def _fitting(figures: Sequence[_Figure]) -> list[str]:
     ]
 
 
+def _not_compared(two: _Two) -> list[str]:
+    """What is not compared, and what that would take."""
+    if not two.answered:
+        return [
+            "Accuracy and label memorization are not compared: not every model of both runs has a clean pass over all "
+            "examples after its last epoch, recorder.clean_pass(model, loader)."
+        ]
+    if two.told_apart:
+        return []
+    return [
+        "Label memorization is not compared: it takes models that were trained without an example beside models that "
+        "were trained on it, 8 or more of them in both runs."
+    ]
+
+
 def _examples(two: _Two) -> list[str]:
     notes = [f"{len(two.common)} examples are in both runs with the same label."]
     if two.added:
         notes.append(f"{two.added} examples of the second run are not in the first and count in neither column.")
     if two.replaced is None:
-        return [*notes, "They are matched by their ids alone: the inputs of one of the runs were not recorded."]
+        by = "positions" if _numbered(two.before) and _numbered(two.after) else "ids"
+        return [*notes, f"They are matched by their {by} alone: the inputs of one of the runs were not recorded."]
     if two.replaced:
         notes.append(f"{two.replaced} ids stand for other inputs in the second run and count in neither column.")
     return notes
@@ -593,6 +640,27 @@ def _refuse_other_data(before: Run, after: Run) -> None:
             )
 
 
+def _numbered(run: Run) -> bool:
+    """Whether its examples were recorded without names and inputs, and are known by their positions alone."""
+    return run.manifest.origin == "observed" and run.ids.tolist() == [str(row) for row in range(len(run.ids))]
+
+
+def _refuse_other_positions(before: Run, after: Run) -> None:
+    """Refuse examples that only positions name where the positions are those of other data sets.
+
+    Raises:
+        BadInput: they are.
+    """
+    sizes = [len(run.ids) for run in (before, after)]
+    if sizes[0] != sizes[1] and _numbered(before) and _numbered(after):
+        raise BadInput(
+            f"The runs {str(before.folder)!r} and {str(after.folder)!r} know their {sizes[0]} and {sizes[1]} examples "
+            "by position only, so which are the same is not known.",
+            hint="name them in both recordings, Recorder(…, ids=names), so that an example keeps its name where others "
+            "are removed.",
+        )
+
+
 def _contents(run: Run) -> np.ndarray | None:
     """Digests of the inputs; None where they were not recorded."""
     table = run.examples
@@ -604,10 +672,27 @@ def _held_out(run: Run) -> dict[str, Any]:
     return {key: value for key, value in (run.manifest.heldout or {}).items() if key not in ("name", "groups")}
 
 
-def _same_models(before: Run, after: Run) -> bool:
-    seeds = [[entry.seed for entry in run.manifest.models] for run in (before, after)]
-    same_design = before.design.fingerprint() == after.design.fingerprint()
-    return same_design and seeds[0] == seeds[1] and np.array_equal(before.models(), after.models())
+def _same_models(before: Run, after: Run, rows: tuple[np.ndarray, np.ndarray]) -> bool:
+    """Whether model k of both runs has the same seed and pair, and trained on the same of these common examples."""
+    designs = [run.design for run in (before, after)]
+    fixed = [
+        (
+            [entry.seed for entry in run.manifest.models],
+            [(phase.name, phase.epochs) for phase in run.design.phases],
+            run.design.pair.tolist(),
+            run.design.role.tolist(),
+            run.models().tolist(),
+        )
+        for run in (before, after)
+    ]
+    shown = [[phase.count[:, own] for phase in design.phases] for design, own in zip(designs, rows, strict=True)]
+    return fixed[0] == fixed[1] and all(map(np.array_equal, *shown))
+
+
+def _with_and_without(run: Run) -> bool:
+    """Whether some of its models trained on an example and others did not."""
+    member = run.member[run.models()]
+    return bool(((member == 1).any(0) & (member == 0).any(0)).any())
 
 
 def _measured(run: Run) -> set[str]:
