@@ -34,7 +34,10 @@ class Moments:
 class RunningMoments:
     """Moments of a stream of rows, each of which counts for some of its entries only.
 
-    Deviations are taken from the running mean (Welford's recurrence), so that a large mean costs no digits.
+    Means are plain sums divided by counts. Sums of 0 and 1 are exact, so that means of answers that were right equally
+    often are equal to the last bit, in whatever order the rows came, and ranks have ties where there are ties.
+    Deviations are taken from the mean before and after each row (Welford's recurrence), so that a large mean costs no
+    digits of the spread.
 
     Example:
         >>> running = RunningMoments(2)
@@ -46,20 +49,24 @@ class RunningMoments:
 
     def __init__(self, size: int) -> None:
         self._count = np.zeros(size, np.int64)
-        self._mean = np.zeros(size)
+        self._sum = np.zeros(size)
         self._squares = np.zeros(size)
+
+    def _mean(self) -> Float[np.ndarray, " example"]:
+        mean: np.ndarray = self._sum / np.maximum(self._count, 1)
+        return mean
 
     def add(self, values: Real[np.ndarray, " example"], chosen: Bool[np.ndarray, " example"]) -> None:
         """Take in one row where `chosen`."""
         with np.errstate(invalid="ignore", over="ignore"):
+            before = np.where(chosen, values - self._mean(), 0.0)
             self._count += chosen
-            before = np.where(chosen, values - self._mean, 0.0)
-            self._mean += before / np.maximum(self._count, 1)
-            self._squares += before * np.where(chosen, values - self._mean, 0.0)
+            self._sum += np.where(chosen, values, 0.0)
+            self._squares += before * np.where(chosen, values - self._mean(), 0.0)
 
     def result(self) -> Moments:
         """The moments so far; the mean is NaN where nothing was taken in."""
-        return Moments(self._count.copy(), np.where(self._count > 0, self._mean, np.nan), self._squares.copy())
+        return Moments(self._count.copy(), np.where(self._count > 0, self._mean(), np.nan), self._squares.copy())
 
 
 #: Means without parts are taken in blocks of so many examples, which stay in a processor's cache.
@@ -71,7 +78,7 @@ def means_without(
     chosen: Bool[np.ndarray, "row example"],
     part: Int[np.ndarray, " row"],
 ) -> Float[np.ndarray, "part example"]:
-    """Means of the chosen entries of all rows but those of a part, each as `RunningMoments` gives it; NaN of none.
+    """Means of the chosen entries of all rows but those of a part; NaN of none.
 
     Example:
         >>> rows, part = np.array([[1.0], [2.0], [6.0]]), np.array([0, 1, 1])
@@ -83,20 +90,18 @@ def means_without(
     every, found = list(rows), np.empty((parts, examples))
     for start in range(0, examples, _BLOCK):
         block = slice(start, start + _BLOCK)
-        found[:, block] = _block_without([row[block] for row in every], chosen[:, block], part.tolist(), parts)
+        sums, counts = np.zeros((2, parts, found[:, block].shape[1]))
+        for row, taken, own in zip(every, chosen[:, block], part.tolist(), strict=True):
+            sums[own] += np.where(taken, row[block], 0.0)
+            counts[own] += taken
+        count = _sums_without(counts)
+        found[:, block] = np.where(count > 0, _sums_without(sums) / np.maximum(count, 1.0), np.nan)
     return found
 
 
-def _block_without(rows: list[np.ndarray], chosen: np.ndarray, part: list[int], parts: int) -> np.ndarray:
-    """The recurrence of `RunningMoments` for all parts at once, each row passing by the part that it is of."""
-    mean, count = np.zeros((parts, chosen.shape[1])), np.zeros((parts, chosen.shape[1]))
-    step, number = np.empty_like(mean), np.empty_like(mean)
-    for row, taken, own in zip(rows, chosen, part, strict=True):
-        before, counted, here = mean[own].copy(), count[own].copy(), taken.astype(np.float64)
-        count += here
-        np.subtract(np.where(taken, row, 0.0), mean, out=step)
-        step /= np.maximum(count, 1.0, out=number)
-        step *= here
-        mean += step
-        mean[own], count[own] = before, counted
-    return np.where(count > 0, mean, np.nan)
+def _sums_without(sums: Float[np.ndarray, "part example"]) -> Float[np.ndarray, "part example"]:
+    """The sum of all parts but each one, from those before and after it: nothing is taken away, so digits are kept."""
+    without = np.zeros_like(sums)
+    without[1:] = np.cumsum(sums[:-1], axis=0)
+    without[:-1] += np.cumsum(sums[:0:-1], axis=0)[::-1]
+    return without
