@@ -52,6 +52,16 @@ def test_a_corpus_of_ones_own_is_audited_changed_and_compared(folder):
     assert "The model predicts" in done.output
     with pytest.raises(BadInput, match="was made by a change"):
         with_documents(Run.open("run+remove-exact-duplicates=1"))
+    (folder / "d.csv").write_text("example,action\n1,remove\n3,remove\n2,review\n")
+    done = RUNNER.invoke(app, ["apply", "run", "d.csv", "--out", "cleaned.jsonl"], catch_exceptions=False)
+    assert "1: remove" in done.output
+    assert "2 applied, 1 left to review." in done.output
+    assert (folder / "cleaned.jsonl").read_text().splitlines() == [
+        line for row, line in enumerate((folder / "c.jsonl").read_text().splitlines()) if row not in (1, 3)
+    ]
+    assert (
+        (folder / "cleaned.jsonl.decisions.csv").read_text().startswith("example,action,label,new_label\n1,remove,,\n")
+    )
 
 
 def test_probes_by_name_with_the_audit_and_after_it(folder):

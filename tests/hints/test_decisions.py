@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,10 +16,11 @@ from byrote.changes.data.decided import Relabel, Review
 from byrote.changes.registry import parse_change
 from byrote.cli.files import apply
 from byrote.data.applied import apply_decisions
+from byrote.data.applied_corpus import apply_to_saved, remove_documents
 from byrote.data.dataset import Dataset
 from byrote.data.decisions import Decision, read_decisions
 from followed import Case, each, follow
-from made_once import copied
+from made_once import copied, opened
 from small import blobs
 
 CONTEXT = SimpleNamespace(rng=np.random.default_rng(0))
@@ -91,6 +93,29 @@ def bytes_of(folder: Path, content: bytes) -> Path:
     """Writes a file of these bytes, and gives its path."""
     (folder / "d.csv").write_bytes(content)
     return folder / "d.csv"
+
+
+def documents(out: str, *decisions: Decision) -> Any:
+    """Applies decisions to a corpus of two documents."""
+    corpus = file('{"text": "one"}\n{"text": "two"}\n', "t.jsonl")
+    return lambda folder: remove_documents(corpus(folder), folder / out, decisions or ONE)
+
+
+def saved(*, turned: int = 0, run: bool = False) -> Any:
+    """Applies decisions to a saved dataset: that of a run, `turned` by so many rows."""
+
+    def apply_to(folder: Path) -> Any:
+        made = opened("classes", folder, f"run-{turned}-{run}")
+        classes = datasets.Features({"y": datasets.ClassLabel(names=list(made.class_names))})
+        rows = datasets.Dataset.from_dict({"y": np.roll(made.labels, turned).tolist()}, features=classes)
+        rows.save_to_disk(str(folder / "saved"))
+        if run:
+            decided = file(f"{HEAD}{FIRST},remove,\n")(folder)
+            return apply(made.folder, decided, folder / "out-of-a-run", source=folder / "saved")
+        how = {"ids": made.ids, "labels": made.labels, "class_names": made.class_names}
+        return apply_to_saved(folder / "saved", folder / "out", (Decision(example=FIRST, action="remove"),), **how)
+
+    return apply_to
 
 
 SETS = "x,y,z\n1,0,1\n2,1,0\n"
@@ -224,6 +249,30 @@ CASES = (
         wrong=lambda folder: parse_change("relabel"),
         says="relabel=FILE",
         right=lambda folder: parse_change("relabel=decisions.csv"),
+    ),
+    Case(
+        name="a corpus of another kind",
+        wrong=documents("out.txt"),
+        says="--out cleaned.jsonl",
+        right=documents("cleaned.jsonl"),
+    ),
+    Case(
+        name="a label of a document",
+        wrong=documents("out.jsonl", Decision(example="t-0000", action="relabel", new="a")),
+        says="decide to remove them",
+        right=documents("out.jsonl"),
+    ),
+    Case(
+        name="a saved dataset of other rows",
+        wrong=saved(turned=1),
+        says="the dataset that the run was made from",
+        right=saved(),
+    ),
+    Case(
+        name="a run of a saved dataset",
+        wrong=lambda folder: apply(copied("classes", folder), file(f"{HEAD}{FIRST},remove,\n")(folder), folder / "out"),
+        says="--source FOLDER",
+        right=saved(run=True),
     ),
     Case(
         name="a run of no file",

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from byrote.cli.answers import say, say_file
 from byrote.cli.terminal import Given, RunFolder
 from byrote.report.text import capital
+
+if TYPE_CHECKING:
+    from byrote.data.decisions import Decision
+    from byrote.runs.run import Run
+
+#: So many decisions are listed on the terminal; the list beside the file has all.
+MOST_LINES = 20
 
 
 def read(
@@ -51,40 +59,23 @@ def export(
 def apply(
     run_folder: RunFolder,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Decisions, as the table of a report exports them.")],
-    out: Annotated[Path, typer.Option("--out", help="The cleaned table or folder to write; it must not be there.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="The cleaned table, folder or corpus to write; it must not be there.")
+    ],
     source: Given = None,
 ) -> None:
-    """Write your own table or folder of images again, relabelled and without what is to be removed."""
-    from byrote.cli.sources import with_contents
-    from byrote.data.applied import apply_decisions
+    """Write your own table, folder of images or corpus again, relabelled and without what is to be removed."""
+    from byrote.data.applied import list_beside
     from byrote.data.decisions import REVIEW, read_decisions
-    from byrote.errors import BadInput
-    from byrote.evidence.made_here import admitted, known_files
     from byrote.runs.run import Run
 
     run = Run.open(run_folder)
-    made = run.manifest.source or {}
-    reading = made.get("reading") or {}
-    if source is None and "reading" not in made:
-        raise BadInput(
-            f"The run {str(run_folder)!r} was not made from a table or a folder of images.",
-            hint="byrote apply writes such files again; of other sources change the data where they are made.",
-        )
-    with_contents(run, source)  # numbered rows of another file are other rows
-    place = source or admitted(Path(str(made["name"])), known_files(run.manifest.identifier))
-    planted = set(run.controls.example.tolist())
     decisions = read_decisions(file)
-    done = apply_decisions(
-        place,
-        out,
-        decisions,
-        target=reading.get("target") or "",
-        id=reading.get("id"),
-        task=reading.get("task"),
-        skip=planted.__contains__,
-    )
-    for one in done:
+    done = _applied(run, source, out, decisions)
+    for one in done[:MOST_LINES]:
         say(f"{one.example}: {one.action}{f' as {one.new}' if one.new and one.action != 'remove' else ''}")
+    if len(done) > MOST_LINES:
+        say(f"… and {len(done) - MOST_LINES:,} more, all of them in the list.")
     left = sum(one.action == REVIEW for one in decisions)
     skipped = len(decisions) - len(done) - left
     say(
@@ -93,3 +84,49 @@ def apply(
         + "."
     )
     say_file("File", out, apart=False)
+    say_file("List of what was applied", list_beside(out), apart=False)
+
+
+def _applied(run: Run, source: Path | None, out: Path, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
+    """Decisions applied to what the run was made from, once it is seen to be the same."""
+    from byrote.cli.language_sources import with_documents
+    from byrote.cli.sources import with_contents
+    from byrote.data.applied import apply_decisions
+    from byrote.data.applied_corpus import apply_to_saved, remove_documents
+    from byrote.errors import BadInput
+    from byrote.evidence.made_here import admitted, known_files
+
+    made = run.manifest.source or {}
+    known, planted = known_files(run.manifest.identifier), set(run.controls.example.tolist())
+    if run.of_text and isinstance(made.get("corpus"), str):
+        with_documents(run, source, trained_again=run.manifest.origin != "observed")
+        place = source or admitted(Path(made["corpus"]), known)
+        return remove_documents(place, out, decisions, column=made["column"], skip=planted.__contains__)
+    reading = made.get("reading") or {}
+    if "reading" in made:
+        with_contents(run, source)  # numbered rows of another file are other rows
+        place = source or admitted(Path(str(made["name"])), known)
+        return apply_decisions(
+            place,
+            out,
+            decisions,
+            target=reading.get("target") or "",
+            id=reading.get("id"),
+            task=reading.get("task"),
+            skip=planted.__contains__,
+        )
+    if source is not None and source.is_dir() and run.task == "classes" and run.manifest.parent is None:
+        return apply_to_saved(
+            source,
+            out,
+            decisions,
+            ids=run.ids,
+            labels=run.labels,
+            class_names=run.class_names,
+            skip=planted.__contains__,
+        )
+    raise BadInput(
+        f"The run {str(run.folder)!r} was not made from a table, a folder of images or a corpus.",
+        hint="--source FOLDER applies them to a Hugging Face dataset that save_to_disk wrote; of other sources change "
+        "the data where they are made.",
+    )

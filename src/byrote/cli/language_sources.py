@@ -178,8 +178,8 @@ def with_documents(run: Run, given: str | Path | None = None, *, trained_again: 
     if run.manifest.parent is not None:
         raise BadInput(
             "This run was made by a change, so the command line cannot build its documents and recipe again.",
-            hint=f"change the run before it, {str(run.manifest.parent['folder'])!r}, with both changes: "
-            "--with may be repeated.",
+            hint=f"take the run before it, {str(run.manifest.parent['folder'])!r}: change it with both changes, as "
+            "--with may be repeated, or apply the decisions to it.",
         )
     _refuse_malformed(source)
     tiny = TinyGPTTraining.of(source)

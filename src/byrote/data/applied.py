@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from byrote.data.csv_file import SEPARATOR_LINE
-from byrote.data.decisions import RELABEL, REMOVE, Decision, number_of, refuse_classes, refuse_strangers
+from byrote.data.decisions import NEW, RELABEL, REMOVE, Decision, number_of, refuse_classes, refuse_strangers
 from byrote.data.image_folder import class_files
-from byrote.data.inert import inert
+from byrote.data.inert import inert, spreadsheet_cell
 from byrote.data.parquet import read_parquet
 from byrote.data.table import PARQUET, TEXT, Facts, Rows, facts_of, read_table
 from byrote.data.targets import Target
@@ -42,24 +42,61 @@ def apply_decisions(
     """Write a table (.csv, .tsv, .parquet) or a folder of images again, with labels changed and examples left out.
 
     All other cells, files and their order stay. `target`, `id` and `task` are how a table is read. Examples for which
-    `skip` holds are not of the source, as planted ones, and are left alone. The decisions that were applied are handed
-    back.
+    `skip` holds are not of the source, as planted ones, and are left alone. A list of the decisions that were applied
+    is written beside `out`, and handed back.
 
     Raises:
         BadInput: an example is not in the source, a new label is none of its classes, the source is of another kind,
             or `out` is there already or would be of another kind.
     """
     source, out = Path(source), Path(out)
-    if out.exists():
-        raise BadInput(f"{str(out)!r} is there already, and byrote overwrites nothing of yours.", hint="--out ANOTHER.")
-    if not source.exists():
-        raise BadInput(f"There is no file or folder {str(source)!r}.", hint=CHECK_THE_PATH)
-    mine = tuple(one for one in decisions if one.action in (RELABEL, REMOVE) and not skip(one.example))
+    refuse_taken(source, out)
+    mine = applied_to(decisions, skip)
     if source.is_dir():
         write_folder(source, out, mine)
     else:
         write_table(source, out, mine, target=target, id=id, task=task)
+    write_list(out, mine)
     return mine
+
+
+def applied_to(decisions: Sequence[Decision], skip: Callable[[str], bool]) -> tuple[Decision, ...]:
+    """Those decisions that change something of the source."""
+    return tuple(one for one in decisions if one.action in (RELABEL, REMOVE) and not skip(one.example))
+
+
+def refuse_taken(source: Path, out: Path) -> None:
+    """Refuse a source that is not there, and a place where something is.
+
+    Raises:
+        BadInput: so it is.
+    """
+    for place in (out, list_beside(out)):
+        if place.exists():
+            raise BadInput(
+                f"{str(place)!r} is there already, and byrote overwrites nothing of yours.", hint="--out ANOTHER."
+            )
+    if not source.exists():
+        raise BadInput(f"There is no file or folder {str(source)!r}.", hint=CHECK_THE_PATH)
+
+
+def list_beside(out: Path) -> Path:
+    """The list of decisions that were applied to make `out`.
+
+    Example:
+        >>> list_beside(Path("data/cleaned.csv")).name
+        'cleaned.csv.decisions.csv'
+    """
+    return out.with_name(f"{out.name}.decisions.csv")
+
+
+def write_list(out: Path, done: Sequence[Decision]) -> None:
+    """Write what was applied as a file of decisions beside `out`."""
+    with list_beside(out).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("example", "action", "label", NEW[0]))
+        rows = ((one.example, one.action, one.given, one.new if one.action == RELABEL else "") for one in done)
+        writer.writerows([spreadsheet_cell(cell) for cell in row] for row in rows)
 
 
 def write_table(

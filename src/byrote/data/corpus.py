@@ -283,7 +283,7 @@ def read_corpus(
 
 def _rows_of(path: Path, column: str) -> Iterator[Row]:
     if path.is_dir():
-        return _saved_dataset(path, column)
+        return _saved_rows(path, column)
     if not path.is_file():
         raise BadInput(f"There is no file {str(path)!r}.", hint=CHECK_THE_PATH)
     ending = path.suffix.lower()
@@ -421,7 +421,19 @@ def _parquet_rows(path: Path, column: str) -> Iterator[Row]:
         ) from error
 
 
-def _saved_dataset(path: Path, column: str) -> Iterator[Row]:
+def _saved_rows(path: Path, column: str) -> Iterator[Row]:
+    held = saved_dataset(path)
+    _columns(held.column_names, column, str(path))
+    for number, row in enumerate(held, start=1):
+        yield f"row {number}", dict(row)
+
+
+def saved_dataset(path: Path) -> Any:
+    """The dataset in a folder that Hugging Face's `save_to_disk` wrote.
+
+    Raises:
+        BadInput: it is none or has several splits, or the package datasets is not installed.
+    """
     try:
         import datasets
     except ImportError:
@@ -438,9 +450,7 @@ def _saved_dataset(path: Path, column: str) -> Iterator[Row]:
         ) from error
     if not isinstance(held, datasets.Dataset):
         raise BadInput(f"The dataset in {str(path)!r} has several splits: {quoted(held)}.", hint="save one split.")
-    _columns(held.column_names, column, str(path))
-    for number, row in enumerate(held, start=1):
-        yield f"row {number}", dict(row)
+    return held
 
 
 def _columns(names: Sequence[str], column: str, path: str) -> tuple[str, ...]:
