@@ -107,6 +107,14 @@ def test_scores_of_labels_are_those_of_the_measure_and_of_others_by_the_same_mod
     assert np.median(other) > 0 > np.median(own)
 
 
+def test_of_two_classes_the_probability_is_the_score(tmp_path):
+    dataset = blobs(60)
+    two = dataset.replace(targets=dataset.targets % 2, class_names=("a", "b"))
+    run = small_audit(tmp_path / "run", dataset=two, heldout=None, models=4, full=0)
+    score = run.measure("label_error_probability")
+    np.testing.assert_array_equal(probabilities(run, score).values, score.values)
+
+
 def test_of_many_labels_drawn_the_expected_number_is_that_of_the_wrong_ones(tmp_path):
     """Twelve of 240 labels are wrong, and drawn as the test draws them."""
     dataset = blobs(240)

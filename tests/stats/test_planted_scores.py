@@ -26,19 +26,35 @@ def test_the_rate_and_the_probabilities_are_those_of_the_draw(rate):
     assert found.probability(scores).sum() == pytest.approx(is_case.sum(), rel=0.25)
 
 
-def test_no_other_curve_is_likelier():
+@pytest.mark.parametrize("ways", [1, 2, 9, np.inf])
+def test_no_other_curve_is_likelier(ways):
     scores, _, planted = drawn(0.1, others=400, cases=400)
-    found = curve(scores, planted)
+    found = curve(scores, planted, ways)
 
     def unlikelihood(x):
         offset, slope, rate = x[0], np.exp(x[1]), np.exp(x[2])
-        odds_of = lambda z: np.log(len(planted) / len(scores) / rate) + np.log(expit(offset + slope * z))  # noqa: E731
-        return np.logaddexp(0, odds_of(scores)).sum() + np.logaddexp(0, -odds_of(planted)).sum()
+
+        def odds(z):
+            p = expit(offset + slope * z)
+            return np.log((1 - rate / ways) * p / rate + rate / ways * (1 - p) / (1 - rate))
+
+        return np.logaddexp(0, odds(scores)).sum() + np.logaddexp(0, -odds(planted)).sum()
 
     here = np.array([found.offset, np.log(found.slope), np.log(found.rate)])
     assert np.abs(approx_fprime(here, unlikelihood, 1e-6)).max() < 0.1
     others = minimize(unlikelihood, here + 0.3, method="Nelder-Mead", options={"maxiter": 2_000})
     assert unlikelihood(here) <= others.fun + 1e-3
+
+
+@pytest.mark.parametrize("ways", [1, 3])
+def test_what_is_planted_on_a_case_can_be_none(ways):
+    """Another label in place of a wrong one is the right one, one time in `ways`."""
+    scores, is_case, _ = drawn(0.2, others=8_000)
+    rng = np.random.default_rng(7)
+    right = is_case & (rng.random(len(is_case)) < 1 / ways)
+    planted = rng.normal(np.where(right, -2.0, 2.0), 1.0)
+    assert curve(scores, planted, ways).rate == pytest.approx(0.2, rel=0.15)
+    assert curve(scores, planted).rate < 0.17  # where that is left out, too few are cases
 
 
 def test_where_no_other_is_a_case_next_to_none_is_called_one():

@@ -505,8 +505,8 @@ def _about_scores(errors: LabelErrors) -> str:
         f"A label error is a score above {WRONG:g} (`label_error_probability`). Its number is the probability that the "
         "label is wrong, as labels drawn at random tell, which no model saw: of the "
         f"{np.count_nonzero(errors.flagged):,} labels that are flagged {errors.sure.values[errors.flagged].sum():.0f} "
-        "should be wrong. These are random errors. Real ones prefer some classes, or stand in rare groups, so that "
-        "more or fewer can be wrong."
+        "should be wrong. These are random errors. Where classes overlap, or a group is rare, right labels look like "
+        "them and fewer are wrong; real errors often look right, and are missed."
     )
 
 

@@ -70,13 +70,17 @@ def probabilities(run: Run, score: PerExample) -> PerExample:
 
     What score a wrong label gets is known: for each example another label is drawn at random, which is scored by the
     models that were not trained on the example, and so never saw its label. How many of the given labels are wrong,
-    and how likely each is, are those under which drawn and given labels are best told apart (`byrote.stats.curve`).
+    and how likely each is, are those under which drawn and given labels are best told apart (`planted_scores.curve`).
+    Of two classes the drawn label is the given one turned round, so that the probability is the score itself.
     """
+    if len(run.class_names) == 2:
+        return score
     models = run.models()
     answers = run.load("outputs.logits", models)
     drawn = np.random.default_rng([0, 9]).integers(1, answers.shape[2], len(run.ids))
     asked = np.stack([run.labels, (run.labels + drawn) % answers.shape[2]])
-    found = curve(*log_odds_of_labels(answers, run.labels, run.member[models], asked))
+    given, other = log_odds_of_labels(answers, run.labels, run.member[models], asked)
+    found = curve(given, other, answers.shape[2] - 1)
 
     def likely(values: Float[np.ndarray, " example"]) -> Float[np.ndarray, " example"]:
         with np.errstate(divide="ignore"):

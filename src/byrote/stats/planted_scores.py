@@ -29,15 +29,20 @@ class Curve(NamedTuple):
         return np.asarray(expit(self.offset + self.slope * _bounded(scores)))
 
 
-def curve(others: Float[np.ndarray, " other"], planted: Float[np.ndarray, " planted"]) -> Curve:
+def curve(
+    others: Float[np.ndarray, " other"], planted: Float[np.ndarray, " planted"], ways: float | int = np.inf
+) -> Curve:
     """The curve under which it is likeliest which scores are planted and which are of the others.
 
     Formula:
-        P(planted | z) = c p(z) / (1 + c p(z)), c = planted / (rate * others), p(z) = expit(offset + slope z)
-        with offset, slope > 0 and rate of the greatest likelihood: planted cases have the scores of the cases that are
-        among the others
+        P(planted | z) / P(other | z) = planted / others * ((1 - s) p / rate + s (1 - p) / (1 - rate)), s = rate / ways
+        p = expit(offset + slope z), with offset, slope > 0 and rate of the greatest likelihood
+        Planted cases have the scores of the cases that are among the others. What was planted on such a case is none
+        itself in one of `ways`: another label in place of a wrong one can be the right one.
 
     Source: Ward et al. 2009, Biometrics 65(2), 554-563, eq. 4, with the rate estimated as in Lancaster & Imbens 1996.
+    Differs:
+        The second summand; the source's cases are sure.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -50,27 +55,28 @@ def curve(others: Float[np.ndarray, " other"], planted: Float[np.ndarray, " plan
     case = np.arange(len(z)) >= len(_some(others))
     middle, spread = float(np.median(z)), float(z.std()) or 1.0
     z = (z - middle) / spread
-    count = max(np.count_nonzero(~case), 1)
-    prior = np.log(max(np.count_nonzero(case), 1) / count)
+    count = int(max(np.count_nonzero(~case), 1))
+    prior = float(max(np.count_nonzero(case), 1)) / count
 
     def unlikelihood(x: np.ndarray) -> tuple[float, np.ndarray]:
-        slope, share = np.exp(x[1]), expit(x[2])
-        score = x[0] + slope * z
-        odds = prior - np.log(LARGEST_RATE * share) - np.logaddexp(0, -score)
-        pull, falling = expit(odds) - case, expit(-score)
-        gradient = ((pull * falling).mean(), (pull * falling * slope * z).mean(), -pull.mean() * (1 - share))
-        return float(np.logaddexp(0, np.where(case, -odds, odds)).mean()), np.array(gradient)
+        slope, rate = np.exp(x[1]), LARGEST_RATE * expit(x[2])
+        p, q = expit(x[0] + slope * z), expit(-x[0] - slope * z)
+        of_cases, of_none = 1 / rate - 1 / ways, rate / (1 - rate) / ways
+        ratio = np.maximum(of_cases * p + of_none * q, np.finfo(np.float64).tiny)
+        odds = np.log(prior) + np.log(ratio)
+        pull = (expit(odds) - case) / ratio
+        by_score = pull * (of_cases - of_none) * p * q
+        by_rate = pull * (q / (1 - rate) ** 2 / ways - p / rate**2) * rate * expit(-x[2])
+        gradient = np.array([by_score.mean(), (by_score * slope * z).mean(), by_rate.mean()])
+        return float(np.logaddexp(0, np.where(case, -odds, odds)).mean()), gradient
 
     least = float(logit(1 / (2 * LARGEST_RATE * (count + 1))))
     bounds = ((-50.0, 50.0), (-5.0, 5.0), (least, 30.0))
     starts = [(offset, 0.0, max(rate, least)) for offset in (-1.0, 1.0) for rate in (-4.0, -2.0)]
-    found = min((minimize(unlikelihood, x, jac=True, method="L-BFGS-B", bounds=bounds) for x in starts), key=_value)
+    tried = [minimize(unlikelihood, x, jac=True, method="L-BFGS-B", bounds=bounds) for x in starts]
+    found = min(tried, key=lambda one: float(one.fun))
     slope = float(np.exp(found.x[1])) / spread
     return Curve(float(found.x[0]) - slope * middle, slope, LARGEST_RATE * float(expit(found.x[2])))
-
-
-def _value(found: object) -> float:
-    return float(getattr(found, "fun", np.inf))
 
 
 def _bounded(scores: Float[np.ndarray, " *shape"]) -> Float[np.ndarray, " *shape"]:
