@@ -111,11 +111,12 @@ def _from_logits(run: Run, models: Int[np.ndarray, " model"]) -> tuple[np.ndarra
 def _from_sums(run: Run) -> tuple[np.ndarray, np.ndarray]:
     total = np.zeros((len(run.ids), len(run.class_names)))
     count = np.zeros(len(run.ids), np.int64)
-    for first in run.models_with("class_probability"):
+    having = run.models_with("class_probability")
+    for first in having:
         block = run.evidence.block("class_probability", first, run.last_phase)
         total += block["sum_out"]
         count += block["count_out"]
-    if not blocks:
+    if not having:
         raise MissingEvidence(
             "The run holds neither logits nor class probabilities.",
             hint="cleanlab needs the probability of every class; audit again, or import logits.",
