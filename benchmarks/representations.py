@@ -2,9 +2,11 @@
 
 Digits, 1,200 examples to train on and 597 held out; an MLP 64-256-128-64-10, SGD with momentum .9, rate .1 along half a
 cosine, batches of 32, 60 epochs (random labels: 120), six seeds. Arms: true labels, 10 % wrong labels, random labels.
-The figures of that experiment stand beside each figure here, whose error is over the models. Three differences are
+The figures of that experiment stand beside each figure here, whose error is over the models. Four differences are
 known: at 597 inputs SVCCA and PWCCA keep 29 directions here (without that limit untrained layers have .76 .66 .56 .44
-and .89 .77 .64 .49, as in the other experiment); its linear classifiers are logistic; its split of digits is another.
+and .89 .77 .64 .49, as in the other experiment); its linear classifiers are logistic; its split of digits is another,
+and dilation follows the split: at epoch 60 eight splits and draws of labels have .65 .44 .49 (noisy, clean, held out)
+with a standard deviation of .026 .022 .027 between them, and of .011 between seeds of one.
 
 Usage: python benchmarks/representations.py [--quick]; `--quick` takes two arms, 3 seeds and few checkpoints.
 """
