@@ -9,6 +9,7 @@ from byrote.analyses import learning_order as module
 from byrote.analyses.learning_order import learned_at, learning_order
 from byrote.errors import BadInput
 from byrote.report.verify import verify
+from levels import DRAWS, as_promised, missed
 from small import small_audit
 
 
@@ -62,3 +63,16 @@ def test_of_a_run_it_is_kept_and_verified(tmp_path):
     assert verify(run) == []
     with pytest.raises(BadInput, match="fewer than 2 such models"):
         learning_order(small_audit(tmp_path / "one", models=4, full=1), role="full")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("halves", [False, True])
+def test_orders_that_have_nothing_in_common_are_told_apart_from_none_in_one_of_twenty(halves):
+    """Eight models on all data, or eight pairs on halves."""
+    rng, found = np.random.default_rng(5), []
+    for _ in range(DRAWS):
+        first = rng.random((8, 80)) < 0.5
+        member = np.stack([first, ~first], 1).reshape(16, 80) if halves else np.ones((8, 80), bool)
+        pair = np.repeat(np.arange(8), 2) if halves else np.full(8, -1)
+        found.append(module._of_group(rng.integers(0, 12, member.shape), member, pair, 12)[0])
+    assert as_promised(missed(found, 0.0))

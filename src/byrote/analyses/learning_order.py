@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
 
 from byrote.analyses.catalog import analysis
-from byrote.analyses.similarity import between
+from byrote.analyses.similarity import between_all
 from byrote.blocks import Block, Words, plain_blocks, section
 from byrote.data.controls import LABEL_NOISE
 from byrote.errors import BadInput
@@ -87,21 +87,20 @@ def _of_group(
     """Correlation, share that is never learned, and share of pairs of examples that are tied."""
     unit = units(pair)
     count = len(learned)
-    sums, others = np.zeros(count), np.zeros(count)
+    likeness, compared = np.full((count, count), np.nan), np.ones(count, bool)
     for one in range(count):
         for other in range(one + 1, count):
             both = chosen[one] & chosen[other]
             if unit[one] != unit[other] and both.sum() >= FEWEST:
                 value = _spearman(learned[one, both], learned[other, both])
-                sums[[one, other]] += value
-                others[[one, other]] += 1
-    with np.errstate(invalid="ignore"):
-        likeness = sums / np.where(others, others, np.nan)
+                likeness[one, other] = likeness[other, one] = value
+                compared[[one, other]] &= np.isfinite(value)
+    known = compared.all() and np.isfinite(likeness).any(1).all()
     never = np.array([_share(learned[k, chosen[k]] == last) for k in range(count)])
     tied = np.array([_ties(learned[k, chosen[k]]) for k in range(count)])
     reason = f"two models share fewer than {FEWEST} members of it, or all are learned at once"
     examples = int(chosen.any(0).sum())
-    correlation = between(likeness, pair) if np.isfinite(likeness).all() else _none(reason, count, examples)
+    correlation = between_all(likeness, pair) if known else _none(reason, count, examples)
     return correlation, _mean(never, unit, examples), _mean(tied, unit, examples)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import fdtri, stdtrit
 
 from byrote.analyses.catalog import analysis
 from byrote.blocks import Block, Words, plain_blocks, section
 from byrote.results import Scalar, Table
 from byrote.runs.run import Run
-from byrote.stats.intervals import Bounds
+from byrote.stats.intervals import UPPER, Bounds
 from byrote.stats.jackknife import from_replicates, jackknife, units
 
 #: Debiased CKA may be slightly below 0.
@@ -19,6 +21,10 @@ BOUNDS: Bounds = (-1.0, 1.0)
 _INDICES = {"cka": "CKA", "svcca": "SVCCA", "pwcca": "PWCCA"}
 #: A layer that nearly is its own end before training has no way to go.
 NO_WAY = 1e-3
+#: From so many pairs of models on it can be told what two of them alone have in common.
+FEWEST_PAIRS = 6
+#: Pairs of models are taken to differ where the spread of their likeness is above this quantile of chance.
+DIFFER = 2 / 3
 
 
 @analysis(
@@ -110,6 +116,59 @@ def between(likeness: Float[np.ndarray, " model"], pair: Int[np.ndarray, " model
     value = float(of_unit.mean()) if count else float("nan")
     left = (count * value - 2 * of_unit) / (count - 2) if count > 3 else np.empty(0)
     return from_replicates(value, np.asarray(left), models=len(likeness), examples=0, bounds=BOUNDS)
+
+
+def between_all(likeness: Float[np.ndarray, "model model"], pair: Int[np.ndarray, " model"]) -> Scalar:
+    """`between` with every likeness at hand, so that what two models alone have in common counts once in the error.
+
+    The jackknife counts it twice: where models do not differ from each other, its error is too large.
+
+    Formula:
+        of P pairs, J the variance of `between`, S the mean square of s_pq - a_p - a_q, a by least squares, whose
+        degrees of freedom are f = P (P - 3) / 2: the variance is J - 2 S / ((P - 1) (P - 2)), of Satterthwaite's
+        degrees of freedom; or 2 S / (P (P - 1)), of f, unless J is above what 2 of 3 such J are if pairs do not differ
+    Undefined:
+        as `between`; the error is that of `between` below 6 pairs, or where two pairs have no likeness.
+
+    Example:
+        >>> own = np.array([0.1, 0.1, 0.2, 0.2, 0.3, 0.3])
+        >>> between_all(own[:, None] + own, np.full(6, -1))
+        Scalar(0.4 ± 0.073, 95 % [0.2123, 0.5877])
+    """
+    alike = _by_unit(likeness, units(pair))
+    count, off = len(alike), ~np.eye(len(alike), dtype=bool)
+    found = between(_of_each(likeness, units(pair)), pair)
+    if count < FEWEST_PAIRS or np.isnan(alike[off]).any():
+        return found
+    mean = alike[off].mean()
+    own = (count - 1) / (count - 2) * (np.where(off, alike - mean, 0.0).sum(1) / (count - 1))
+    free = count * (count - 3) / 2
+    alone = float(np.square((alike - mean - own[:, None] - own)[off]).sum() / 2 / free)
+    least, twice = 2 * alone / (count * (count - 1)), 2 * alone / ((count - 1) * (count - 2))
+    variance, degrees = least, free
+    if found.stderr**2 > (twice + least) * fdtri(count - 1, free, DIFFER):
+        variance = found.stderr**2 - twice
+        degrees = variance**2 / (found.stderr**4 / (count - 1) + twice**2 / free)
+    if not variance > 1e-24 * mean**2:
+        return found
+    reach = float(stdtrit(degrees, UPPER)) * variance**0.5
+    low, high = np.clip([found.value - reach, found.value + reach], *BOUNDS).tolist()
+    return replace(found, stderr=float(variance**0.5), low=low, high=high, note="")
+
+
+def _of_each(likeness: Float[np.ndarray, "model model"], unit: Int[np.ndarray, " model"]) -> np.ndarray:
+    """Each model's mean likeness with those of other pairs that it has one with."""
+    known = (unit[:, None] != unit) & ~np.isnan(likeness)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, likeness, 0.0).sum(1) / known.sum(1))
+
+
+def _by_unit(likeness: Float[np.ndarray, "model model"], unit: Int[np.ndarray, " model"]) -> np.ndarray:
+    """The mean likeness of the models of two pairs; nan where they have none."""
+    member = np.eye(int(unit.max(initial=-1)) + 1)[:, unit]
+    known = ~np.isnan(likeness)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((member @ np.where(known, likeness, 0.0) @ member.T) / (member @ known @ member.T))
 
 
 def _mean(values: np.ndarray, pair: np.ndarray) -> Scalar:
