@@ -8,6 +8,7 @@ from byrote.analyses.holdout_retraining import LOSS, NEW, OLD, _table, half_jeff
 from byrote.analyses.lab import Lab
 from byrote.errors import BadInput
 from byrote.stats.ranking import auroc
+from levels import DRAWS, as_promised, missed
 from probes.layered import layered
 
 LAB = Lab(workers=1, progress=False)
@@ -67,3 +68,21 @@ def test_figures_and_their_intervals_stay_where_an_auroc_can_be():
     }
     assert (found[NEW].low, found[NEW].high) == (0.0, 1.0)
     assert (found[f"excess over {LOSS}"].low, found[f"excess over {LOSS}"].high) == (-1.0, 1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shared", [0.0, 1.0])
+def test_scores_that_know_nothing_of_wrong_labels_find_them_in_one_of_twenty(shared):
+    """Also where an example has a high score in every model, as then models agree on what is chance.
+
+    The error is too large where models agree on nothing, and of differences, of which it is the larger of two sources.
+    """
+    rng, tables = np.random.default_rng(6), []
+    for _ in range(DRAWS):
+        noisy = np.isin(np.arange(200), rng.permutation(200)[:40])
+        usual = shared * rng.normal(size=200)
+        scores = {name: usual + rng.normal(size=(6, 200)) for name in (NEW, OLD, LOSS)}
+        tables.append(_table(scores, noisy, np.ones(200, bool), np.arange(200).astype(str), 50))
+    misses = [missed([table.figures["AUROC"][row] for table in tables], 0.0 if row else 0.5) for row in (0, 3, 4)]
+    assert max(misses) <= 16, misses
+    assert as_promised(misses[0]) or not shared, misses

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from byrote.errors import BadInput
-from byrote.stats.ranking import auroc, auroc_by_chance, average_precision, detection, precision_recall_at
+from byrote.stats.ranking import (
+    auroc,
+    auroc_by_chance,
+    average_precision,
+    detection,
+    influence_of_auroc,
+    precision_recall_at,
+)
 
 scored = st.lists(st.tuples(st.integers(-4, 4), st.booleans()), min_size=2, max_size=40)
 
@@ -76,3 +83,15 @@ def test_both_figures_from_one_sorting_are_those_of_each_alone(drawn):
     area, precision = detection(score, positive)
     assert area == pytest.approx(auroc(score, positive), abs=1e-12, nan_ok=True)
     assert precision == pytest.approx(average_precision(score, positive), nan_ok=True)
+
+
+def test_the_influence_of_an_example_on_the_auroc_is_what_leaving_it_out_does_to_it():
+    rng = np.random.default_rng(11)
+    positive = np.arange(60) < 20
+    score = np.round(rng.normal(positive, 1.0), 1)
+    found, area = influence_of_auroc(score, positive), auroc(score, positive)
+    for left in range(60):
+        some, others = np.arange(60) != left, (20 if positive[left] else 40) - 1
+        assert found[left] == pytest.approx((area - auroc(score[some], positive[some])) * others / (others + 1))
+    assert found.sum() == pytest.approx(0.0)
+    assert np.isnan(influence_of_auroc(score, np.zeros(60, bool))).all()

@@ -18,7 +18,9 @@ from byrote.recipes.recipe import Recipe
 from byrote.recipes.schedules import Constant
 from byrote.results import Scalar, Table
 from byrote.runs.run import Run
-from byrote.stats.ranking import auroc
+from byrote.stats.intervals import Bounds
+from byrote.stats.over_examples import over_both
+from byrote.stats.ranking import auroc, influence_of_auroc
 
 NEW, OLD, LOSS = "retrained on new examples", "retrained on members", "final loss"
 #: Fewer new examples than these retrain nothing.
@@ -41,7 +43,8 @@ def holdout_retraining(
 
     Formula:
         d_i = sum over classes of (p - q)(log p - log q) / 2, p and q the probabilities before and after; AUROC of d
-        for wrong labels against clean ones among members that no arm goes on with, the mean over models
+        for wrong labels against clean ones among members that no arm goes on with, the mean over models; the error is
+        that of models and of examples
     Undefined:
         never: wrong labels and clean ones are among the members.
 
@@ -116,11 +119,11 @@ def _table(
     ids: np.ndarray,
     size: int,
 ) -> Table:
-    found = {name: np.array([auroc(row[asked], noisy[asked]) for row in each]) for name, each in scores.items()}
-    judged = int(asked.sum())
-    rows: dict[str, Scalar] = {n: over_seeds(each, (0.0, 1.0), examples=judged) for n, each in found.items()}
+    found = {name: _areas(each[:, asked], noisy[asked]) for name, each in scores.items()}
+    rows = {name: _over_both(*each, (0.0, 1.0)) for name, each in found.items()}
     for control in (OLD, LOSS):
-        rows[f"excess over {control}"] = over_seeds(found[NEW] - found[control], (-1.0, 1.0), examples=judged)
+        apart = (one - other for one, other in zip(found[NEW], found[control], strict=True))
+        rows[f"excess over {control}"] = _over_both(*apart, (-1.0, 1.0))
     arrays = {"example": ids[asked], **{name: each[:, asked].mean(0) for name, each in scores.items()}}
     return Table(
         title="Holdout retraining",
@@ -129,6 +132,22 @@ def _table(
         arrays=arrays,
         notes=(f"Models went on with {size} new examples, or with as many clean members.",),
     )
+
+
+def _areas(
+    scores: Float[np.ndarray, "model example"], noisy: np.ndarray
+) -> tuple[Float[np.ndarray, " model"], Float[np.ndarray, "model example"]]:
+    """The AUROC of each model, and how far each example moves it."""
+    areas = np.array([auroc(row, noisy) for row in scores])
+    return areas, np.array([influence_of_auroc(row, noisy) for row in scores])
+
+
+def _over_both(
+    areas: Float[np.ndarray, " model"], influence: Float[np.ndarray, "model example"], bounds: Bounds
+) -> Scalar:
+    """The mean over models, with the error that comes from models and from the examples judged."""
+    figure = over_seeds(areas, bounds, examples=influence.shape[1])
+    return over_both(figure, influence / len(areas), bounds=bounds)
 
 
 def constant(recipe: object, caller: str) -> Recipe:

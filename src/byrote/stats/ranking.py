@@ -56,6 +56,34 @@ def auroc(score: Float[np.ndarray, " example"], positive: Bool[np.ndarray, " exa
     return float(above / positives / negatives)
 
 
+def influence_of_auroc(
+    score: Float[np.ndarray, " example"], positive: Bool[np.ndarray, " example"]
+) -> Float[np.ndarray, " example"]:
+    """How far each example moves the AUROC; the sum of squares is the variance that the choice of examples gives it.
+
+    Formula:
+        (the share of the other kind that it is ranked right with - AUROC) / number of its kind
+    Undefined:
+        nan without a positive or without a negative.
+
+    Source: DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44(3), 837-845.
+
+    Example:
+        >>> influence_of_auroc(np.array([0.9, 0.5, 0.6]), np.array([True, True, False]))
+        array([ 0.25, -0.25,  0.  ])
+
+    Raises:
+        BadInput: a score is NaN.
+    """
+    area, whole, found = auroc(score, positive), ranks(score), np.full(len(score), np.nan)
+    if np.isnan(area):
+        return found
+    for kind in (positive, ~positive):
+        below = (whole[kind] - ranks(score[kind])) / (~kind).sum()
+        found[kind] = ((below if kind is positive else 1.0 - below) - area) / kind.sum()
+    return found
+
+
 def auroc_by_chance(positives: int, negatives: int) -> float:
     """Standard deviation of the AUROC, around .5, of a score that has nothing to do with who is positive.
 
