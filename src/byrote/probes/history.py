@@ -213,7 +213,8 @@ class History:
 
     def member_of(self, model: int) -> Int8[np.ndarray, " example"]:
         """The row of `member` of a model, by its number in the run."""
-        return self.member[self.models.index(model)]
+        row: np.ndarray = self.member[self.models.index(model)]
+        return row
 
     def weights(self, checkpoint: int, models: Sequence[int] | None = None) -> dict[str, Tensor]:
         """Tensors `[model, ...]` at the checkpoint of that number, of all or of these models."""
