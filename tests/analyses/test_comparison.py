@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata, spearmanr
 
-from byrote.analyses.comparison import compare, partial_rank_correlation, rank_correlation, top_recall
+from byrote.analyses.comparison import (
+    compare,
+    partial_rank_correlation,
+    rank_correlation,
+    top_recall,
+    unasked_words,
+)
 from byrote.errors import TooFewModels
+from byrote.measures.catalog import find
 from byrote.runs.imported import import_arrays
+from made_once import opened
 from small import small_audit
 
 
@@ -166,3 +174,13 @@ def test_halves_that_disagree_wholly_have_a_reliability_of_nothing(tmp_path):
 def test_no_models_measure_nothing(run):
     with pytest.raises(TooFewModels, match="asked of no models"):
         run.measured_on("label_memorization", np.empty(0, np.int64))
+
+
+def test_probes_that_can_read_kept_weights_are_not_told_to_train_again(tmp_path):
+    measures = [find(key) for key in ("el2n", "units_to_flip")]
+    (later,) = unasked_words(opened("weights", tmp_path), measures)
+    assert later.startswith("2 measures were not computed")
+    assert later.endswith("To record them, use byrote probe RUN: el2n, unit_search.")
+    again, kept = unasked_words(opened("classes", tmp_path, "other"), measures)
+    assert again.endswith("audit into another folder with --probe: el2n.")
+    assert kept.endswith("keep weights, and then use byrote probe RUN: unit_search.")

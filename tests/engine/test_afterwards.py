@@ -176,8 +176,10 @@ def test_runs_without_kept_weights_or_data_are_refused_in_a_sentence(tmp_path: P
     with pytest.raises(MissingEvidence, match="kept no weights at checkpoints") as caught:
         probe(run, "rewinding")
     assert caught.value.hint == "audit into another folder with --keep-weights-at checkpoints."
-    with pytest.raises(BadInput, match="There is no probe 'input_curvature' that looks after the training"):
+    with pytest.raises(MissingEvidence, match="kept no weights at checkpoints"):
         probe(run, "input_curvature")
+    with pytest.raises(BadInput, match="There is no probe 'curvature' that looks after the training"):
+        probe(run, "curvature")
     with pytest.raises(BadInput, match="reads a run after its training") as later:
         small_audit(tmp_path / "other", probes=("rewinding",))
     assert "byrote probe RUN rewinding" in str(later.value.hint)

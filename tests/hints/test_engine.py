@@ -214,6 +214,49 @@ def probed_anew(folder: Path) -> Any:
     return probed("weights", "rewinding,permutations=2")(folder)
 
 
+def apart(folder: Path) -> Any:
+    """A probe of checkpoints, of models whose best checkpoints differ."""
+    run = Run.open(copied("weights", folder, "weights"))
+    path = run.evidence.path("weights_at", 1, 0)
+    columns, header = read_shard(path), read_header(path)
+    words = {key: word for key, word in header.items() if key not in ("checksum", "schema")}
+    path.unlink()
+    write_shard(path, columns, {**words, "coordinate.checkpoint": '["0", "4"]'})
+    return probed("weights", "el2n")(folder)
+
+
+def half_recorded(folder: Path) -> Any:
+    """A probe of checkpoints, of which the audit recorded what one of the models lacks now."""
+    place = folder / "recorded"
+    run = Run.open(place) if place.exists() else recorded(folder)
+    run.evidence.path("el2n", 1, 0).unlink(missing_ok=True)
+    return afterwards.probe(run.attach(blobs(30), QUICK), "el2n")
+
+
+def recorded(folder: Path) -> Run:
+    """An audit with a probe of checkpoints, or the same again."""
+    how: dict[str, Any] = {"models": 4, "full": 0, "workers": 1, "progress": False, "checkpoints": 2}
+    return byrote.audit(
+        blobs(30), QUICK, out=folder / "recorded", probes=("el2n",), keep_weights_at="checkpoints", **how
+    )
+
+
+def recorded_again(folder: Path) -> Any:
+    """What the hint says: the same audit once more."""
+    assert recorded(folder).models_with("el2n") == [0, 1, 2, 3]
+    return afterwards.probe(Run.open(folder / "recorded").attach(blobs(30), QUICK), "el2n")
+
+
+def measured(*probes: str) -> Callable[[Path], Any]:
+    """A measure of a run that kept weights, once these probes have read them."""
+
+    def measure(folder: Path) -> Any:
+        run = probed("weights", *probes)(folder) if probes else Run.open(copied("weights", folder, "weights"))
+        return run.measure("el2n")
+
+    return measure
+
+
 def regression_probed(folder: Path) -> Any:
     """A probe of classes of a run of numbers."""
     x = np.random.default_rng(0).normal(size=(30, 2))
@@ -325,6 +368,16 @@ ENGINE = (
         says="--keep-weights-at checkpoints",
         right=probed(),
     ),
+    Case(
+        name="best checkpoints",
+        wrong=apart,
+        says="--keep-weights-at checkpoints",
+        right=lambda folder: afterwards.probe(audited(keep_weights_at="checkpoints")(folder), "el2n"),
+    ),
+    Case(
+        name="half of what an audit recorded", wrong=half_recorded, says="the same `byrote audit`", right=recorded_again
+    ),
+    Case(name="weights that nobody read", wrong=measured(), says="byrote probe", right=measured("el2n")),
     Case(
         name="no probe",
         wrong=audited(probes=("lastlayer",)),

@@ -113,6 +113,13 @@ def watched(
     return make
 
 
+def seen_later(_: Path) -> Any:
+    """A probe of steps is asked to look after the training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_ENTERED", {**registry.probes(), "watching": Watching()})
+        return registry.made("watching", after=True)
+
+
 QUICK = dataclasses.replace(RECIPE, epochs=1)
 OF_CLASSES: dict[str, Any] = {"dataset": blobs(24), "heldout": None, "recipe": QUICK}
 OF_TEXTS: dict[str, Any] = {"audit": small_language_audit, "checkpoints": 2, "generate": None}
@@ -184,6 +191,13 @@ LOOKS = (
         wrong=watched("step", lambda _, at: at.gradients("inputs"), **OF_CLASSES),
         says='when = frozenset({"checkpoint"})',
         right=watched("checkpoint", lambda _, at: at.gradients("inputs"), **OF_CLASSES),
+        slow=True,
+    ),
+    Case(
+        name="steps after the training",
+        wrong=seen_later,
+        says="--probe watching",
+        right=watched("step", lambda _, at: at.rows, **OF_CLASSES),
         slow=True,
     ),
     Case(

@@ -145,10 +145,13 @@ def unasked_words(run: Run, unasked: Sequence[Measure]) -> list[str]:
     A note names each probe once. Without such a measure there is no note.
     """
     recorded = run.manifest.evidence
+    there = [entry for entry in unasked if run.unread(entry)]
+    others = [entry for entry in unasked if entry not in there]
     notes = []
     for lacking, how in (
-        ({entry.key: entry.unasked(recorded) for entry in unasked}, "audit into another folder with --probe"),
-        ({entry.key: entry.unprobed(recorded) for entry in unasked}, "keep weights, and then use byrote probe RUN"),
+        ({entry.key: run.unread(entry) for entry in there}, "use byrote probe RUN"),
+        ({entry.key: entry.unasked(recorded) for entry in others}, "audit into another folder with --probe"),
+        ({entry.key: entry.unprobed(recorded) for entry in others}, "keep weights, and then use byrote probe RUN"),
     ):
         names, count = sorted({name for one in lacking.values() for name in one}), sum(map(bool, lacking.values()))
         if names:

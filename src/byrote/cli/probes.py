@@ -12,7 +12,8 @@ from byrote.cli.terminal import Given, RunFolder
 Names = Annotated[
     list[str],
     typer.Argument(
-        metavar="NAME...", help="rewinding, gradient_norm, generations …; with settings as rewinding,permutations=8."
+        metavar="NAME...",
+        help="rewinding, el2n, gradient_norm, generations …; with settings as rewinding,permutations=8.",
     ),
 ]
 

@@ -1,13 +1,13 @@
 """Probes after the training: they read the weights that a run kept, and their results join its evidence.
 
-Probes that need only trained models are shown the end of the training once more, by its kept weights or by a foreign
-language model. All others get the weights of the checkpoints.
+Probes that look at checkpoints or at the end are shown them once more: by the kept weights or, at the end, by a foreign
+language model. All others get the weights of all checkpoints.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,15 @@ import torch
 
 from byrote.axes import CHECKPOINT
 from byrote.data.controls import KINDS
-from byrote.engine.job import Finished, Labelled, few_of
-from byrote.engine.looking import Looking
-from byrote.engine.networks import Networks, fresh_state, kept_state, usable
+from byrote.engine.job import Labelled, few_of
+from byrote.engine.language_setting import heldout_of
+from byrote.engine.networks import Networks, fresh_state, usable
 from byrote.engine.reading import look_at_end
+from byrote.engine.shown_again import shown_again
 from byrote.errors import BadInput, MissingEvidence
 from byrote.evidence.kinds.weights import WEIGHTS, WEIGHTS_AT
 from byrote.evidence.manifest import Manifest
+from byrote.evidence.store import MAKE_AGAIN
 from byrote.probes import registry
 from byrote.probes.contract import END, Block, Probe, Shard, TextProbe
 from byrote.probes.history import Asked, AskedDocuments, AskedExamples, History
@@ -31,7 +33,7 @@ from byrote.probes.judging import judge_of
 from byrote.recipes.algorithm import Algorithm, Shape
 from byrote.recipes.networks.pretrained import Pretrained
 from byrote.runs.folder import hold
-from byrote.runs.run import PROBE, Run
+from byrote.runs.run import PROBE, READ_FROM, Run
 
 #: The share of examples on which a recorded network may differ from its clean pass, because rounding may differ.
 MOST_OTHER = 0.01
@@ -42,8 +44,9 @@ def probe(run: Run, *names: str, model: str | Path | Pretrained | None = None) -
 
     Args:
         run: with its data and recipe at hand, as an audit gives it back.
-        names: of probes that look at trained models, as "generations", or at the weights of checkpoints, as
-            "rewinding"; or with settings, as "rewinding,permutations=8". Existing evidence is not made again.
+        names: of probes that look at trained models, as "generations", at checkpoints, as "el2n", or at the weights of
+            all checkpoints, as "rewinding"; or with settings, as "rewinding,permutations=8". What a probe finds at a
+            checkpoint is what it would have found in the training. Existing evidence is not made again.
         model: a foreign language model: its network or its folder (default: the one that the run's source names).
 
     Raises:
@@ -59,7 +62,7 @@ def probe(run: Run, *names: str, model: str | Path | Pretrained | None = None) -
             _read_ends(run, ends, model)
         for name, one in asked:
             if history is not None and name not in ends:
-                _look(run, history, name, one)
+                (_look if "after" in one.when else _look_again)(run, history, name, one)
         manifest = Manifest.read(run.folder)
         kinds = tuple(kind.name for _, one in asked for kind in one.kinds)
         found = tuple(dict.fromkeys((*manifest.evidence, *kinds)))
@@ -85,8 +88,8 @@ def refuse_unread(run: Run, *names: str) -> list[tuple[str, Probe]]:
     later = [one for _, one in asked if one.when != END]
     if later and not _models(run):
         raise MissingEvidence(f"The run {str(run.folder)!r} kept no weights at checkpoints.", hint=run.keeps_weights_by)
-    foreign = run.of_text and run.manifest.origin == "observed"
-    if len(later) < len(asked) and not foreign and not {*usable(run)} <= {*_models(run, WEIGHTS.name)}:
+    foreign, at_end = run.of_text and run.manifest.origin == "observed", any("end" in one.when for _, one in asked)
+    if at_end and not foreign and not {*usable(run)} <= {*_models(run, WEIGHTS.name)}:
         raise MissingEvidence(
             f"The run {str(run.folder)!r} did not keep the weights of its trained models.",
             hint=f"{WEIGHTS.recorded_by}." if run.manifest.origin == "trained" else run.keeps_weights_by,
@@ -135,12 +138,13 @@ def _lacking(run: Run, name: str, one: Probe, models: Sequence[int]) -> list[int
     Raises:
         BadInput: its evidence was recorded with other settings.
     """
+    # evidence that the audit recorded does not name a probe
+    of_audit = _of_audit(run, one) or one.name
     for kind in one.kinds:
         for model in models:
             wrong = run.evidence.sweep(kind.name, model, run.last_phase)
             there = not wrong and run.evidence.has(kind.name, model, run.last_phase)
-            # evidence that the audit recorded does not name a probe
-            by = run.evidence.header(kind.name, model, run.last_phase).get(PROBE, one.name) if there else name
+            by = run.evidence.header(kind.name, model, run.last_phase).get(PROBE, of_audit) if there else name
             if by != name:
                 raise BadInput(
                     f"The run {str(run.folder)!r} holds what the probe {by!r} found, and {name!r} is asked for.",
@@ -149,11 +153,48 @@ def _lacking(run: Run, name: str, one: Probe, models: Sequence[int]) -> list[int
     return [m for m in models if not all(run.evidence.has(kind.name, m, run.last_phase) for kind in one.kinds)]
 
 
+def _of_audit(run: Run, one: Probe) -> str:
+    """The probe with its settings, if the audit ran it; else nothing."""
+    asked = run.manifest.identity.get("probes") or ()
+    return next((name for name in asked if registry.name_of(name) == one.name), "")
+
+
 def _look(run: Run, history: History, name: str, one: Probe) -> None:
     if not _lacking(run, name, one, history.models):
         return
     one.look(history)
     _write(run, one.shards(), {PROBE: name})
+
+
+def _look_again(run: Run, history: History, name: str, one: Probe) -> None:
+    """Show a probe the checkpoints of which weights were kept, one model after another."""
+    few = few_of(run.design)
+    chosen = [model for model in history.models if model in few] if one.few and not run.of_text else []
+    lacking = _lacking(run, name, one, chosen or history.models)
+    if not lacking:
+        return
+    if _of_audit(run, one):
+        raise BadInput(
+            f"The audit of the run {str(run.folder)!r} recorded what the probe {name!r} found, and model {lacking[0]} "
+            "lacks it.",
+            hint=MAKE_AGAIN,
+        )
+    _refuse_unequal_checkpoints(run, history, one)
+    block = _block_of_documents(run, history) if run.of_text else _block_of_examples(run, history.checkpoints)
+    for model in lacking:
+        header = {**_seed_of(run, model), PROBE: name, READ_FROM: WEIGHTS_AT.name}
+        _write(run, shown_again(run, copy.copy(one), block(model)), header)
+
+
+def _refuse_unequal_checkpoints(run: Run, history: History, one: Probe) -> None:
+    """Refuse weights whose checkpoints are not the same in all models: figures by checkpoint have no mean then."""
+    kept = {run.evidence.coordinates(WEIGHTS_AT.name, CHECKPOINT, model, run.last_phase) for model in history.models}
+    if len(kept) > 1:
+        raise BadInput(
+            f"The probe {one.name!r} compares models at the same checkpoints, and the weights in the run "
+            f"{str(run.folder)!r} are of other checkpoints in each model.",
+            hint="audit into another folder with --keep-weights-at checkpoints.",
+        )
 
 
 def _write(run: Run, shards: Iterable[Shard], header: dict[str, str]) -> None:
@@ -189,37 +230,44 @@ def _read_documents(
 
 
 def _read_examples(run: Run, asked: Mapping[str, Probe], todo: Mapping[str, Sequence[int]]) -> None:
+    block = _block_of_examples(run, ())
+    for model in sorted({model for models in todo.values() for model in models}):
+        for name in (name for name, models in todo.items() if model in models):
+            header = {**_seed_of(run, model), PROBE: name}
+            _write(run, shown_again(run, copy.copy(asked[name]), block(model)), header)
+
+
+def _block_of_examples(run: Run, epochs: tuple[int, ...]) -> Callable[[int], Block]:
+    """Each model by its number, as probes saw it in the training."""
     if run.dataset is None or run.recipe is None:
         raise _without_data(run)
     dataset, device = run.dataset, torch.device("cpu")
     algorithm, data = _algorithm(run), Labelled.of(dataset)
     inputs, targets = data.tensors(device)
     held = None if run.heldout is None else Labelled.of(run.heldout.replace(scale=dataset.scale)).tensors(device)
-    for model in sorted({model for models in todo.values() for model in models}):
-        state = kept_state(run, algorithm, model)
-        network = algorithm.network(state)
-        header = _seed_of(run, model)
-        block = Block(
-            models=(model,),
-            seeds=(int(header.get("seed", 0)),),
-            phase=run.last_phase,
-            epochs=(),
-            inputs=inputs,
-            targets=targets,
-            truth=None if data.truth is None else torch.from_numpy(data.truth),
-            member=torch.from_numpy(run.design.member[[model]]),
-            classes=dataset.outputs,
-            task=run.task,
-            algorithm=algorithm,
-            heldout=held,
-            few=few_of(run.design),
-        )
-        for name in (name for name, models in todo.items() if model in models):
-            one = copy.copy(asked[name])
-            one.check(algorithm, network, inputs[:2], targets[:2])
-            looking = Looking([one], block, Finished(algorithm, [state]), stacked=False)
-            looking.end(Finished(algorithm, [state]))
-            _write(run, looking.shards(), {**header, PROBE: name})
+    return lambda model: Block(
+        models=(model,),
+        seeds=(int(_seed_of(run, model).get("seed", 0)),),
+        phase=run.last_phase,
+        epochs=epochs,
+        inputs=inputs,
+        targets=targets,
+        truth=None if data.truth is None else torch.from_numpy(data.truth),
+        member=torch.from_numpy(run.design.member[[model]]),
+        classes=dataset.outputs,
+        task=run.task,
+        algorithm=algorithm,
+        heldout=held,
+        few=few_of(run.design),
+    )
+
+
+def _block_of_documents(run: Run, history: History) -> Callable[[int], Block]:
+    """The same for language models."""
+    networks = Networks.of(run)
+    heldout = heldout_of(networks.corpus, run.design)
+    more = {"algorithm": networks.algorithm(), "epochs": history.checkpoints, "heldout_corpus": heldout}
+    return lambda model: replace(networks.block(model), **more)
 
 
 def _seed_of(run: Run, model: int) -> dict[str, str]:

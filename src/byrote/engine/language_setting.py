@@ -101,8 +101,7 @@ class LanguageSetting:
     @cached_property
     def heldout(self) -> Corpus | None:
         """The documents that no model trains on; None where there are none of which a token is predicted."""
-        corpus = self.corpus.subset((self.design.member == 0).all(0))
-        return corpus if corpus.scored.any() else None
+        return heldout_of(self.corpus, self.design)
 
     def keeps(self, model: int) -> bool:
         """Whether weights of a model are kept at checkpoints."""
@@ -151,3 +150,9 @@ class LanguageSetting:
             cores=self.cores,
             few=tuple(chosen),
         )
+
+
+def heldout_of(corpus: Corpus, design: Design) -> Corpus | None:
+    """The documents that no model of a design trains on; None if no token of them is predicted."""
+    held = corpus.subset((design.member == 0).all(0))
+    return held if held.scored.any() else None

@@ -116,15 +116,19 @@ class Networks:
 
     def __iter__(self) -> Iterator[tuple[int, nn.Module]]:
         """Each model's number and network, in evaluation mode."""
-        run, device = self.run, torch.device(str(self.run.manifest.executor["device"]))
+        run = self.run
         for model in self.models:
             if self.found is not None:
                 yield model, self.found.network.eval()
                 continue
-            assert isinstance(run.recipe, Recipe)
-            shape = Shape(inputs=(self.context,), classes=self.corpus.vocabulary, examples=len(self.corpus))
-            algorithm = run.recipe.bind(shape, device)
+            algorithm = self.algorithm()
             yield model, algorithm.network(kept_state(run, algorithm, model)).eval()
+
+    def algorithm(self) -> Algorithm:
+        """The recipe of models that byrote trained, bound to rows of this context."""
+        assert isinstance(self.run.recipe, Recipe)
+        shape = Shape(inputs=(self.context,), classes=self.corpus.vocabulary, examples=len(self.corpus))
+        return self.run.recipe.bind(shape, torch.device(str(self.run.manifest.executor["device"])))
 
 
 def block_of_documents(

@@ -47,7 +47,7 @@ class InputCurvatureProbe(SampledProbe, CheckpointProbe):
 
     Settings:
         form: "auto", or "difference".
-        draws: random signs, of a hash of (checkpoint, example, draw), where they are needed.
+        draws: random signs, of a hash of (epochs done, example, draw), where they are needed.
         step: h.
         checkpoints, models: as of other probes that cost much.
     """
@@ -97,12 +97,12 @@ class InputCurvatureProbe(SampledProbe, CheckpointProbe):
         """`trace` and `squared`, or `change`, `[model, example]`."""
         if self.form == DIFFERENCE:
             self.length = self.length or self.step * float(self.block.inputs.float().std(correction=0))
-            change = partial(_change, draws=self.draws, length=self.length, salt=at.checkpoint)
+            change = partial(_change, draws=self.draws, length=self.length, salt=at.epoch)
             return {"change": at.each(change, at.rows)}
         if self.needed is None:
             network = next(iter(at.networks()))
             self.needed = self.draws if curved(network, at.inputs[:TRIED]) else 0
-        found = at.each(partial(_curvature, draws=self.needed, salt=at.checkpoint), at.rows)
+        found = at.each(partial(_curvature, draws=self.needed, salt=at.epoch), at.rows)
         return {"trace": found[..., 0], "squared": found[..., 1]}
 
     def shards(self) -> Iterator[Shard]:

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from byrote.errors import BadInput, meant
 from byrote.evidence.schema import PROBES, register
 from byrote.parts import load_package
-from byrote.probes.contract import END, Probe
+from byrote.probes.contract import Probe, When
 
 P = TypeVar("P", bound=type[Probe])
 _ENTERED: Final[dict[str, Probe]] = {}
@@ -41,11 +41,11 @@ def load() -> None:
 def probes(*, after: bool = False) -> dict[str, Probe]:
     """The probes that run while models train, or (`after`) those that can read a run's weights later, by name.
 
-    Probes that need only the trained models are in both.
+    Probes that look at checkpoints or at the end are in both.
     """
     load()
-    chosen = {name: one for name, one in _ENTERED.items() if one.when == END or ("after" in one.when) == after}
-    return dict(sorted(chosen.items()))
+    never: When = "step" if after else "after"
+    return {name: one for name, one in sorted(_ENTERED.items()) if never not in one.when}
 
 
 def name_of(text: str) -> str:
@@ -69,6 +69,11 @@ def made(text: str, *, after: bool = False) -> Probe:
     name = name_of(text)
     settings = text[len(name) + 1 :].split(",") if len(text) > len(name) else []
     known = probes(after=after)
+    if after and name not in known and name in probes():
+        raise BadInput(
+            f"The probe {name!r} looks at the steps of a training, and kept weights have none.",
+            hint=f"audit into another folder with --probe {name}.",
+        )
     if name not in known:
         raise BadInput(
             f"There is no probe {name!r} that looks {'after' if after else 'during'} the training.",

@@ -17,6 +17,7 @@ import pyarrow as pa
 from byrote.analyses.calibration import Calibration, calibrate
 from byrote.analyses.catalog import TOLERANCE, Analysis, about_of, analysis_of, different, not_following
 from byrote.errors import BadInput, ByroteError, DamagedShard, MissingEvidence
+from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.manifest import FILE as MANIFEST
 from byrote.evidence.manifest import OPTIONS, Manifest, ModelEntry
 from byrote.evidence.schema import find_kind, kind_of
@@ -48,7 +49,7 @@ from byrote.report.twin import FILE as TWIN
 from byrote.report.twin import twin, twin_text
 from byrote.results import Scalar
 from byrote.runs.folder import TABLES
-from byrote.runs.run import OnProgress, Run, no_progress, table
+from byrote.runs.run import READ_FROM, OnProgress, Run, no_progress, table
 
 #: About this share of the time goes into reading shards.
 READING = 0.3
@@ -298,12 +299,22 @@ def _missing(folder: Path, manifest: Manifest) -> Iterator[Fault]:
             continue
         indices = {entry.index for entry in manifest.models if entry.can_have(kind)}
         there = {model for model in indices if evidence.has(kind, model, last)}
+        if any(_is_of_kept_weights(evidence, kind, model, last) for model in there if there != indices):
+            indices &= {model for model in indices if evidence.has(WEIGHTS_AT.name, model, last)}
         if there and there != indices:
             lacking = sorted(indices - there)
             yield Fault(
                 where=f"evidence/{kind}",
                 problem=f"{len(lacking)} of {len(indices)} models have no shard, the first of them model {lacking[0]}",
             )
+
+
+def _is_of_kept_weights(evidence: Evidence, kind: str, model: int, phase: int) -> bool:
+    """Whether a probe read a shard from weights at checkpoints after the training; a damaged shard does not tell."""
+    try:
+        return READ_FROM in evidence.header(kind, model, phase)
+    except DamagedShard:
+        return False
 
 
 def _result_problem(run: Run, path: Path) -> str:

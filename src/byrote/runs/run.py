@@ -77,6 +77,8 @@ OnProgress = Callable[[float], None]
 CORPUS = "corpus"
 #: The word in a shard's header that says which probe, with which settings, wrote it after the audit.
 PROBE = "probe"
+#: The word that names the kept weights which such a probe read, if it read those of checkpoints: others have no shard.
+READ_FROM = "read_from"
 #: Measures that ask of texts only whether two are the same, or a suffix its document's own, which is what is left of
 #: them in a run whose contents were forgotten.
 SAME_TEXTS = ("discoverable_extraction", "exact_memorization", "positional_match", "probabilistic_extraction")
@@ -205,6 +207,18 @@ class Run:
         """The probe that recorded a kind of evidence after the audit, with its settings; empty if none did."""
         there = self.models_with(kind)
         return self.evidence.header(kind, there[0], self.last_phase).get(PROBE, "") if there else ""
+
+    def is_sampled(self, kind: str) -> bool:
+        """Whether only some of the run's models have a kind of evidence, and no model lacks it."""
+        entry = kind_of(kind)
+        return entry.sampled or (not entry.is_fact and bool(self.of_kept_weights(entry.shards)))
+
+    def of_kept_weights(self, kind: str) -> list[int]:
+        """The models with weights at checkpoints, if a kind of evidence was read from those; else none."""
+        kept, there = self.models_with(WEIGHTS_AT.name), self.models_with(kind)
+        if not kept or not there:
+            return []
+        return kept if READ_FROM in self.evidence.header(kind, there[0], self.last_phase) else []
 
     def models_with(self, kind: str) -> list[int]:
         """The models that have a kind of evidence in the last phase."""
@@ -539,13 +553,32 @@ class Run:
                 hint="discoverable_extraction[generated], approximate_extraction and "
                 "probabilistic_extraction[decoding] tell what comes out; ask the run before for what the weights hold.",
             )
+        self._refuse_unprobed(entry)
         if entry.by_example:
             return joined([block for _, block in self._blocks(entry, models, options)])
         return self._without_undefined(entry.function(**self._arguments(entry, models, slice(None)), **options))
 
+    def _refuse_unprobed(self, entry: Measure) -> None:
+        """Refuse a measure of what probes would find in the weights that the run kept."""
+        if names := self.unread(entry):
+            raise MissingEvidence(
+                f"{entry.key!r} needs the probe {' and '.join(names)}, which has not read the weights that the run "
+                f"{str(self.folder)!r} kept.",
+                hint=f"byrote probe {self.folder} {' '.join(names)}",
+            )
+
+    def unread(self, entry: Measure) -> list[str]:
+        """The probes that a measure lacks, if they can read the weights that the run kept at checkpoints; else none."""
+        lacking = entry.unasked(self.manifest.evidence) | entry.unprobed(self.manifest.evidence)
+        if not lacking or not self.models_with(WEIGHTS_AT.name):
+            return []
+        from byrote.probes import registry  # here, because it takes torch
+
+        return sorted(lacking) if lacking <= {*registry.probes(after=True)} else []
+
     def _having(self, entry: Measure, models: np.ndarray) -> np.ndarray:
         """Those of the models that have what a measure needs, of kinds that only some models have."""
-        sampled = [kind_of(kind).shards for kind in entry.kinds if kind_of(kind).sampled]
+        sampled = [kind_of(kind).shards for kind in entry.kinds if self.is_sampled(kind)]
         found = [m for m in models if all(self.evidence.has(kind, int(m), self.last_phase) for kind in sampled)]
         return np.array(found, np.int64) if sampled and found else models
 
