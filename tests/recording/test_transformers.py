@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
 import byrote
+from byrote.engine.afterwards import probe
 from byrote.errors import BadInput
 from two_processes import two_processes
 
@@ -98,6 +99,46 @@ def test_clean_passes(tmp_path):
         exact = model.net.cpu()(torch.stack([item["x"] for item in data()]))
     np.testing.assert_allclose(run.load("outputs.logits", [0])[0], exact, atol=1e-5)
     assert len(model.seen) == 12
+
+
+class Bare(torch.nn.Module):
+    """The same network as its owner gives it to probes: it takes inputs, and gives logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(2, 3)
+
+    def forward(self, inputs):
+        return self.net(inputs)
+
+
+class Watching(transformers.TrainerCallback):
+    """Copies the weights after each epoch."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def on_epoch_end(self, args, state, control, model=None, **_):
+        self.seen[round(state.epoch)] = model.net.weight.detach().cpu().numpy().copy()
+
+
+def test_weights_are_kept_at_the_epochs_that_are_named_and_can_be_read(tmp_path):
+    loader, watching = DataLoader(data(), batch_size=5), Watching()
+    callback = RecorderCallback(tmp_path / "run", examples=EXAMPLES, clean=loader, keep_weights_at="1,last")
+    trainer(tmp_path, Net(), callback, watching).train()
+    run = callback.recorder.run
+    assert run.evidence.coordinates("weights_at", "checkpoint", 0, 0) == ("1", "3")
+    kept = run.evidence.block("weights_at", 0, 0)["net.weight"]
+    np.testing.assert_array_equal(kept, np.stack([watching.seen[1], watching.seen[3]]))
+    inputs = torch.stack([item["x"] for item in data()])
+    given = byrote.from_arrays(inputs.numpy(), np.arange(EXAMPLES) % 3, class_names=run.class_names)
+    read = probe(byrote.Run.open(run.folder).attach(given, byrote.Recipe(network=byrote.Network(Bare))), "el2n")
+    p = run.load("outputs.logits", [0])[0]
+    p = np.exp(p) / np.exp(p).sum(1, keepdims=True)
+    expected = np.linalg.norm(p - np.eye(3)[np.arange(EXAMPLES) % 3], axis=1)
+    assert read.load("el2n.epochs", [0]).tolist() == [1, 3]
+    np.testing.assert_allclose(read.load("el2n.error", [0])[0, 1], expected, rtol=1e-4)
+    assert (read.load("el2n.error", [0])[0, 0] != expected).all()
 
 
 @pytest.mark.slow
