@@ -272,3 +272,21 @@ def test_a_canary_of_a_rare_length_is_refused():
 def test_what_is_wrong_with_a_manifest_is_said_in_words(text, why):
     with pytest.raises(BadInput, match=rf"is no manifest of canaries: {why}\."):
         canaries_from_json(text)
+
+
+def test_a_canary_in_a_chat_is_asked_about_after_what_stands_before_it_in_all_its_documents():
+    made = plant(PLAIN, level=2, repeat=(2,), rng=np.random.default_rng(0))
+    chats = [f"user: what?\nnote: {text}!" if text.startswith("The access") else text for text in made.corpus.texts]
+    corpus = corpus_from_texts(chats).tokenized(characters, vocabulary=200)
+    asked = tokenize_canaries(made.canaries, corpus, characters, context=200, references=10)
+    for canary, tokens in zip(made.canaries, asked.canaries, strict=True):
+        assert "".join(map(chr, tokens.rows[0])) == f"user: what?\nnote: {canary.text}"
+        assert tokens.span == len(canary.secret)
+    mixed = corpus_from_texts([text.replace("what?", "which?", 1) if not row % 2 else text for row, text in
+        enumerate(chats)]).tokenized(characters, vocabulary=200)  # fmt: skip
+    assert {text.partition("note:")[0] for text in mixed.texts if "note:" in text} == {
+        "user: what?\n",
+        "user: which?\n",
+    }
+    asked = tokenize_canaries(made.canaries, mixed, characters, context=200, references=10)
+    assert "".join(map(chr, asked.canaries[0].rows[0])) == made.canaries.canaries[0].text

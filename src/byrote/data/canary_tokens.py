@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -153,6 +154,7 @@ def tokenize_canaries(
         )
     rng = np.random.default_rng(canaries.seed)
     document = canaries.located(corpus)
+    canaries = _after_their_beginning(canaries, corpus, document)
     _refuse_lost(canaries, corpus, document, encode, context)
     spaces = {kind: _Space(space, encode, rng) for kind, space in canaries.spaces.items()}
     return CanaryTokens(
@@ -161,6 +163,19 @@ def tokenize_canaries(
         document=document,
         bos=corpus.bos,
     )
+
+
+def _after_their_beginning(canaries: Canaries, corpus: Corpus, document: Int32[np.ndarray, " document"]) -> Canaries:
+    """The canaries with what stands before them, where that is the same in all their documents, as in chats."""
+    every = tuple(canaries)
+    beginnings = {
+        corpus.texts[row].partition(every[document[row]].prefix)[0] for row in np.flatnonzero(document >= 0).tolist()
+    }
+    before = beginnings.pop() if len(beginnings) == 1 else ""
+    if not before.strip():
+        return canaries
+    asked = tuple(dataclasses.replace(canary, prefix=f"{before}{canary.prefix}") for canary in every)
+    return dataclasses.replace(canaries, canaries=asked)
 
 
 def _refuse_lost(
