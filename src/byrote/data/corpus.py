@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -32,7 +32,7 @@ Encode = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 
 READABLE = (".txt", ".jsonl", ".ndjson", ".parquet")
 #: Where a row stands, and its values by column.
-Row = tuple[str, dict[str, Any]]
+Row = tuple[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -279,6 +279,28 @@ def read_corpus(
     name = name or path.stem
     rows = _rows_of(path, column)
     return _of_rows(rows, column, name, str(path), cache(joining))
+
+
+def corpus_from_rows(
+    rows: Iterable[Any],
+    *,
+    column: str = TEXT,
+    name: str = "texts",
+    joining: Callable[[], Joining] = plain_joining,
+) -> Corpus:
+    """The documents of rows in memory, as of a Hugging Face dataset: texts, or mappings as `read_corpus` has them.
+
+    Raises:
+        BadInput: a row holds no document; the row is named.
+
+    Example:
+        >>> corpus_from_rows([{"prompt": "2 + 2 = ", "completion": "4"}]).texts
+        ('2 + 2 = 4',)
+    """
+    named = (
+        (f"row {number}", row if isinstance(row, Mapping) else {column: row}) for number, row in enumerate(rows, 1)
+    )
+    return _of_rows(named, column, name, name, cache(joining))
 
 
 def _rows_of(path: Path, column: str) -> Iterator[Row]:
