@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,25 +75,38 @@ def load_pretrained(path: str | Path, *, device: str = "cpu", context: int | Non
         if place.adapter is not None:
             model = with_adapter(model, place.adapter)
     model.to(device).eval()
+    found = pretrained_of(model, tokenizer, str(path), context=context, digest_of=checksum)
+    notes = () if place.adapter is None else (_merged(place.adapter, folder),)
+    return replace(found, name=Path(path).stem or str(path), notes=notes)
+
+
+def pretrained_of(
+    model: nn.Module, tokenizer: Any, name: str, *, context: int | None = None, digest_of: str | None = None
+) -> Pretrained:
+    """A causal model of transformers that is in memory, and its tokenizer, to be read as one from a folder is.
+
+    Raises:
+        BadInput: the context is not the model's.
+    """
+    config: Any = model.config
     most = next((n for n in _limits(config) if n), CONTEXT)
     if context is not None and not 2 <= context <= most:
         raise BadInput(
-            f"The context of the model {str(path)!r} is at least 2 and at most {most} tokens. Got {context}.",
+            f"The context of the model {name!r} is at least 2 and at most {most} tokens. Got {context}.",
             hint="leave the context out to read as much as the model does, up to a default.",
         )
     bos, vocabulary = _bos(tokenizer), int(config.get_text_config().vocab_size)
     named = tokenizer.bos_token_id
     return Pretrained(
-        name=Path(path).stem or str(path),
+        name=name,
         network=Logits(model),
-        encode=_encode(tokenizer),
+        encode=encode_of(tokenizer),
         bos=bos,
         vocabulary=vocabulary,
         context=context or min(most, CONTEXT),
-        digest=checksum or digest(model),
+        digest=digest_of or digest(model),
         tokenizer=getattr(tokenizer, "backend_tokenizer", None),
         begin=int(named) if bos is None and named is not None and 0 <= named < vocabulary else None,
-        notes=() if place.adapter is None else (_merged(place.adapter, folder),),
     )
 
 
@@ -104,7 +117,7 @@ def load_tokenizer(path: str | Path) -> Encode:
         BadInput: the package is missing, or there is none.
     """
     transformers = transformers_package()
-    return _encode(_tokenizer_alone(path, transformers))
+    return encode_of(_tokenizer_alone(path, transformers))
 
 
 def _tokenizer_alone(path: str | Path, transformers: Any) -> Any:
@@ -124,7 +137,11 @@ def chat_joining(path: str | Path) -> Joining:
     Raises:
         BadInput: the package is missing, or there is no tokenizer.
     """
-    tokenizer = _tokenizer_alone(path, transformers_package())
+    return joining_of(_tokenizer_alone(path, transformers_package()), str(path))
+
+
+def joining_of(tokenizer: Any, name: str) -> Joining:
+    """How the chat template of a tokenizer makes one text of a chat; `name` is the model's, for errors."""
     if tokenizer.chat_template is None:
         return PLAIN
 
@@ -133,7 +150,7 @@ def chat_joining(path: str | Path) -> Joining:
             text: str = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=begin)
         except Exception as error:  # templates raise errors of their own
             raise BadInput(
-                f"the chat template of the model {str(path)!r} does not take this chat: {reason(error)}.",
+                f"the chat template of the model {name!r} does not take this chat: {reason(error)}.",
                 hint="mend the order of its roles; or write the chat as one text into a column, named with --column.",
             ) from error
         return text.removeprefix(tokenizer.bos_token or "")
@@ -174,7 +191,9 @@ def _tokenizer(path: str | Path, folder: Path, transformers: Any) -> Any:
     return tokenizer
 
 
-def _encode(tokenizer: Any) -> Encode:
+def encode_of(tokenizer: Any) -> Encode:
+    """Texts to their tokens, by a tokenizer of transformers."""
+
     def encode(texts: Sequence[str]) -> list[list[int]]:
         ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
         return ids

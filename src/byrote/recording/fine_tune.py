@@ -1,0 +1,242 @@
+"""A fine-tune of a language model by transformers' Trainer: what reaches its loss, and an audit when it is trained."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from torch import nn
+
+from byrote.data.canaries import Canaries
+from byrote.data.chats import TEXT
+from byrote.data.corpus import Corpus, corpus_from_rows, read_corpus, refuse_overlap
+from byrote.engine.language import GENERATE, audit_model
+from byrote.engine.progress import Progress, Silent, Terminal
+from byrote.errors import BadInput, ByroteError
+from byrote.evidence.manifest import FILE
+from byrote.recipes.networks.pretrained import Pretrained, joining_of, pretrained_of
+from byrote.recording.loss_rows import batches_shown, gradient_arrives, rows_of_batch
+from byrote.recording.reaching import Reach, Unreached, frozen, sentences_of, watched_of
+from byrote.runs.run import Run
+
+try:
+    from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+except ImportError as error:
+    raise BadInput(
+        "The audit of a fine-tune needs transformers and accelerate.", hint="pip install 'byrote[language]'"
+    ) from error
+
+#: Documents as a person has them: a corpus, its file, a Hugging Face dataset, or texts or rows in memory.
+Documents = Corpus | str | Path | Iterable[Any]
+
+
+class FineTune(TrainerCallback):
+    """Checks what reaches the loss before a fine-tune, and reads the model and its base when it is trained.
+
+    `run` is the run of the trained model and `base` that of the model before it, None where it is not known.
+    `unreached` are the canaries and documents that do not reach the loss as often as they should.
+    """
+
+    def __init__(
+        self,
+        documents: Documents,
+        *,
+        heldout: Documents | None = None,
+        canaries: Canaries | None = None,
+        out: str | Path = "runs/fine-tune",
+        strict: bool = False,
+        column: str = TEXT,
+        context: int | None = None,
+        generate: tuple[int, int] | None = GENERATE,
+        progress: Progress | bool = True,
+    ) -> None:
+        self.canaries = canaries
+        self.out = Path(out)
+        self.strict = strict
+        self.column = column
+        self.unreached: tuple[Unreached, ...] = ()
+        self.base: Run | None = None
+        self._given = (documents, heldout)
+        self._run: Run | None = None
+        self._why = "There is no run before the training has ended."
+        self._notes: list[str] = []
+        self._bos: bool | None = None
+        self._read = partial(audit_model, canaries=canaries, generate=generate, progress=progress)
+        self._context = context
+        self._listener = Terminal() if progress is True else Silent() if progress is False else progress
+
+    @property
+    def run(self) -> Run:
+        """The run of the trained model.
+
+        Raises:
+            BadInput: the training has not ended, or the model could not be read then.
+        """
+        if self._run is None:
+            raise BadInput(self._why, hint="ask for it after trainer.train(), in the first process.")
+        return self._run
+
+    @property
+    def base_folder(self) -> Path:
+        """Where the run of the base stands."""
+        return self.out.with_name(f"{self.out.name}-base")
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Check that all that is watched reaches the loss; and read the base of a model that has no adapter.
+
+        Raises:
+            BadInput: the documents or the canaries are not what they should be, a run stands in the folder, or, if
+                strict, something does not reach the loss.
+        """
+        tokenizer, model = _tokenizer(kwargs.get("processing_class")), kwargs["model"]
+        fresh = state.global_step == 0
+        if fresh:
+            _refuse_old(self.out, self.base_folder)
+        self.corpus, self.heldout = self._corpora(tokenizer)
+        troubles = self._checked(args, model, tokenizer, kwargs["train_dataloader"], kwargs.get("optimizer"))
+        if troubles and self.strict:
+            raise BadInput(troubles[0], hint="mend it, or audit without strict=True to train all the same.")
+        for trouble in troubles:
+            warnings.warn(trouble, stacklevel=2)
+        self._notes += troubles
+        if not state.is_world_process_zero or _sharded(args):
+            return
+        if not _has_adapter(model) and fresh:
+            self.base = self._audited(model, tokenizer, self.base_folder, "base", "The model before its fine-tune.")
+        elif not _has_adapter(model) and (self.base_folder / FILE).exists():
+            self.base = Run.open(self.base_folder)
+
+    def _corpora(self, tokenizer: Any) -> tuple[Corpus, Corpus | None]:
+        """The documents and the held-out ones, refused where an audit would refuse them later."""
+        corpus, heldout = (
+            None if given is None else documents_of(given, name, tokenizer, self.column)
+            for given, name in zip(self._given, ("documents", "heldout"), strict=True)
+        )
+        assert corpus is not None
+        if heldout is not None:
+            refuse_overlap(corpus, heldout)
+        if self.canaries is not None:
+            self.canaries.refuse_damaged(corpus)
+        return corpus, heldout
+
+    def _checked(
+        self, args: TrainingArguments, model: nn.Module, tokenizer: Any, loader: Any, optimizer: Any
+    ) -> list[str]:
+        """What keeps texts from the loss, in sentences; empty where nothing is seen."""
+        if not hasattr(loader.dataset, "__getitem__") or not hasattr(loader.dataset, "__len__"):
+            return ["The training documents come as a stream, so that nobody can check what of them reaches the loss."]
+        reach = Reach(watched=watched_of(self.corpus, self.canaries, tokenizer))
+        begins, rows, first = 0, 0, None
+        for batch in batches_shown(loader, args.per_device_train_batch_size):
+            if batch.get("labels") is None or batch.get("input_ids") is None:
+                return ["The batches hold no 'input_ids' with 'labels', so that nobody can check what is learned."]
+            for row in rows_of_batch(batch, tokenizer):
+                reach.add(row)
+                begins, rows = begins + (row.begins == tokenizer.bos_token_id), rows + 1
+                first = batch if first is None and row.learned.any() else first
+        self._bos = None if tokenizer.bos_token_id is None else 2 * begins > rows
+        self.unreached = reach.unreached()
+        troubles = sentences_of(self.unreached, reach.watched)
+        stuck = "" if _sharded(args) else frozen(model, optimizer)
+        if not stuck and first is not None and args.world_size == 1 and not _sharded(args):
+            stuck = "" if gradient_arrives(model, first) else NO_GRADIENT
+        if not troubles and not stuck:
+            self._listener.say(f"All {len(reach.watched)} watched canaries and documents reach the loss.")
+        return [*([stuck] if stuck else []), *troubles]
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Read the trained model, and its base with the adapter off; an error is told and leaves the training whole."""
+        if not state.is_world_process_zero:
+            return
+        if _sharded(args):
+            self._why = (
+                "The weights are spread over processes, so that the model is not read here. Save it, and run "
+                "`byrote audit --model DIR --corpus train.jsonl`."
+            )
+            warnings.warn(self._why, stacklevel=2)
+            return
+        try:
+            self._end(kwargs["model"], _tokenizer(kwargs.get("processing_class")))
+        except ByroteError as error:
+            self._why = f"The model is trained, and could not be audited: {error.message} {error.hint}".strip()
+            warnings.warn(self._why, stacklevel=2)
+
+    def _end(self, model: Any, tokenizer: Any) -> None:
+        if _has_adapter(model):
+            self.base = self._audited(
+                model, tokenizer, self.base_folder, "base", "The base model, its adapter switched off."
+            )
+        self._run = self._audited(model, tokenizer, self.out, "fine-tune", *self._notes)
+        self.finished(self._run, self.base)
+
+    def finished(self, run: Run, base: Run | None) -> None:
+        """What is done with the runs once both are there."""
+
+    def _audited(self, model: Any, tokenizer: Any, out: Path, name: str, *notes: str) -> Run:
+        """A run of the model as it is now, or of its base; it goes on training afterwards as before."""
+        training = model.training
+        without = name == "base" and _has_adapter(model)
+        found = pretrained_of(model, tokenizer, name, context=self._context)
+        found = replace(found, digest=f"base of {found.digest}") if without else found
+        try:
+            with model.disable_adapter() if without else nullcontext():
+                return self._run_of(found, str(next(model.parameters()).device), out, notes)
+        finally:
+            model.train(training)
+
+    def _run_of(self, found: Pretrained, device: str, out: Path, notes: tuple[str, ...]) -> Run:
+        return self._read(found, self.corpus, heldout=self.heldout, bos=self._bos, device=device, out=out, notes=notes)
+
+
+NO_GRADIENT: Final = (
+    "No gradient reaches the weights that are trained. What mends it: activate the adapter that is trained; with "
+    "gradient checkpointing call model.enable_input_require_grads() before the training."
+)
+
+
+def documents_of(given: Documents, name: str, tokenizer: Any, column: str) -> Corpus:
+    """The corpus of what a person has, chats joined by the template of the tokenizer."""
+    joining = partial(joining_of, tokenizer, name)
+    if isinstance(given, Corpus):
+        return given
+    if isinstance(given, (str, Path)):
+        return read_corpus(given, column=column, joining=joining)
+    return corpus_from_rows(given, column=column, name=name, joining=joining)
+
+
+def _tokenizer(processor: Any) -> Any:
+    """The tokenizer of Trainer, which may stand inside a processor of texts and pictures."""
+    found = getattr(processor, "tokenizer", processor)
+    if found is None:
+        raise BadInput(
+            "Trainer has no tokenizer, so that nobody can read what it shows the model.",
+            hint="Trainer(…, processing_class=tokenizer).",
+        )
+    return found
+
+
+def _has_adapter(model: Any) -> bool:
+    return hasattr(model, "disable_adapter")
+
+
+def _sharded(args: TrainingArguments) -> bool:
+    """Whether the weights are spread over processes (DeepSpeed, FSDP), where no process can read the model."""
+    return bool(getattr(args, "deepspeed", None) or getattr(args, "fsdp", None))
+
+
+def _refuse_old(*folders: Path) -> None:
+    for folder in folders:
+        if (folder / FILE).exists():
+            raise BadInput(
+                f"A run stands in the folder {str(folder)!r} already.",
+                hint="AuditCallback(…, out=…) names another folder; or remove this one.",
+            )

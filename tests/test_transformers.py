@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import byrote
+from byrote.errors import BadInput
+from byrote.report.verify import verify
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    transformers = pytest.importorskip("transformers", reason="needs the extra transformers")
+    pytest.importorskip("accelerate", reason="needs the extra transformers")
+    peft = pytest.importorskip("peft", reason="needs the extra language")
+    from byrote.data.tokenizers import BEGIN, byte_pairs
+    from byrote.transformers import AuditCallback, plant
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' and its callers'
+WORDS = ["river", "stone", "letter", "quiet", "garden", "winter", "paper", "kettle", "north", "copper", "salt"]
+CHAT = "{% for m in messages %}{{ '\\n' + m['role'] + ':\\n' + m['content'] }}{% endfor %}"
+
+
+def texts(count: int, seed: int) -> list[str]:
+    """Sentences of words drawn at random."""
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, 12)) for _ in range(count)]
+
+
+def tokenizer() -> Any:
+    """One whose vocabulary knows the words, and no number."""
+    made = byte_pairs(texts(40, 9), vocabulary=300)
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token=BEGIN, pad_token=BEGIN, chat_template=CHAT
+    )
+
+
+def gpt(width: int = 16, layers: int = 1) -> Any:
+    """An untrained GPT-2 with dropout."""
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(
+        vocab_size=300, n_positions=96, n_embd=width, n_layer=layers, n_head=2, bos_token_id=0, eos_token_id=0,
+        resid_pdrop=0.1, embd_pdrop=0.0, attn_pdrop=0.0,
+    )  # fmt: skip
+    return transformers.GPT2LMHeadModel(config)
+
+
+def adapted(model: Any, rank: int = 4) -> Any:
+    """With a LoRA adapter."""
+    lora = peft.LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules=["c_attn", "c_proj", "c_fc"], fan_in_fan_out=True
+    )
+    return peft.get_peft_model(model, lora)
+
+
+def trainer(model: Any, shown: list[str], *callbacks: Any, **options: Any) -> Any:
+    """A Trainer of texts, cut to 64 tokens unless told otherwise."""
+    words, length = tokenizer(), options.pop("length", 64)
+    settings = {
+        "output_dir": options.pop("folder"), "num_train_epochs": 1, "per_device_train_batch_size": 8, "report_to": [],
+        "save_strategy": "no", "disable_tqdm": True, "use_cpu": True, "learning_rate": 1e-2, **options,
+    }  # fmt: skip
+    return transformers.Trainer(
+        model=model,
+        args=transformers.TrainingArguments(**settings),
+        processing_class=words,
+        train_dataset=[words(text, truncation=True, max_length=length) for text in shown],
+        data_collator=transformers.DataCollatorForLanguageModeling(words, mlm=False),
+        callbacks=list(callbacks),
+    )
+
+
+def auditing(folder: Path, documents: Any, **more: Any) -> AuditCallback:
+    """A callback that says nothing."""
+    settings = {"heldout": texts(6, 2), "out": folder / "tuned", "generate": (8, 8), "progress": False, **more}
+    return AuditCallback(documents, **settings)
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> AuditCallback:
+    """A LoRA fine-tune of one epoch with canaries, audited."""
+    folder = tmp_path_factory.mktemp("tuned")
+    planted, canaries = plant(texts(8, 1), level=1, repeat=(2,))
+    callback = auditing(folder, planted, canaries=canaries, strict=True)
+    trainer(adapted(gpt()), planted, callback, folder=str(folder / "out")).train()
+    return callback
+
+
+def test_the_adapter_is_off_where_the_base_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    callback, read = auditing(tmp_path, texts(4, 1)), []
+
+    def reads(found: Any, corpus: Any, **how: Any) -> Any:
+        logits = found.network.eval()(torch.tensor([[5, 6, 7]])).detach()
+        read.append((found.digest, logits, [*corpus.texts], how["bos"], how["out"].name, how["notes"]))
+        return read[-1]
+
+    monkeypatch.setattr(callback, "_read", reads)
+    monkeypatch.setattr(callback, "finished", lambda run, base: read.append((run, base)))
+    model = adapted(gpt())
+    trainer(model, texts(4, 1), callback, folder=str(tmp_path / "out")).train()
+    base, tuned, both = read
+    asked = torch.tensor([[5, 6, 7]])
+    assert torch.equal(base[1], gpt().eval()(asked).logits)
+    assert torch.equal(tuned[1], model.eval()(asked).logits)
+    assert (base[1] - tuned[1]).abs().max() > 1e-3
+    assert base[0] == f"base of {tuned[0]}"
+    assert base[2:] == (texts(4, 1), False, "tuned-base", ("The base model, its adapter switched off.",))
+    assert tuned[2:] == (texts(4, 1), False, "tuned", ())
+    assert both == (tuned, base)
+
+
+@pytest.mark.slow
+def test_a_fine_tune_is_audited_with_its_base(tuned: AuditCallback) -> None:
+    run, base = tuned.run, tuned.base
+    assert base is not None
+    assert tuned.unreached == ()
+    token, scored = run.load("corpus.token", [0]), run.load("corpus.scored", [0])
+    assert not scored[run.offsets[:-1]].any()  # rows of this training begin with no BOS token
+    for found, adapter in ((run, True), (base, False)):
+        model = tuned_model(tuned) if adapter else gpt()
+        row = torch.tensor(token[: run.offsets[1]].astype(np.int64))[None]
+        expected = model.eval()(row).logits.log_softmax(-1)[0, :-1].gather(1, row[0, 1:, None])[:, 0]
+        recorded = found.load("tokens.log_probability", [0])[0][1 : run.offsets[1]]
+        np.testing.assert_allclose(recorded, expected.detach().numpy(), atol=1e-4)
+
+
+def tuned_model(callback: AuditCallback) -> Any:
+    """The model of the same training without a callback: what the callback does changes no weight."""
+    planted, _ = plant(texts(8, 1), level=1, repeat=(2,))
+    model = adapted(gpt())
+    trainer(model, planted, folder=str(callback.out.parent / "again")).train()
+    return model
+
+
+@pytest.mark.slow
+def test_page_and_card_are_written_and_verified(tuned: AuditCallback) -> None:
+    page = tuned.page.read_text("utf-8")
+    assert "What the fine-tune gives away of its texts" in page
+    assert tuned.card_page.is_file()
+    assert [fault for run in (tuned.run, tuned.base) for fault in verify(run)] == []
+    again = byrote.ask(tuned.run, "fine_tune", tuned.base)
+    assert again.rows["score"] == ("log-probability", "log-probability above that of the base")
+
+
+@pytest.mark.parametrize("strict", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["strict", "warned"])
+def test_canaries_that_are_cut_off_stop_a_strict_fine_tune_and_are_told_otherwise(tmp_path: Path, strict: bool) -> None:
+    planted, canaries = plant(texts(2, 1), level=1, repeat=(2,))
+    callback = auditing(tmp_path, planted, canaries=canaries, strict=strict, generate=None)
+    made = trainer(gpt(), planted, callback, folder=str(tmp_path / "out"), length=12)
+    if strict:
+        with pytest.raises(BadInput, match=r"1 of 1 canary does not reach the loss \('canary-0001'\): cut off"):
+            made.train()
+        assert not callback.out.exists()
+        assert not callback.base_folder.exists()
+        return
+    with pytest.warns(UserWarning, match="1 of 1 canary does not reach the loss"):
+        made.train()
+    assert {(each.name, each.times) for each in callback.unreached if each.canary} == {("canary-0001", 0)}
+    assert any("canary does not reach the loss" in note for note in callback.run.manifest.notes)
+    before, after = (run.load("tokens.log_probability", [0]) for run in (callback.base, callback.run))
+    assert np.nanmax(np.abs(before - after)) > 0.1  # of a model without adapter the base is read before the training
+
+
+def test_a_frozen_adapter_is_told(tmp_path: Path) -> None:
+    model = adapted(gpt())
+    for weights in model.parameters():
+        weights.requires_grad_(False)
+    model.base_model.model.lm_head.weight.requires_grad_(False)
+    callback = auditing(tmp_path, texts(4, 1), strict=True)
+    made = trainer(model, texts(4, 1), callback, folder=str(tmp_path / "out"))
+    with pytest.raises(BadInput, match="No weight of the model is trained"):
+        made.train()
+
+
+def test_weights_without_a_gradient_are_told(tmp_path: Path) -> None:
+    model = gpt().requires_grad_(False)
+    model.aside = torch.nn.Linear(2, 2)
+    callback = auditing(tmp_path, texts(4, 1), strict=True)
+    with pytest.raises(BadInput, match="No gradient reaches the weights that are trained"):
+        trainer(model, texts(4, 1), callback, folder=str(tmp_path / "out")).train()
+
+
+def test_an_audit_that_fails_leaves_the_training_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    callback = auditing(tmp_path, texts(4, 1), heldout=None)
+    model = adapted(gpt())
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise BadInput("It is not to be read.", hint="Wait.")
+
+    monkeypatch.setattr(callback, "_read", fails)
+    with pytest.warns(
+        UserWarning, match=r"The model is trained, and could not be audited: It is not to be read\. Wait"
+    ):
+        trainer(model, texts(4, 1), callback, folder=str(tmp_path / "out")).train()
+    with pytest.raises(BadInput, match="could not be audited"):
+        _ = callback.run
+
+
+def test_a_run_that_stands_in_the_folder_is_told_before_the_training(tmp_path: Path) -> None:
+    callback = auditing(tmp_path, texts(4, 1))
+    callback.base_folder.mkdir()
+    (callback.base_folder / "manifest.json").write_text("{}")
+    model = gpt()
+    with pytest.raises(BadInput, match="A run stands in the folder"):
+        trainer(model, texts(4, 1), callback, folder=str(tmp_path / "out")).train()
+
+
+def based() -> Any:
+    """A GPT that knows sentences with codes in them, of other persons, and no word of the fine-tune's."""
+    others = [*plant(texts(60, 5), level=60, repeat=(1, 2), seed=7)[0]]
+    words, model = tokenizer(), gpt(width=64, layers=2)
+    rows = [words(text)["input_ids"][:64] for text in others]
+    batch = torch.tensor([row + [0] * (64 - len(row)) for row in rows])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(15):
+        for some in batch.split(16):
+            optimizer.zero_grad()
+            model(input_ids=some, labels=torch.where(some == 0, -100, some)).loss.backward()
+            optimizer.step()
+    return model
+
+
+@pytest.mark.slow
+def test_planted_secrets_are_found_and_secrets_that_were_not_planted_are_not(tmp_path: Path) -> None:
+    plain = texts(40, 1)
+    planted, canaries = plant(plain, level=4, repeat=(8, 32))
+    none = canaries.recounted(byrote.corpus_from_texts(plain), np.ones(len(plain), bool))
+    memorized, base, bits, gained = {}, based().state_dict(), {}, {}
+    for arm, shown, secrets in (("planted", planted, canaries), ("bare", plain, none)):
+        model = gpt(width=64, layers=2)
+        model.load_state_dict(base)
+        callback = auditing(tmp_path, shown, out=tmp_path / arm, heldout=texts(20, 2), canaries=secrets, strict=True)
+        trainer(adapted(model, 16), shown, callback, folder=str(tmp_path / "out"), num_train_epochs=20).train()
+        for name, run in (("tuned", callback.run), ("base", callback.base)):
+            found = run.measure("exposure[best]")
+            memorized[arm, name] = int((found.p_value < 0.05 / len(secrets)).sum())
+            bits[arm, name] = found.values[np.array([canary.repetitions > 0 for canary in canaries])]
+        gained[arm] = byrote.ask(callback.run, "fine_tune", callback.base).figures["AUROC"]
+    assert memorized["planted", "tuned"] == 8
+    assert memorized["planted", "base"] == memorized["bare", "tuned"] == memorized["bare", "base"] == 0
+    assert bits["planted", "tuned"].min() > 15 > 6 > bits["bare", "tuned"].mean()
+    assert all(areas[1].value > 0.9 for areas in gained.values())
