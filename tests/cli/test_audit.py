@@ -12,7 +12,7 @@ from byrote.analyses.label_errors import self_tested
 from byrote.cli.audit import _self_test
 from byrote.cli.options import Training
 from byrote.engine.planning import Expected, Plan
-from byrote.errors import TooFewModels
+from byrote.errors import BadInput, TooFewModels
 from byrote.results import Scalar, Table
 from small import blobs, small_audit
 
@@ -49,13 +49,15 @@ def test_labels_that_were_planted_in_the_data_are_the_test(tmp_path, monkeypatch
     assert self_tested(noisy) is None
 
 
-def test_where_the_models_of_the_test_diverge_it_is_said_and_the_audit_goes_on(run, capsys, monkeypatch):
-    def diverged(*_, **__):
-        raise TooFewModels("1 of 4 models diverged.", hint="")
+@pytest.mark.parametrize("error", [TooFewModels, BadInput])
+def test_why_there_is_no_self_test_is_said_and_the_audit_goes_on(run, capsys, monkeypatch, error):
+    def refused(*_, **__):
+        raise error("1 of 4 models diverged.", hint="lower the rate.")
 
-    monkeypatch.setattr(catalog, "ask", diverged)
+    monkeypatch.setattr(catalog, "ask", refused)
     _self_test(run, ONE)
-    assert "No self-test: 1 of 4 models diverged." in capsys.readouterr().out
+    assert capsys.readouterr().out == "No self-test: 1 of 4 models diverged.\n"
+    assert self_tested(run) is None
 
 
 @pytest.mark.parametrize(("words", "said"), [((), True), (("--no-self-test",), False), (("--target", "x"), False)])

@@ -28,7 +28,7 @@ from byrote.cli.options import (
     spread,
 )
 from byrote.cli.risks import attack_weights, bound_epsilon
-from byrote.errors import BadInput, TooFewModels
+from byrote.errors import BadInput, ByroteError
 
 if TYPE_CHECKING:
     from byrote.cli.sources import Experiment
@@ -190,8 +190,8 @@ def _self_test(run: Run, training: Training) -> None:
         return
     try:
         found = ask(run, SELF_TEST, lab=Lab(workers=training.workers, device=training.device), seed=training.seed)
-    except TooFewModels as error:
-        say(f"No self-test: {error}")
+    except ByroteError as error:  # the audit itself is done, and its report is due
+        say(f"No self-test: {error.message}")
         return
     say(f"Self-test: {found.notes[0]}")
 
