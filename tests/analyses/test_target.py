@@ -167,6 +167,14 @@ def test_weights_and_members_that_are_swapped(target, tmp_path):
         attacked(tmp_path / "gone", members, tmp_path / "run")
 
 
+def test_the_error_of_a_rate_is_that_of_two_hits_more():
+    """One of them right, so that it is never 0: of 8, 3 became 4 of 10."""
+    found = _figures(np.array([9.0, 8, 7, *[0.0] * 5, *[0.0] * 8]), np.repeat([1, 0], 8), np.linspace(-1, 1, 100), 4)
+    rate = found["tpr_at_fpr_0.1"]
+    assert rate.value == pytest.approx(3 / 8)
+    assert rate.stderr == pytest.approx(np.sqrt(0.4 * 0.6 / 10))
+
+
 def test_a_rate_far_from_the_nominal_is_told():
     score = np.linspace(0, 1, 400)
     member = np.tile(np.array([1, 0], np.int8), 200)

@@ -138,6 +138,13 @@ def test_search_reaches_from_the_worst_rank_to_the_best():
     assert "not searched" in found.reason(3)
 
 
+def test_a_rank_near_the_end_of_the_space_has_next_to_no_exposure():
+    """Of 1,024 secrets 900 to 1,024 come first, so that the interval reaches down to 0."""
+    found = exposure_search(np.array([[900.0]]), np.array([[1024.0]]), np.array([10.0]), *seen(1))
+    np.testing.assert_allclose(found.values, 10 - np.log2(962))
+    np.testing.assert_allclose([found.low[0], found.high[0]], [0.0, 10 - np.log2(900)])
+
+
 def test_twice_the_mean_of_p_values_for_several_models():
     found = exposure_search(np.ones((2, 1)), np.array([[1.0], [3.0]]), np.array([10.0]), *seen(1, 2))
     np.testing.assert_allclose(found.p_value, 2 * (1 + 3) / 2 / 1024)

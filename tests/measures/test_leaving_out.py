@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from byrote.measures.catalog import catalog
+from byrote.measures.in_minus_out import differences_without
 from byrote.measures.leaving_out import again_without_each, measured_without, without_each
 from byrote.stats.jackknife import parts
 from measures.evidence import make_evidence
@@ -31,6 +32,13 @@ def test_sums_give_what_running_again_gives(key, run):
 )
 def test_scores_that_every_audit_has_are_computed_from_sums(name):
     assert name in FAST
+
+
+def test_pairs_in_one_stratum_are_left_out_from_sums():
+    given = make_evidence(seed=0)
+    values, part = given["outputs.probability"], parts(given["design.pair"], groups=3)
+    names = ("member", "pair", "stratum")
+    assert differences_without(values, *(given[f"design.{name}"] for name in names), part) is not None
 
 
 @pytest.mark.parametrize("key", [key for key, entry in FAST.items() if entry.together is not None])

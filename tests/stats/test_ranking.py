@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -64,6 +66,12 @@ def test_nan_scores_are_refused(function):
 def test_k_outside_the_scores_is_refused(k):
     with pytest.raises(BadInput, match=rf"in \[1, 2\]. Got {k}"):
         precision_recall_at(np.array([0.0, 1.0]), np.array([True, False]), k)
+
+
+def test_auroc_by_chance_is_the_spread_over_every_choice_of_the_positives():
+    score = np.arange(5.0)
+    every = [auroc(score, np.isin(score, chosen)) for chosen in combinations(score, 2)]
+    assert np.std(every) == pytest.approx(auroc_by_chance(2, 3), rel=1e-12)
 
 
 @pytest.mark.slow
