@@ -107,6 +107,7 @@ def test_a_run_is_attacked_by_group(run):
     found = membership_attack(run, "lira", by="group", draws=2)
     assert (found.by, found.examples) == ("group", 20)
     assert "sum of the log likelihood ratios" in found.notes[0]
+    assert "± is about other models and other groups" in found.notes[1]
     assert "20 groups" in repr(found)
     models = run.models()
     member, pair = run.load("design.member", models), run.load("design.pair", models)

@@ -8,7 +8,7 @@ import pytest
 
 from byrote.analyses.catalog import keep
 from byrote.analyses.triage import KINDS, STRONGLY, Triage, as_table, shown, signals, triage
-from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION, planted
+from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION, Controls, planted
 from byrote.data.copies import coarse as _coarse
 from byrote.errors import BadInput
 from byrote.runs.imported import import_arrays
@@ -107,11 +107,11 @@ def test_a_kind_that_was_not_planted_is_said_to_be_missing(tmp_path):
     assert any("conflicting duplicate, rare subpopulation" in note for note in found.notes)
 
 
-def test_without_controls_it_says_what_to_plant(tmp_path):
-    with pytest.raises(
-        BadInput, match=r"0 of 4 kinds have the 10 [a-z ]*that it takes\.\s+Hint: audit with --plant triage"
-    ):
-        triage(answered(tmp_path / "run", kinds=()))
+@pytest.mark.parametrize("kinds", [(), (LABEL_NOISE, AMBIGUOUS)], ids=["nothing memorized", "memorized"])
+def test_without_controls_it_says_what_to_plant(tmp_path, kinds):
+    run = dataclasses.replace(answered(tmp_path / "run", kinds=kinds), controls=Controls(), _replicates={})
+    with pytest.raises(BadInput, match=r"0 of 4 kinds have the 10 [a-z ]*that it takes\.\s+Hint: audit with --plant"):
+        triage(run)
 
 
 def test_signals_can_be_taken_away(run):

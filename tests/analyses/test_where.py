@@ -204,6 +204,10 @@ def test_each_example_by_hand(run):
     assert np.isnan(found["written by epoch"][1])
     assert found["visible from layer"].tolist() == ["one", ""]
     assert found["models"].tolist() == [3, 3]
+    wrong[:2, 0, 0, 1] = 1
+    found = by_example(short, dataclasses.replace(two, wrong=wrong), np.ones((3, 2), bool))
+    assert found["written after epoch"].tolist() == [5, 0]
+    assert found["written by epoch"].tolist() == [10, 5]
 
 
 @pytest.mark.slow

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import t
 from torch import nn
 
 from byrote.analyses.catalog import ask
-from byrote.analyses.feed_forward_units import of_one
+from byrote.analyses.feed_forward_units import _figure, of_one
 from byrote.engine.afterwards import probe
 from byrote.errors import BadInput
 from byrote.probes.feed_forward import gated, listened, output_embedding, second_matrices, values_of
@@ -80,6 +81,12 @@ def test_each_unit_writes_what_follows_its_token(tmp_path: Path) -> None:
     assert table.figures["write what comes next"][0].value > 0.7
     assert table.figures["by chance"][0].value < 0.3
     assert verify(run) == []
+
+
+def test_a_share_has_students_interval_over_models() -> None:
+    each = np.array([[0.2], [0.4], [0.9]])
+    found, reach = _figure(each, np.full(3, -1), 7), t.ppf(0.975, 2) * each.std(ddof=1) / np.sqrt(3)
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.0, 0.5 + reach))
 
 
 def test_units_of_one_document_alone() -> None:

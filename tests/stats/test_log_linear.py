@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from byrote.errors import BadInput
 from byrote.stats.log_linear import log_linear
@@ -24,6 +25,7 @@ def test_errors_are_those_of_leaving_out_one_cluster_at_a_time():
     again = np.array([np.polyfit(np.log10(factor[cluster != c]), share[cluster != c], 1)[::-1] for c in range(6)])
     np.testing.assert_allclose(fit.stderr, np.sqrt(5 / 6 * ((again - again.mean(0)) ** 2).sum(0)))
     assert fit.clusters == (6,)
+    np.testing.assert_allclose(fit.high - fit.values, t.ppf(0.975, 5) * fit.stderr)
 
 
 def test_a_line_is_found_and_explains_all():

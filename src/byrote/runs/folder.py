@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -288,7 +288,7 @@ def model_entries(design: Design, seeds: list[int] | None, origin: str) -> tuple
 
 def environment() -> dict[str, Any]:
     """Versions and machine, as far as they bear on the numbers."""
-    packages = {name: version(name) for name in ("byrote", "torch", "numpy", "scipy", "safetensors")}
+    packages = {name: _version(name) for name in ("byrote", "torch", "numpy", "scipy", "safetensors")}
     return {
         "python": platform.python_version(),
         "packages": packages,
@@ -296,6 +296,11 @@ def environment() -> dict[str, Any]:
         "system": platform.system(),
         "cores": os.cpu_count(),
     }
+
+
+@cache
+def _version(package: str) -> str:
+    return version(package)
 
 
 def now() -> str:
