@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 #: Calls of a function that are checked in each test.
-CALLS = 40
+CALLS = 4
 
 _test = [0]
 
@@ -28,13 +28,15 @@ def sparing(jaxtyped: Callable[..., Any]) -> Callable[..., Any]:
     def decorate(fn: Any = None, *, typechecker: Any) -> Any:
         if fn is None:
             return functools.partial(decorate, typechecker=typechecker)
-        made = jaxtyped(fn, typechecker=typechecker)
-        return _first_calls(fn, made) if inspect.isfunction(fn) else made
+        if not inspect.isfunction(fn):
+            return jaxtyped(fn, typechecker=typechecker)
+        return _first_calls(fn, functools.cache(lambda: jaxtyped(fn, typechecker=typechecker)))
 
     return decorate
 
 
-def _first_calls(plain: Callable[..., Any], checked: Callable[..., Any]) -> Callable[..., Any]:
+def _first_calls(plain: Callable[..., Any], checked: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+    """The check is made when it is first needed: most functions are never called in most processes."""
     test, left = -1, 0
 
     @functools.wraps(plain)
@@ -45,6 +47,6 @@ def _first_calls(plain: Callable[..., Any], checked: Callable[..., Any]) -> Call
         if left == 0:
             return plain(*args, **kwargs)
         left -= 1
-        return checked(*args, **kwargs)
+        return checked()(*args, **kwargs)
 
     return call

@@ -6,6 +6,7 @@ Calls into measures and statistics are checked in every run of the tests, the fi
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+import typer.main
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -40,6 +42,9 @@ os.environ["BYROTE_STATE"] = _state.name
 
 # what is written need not outlast a power cut: waiting for the disk takes longer than many a test
 os.fsync = lambda _: None
+
+# the commands are made of the same functions in every call
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 # threads that wait for each other on two busy cores make small networks a hundred times slower
 import torch  # noqa: E402
