@@ -74,8 +74,8 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: Path
     first, second = small_audit(tmp_path / "a"), small_audit(tmp_path / "b", executor=None)
     blocks = first.manifest.executor["blocks"]
     third = small_audit(tmp_path / "c", seed=1)
-    if second.manifest.executor["blocks"] == blocks:
-        assert shards(first.folder) == shards(second.folder)
+    assert second.manifest.executor["blocks"] == blocks
+    assert shards(first.folder) == shards(second.folder)
     again = small_audit(tmp_path / "d", executor=first.manifest.executor)
     assert shards(first.folder) == shards(again.folder)
     assert shards(first.folder) != shards(third.folder)

@@ -270,13 +270,13 @@ def test_time_is_within_30_percent_of_what_then_passes(tmp_path: Path, workers: 
     recipe = byrote.Recipe(
         network=byrote.MLP(hidden=(64,)), epochs=changes.get("epochs", 40), batch_size=16, optimizer=byrote.SGD(lr=0.1)
     )
-    settings: dict[str, Any] = {"dataset": blobs(1500, noise=0.1), "recipe": recipe, "workers": workers}
-    settings |= {name: value for name, value in changes.items() if name != "epochs"}
+    data, settings = blobs(1500, noise=0.1), {name: value for name, value in changes.items() if name != "epochs"}
+    settings |= {"heldout": blobs(30, seed=1), "workers": workers}
     ratios = []
     for turn in range(5):
-        expected = small_plan(**settings).expected
+        expected = plan(data, recipe, **settings).expected
         started = time.perf_counter()
-        run = small_audit(tmp_path / str(turn), **settings)
+        run = byrote.audit(data, recipe, out=tmp_path / str(turn), progress=False, **settings)
         passed = time.perf_counter() - started
         assert expected.models == len(run.models())
         assert expected.disk == pytest.approx(stored(run.folder), rel=0.3)
