@@ -11,6 +11,7 @@ import pytest
 from torch import nn
 
 import byrote
+from byrote.analyses.comparison import compare
 from byrote.axes import CHECKPOINT, MODEL
 from byrote.engine.afterwards import probe
 from byrote.errors import BadInput, MissingEvidence
@@ -101,6 +102,15 @@ def test_what_it_finds_of_stacked_models_is_the_same_within_rounding(tmp_path: P
     then = small_audit(tmp_path / "then", probes=names, executor=how, **SETTINGS)
     later = small_audit(tmp_path / "later", keep_weights_at="checkpoints", executor=how, **SETTINGS)
     the_same(probe(later, *names), then, names, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_compare_takes_what_was_read_of_some_models_and_leaves_single_trainings_out(tmp_path: Path, kept: Run) -> None:
+    comparison = compare(probe(copied(kept, tmp_path / "run"), "el2n"))
+    proxies = {proxy.measure.key: proxy for proxy in comparison.proxies}
+    assert proxies["el2n[mean]"].rank_correlation.models == 8
+    assert proxies["el2n[mean]"].one_training is None, "models on all data kept no weights at checkpoints"
+    assert proxies["area_under_margin"].one_training is not None
 
 
 def test_what_two_probes_find_later_is_what_they_find_in_training(tmp_path: Path) -> None:

@@ -281,7 +281,8 @@ def _one_training(run: Run, entry: Measure) -> Scalar | None:
 
 
 def _single_scores(run: Run, entry: Measure) -> Iterator[np.ndarray]:
-    for model in run.models("full"):
+    sampled = [run.models_with(kind) for kind in entry.kinds if run.is_sampled(kind)]
+    for model in (model for model in run.models("full") if all(model in there for there in sampled)):
         result = run.measured_on(entry.key, np.array([model]))
         assert isinstance(result, PerExample)
         yield result.values

@@ -266,8 +266,8 @@ def _block_of_documents(run: Run, history: History) -> Callable[[int], Block]:
     """The same for language models."""
     networks = Networks.of(run)
     heldout = heldout_of(networks.corpus, run.design)
-    more = {"algorithm": networks.algorithm(), "epochs": history.checkpoints, "heldout_corpus": heldout}
-    return lambda model: replace(networks.block(model), **more)
+    algorithm, epochs = networks.algorithm(), history.checkpoints
+    return lambda model: replace(networks.block(model), algorithm=algorithm, epochs=epochs, heldout_corpus=heldout)
 
 
 def _seed_of(run: Run, model: int) -> dict[str, str]:
