@@ -215,7 +215,7 @@ def audits(models: int, rounds: int, folder: Path) -> dict[str, float]:
             executor=stacked(size),
         )
 
-    audited(PROBES, 2)
+    audited(PROBES, 4)
     contestants = {"without": lambda: audited(()), "audit with probes": lambda: audited(PROBES)}
     return timed(contestants, rounds, warm=0)
 
