@@ -18,7 +18,14 @@ from measures.evidence import Evidence, make_evidence
 MEASURES = list(catalog().values())
 every_measure = pytest.mark.parametrize("measure", MEASURES, ids=[m.key for m in MEASURES])
 EVIDENCE = {seed: make_evidence(seed=seed, unknown=0.1 * seed, strata=1 + seed) for seed in (0, 1)}
-every_run = pytest.mark.parametrize("evidence", EVIDENCE.values(), ids=["all known", "some unknown, two strata"])
+NAMES = {0: "all known", 1: "some unknown, two strata"}
+every_run = pytest.mark.parametrize("evidence", EVIDENCE.values(), ids=NAMES.values())
+
+
+def usually(seed: int) -> pytest.MarkDecorator:
+    """One of the runs, and the other in `make test-all`: properties that compute a measure again take turns."""
+    runs = {one: pytest.param(EVIDENCE[one], marks=() if one == seed else pytest.mark.slow) for one in NAMES}
+    return pytest.mark.parametrize("evidence", runs.values(), ids=NAMES.values())
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +143,7 @@ def test_result_has_errors_and_counts(measure, evidence):
 
 
 @every_measure
-@every_run
+@usually(1)
 def test_permuting_examples_permutes_the_result(measure, evidence):
     order = np.random.default_rng(3).permutation(len(evidence["data.label"]))
     before, after = run(measure, evidence), run(measure, along(evidence, "example", order))
@@ -157,7 +164,7 @@ def test_permuting_examples_permutes_the_result(measure, evidence):
 
 
 @every_measure
-@every_run
+@usually(0)
 def test_permuting_models_changes_nothing(measure, evidence):
     order = np.random.default_rng(4).permutation(len(evidence["design.pair"]))
     before, after = run(measure, evidence), run(measure, along(evidence, "model", order))
@@ -169,7 +176,7 @@ def test_permuting_models_changes_nothing(measure, evidence):
 
 
 @every_measure
-@every_run
+@usually(0)
 def test_float32_agrees_with_float64(measure, evidence):
     wide = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in evidence.items()}
     assert_same(run(measure, wide), run(measure, evidence))
@@ -186,7 +193,7 @@ def test_inputs_are_left_alone(measure):
 
 
 @pytest.mark.parametrize("measure", [m for m in MEASURES if m.by_example], ids=lambda m: m.key)
-@every_run
+@usually(1)
 def test_blocks_of_examples_give_the_same(measure, evidence):
     whole = run(measure, evidence)
     index = np.arange(len(whole.values))

@@ -32,9 +32,9 @@ def test_mix_agrees_with_32_bit_arithmetic():
         drawn,
         lambda: drawn(draws=50, ids=IDS[:80]),
         lambda: drawn(seed=0, step=0, draws=4000, ids=IDS[:1]),
-        lambda: np.concatenate([drawn(step=step, ids=IDS[:1]) for step in range(2000)]),
-        lambda: np.concatenate([drawn(seed=seed, ids=IDS[:1]) for seed in range(2000)]),
-        lambda: np.concatenate([drawn(salt=salt, ids=IDS[:1]) for salt in range(2000)]),
+        lambda: np.concatenate([drawn(step=step, ids=IDS[:1]) for step in range(1000)]),
+        lambda: np.concatenate([drawn(seed=seed, ids=IDS[:1]) for seed in range(1000)]),
+        lambda: np.concatenate([drawn(salt=salt, ids=IDS[:1]) for salt in range(1000)]),
     ],
     ids=["ids", "ids and draws", "draws", "steps", "seeds", "salts"],
 )
