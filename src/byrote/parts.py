@@ -7,6 +7,7 @@ import pkgutil
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from types import ModuleType
+from typing import Any
 
 
 def modules_of(package: str) -> Iterator[ModuleType]:
@@ -19,6 +20,16 @@ def modules_of(package: str) -> Iterator[ModuleType]:
     path = importlib.import_module(package).__path__
     for found in pkgutil.iter_modules(path, f"{package}."):
         yield importlib.import_module(found.name)
+
+
+def public(module: str, name: str) -> Any:
+    """A function of a module of byrote that stands above the caller; methods of results and runs end in such calls.
+
+    Example:
+        >>> public("results", "decimal").__name__
+        'decimal'
+    """
+    return getattr(importlib.import_module(f"byrote.{module}"), name)
 
 
 def load_entered(*groups: str) -> None:

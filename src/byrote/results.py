@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from html import escape
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int8
+from jaxtyping import Bool, Float, Int, Int8, Shaped
+
+from byrote.markup import table_html
+from byrote.tabular import Tabular
 
 PerResult = TypeVar("PerResult", "PerExample", "PerModelExample")
 
@@ -17,14 +19,19 @@ PerResult = TypeVar("PerResult", "PerExample", "PerModelExample")
 Reasons = tuple[str, ...]
 #: What other values of a figure would come from: other models on the same examples, other examples, or both.
 VariesOver = Literal["models", "examples", "models and examples"]
+#: What is kept of a figure: its value, its error, and what both rest on.
+PARTS: Final = ("value", "stderr", "low", "high", "varies_over", "models", "examples", "reason")
+#: A notebook shows so many rows of a result.
+SHOWN: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PerExample:
+class PerExample(Tabular):
     """One value an example, higher = more memorized.
 
     `low` and `high` bound a 95 % confidence interval (they need not be symmetric around the value);
-    `reason_code` is 0 where the value is defined and otherwise points into `reasons`, where the value is NaN.
+    `reason_code` is 0 where the value is defined and otherwise points into `reasons`, where the value is NaN. `ids` are
+    the names of the examples, where it came from `Run.measure`.
     """
 
     values: Float[np.ndarray, " example"]
@@ -36,6 +43,7 @@ class PerExample:
     reason_code: Int[np.ndarray, " example"]
     models: int
     note: str = ""
+    ids: Shaped[np.ndarray, " example"] | None = None
 
     def __post_init__(self) -> None:
         assert np.array_equal(np.isnan(self.values), self.reason_code != 0), "a NaN needs a reason, and only a NaN"
@@ -50,12 +58,17 @@ class PerExample:
             f"largest {defined.max():.3g}, from {_models(self.models)})"
         )
 
+    def columns(self) -> Mapping[str, Any]:
+        """`example`, `value`, its error and interval, the counts it rests on, and the reason where there is none."""
+        return {
+            "example": _names(self.ids, len(self.values)),
+            **_with_error(self),
+            **self.counts,
+            "reason": np.array(self.reasons)[self.reason_code],
+        }
+
     def _repr_html_(self) -> str:
-        shown = np.argsort(-np.nan_to_num(self.values, nan=-np.inf), kind="stable")[:10]
-        rows = "".join(
-            f"<tr><td>{i}</td><td>{self.values[i]:.4g}</td><td>{self.stderr[i]:.2g}</td></tr>" for i in shown
-        )
-        return f"<table><tr><th>example</th><th>value</th><th>standard error</th></tr>{rows}</table>"
+        return _html(self, (self.undefined, self.note), highest=True)
 
     def reason(self, example: int) -> str:
         """Why the value of this example is undefined; empty where it is defined."""
@@ -72,7 +85,7 @@ class PerExample:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PerPair:
+class PerPair(Tabular):
     """Values of selected (training example, query) pairs, sorted from the largest of each query.
 
     `counts` are numbers of models that a pair rests on; an unknown error has its reason in `note`.
@@ -87,6 +100,21 @@ class PerPair:
     counts: Mapping[str, Int[np.ndarray, " pair"]] = field(default_factory=dict)
     models: int
     note: str = ""
+    ids: Shaped[np.ndarray, " example"] | None = None
+
+    def columns(self) -> Mapping[str, Any]:
+        """`example`, `query`, `value`, its error and interval, the counts it rests on, and why an error is unknown."""
+        names = self.example if self.ids is None else self.ids[self.example].astype(object)
+        return {
+            "example": names,
+            "query": self.query,
+            **_with_error(self),
+            **self.counts,
+            "reason": np.where(np.isnan(self.values + self.stderr), self.note, ""),
+        }
+
+    def _repr_html_(self) -> str:
+        return _html(self, (self.note,))
 
     def __repr__(self) -> str:
         top = f"largest {self.values.max():.3g}, " if len(self.values) else ""
@@ -94,7 +122,7 @@ class PerPair:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PerModelExample:
+class PerModelExample(Tabular):
     """One value for each target model and example, higher = more likely a member: the scores of an attack.
 
     `references` counts the models that an attacker on this target had; `reason_code` is 0 where the value is
@@ -107,9 +135,18 @@ class PerModelExample:
     reason_code: Int8[np.ndarray, "model example"]
     models: int
     note: str = ""
+    ids: Shaped[np.ndarray, " example"] | None = None
 
     def __post_init__(self) -> None:
         assert np.array_equal(np.isnan(self.values), self.reason_code != 0), "a NaN needs a reason, and only a NaN"
+
+    def columns(self) -> Mapping[str, Any]:
+        """`example`, and the scores of each target model: `model_0` and so on."""
+        scores = {f"model_{row}": values for row, values in enumerate(self.values)}
+        return {"example": _names(self.ids, self.values.shape[1]), **scores}
+
+    def _repr_html_(self) -> str:
+        return _html(self, (self.note,))
 
     def __repr__(self) -> str:
         models, examples = self.values.shape
@@ -136,7 +173,7 @@ def blanked(result: PerResult, bad: Bool[np.ndarray, " example"], reason: str) -
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PerCanary:
+class PerCanary(Tabular):
     """One value a canary, higher = more memorized, with the chance of one as high for a secret that was never seen.
 
     `at_least` says where the evidence ends before the value does; the value is then a bound. `p_value` is NaN where
@@ -158,6 +195,20 @@ class PerCanary:
     def __post_init__(self) -> None:
         assert np.array_equal(np.isnan(self.values), self.reason_code != 0), "a NaN needs a reason, and only a NaN"
 
+    def columns(self) -> Mapping[str, Any]:
+        """`canary`, `repetitions`, `value`, its error and interval, whether it is a bound, and its chance."""
+        return {
+            "canary": np.arange(len(self.values)),
+            "repetitions": self.repetitions,
+            **_with_error(self),
+            "at_least": self.at_least,
+            "p_value": self.p_value,
+            "reason": np.array(self.reasons)[self.reason_code],
+        }
+
+    def _repr_html_(self) -> str:
+        return _html(self, (self.note,), highest=True)
+
     def __repr__(self) -> str:
         defined = self.reason_code == 0
         if not defined.any():
@@ -176,7 +227,7 @@ class PerCanary:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Survival:
+class Survival(Tabular):
     """Kaplan-Meier curves, one a group: the share of examples to which an event has not happened by each time.
 
     `censored` counts the examples of a group to which it never happened while they were watched; `median` is NaN
@@ -196,13 +247,20 @@ class Survival:
     models: int
     note: str = ""
 
+    def columns(self) -> Mapping[str, Any]:
+        """A row a point of each line: `group`, the axis, `value`, its error and interval, `count`, and the reason."""
+        return _points(self)
+
+    def _repr_html_(self) -> str:
+        return _html(self, (self.note,))
+
     def __repr__(self) -> str:
         medians = ", ".join(f"{g} {m:.3g}" for g, m in zip(self.groups, self.median, strict=True))
         return f"Survival(over {self.axis}, medians: {medians}, from {_models(self.models)})"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Curve:
+class Curve(Tabular):
     """Lines over a common axis, one a group; NaN where the group is empty, with the reason in `note`."""
 
     axis: str
@@ -216,13 +274,20 @@ class Curve:
     models: int
     note: str = ""
 
+    def columns(self) -> Mapping[str, Any]:
+        """A row a point of each line: `group`, the axis, `value`, its error and interval, `count`, and the reason."""
+        return _points(self)
+
+    def _repr_html_(self) -> str:
+        return _html(self, (self.note,))
+
     def __repr__(self) -> str:
         ends = ", ".join(f"{g} {v[-1]:.3g}" for g, v in zip(self.groups, self.values, strict=True))
         return f"Curve(over {self.axis}, at the end: {ends}, from {_models(self.models)})"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Scalar:
+class Scalar(Tabular):
     """One number; NaN with a reason where the data cannot support it.
 
     `varies_over` says what the error is about: another draw of models on the same examples, of examples, or of both.
@@ -242,6 +307,13 @@ class Scalar:
     varies_over: VariesOver = "models"
     influence: Float[np.ndarray, "part cluster"] = field(default_factory=lambda: np.empty((0, 0)))
 
+    def columns(self) -> Mapping[str, Any]:
+        """One row: `value`, `stderr`, `low`, `high`, what it varies over and rests on, and the reason."""
+        return {part: [getattr(self, part)] for part in PARTS}
+
+    def _repr_html_(self) -> str:
+        return _html(self, (self.note,))
+
     def __repr__(self) -> str:
         if self.reason:
             return f"Scalar(undefined: {self.reason})"
@@ -249,7 +321,7 @@ class Scalar:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Table:
+class Table(Tabular):
     """What an analysis found, in the one form that is kept, checked, printed and shown: rows by figures.
 
     `rows` names what each row is about, a column of words each. `figures` holds one figure per row, with its error;
@@ -295,17 +367,31 @@ class Table:
         columns, rows = self.cells()
         widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
         lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in (columns, *rows)]
-        more = max((len(array) for array in self.arrays.values()), default=0) - len(rows)
-        return "\n".join(
-            [*([self.title] if self.title else []), *lines, *([f"and {more:,} more"] if more > 0 else []), *self.notes]
-        )
+        return "\n".join([*([self.title] if self.title else []), *lines, *_more(self, len(rows)), *self.notes])
+
+    def columns(self) -> Mapping[str, Any]:
+        """The figures, a row for each with its parts; of a table without figures its arrays.
+
+        Example:
+            >>> auc = Scalar(value=0.75, stderr=0.02, low=0.7, high=0.8, models=8, examples=90)
+            >>> found = Table(rows={"attack": ("lira",)}, figures={"AUC": (auc,)}).columns()
+            >>> found["attack"], found["figure"], found["low"]
+            (['lira'], ['AUC'], [0.7])
+        """
+        if not self.figures:
+            return {key: _objects(array) for key, array in self.arrays.items()}
+        names = list(zip(*self.rows.values(), strict=True))
+        lines = [
+            (*names[row], figure, *(getattr(one, part) for part in PARTS))
+            for row in range(len(names))
+            for figure, column in self.figures.items()
+            if (one := column[row]) is not None
+        ]
+        return dict(zip((*self.rows, self.across, *PARTS), map(list, zip(*lines, strict=True)), strict=bool(lines)))
 
     def _repr_html_(self) -> str:
-        columns, rows = self.cells()
-        head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return f"<table><caption>{escape(self.title)}</caption><tr>{head}</tr>{body}</table>{notes}"
+        columns, rows = self.cells(SHOWN)
+        return table_html(self.title, columns, rows, (*_more(self, len(rows)), *self.notes))
 
 
 def decimal(figure: Scalar) -> str:
@@ -330,3 +416,62 @@ Result = PerExample | PerModelExample | PerPair | PerCanary | Curve | Survival |
 
 def _models(number: int) -> str:
     return f"{number} model{'' if number == 1 else 's'}"
+
+
+def _more(table: Table, shown: int) -> tuple[str, ...]:
+    """How many rows of its arrays are not shown."""
+    more = 0 if table.figures else max((len(array) for array in table.arrays.values()), default=0) - shown
+    return (f"and {more:,} more",) if more > 0 else ()
+
+
+def _objects(array: np.ndarray) -> np.ndarray:
+    """Texts as Python's, for Arrow ends a text of NumPy's own type at its first null character."""
+    return array.astype(object) if array.dtype.kind == "U" else array
+
+
+def _names(ids: np.ndarray | None, count: int) -> np.ndarray:
+    """Ids of examples, or their positions where these are not known."""
+    return np.arange(count) if ids is None else _objects(ids)
+
+
+def _with_error(result: PerExample | PerPair | PerCanary) -> dict[str, np.ndarray]:
+    return {"value": result.values, "stderr": result.stderr, "low": result.low, "high": result.high}
+
+
+def _points(lines: Curve | Survival) -> dict[str, np.ndarray]:
+    points = len(lines.at)
+    return {
+        "group": np.repeat(np.array(lines.groups), points),
+        lines.axis: np.tile(lines.at, len(lines.groups)),
+        "value": lines.values.ravel(),
+        "stderr": lines.stderr.ravel(),
+        "low": lines.low.ravel(),
+        "high": lines.high.ravel(),
+        "count": np.repeat(lines.counts, points),
+        "reason": np.where(np.isnan(lines.values + lines.stderr), lines.note, "").ravel(),
+    }
+
+
+def _html(result: Result, notes: Sequence[str], *, highest: bool = False) -> str:
+    """A result for a notebook: its first rows, or those of the `highest` values, with intervals and reasons."""
+    columns = {name: np.asarray(column) for name, column in result.columns().items()}
+    count = len(next(iter(columns.values())))
+    chosen = np.arange(count)
+    if highest:
+        chosen = np.argsort(-np.nan_to_num(columns["value"], nan=-np.inf, posinf=np.inf), kind="stable")
+    cells = {name: [_shown(value) for value in column[chosen[:SHOWN]].tolist()] for name, column in columns.items()}
+    if "low" in cells:
+        ends = zip(cells.pop("low"), cells.pop("high"), strict=True)
+        bounds = ["–" if "–" in pair else " to ".join(pair) for pair in ends]
+        cells = {
+            ("95 % interval" if name == "stderr" else name): bounds if name == "stderr" else cell
+            for name, cell in cells.items()
+        }
+    names = [name for name in cells if name != "reason" or any(cells[name])][:SHOWN]
+    more = f"and {count - SHOWN:,} more" if count > SHOWN else ""
+    title = repr(result).partition("(")[2][:-1]
+    return table_html(title, names, zip(*(cells[name] for name in names), strict=True), (more, *notes))
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) and not math.isnan(value) else plain_number(value)

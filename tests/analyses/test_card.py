@@ -286,3 +286,14 @@ def test_without_a_clean_pass_how_training_went_is_compared(tmp_path: Path) -> N
     found = card(*runs)
     assert [row.name for row in found.rows] == ["area_under_margin"]
     assert any("recorder.clean_pass(model, loader)" in note for note in found.notes)
+
+
+def test_a_notebook_shows_a_card_and_draws_it(made: tuple[Run, Run]) -> None:
+    compared = card(*made)
+    frame, shown, axes = compared.to_arrow(), compared._repr_html_(), compared.plot()
+    assert len(frame) == 3 * len(compared.rows)
+    assert frame["what"].to_pylist()[::3] == [row.name for row in compared.rows]
+    assert "<th>difference</th><th>95 % interval</th><th>verdict</th>" in shown
+    assert shown.count("<tr>") == 1 + len(compared.rows)
+    assert [label.get_text() for label in axes.get_yticklabels()] == [row.name for row in compared.rows]
+    axes.figure.clear()

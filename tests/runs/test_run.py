@@ -349,3 +349,19 @@ def test_tells_what_share_of_a_measure_is_done(
     assert heard == sorted(heard)
     assert heard[-1] == 1.0
     assert heard[0] == pytest.approx(1 / (blocks * max(1, steps - 1)))
+
+
+def test_a_result_names_its_examples_as_its_file_does(run: Run) -> None:
+    found = run.measure("label_memorization")
+    assert isinstance(found, PerExample)
+    kept = run.kept_table("label_memorization.parquet")
+    assert repr(found.to_arrow().to_pylist()) == repr(kept.to_pylist())
+    assert found.to_arrow()["example"].to_pylist() == run.ids.tolist()
+
+
+def test_a_notebook_shows_what_a_run_holds(run: Run) -> None:
+    shown = run._repr_html_()
+    assert "<td>models</td><td>8 reference" in shown
+    assert f"<td>examples</td><td>{len(run.ids)}</td>" in shown
+    odd = dataclasses.replace(run, folder=Path("<script>"))
+    assert "<script" not in odd._repr_html_()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +18,13 @@ from byrote.blocks import Block, Words, notes_of, plain_blocks, section
 from byrote.changes.cross_fit import CrossFit, cross_fit, ensemble_rates
 from byrote.errors import BadInput, TooFewModels
 from byrote.evidence.schema import kind_of
+from byrote.markup import table_html
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import Scalar, Table, decimal
 from byrote.runs.run import OnProgress, Run, no_progress
 from byrote.stats.intervals import Bounds
 from byrote.stats.jackknife import difference
+from byrote.tabular import Tabular
 
 Better = Literal["lower", "higher", ""]
 #: What a row tells: what was gained, as less memorization; what that cost; the mean of a measure; or how models fit.
@@ -107,7 +109,7 @@ def two_lines(name: str, verdict: str, before: Scalar, after: Scalar, change: Sc
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Card:
+class Card(Tabular):
     """What a change did; print it to see all of it."""
 
     change: str
@@ -117,6 +119,18 @@ class Card:
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.rows), *self.notes])
+
+    def columns(self) -> Mapping[str, Any]:
+        """A row for each of before, after and difference of each figure, with its parts."""
+        return as_table(self).columns()
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (row.name, *(decimal(getattr(row, name)) for name in FIGURES), row.interval or "–", row.remarked)
+            for row in self.rows
+        ]
+        columns = ("what", *FIGURES, "95 % interval", "verdict")
+        return table_html(as_table(self).title, columns, rows, self.notes)
 
     def __repr__(self) -> str:
         counts = Counter(row.verdict or "undefined" for row in self.rows)

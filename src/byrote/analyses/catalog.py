@@ -20,13 +20,11 @@ import pyarrow as pa
 
 from byrote.errors import BadInput, find, meant
 from byrote.parts import load_package
-from byrote.results import Scalar, Table
+from byrote.results import PARTS, Scalar, Table
 from byrote.runs.run import Run
 
 P = ParamSpec("P")
 R = TypeVar("R")
-#: What is kept of a figure: its value, its error, and what both rest on.
-PARTS: Final = ("value", "stderr", "low", "high", "varies_over", "models", "examples", "reason")
 #: Numbers that were computed again may differ by so much of themselves, on another processor.
 TOLERANCE: Final = 1e-6
 #: The word in a table's metadata under which title, notes and options stand.
@@ -244,28 +242,12 @@ def table_files(name: str, table: Table, about: Mapping[str, Any] | None = None)
     about = {"title": table.title, "across": table.across, "notes": list(table.notes), **(about or {})}
     found = {}
     if table.figures:
-        found[f"{name}.parquet"] = _with_about(_long(table), about)
+        found[f"{name}.parquet"] = _with_about(table.to_arrow(), about)
     if table.arrays:
         unit = next(iter(table.arrays))
         file = f"{name}-by-{unit}.parquet" if table.figures else f"{name}.parquet"
-        columns = {
-            key: array.astype(object) if array.dtype.kind == "U" else array for key, array in table.arrays.items()
-        }
-        found[file] = _with_about(pa.table(columns), about)
+        found[file] = _with_about(Table(arrays=table.arrays).to_arrow(), about)
     return found
-
-
-def _long(table: Table) -> pa.Table:
-    names = list(zip(*table.rows.values(), strict=True))
-    lines = [
-        dict(zip(table.rows, names[row], strict=True))
-        | {table.across: figure}
-        | {part: getattr(one, part) for part in PARTS}
-        for row in range(len(names))
-        for figure, column in table.figures.items()
-        if (one := column[row]) is not None
-    ]
-    return pa.Table.from_pylist(lines)
 
 
 def _with_about(made: pa.Table, about: Mapping[str, Any]) -> pa.Table:

@@ -16,8 +16,8 @@ R = TypeVar("R")
 
 #: So many figures are remembered, those that were asked for last.
 MOST: Final = 32
-#: What figures carry for their errors, and no drawing shows.
-UNSEEN: Final = frozenset({"influence", "replicates"})
+#: What figures carry for their errors and names, and no drawing shows.
+UNSEEN: Final = frozenset({"ids", "influence", "replicates"})
 _DRAWN: OrderedDict[bytes, Any] = OrderedDict()
 
 

@@ -43,11 +43,24 @@ from byrote.evidence.tables import (
     table_bytes,
     unlike,
 )
+from byrote.markup import table_html
 from byrote.measures._windows import PREFIX, SUFFIX
 from byrote.measures.catalog import Measure, find
 from byrote.measures.leaving_out import measured_without
+from byrote.parts import public
 from byrote.recipes.algorithm import TrainingRecipe
-from byrote.results import Curve, PerCanary, PerExample, PerModelExample, PerPair, Result, Scalar, Survival, blanked
+from byrote.results import (
+    Curve,
+    PerCanary,
+    PerExample,
+    PerModelExample,
+    PerPair,
+    Result,
+    Scalar,
+    Survival,
+    Table,
+    blanked,
+)
 from byrote.stats.intervals import Bounds
 from byrote.stats.jackknife import UNBOUNDED, from_replicates, parts
 from byrote.stats.over_examples import dealt, influence_of_parts, over_both
@@ -162,6 +175,43 @@ class Run:
             f"Run({str(self.folder)!r}: {self.manifest.origin}, {counted(self.design.models, 'model', 'models')}, "
             f"{len(self.ids)} examples of {self.manifest.dataset['name']!r})"
         )
+
+    def _repr_html_(self) -> str:
+        roles = [(role, len(self.design.models_of(role))) for role in ROLES]
+        facts = {
+            "made by": f"{self.manifest.origin}, {self.manifest.created}",
+            "models": ", ".join(f"{many} {role}" for role, many in roles if many) or "none",
+            "documents" if self.of_text else "examples": f"{len(self.ids):,}",
+            "held out": f"{self.manifest.heldout['examples']:,}" if self.manifest.heldout else "none",
+            "planted": ", ".join(self.controls.kinds()) or "nothing",
+            "evidence": ", ".join(self.manifest.evidence),
+            "results": ", ".join(sorted(path.stem for path in (self.folder / "results").glob("*.parquet"))) or "none",
+        }
+        title = f"{self.folder}: {self.manifest.dataset['name']}"
+        return table_html(title, (), list(facts.items()), self.manifest.notes)
+
+    def report(self, *, contents: bool = True) -> Any:
+        """The report as a page that a notebook shows in place; its `save` writes the page.
+
+        Without `contents` nobody's data are in it, as in that of a run that was opened without its data.
+
+        Example:
+            run.report()                       # the last line of a cell
+            run.report().save("report.html")
+        """
+        return public("report.shown", "report")(self, contents=contents)
+
+    def issues(self) -> Table:
+        """What is wrong with which example, kind by kind, the surest first; the run keeps it.
+
+        Raises:
+            BadInput: the run has neither its data nor answers of models without an example.
+
+        Example:
+            run.issues().to_pandas().query("issue == 'label error'")
+        """
+        found: Table = public("analyses.catalog", "ask")(self, "issues")
+        return found
 
     @cached_property
     def examples(self) -> pa.Table:
@@ -515,7 +565,7 @@ class Run:
         else:
             result = self.measured_on(key, models, **options)
         self._keep(entry, role, result)
-        return result
+        return replace(result, ids=self.ids) if isinstance(result, PerExample | PerModelExample | PerPair) else result
 
     def measured_on(self, key: str, models: np.ndarray, **options: Any) -> Result:
         """A measure on these models only; nothing is kept.
@@ -988,34 +1038,5 @@ def table(result: PerExample | PerModelExample | PerPair | PerCanary | Curve | S
 
     The scores of an attack have one column a target model instead, `model_0` and so on.
     """
-    ids = ids.astype(object)  # Arrow ends a text of NumPy's own type at its first null character
-    if isinstance(result, PerModelExample):
-        return pa.table({"example": ids, **{f"model_{row}": values for row, values in enumerate(result.values)}})
-    if isinstance(result, PerExample):
-        named = {"example": ids, "value": result.values}
-        bounds = {"stderr": result.stderr, "low": result.low, "high": result.high}
-        reasons = {"reason": np.array(result.reasons)[result.reason_code]}
-        return pa.table({**named, **bounds, **result.counts, **reasons})
-    if isinstance(result, PerCanary):
-        named = {"canary": np.arange(len(result.values)), "repetitions": result.repetitions, "value": result.values}
-        bounds = {"stderr": result.stderr, "low": result.low, "high": result.high}
-        chance = {"at_least": result.at_least, "p_value": result.p_value}
-        return pa.table({**named, **bounds, **chance, "reason": np.array(result.reasons)[result.reason_code]})
-    if isinstance(result, PerPair):
-        named = {"example": ids[result.example], "query": result.query, "value": result.values}
-        bounds = {"stderr": result.stderr, "low": result.low, "high": result.high}
-        reasons = {"reason": np.where(np.isnan(result.values + result.stderr), result.note, "")}
-        return pa.table({**named, **bounds, **result.counts, **reasons})
-    points = len(result.at)
-    return pa.table(
-        {
-            "group": np.repeat(np.array(result.groups), points),
-            result.axis: np.tile(result.at, len(result.groups)),
-            "value": result.values.ravel(),
-            "stderr": result.stderr.ravel(),
-            "low": result.low.ravel(),
-            "high": result.high.ravel(),
-            "count": np.repeat(result.counts, points),
-            "reason": np.where(np.isnan(result.values + result.stderr), result.note, "").ravel(),
-        }
-    )
+    named = replace(result, ids=ids) if isinstance(result, PerExample | PerModelExample | PerPair) else result
+    return named.to_arrow()
