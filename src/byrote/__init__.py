@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from byrote.data.dataset import Dataset as Dataset
     from byrote.data.digits import digits as digits
     from byrote.data.fashion_mnist import fashion_mnist as fashion_mnist
+    from byrote.data.frame import from_pandas as from_pandas
     from byrote.data.hugging_face import from_hugging_face as from_hugging_face
     from byrote.data.image_folder import from_image_folder as from_image_folder
     from byrote.data.npy_folder import from_npy_folder as from_npy_folder
@@ -120,6 +121,7 @@ _HOMES = {
     "from_image_folder": "data.image_folder",
     "from_npy_folder": "data.npy_folder",
     "from_npz": "data.npz",
+    "from_pandas": "data.frame",
     "from_table": "data.table",
     "from_text_table": "data.text_table",
     "from_torch": "data.torch_dataset",

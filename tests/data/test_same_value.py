@@ -4,6 +4,7 @@ import csv
 
 import datasets
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from byrote.data.arrays import from_arrays
 from byrote.data.dataset import notes
+from byrote.data.frame import from_pandas
 from byrote.data.hugging_face import from_hugging_face
 from byrote.data.image_folder import from_image_folder
 from byrote.data.npy_folder import from_npy_folder
@@ -47,6 +49,17 @@ def categories(folder, labels, groups):
     return from_table(folder / "t.parquet", target="label", group="group", heldout=0.0).training
 
 
+def frame(folder, labels, groups):
+    columns = {"x": INPUTS[:, 0], "z": INPUTS[:, 1], "label": labels, "group": groups}
+    return from_pandas(pd.DataFrame(columns), target="label", group="group", heldout=0.0).training
+
+
+def frame_of_categories(folder, labels, groups):
+    columns = {"label": pd.Categorical(labels), "group": pd.Categorical(groups)}
+    made = pd.DataFrame({"x": INPUTS[:, 0], "z": INPUTS[:, 1], **columns})
+    return from_pandas(made, target="label", group="group", heldout=0.0).training
+
+
 def npz_file(folder, labels, groups):
     np.savez(folder / "t.npz", inputs=INPUTS, targets=np.array(labels), groups=np.array(groups))
     return from_npz(folder / "t.npz", heldout=0.0).training
@@ -71,7 +84,18 @@ def hugging_face(folder, labels, groups):
     return from_hugging_face(made, input="x", target="label", group="group")
 
 
-SOURCES = [csv_file, parquet_file, categories, npz_file, npy_files, arrays, torch_items, hugging_face]
+SOURCES = [
+    csv_file,
+    parquet_file,
+    categories,
+    frame,
+    frame_of_categories,
+    npz_file,
+    npy_files,
+    arrays,
+    torch_items,
+    hugging_face,
+]
 every_source = pytest.mark.parametrize("read", SOURCES)
 
 
@@ -219,7 +243,15 @@ def table_of_texts(folder, columns, ending):
     return path
 
 
-TABLES = [".csv", ".tsv", ".parquet"]
+def table_read(folder, columns, ending, **options):
+    """The same cells from a file of this ending, or from a data frame."""
+    if ending == "pandas":
+        return from_pandas(pd.DataFrame(columns), target="kind", **options)
+    return from_table(table_of_texts(folder, columns, ending), target="kind", **options)
+
+
+FILES = [".csv", ".tsv", ".parquet"]
+TABLES = [*FILES, "pandas"]
 NUMBERS = [round(1.37 * row, 2) for row in range(40)]
 KINDS = ["a", "b"] * 20
 of_every_table = pytest.mark.parametrize("ending", TABLES)
@@ -234,7 +266,7 @@ def test_a_cell_that_is_no_number_is_missing(tmp_path, ending, mark):
         tmp_path / "typed.parquet",
     )
     typed = from_table(tmp_path / "typed.parquet", target="kind")
-    made = from_table(table_of_texts(tmp_path, {"x": cells, "kind": KINDS}, ending), target="kind")
+    made = table_read(tmp_path, {"x": cells, "kind": KINDS}, ending)
     np.testing.assert_array_equal(made.training.inputs, typed.training.inputs)
     told = [note for note in made.notes if "is no number" in note]
     assert bool(told) == (mark in ("-", "<5", "none", "12%", "\u20ac5", "#DIV/0!"))
@@ -249,7 +281,7 @@ def test_numbers_as_people_write_them(tmp_path, ending, written):
     pq.write_table(pa.table({"x": values, "kind": KINDS}), tmp_path / "typed.parquet")
     typed = from_table(tmp_path / "typed.parquet", target="kind")
     cells = [written.format(value) for value in values]
-    made = from_table(table_of_texts(tmp_path, {"x": cells, "kind": KINDS}, ending), target="kind")
+    made = table_read(tmp_path, {"x": cells, "kind": KINDS}, ending)
     np.testing.assert_array_equal(made.training.inputs, typed.training.inputs)
 
 
@@ -257,7 +289,7 @@ def test_numbers_as_people_write_them(tmp_path, ending, written):
 @pytest.mark.parametrize("ids", [range(50, 90), range(10**18, 10**18 + 120, 3), [f"{7 * row}.0" for row in range(40)]])
 def test_ids_are_not_learned_from(tmp_path, ending, ids):
     columns = {"row_id": list(map(str, ids)), "x": list(map(str, NUMBERS)), "kind": KINDS}
-    made = from_table(table_of_texts(tmp_path, columns, ending), target="kind")
+    made = table_read(tmp_path, columns, ending)
     assert made.training.display.feature_names == ("x",)
     assert "The column 'row_id' is left out: it looks like an id" in made.notes[0]
 
@@ -272,11 +304,11 @@ def test_ids_of_any_type_are_not_learned_from(tmp_path, kind):
 @of_every_table
 def test_levels_that_look_the_same_are_one(tmp_path, ending):
     columns = {"colour": ["red", "red ", "caf\u00e9", "cafe\u0301"] * 10, "kind": [*KINDS[2:], "b", "b"]}
-    made = from_table(table_of_texts(tmp_path, columns, ending), target="kind", heldout=0.0)
+    made = table_read(tmp_path, columns, ending, heldout=0.0)
     assert made.training.display.feature_names == ("colour = caf\u00e9", "colour = red")
 
 
-@of_every_table
+@pytest.mark.parametrize("ending", FILES)
 def test_thousands_and_decimal_commas(tmp_path, ending):
     columns = {
         "sold": [f"{900 + 7 * row:,}".replace(",", ".") for row in range(40)],

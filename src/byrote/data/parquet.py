@@ -47,7 +47,7 @@ def read_parquet(path: Path, what: str) -> pa.Table:
     return file.read(use_threads=False)
 
 
-def refuse_wide(path: Path, columns: int) -> None:
+def refuse_wide(path: Path | str, columns: int) -> None:
     """Refuse more columns than a table can have here, before they are read.
 
     Raises:
@@ -60,7 +60,7 @@ def refuse_wide(path: Path, columns: int) -> None:
         )
 
 
-def index_columns(path: Path, schema: pa.Schema) -> tuple[str, ...]:
+def index_columns(path: Path | str, schema: pa.Schema) -> tuple[str, ...]:
     """The columns that the file itself says are the index of a pandas table: they name rows.
 
     Raises:
@@ -79,7 +79,7 @@ def index_columns(path: Path, schema: pa.Schema) -> tuple[str, ...]:
         ) from error
 
 
-def refuse_repeated_names(path: Path, names: Sequence[str]) -> None:
+def refuse_repeated_names(path: Path | str, names: Sequence[str]) -> None:
     """Refuse columns that are called alike.
 
     Raises:

@@ -101,6 +101,28 @@ def from_table(
         BadInput: the file cannot be read, a column does not exist, or its content cannot be used.
     """
     rows = read_table(path, written=(group, id), target=target, task=task)
+    return split_of(
+        rows, path, target=target, group=group, id=id, heldout=heldout, seed=seed, task=task, tolerance=tolerance
+    )
+
+
+def split_of(
+    rows: Rows,
+    path: Path | str,
+    *,
+    target: Target,
+    group: str | None,
+    id: str | None,  # noqa: A002
+    heldout: float,
+    seed: int,
+    task: Task | None,
+    tolerance: float | None,
+) -> Split:
+    """Rows as `from_table` makes a dataset of them; `path` names the table.
+
+    Raises:
+        BadInput: a column does not exist, or its content cannot be used.
+    """
     facts = facts_of(rows, path, target=target, group=group, id=id, task=task, tolerance=tolerance)
     used = {*facts.targets.columns, group, id}
     features = rows.table.drop_columns([column for column in used if column is not None])
@@ -173,6 +195,17 @@ def read_table(
             "save it as CSV UTF-8." if "UTF8" in what else "give each row as many cells as the first, or save it again."
         )
         raise BadInput(f"The table {str(path)!r} cannot be read: {what}.", hint=hint) from error
+    return typed_rows(rows, path, written=written, target=target, task=task)
+
+
+def typed_rows(
+    rows: Rows, path: Path | str, *, written: Sequence[str | None], target: Target, task: Task | None
+) -> Rows:
+    """Rows as `read_table` gives them, of cells as they were read.
+
+    Raises:
+        BadInput: there are none, or two columns have one name.
+    """
     refuse_repeated_names(path, rows.table.column_names)
     if not len(rows.table):
         raise BadInput(
@@ -249,6 +282,11 @@ def refuse_unknown(table: pa.Table, path: Path | str, columns: dict[str, Target 
 def _parquet(path: Path) -> Rows:
     table = read_parquet(path, f"The table {str(path)!r}")
     table.validate(full=True)
+    return rows_of(table, path)
+
+
+def rows_of(table: pa.Table, path: Path | str) -> Rows:
+    """The rows of a table of Arrow: texts of any of its types as texts, and what is said of categories and an index."""
     columns = [named(column) if is_named(column.type) else column for column in table.columns]
     categories = [name for name, field in zip(table.column_names, table.schema, strict=True) if is_category(field.type)]
     plain = pa.Table.from_arrays(columns, names=table.column_names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -11,7 +12,7 @@ from byrote.data.arrays import from_arrays
 from byrote.data.features import is_named, named
 from byrote.data.problems import counted, rows_said
 from byrote.data.split import HELD_OUT, Split, held_out, split
-from byrote.data.table import facts_of, read_table, refuse_unknown
+from byrote.data.table import Rows, facts_of, read_table, refuse_unknown
 from byrote.data.targets import Target
 from byrote.data.task import Task
 from byrote.data.vocabulary import LONGEST, MOST_WORDS, TextDisplay, Vocabulary, words_of
@@ -42,6 +43,30 @@ def from_text_table(
         BadInput: the file cannot be read, a column does not exist, or its content cannot be used.
     """
     rows = read_table(path, written=(text, group, id), target=target, task=task)
+    how: dict[str, Any] = {"target": target, "group": group, "id": id, "task": task, "tolerance": tolerance}
+    return split_of_texts(rows, path, text=text, words=words, length=length, heldout=heldout, seed=seed, **how)
+
+
+def split_of_texts(
+    rows: Rows,
+    path: Path | str,
+    *,
+    text: str,
+    target: Target,
+    group: str | None,
+    id: str | None,  # noqa: A002
+    heldout: float,
+    seed: int,
+    task: Task | None,
+    tolerance: float | None,
+    words: int = MOST_WORDS,
+    length: int = LONGEST,
+) -> Split:
+    """Rows as `from_text_table` makes a dataset of them; `path` names the table.
+
+    Raises:
+        BadInput: a column does not exist, or its content cannot be used.
+    """
     table = rows.table
     refuse_unknown(table, path, {"text": text, "target": target, "group": group, "id": id})
     facts = facts_of(rows, path, target=target, group=group, id=id, task=task, tolerance=tolerance)
