@@ -25,7 +25,7 @@ from byrote.data.corpus import Corpus
 from byrote.data.tokenizers import FILE as TOKENIZER
 from byrote.data.tokenizers import read_tokenizer
 from byrote.engine.networks import Networks
-from byrote.engine.progress import Progress, Silent, Terminal
+from byrote.engine.progress import Progress, listening
 from byrote.engine.reading import look_at_end
 from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
@@ -73,7 +73,7 @@ def change_decoder(
     _refuse_unread(changes, reads)
     read = {kind.name: one for one in networks.readings(decoding=PLAIN) for kind in one.kinds}
     asked = {kind: one for kind, one in read.items() if kind in reads}
-    listener: Progress = Terminal(doing="reading") if progress is True else Silent() if progress is False else progress
+    listener = listening(progress, doing="reading")
     kinds = tuple(
         kind for kind in dict.fromkeys((*run.manifest.evidence, *asked)) if kind not in reads or kind in asked
     )

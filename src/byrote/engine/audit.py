@@ -21,7 +21,7 @@ from byrote.engine.completion import complete
 from byrote.engine.division import blocks_between, blocks_in, divided, shown_by
 from byrote.engine.job import Finish, Job
 from byrote.engine.preparation import Prepared, halves, prepare, seeds_of
-from byrote.engine.progress import Progress, Silent, Terminal
+from byrote.engine.progress import Progress, listening
 from byrote.engine.resources import check_disk
 from byrote.engine.stopping import Goal, percentile_error
 from byrote.errors import TooFewModels
@@ -102,7 +102,7 @@ def audit(
         BadInput, RunMismatch, NotEnoughRoom, WorkerFailed: each in a sentence that says what to do.
     """
     folder = Path(out) if out is not None else Path("runs") / dataset.name
-    listener: Progress = Terminal() if progress is True else Silent() if progress is False else progress
+    listener = listening(progress)
     started = time.monotonic()
     prepared = prepare(
         dataset,

@@ -34,7 +34,7 @@ from byrote.engine.language_job import LanguageJob, check_network
 from byrote.engine.language_setting import WEIGHTS
 from byrote.engine.networks import block_of_documents
 from byrote.engine.preparation import default_device, default_workers, large_first_in, seeds_of
-from byrote.engine.progress import Progress, Silent, Terminal
+from byrote.engine.progress import Progress, listening
 from byrote.engine.reading import Named, check_causal, parameters_of, read_network, readings
 from byrote.errors import BadInput
 from byrote.evidence.kinds.weights import WEIGHTS_AT
@@ -148,7 +148,7 @@ def audit_language(
     if heldout is not None:
         refuse_overlap(corpus, heldout)
     folder = Path(out) if out is not None else Path("runs") / corpus.name
-    listener: Progress = Terminal() if progress is True else Silent() if progress is False else progress
+    listener = listening(progress)
     whole, tokenizer = _tokenized(corpus, heldout, tokenizer, folder)
     trained = len(corpus)
     if design is None:
@@ -309,7 +309,7 @@ def audit_model(
         decoding=decoding,
         named=named.reading,
     )
-    listener: Progress = Terminal(doing="reading") if progress is True else Silent() if progress is False else progress
+    listener = listening(progress, doing="reading")
     manifest = described(
         design,
         origin="observed",

@@ -19,6 +19,8 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from byrote.engine.notebook import Notebook, in_a_notebook
+
 
 @runtime_checkable
 class Progress(Protocol):
@@ -103,6 +105,15 @@ class Terminal:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+def listening(progress: Progress | bool, *, doing: str = "training") -> Progress:
+    """Who hears how an audit goes: nobody, whom it names, or the notebook or terminal that this is."""
+    if not isinstance(progress, bool):
+        return progress
+    if not progress:
+        return Silent()
+    return Notebook(doing=doing) if in_a_notebook() else Terminal(doing=doing)
 
 
 @contextmanager
