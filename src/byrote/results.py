@@ -467,7 +467,7 @@ def _html(result: Result, notes: Sequence[str], *, highest: bool = False) -> str
             ("95 % interval" if name == "stderr" else name): bounds if name == "stderr" else cell
             for name, cell in cells.items()
         }
-    names = [name for name in cells if name != "reason" or any(cells[name])][:SHOWN]
+    names = list(cells)[:SHOWN]
     more = f"and {count - SHOWN:,} more" if count > SHOWN else ""
     title = repr(result).partition("(")[2][:-1]
     return table_html(title, names, zip(*(cells[name] for name in names), strict=True), (more, *notes))

@@ -29,7 +29,7 @@ class Shown:
         Raises:
             BadInput: a file of somebody else is there.
         """
-        write_own(Path(path), sealed(self.html.encode()))
+        write_own(Path(path), self.html.encode())
         return Path(path)
 
     def _repr_html_(self) -> str:
@@ -48,4 +48,4 @@ def report(run: Run, *, contents: bool = True) -> Shown:
         made = language_page(run, found, figures_of(found), redact=run.redacted)
     else:
         made = page(run, findings(run, run.on_progress))
-    return Shown(run=str(run.folder), html=made)
+    return Shown(run=str(run.folder), html=sealed(made.encode()).decode())
