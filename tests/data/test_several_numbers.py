@@ -9,10 +9,11 @@ import torch
 import byrote
 from byrote.data.arrays import from_arrays
 from byrote.data.dataset import notes
+from byrote.data.learned.numbers import numbers_of
+from byrote.data.learned.several_numbers import SeveralNumbers, several_numbers_of
 from byrote.data.npy_folder import from_npy_folder
 from byrote.data.npz import from_npz
 from byrote.data.table import from_table
-from byrote.data.task import SeveralNumbers, numbers_of, several_numbers_of
 from byrote.errors import BadInput, MissingEvidence
 from byrote.probes.judging import ByErrors, judge_of
 from byrote.recipes.objectives.squared_error import SquaredError

@@ -3,8 +3,9 @@ import pytest
 
 from byrote.data.arrays import from_arrays
 from byrote.data.dataset import notes
+from byrote.data.learned.label_sets import ANOTHER, label_sets
+from byrote.data.learned.numbers import Numbers, numbers_of
 from byrote.data.split import split
-from byrote.data.task import ANOTHER, Numbers, label_sets, numbers_of
 from byrote.errors import BadInput
 
 RNG = np.random.default_rng(0)

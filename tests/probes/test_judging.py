@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from byrote.data.task import label_sets, numbers_of
+from byrote.data.learned.label_sets import label_sets
+from byrote.data.learned.numbers import numbers_of
+from byrote.data.learned.one_class import OneClass
 from byrote.probes.judging import BY_CLASS, ByError, BySet, judge_of, signals_of_sets
 from byrote.probes.signals import signals
 
@@ -68,7 +70,7 @@ def test_numbers_are_told_in_their_own_unit():
 
 
 def test_classes_have_the_judge_they_had():
-    assert judge_of(None) is BY_CLASS
+    assert judge_of(OneClass()) is BY_CLASS
     logits = torch.randn(9, 4, generator=RNG)
     targets = torch.randint(0, 4, (9,), generator=RNG)
     correct, sums = BY_CLASS.presented(logits, targets)

@@ -15,7 +15,6 @@ from scipy.stats import ks_2samp
 
 from byrote.analyses.catalog import analysis
 from byrote.blocks import Block, Cell, TableBlock, Words, notes_of, section, sentence
-from byrote.data.task import TASKS
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.evidence.seals import BLANK, KEY, is_broken, write_sealed
 from byrote.measures.catalog import find
@@ -230,7 +229,7 @@ def _pairs(run: Run, proxy: str) -> tuple[np.ndarray, np.ndarray]:
     """Proxy of single trainings and label memorization, one after another, where both are defined."""
     if not find(proxy).suits(run.task):
         raise MissingEvidence(
-            f"The proxy {proxy!r} is not for the targets of the run {str(run.folder)!r}, which has {TASKS[run.task]}.",
+            f"The proxy {proxy!r} is not for the targets of the run {str(run.folder)!r}, which has {run.learns.says}.",
             hint="--proxy forgetting_events is for targets of any kind.",
         )
     if not find(proxy).scores_examples:

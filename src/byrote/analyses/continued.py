@@ -43,7 +43,7 @@ class Continued:
     def on(cls, dataset: Dataset, recipe: TrainingRecipe) -> Continued:
         """The recipe on these data."""
         data = Labelled.of(dataset)
-        labels = data.targets if dataset.task == "classes" else None
+        labels = data.targets if dataset.scale.of_classes else None
         shape = Shape(inputs=dataset.inputs.shape[1:], classes=dataset.outputs, examples=len(dataset), labels=labels)
         return cls(recipe.bind(shape, torch.device("cpu")), *data.tensors(torch.device("cpu")))
 

@@ -135,7 +135,7 @@ def group_answers(run: Run) -> GroupAnswers:
             f"The run {str(run.folder)!r} has no ensemble: all of its models train on all data.",
             hint="audit with --models 64 --out ANOTHER_FOLDER: these models train on halves.",
         )
-    if run.task == "regression":
+    if run.learns.numeric:
         values, what = -run.load("outputs.absolute_error", models), "error is"
     else:
         values, what = run.load("outputs.log_odds", models), "log-odds are"

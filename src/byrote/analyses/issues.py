@@ -130,7 +130,7 @@ def as_table(issues: Issues) -> Table:
     names = np.array([*run.class_names, ""], np.str_)
     rows = np.array([one.example for one in found], np.int64)
     ids = np.array([*run.ids.tolist(), ""], np.str_)
-    labelled = run.task == "classes" and not run.of_text
+    labelled = run.learns.of_classes and not run.of_text
     planted = np.isin(run.ids, run.controls.example)
     tested = issues.errors is not None and issues.errors.tested is not None
     about = {**SCORES, **dict.fromkeys((LABEL_ERROR, CONFLICTING_COPY), PROBABILITY)} if tested else SCORES
@@ -262,7 +262,7 @@ class Outside:
 
 def _outside(run: Run) -> Outside | str:
     """What models without an example say, or why the run cannot tell."""
-    if run.task == "regression":
+    if run.learns.numeric:
         return "The targets are numbers, so that only copies and outliers were looked for."
     try:
         errors, memorization = label_errors(run), run.measure("label_memorization")
@@ -293,7 +293,7 @@ def _copies(run: Run, outside: Outside | None, data: Copies) -> Iterator[Issue]:
     """Exact copies, near copies, and those whose label is another than their copy's."""
     together = clusters(len(run.ids), np.concatenate([_links(data.same), data.near]))
     chance = {int(row): part for pair, part in zip(data.near, data.chance, strict=True) for row in pair}
-    numbers = run.task == "regression"
+    numbers = run.learns.numeric
     labels = np.asarray(run.numbers if numbers else run.labels).reshape(len(run.ids), -1)
     tolerance = float(run.manifest.dataset["tolerance"]) if numbers else 0.0
     for first in np.flatnonzero(np.bincount(together, minlength=len(together)) > 1):
@@ -340,7 +340,7 @@ def _contradicting(
 def _conflicting(run: Run, outside: Outside | None, row: int, other: int, *, same: bool) -> Issue:
     score = float("nan") if outside is None else float(outside.wrong.values[row])
     says = "" if outside is None else " " + outside.words(run, row)
-    words = f" says {_name(run, int(run.labels[other]))}" if run.task == "classes" else " has another target"
+    words = f" says {_name(run, int(run.labels[other]))}" if run.learns.of_classes else " has another target"
     return Issue(
         example=row,
         issue=CONFLICTING_COPY,
@@ -400,7 +400,7 @@ def rare_groups(dataset: Dataset, right: Float[np.ndarray, " example"]) -> Shape
 
 def _levels(dataset: Dataset) -> Iterator[tuple[str, Bool[np.ndarray, " example"]]]:
     """Names and examples of the classes and of the levels of columns."""
-    if dataset.task == "classes":
+    if dataset.scale.of_classes:
         for number, name in enumerate(dataset.class_names):
             yield f"class {name}", dataset.targets == number
     if dataset.display.kind != "row" or dataset.inputs.ndim != 2:

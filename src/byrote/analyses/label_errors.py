@@ -58,7 +58,7 @@ def self_tested(run: Run) -> Scalar | None:
 
 def untested(run: Run) -> str:
     """Why no self-test is made of a run beside its audit; empty where one is."""
-    if run.task != "classes":
+    if not run.learns.of_classes:
         return "a self-test is about one class an example"
     if (run.controls.kind == LABEL_NOISE).any():
         return "labels were made wrong in its own data"

@@ -16,7 +16,7 @@ from scipy.special import expit
 from byrote.analyses.catalog import analysis
 from byrote.analyses.groups import groups_of, method_words, of_groups, on_groups, size_slices
 from byrote.blocks import Block, TableBlock, Words, cut, section, sentence
-from byrote.data.task import TASKS, Task
+from byrote.data.task import Task
 from byrote.errors import BadInput, MissingEvidence, TooFewModels, meant
 from byrote.evidence.schema import quantity
 from byrote.evidence.seals import BLANK, KEY
@@ -221,7 +221,7 @@ class _Attacked:
         entry, models = attack_named(key), run.models()
         if not entry.suits(run.task):
             raise MissingEvidence(
-                f"{key!r} is not for the targets of the run {str(run.folder)!r}, which has {TASKS[run.task]}.",
+                f"{key!r} is not for the targets of the run {str(run.folder)!r}, which has {run.learns.says}.",
                 hint=f"attack with {DEFAULT[run.task]}.",
             )
         if not len(models):
@@ -349,7 +349,7 @@ def _slices(
     masks, notes = _fixed_slices(run)
     try:
         refuse_leaks(member, pair, stratum)
-        probability = None if run.task == "regression" else expit(run.load("outputs.log_odds", models))
+        probability = None if run.learns.numeric else expit(run.load("outputs.log_odds", models))
     except (MissingEvidence, TooFewModels) as error:
         notes.append(f"no figures by memorization: {error.message}")
         probability = None

@@ -7,6 +7,9 @@ from typing import Final
 
 import numpy as np
 
+from byrote.data.learned.label_sets import LabelSets
+from byrote.data.learned.several_numbers import SeveralNumbers
+from byrote.data.task import Learned
 from byrote.errors import BadInput, MissingEvidence
 from byrote.measures.in_minus_out import in_minus_out
 from byrote.results import PerExample
@@ -67,30 +70,34 @@ def counterfactual_memorization(run: Run, performance: str | Performance, *, rol
     return in_minus_out(values, member, pair, stratum, bounds=bounds, what="performance")
 
 
+#: Why nothing stands for several targets of an example, and what to ask instead.
+_SEVERAL: Final[dict[type[Learned], tuple[str, str]]] = {
+    LabelSets: (
+        "Of several labels an example a run holds which are right, and no single prediction.",
+        "label_memorization is about the whole set, label_memorization[label_accuracy] about each label.",
+    ),
+    SeveralNumbers: (
+        "The run {run} has several numbers an example, and holds the mean of the errors over them.",
+        "byrote measure RUN 'counterfactual_memorization[squared_error]', or [absolute_error].",
+    ),
+}
+
+
 def targets_of(run: Run) -> np.ndarray:
     """What should be predicted of each example: a class index, or the number.
 
     Raises:
         MissingEvidence: the run does not hold it.
     """
-    if run.task == "classes":
-        return run.labels
-    if run.task == "labels":
-        raise MissingEvidence(
-            "Of several labels an example a run holds which are right, and no single prediction.",
-            hint="label_memorization is about the whole set, label_memorization[label_accuracy] about each label.",
-        )
-    if run.several_numbers:
-        raise MissingEvidence(
-            f"The run {str(run.folder)!r} has several numbers an example, and holds the mean of the errors over them.",
-            hint="byrote measure RUN 'counterfactual_memorization[squared_error]', or [absolute_error].",
-        )
-    return run.numbers
+    if run.learns.several:
+        message, hint = _SEVERAL[run.learns]
+        raise MissingEvidence(message.format(run=repr(str(run.folder))), hint=hint)
+    return run.numbers if run.learns.numeric else run.labels
 
 
 def prediction_of(run: Run, model: int) -> np.ndarray:
     """What one model says of each example."""
-    if run.task == "classes":
+    if not run.learns.numeric:
         predicted: np.ndarray = run.load("outputs.prediction", [model])[0]
         return predicted
     return np.asarray(run.numbers + run.load("outputs.residual", [model])[0])
@@ -111,7 +118,7 @@ def _judge(run: Run, performance: str | Performance) -> tuple[Performance, Bound
             f"There is no performance measure {performance!r}.",
             hint=f"{', '.join(NAMED)} or {WITHIN}=NUMBER; from Python also a function of predictions and targets.",
         )
-    if run.task != "regression":
+    if not run.learns.numeric:
         raise BadInput(
             f"The performance measure {performance!r} is about numbers, and the run has classes.",
             hint="leave --performance out: classes are judged by whether they are right.",

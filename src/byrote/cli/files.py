@@ -115,7 +115,7 @@ def _applied(run: Run, source: Path | None, out: Path, decisions: Sequence[Decis
             task=reading.get("task"),
             skip=planted.__contains__,
         )
-    if source is not None and source.is_dir() and run.task == "classes" and run.manifest.parent is None:
+    if source is not None and source.is_dir() and run.learns.of_classes and run.manifest.parent is None:
         return apply_to_saved(
             source,
             out,

@@ -64,7 +64,7 @@ def plan(
         )
     for sentence in planned.sentences():
         say(sentence)
-    if self_test and found.dataset.task == "classes" and not (found.dataset.controls.kind == LABEL_NOISE).any():
+    if self_test and found.dataset.scale.of_classes and not (found.dataset.controls.kind == LABEL_NOISE).any():
         expected = planned.expected  # a model on all data takes as long as two on halves
         seconds = expected.seconds * MODELS / (expected.models + 2 * planned.full)
         say(f"The self-test trains {MODELS} models more, in about {time_words(seconds)}; --no-self-test leaves it out.")

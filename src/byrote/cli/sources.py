@@ -243,7 +243,7 @@ def with_contents(run: Run, given: str | Path | None = None) -> Run:
     if not np.isin(run.ids, found.dataset.ids).all():
         return run
     dataset = found.dataset.subset(found.dataset.index_of(run.ids))
-    if run.task == "classes":  # other targets no change of the data alters
+    if run.learns.of_classes:  # other targets no change of the data alters
         dataset = dataset.replace(targets=run.labels)
     if dataset.fingerprint() != run.manifest.dataset["fingerprint"]:
         return run

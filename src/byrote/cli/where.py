@@ -51,5 +51,4 @@ def _probes(run: Run) -> list[str]:
     """What reads the run's models: rewinding, and readout where an example has one label, or next tokens."""
     from byrote.evidence.schema import kind_of
 
-    task = "text" if run.of_text else run.task
-    return ["rewinding", *(["readout"] if task in kind_of("readout").tasks else [])]
+    return ["rewinding", *(["readout"] if run.learns.task in kind_of("readout").tasks else [])]

@@ -22,7 +22,7 @@ from byrote.data.inert import inert, spreadsheet_cell
 from byrote.data.parquet import read_parquet
 from byrote.data.table import PARQUET, TEXT, Facts, Rows, facts_of, read_table
 from byrote.data.targets import Target
-from byrote.data.task import Task
+from byrote.data.task import Task, learned_of
 from byrote.errors import CHECK_THE_PATH, BadInput
 
 #: The mark that some files in UTF-8 begin with.
@@ -158,12 +158,13 @@ def _relabelled(
 ) -> pa.ChunkedArray:
     """The target's cells: a class as the first row of it writes it, a number as the column's others are written."""
     targets = facts.targets
-    if targets.task == "labels" or len(targets.columns) > 1:
+    learned = learned_of(targets.task, several=len(targets.columns) > 1)
+    if learned.several:
         raise BadInput(
             f"The examples of {facts.name!r} have several targets each, and a file gives one.",
             hint="change the data themselves, or decide only to remove.",
         )
-    if targets.task == "classes":
+    if learned.of_classes:
         names = targets.class_names or ()
         refuse_classes(new, names, facts.name)
         first = np.unique(targets.values, return_index=True)[1]

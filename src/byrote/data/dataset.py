@@ -15,9 +15,10 @@ from jaxtyping import Float, Int, Shaped
 from byrote.data.blocks import range_of, row_blocks
 from byrote.data.contents import contents
 from byrote.data.controls import Controls
+from byrote.data.learned.one_class import OneClass
 from byrote.data.problems import counted, quoted
-from byrote.data.spelling import alike_groups, alike_said
-from byrote.data.task import Numbers, Scale, SeveralNumbers, Task, scale_of, task_notes
+from byrote.data.spelling import alike_groups
+from byrote.data.task import Learned, Task, scale_of
 from byrote.errors import BadInput
 
 #: Images are told of whose largest number, sign apart, is not between these.
@@ -83,8 +84,8 @@ class Dataset:
     channel-first.
 
     `task` says what `targets` are: class indices [example], 0 and 1 by label [example, label] (`class_names` are then
-    the labels'), or numbers [example]. Of the latter two `scale` says how answers are judged; it is that of the
-    examples at hand unless it is given, and subsets keep it. `divided_by` is the number that images were divided by.
+    the labels'), or numbers [example]. `scale` says how answers are judged; it is that of the examples at hand unless
+    it is given, and subsets keep it. `divided_by` is the number that images were divided by.
     """
 
     name: str
@@ -96,11 +97,11 @@ class Dataset:
     controls: Controls = field(default_factory=Controls)
     display: Display = field(default_factory=Display)
     task: Task = "classes"
-    scale: Scale | None = None
+    scale: Learned = field(default_factory=OneClass)
     divided_by: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.scale is None:
+        if self.scale.task != self.task:
             object.__setattr__(self, "scale", scale_of(self.task, self.targets, self.class_names))
         for name in ("inputs", "targets", "ids", "groups"):
             array = getattr(self, name)
@@ -112,10 +113,8 @@ class Dataset:
 
     def __repr__(self) -> str:
         shape = " × ".join(str(size) for size in self.inputs.shape[1:])
-        what = {"classes": f"{self.classes} classes", "labels": f"{self.classes} labels", "regression": "a number each"}
-        if self.task == "regression" and self.outputs > 1:
-            what["regression"] = f"{self.outputs} numbers each"
-        return f"Dataset({self.name!r}, {len(self)} examples of {shape}, {what[self.task]})"
+        what = self.scale.shown(self.targets, self.class_names)
+        return f"Dataset({self.name!r}, {len(self)} examples of {shape}, {what})"
 
     @property
     def classes(self) -> int:
@@ -130,29 +129,27 @@ class Dataset:
     @property
     def outputs(self) -> int:
         """How many numbers a network answers with."""
-        if self.task == "regression":
-            return 1 if self.targets.ndim == 1 else self.targets.shape[1]
-        return self.classes
+        return self.scale.outputs(self.targets, self.class_names)
 
     @property
     def numbers(self) -> Float[np.ndarray, " example"] | None:
         """The number that a regression wants of each example; of several, what stands for them. None otherwise."""
-        return self.scale.number(self.targets) if isinstance(self.scale, Numbers) else None
+        return self.scale.number(self.targets)
 
     @property
     def learned(self) -> Shaped[np.ndarray, "example *label"]:
         """What a network is trained towards: the targets of classes; 0 and 1, or centred and scaled, as float32."""
-        return self.targets if self.scale is None else self.scale.learned(self.targets)
+        return self.scale.learned(self.targets)
 
     @property
     def kinds(self) -> Int[np.ndarray, " example"]:
         """Where in `kind_names` each example belongs: its class, set of labels, or fifth of the numbers."""
-        return self.targets if self.scale is None else self.scale.index(self.targets)
+        return self.scale.index(self.targets)
 
     @property
     def kind_names(self) -> tuple[str, ...]:
         """The names of the classes, of the sets of labels, or of the fifths."""
-        return self.class_names if self.scale is None else self.scale.names
+        return self.scale.kind_names(self.class_names)
 
     def fingerprint(self) -> str:
         """SHA-256 of what a model can learn from: inputs, targets, ids, class names, groups, in their order.
@@ -163,13 +160,7 @@ class Dataset:
 
     @cached_property
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256(b"byrote dataset 1\n")
-        if self.task != "classes":
-            digest.update(f"{self.task}\n".encode())
-        if isinstance(self.scale, Numbers):
-            digest.update(f"{self.scale.mean!r} {self.scale.deviation!r} {self.scale.tolerance!r}\n".encode())
-        if isinstance(self.scale, SeveralNumbers):
-            digest.update(f"{self.scale.means.tolist()} {self.scale.deviations.tolist()}\n".encode())
+        digest = hashlib.sha256(b"byrote dataset 1\n" + self.scale.digested().encode())
         for array in (self.inputs, self.targets):
             dtype = array.dtype.newbyteorder("<")
             digest.update(f"{dtype.str} {array.shape}\n".encode())
@@ -243,27 +234,8 @@ class Dataset:
 def notes(dataset: Dataset) -> tuple[str, ...]:
     """What a person should know before training; never a reason to stop."""
     groups = () if dataset.groups is None else alike_groups(dataset.groups, dataset.ids)
-    if dataset.task != "classes":
-        notes = task_notes(dataset.targets, dataset.class_names, dataset.scale)
-        return (*notes, *groups, *_range_notes(dataset))
-    counts = np.bincount(dataset.targets, minlength=dataset.classes)
-    single = [dataset.class_names[label] for label in np.flatnonzero(counts == 1)]
-    empty = [dataset.class_names[label] for label in np.flatnonzero(counts == 0)]
-    sentences = []
-    if single:
-        they = ("It is", "it is") if len(single) == 1 else ("They are", "they are")
-        have = counted(len(single), "class has", "classes have")
-        sentences.append(
-            f"{have} a single example: {quoted(single, limit=5)}. "
-            f"{they[0]} the long tail that byrote exists for; {they[1]} kept."
-        )
-    if empty:
-        sentences.append(f"{counted(len(empty), 'class has', 'classes have')} no example: {quoted(empty, limit=5)}.")
-    return (*sentences, *_alike_classes(dataset.class_names, counts), *groups, *_range_notes(dataset))
-
-
-def _alike_classes(names: tuple[str, ...], counts: Int[np.ndarray, " class"]) -> tuple[str, ...]:
-    return alike_said("classes", dict(zip(names, counts.tolist(), strict=True)), ("example", "examples"))
+    learned = dataset.scale.notes(dataset.targets, dataset.class_names)
+    return (*learned, *groups, *_range_notes(dataset))
 
 
 def _range_notes(dataset: Dataset) -> tuple[str, ...]:

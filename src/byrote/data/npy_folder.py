@@ -80,7 +80,7 @@ def _heldout(arrays: Mapping[str, np.ndarray], training: Dataset) -> Dataset:
         _targets(arrays["heldout_targets"]),
         name=f"{training.name}-held-out",
         ids=_texts(arrays, "heldout_ids"),
-        class_names=None if training.task == "regression" else training.class_names,
+        class_names=training.class_names or None,
         display=training.display,
         task=training.task,
     ).replace(scale=training.scale)

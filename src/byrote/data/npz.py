@@ -200,7 +200,7 @@ def _heldout(arrays: Mapping[str, np.ndarray], whole: Dataset) -> Dataset:
         arrays["heldout_targets"],
         name=f"{whole.name}-held-out",
         ids=arrays.get("heldout_ids"),
-        class_names=None if whole.task == "regression" else whole.class_names,
+        class_names=whole.class_names or None,
         display=whole.display,
         task=whole.task,
     ).replace(scale=whole.scale)

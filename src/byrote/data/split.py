@@ -12,7 +12,7 @@ from byrote.data.blocks import deviation_of_rows, mean_of_rows, row_blocks
 from byrote.data.dataset import Dataset, Display, rounded
 from byrote.data.digits import stratified
 from byrote.data.features import Encoding
-from byrote.data.task import Numbers, scale_of
+from byrote.data.task import scale_of
 from byrote.data.vocabulary import Vocabulary
 from byrote.errors import BadInput
 
@@ -94,10 +94,8 @@ def split(
     note = (
         f"{len(heldout)} of {len(whole)} examples are held out: no model trains on them, and none of them has a score."
     )
-    if whole.scale is not None:
-        given = whole.scale.tolerance if isinstance(whole.scale, Numbers) and whole.scale.given else None
-        scale = scale_of(whole.task, training.targets, whole.class_names, given)
-        training, heldout = training.replace(scale=scale), heldout.replace(scale=scale)
+    scale = scale_of(whole.task, training.targets, whole.class_names, whole.scale.asked_tolerance())
+    training, heldout = training.replace(scale=scale), heldout.replace(scale=scale)
     return Split(training=training, heldout=heldout, notes=(*notes, note), encoding=encoding)
 
 
@@ -143,7 +141,7 @@ def balance(dataset: Dataset) -> tuple[str, ...]:
         >>> balance(from_arrays([[0.0]] * 9, ["no"] * 8 + ["yes"]))[0][:48]
         "88 % of the examples are of the class 'no': a ne"
     """
-    if dataset.task != "classes":
+    if not dataset.scale.of_classes:
         return ()
     counts = np.bincount(dataset.targets, minlength=dataset.classes)
     share = counts.max() / len(dataset)

@@ -44,8 +44,7 @@ class Targets:
     @property
     def kinds(self) -> Int[np.ndarray, " row"]:
         """What each row belongs to: its class, its set of labels, the fifth of its number."""
-        scale = scale_of(self.task, self.values, self.class_names or ())
-        return self.values if scale is None else scale.index(self.values)
+        return scale_of(self.task, self.values, self.class_names or ()).index(self.values)
 
 
 def read_columns(

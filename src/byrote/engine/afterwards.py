@@ -78,9 +78,8 @@ def refuse_unread(run: Run, *names: str) -> list[tuple[str, Probe]]:
         BadInput, MissingEvidence: as `probe`.
     """
     asked = [(name, registry.made(name, after=True)) for name in names]
-    task = "text" if run.of_text else run.task
     for _, one in asked:
-        if not all(task in kind.tasks for kind in one.kinds):
+        if not all(run.learns.task in kind.tasks for kind in one.kinds):
             raise MissingEvidence(
                 f"The probe {one.name!r} is not for the models of the run {str(run.folder)!r}.",
                 hint=f"probe a run of {' or '.join(sorted(one.kinds[0].tasks))}.",
@@ -305,7 +304,7 @@ def _history_of(run: Run, models: tuple[int, ...]) -> History:
 
 def _labels(run: Run) -> dict[str, Any]:
     """The classes of the examples, and those before label noise was planted; nothing of a run without classes."""
-    if run.of_text or run.task != "classes":
+    if not run.learns.of_classes:
         return {}
     true = run.controls.true_labels(run.ids, run.labels, run.class_names)
     return {"labels": run.labels.astype(np.int64), "true_labels": true}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from torch import Tensor
 from byrote.data.blocks import range_of_rows
 from byrote.data.controls import LABEL_NOISE
 from byrote.data.dataset import Dataset
+from byrote.data.learned.one_class import OneClass
 from byrote.data.mapped import Place, place_of
-from byrote.data.task import TASKS, Scale, Task
+from byrote.data.task import TASKS, Learned, Task
 from byrote.designs.design import Design
 from byrote.engine.block import CLEAN_BATCH, Answering, Learner, train_phase
 from byrote.engine.looking import Looking
@@ -58,7 +59,7 @@ class Labelled:
     @classmethod
     def of(cls, dataset: Dataset) -> Labelled:
         """A dataset's."""
-        known = dataset.task == "classes" and LABEL_NOISE in dataset.controls.kinds()
+        known = dataset.scale.of_classes and LABEL_NOISE in dataset.controls.kinds()
         truth = dataset.controls.true_labels(dataset.ids, dataset.targets, dataset.class_names) if known else None
         return cls(inputs=dataset.inputs, targets=dataset.learned, truth=truth)
 
@@ -103,18 +104,18 @@ class Job:
     device: str
     finish: Finish | None = None
     probes: tuple[str, ...] = ()
-    scale: Scale | None = None
+    scale: Learned = field(default_factory=OneClass)
     keep_weights_at: str | None = None
 
     @property
     def task(self) -> Task:
-        """What is learned of an example."""
-        return "classes" if self.scale is None else self.scale.task
+        """The name of what is learned of an example."""
+        return cast(Task, self.scale.task)
 
     @property
     def sums_probabilities(self) -> bool:
         """Whether class probabilities are summed over models, as logits are too many to keep."""
-        return self.scale is None and not self.keep_logits
+        return self.scale.of_classes and not self.keep_logits
 
     def algorithm(self) -> Algorithm:
         """The recipe bound to this data and device."""
@@ -122,7 +123,7 @@ class Job:
             inputs=self.data.inputs.shape[1:],
             classes=self.classes,
             examples=len(self.data.inputs),
-            labels=self.data.targets if self.task == "classes" else None,
+            labels=self.data.targets if self.scale.of_classes else None,
             extent=lambda: self._extent,
         )
         return self.recipe.bind(shape, torch.device(self.device))
@@ -480,7 +481,7 @@ def _check_probes(job: Job) -> None:
         if not all(job.task in kind.tasks for kind in probe.kinds):
             meant = ", ".join(sorted(TASKS[task] for task in TASKS if all(task in k.tasks for k in probe.kinds)))
             raise BadInput(
-                f"The probe {probe.name!r} is about {meant or 'documents'}, and the dataset has {TASKS[job.task]}.",
+                f"The probe {probe.name!r} is about {meant or 'documents'}, and the dataset has {job.scale.says}.",
                 hint="audit without it.",
             )
 

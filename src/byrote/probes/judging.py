@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar, Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from byrote.data.task import LabelSets, Numbers, Scale, SeveralNumbers
+from byrote.data.learned.contract import Learned
+from byrote.data.learned.label_sets import LabelSets
+from byrote.data.learned.numbers import Numbers
+from byrote.data.learned.one_class import OneClass
+from byrote.data.learned.several_numbers import SeveralNumbers
 from byrote.probes.signals import Signals, signals
 
 #: The sign of a set that no training example has is looked up among so many sets at a time.
@@ -73,7 +79,7 @@ class BySet(Judge):
     telling = "log_odds"
     shown = ByClass.shown
 
-    def __init__(self, scale: LabelSets) -> None:
+    def __init__(self, scale: LabelSets, *, learned: bool = True) -> None:
         self.sets = torch.from_numpy(scale.sets)
 
     def read(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -103,15 +109,18 @@ class BySet(Judge):
 
 
 class ByError(Judge):
-    """A number an example; targets and answers are centred and scaled, what is kept is in the target's own unit."""
+    """A number an example; what is kept is in the target's own unit.
+
+    Targets and answers are centred and scaled as networks learn them, or (`learned=False`) in their own unit.
+    """
 
     signals: ClassVar = {"correct": torch.bool, "residual": torch.float32}
     answers: ClassVar = {"prediction": torch.int32}
     telling = "residual"
     shown = ()
 
-    def __init__(self, scale: Numbers) -> None:
-        self.scale = scale
+    def __init__(self, scale: Numbers, *, learned: bool = True) -> None:
+        self.scale = scale = scale if learned else replace(scale, mean=0.0, deviation=1.0)
         # fifths of a number that is centred and scaled; float64, for an edge is often one of the numbers
         self.edges = torch.from_numpy((scale.edges - scale.mean) / scale.deviation)
 
@@ -171,13 +180,17 @@ class ByErrors(ByError):
 BY_CLASS: Final[Judge] = ByClass()
 
 
-def judge_of(scale: Scale | None) -> Judge:
-    """The judge of answers on this scale; of classes where there is none."""
-    if isinstance(scale, LabelSets):
-        return BySet(scale)
-    if isinstance(scale, SeveralNumbers):
-        return ByErrors(scale)
-    return BY_CLASS if scale is None else ByError(scale)
+_JUDGES: Final[dict[type[Learned], Callable[..., Judge]]] = {
+    OneClass: lambda scale, *, learned: BY_CLASS,
+    LabelSets: BySet,
+    Numbers: ByError,
+    SeveralNumbers: ByErrors,
+}
+
+
+def judge_of(scale: Learned, *, learned: bool = True) -> Judge:
+    """The judge of answers on this scale, `learned` as networks give them or in the unit of the targets."""
+    return _JUDGES[type(scale)](scale, learned=learned)
 
 
 def signals_of_sets(logits: Tensor, targets: Tensor) -> Signals:

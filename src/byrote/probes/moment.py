@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
+from byrote.data.task import learned_of
 from byrote.errors import BadInput
 from byrote.probes.contract import About, Block, When
 from byrote.probes.ghost import ghost_norms, slow_norms, trusted, weight_gradients
@@ -30,11 +31,26 @@ Of = Literal["loss", "probability", "logit", "margin"]
 
 def losses(logits: Tensor, targets: Tensor, task: About) -> Tensor:
     """The loss of each example: cross-entropy, its sum over labels, or the squared error summed over numbers."""
-    if task == "classes":
-        return F.cross_entropy(logits.float(), targets, reduction="none")
-    if task == "labels":
-        return F.binary_cross_entropy_with_logits(logits.float(), targets.float(), reduction="none").sum(-1)
-    return (logits.float().reshape(len(logits), -1) - targets.reshape(len(targets), -1)).square().sum(-1)
+    return _LOSSES[task](logits.float(), targets)
+
+
+def _of_classes(logits: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(logits, targets, reduction="none")
+
+
+def _of_labels(logits: Tensor, targets: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits, targets.float(), reduction="none").sum(-1)
+
+
+def _of_numbers(logits: Tensor, targets: Tensor) -> Tensor:
+    return (logits.reshape(len(logits), -1) - targets.reshape(len(targets), -1)).square().sum(-1)
+
+
+_LOSSES: Final[dict[About, Callable[[Tensor, Tensor], Tensor]]] = {
+    "classes": _of_classes,
+    "labels": _of_labels,
+    "regression": _of_numbers,
+}
 
 
 def value_of(logits: Tensor, targets: Tensor, of: Of, task: About = "classes") -> Tensor:
@@ -47,7 +63,7 @@ def value_of(logits: Tensor, targets: Tensor, of: Of, task: About = "classes") -
     """
     if of == "loss":
         return losses(logits, targets, task)
-    if task != "classes":
+    if not learned_of(task).of_classes:
         raise BadInput(
             f"The {of} of an example's label needs one class an example.", hint="take the gradient of the loss."
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 
-from byrote.data.task import TASKS, Task
+from byrote.data.task import TASKS, Task, learned_of
 from byrote.errors import BadInput
 
 #: What a recipe's slots must be able to do, and what fits.
@@ -64,7 +64,8 @@ def check_task(recipe: Any, task: Task) -> None:
     meant = getattr(recipe.objective, "task", task)
     if meant != task:
         raise BadInput(
-            f"The recipe's objective {recipe.objective!r} is for {_words(meant)}, and the dataset has {TASKS[task]}.",
+            f"The recipe's objective {recipe.objective!r} is for {learned_of(meant).says}, "
+            f"and the dataset has {TASKS[task]}.",
             hint=f"byrote.Recipe(…, objective={OBJECTIVES[task]}).",
         )
     if getattr(recipe.sampler, "task", task) != task:
@@ -89,7 +90,7 @@ def check_text(recipe: Any) -> None:
         )
     meant = getattr(recipe.objective, "task", "text")
     if meant != "text" or recipe.objective.memory(1, 2) is not None:
-        why = f"is for {_words(meant)}" if meant != "text" else "remembers each example"
+        why = f"is for {learned_of(meant).says}" if meant != "text" else "remembers each example"
         raise BadInput(
             f"The recipe's objective {recipe.objective!r} {why}, and a language model learns the next token.",
             hint="byrote.Recipe(…, objective=byrote.NextToken()); label_smoothing=0.1 smooths it.",
@@ -105,10 +106,6 @@ def check_text(recipe: Any) -> None:
             f"The recipe's sampler {recipe.sampler!r} is about one class an example, and documents have none.",
             hint="leave the sampler out: every epoch shuffles.",
         )
-
-
-def _words(task: str) -> str:
-    return "the next token" if task == "text" else TASKS[cast(Task, task)]
 
 
 def unstackable(network: nn.Module) -> str:

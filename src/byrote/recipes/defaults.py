@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-
-import numpy as np
+from collections.abc import Callable
+from typing import Final
 
 from byrote.data.dataset import Dataset
-from byrote.data.task import refuse_other_tasks
+from byrote.data.task import Task
 from byrote.data.vocabulary import TextDisplay
 from byrote.recipes.networks.bag_of_embeddings import BagOfEmbeddings
 from byrote.recipes.networks.mlp import MLP
@@ -25,6 +25,14 @@ SMALL_BATCH, LARGE_BATCH = 32, 128
 #: A model on half of the data takes at least so many steps, for few examples in more epochs.
 LEAST_STEPS = 600
 MOST_EPOCHS = 500
+
+
+#: The loss of each task, from the weights that balance it.
+_USUAL: Final[dict[Task, Callable[[tuple[float, ...] | None], Objective]]] = {
+    "classes": lambda weights: CrossEntropy(class_weights=weights),
+    "labels": lambda weights: BinaryCrossEntropy(positive_weights=weights),
+    "regression": lambda weights: SquaredError(),
+}
 
 
 def recipe_for(dataset: Dataset, *, balanced: bool = False, epochs: int | None = None) -> Recipe:
@@ -47,13 +55,7 @@ def objective_for(dataset: Dataset, *, balanced: bool = False) -> Objective:
     Raises:
         BadInput: a number cannot be balanced.
     """
-    if dataset.task == "regression":
-        if balanced:
-            refuse_other_tasks(dataset.task, dataset.name, "A balanced objective")
-        return SquaredError()
-    if dataset.task == "labels":
-        return BinaryCrossEntropy(balanced_weights(dataset) if balanced else None)
-    return CrossEntropy(class_weights=balanced_weights(dataset) if balanced else None)
+    return _USUAL[dataset.task](balanced_weights(dataset) if balanced else None)
 
 
 def balanced_weights(dataset: Dataset) -> tuple[float, ...]:
@@ -68,13 +70,7 @@ def balanced_weights(dataset: Dataset) -> tuple[float, ...]:
         >>> balanced_weights(from_arrays([[0.0]] * 4, ["a", "a", "a", "b"]))
         (0.6666666666666666, 2.0)
     """
-    if dataset.task == "labels":
-        having = dataset.targets.sum(axis=0).astype(np.float64)
-        weights = (len(dataset) - having) / np.maximum(having, 1)
-        return tuple(np.where((having > 0) & (weights > 0), weights, 1.0).tolist())
-    refuse_other_tasks(dataset.task, dataset.name, "A balanced objective")
-    counts = np.bincount(dataset.targets, minlength=dataset.classes)
-    return tuple(np.where(counts > 0, len(dataset) / ((counts > 0).sum() * np.maximum(counts, 1)), 1.0).tolist())
+    return dataset.scale.weights(dataset.targets, dataset.class_names, dataset.name)
 
 
 def _recipe_for(dataset: Dataset) -> Recipe:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from byrote.axes import CHECKPOINT
-from byrote.data.task import TASKS
+from byrote.data.task import TASKS, learned_of
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
 from byrote.evidence.finite import not_finite, verdict
@@ -242,7 +242,8 @@ def _labels(folder: Path, found: Sequence[Recorded]) -> tuple[np.ndarray, int]:
 
 def _wanted(folder: Path, settings: Settings) -> Wanted:
     """What the training wanted of its examples."""
-    if settings.task == "classes":
+    learned = learned_of(settings.task)
+    if learned.of_classes:
         return wanted_of(None, settings.class_names, None, settings.examples)
     given = _given(folder).get("target")
     if given is None:
@@ -250,7 +251,7 @@ def _wanted(folder: Path, settings: Settings) -> Wanted:
             f"The recording in {str(folder)!r} lacks the targets of its examples.",
             hint="restore the folder from a copy, or record again into another one.",
         )
-    targets = given.astype(np.float64) if settings.task == "regression" else given
+    targets = given.astype(np.float64) if learned.numeric else given
     return wanted_of(targets, settings.class_names, settings.tolerance, settings.examples)
 
 

@@ -269,7 +269,7 @@ class Recorder:
         with _evaluating(network):
             for batch in batches:
                 ids, logits, targets = self._checked(*forward(network, batch), waiting=True)
-                if self._wanted.task == "classes":
+                if self._wanted.learned.of_classes:
                     self._suspicion.see(logits.float())
                 parts.append(self._answers(ids, logits, _copied(targets, logits.device)))
         if not parts:
@@ -303,7 +303,7 @@ class Recorder:
         answers = {name: values.to(types[name]).cpu().numpy() for name, values in read.items()}
         example = ids.cpu().numpy().astype(np.int32)
         label = self._wanted.kind(example, targets.cpu().numpy()).astype(np.int32)
-        keep = self._wanted.task == "classes" and logits_fit(1, self.examples, self._wanted.outputs)
+        keep = self._wanted.learned.of_classes and logits_fit(1, self.examples, self._wanted.outputs)
         kept = {"logits": logits.float().cpu().numpy()} if keep else {}
         return {"example": example, "label": label, **answers, **kept}
 
@@ -315,7 +315,7 @@ class Recorder:
         sizes = [len(ids) for ids, _, _ in self._waiting]
         ids, logits, targets = (torch.cat([step[column] for step in self._waiting]) for column in range(3))
         logits = logits.float()
-        if self._wanted.task == "classes":
+        if self._wanted.learned.of_classes:
             self._suspicion.see(logits)
         sound = self._wanted.sound(targets)
         correct, summed = self._judge.presented(logits, sound)

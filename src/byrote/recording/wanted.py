@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -15,13 +14,13 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from byrote.data.labels import read_targets
+from byrote.data.learned.one_class import OneClass
 from byrote.data.problems import Problems
 from byrote.data.targets import refuse_tolerance
-from byrote.data.task import LabelSets, Numbers, SeveralNumbers, Task, scale_of
+from byrote.data.task import Learned, Task, scale_of
 from byrote.errors import BadInput
-from byrote.probes.judging import BY_CLASS, ByErrors, Judge, judge_of
+from byrote.probes.judging import BY_CLASS, Judge, judge_of
 from byrote.recording.tally import UNLABELLED
-from byrote.runs.folder import task_facts
 
 #: A target is another example's, and not only rounded, that is off by more than this share of the deviation.
 _OFF = 0.01
@@ -43,8 +42,13 @@ class Wanted(ABC):
 
     @property
     @abstractmethod
-    def task(self) -> Task:
+    def learned(self) -> type[Learned]:
         """What targets are."""
+
+    @property
+    def task(self) -> Task:
+        """The name of that."""
+        return cast(Task, self.learned.task)
 
     @property
     @abstractmethod
@@ -115,9 +119,9 @@ class Classes(Wanted):
             raise beyond("label", int(self._kinds.max()), self.outputs)
 
     @property
-    def task(self) -> Task:
+    def learned(self) -> type[Learned]:
         """Classes."""
-        return "classes"
+        return OneClass
 
     @property
     def judge(self) -> Judge:
@@ -187,14 +191,18 @@ class Scaled(Wanted):
     """Targets [example] or [example, output] that are numbers, or [example, label] of 0 and 1, known beforehand."""
 
     given: Shaped[np.ndarray, "example *label"]
-    scale: LabelSets | Numbers
+    scale: Learned
     label_names: tuple[str, ...]
-    _SAID: ClassVar = {"labels": "several labels an example", "regression": "numbers"}
+    #: What a recorder of each is about, and what answers are.
+    _SAID: ClassVar = {
+        "labels": ("several labels an example", "answers are logits, one a label."),
+        "regression": ("numbers", "as many numbers an example as labels=… holds."),
+    }
 
     @property
-    def task(self) -> Task:
+    def learned(self) -> type[Learned]:
         """What they are."""
-        return self.scale.task
+        return type(self.scale)
 
     @property
     def outputs(self) -> int:  # type: ignore[override]
@@ -204,11 +212,7 @@ class Scaled(Wanted):
     @property
     def judge(self) -> Judge:
         """Of several numbers by their deviations; of one, and of labels, as it is."""
-        if isinstance(self.scale, SeveralNumbers):
-            return ByErrors(self.scale, learned=False)
-        if isinstance(self.scale, Numbers):
-            return judge_of(dataclasses.replace(self.scale, mean=0.0, deviation=1.0))
-        return judge_of(self.scale)
+        return judge_of(self.scale, learned=False)
 
     @cached_property
     def kinds(self) -> Int[np.ndarray, " example"]:
@@ -223,15 +227,15 @@ class Scaled(Wanted):
     @property
     def numbers(self) -> Float[np.ndarray, " example"] | None:
         """Of several the mean, once they are centred and scaled."""
-        return self.scale.number(self.given) if isinstance(self.scale, Numbers) else None
+        return self.scale.number(self.given)
 
     def names(self, least: int) -> tuple[str, ...]:
         """Of sets, or of fifths."""
-        return self.scale.names
+        return self.scale.kind_names(self.label_names)
 
     def facts(self) -> dict[str, Any]:
         """How they are judged."""
-        return task_facts(self.scale, self.label_names)
+        return self.scale.facts(self.label_names)
 
     def batch(self, ids: Tensor, logits: Tensor, targets: Any) -> tuple[Tensor, Tensor]:
         """`logits[batch, output]` and `targets[batch]` or `[batch, output]`, as floats."""
@@ -245,12 +249,11 @@ class Scaled(Wanted):
         wanted = (len(logits), *self.given.shape[1:])
         if logits.ndim != 2 or logits.shape[1] != self.outputs or tuple(given.shape) != wanted:
             shape = "[batch]" if self.given.ndim == 1 else f"[batch, {self.outputs}]"
+            what, hint = self._SAID[self.task]
             raise BadInput(
-                f"A recorder of {self._SAID[self.task]} takes answers and targets {shape}. Got shapes "
+                f"A recorder of {what} takes answers and targets {shape}. Got shapes "
                 f"{tuple(logits.shape)} and {tuple(given.shape)}.",
-                hint="answers are logits, one a label."
-                if self.task == "labels"
-                else "as many numbers an example as labels=… holds.",
+                hint=hint,
             )
         if not logits.is_floating_point() or given.is_complex():
             raise BadInput(
@@ -269,10 +272,7 @@ class Scaled(Wanted):
     ) -> Int[np.ndarray, " shown"]:
         """What is known of them, held against what they came with; rounding does no harm."""
         truth = self.given[example]
-        spread: Any = 1.0
-        if isinstance(self.scale, Numbers):
-            spread = self.scale.deviations if isinstance(self.scale, SeveralNumbers) else self.scale.deviation
-        off = ~(np.abs(targets - truth) <= _OFF * spread + np.abs(truth) * torch.finfo(torch.bfloat16).eps)
+        off = ~(np.abs(targets - truth) <= _OFF * self.scale.spread() + np.abs(truth) * torch.finfo(torch.bfloat16).eps)
         wrong = np.flatnonzero(off.reshape(len(example), -1).any(1))
         if len(wrong):
             one = wrong[0]
@@ -308,7 +308,6 @@ def wanted_of(labels: Any, class_names: Sequence[str] | None, tolerance: float |
     read = read_targets(given, task, ids=ids, class_names=class_names, problems=problems)
     problems.settle()
     scale = scale_of(task, read.targets, read.class_names, tolerance)
-    assert scale is not None
     return Scaled(given=read.targets, scale=scale, label_names=read.class_names)
 
 

@@ -103,7 +103,7 @@ def _described(run: Run) -> dict[str, dict[str, Any]]:
         "dataset": {
             name: value
             for name, value in manifest.dataset.items()
-            if name != "class_names" or run.task == "classes"  # of other targets they are made up
+            if name != "class_names" or run.learns.of_classes  # of other targets they are made up
         },
         "held-out data": {name: value for name, value in (manifest.heldout or {}).items() if name != "groups"},
         "recipe": dict(recipe) if isinstance(recipe, dict) else {"recipe": recipe},

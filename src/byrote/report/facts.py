@@ -263,7 +263,7 @@ def _detection(run: Run, entry: Measure, kind: str, planted: np.ndarray, clean: 
 
 def _balanced(run: Run) -> Scalar | None:
     """Accuracy on non-members, every class counting alike; None where the classes are of similar size or no classes."""
-    if run.task != "classes":
+    if not run.learns.of_classes:
         return None
     sizes = np.bincount(run.labels, minlength=len(run.class_names))
     if sizes.max() < IMBALANCED * sizes[sizes > 0].min():

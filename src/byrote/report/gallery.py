@@ -140,7 +140,7 @@ def _gallery(
 ) -> Gallery:
     rows = np.concatenate([top, ordinary])
     shown, stretched = (None, False) if run.dataset is None else contents(run.dataset, rows)
-    regression = run.task == "regression"
+    regression = run.learns.numeric
     votes = None if rates is None or regression else _votes(run, rows)
     answers = _answers(run, rows) if regression and rates is not None else {}
     near = neighbours(run, top)
@@ -227,7 +227,7 @@ def _votes(run: Run, rows: np.ndarray) -> Int[np.ndarray, "row class"] | None:
 
 def _answers(run: Run, rows: np.ndarray) -> dict[int, Answers]:
     """By row of the run, what its models answer."""
-    models, several = run.models(), run.several_numbers
+    models, several = run.models(), run.learns.several
     predictions = np.stack(
         [(errors_of(run, [m])[0] if several else prediction_of(run, m))[rows] for m in models.tolist()]
     )

@@ -70,7 +70,7 @@ def known(run: Run) -> Known:
         result = where_possible(partial(run.measure, key))
         if isinstance(result, PerExample) and (result.reason_code == 0).any():
             scores[name] = result
-    vote = where_possible(lambda: _answered(run) if run.task == "regression" else _majority_vote(run))
+    vote = where_possible(lambda: _answered(run) if run.learns.numeric else _majority_vote(run))
     return Known(
         planted=_planted(run),
         majority_vote=vote if isinstance(vote, Vote) else None,
@@ -99,7 +99,7 @@ def _majority_vote(run: Run) -> Vote:
 
 
 def _answered(run: Run) -> Answered:
-    models, tolerance, several = run.models(), float(run.manifest.dataset["tolerance"]), run.several_numbers
+    models, tolerance, several = run.models(), float(run.manifest.dataset["tolerance"]), run.learns.several
     size = max(1, BLOCK_CELLS // max(len(models), 1))
     off = np.full(len(run.ids), np.nan)
     for start in range(0, len(run.ids), size):

@@ -72,7 +72,7 @@ def trajectories(run: Run, role: str = "reference") -> Trajectories:
         epochs=epochs,
         models=len(models),
         what=what,
-        probability=run.task != "regression",
+        probability=not run.learns.numeric,
         lines=lines,
         quantiles=() if lines else _quantiles(run, models, len(epochs)),
     )

@@ -11,7 +11,6 @@ from jaxtyping import Int
 
 from byrote.analyses.triage import triage
 from byrote.data.controls import AMBIGUOUS, CONFLICTING_DUPLICATE, LABEL_NOISE, RARE_SUBPOPULATION
-from byrote.data.task import TASKS
 from byrote.errors import BadInput
 from byrote.report.missing import RUN, Missing, where_possible
 from byrote.report.text import kind_words
@@ -55,8 +54,8 @@ def looks(kind: str) -> str:
 
 def triaged(run: Run) -> Triaged | Missing:
     """The triage of a run by its own controls, or the one that `byrote triage` left, or what it would take."""
-    if run.task != "classes":
-        return Missing(why=f"Triage is about one class an example, and this run has {TASKS[run.task]}.")
+    if not run.learns.of_classes:
+        return Missing(why=f"Triage is about one class an example, and this run has {run.learns.says}.")
     kept = run.folder / "results" / TABLE
     if len(run.ids) <= MOST_EXAMPLES:
         own = where_possible(lambda: _own(run), BadInput)

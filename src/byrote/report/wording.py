@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
+from byrote.data.learned.label_sets import LabelSets
+from byrote.data.learned.numbers import Numbers
+from byrote.data.learned.one_class import OneClass
+from byrote.data.learned.several_numbers import SeveralNumbers
+from byrote.data.task import Learned
 from byrote.report.text import amount, capital
 from byrote.runs.run import Run
 
@@ -86,10 +93,11 @@ LABELS = Wording(
 
 def wording_of(run: Run) -> Wording:
     """The words for a run's targets."""
-    if run.task == "regression":
-        words = numbers(float(run.manifest.dataset["tolerance"]))
-        return several_numbers(words) if run.several_numbers else words
-    return LABELS if run.task == "labels" else CLASSES
+    return _WORDING[run.learns](run)
+
+
+def _within(run: Run) -> Wording:
+    return numbers(float(run.manifest.dataset["tolerance"]))
 
 
 def numbers(tolerance: float) -> Wording:
@@ -149,14 +157,33 @@ MOST_NUMBERS = 4
 
 def given(run: Run, row: int) -> str:
     """What stands as the target of an example."""
-    if run.task == "regression":
-        if not run.several_numbers:
-            return amount(float(run.numbers[row]))
-        if run.dataset is None:
-            return f"{amount(float(run.numbers[row]))} on average"
-        numbers = [amount(number) for number in run.dataset.targets[row].tolist()]
-        return ", ".join(numbers if len(numbers) <= MOST_NUMBERS else [*numbers[:MOST_NUMBERS], "…"])
+    return _GIVEN.get(run.learns, _given_name)(run, row)
+
+
+def _given_name(run: Run, row: int) -> str:
     return run.class_names[int(run.labels[row])]
+
+
+def _given_number(run: Run, row: int) -> str:
+    return amount(float(run.numbers[row]))
+
+
+def _given_numbers(run: Run, row: int) -> str:
+    if run.dataset is None:
+        return f"{_given_number(run, row)} on average"
+    numbers = [amount(number) for number in run.dataset.targets[row].tolist()]
+    return ", ".join(numbers if len(numbers) <= MOST_NUMBERS else [*numbers[:MOST_NUMBERS], "…"])
+
+
+#: What stands as the target of an example, by what is learned; its name elsewhere.
+_GIVEN: Final = {Numbers: _given_number, SeveralNumbers: _given_numbers}
+#: The words of a run by what is learned.
+_WORDING: Final[dict[type[Learned], Callable[[Run], Wording]]] = {
+    OneClass: lambda run: CLASSES,
+    LabelSets: lambda run: LABELS,
+    Numbers: _within,
+    SeveralNumbers: lambda run: several_numbers(_within(run)),
+}
 
 
 def rounded(values: np.ndarray, tolerance: float) -> np.ndarray:

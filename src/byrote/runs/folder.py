@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +21,6 @@ from filelock import FileLock, Timeout
 from byrote.data.controls import Controls
 from byrote.data.dataset import Dataset
 from byrote.data.problems import quoted
-from byrote.data.task import Numbers, Scale
 from byrote.designs.design import ROLES, Design
 from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.manifest import Manifest, ModelEntry, new_id
@@ -254,7 +253,7 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
         "input_shape": list(dataset.inputs.shape[1:]),
         "class_names": list(dataset.kind_names),
         "fingerprint": dataset.fingerprint(),
-        **({} if dataset.scale is None else task_facts(dataset.scale, dataset.class_names)),
+        **dataset.scale.facts(dataset.class_names),
     }
 
 
@@ -263,13 +262,6 @@ def heldout_facts(heldout: Dataset) -> dict[str, Any]:
     if heldout.groups is None:
         return dataset_facts(heldout)
     return {**dataset_facts(heldout), "groups": np.unique(heldout.groups, return_inverse=True)[1].tolist()}
-
-
-def task_facts(scale: Scale, names: Sequence[str]) -> dict[str, Any]:
-    """What a manifest says beside of targets that are no classes; `class_names` are then of sets, or of fifths."""
-    if isinstance(scale, Numbers):
-        return {"task": scale.task, **scale.facts()}
-    return {"task": scale.task, "label_names": list(names)}
 
 
 def model_entries(design: Design, seeds: list[int] | None, origin: str) -> tuple[ModelEntry, ...]:

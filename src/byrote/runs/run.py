@@ -22,7 +22,7 @@ from byrote.data.controls import Controls
 from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
 from byrote.data.problems import counted, quoted
-from byrote.data.task import TASKS, Task
+from byrote.data.task import Learned, Task, learned_of
 from byrote.designs.design import ROLES, UNKNOWN_COUNT, Design
 from byrote.designs.strata import strata
 from byrote.errors import BadInput, MissingEvidence, NotEnoughRoom, NotWritable, OtherExamples, TooFewModels
@@ -310,11 +310,6 @@ class Run:
         facts = self.manifest.heldout or {"examples": 0}
         return np.array(facts["groups"] if "groups" in facts else np.arange(facts["examples"]), np.int64)
 
-    @property
-    def several_numbers(self) -> bool:
-        """Whether a regression predicts several numbers an example, of which the run holds the mean."""
-        return bool(self.manifest.dataset.get("outputs", 1) > 1)
-
     @cached_property
     def numbers(self) -> np.ndarray:
         """The targets of a regression, in their own unit; of several numbers their mean, centred and scaled.
@@ -335,6 +330,12 @@ class Run:
         """What is learned of an example: one of its classes, which of several labels it has, or a number."""
         task: Task = self.manifest.dataset.get("task", "classes")
         return task
+
+    @property
+    def learns(self) -> type[Learned]:
+        """The kind of target, which says what can be asked; of documents the next token."""
+        several = bool(self.manifest.dataset.get("outputs", 1) > 1)
+        return learned_of("text" if self.of_text else self.task, several=several)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -581,7 +582,7 @@ class Run:
             raise TooFewModels(f"{key!r} was asked of no models.", hint="run.models() are those of the ensemble.")
         if not self.of_text and not entry.of_text and not entry.suits(self.task):
             raise MissingEvidence(
-                f"{key!r} is not for the targets of the run {str(self.folder)!r}, which has {TASKS[self.task]}.",
+                f"{key!r} is not for the targets of the run {str(self.folder)!r}, which has {self.learns.says}.",
                 hint=INSTEAD[self.task],
             )
         if (

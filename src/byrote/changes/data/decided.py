@@ -102,16 +102,13 @@ def relabelled(dataset: Dataset, decisions: list[Decision]) -> Dataset:
     """
     rows = dataset.index_of(one.example for one in decisions)
     targets = np.array(dataset.targets)
-    if dataset.task == "labels" or targets.ndim > 1:
+    if dataset.scale.several:
         raise BadInput(
             f"The examples of {dataset.name!r} have several targets each, and a file gives one.",
             hint="change the data themselves, or leave the examples out with remove=FILE.",
         )
-    targets[rows] = (
-        np.array([number_of(one) for one in decisions])
-        if dataset.task == "regression"
-        else _classes(dataset, decisions)
-    )
+    numeric = dataset.scale.numeric
+    targets[rows] = np.array([number_of(one) for one in decisions]) if numeric else _classes(dataset, decisions)
     changed = dataset.replace(targets=targets)
     return changed.replace(controls=without_mended(changed))
 
@@ -119,7 +116,7 @@ def relabelled(dataset: Dataset, decisions: list[Decision]) -> Dataset:
 def without_mended(dataset: Dataset) -> Controls:
     """The controls without label noise on examples whose label is the true one."""
     controls = dataset.controls
-    if dataset.task != "classes":
+    if not dataset.scale.of_classes:
         return controls
     true = controls.true_labels(dataset.ids, dataset.targets, dataset.class_names)
     noisy: Bool[np.ndarray, " example"] = controls.mask(dataset.ids, LABEL_NOISE)
