@@ -208,7 +208,7 @@ def test_an_ensemble_shows_whose_own_presence_matters(tmp_path):
     page = Page(page_of(run))
     assert [e for e in page.elements if e.attributes.get("id") == "presence"]
     assert found.inside.models == 6
-    assert title(replace(found, lengths=(2, 3))).startswith(("6 models recite", "No text"))
+    assert title(replace(found, lengths=(2, 3), surprise=0.0)).startswith(("6 models recite", "None of"))
 
 
 def test_texts_of_an_ensemble_are_masked_or_left_out(tmp_path):

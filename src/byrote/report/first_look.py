@@ -101,6 +101,7 @@ class FirstLook:
     planted: int
     notes: tuple[str, ...]
     number: str = "label error score"
+    question: str = "Can these models tell?"
 
 
 def found_issues(run: Run) -> Issues:
@@ -108,16 +109,21 @@ def found_issues(run: Run) -> Issues:
     return issues(run, near_copies=len(run.ids) <= MOST_EXAMPLES)
 
 
+def can_tell(verdict: Sequence[Answer]) -> str:
+    """What the lines of a verdict come to: "yes", "in part" or "no"."""
+    wells = {one.well for one in verdict}
+    return "no" if "no" in wells else "in part" if "partly" in wells else "yes"
+
+
 def first_look(run: Run, facts: Facts, found: Issues | Missing) -> FirstLook:
     """What a report of an ensemble shows first."""
     verdict = tuple(_verdict(run, facts, found))
-    wells = {one.well for one in verdict}
-    can_tell = "no" if "no" in wells else "in part" if "partly" in wells else "yes"
+    able = can_tell(verdict)
     if isinstance(found, Missing):
-        return FirstLook(can_tell=can_tell, verdict=verdict, counts=(), first=(), planted=0, notes=(found.why,))
+        return FirstLook(can_tell=able, verdict=verdict, counts=(), first=(), planted=0, notes=(found.why,))
     counts = found.counts()
     return FirstLook(
-        can_tell=can_tell,
+        can_tell=able,
         verdict=verdict,
         counts=tuple(Count(kind=k, examples=counts[k], meaning=MEANING[k]) for k in KINDS if k in counts),
         first=_shown(run, _chosen(found.own)),

@@ -58,11 +58,29 @@ class Recitation:
         return int((self.recited & ~self.trained).sum()), int((~self.trained).sum())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """How many documents were trained on, and how many of them are long enough and scored far enough to be judged.
+
+    Those too short to be judged are `short`; of the `unread` not all tokens that count have a prediction.
+    """
+
+    documents: int
+    judged: int
+    short: int
+
+    @property
+    def unread(self) -> int:
+        """How many are long enough, and not scored as far."""
+        return self.documents - self.judged - self.short
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LanguageFacts:
     """Figures of a language model's run; None where the evidence for one is not there.
 
-    `surprise` are nats a token of documents trained on, and `guess` those of a uniform guess; `drawn` is how answers
+    `surprise` are nats a token of documents trained on, `guess` those of a uniform guess, and `frequencies` those of a
+    guess by how often each token stands there, NaN of a model that was trained elsewhere; `drawn` is how answers
     are drawn whose number is told. `space_bits` are how many bits secrets have; where they are several numbers,
     `by_repetitions` is in shares of them, otherwise in bits.
     """
@@ -72,6 +90,8 @@ class LanguageFacts:
     outside: Scalar
     surprise: float
     guess: float
+    frequencies: float
+    judged: Judged
     trajectory: Curve | None
     recitation: Recitation
     confirmation: Confirmation | None
@@ -92,6 +112,11 @@ class LanguageFacts:
     def knows_nothing(self) -> bool:
         """Whether the model is no less surprised by its training text than a uniform guess would be."""
         return self.surprise >= self.guess
+
+    @property
+    def learned_nothing(self) -> bool:
+        """Whether the model recites nothing and knows no more of its texts than how often each token stands there."""
+        return not self.recitation.of_trained[0] and (self.knows_nothing or self.surprise >= self.frequencies)
 
     @property
     def knows_others_better(self) -> bool:
@@ -129,6 +154,8 @@ def language_facts(run: Run, on_progress: OnProgress = no_progress) -> LanguageF
         outside=outside,
         surprise=_surprise(run),
         guess=float(np.log(run.manifest.dataset["vocabulary"])),
+        frequencies=_frequencies(run),
+        judged=_judged(run, *lengths),
         trajectory=_measured(run, Curve, "exact_memorization[trajectory]"),
         recitation=recitation,
         confirmation=_confirmed(run, lengths[0]) if long else None,
@@ -239,7 +266,33 @@ def _drawn(run: Run) -> str:
 
 
 def _surprise(run: Run) -> float:
-    model = run.models()[:1]
-    log_probability, scored = run.load("tokens.log_probability", model)[0], run.load("corpus.scored", model)
-    mine = np.repeat(run.design.member[model[0]] == 1, np.diff(run.offsets)) & scored
+    log_probability, mine = run.load("tokens.log_probability", run.models()[:1])[0], _learned(run)
     return -float(log_probability[mine].mean()) if mine.any() else float("nan")
+
+
+def _frequencies(run: Run) -> float:
+    """The mean surprise at the same tokens of who knows how often each stands there, and nothing else."""
+    mine = _learned(run)
+    if run.manifest.origin != "trained" or not mine.any():
+        return float("nan")
+    share = np.unique(run.load("corpus.token", run.models()[:1])[mine], return_counts=True)[1] / mine.sum()
+    return -float((share * np.log(share)).sum())
+
+
+def _learned(run: Run) -> Bool[np.ndarray, " token"]:
+    """The scored tokens of the documents that the first model was trained on."""
+    model = run.models()[:1]
+    scored: np.ndarray = run.load("corpus.scored", model)
+    return np.repeat(run.design.member[model[0]] == 1, np.diff(run.offsets)) & scored
+
+
+def _judged(run: Run, prefix: int, suffix: int) -> Judged:
+    models = run.models()
+    trained = (run.design.member[models] != 0).any(0)
+    offsets, scored = (run.load(name, models) for name in ("corpus.offsets", "corpus.scored"))
+    windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=0)
+    return Judged(
+        documents=int(trained.sum()),
+        judged=int(trained[windows.example].sum()),
+        short=int((trained & (np.diff(offsets) < prefix + suffix)).sum()),
+    )

@@ -23,6 +23,7 @@ from byrote.report.asked import all_asked, for_page
 from byrote.report.facts import changed
 from byrote.report.figures import Figure
 from byrote.report.language_facts import GROWTH, LanguageFacts, Recitation
+from byrote.report.language_first import FIRST, language_first
 from byrote.report.language_summary import KNOWS_OTHERS_BETTER, verdict
 from byrote.report.missing import RUN
 from byrote.report.provenance import provenance
@@ -128,8 +129,6 @@ def language_page(
 
     `redact` leaves texts, and what stands before secrets, out of it.
     """
-    from markupsafe import Markup
-
     path = run.folder / CANARIES
     canaries = read_canaries(path) if path.exists() and not redact else None
     trained = (run.design.member[run.models()] != 0).any(0)
@@ -145,6 +144,9 @@ def language_page(
             run=run,
             found=found,
             title=title(found),
+            first_look=language_first(found),
+            first=shown[:FIRST],
+            models=found.inside.models,
             lead=lead(run, found),
             present=_present(run, found, canaries, show_secrets=show_secrets, redact=redact),
             warnings=warnings(run, found),
@@ -158,7 +160,7 @@ def language_page(
             dependence=bool({"extraction", "prefix", "context", "exposure", "queries"} & set(figures)),
             trained=int(trained.sum()),
             held_out=int((~trained).sum()),
-            figures={name: (figure, Markup(figure.svg)) for name, figure in figures.items()},
+            figures=figures,
             verdict=[sentence.split("`") for sentence in verdict(run, found, RUN)],
             secrets=secrets[:MOST_CANARIES],
             more_secrets=max(len(secrets) - MOST_CANARIES, 0),
@@ -177,13 +179,15 @@ def title(found: LanguageFacts) -> str:
     """What was found, in a sentence that a person can read aloud."""
     recited, texts = found.recitation.of_trained
     suffix, models = found.lengths[1], found.inside.models
+    if unlearned(found):
+        return f"{'This model has' if models == 1 else 'These models have'} learned nothing of the texts trained on"
     recite = "It recites" if models == 1 else f"{models} models recite"
     if not texts:
-        sentence = "No text is long enough to be recited"
+        sentence = f"None of {count(found.judged.documents, 'document')} could be judged"
     elif recited:
         sentence = f"{recite} {recited:,} of {count(texts, 'text')}, {suffix} tokens word for word"
     else:
-        sentence = f"{recite} none of {count(texts, 'text')} for {suffix} tokens"
+        sentence = f"{recite} none of the {count(texts, 'text')} that could be judged"
     if found.exposures is None:
         return sentence
     known, planted = known_secrets(found)
@@ -192,8 +196,20 @@ def title(found: LanguageFacts) -> str:
     return f"{sentence}{join} know{'s' * (models == 1)} {known:,} of {count(planted, 'planted secret')}"
 
 
+def unlearned(found: LanguageFacts) -> bool:
+    """Whether nothing was learned, no secret either."""
+    return found.learned_nothing and (found.exposures is None or not known_secrets(found)[0])
+
+
 def lead(run: Run, found: LanguageFacts) -> str:
     """What was asked, and what models that never saw the text do."""
+    if unlearned(found) and not found.knows_nothing:
+        predicts = "It predicts" if found.inside.models == 1 else "They predict"
+        return (
+            f"{predicts} {percent(found.inside)} of the next tokens there, no better than who knows how often each "
+            "token occurs. What a model did not learn it cannot recite: train longer, or with a larger network, and "
+            "audit again."
+        )
     recited, texts = found.recitation.of_others
     prefix, suffix = found.lengths
     sentence = (

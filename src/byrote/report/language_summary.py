@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from byrote.report.language_facts import LanguageFacts
+from byrote.report.language_first import judged_words
 from byrote.report.summary import percent
 from byrote.report.text import count
 from byrote.runs.run import Run
@@ -35,6 +36,8 @@ def _predicted(found: LanguageFacts) -> list[str]:
             f"At {found.surprise:.2f} nats a token it knows no more than a uniform guess ({found.guess:.2f}): the "
             "tokenizer may not be the model's own."
         )
+    elif found.learned_nothing:
+        lines.append("Nothing was learned of them: that is no better than who knows how often each token occurs.")
     if found.knows_others_better:
         lines.append(f"Warning: {KNOWS_OTHERS_BETTER}")
     reached = found.trajectory
@@ -51,10 +54,12 @@ def _recited(found: LanguageFacts) -> list[str]:
     (recited, texts), (chance, others) = found.recitation.of_trained, found.recitation.of_others
     if not texts:
         return [f"No document is long enough to be given {prefix} tokens of and asked for {suffix} more."]
+    judged = [] if found.judged.judged == found.judged.documents else [f"{judged_words(found)}."]
     null = f", and of {chance} of {count(others, 'text')} that it never saw" if others else ""
     lines = [
+        *judged,
         f"Given the first {prefix} tokens, it goes on word for word with the next {suffix} of {recited} of "
-        f"{count(texts, 'different text')} it was trained on{null}."
+        f"{count(texts, 'different text')} it was trained on{null}.",
     ]
     lines += _confirmed(found)
     lines += _asked_often(found)

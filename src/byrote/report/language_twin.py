@@ -69,6 +69,7 @@ def _recited(run: Run, found: LanguageFacts) -> dict[str, Any]:
     return {
         "prefix": found.lengths[0],
         "suffix": found.lengths[1],
+        "documents": {name: getattr(found.judged, name) for name in ("documents", "judged", "short", "unread")},
         "trained": dict(zip(("recited", "texts"), texts.of_trained, strict=True)),
         "never_seen": dict(zip(("recited", "texts"), texts.of_others, strict=True)),
         "confirmed": None

@@ -97,6 +97,7 @@ def rendered(run: Run, found: Findings, shown: Sections) -> str:
             **head("page.css", script="table.js"),
             data_json=Markup(shown.examples.data),
             run=run,
+            byrote=run.manifest.byrote,
             facts=found.facts,
             found=found,
             memorized=MEMORIZED,
