@@ -70,3 +70,8 @@ def test_a_higher_score_is_never_less_likely_and_far_ones_are_bounded():
     asked = np.array([-np.inf, -40, -1, 0, 1, FARTHEST, np.inf])
     assert (np.diff(found.probability(asked)) >= 0).all()
     assert found.probability(asked)[-1] == found.probability(asked)[-2] > 0.9
+
+
+def test_of_no_scores_nothing_is_known():
+    unknown = np.full(3, np.nan)
+    assert np.isnan(curve(unknown, unknown).probability(np.array([1.0]))).all()

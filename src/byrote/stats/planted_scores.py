@@ -40,6 +40,9 @@ def curve(
         Planted cases have the scores of the cases that are among the others. What was planted on such a case is none
         itself in one of `ways`: another label in place of a wrong one can be the right one.
 
+    Undefined:
+        nan where no score is known.
+
     Source: Ward et al. 2009, Biometrics 65(2), 554-563, eq. 4, with the rate estimated as in Lancaster & Imbens 1996.
     Differs:
         The second summand; the source's cases are sure.
@@ -51,12 +54,14 @@ def curve(
         >>> round(found.rate, 1), round(float(found.probability(others).sum()), -2)
         (0.1, 100.0)
     """
-    z = np.concatenate([_some(others), _some(planted)])
-    case = np.arange(len(z)) >= len(_some(others))
+    given, drawn = _some(others), _some(planted)
+    if not len(given) or not len(drawn):
+        return Curve(np.nan, np.nan, np.nan)
+    z = np.concatenate([given, drawn])
+    case = np.arange(len(z)) >= len(given)
     middle, spread = float(np.median(z)), float(z.std()) or 1.0
     z = (z - middle) / spread
-    count = int(max(np.count_nonzero(~case), 1))
-    prior = float(max(np.count_nonzero(case), 1)) / count
+    prior = len(drawn) / len(given)
 
     def unlikelihood(x: np.ndarray) -> tuple[float, np.ndarray]:
         slope, rate = np.exp(x[1]), LARGEST_RATE * expit(x[2])
@@ -70,7 +75,7 @@ def curve(
         gradient = np.array([by_score.mean(), (by_score * slope * z).mean(), by_rate.mean()])
         return float(np.logaddexp(0, np.where(case, -odds, odds)).mean()), gradient
 
-    least = float(logit(1 / (2 * LARGEST_RATE * (count + 1))))
+    least = float(logit(1 / (2 * LARGEST_RATE * (len(given) + 1))))
     bounds = ((-50.0, 50.0), (-5.0, 5.0), (least, 30.0))
     starts = [(offset, 0.0, max(rate, least)) for offset in (-1.0, 1.0) for rate in (-4.0, -2.0)]
     tried = [minimize(unlikelihood, x, jac=True, method="L-BFGS-B", bounds=bounds) for x in starts]
