@@ -8,8 +8,6 @@ from typing import Final
 import numpy as np
 
 from byrote.data.learned.label_sets import LabelSets
-from byrote.data.learned.several_numbers import SeveralNumbers
-from byrote.data.task import Learned
 from byrote.errors import BadInput, MissingEvidence
 from byrote.measures.in_minus_out import in_minus_out
 from byrote.results import PerExample
@@ -70,28 +68,22 @@ def counterfactual_memorization(run: Run, performance: str | Performance, *, rol
     return in_minus_out(values, member, pair, stratum, bounds=bounds, what="performance")
 
 
-#: Why nothing stands for several targets of an example, and what to ask instead.
-_SEVERAL: Final[dict[type[Learned], tuple[str, str]]] = {
-    LabelSets: (
-        "Of several labels an example a run holds which are right, and no single prediction.",
-        "label_memorization is about the whole set, label_memorization[label_accuracy] about each label.",
-    ),
-    SeveralNumbers: (
-        "The run {run} has several numbers an example, and holds the mean of the errors over them.",
-        "byrote measure RUN 'counterfactual_memorization[squared_error]', or [absolute_error].",
-    ),
-}
-
-
 def targets_of(run: Run) -> np.ndarray:
     """What should be predicted of each example: a class index, or the number.
 
     Raises:
         MissingEvidence: the run does not hold it.
     """
+    if run.learns is LabelSets:
+        raise MissingEvidence(
+            "Of several labels an example a run holds which are right, and no single prediction.",
+            hint="label_memorization is about the whole set, label_memorization[label_accuracy] about each label.",
+        )
     if run.learns.several:
-        message, hint = _SEVERAL[run.learns]
-        raise MissingEvidence(message.format(run=repr(str(run.folder))), hint=hint)
+        raise MissingEvidence(
+            f"The run {str(run.folder)!r} has several numbers an example, and holds the mean of the errors over them.",
+            hint="byrote measure RUN 'counterfactual_memorization[squared_error]', or [absolute_error].",
+        )
     return run.numbers if run.learns.numeric else run.labels
 
 

@@ -9,11 +9,11 @@ from jaxtyping import Shaped
 
 from byrote.data.learned.contract import Learned as Learned
 from byrote.data.learned.contract import Task as Task
-from byrote.data.learned.contract import other_than_classes
 from byrote.data.learned.label_sets import LabelSets, label_sets
 from byrote.data.learned.numbers import Numbers, numbers_of
 from byrote.data.learned.one_class import OneClass
 from byrote.data.learned.several_numbers import SeveralNumbers, several_numbers_of
+from byrote.errors import BadInput
 
 TASKS: Final[dict[Task, str]] = {one.task: one.says for one in (OneClass, LabelSets, Numbers)}
 
@@ -64,4 +64,4 @@ def refuse_other_tasks(task: Task, name: str, what: str, hint: str = "take data 
         BadInput: the data of that name are such.
     """
     if not learned_of(task).of_classes:
-        raise other_than_classes(TASKS[task], name, what, hint)
+        raise BadInput(f"{what} is about one class an example, and {name!r} has {TASKS[task]}.", hint=hint)

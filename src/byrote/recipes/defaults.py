@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from byrote.data.dataset import Dataset
-from byrote.data.task import Task
+from byrote.data.task import Task, refuse_other_tasks
 from byrote.data.vocabulary import TextDisplay
 from byrote.recipes.networks.bag_of_embeddings import BagOfEmbeddings
 from byrote.recipes.networks.mlp import MLP
@@ -70,7 +70,9 @@ def balanced_weights(dataset: Dataset) -> tuple[float, ...]:
         >>> balanced_weights(from_arrays([[0.0]] * 4, ["a", "a", "a", "b"]))
         (0.6666666666666666, 2.0)
     """
-    return dataset.scale.weights(dataset.targets, dataset.class_names, dataset.name)
+    if dataset.scale.numeric:
+        refuse_other_tasks(dataset.task, dataset.name, "A balanced objective")
+    return dataset.scale.weights(dataset.targets, dataset.class_names)
 
 
 def _recipe_for(dataset: Dataset) -> Recipe:

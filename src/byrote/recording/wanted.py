@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -193,11 +193,6 @@ class Scaled(Wanted):
     given: Shaped[np.ndarray, "example *label"]
     scale: Learned
     label_names: tuple[str, ...]
-    #: What a recorder of each is about, and what answers are.
-    _SAID: ClassVar = {
-        "labels": ("several labels an example", "answers are logits, one a label."),
-        "regression": ("numbers", "as many numbers an example as labels=… holds."),
-    }
 
     @property
     def learned(self) -> type[Learned]:
@@ -248,12 +243,14 @@ class Scaled(Wanted):
             given = given.squeeze(1) if given.ndim == 2 and given.shape[1] == 1 else given
         wanted = (len(logits), *self.given.shape[1:])
         if logits.ndim != 2 or logits.shape[1] != self.outputs or tuple(given.shape) != wanted:
+            what = "numbers" if self.learned.numeric else "several labels an example"
             shape = "[batch]" if self.given.ndim == 1 else f"[batch, {self.outputs}]"
-            what, hint = self._SAID[self.task]
             raise BadInput(
                 f"A recorder of {what} takes answers and targets {shape}. Got shapes "
                 f"{tuple(logits.shape)} and {tuple(given.shape)}.",
-                hint=hint,
+                hint="as many numbers an example as labels=… holds."
+                if self.learned.numeric
+                else "answers are logits, one a label.",
             )
         if not logits.is_floating_point() or given.is_complex():
             raise BadInput(

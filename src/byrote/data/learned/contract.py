@@ -9,8 +9,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from byrote.errors import BadInput
-
 Task = Literal["classes", "labels", "regression"]
 
 
@@ -71,17 +69,6 @@ class Learned(ABC):
         """The tolerance that was asked for; None where there is none, or where it follows from the targets."""
         return None
 
-    def weights(
-        self, targets: Shaped[np.ndarray, "example *label"], class_names: tuple[str, ...], name: str
-    ) -> tuple[float, ...]:
-        """What balances an objective; the dataset has this `name`.
-
-        Raises:
-            BadInput: such targets have nothing to be balanced.
-        """
-        raise other_than_classes(self.says, name, "A balanced objective")
-
-
-def other_than_classes(says: str, name: str, what: str, hint: str = "take data of one class an example.") -> BadInput:
-    """The refusal of data of that name, which have no classes, by something that is about classes."""
-    return BadInput(f"{what} is about one class an example, and {name!r} has {says}.", hint=hint)
+    def weights(self, targets: Shaped[np.ndarray, "example *label"], class_names: tuple[str, ...]) -> tuple[float, ...]:
+        """What balances an objective; nothing where targets are numbers."""
+        return ()

@@ -49,9 +49,7 @@ class LabelSets(Learned):
         """The task and the names of the labels; `class_names` of a manifest are those of the sets."""
         return {"task": self.task, "label_names": list(class_names)}
 
-    def weights(
-        self, targets: Shaped[np.ndarray, "example *label"], class_names: tuple[str, ...], name: str
-    ) -> tuple[float, ...]:
+    def weights(self, targets: Shaped[np.ndarray, "example *label"], class_names: tuple[str, ...]) -> tuple[float, ...]:
         """(n - n_l) / n_l for the n_l of n examples that have a label; 1 for labels of all examples or of none."""
         having = targets.sum(axis=0).astype(np.float64)
         weights = (len(targets) - having) / np.maximum(having, 1)

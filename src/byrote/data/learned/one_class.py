@@ -44,9 +44,7 @@ class OneClass(Learned):
         """Nothing."""
         return ""
 
-    def weights(
-        self, targets: Shaped[np.ndarray, "example *label"], class_names: tuple[str, ...], name: str
-    ) -> tuple[float, ...]:
+    def weights(self, targets: Shaped[np.ndarray, "example *label"], class_names: tuple[str, ...]) -> tuple[float, ...]:
         """N / (k n_c) for the n_c of n examples in one of the k classes that there are; 1 for the others."""
         counts = np.bincount(targets, minlength=len(class_names))
         each = len(targets) / ((counts > 0).sum() * np.maximum(counts, 1))
