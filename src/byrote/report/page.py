@@ -99,6 +99,7 @@ def rendered(run: Run, found: Findings, shown: Sections) -> str:
             run=run,
             byrote=run.manifest.byrote,
             facts=found.facts,
+            notes=found.facts.notes,
             found=found,
             memorized=MEMORIZED,
             named=NAMED,
