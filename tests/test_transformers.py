@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def tokenizer() -> Any:
     """One whose vocabulary knows the words, and no number."""
     made = byte_pairs(texts(40, 9), vocabulary=300)
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, bos_token=BEGIN, pad_token=BEGIN, chat_template=CHAT
+        tokenizer_object=made, bos_token=BEGIN, eos_token=BEGIN, pad_token=BEGIN, chat_template=CHAT
     )
 
 
@@ -137,10 +138,12 @@ def tuned_model(callback: AuditCallback) -> Any:
 
 
 @pytest.mark.slow
-def test_page_and_card_are_written_and_verified(tuned: AuditCallback) -> None:
+def test_the_page_is_written_and_verified(tuned: AuditCallback) -> None:
     page = tuned.page.read_text("utf-8")
     assert "What the fine-tune gives away of its texts" in page
-    assert tuned.card_page.is_file()
+    assert re.search(
+        r"Exposure of 1 planted canary: \d+\.\d bits on average in the fine-tune and \d+\.\d in its base", page
+    )
     assert [fault for run in (tuned.run, tuned.base) for fault in verify(run)] == []
     again = byrote.ask(tuned.run, "fine_tune", tuned.base)
     assert again.rows["score"] == ("log-probability", "log-probability above that of the base")
@@ -163,6 +166,10 @@ def test_canaries_that_are_cut_off_stop_a_strict_fine_tune_and_are_told_otherwis
     assert any("canary does not reach the loss" in note for note in callback.run.manifest.notes)
     before, after = (run.load("tokens.log_probability", [0]) for run in (callback.base, callback.run))
     assert np.nanmax(np.abs(before - after)) > 0.1  # of a model without adapter the base is read before the training
+    again = trainer(gpt(), planted, folder=str(tmp_path / "again"), length=12)
+    again.train()
+    for trained, alone in zip(made.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(trained, alone)
 
 
 def test_a_frozen_adapter_is_told(tmp_path: Path) -> None:
@@ -244,3 +251,66 @@ def test_planted_secrets_are_found_and_secrets_that_were_not_planted_are_not(tmp
     assert memorized["planted", "base"] == memorized["bare", "tuned"] == memorized["bare", "base"] == 0
     assert bits["planted", "tuned"].min() > 15 > 6 > bits["bare", "tuned"].mean()
     assert all(areas[1].value > 0.9 for areas in gained.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("form", "options", "whys"),
+    [
+        ("text", {}, set()),
+        ("text", {"packing": True}, set()),
+        ("text", {"max_length": 24}, {"cut off where a row ends"}),
+        ("text", {"packing": True, "packing_strategy": "wrapped", "max_length": 50}, {"cut off where a row ends"}),
+        ("pairs", {"completion_only_loss": True}, set()),
+        ("chats", {}, set()),
+    ],
+    ids=["texts", "packed", "truncated", "packed and split", "completions", "chats"],
+)
+def test_a_trainer_of_trl_shows_its_loss_what_it_is_said_to(
+    tmp_path: Path, form: str, options: dict[str, Any], whys: set[str]
+) -> None:
+    trl = pytest.importorskip("trl", reason="needs the extra trl")
+    datasets = pytest.importorskip("datasets", reason="needs the extra huggingface")
+    rows = {
+        "text": lambda text: {"text": text},
+        "pairs": lambda text: {"prompt": text[:20], "completion": text[20:]},
+        "chats": lambda text: {"messages": [
+            {"role": "user", "content": text[:20]}, {"role": "assistant", "content": text[20:]}]},
+    }  # fmt: skip
+    planted, canaries = plant(
+        datasets.Dataset.from_list([rows[form](text) for text in texts(6, 1)]), level=2, repeat=(2,)
+    )
+    callback = auditing(tmp_path, planted, canaries=canaries, heldout=None, strict=not whys)
+    settings = {
+        "output_dir": str(tmp_path / "out"), "num_train_epochs": 1, "per_device_train_batch_size": 4, "report_to": [],
+        "save_strategy": "no", "use_cpu": True, "bf16": False, "disable_tqdm": True, "max_length": 96, **options,
+    }  # fmt: skip
+    made = trl.SFTTrainer(
+        model=adapted(gpt()),
+        args=trl.SFTConfig(**settings),
+        train_dataset=planted,
+        processing_class=tokenizer(),
+        callbacks=[callback],
+    )
+    made.train()
+    assert {each.why for each in callback.unreached} == whys
+    assert {callback.run.manifest.origin, callback.base.manifest.origin} == {"observed"}
+
+
+@pytest.mark.slow
+def test_secrets_in_prompts_do_not_reach_the_loss_of_completions(tmp_path: Path) -> None:
+    trl = pytest.importorskip("trl", reason="needs the extra trl")
+    datasets = pytest.importorskip("datasets", reason="needs the extra huggingface")
+    planted, canaries = plant(texts(4, 1), level=1, repeat=(2,))
+    rows = [{"prompt": f"{text}\n", "completion": "yes"} for text in planted]
+    callback = auditing(tmp_path, rows, canaries=canaries, heldout=None, strict=True)
+    settings = trl.SFTConfig(output_dir=str(tmp_path / "out"), use_cpu=True, bf16=False, report_to=[], max_length=96)
+    made = trl.SFTTrainer(
+        model=adapted(gpt()),
+        args=settings,
+        train_dataset=datasets.Dataset.from_list(rows),
+        processing_class=tokenizer(),
+        callbacks=[callback],
+    )
+    with pytest.raises(BadInput, match=r"1 of 1 canary does not reach the loss .*masked, its labels being -100"):
+        made.train()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from byrote.analyses.card import card
 from byrote.analyses.catalog import ask
 from byrote.data.planted_rows import plant as plant
 from byrote.recording.fine_tune import FineTune
 from byrote.recording.transformers import RecorderCallback as RecorderCallback
-from byrote.report.card_page import write_card
 from byrote.report.language_report import write_language_report
 from byrote.report.language_summary import language_sentences
 from byrote.runs.run import Run
@@ -24,8 +22,8 @@ class AuditCallback(FineTune):
     often as it stands there: masked labels, packing, truncation, chat templates and frozen weights may keep it away. It
     warns, or with `strict` stops, and says which and why. After the training it reads the model and its base, which is
     the same model with the adapter switched off or, where there is no adapter, the model before the training. It
-    writes two run folders, the page of the trained model, and the card of base and trained model. An error at the end
-    is a warning, so that the model can still be saved.
+    writes two run folders and the page of the trained model. An error at the end is a warning, so that the model can
+    still be saved.
 
     Args:
         documents: what the model trains on, before it is cut into tokens: the dataset that `plant` gave, a Hugging
@@ -40,7 +38,7 @@ class AuditCallback(FineTune):
         generate: how many tokens to give and to generate; see `audit_model`.
         progress: False for silence.
 
-    `run`, `base`, `page`, `card_page` and `unreached` are there after the training.
+    `run`, `base`, `page` and `unreached` are there after the training.
 
     Example:
         >>> AuditCallback(["to be", "or not"], heldout=["that is"]).out.name
@@ -48,16 +46,12 @@ class AuditCallback(FineTune):
     """
 
     page: Path | None = None
-    card_page: Path | None = None
 
     def finished(self, run: Run, base: Run | None) -> None:
-        """Write the page of the run and the card of both, and say what was found."""
+        """Write the page of the run, with what its base says of the same texts, and say what was found."""
         if base is not None:
             ask(run, "fine_tune", base)
-            self.card_page = write_card(card(base, run), base, run)
         self.page, found = write_language_report(run)
         for sentence in language_sentences(run, found):
             self._listener.say(sentence)
-        for what, path in (("Report", self.page), ("Base and fine-tune", self.card_page)):
-            if path is not None:
-                self._listener.say(f"{what}: {path}")
+        self._listener.say(f"Report: {self.page}")

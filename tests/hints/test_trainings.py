@@ -433,7 +433,7 @@ TRAININGS = (
     Case(
         name="logits of tokens",
         wrong=lambda _: _by_example(LOGITS[None]),
-        says="`byrote audit --model DIR",
+        says="AuditCallback",
         right=lambda _: _by_example(LOGITS),
     ),
     Case(

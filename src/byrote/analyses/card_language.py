@@ -146,7 +146,7 @@ def _of_speech(sides: list[Texts], rows: tuple[np.ndarray, np.ndarray], models: 
 
 
 def _of_canaries(before: Run, after: Run) -> Iterator[LanguageFigure]:
-    found = [_exposures(run) for run in (before, after)]
+    found = [exposures_of(run) for run in (before, after)]
     was, now = found
     if was is None or now is None or len(was.values) != len(now.values):
         return
@@ -164,7 +164,8 @@ def _of_canaries(before: Run, after: Run) -> Iterator[LanguageFigure]:
             yield _figure(f"exposure of {name}", pair, better, BITS, "gain", "bit")
 
 
-def _exposures(run: Run) -> PerCanary | None:
+def exposures_of(run: Run) -> PerCanary | None:
+    """The exposure of each canary of a run; None where it has none."""
     try:
         result = run.measure("exposure[best]")
     except MissingEvidence:

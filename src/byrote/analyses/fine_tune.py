@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from byrote.analyses.card_language import PARTS, Texts, texts
+from byrote.analyses.card_language import PARTS, Texts, exposures_of, texts
 from byrote.analyses.catalog import analysis
+from byrote.data.problems import counted
 from byrote.errors import BadInput
 from byrote.results import Scalar, Table
 from byrote.runs.run import Run
@@ -65,8 +67,24 @@ def fine_tune(run: Run, base: Run) -> Table:
             f"Log-probabilities are in nats per token; {int(tuned.trained.sum())} different texts were trained on and "
             f"{int(tuned.held_out.sum())} held out. An AUROC of .5 is chance. Intervals are over texts, of the one "
             "model that was trained.",
+            *_exposed(run, base),
         ),
     )
+
+
+def _exposed(run: Run, base: Run) -> Iterator[str]:
+    """What both give away of planted canaries; nothing where there are none."""
+    found = [exposures_of(one) for one in (run, base)]
+    if found[0] is None or found[1] is None:
+        return
+    known = (found[0].repetitions > 0) & np.isfinite(found[0].values) & np.isfinite(found[1].values)
+    if known.any():
+        tuned, before = (float(one.values[known].mean()) for one in found if one is not None)
+        canaries = counted(int(known.sum()), "planted canary", "planted canaries")
+        yield (
+            f"Exposure of {canaries}: {tuned:.1f} bits on average in the fine-tune and {before:.1f} in its base; "
+            "chance gives 1.4."
+        )
 
 
 def _score(found: Texts) -> Float[np.ndarray, " text"]:

@@ -20,7 +20,7 @@ from byrote.engine.progress import Progress, Silent, Terminal
 from byrote.errors import BadInput, ByroteError
 from byrote.evidence.manifest import FILE
 from byrote.recipes.networks.pretrained import Pretrained, joining_of, pretrained_of
-from byrote.recording.loss_rows import batches_shown, gradient_arrives, rows_of_batch
+from byrote.recording.loss_rows import batches_shown, gradient_arrives, rows_of_batch, same_draws
 from byrote.recording.reaching import Reach, Unreached, frozen, sentences_of, watched_of
 from byrote.runs.run import Run
 
@@ -188,7 +188,7 @@ class FineTune(TrainerCallback):
         found = pretrained_of(model, tokenizer, name, context=self._context)
         found = replace(found, digest=f"base of {found.digest}") if without else found
         try:
-            with model.disable_adapter() if without else nullcontext():
+            with same_draws(), model.disable_adapter() if without else nullcontext():
                 return self._run_of(found, str(next(model.parameters()).device), out, notes)
         finally:
             model.train(training)

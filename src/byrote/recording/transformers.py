@@ -155,8 +155,8 @@ def _by_example(logits: Tensor) -> Tensor:
         raise BadInput(
             f"The model answers token by token: its logits have the shape {tuple(logits.shape)}. A recorder takes note "
             "of classifiers.",
-            hint="train without the callback and save the model: `byrote audit --model DIR --corpus train.jsonl "
-            "--heldout-documents others.jsonl` reads a language model once it is trained.",
+            hint="byrote.transformers.AuditCallback in its place audits a language model; or save the model: `byrote "
+            "audit --model DIR --corpus train.jsonl --heldout-documents others.jsonl` reads it once it is trained.",
         )
     return logits
 
