@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from byrote.analyses.card_language import PARTS, Texts, exposures_of, texts
 from byrote.analyses.catalog import analysis
+from byrote.blocks import Block, Words, plain_blocks, section
 from byrote.data.problems import counted
 from byrote.errors import BadInput
 from byrote.results import Scalar, Table
@@ -69,6 +70,17 @@ def fine_tune(run: Run, base: Run) -> Table:
             "model that was trained.",
             *_exposed(run, base),
         ),
+    )
+
+
+@section(of="fine_tune", title="What the fine-tune gives away", order=40)
+def shown(table: Table) -> Iterable[Block]:
+    """The table and how to read it."""
+    yield from plain_blocks(table)
+    yield Words(
+        "A text that any model finds easy has a large log-probability, too. What stands above that of the base was "
+        "learned by the fine-tune: the second row is the one to judge by.",
+        tone="reading",
     )
 
 
