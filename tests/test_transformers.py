@@ -191,20 +191,28 @@ def test_weights_without_a_gradient_are_told(tmp_path: Path) -> None:
         trainer(model, texts(4, 1), callback, folder=str(tmp_path / "out")).train()
 
 
-def test_an_audit_that_fails_leaves_the_training_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (BadInput("It is not to be read.", hint="Wait."), "It is not to be read. Wait."),
+        (KeyError("a"), "KeyError: 'a'"),
+    ],
+    ids=["refused", "broken"],
+)
+def test_an_audit_that_fails_leaves_the_training_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
     callback = auditing(tmp_path, texts(4, 1), heldout=None)
-    model = adapted(gpt())
 
     def fails(*_: Any, **__: Any) -> None:
-        raise BadInput("It is not to be read.", hint="Wait.")
+        raise error
 
     monkeypatch.setattr(callback, "_read", fails)
-    with pytest.warns(
-        UserWarning, match=r"The model is trained, and could not be audited: It is not to be read\. Wait"
-    ):
-        trainer(model, texts(4, 1), callback, folder=str(tmp_path / "out")).train()
-    with pytest.raises(BadInput, match="could not be audited"):
+    with pytest.warns(UserWarning, match=f"The model is trained, and could not be audited: {re.escape(told)}"):
+        trainer(adapted(gpt()), texts(4, 1), callback, folder=str(tmp_path / "out")).train()
+    with pytest.raises(BadInput, match="could not be audited") as raised:
         _ = callback.run
+    assert raised.value.__cause__ is error
 
 
 def test_a_run_that_stands_in_the_folder_is_told_before_the_training(tmp_path: Path) -> None:

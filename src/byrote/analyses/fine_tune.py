@@ -78,8 +78,8 @@ def shown(table: Table) -> Iterable[Block]:
     """The table and how to read it."""
     yield from plain_blocks(table)
     yield Words(
-        "A text that any model finds easy has a large log-probability, too. What stands above that of the base was "
-        "learned by the fine-tune: the second row is the one to judge by.",
+        text="A text that any model finds easy has a large log-probability, too. What stands above that of the base "
+        "was learned by the fine-tune: the second row is the one to judge by.",
         tone="reading",
     )
 

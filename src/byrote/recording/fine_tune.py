@@ -64,6 +64,7 @@ class FineTune(TrainerCallback):
         self._given = (documents, heldout)
         self._run: Run | None = None
         self._why = "There is no run before the training has ended."
+        self._error: Exception | None = None
         self._notes: list[str] = []
         self._bos: bool | None = None
         self._read = partial(audit_model, canaries=canaries, generate=generate, progress=progress)
@@ -78,7 +79,8 @@ class FineTune(TrainerCallback):
             BadInput: the training has not ended, or the model could not be read then.
         """
         if self._run is None:
-            raise BadInput(self._why, hint="ask for it after trainer.train(), in the first process.")
+            hint = "ask for it after trainer.train(), in the first process."
+            raise BadInput(self._why, hint=hint) from self._error
         return self._run
 
     @property
@@ -166,8 +168,13 @@ class FineTune(TrainerCallback):
             return
         try:
             self._end(kwargs["model"], _tokenizer(kwargs.get("processing_class")))
-        except ByroteError as error:
-            self._why = f"The model is trained, and could not be audited: {error.message} {error.hint}".strip()
+        except Exception as error:  # whatever it is, the trained model is not lost by it
+            told = (
+                f"{error.message} {error.hint}"
+                if isinstance(error, ByroteError)
+                else f"{type(error).__name__}: {error}"
+            )
+            self._why, self._error = f"The model is trained, and could not be audited: {told}", error
             warnings.warn(self._why, stacklevel=2)
 
     def _end(self, model: Any, tokenizer: Any) -> None:
