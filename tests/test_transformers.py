@@ -140,7 +140,7 @@ def tuned_model(callback: AuditCallback) -> Any:
 @pytest.mark.slow
 def test_the_page_is_written_and_verified(tuned: AuditCallback) -> None:
     page = tuned.page.read_text("utf-8")
-    assert re.search(r"What the fine-tune gives away\s*</h2>", page)
+    assert "<bdi>What the fine-tune gives away</bdi></h2>" in page
     assert re.search(
         r"Exposure of 1 planted canary: \d+\.\d bits on average in the fine-tune and \d+\.\d in its base", page
     )
