@@ -42,6 +42,7 @@ check: setup
 
 docs: setup
 	$(BIN)/python docs/build_catalog.py
+	$(BIN)/python docs/build_api.py
 	$(BIN)/python docs/build_gallery.py
 	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 

@@ -8,9 +8,15 @@ author = "The byrote developers"
 project_copyright = "The byrote developers, Apache-2.0"
 release = importlib.metadata.version("byrote")
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+#: Docstrings put code between single backticks, as Markdown does.
+default_role = "code"
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+napoleon_numpy_docstring = False
+napoleon_custom_sections = [(name, "notes_style") for name in ("Formula", "Undefined", "Differs", "Source")]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "notebooks"]
 myst_heading_anchors = 3
 
 html_theme = "furo"

@@ -15,7 +15,12 @@ _QUOTE = re.compile(rf"(?<!\w)(['\"])(?:(?!\1)[^\n]){{{QUOTED},}}\1")
 
 
 class ByroteError(Exception):
-    """Something outside byrote is not as it must be; the command line prints it and ends with status 2."""
+    """Something outside byrote is not as it must be; the command line prints it and ends with status 2.
+
+    Example:
+        >>> str(ByroteError('The disk is full.', hint='make room.'))
+        'The disk is full. Hint: make room.'
+    """
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
@@ -72,7 +77,12 @@ UNREADABLE = "check that it is a file, whole, and that you may read it."
 
 
 class BadInput(ByroteError):
-    """Data, a file or an argument that cannot be used."""
+    """Data, a file or an argument that cannot be used.
+
+    Example:
+        >>> str(BadInput('The column is empty.', hint='fill it.'))
+        'The column is empty. Hint: fill it.'
+    """
 
 
 def find(known: Mapping[str, T], name: str, what: str, all_of_them: str) -> T:

@@ -23,7 +23,12 @@ from byrote.runs.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Lab:
-    """Trains for a procedure, with the same workers, device and listener for all that it trains."""
+    """Trains for a procedure, with the same workers, device and listener for all that it trains.
+
+    Example:
+        >>> Lab(workers=1).workers
+        1
+    """
 
     workers: int | None = None
     device: str | None = None

@@ -43,6 +43,11 @@ class Corpus:
     are empty until `tokenized`. A token that begins each document for the model (BOS) is none of them: `bos` is its
     number where there is one, and then the model predicts a document's first token, too. `answers` says which part of
     chats and pairs is an answer; None where the documents are plain texts.
+
+    Example:
+        >>> import byrote
+        >>> byrote.corpus_from_texts(['one two', 'three'])
+        Corpus('texts', 2 documents)
     """
 
     name: str
@@ -274,6 +279,13 @@ def read_corpus(
 
     Raises:
         BadInput: the file is not there or cannot be read; the line is named.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / 'notes.txt'
+        >>> _ = path.write_text('one two')
+        >>> read_corpus(path).texts
+        ('one two',)
     """
     path = Path(path)
     name = name or path.stem

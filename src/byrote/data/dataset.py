@@ -86,6 +86,11 @@ class Dataset:
     `task` says what `targets` are: class indices [example], 0 and 1 by label [example, label] (`class_names` are then
     the labels'), or numbers [example]. `scale` says how answers are judged; it is that of the examples at hand unless
     it is given, and subsets keep it. `divided_by` is the number that images were divided by.
+
+    Example:
+        >>> import byrote
+        >>> byrote.from_arrays([[0.0], [1.0]], ['a', 'b'], ids=['x', 'y'])
+        Dataset('arrays', 2 examples of 1, 2 classes)
     """
 
     name: str

@@ -39,6 +39,14 @@ def from_npy_folder(path: Path | str, *, task: Task | None = None, tolerance: fl
 
     Raises:
         BadInput: a file is missing, damaged or of Python objects, inputs are no float32, or the content cannot be used.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> folder = tempfile.mkdtemp()
+        >>> np.save(f'{folder}/inputs.npy', np.eye(4, dtype='float32'))
+        >>> np.save(f'{folder}/targets.npy', np.array([0, 1, 0, 1]))
+        >>> len(from_npy_folder(folder).training)
+        4
     """
     folder = Path(path)
     arrays = {name: _read(folder, name) for name in (*NEEDED, *OPTIONAL) if (folder / f"{name}.npy").is_file()}

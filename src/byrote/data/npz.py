@@ -52,6 +52,13 @@ def from_npz(
 
     Raises:
         BadInput: the file is missing, damaged or no .npz, lacks an array, or its content cannot be used.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> folder = tempfile.mkdtemp()
+        >>> np.savez(f'{folder}/d.npz', inputs=np.eye(4), targets=[0, 1, 0, 1])
+        >>> len(from_npz(f'{folder}/d.npz', heldout=0.0).training)
+        4
     """
     path = Path(path)
     arrays, unused = read_npz(path)

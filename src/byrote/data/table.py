@@ -79,7 +79,7 @@ def from_table(
     task: Task | None = None,
     tolerance: float | None = None,
 ) -> Split:
-    """Read a CSV or Parquet file: the column `target` holds the class, the others become features.
+    r"""Read a CSV or Parquet file: the column `target` holds the class, the others become features.
 
     Numbers are centred and scaled, their missing cells take the median and are told by a feature of their own; texts
     become one feature a level, rare levels together. A few texts in a column of numbers count as missing. The encoding
@@ -99,6 +99,14 @@ def from_table(
 
     Raises:
         BadInput: the file cannot be read, a column does not exist, or its content cannot be used.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / 't.csv'
+        >>> _ = path.write_text('age,kind\n' + '31.5,a\n42.5,b\n' * 5)
+        >>> split = from_table(path, target='kind')
+        >>> split.training.class_names, split.training.display.feature_names
+        (('a', 'b'), ('age',))
     """
     rows = read_table(path, written=(group, id), target=target, task=task)
     return split_of(

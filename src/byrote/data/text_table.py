@@ -33,7 +33,7 @@ def from_text_table(
     task: Task | None = None,
     tolerance: float | None = None,
 ) -> Split:
-    """Read the texts of a CSV or Parquet file as rows of word numbers, as `BagOfEmbeddings` takes them.
+    r"""Read the texts of a CSV or Parquet file as rows of word numbers, as `BagOfEmbeddings` takes them.
 
     Words are in lower case, without punctuation. The vocabulary holds the `words` most frequent words of the training
     texts; any other is unknown. A text of more than `length` words is cut, an empty one is kept as one without words.
@@ -41,6 +41,13 @@ def from_text_table(
 
     Raises:
         BadInput: the file cannot be read, a column does not exist, or its content cannot be used.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / 't.csv'
+        >>> _ = path.write_text('says,kind\n' + 'I like it,good\nso so,bad\n' * 5)
+        >>> from_text_table(path, text='says', target='kind').training.class_names
+        ('bad', 'good')
     """
     rows = read_table(path, written=(text, group, id), target=target, task=task)
     how: dict[str, Any] = {"target": target, "group": group, "id": id, "task": task, "tolerance": tolerance}

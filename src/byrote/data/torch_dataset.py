@@ -33,6 +33,10 @@ def from_torch(
     Raises:
         BadInput: the dataset has no length or no items, gives batches, raises, its shapes differ, or its content is
             refused.
+
+    Example:
+        >>> from_torch([([0.0, 1.0], 'a'), ([1.0, 0.0], 'b')]).class_names
+        ('a', 'b')
     """
     count = _length(dataset, name)
     own_names = getattr(dataset, "classes", None)

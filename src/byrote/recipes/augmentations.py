@@ -14,7 +14,12 @@ from byrote.errors import BadInput
 
 @dataclass(frozen=True)
 class RandomShift:
-    """Shift an image by up to `pixels` in each direction, zeros coming in."""
+    """Shift an image by up to `pixels` in each direction, zeros coming in.
+
+    Example:
+        >>> RandomShift(pixels=2)
+        RandomShift(pixels=2)
+    """
 
     pixels: int = 1
     draws: ClassVar[int] = 2
@@ -33,7 +38,13 @@ class RandomShift:
 
 @dataclass(frozen=True)
 class HorizontalFlip:
-    """Mirror an image left to right with probability p."""
+    """Mirror an image left to right with probability p.
+
+    Example:
+        >>> import torch
+        >>> HorizontalFlip(p=1.0).apply(torch.tensor([[[[1.0, 2.0]]]]), torch.zeros(1, 1))
+        tensor([[[[2., 1.]]]])
+    """
 
     p: float = 0.5
     draws: ClassVar[int] = 1
@@ -46,7 +57,13 @@ class HorizontalFlip:
 
 @dataclass(frozen=True)
 class FeatureMask:
-    """Set each number of an input to zero with probability p."""
+    """Set each number of an input to zero with probability p.
+
+    Example:
+        >>> import torch
+        >>> FeatureMask(p=1.0).apply(torch.ones(1, 2), torch.zeros(1, 2))
+        tensor([[0., 0.]])
+    """
 
     p: float = 0.1
     draws: ClassVar[int] = 1

@@ -30,6 +30,11 @@ class CoTeaching:
     Differs: the authors' code divides an already averaged loss by the number kept once more; we do not.
 
     Source: Han et al. 2018, arXiv:1804.06872, algorithm 1. The first network is the one that answers.
+
+    Example:
+        >>> import byrote
+        >>> CoTeaching(recipe=byrote.Recipe(network=byrote.MLP()), noise_rate=0.2).describe()['noise_rate']
+        0.2
     """
 
     recipe: Recipe

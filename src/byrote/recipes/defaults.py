@@ -40,6 +40,11 @@ def recipe_for(dataset: Dataset, *, balanced: bool = False, epochs: int | None =
 
     It is there to be replaced: memorization belongs to a recipe, and this one is not yours. `balanced` weighs classes,
     or labels, that few examples have as much as the others; `epochs` are as many as the data suggest unless given.
+
+    Example:
+        >>> import byrote
+        >>> recipe_for(byrote.digits()[0]).network
+        SmallCNN(width=16, dropout=0.0, tied_dropout=())
     """
     usual = _recipe_for(dataset)
     return dataclasses.replace(

@@ -17,6 +17,11 @@ class Dropout(nn.Module):
 
     Differs: torch's own dropout draws from a generator whose state depends on everything drawn before; a recipe
     that uses it runs in the plain loop.
+
+    Example:
+        >>> import torch
+        >>> Dropout(0.5).eval()(torch.ones(3))
+        tensor([1., 1., 1.])
     """
 
     #: Whether its masks are those of the example alone, the same at every step and in every model.
@@ -60,6 +65,10 @@ class ExampleTiedDropout(Dropout):
     Source: Maini et al. 2023, arXiv:2307.09542, section 5.
     Differs: theirs seeds torch's generator again for each example to draw its mask, which resets all other draws, and
     multiplies by (fixed + memory) / fixed when dropped, which is more than the share that is on in training.
+
+    Example:
+        >>> ExampleTiedDropout(fixed=0.2, memory=0.1)
+        ExampleTiedDropout()
     """
 
     tied: ClassVar[bool] = True

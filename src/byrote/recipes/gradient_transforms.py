@@ -12,7 +12,12 @@ from byrote.recipes.batch import Batch
 
 @dataclass(frozen=True)
 class ClipNorm:
-    """Scale a model's gradient down to Euclidean norm `largest` where it is longer."""
+    """Scale a model's gradient down to Euclidean norm `largest` where it is longer.
+
+    Example:
+        >>> ClipNorm(largest=0.5)
+        ClipNorm(largest=0.5)
+    """
 
     largest: float = 1.0
 

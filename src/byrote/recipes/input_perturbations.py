@@ -27,6 +27,10 @@ class ProjectedGradient:
     statistics as they are.
 
     Source: Madry et al. 2018, arXiv:1706.06083; evaluation mode as in Zhang et al. 2019, arXiv:1901.08573.
+
+    Example:
+        >>> ProjectedGradient(radius=0.1, steps=3)
+        ProjectedGradient(radius=0.1, steps=3, step_size=None, random_start=True, low=None, high=None)
     """
 
     radius: float = 0.1

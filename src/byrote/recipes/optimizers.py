@@ -12,7 +12,12 @@ from byrote.errors import BadInput
 
 @dataclass(frozen=True, kw_only=True)
 class SGD:
-    """Stochastic gradient descent with momentum and L2 weight decay."""
+    """Stochastic gradient descent with momentum and L2 weight decay.
+
+    Example:
+        >>> SGD(lr=0.1, weight_decay=5e-4)
+        SGD(lr=0.1, momentum=0.9, weight_decay=0.0005, nesterov=False)
+    """
 
     lr: float = 0.05
     momentum: float = 0.9
@@ -36,7 +41,12 @@ class SGD:
 
 @dataclass(frozen=True, kw_only=True)
 class AdamW:
-    """Adam with decoupled weight decay."""
+    """Adam with decoupled weight decay.
+
+    Example:
+        >>> AdamW(lr=0.01)
+        AdamW(lr=0.01, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01)
+    """
 
     lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)

@@ -41,6 +41,11 @@ class ClassBalanced:
         P(i) = c_i / (k C_y) for an example of count c_i and class y, the k classes of which the model is shown any, and
         C_y, the sum of the counts of class y; the draws are independent
     Source: torch.utils.data.WeightedRandomSampler with the weights c_i / C_y.
+
+    Example:
+        >>> import numpy as np
+        >>> ClassBalanced().order(0, 0, np.ones(4, np.uint8), np.array([0, 0, 0, 1])).shape
+        (4,)
     """
 
     repeats: ClassVar[bool] = True

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Constant:
-    """The same rate throughout."""
+    """The same rate throughout.
+
+    Example:
+        >>> Constant().factor(0.5)
+        1.0
+    """
 
     def factor(self, done: float) -> float:
         """`done` is the share of the steps already made, in [0, 1)."""
@@ -17,7 +22,12 @@ class Constant:
 
 @dataclass(frozen=True)
 class Linear:
-    """Falls in a straight line to `end`."""
+    """Falls in a straight line to `end`.
+
+    Example:
+        >>> round(Linear(end=0.2).factor(0.5), 3)
+        0.6
+    """
 
     end: float = 0.0
 
@@ -31,6 +41,10 @@ class Cosine:
     """Rises over the first `warmup` share of the steps, then falls along half a cosine to zero.
 
     Source: Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts.
+
+    Example:
+        >>> round(Cosine().factor(0.5), 3)
+        0.5
     """
 
     warmup: float = 0.0
@@ -44,7 +58,12 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Triangle:
-    """Rises to its peak at the share `peak` of the steps, then falls to zero, both in straight lines."""
+    """Rises to its peak at the share `peak` of the steps, then falls to zero, both in straight lines.
+
+    Example:
+        >>> round(Triangle(peak=0.2).factor(0.1), 3)
+        0.502
+    """
 
     peak: float = 0.2
 

@@ -19,6 +19,11 @@ class BagOfEmbeddings:
     `words` is how many word numbers there are: `Vocabulary.size` of the texts.
 
     Source: Joulin, Grave, Bojanowski and Mikolov 2017, arXiv:1607.01759, without n-grams.
+
+    Example:
+        >>> import torch
+        >>> BagOfEmbeddings(words=9, width=4).build((5,), 3)(torch.zeros(2, 5)).shape
+        torch.Size([2, 3])
     """
 
     words: int

@@ -17,6 +17,11 @@ class MLP:
     """Flatten, then linear layers with ReLU between them, and dropout after each ReLU if asked.
 
     `tied_dropout=(0.2, 0.1)` are the two shares of `byrote.ExampleTiedDropout`.
+
+    Example:
+        >>> import torch
+        >>> MLP(hidden=(8,)).build((4,), 3)(torch.zeros(2, 4)).shape
+        torch.Size([2, 3])
     """
 
     hidden: tuple[int, ...] = (256,)

@@ -14,6 +14,11 @@ class Network:
     """A class or function that takes nothing and returns a freshly initialised module: `Network(MyNet)`.
 
     It must draw its initial weights from torch's generator (as all of torch.nn does), so that a seed fixes them.
+
+    Example:
+        >>> from torch import nn
+        >>> Network(lambda: nn.Linear(4, 3)).build((4,), 3)
+        Linear(in_features=4, out_features=3, bias=True)
     """
 
     make: Callable[[], nn.Module]

@@ -19,6 +19,11 @@ class ResNet:
     `norm="batch"` is the original; `"group"` keeps an example's output independent of its batch.
 
     Source: He et al. 2016, arXiv:1512.03385, section 4.2 (ResNet-20: depth 20, width 16), with projection shortcuts.
+
+    Example:
+        >>> import torch
+        >>> ResNet(depth=8, width=4).build((3, 8, 8), 10)(torch.zeros(2, 3, 8, 8)).shape
+        torch.Size([2, 10])
     """
 
     depth: int = 20

@@ -16,6 +16,11 @@ class SmallCNN:
     """Two convolutions with GroupNorm, ReLU and halving of the image, then one linear layer.
 
     `tied_dropout=(0.2, 0.1)` are the two shares of `byrote.ExampleTiedDropout`, after each ReLU.
+
+    Example:
+        >>> import torch
+        >>> SmallCNN(width=4).build((1, 8, 8), 3)(torch.zeros(2, 1, 8, 8)).shape
+        torch.Size([2, 3])
     """
 
     width: int = 16

@@ -15,6 +15,10 @@ class TinyGPT:
     """A decoder with rotary positions, RMSNorm and gated layers, its output tied to its embedding.
 
     Built by transformers, so that its weights are a Llama's: any tool that reads those reads this one.
+
+    Example:
+        >>> TinyGPT(layers=1, width=16, heads=2, hidden=32).width
+        16
     """
 
     layers: int = 2

@@ -19,6 +19,10 @@ class BinaryCrossEntropy:
     """The sum over labels of -log p of what each is, 0 or 1: -log p of the whole set.
 
     `positive_weights`, one a label, multiply the loss of a label that an example has, for labels that few have.
+
+    Example:
+        >>> BinaryCrossEntropy(positive_weights=(2.0, 1.0))
+        BinaryCrossEntropy(positive_weights=(2.0, 1.0))
     """
 
     positive_weights: tuple[float, ...] | None = None

@@ -20,6 +20,10 @@ class CrossEntropy:
 
     `class_weights`, one a class, multiply the loss of its examples, for classes of few; `balanced_weights` gives those
     that make every class weigh alike. What is recorded is never weighted.
+
+    Example:
+        >>> CrossEntropy(label_smoothing=0.1)
+        CrossEntropy(label_smoothing=0.1, class_weights=None)
     """
 
     label_smoothing: float = 0.0

@@ -22,6 +22,10 @@ class EarlyLearningRegularization:
         p clamped to [1e-4, 1 - 1e-4] and, in q, normalised and without gradient; q starts at zero.
 
     Source: Liu et al. 2020, arXiv:2007.00151, eq. 6 and 9; momentum .7 and strength 3 are its CIFAR-10 settings.
+
+    Example:
+        >>> EarlyLearningRegularization(strength=1.0)
+        EarlyLearningRegularization(momentum=0.7, strength=1.0)
     """
 
     momentum: float = 0.7

@@ -22,6 +22,10 @@ class NextToken:
 
     Rows of one batch hold unlike numbers of tokens; a row's loss is scaled so that the mean over the rows is the mean
     over the tokens. `label_smoothing` moves each next token towards uniform. What is *recorded* is never smoothed.
+
+    Example:
+        >>> NextToken(label_smoothing=0.1)
+        NextToken(label_smoothing=0.1)
     """
 
     label_smoothing: float = field(default=0.0, metadata=ADDED)

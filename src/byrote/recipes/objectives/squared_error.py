@@ -13,7 +13,12 @@ from byrote.recipes.slots import Forward
 
 @dataclass(frozen=True)
 class SquaredError:
-    """The square of what a prediction misses its target by, both centred and scaled; of several, the mean."""
+    """The square of what a prediction misses its target by, both centred and scaled; of several, the mean.
+
+    Example:
+        >>> SquaredError()
+        SquaredError()
+    """
 
     task: ClassVar[str] = "regression"
     once: ClassVar[bool] = True

@@ -24,7 +24,7 @@ class Trades:
     r"""Cross-entropy plus beta times the Kullback-Leibler divergence between the answers to an input and to its attack.
 
     Formula:
-        loss = -log f_y(x) + beta KL(f(x) || f(x')),  x' = argmax over |x' - x| <= radius of KL(f(x) || f(x')),
+        loss = -log f_y(x) + beta KL(f(x) || f(x')),  x' = argmax within `radius` of x of KL(f(x) || f(x')),
         found by `steps` sign steps of `step_size` (2.5 radius / steps unless given) from x + start N(0, 1)
 
     The gradient of the divergence goes through both answers, as in the paper. `radius` is in the unit of the inputs as
@@ -36,6 +36,10 @@ class Trades:
         of the divergence in evaluation mode, in which the attack was found; it is 0 where nothing moved.
 
     Source: Zhang et al. 2019, arXiv:1901.08573, eq. 5; start .001 and beta 6 as in the authors' code, trades.py.
+
+    Example:
+        >>> Trades(beta=6.0, radius=0.1)
+        Trades(beta=6.0, radius=0.1, steps=5, step_size=None, start=0.001, low=None, high=None)
     """
 
     beta: float = 6.0
