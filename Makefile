@@ -10,7 +10,7 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONT
 SPREAD := -n 2 --dist loadfile
 HASH ?= 0
 
-.PHONY: setup demo test test-all test-slow-quarter check docs bench clean
+.PHONY: setup demo test test-all test-slow-quarter check wheel-check docs bench clean
 
 setup: $(DONE)
 
@@ -39,6 +39,18 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# the wheel alone, without extras and without this folder: a table to its report
+wheel-check: setup
+	rm -rf $(VENV)-wheel dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/python -m pip install --quiet --progress-bar off --no-compile \
+		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) --constraint requirements/constraints.txt torch
+	$(VENV)-wheel/bin/python -m pip install --quiet --progress-bar off --no-compile \
+		--constraint requirements/constraints.txt dist/*.whl
+	$(THREADS) $(VENV)-wheel/bin/python tools/wheel_check.py
+	rm -rf $(VENV)-wheel
 
 docs: setup
 	$(BIN)/python docs/build_catalog.py
