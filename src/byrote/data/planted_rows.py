@@ -54,7 +54,7 @@ def plant(
         >>> len(rows), canaries
         (3, Canaries(2 of random_digits; 1 not planted))
     """
-    held = dataset if hasattr(dataset, "column_names") else list(dataset)
+    held: Any = dataset if hasattr(dataset, "column_names") else list(dataset)
     corpus = corpus_from_rows(held, column=column)
     rng = np.random.default_rng([seed, 5])
     canaries = planted(corpus, kinds, level=level, repeat=repeat, rng=rng, encode=encode, digits=digits).canaries

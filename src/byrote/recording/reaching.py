@@ -85,6 +85,7 @@ def watched_of(corpus: Corpus, canaries: Canaries | None, tokenizer: Any) -> lis
 
 def _document(name: str, text: str, answers: tuple[tuple[int, int], ...] | None, times: int, tokenizer: Any) -> Watched:
     whole = read_again(tokenizer, text)
+    spans: tuple[tuple[int, int], ...]
     if answers is None:
         tokens = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         spans = ((len(plain_text(tokenizer, tokens[:1])), len(whole)),)
