@@ -100,7 +100,8 @@ def _exposed(run: Run, base: Run) -> Iterator[str]:
 
 
 def _score(found: Texts) -> Float[np.ndarray, " text"]:
-    return -found.surprise / np.maximum(found.tokens, 1)
+    score: np.ndarray = -found.surprise / np.maximum(found.tokens, 1)
+    return score
 
 
 def _mean(values: Float[np.ndarray, " text"]) -> Scalar:

@@ -122,8 +122,8 @@ def _table(
     found = {name: _areas(each[:, asked], noisy[asked]) for name, each in scores.items()}
     rows = {name: _over_both(*each, (0.0, 1.0)) for name, each in found.items()}
     for control in (OLD, LOSS):
-        apart = (one - other for one, other in zip(found[NEW], found[control], strict=True))
-        rows[f"excess over {control}"] = _over_both(*apart, (-1.0, 1.0))
+        areas, influence = (one - other for one, other in zip(found[NEW], found[control], strict=True))
+        rows[f"excess over {control}"] = _over_both(areas, influence, (-1.0, 1.0))
     arrays = {"example": ids[asked], **{name: each[:, asked].mean(0) for name, each in scores.items()}}
     return Table(
         title="Holdout retraining",

@@ -154,4 +154,4 @@ def _column_of(
             "examples of the run.",
             hint="give the dataset that the run was made from, as it was then, with its classes as a ClassLabel.",
         )
-    return found[0]
+    return str(found[0])

@@ -23,7 +23,8 @@ class Notebook:
     def __init__(self, *, doing: str = "training") -> None:
         self.doing = doing
         self.handle: Any = None
-        self.models, self.first, self.seconds = 0, 0, None
+        self.models, self.first = 0, 0
+        self.seconds: float | None = None
         self.started = self.moved = time.monotonic()
 
     def say(self, sentence: str) -> None:

@@ -283,7 +283,8 @@ def _learned(run: Run) -> Bool[np.ndarray, " token"]:
     """The scored tokens of the documents that the first model was trained on."""
     model = run.models()[:1]
     scored: np.ndarray = run.load("corpus.scored", model)
-    return np.repeat(run.design.member[model[0]] == 1, np.diff(run.offsets)) & scored
+    learned: np.ndarray = np.repeat(run.design.member[model[0]] == 1, np.diff(run.offsets)) & scored
+    return learned
 
 
 def _judged(run: Run, prefix: int, suffix: int) -> Judged:

@@ -13,11 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from byrote.analyses.catalog import PARTS
 from byrote.engine.progress import Progress
 from byrote.errors import BadInput
 from byrote.evidence.seals import BLANK, KEY, has_seal, is_broken, write_sealed
-from byrote.results import Scalar
+from byrote.results import PARTS, Scalar
 from byrote.stats.verdicts import Outcome, Verdict, among_all
 from byrote.studies.bench import Bench, Material, on_digits
 from byrote.studies.catalog import Study, digest, studies
