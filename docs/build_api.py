@@ -11,7 +11,7 @@ PAGE = Path(__file__).parent / "api.md"
 HEAD = """# The Python interface
 
 Everything that `import byrote` gives, by what it is for. Classes of results have the methods of
-[`Tabular`](#byrote.tabular.Tabular).
+`byrote.tabular.Tabular`, see *Runs and results*.
 """
 #: Headings, and the packages whose names stand below them.
 PARTS = {

@@ -13,7 +13,7 @@ def test_canaries_are_told_by_how_often_they_stood(monkeypatch: pytest.MonkeyPat
     repetitions = np.array([0, 0, 1, 1, 4, 4])
     exposures = iter([np.array([1.0, 3.0, 4.0, 6.0, 10.0, 14.0]), np.array([2.0, 2.0, 1.0, 3.0, 5.0, 7.0])])
     monkeypatch.setattr(
-        card_language, "_exposures", lambda _: SimpleNamespace(values=next(exposures), repetitions=repetitions)
+        card_language, "exposures_of", lambda _: SimpleNamespace(values=next(exposures), repetitions=repetitions)
     )
     monkeypatch.setattr(card_language, "_models", lambda *_: 4)
     found = card_language._of_canaries(object.__new__(Run), object.__new__(Run))

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ import byrote
 from byrote.data.canaries import plant
 from byrote.data.canary_tokens import tokenize_canaries
 from byrote.data.corpus import Corpus, corpus_from_texts
-from byrote.probes import canaries, contexts, generations
+from byrote.probes import canaries, contexts, generations, registry
 from byrote.probes.augmented_queries import augmentation_of
 from byrote.probes.gradient_norm import GradientNormProbe
 from byrote.probes.kept_weights import keeping
@@ -95,12 +96,16 @@ def probed(network: nn.Module) -> Callable[[Path], Any]:
 
 
 def entered(called: str) -> Callable[[Path], Any]:
-    """A probe of one's own under a name."""
+    """A probe of one's own under a name, which leaves the registry with the case."""
 
     class Mine(GradientNormProbe):
         name = called
 
-    return lambda _: probe(Mine)
+    def enter(_: Path) -> Any:
+        with patch.dict(registry._ENTERED):
+            return probe(Mine)
+
+    return enter
 
 
 def seen(answers: torch.Tensor) -> Callable[[Path], Any]:

@@ -13,7 +13,7 @@ from byrote.data.learned.label_sets import LabelSets
 from byrote.data.learned.numbers import Numbers
 from byrote.data.learned.one_class import OneClass
 from byrote.data.learned.several_numbers import SeveralNumbers
-from byrote.data.task import Learned
+from byrote.data.task import Learned, NextToken
 from byrote.report.text import amount, capital
 from byrote.runs.run import Run
 
@@ -183,6 +183,7 @@ _WORDING: Final[dict[type[Learned], Callable[[Run], Wording]]] = {
     LabelSets: lambda run: LABELS,
     Numbers: _within,
     SeveralNumbers: lambda run: several_numbers(_within(run)),
+    NextToken: lambda run: CLASSES,
 }
 
 
