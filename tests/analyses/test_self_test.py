@@ -80,7 +80,7 @@ def test_the_page_says_what_was_caught_and_verify_agrees(before_and_after):
     tested = look.verdict[-1]
     hits = round(table.figures["flagged"][0].value * 6)
     assert tested.what == "Tested"
-    assert f"were given 6 wrong labels, and tell {hits} of them (95 % interval" in tested.why
+    assert f"were given 6 wrong labels, and find {hits} of them (95 % interval" in tested.why
     assert look.number == PROBABILITY
     ask(run, "issues")
     kept = read_table(run.folder / "results" / "issues.parquet")
@@ -107,12 +107,17 @@ def test_scores_of_labels_are_those_of_the_measure_and_of_others_by_the_same_mod
     assert np.median(other) > 0 > np.median(own)
 
 
-def test_of_two_classes_the_probability_is_the_score(tmp_path):
+def test_of_two_classes_the_score_stays_a_score(tmp_path):
     dataset = blobs(60)
     two = dataset.replace(targets=dataset.targets % 2, class_names=("a", "b"))
     run = small_audit(tmp_path / "run", dataset=two, heldout=None, models=4, full=0)
     score = run.measure("label_error_probability")
-    np.testing.assert_array_equal(probabilities(run, score).values, score.values)
+    ask(run, "self_test", lab=byrote.Lab(workers=1, progress=False))
+    found = label_errors(run)
+    assert found.tested is not None
+    assert not found.calibrated
+    np.testing.assert_array_equal(found.sure.values, score.values)
+    assert PROBABILITY not in as_table(issues(run)).arrays["score_is"]
 
 
 def test_of_many_labels_drawn_the_expected_number_is_that_of_the_wrong_ones(tmp_path):

@@ -50,3 +50,27 @@ def test_a_seed_fixes_what_is_planted_and_others_stay_in_the_dataset() -> None:
 def test_rows_without_a_text_are_refused() -> None:
     with pytest.raises(BadInput, match="Row 1 of 'texts' has no 'text'"):
         plant([{"label": 1}])
+
+
+@pytest.mark.parametrize("of", ["list", "dataset"])
+@pytest.mark.parametrize("ids", [["a", "canary-0"], [3, 8]])
+def test_rows_of_canaries_have_an_id_and_a_group_where_others_do(of: str, ids: list[str] | list[int]) -> None:
+    rows = [{"id": name, "group": "us", "text": text} for name, text in zip(ids, ROWS["texts"], strict=True)]
+    if of == "dataset":
+        datasets = pytest.importorskip("datasets", reason="needs the extra huggingface")
+        rows = datasets.Dataset.from_list(rows)
+    planted, canaries = plant(rows, level=1, repeat=(2,), seed=3)
+    corpus = corpus_from_rows(planted)
+    canaries.refuse_damaged(corpus)
+    assert corpus.groups is not None
+    assert len({row["id"] for row in planted}) == 4
+    of_canary = canaries.located(corpus) >= 0
+    assert set(corpus.groups[~of_canary]) == {"us"}
+    assert len(set(corpus.groups[of_canary])) == 1
+    assert "us" not in corpus.groups[of_canary]
+
+
+def test_turns_of_canaries_have_the_names_of_the_conversations_own() -> None:
+    chat = [{"from": "user", "value": "hi"}, {"from": "assistant", "value": "hello"}]
+    planted, _ = plant([{"conversations": chat}], level=1, repeat=(1,))
+    assert {turn["from"] for row in planted for turn in row["conversations"]} == {"user", "assistant"}

@@ -92,7 +92,7 @@ def test_a_canary_that_does_not_reach_the_loss_is_named_with_the_cause(rows, mas
     (sentence,) = sentences_of([found], watched)
     assert sentence.startswith(f"1 of 2 canaries does not reach the loss ('{canary.name}'): {why}")
     assert canary.secret not in sentence
-    assert "What mends it: " in sentence
+    assert "To mend it, " in sentence
 
 
 def test_a_masked_prefix_of_a_canary_is_no_trouble() -> None:

@@ -1,5 +1,6 @@
 """The first screen of a language model: how many documents could be judged, and why not the others."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -67,7 +68,19 @@ def test_texts_that_luck_alone_recites_as_often_tell_nothing(found):
     assert texts >= 2
     if others:
         assert wells(of_recited(found, texts, others))[2] == "no"
-        assert wells(of_recited(found, texts, 0))[2] == "yes"
+        sure = 1 / math.comb(texts + others, texts) < 0.05
+        assert wells(of_recited(found, texts, 0))[2] == ("yes" if sure else "partly")
+    assert wells(of_recited(found, 0, 0))[2] == "partly"
+
+
+def test_texts_are_learned_where_they_are_known_better_than_others(found):
+    figure = found.inside
+    for low, high, well in ((0.5, 0.6, "yes"), (0.4, 0.6, "partly")):
+        inside = replace(figure, value=0.55, low=low, high=high)
+        outside = replace(figure, value=0.44, low=0.42, high=0.46)
+        known = replace(found, inside=inside, outside=outside)
+        assert wells(known)[0] == (well if not known.learned_nothing else "no")
+    assert wells(replace(found, outside=replace(figure, value=math.nan)))[0] in ("partly", "no")
     alone = replace(found.recitation, trained=np.ones_like(found.recitation.trained))
     assert wells(replace(found, recitation=alone))[2] == "partly"
 
@@ -86,7 +99,7 @@ def test_where_nothing_was_learned_the_headline_says_so_and_has_no_number(attack
     title = module.title(nothing)
     assert title.endswith("learned nothing of the texts trained on")
     assert not any(letter.isdigit() for letter in title)
-    assert "no better than who knows how often each token occurs" in module.lead(attacked, nothing)
+    assert "no better than a guess that only uses how often each token occurs" in module.lead(attacked, nothing)
     assert language_first(nothing).can_tell == "no"
     assert any(line.startswith("Nothing was learned") for line in language_sentences(attacked, nothing))
     for other in (replace(nothing, surprise=4.8), replace(nothing, frequencies=np.nan), of_recited(nothing, 1, 0)):

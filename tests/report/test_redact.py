@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -22,6 +23,7 @@ from byrote.data.tokenizers import byte_pairs, encoder
 from byrote.engine.language import audit_language
 from byrote.errors import BadInput, MissingEvidence, RunMismatch
 from byrote.evidence.kinds.documents import _own_continuations, same_texts
+from byrote.evidence.tables import write_table
 from byrote.report.language_facts import BY_COPIES, CURVE
 from byrote.report.language_report import write_language_report
 from byrote.report.page import write_report
@@ -80,6 +82,18 @@ def test_a_classifier_forgets_its_digests_and_pictures_and_still_measures(folder
     digest = blobs(noise=0.1).contents()[0]
     assert str(digest).encode() not in everything(folder)
     assert [holding.where for holding in holdings(left)] == ["report.html", "report.json"]
+
+
+def test_levels_of_columns_that_rare_groups_share_go(folder: Path) -> None:
+    path = folder / "results" / "issues.parquet"
+    found = pq.read_table(path)
+    cells = {name: pa.nulls(1, found.schema.field(name).type) for name in found.column_names}
+    table = pa.table({**cells, "group": ["town = Ulm"]}).replace_schema_metadata(found.schema.metadata)
+    write_table(path, table)
+    assert "results/issues.parquet" in {holding.where for holding in holdings(Run.open(folder))}
+    forget_contents(Run.open(folder))
+    assert b"Ulm" not in everything(folder)
+    assert "results/issues.parquet" not in {holding.where for holding in holdings(Run.open(folder))}
 
 
 def test_a_second_time_changes_nothing(folder: Path) -> None:

@@ -132,8 +132,8 @@ def as_table(issues: Issues) -> Table:
     ids = np.array([*run.ids.tolist(), ""], np.str_)
     labelled = run.learns.of_classes and not run.of_text
     planted = np.isin(run.ids, run.controls.example)
-    tested = issues.errors is not None and issues.errors.tested is not None
-    about = {**SCORES, **dict.fromkeys((LABEL_ERROR, CONFLICTING_COPY), PROBABILITY)} if tested else SCORES
+    calibrated = issues.errors is not None and issues.errors.calibrated
+    about = {**SCORES, **dict.fromkeys((LABEL_ERROR, CONFLICTING_COPY), PROBABILITY)} if calibrated else SCORES
 
     def text(field: str) -> Shaped[np.ndarray, " issue"]:
         return np.array([getattr(one, field) for one in found], np.str_)
@@ -203,7 +203,7 @@ def issues(run: Run, *, near_copies: bool = True) -> Issues:
         return Issues(run=run, found=_in_order(_of_text(run)), notes=(OF_TEXT,))
     asked = _outside(run)
     outside, refused = (None, [asked]) if isinstance(asked, str) else (asked, [])
-    data = None if run.dataset is None else copies(run.dataset, near=near_copies)
+    data = None if run.dataset is None or run.forgotten else copies(run.dataset, near=near_copies)
     if outside is None and data is None:
         raise BadInput(
             f"Nothing can be told of single examples in the run {str(run.folder)!r}: {refused[0]}",
@@ -496,7 +496,7 @@ def _notes(outside: Outside | None, data: Copies | None, near_copies: bool) -> I
 
 def _about_scores(errors: LabelErrors) -> str:
     """What a label error is, and what its number means."""
-    if errors.tested is None:
+    if not errors.calibrated:
         return (
             f"A label error is a score above {WRONG:g} (`label_error_probability`), no probability that was tried on "
             "these data: where wrong labels prefer some classes, or groups are rare, too many or too few are flagged."

@@ -28,16 +28,18 @@ WRONG: Final = 0.5
 class LabelErrors:
     """By example: whether its label is taken as wrong, and how surely it is.
 
-    `sure` is the score `label_error_probability`, or, where the run was `tested`, a probability.
+    `sure` is the score `label_error_probability`, or, if `calibrated`, a probability. `tested` is the share that the
+    self-test found, None without one.
     """
 
     sure: PerExample
     flagged: Bool[np.ndarray, " example"]
     tested: Scalar | None
+    calibrated: bool
 
 
 def label_errors(run: Run) -> LabelErrors:
-    """The label errors of a run; with probabilities where it keeps a self-test.
+    """The label errors of a run; with probabilities if it keeps a self-test and has more than two classes.
 
     Raises:
         MissingEvidence, TooFewModels: label errors cannot be told.
@@ -45,15 +47,19 @@ def label_errors(run: Run) -> LabelErrors:
     score = run.measure("label_error_probability")
     assert isinstance(score, PerExample)
     tested = self_tested(run)
+    calibrated = tested is not None and len(run.class_names) > 2
     return LabelErrors(
-        sure=score if tested is None else probabilities(run, score), flagged=score.values > WRONG, tested=tested
+        sure=probabilities(run, score) if calibrated else score,
+        flagged=score.values > WRONG,
+        tested=tested,
+        calibrated=calibrated,
     )
 
 
 def self_tested(run: Run) -> Scalar | None:
     """The share of labels made wrong on purpose that models beside the run's flag; None where none were trained."""
     found = kept_table(run, SELF_TEST)
-    return None if found is None else found.figures[FLAGGED][0]
+    return None if found is None else found.figures.get(FLAGGED, (None,))[0]
 
 
 def untested(run: Run) -> str:
@@ -71,10 +77,9 @@ def probabilities(run: Run, score: PerExample) -> PerExample:
     What score a wrong label gets is known: for each example another label is drawn at random, which is scored by the
     models that were not trained on the example, and so never saw its label. How many of the given labels are wrong,
     and how likely each is, are those under which drawn and given labels are best told apart (`planted_scores.curve`).
-    Of two classes the drawn label is the given one turned round, so that the probability is the score itself.
+    It takes three classes: of two, the drawn label is the given one turned round, and tells nothing new. The curve is
+    fitted once, so the interval, which is over models, does not contain the error of the curve.
     """
-    if len(run.class_names) == 2:
-        return score
     models = run.models()
     answers = run.load("outputs.logits", models)
     drawn = np.random.default_rng([0, 9]).integers(1, answers.shape[2], len(run.ids))

@@ -49,7 +49,7 @@ def self_test(lab: Lab, run: Run, *, models: int = MODELS, seed: int = 0) -> Tab
     Args:
         lab: where to train.
         run: whose data and recipe.
-        models: trained, an even number of at least 4. Fewer than the run has, so that the run's own find more.
+        models: trained, an even number of at least 4. If the run has more models than these, its own find more.
         seed: fixes labels, halves, weights and orders.
 
     Raises:

@@ -50,10 +50,11 @@ def copies(dataset: Dataset, *, near: bool = True) -> Copies:
         i and j are near copies where tries * 9 * (|x_i - x_j| / min(R_i, R_j, median R))**d <= 1 / 10000
         R is the distance to the tenth neighbour and d the intrinsic dimension (TwoNN), the number of columns at most:
         were the points around x_i spread evenly, this bounds the chance that one of the nine within R_i lies so near;
-        the median keeps the few of a small cluster from being called copies of each other. Where the m nearest, ten or
-        more, lie as near beside the tenth neighbour beyond them, R is the distance to that one: that m of m + 9 evenly
-        spread points lie so near is far less likely than that one of nine does. Rows are compared in standard
-        deviations of their columns; images in about 8 x 8 cells, moved by up to one pixel (9 tries).
+        the median keeps the few of a small cluster from being called copies of each other. If an example has m >= 10
+        copies, R is the distance to the tenth neighbour after them, and they are taken as copies if the farthest passes
+        the same test against this R: that m of m + 9 evenly spread points lie so near is far less likely than that one
+        of nine does. Rows are compared in standard deviations of their columns; images in about 8 x 8 cells, moved by
+        up to one pixel (9 tries).
     Undefined:
         no near copies with fewer than 20 different inputs, where the two nearest of most are equally far, as on a grid,
         or of inputs that are whole numbers, which name something.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -33,7 +34,8 @@ def plant(
     """The dataset of a fine-tune with canaries as rows of their own at random places, and the canaries.
 
     A canary stands where the training learns it: in the text, in the completion, or in the turn of the assistant.
-    Other columns of its row are empty.
+    Where the rows have an `id` or a `group`, its rows have an id each, and a group for each canary. Other columns of
+    its rows are empty.
 
     Args:
         dataset: a Hugging Face dataset, or a list of texts or of rows with `text`, `messages`, or `prompt` and
@@ -58,12 +60,33 @@ def plant(
     corpus = corpus_from_rows(held, column=column)
     rng = np.random.default_rng([seed, 5])
     canaries = planted(corpus, kinds, level=level, repeat=repeat, rng=rng, encode=encode, digits=digits).canaries
-    rows = [_like(held[0], canary.text, column) for canary in canaries for _ in range(canary.planted)]
+    copies = [place for place, canary in enumerate(canaries) for _ in range(canary.planted)]
+    texts = [canary.text for canary in canaries]
+    named = {name: _unused(held, name, at) for name, at in (("id", range(len(copies))), ("group", copies))}
+    rows = [_like(held[0], texts[place], column) for place in copies]
+    for name, values in named.items():
+        rows = [{**row, name: value} for row, value in zip(rows, values, strict=True)] if values else rows
     order = rng.permutation(len(held) + len(rows)).tolist()
     if isinstance(held, list):
         both = [*held, *rows]
         return [both[place] for place in order], canaries
     return _joined(held, rows).select(order), canaries
+
+
+def _unused(held: Any, name: str, places: Sequence[int]) -> list[Any]:
+    """Names for new rows that no row has yet, of the kind that a column has; none where there is no such column."""
+    known = [row[name] for row in held if isinstance(row, Mapping) and row.get(name) is not None]
+    if not known:
+        return []
+    if all(isinstance(value, int) for value in known):
+        return [max(known) + 1 + place for place in places]
+    free = next(word for word in _stems() if not any(str(value).startswith(word) for value in known))
+    return [f"{free}{place}" for place in places]
+
+
+def _stems() -> Iterator[str]:
+    """What the names of canaries may begin with."""
+    return (f"canary-{'x' * length}" for length in itertools.count())
 
 
 def _like(row: Any, text: str, column: str) -> Any:
@@ -73,19 +96,18 @@ def _like(row: Any, text: str, column: str) -> Any:
     columns = columns_of(list(row), column)
     values = [row[name] for name in columns]
     if columns == PAIR:
-        both = (f"{QUESTION}\n", text) if isinstance(values[0], str) else _turns(values[0][0], text)
+        both = (f"{QUESTION}\n", text) if isinstance(values[0], str) else _turns([*values[0], *values[1]], text)
         return dict(zip(PAIR, both, strict=True))
     if columns[0] in MESSAGES and not isinstance(values[0], str):
-        return {columns[0]: [turn for part in _turns(values[0][0], text) for turn in part]}
+        return {columns[0]: [turn for part in _turns(values[0], text) for turn in part]}
     return {columns[0]: text}
 
 
-def _turns(message: Mapping[str, Any], text: str) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """A question and its answer, with the names that the dataset has for roles and contents."""
-    if "role" in message:
-        names, roles = ("role", "content"), ("user", ANSWERING)
-    else:
-        names, roles = ("from", "value"), ("human", "gpt")
+def _turns(turns: Sequence[Mapping[str, Any]], text: str) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """A question and its answer, with the names that a conversation has for its roles and contents."""
+    names = ("role", "content") if "role" in turns[0] else ("from", "value")
+    spoken = {str(turn[names[0]]) for turn in turns}
+    roles = ("human", "gpt") if names[0] == "from" and not spoken & {"user", ANSWERING} else ("user", ANSWERING)
     question, answer = (dict(zip(names, turn, strict=True)) for turn in zip(roles, (QUESTION, text), strict=True))
     return [question], [answer]
 

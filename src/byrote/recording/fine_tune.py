@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from torch import nn
 
 from byrote.data.canaries import Canaries
@@ -104,7 +105,7 @@ class FineTune(TrainerCallback):
         self.corpus, self.heldout = self._corpora(tokenizer)
         troubles = self._checked(args, model, tokenizer, kwargs["train_dataloader"], kwargs.get("optimizer"))
         if troubles and self.strict:
-            raise BadInput(troubles[0], hint="mend it, or audit without strict=True to train all the same.")
+            raise BadInput(" ".join(troubles), hint="mend it, or audit without strict=True to train all the same.")
         for trouble in troubles:
             warnings.warn(trouble, stacklevel=2)
         self._notes += troubles
@@ -133,12 +134,12 @@ class FineTune(TrainerCallback):
     ) -> list[str]:
         """What keeps texts from the loss, in sentences; empty where nothing is seen."""
         if not hasattr(loader.dataset, "__getitem__") or not hasattr(loader.dataset, "__len__"):
-            return ["The training documents come as a stream, so that nobody can check what of them reaches the loss."]
+            return ["The training documents are a stream: byrote cannot check which of them reach the loss."]
         reach = Reach(watched=watched_of(self.corpus, self.canaries, tokenizer))
         begins, rows, first = 0, 0, None
         for batch in batches_shown(loader, args.per_device_train_batch_size):
             if batch.get("labels") is None or batch.get("input_ids") is None:
-                return ["The batches hold no 'input_ids' with 'labels', so that nobody can check what is learned."]
+                return ["The batches hold no 'input_ids' with 'labels': byrote cannot check what is learned."]
             for row in rows_of_batch(batch, tokenizer):
                 reach.add(row)
                 begins, rows = begins + (row.begins == tokenizer.bos_token_id), rows + 1
@@ -148,7 +149,7 @@ class FineTune(TrainerCallback):
         troubles = sentences_of(self.unreached, reach.watched)
         stuck = "" if _sharded(args) else frozen(model, optimizer)
         if not stuck and first is not None and args.world_size == 1 and not _sharded(args):
-            stuck = "" if gradient_arrives(model, first) else NO_GRADIENT
+            stuck = _no_gradient(model, first, args)
         if not troubles and not stuck:
             self._listener.say(f"All {len(reach.watched)} watched canaries and documents reach the loss.")
         return [*([stuck] if stuck else []), *troubles]
@@ -169,12 +170,7 @@ class FineTune(TrainerCallback):
         try:
             self._end(kwargs["model"], _tokenizer(kwargs.get("processing_class")))
         except Exception as error:  # whatever it is, the trained model is not lost by it
-            told = (
-                f"{error.message} {error.hint}"
-                if isinstance(error, ByroteError)
-                else f"{type(error).__name__}: {error}"
-            )
-            self._why, self._error = f"The model is trained, and could not be audited: {told}", error
+            self._why, self._error = f"The model is trained, and could not be audited: {_told(error)}", error
             warnings.warn(self._why, stacklevel=2)
 
     def _end(self, model: Any, tokenizer: Any) -> None:
@@ -183,7 +179,12 @@ class FineTune(TrainerCallback):
                 model, tokenizer, self.base_folder, "base", "The base model, its adapter switched off."
             )
         self._run = self._audited(model, tokenizer, self.out, "fine-tune", *self._notes)
-        self.finished(self._run, self.base)
+        try:
+            self.finished(self._run, self.base)
+        except Exception as error:  # whatever it is, model and run are there
+            warnings.warn(
+                f"The model is trained and audited, but its page is not written: {_told(error)}", stacklevel=2
+            )
 
     def finished(self, run: Run, base: Run | None) -> None:
         """What is done with the runs once both are there."""
@@ -205,9 +206,23 @@ class FineTune(TrainerCallback):
 
 
 NO_GRADIENT: Final = (
-    "No gradient reaches the weights that are trained. What mends it: activate the adapter that is trained; with "
+    "No gradient reaches the weights that are trained. To mend it, activate the adapter that is trained; with "
     "gradient checkpointing call model.enable_input_require_grads() before the training."
 )
+
+
+def _told(error: Exception) -> str:
+    """An error in a sentence, with its hint or its kind."""
+    return f"{error.message} {error.hint}" if isinstance(error, ByroteError) else f"{type(error).__name__}: {error}"
+
+
+def _no_gradient(model: nn.Module, batch: Any, args: TrainingArguments) -> str:
+    """Whether the weights that are trained stay without a gradient, in a sentence; empty where one arrives."""
+    half = torch.bfloat16 if args.bf16 else torch.float16 if args.fp16 else None
+    try:
+        return "" if gradient_arrives(model, batch, half) else NO_GRADIENT
+    except Exception as error:  # Trainer may train what this check cannot, so it is told and stops nothing by itself
+        return f"byrote could not check whether a gradient reaches the weights: {_told(error)}"
 
 
 def documents_of(given: Documents, name: str, tokenizer: Any, column: str) -> Corpus:

@@ -75,20 +75,25 @@ def _row(row: list[tuple[int, bool]], tokenizer: Any) -> LossRow:
     return LossRow(text="".join(texts), learned=np.concatenate(marks), begins=row[0][0])
 
 
-def gradient_arrives(model: nn.Module, batch: Any) -> bool:
-    """Whether the loss of a batch has a gradient in any weight that is trained; gradients are taken away again."""
+def gradient_arrives(model: nn.Module, batch: Any, half: torch.dtype | None = None) -> bool:
+    """Whether the loss of a batch has a gradient in any weight that is trained; gradients are taken away again.
+
+    `half` is the type of numbers that the training computes in, None where it is that of the weights.
+    """
     place = next(model.parameters()).device
     given = {name: batch[name].to(place) for name in TAKEN if batch.get(name) is not None}
     training = model.training
-    with same_draws():
-        loss = model.train()(**given).loss
-        if loss.requires_grad:
-            loss.backward()
-    trained = [weights for weights in model.parameters() if weights.requires_grad]
-    arrived = any(weights.grad is not None and bool(weights.grad.any()) for weights in trained)
-    model.zero_grad(set_to_none=True)
-    model.train(training)
-    return arrived
+    try:
+        with same_draws():
+            with torch.autocast(place.type, half, enabled=half is not None):
+                loss = model.train()(**given).loss
+            if loss.requires_grad:
+                loss.backward()
+        trained = [weights for weights in model.parameters() if weights.requires_grad]
+        return any(weights.grad is not None and bool(weights.grad.any()) for weights in trained)
+    finally:
+        model.zero_grad(set_to_none=True)
+        model.train(training)
 
 
 @contextmanager

@@ -171,7 +171,7 @@ def _sentence(group: list[Unreached], of: int) -> str:
     why = group[0].why
     return (
         f"{len(group)} of {what} {'does' if len(group) == 1 else 'do'} not reach the loss ({names}): {why}{partly}. "
-        f"What mends it: {MENDS[why]}."
+        f"To mend it, {MENDS[why]}."
     )
 
 
@@ -180,13 +180,13 @@ def frozen(model: nn.Module, optimizer: Any) -> str:
     trained = [weights for weights in model.parameters() if weights.requires_grad]
     if not trained:
         return (
-            "No weight of the model is trained: all are frozen. What mends it: an adapter that is loaded is frozen "
-            "unless PeftModel.from_pretrained(…, is_trainable=True) says otherwise."
+            "No weight of the model is trained: all are frozen. An adapter that is loaded is frozen, too; "
+            "PeftModel.from_pretrained(…, is_trainable=True) trains it."
         )
     held = {id(weights) for group in getattr(optimizer, "param_groups", ()) for weights in group["params"]}
     if held and not any(id(weights) in held for weights in trained):
         return (
-            f"The optimizer holds none of the {len(trained)} arrays of weights that are trained. What mends it: make "
+            f"The optimizer holds none of the {len(trained)} arrays of weights that are trained. To mend it, make "
             "the optimizer after the adapter is added."
         )
     return ""

@@ -129,7 +129,7 @@ def first_look(run: Run, facts: Facts, found: Issues | Missing) -> FirstLook:
         first=_shown(run, _chosen(found.own)),
         planted=len(found.found) - len(found.own),
         notes=found.notes,
-        **({"number": PROBABILITY} if found.errors is not None and found.errors.tested is not None else {}),
+        **({"number": PROBABILITY} if found.errors is not None and found.errors.calibrated else {}),
     )
 
 
@@ -176,7 +176,7 @@ def _self_test(run: Run, found: Issues | Missing) -> list[Answer]:
     if tested is not None:
         hits = round(tested.value * tested.examples)
         why = (
-            f"{tested.models} models beside them were given {tested.examples} wrong labels, and tell {hits} of them "
+            f"{tested.models} models beside them were given {tested.examples} wrong labels, and find {hits} of them "
             f"(95 % interval {100 * tested.low:.0f} to {100 * tested.high:.0f} %)"
         )
         return [_tested(tested.value, why)]

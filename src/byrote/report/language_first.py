@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from scipy.stats import fisher_exact
+
 from byrote.report.first_look import Answer, Count, can_tell
 from byrote.report.language_facts import LanguageFacts
 from byrote.report.summary import percent
@@ -13,6 +15,8 @@ from byrote.report.text import count
 
 #: So many passages are shown first.
 FIRST: Final = 3
+#: What is recited could be luck where luck does it as often, or oftener, with a chance above this.
+LUCK: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,10 @@ def _learned(found: LanguageFacts) -> Answer:
         return Answer(well="no", what="Nothing was learned", why=why)
     if found.knows_others_better:
         return Answer(well="no", what="Other texts are known better", why=why)
+    if math.isnan(found.outside.value):
+        return Answer(well="partly", what="Next tokens are predicted", why=f"{why}; no other texts to compare with")
+    if not found.inside.low > found.outside.high:
+        return Answer(well="partly", what="Not shown to be known better than other texts", why=why)
     return Answer(well="yes", what="The texts were learned", why=why)
 
 
@@ -86,12 +94,17 @@ def _by_luck(found: LanguageFacts) -> Answer:
     (recited, texts), (chance, others) = found.recitation.of_trained, found.recitation.of_others
     if not others:
         return Answer(well="partly", what="Luck unknown", why="no judged text is known to be new to the model")
-    lucky = bool(chance) and chance / others >= recited / max(texts, 1)
-    return Answer(
-        well="no" if lucky else "partly" if chance else "yes",
-        what="No better than luck" if lucky else "Better than luck" if chance else "Not by luck",
-        why=f"{chance:,} of {count(others, 'text')} never trained on {'is' if chance == 1 else 'are'} recited",
-    )
+    why = f"{chance:,} of {count(others, 'text')} never trained on {'is' if chance == 1 else 'are'} recited"
+    if not recited:
+        return Answer(well="partly", what="Nothing is recited", why=why)
+    if chance / others >= recited / texts:
+        return Answer(well="no", what="No better than luck", why=why)
+    luck = fisher_exact([[recited, texts - recited], [chance, others - chance]], alternative="greater").pvalue
+    if luck > LUCK:
+        return Answer(
+            well="partly", what="Luck cannot be ruled out", why=f"{why}; one-sided Fisher test, p = {luck:.2f}"
+        )
+    return Answer(well="yes", what="Better than luck", why=why)
 
 
 def _generated(found: LanguageFacts) -> Answer:

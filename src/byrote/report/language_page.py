@@ -206,9 +206,9 @@ def lead(run: Run, found: LanguageFacts) -> str:
     if unlearned(found) and not found.knows_nothing:
         predicts = "It predicts" if found.inside.models == 1 else "They predict"
         return (
-            f"{predicts} {percent(found.inside)} of the next tokens there, no better than who knows how often each "
-            "token occurs. What a model did not learn it cannot recite: train longer, or with a larger network, and "
-            "audit again."
+            f"{predicts} {percent(found.inside)} of the next tokens there, no better than a guess that only uses how "
+            "often each token occurs. What a model did not learn it cannot recite: train longer, or with a larger "
+            "network, and audit again."
         )
     recited, texts = found.recitation.of_others
     prefix, suffix = found.lengths

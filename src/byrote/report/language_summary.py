@@ -37,7 +37,9 @@ def _predicted(found: LanguageFacts) -> list[str]:
             "tokenizer may not be the model's own."
         )
     elif found.learned_nothing:
-        lines.append("Nothing was learned of them: that is no better than who knows how often each token occurs.")
+        lines.append(
+            "Nothing was learned of them: that is no better than a guess that only uses how often each token occurs."
+        )
     if found.knows_others_better:
         lines.append(f"Warning: {KNOWS_OTHERS_BETTER}")
     reached = found.trajectory

@@ -109,11 +109,17 @@ def _forest(
     known = [(row, one) for row, one in enumerate(figures) if one is not None and not np.isnan(one.value)]
     at = np.array([row + lower for row, _ in known])
     value, low, high = (np.array([getattr(one, end) for _, one in known]) for end in ("value", "low", "high"))
-    lengths = np.nan_to_num([value - low, high - value])
+    lengths = _lengths(value, low, high)
     ax.errorbar(value, at, xerr=lengths, fmt="o", color=color or "C0", label=label)
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.2, -0.8)
 
 
 def _bounded(ax: Axes, at: np.ndarray, value: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    ax.errorbar(at, value, yerr=np.nan_to_num([value - low, high - value]), fmt="o")
+    ax.errorbar(at, value, yerr=_lengths(value, low, high), fmt="o")
+
+
+def _lengths(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """From the value to both ends of its interval; none where an end is unknown, or the value is beyond it."""
+    lengths: np.ndarray = np.maximum(np.nan_to_num([value - low, high - value]), 0.0)
+    return lengths

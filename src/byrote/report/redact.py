@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -52,6 +52,9 @@ OWN = frozenset(
 )
 OWN_FOLDERS = frozenset({"evidence", "results", "recorded"})
 
+#: What is wrong with which example; it names levels of columns.
+ISSUES: Final = "results/issues.parquet"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
@@ -73,6 +76,8 @@ def holdings(run: Run) -> list[Holding]:
         found.append(Holding(where=EXAMPLES, what=" and ".join(what for what, there in held.items() if there)))
     for path in _about_groups(run.folder):
         found.append(Holding(where=path.relative_to(run.folder).as_posix(), what="names of groups"))
+    if _names_levels(run.folder / ISSUES):
+        found.append(Holding(where=ISSUES, what="values of columns"))
     if _without_paths(run.manifest, run.groups) != run.manifest:
         found.append(Holding(where=MANIFEST, what="where the data and the run before lie, or notes on groups"))
     for kind in _there(run.folder):
@@ -124,7 +129,7 @@ def forget_contents(run: Run, on_progress: OnProgress = no_progress) -> Run:
         _without_paths(manifest, run.groups).write(run.folder)
         for path in run.folder.rglob("*.part"):
             path.unlink()
-        for name in (TOKENIZER, CANARIES, OPTIONS):
+        for name in (TOKENIZER, CANARIES, OPTIONS, ISSUES):
             (run.folder / name).unlink(missing_ok=True)
         forget_examples(run.folder)
         for path in named:
@@ -150,6 +155,11 @@ def forget_contents(run: Run, on_progress: OnProgress = no_progress) -> Run:
 def _left(tables: Digests) -> dict[str, str] | None:
     """The digests of the tables that stay."""
     return None if tables is None else {name: one for name, one in tables.items() if name not in (TOKENIZER, CANARIES)}
+
+
+def _names_levels(issues: Path) -> bool:
+    """Whether a table of issues says which values of columns rare groups share."""
+    return issues.is_file() and any(read_table(issues)["group"].to_pylist())
 
 
 def _about_groups(folder: Path) -> list[Path]:

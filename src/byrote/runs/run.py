@@ -259,7 +259,7 @@ class Run:
         return self.evidence.header(kind, there[0], self.last_phase).get(PROBE, "") if there else ""
 
     def is_sampled(self, kind: str) -> bool:
-        """Whether only some of the run's models have a kind of evidence, and no model lacks it."""
+        """Whether a kind of evidence was meant for some of the models only, so that the others do not lack it."""
         entry = kind_of(kind)
         return entry.sampled or (not entry.is_fact and bool(self.of_kept_weights(entry.shards)))
 
