@@ -13,7 +13,7 @@ from byrote.data.learned.label_sets import LabelSets
 from byrote.data.learned.numbers import Numbers
 from byrote.data.learned.one_class import OneClass
 from byrote.data.learned.several_numbers import SeveralNumbers
-from byrote.data.task import Learned, NextToken
+from byrote.data.task import NextToken
 from byrote.report.text import amount, capital
 from byrote.runs.run import Run
 
@@ -178,7 +178,7 @@ def _given_numbers(run: Run, row: int) -> str:
 #: What stands as the target of an example, by what is learned; its name elsewhere.
 _GIVEN: Final = {Numbers: _given_number, SeveralNumbers: _given_numbers}
 #: The words of a run by what is learned.
-_WORDING: Final[dict[type[Learned], Callable[[Run], Wording]]] = {
+_WORDING: Final[dict[type, Callable[[Run], Wording]]] = {
     OneClass: lambda run: CLASSES,
     LabelSets: lambda run: LABELS,
     Numbers: _within,
