@@ -152,7 +152,7 @@ def test_a_run_that_can_tell_nothing_is_refused(made, tmp_path):
     bare = import_arrays(
         tmp_path / "run", labels=np.arange(30) % 3, member=member, evidence={"outputs.correct": right}, pair=pair
     )
-    with pytest.raises(BadInput, match="Nothing can be told of single examples"):
+    with pytest.raises(BadInput, match="No issues of single examples can be found"):
         issues(bare)
 
 

@@ -85,7 +85,7 @@ def shown(table: Table) -> Iterable[Block]:
 
 
 def _exposed(run: Run, base: Run) -> Iterator[str]:
-    """What both give away of planted canaries; nothing where there are none."""
+    """The exposure of planted canaries in both, in a sentence; none if nothing was planted."""
     found = [exposures_of(one) for one in (run, base)]
     if found[0] is None or found[1] is None:
         return

@@ -101,8 +101,8 @@ class Issue:
 class Issues:
     """All issues of a run, the first to look at first; `notes` say what was not looked for, and why.
 
-    `planted` is how many labels were made wrong on purpose, and `hit` how many of them are flagged; both are 0 where
-    label errors could not be told. `errors` is how surely each label is wrong, None where that cannot be told.
+    `planted` is how many labels were made wrong on purpose, and `hit` how many of them are flagged; both are 0 if
+    label errors could not be estimated. `errors` is how surely each label is wrong, None if that is not known.
     """
 
     run: Run
@@ -206,7 +206,7 @@ def issues(run: Run, *, near_copies: bool = True) -> Issues:
     data = None if run.dataset is None or run.forgotten else copies(run.dataset, near=near_copies)
     if outside is None and data is None:
         raise BadInput(
-            f"Nothing can be told of single examples in the run {str(run.folder)!r}: {refused[0]}",
+            f"No issues of single examples can be found in the run {str(run.folder)!r}: {refused[0]}",
             hint="byrote audit SOURCE --models 64, or attach the data: byrote ask RUN issues --source FILE.",
         )
     noise = run.controls.mask(run.ids, LABEL_NOISE) & (outside is not None)
@@ -239,7 +239,7 @@ class Outside:
 
     @cached_property
     def right(self) -> Float[np.ndarray, " example"]:
-        """The share of the models without the example that predict its label, NaN where there are none."""
+        """Of the models not trained on the example, the share that predict its label; NaN if there are none."""
         with np.errstate(invalid="ignore"):
             return np.asarray(self.votes.right / self.votes.models)
 

@@ -42,7 +42,7 @@ def label_errors(run: Run) -> LabelErrors:
     """The label errors of a run; with probabilities if it keeps a self-test and has more than two classes.
 
     Raises:
-        MissingEvidence, TooFewModels: label errors cannot be told.
+        MissingEvidence, TooFewModels: label errors cannot be estimated.
     """
     score = run.measure("label_error_probability")
     assert isinstance(score, PerExample)
@@ -76,7 +76,8 @@ def probabilities(run: Run, score: PerExample) -> PerExample:
 
     What score a wrong label gets is known: for each example another label is drawn at random, which is scored by the
     models that were not trained on the example, and so never saw its label. How many of the given labels are wrong,
-    and how likely each is, are those under which drawn and given labels are best told apart (`planted_scores.curve`).
+    and how likely each is, are estimated together: they separate drawn labels from given ones best
+    (`planted_scores.curve`).
     It takes three classes: of two, the drawn label is the given one turned round, and tells nothing new. The curve is
     fitted once, so the interval, which is over models, does not contain the error of the curve.
     """

@@ -1,4 +1,4 @@
-"""The self-test: whether models like a run's find wrong labels, told by some that were made wrong on purpose."""
+"""The self-test: how many labels that were made wrong on purpose do models like those of a run find?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from byrote.stats.intervals import adjusted_rate
 
 #: So many models are trained beside the ensemble: two without each example.
 MODELS: Final = 4
-#: This share of the labels is made wrong; of few examples more, so that there are this many, and at most a tenth.
+#: This share of the labels is made wrong, but at least this many labels, and at most this share.
 SHARE, FEWEST, MOST = 0.05, 20, 0.1
 
 

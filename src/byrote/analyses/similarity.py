@@ -21,9 +21,9 @@ BOUNDS: Bounds = (-1.0, 1.0)
 _INDICES = {"cka": "CKA", "svcca": "SVCCA", "pwcca": "PWCCA"}
 #: A layer that nearly is its own end before training has no way to go.
 NO_WAY = 1e-3
-#: From so many pairs of models on it can be told what two of them alone have in common.
+#: With so many pairs of models or more, what only two of them have in common can be estimated.
 FEWEST_PAIRS = 6
-#: Pairs of models are taken to differ where the spread of their likeness is above this quantile of chance.
+#: Pairs of models count as different if the spread of their likeness is above this quantile of chance.
 DIFFER = 2 / 3
 
 

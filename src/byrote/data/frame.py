@@ -27,7 +27,7 @@ def from_pandas(
     target: Target,
     text: str | None = None,
     group: str | None = None,
-    id: str | None = None,  # noqa: A002
+    id: str | None = None,  # noqa: A002  # as the option is called
     heldout: float = HELD_OUT,
     seed: int = 0,
     task: Task | None = None,

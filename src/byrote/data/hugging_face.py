@@ -20,7 +20,7 @@ def from_hugging_face(
     *,
     input: str,  # noqa: A002
     target: str,
-    id: str | None = None,  # noqa: A002
+    id: str | None = None,  # noqa: A002  # as the option is called
     group: str | None = None,
     name: str = "hugging-face",
     task: Task | None = None,

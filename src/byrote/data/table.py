@@ -73,7 +73,7 @@ def from_table(
     *,
     target: Target,
     group: str | None = None,
-    id: str | None = None,  # noqa: A002
+    id: str | None = None,  # noqa: A002  # as the option is called
     heldout: float = HELD_OUT,
     seed: int = 0,
     task: Task | None = None,
@@ -120,7 +120,7 @@ def split_of(
     *,
     target: Target,
     group: str | None,
-    id: str | None,  # noqa: A002
+    id: str | None,  # noqa: A002  # as the option is called
     heldout: float,
     seed: int,
     task: Task | None,
@@ -229,7 +229,7 @@ def facts_of(
     *,
     target: Target,
     group: str | None,
-    id: str | None,  # noqa: A002
+    id: str | None,  # noqa: A002  # as the option is called
     task: Task | None = None,
     tolerance: float | None = None,
 ) -> Facts:

@@ -25,7 +25,7 @@ def from_text_table(
     text: str,
     target: Target,
     group: str | None = None,
-    id: str | None = None,  # noqa: A002
+    id: str | None = None,  # noqa: A002  # as the option is called
     words: int = MOST_WORDS,
     length: int = LONGEST,
     heldout: float = HELD_OUT,
@@ -61,7 +61,7 @@ def split_of_texts(
     text: str,
     target: Target,
     group: str | None,
-    id: str | None,  # noqa: A002
+    id: str | None,  # noqa: A002  # as the option is called
     heldout: float,
     seed: int,
     task: Task | None,

@@ -17,7 +17,7 @@ from byrote.data.canaries import Canaries
 from byrote.data.chats import TEXT
 from byrote.data.corpus import Corpus, corpus_from_rows, read_corpus, refuse_overlap
 from byrote.engine.language import GENERATE, audit_model
-from byrote.engine.progress import Progress, Silent, Terminal
+from byrote.engine.progress import Progress, listening
 from byrote.errors import BadInput, ByroteError
 from byrote.evidence.manifest import FILE
 from byrote.recipes.networks.pretrained import Pretrained, joining_of, pretrained_of
@@ -70,7 +70,7 @@ class FineTune(TrainerCallback):
         self._bos: bool | None = None
         self._read = partial(audit_model, canaries=canaries, generate=generate, progress=progress)
         self._context = context
-        self._listener = Terminal() if progress is True else Silent() if progress is False else progress
+        self._listener = listening(progress)
 
     @property
     def run(self) -> Run:
