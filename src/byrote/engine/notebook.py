@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from html import escape
+from importlib import import_module
 from typing import Any, Final
 
 #: A bar moves at most so often, in seconds: each move is a message to the browser.
@@ -65,12 +66,12 @@ def _minutes(seconds: float) -> str:
 
 
 def _html(text: str) -> Any:
-    from IPython.display import HTML
-
-    return HTML(text)
+    return _shown().HTML(text)
 
 
 def _display(text: str, **how: Any) -> Any:
-    from IPython.display import display
+    return _shown().display(_html(text), **how)
 
-    return display(_html(text), **how)
+
+def _shown() -> Any:
+    return import_module("IPython.display")
