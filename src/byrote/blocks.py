@@ -9,24 +9,40 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from byrote.errors import ByroteError
 from byrote.parts import load_entered
 from byrote.results import Scalar, Table
 
-#: What stands in a table: words, a figure with its error, or a plain number.
-Cell = str | Scalar | int | float | None
+#: A field that is for pages alone, and is not told to programs.
+ON_PAGE: Final = {"page": True}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """The name of a row, and smaller words on what it is."""
+
+    text: str
+    note: str = ""
+
+
+#: What stands in a table: words, a figure with its error, or a plain number; None is not known.
+Cell = str | Named | Scalar | int | float | None
 #: A run as errors name it: by its folder.
 _NAMED = re.compile(r"""\b([Tt])he run ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
-    """A paragraph; as a `warning` it stands out, as `reading` it says how to read what is above it."""
+    """Paragraphs, an empty line between two; what stands between backticks is code.
+
+    As a `warning` they stand out, as `reading` they say how to read what is above, as `small` they are a remark, as
+    `missing` they say what is not there, as `heading` they are the title of what follows, as `list` one point each.
+    """
 
     text: str
-    tone: Literal["", "warning", "reading"] = ""
+    tone: Literal["", "warning", "reading", "small", "missing", "heading", "list"] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,25 +66,30 @@ class Figure:
     """An SVG element, what it shows in a sentence, its numbers, and what it was drawn on."""
 
     name: str
-    svg: str
+    svg: str = field(metadata=ON_PAGE)
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    canvas: Any = field(default=None, repr=False, compare=False)
+    canvas: Any = field(default=None, repr=False, compare=False, metadata=ON_PAGE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableBlock:
-    """Rows of words, figures and plain numbers under a title; the first column names the row, None is not known."""
+    """Rows of words, figures and plain numbers under a title; the first column names the row.
+
+    `style` names a look that the page has for it. The figures of the column `bars` are between 0 and 1, and drawn, too.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    style: str = field(default="", metadata=ON_PAGE)
+    bars: str = field(default="", metadata=ON_PAGE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One thing of a gallery: its name, and lines about it."""
+    """One thing of a gallery: its name, and lines about it. Those with more to show are of classes of their own."""
 
     name: str
     lines: tuple[str, ...] = ()
@@ -76,9 +97,25 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Examples, texts or models side by side."""
+    """Examples, texts or models side by side; numbered from `first` on, if that is not 0."""
 
     items: tuple[Item, ...]
+    first: int = field(default=0, metadata=ON_PAGE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Names and values, by subject."""
+
+    subjects: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """Blocks that are shown when their summary is opened."""
+
+    summary: str
+    blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +137,7 @@ class Missing:
         return cls(why=f"{message} To have it: {of_this_run(error.hint).rstrip('.')}." if error.hint else message)
 
 
-Block = Words | Tiles | Figure | TableBlock | Gallery | Missing
+Block = Words | Tiles | Figure | TableBlock | Gallery | Facts | Fold | Missing
 
 
 def of_this_run(sentence: str) -> str:

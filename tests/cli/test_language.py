@@ -18,9 +18,9 @@ from byrote.engine.language import audit_language
 from byrote.errors import BadInput
 from byrote.recipes.networks.tiny_gpt import TinyGPT
 from byrote.report.language_facts import language_facts
-from byrote.report.language_page import known_secrets
 from byrote.report.language_report import write_language_report
 from byrote.report.language_summary import language_sentences
+from byrote.report.language_words import known_secrets
 from byrote.report.verify import verify
 from byrote.runs.run import Run
 from documents import small_language_audit

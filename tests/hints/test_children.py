@@ -30,7 +30,7 @@ from byrote.data.corpus import corpus_from_texts
 from byrote.data.tokenizers import byte_pairs
 from byrote.engine.language import audit_model
 from byrote.recipes.networks.pretrained import Pretrained
-from byrote.report.language_page import _tokenizer
+from byrote.report.passages import tokenizer_of
 from byrote.report.redact import forget_contents
 from byrote.runs.run import Run
 from documents import Bigrams, letters, small_language_audit, words
@@ -240,9 +240,9 @@ CHILDREN = (
     ),
     Case(
         name="no tokenizer to write tokens with",
-        wrong=lambda _: _tokenizer(audited()),
+        wrong=lambda _: tokenizer_of(audited()),
         says="audit again with tokenizer=…",
-        right=lambda folder: _tokenizer(with_tokenizer(folder)),
+        right=lambda folder: tokenizer_of(with_tokenizer(folder)),
     ),
     Case(
         name="a card of forgotten texts",

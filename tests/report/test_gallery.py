@@ -16,7 +16,7 @@ def test_the_planted_examples_come_first_with_what_models_without_them_say(tmp_p
     run = make_run(tmp_path / "run")
     shown = gallery(run, scores(run))
     first = shown.memorized[:NOISY]
-    assert {card.id for card in first} == {f"made-{i:02d}" for i in range(NOISY)}
+    assert {card.name for card in first} == {f"made-{i:02d}" for i in range(NOISY)}
     for card in first:
         assert card.value == "1.00"
         assert (card.trained, card.untrained) == ((4, 4), (0, 4))
@@ -32,7 +32,7 @@ def test_typical_examples_are_right_everywhere_and_in_no_other_gallery(tmp_path:
     shown = gallery(run, scores(run))
     assert shown.typical
     assert all(card.untrained == (4, 4) == card.trained for card in shown.typical)
-    assert not {card.id for card in shown.typical} & {card.id for card in shown.memorized}
+    assert not {card.name for card in shown.typical} & {card.name for card in shown.memorized}
 
 
 def test_without_predictions_and_data_the_rest_is_shown(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from byrote.report.language_facts import Judged, LanguageFacts, language_facts
 from byrote.report.language_figures import figures_of
 from byrote.report.language_first import judged_words, language_first
 from byrote.report.language_summary import language_sentences
+from byrote.report.language_words import lead, title
 from report.made import Page
 
 
@@ -96,10 +97,10 @@ def test_what_was_not_generated_is_not_confirmed(found):
 
 def test_where_nothing_was_learned_the_headline_says_so_and_has_no_number(attacked, found):
     nothing = replace(of_recited(found, 0, 0), surprise=5.0, frequencies=4.9, guess=6.0, exposures=None)
-    title = module.title(nothing)
-    assert title.endswith("learned nothing of the texts trained on")
-    assert not any(letter.isdigit() for letter in title)
-    assert "no better than a guess that only uses how often each token occurs" in module.lead(attacked, nothing)
+    headline = title(nothing)
+    assert headline.endswith("learned nothing of the texts trained on")
+    assert not any(letter.isdigit() for letter in headline)
+    assert "no better than a guess that only uses how often each token occurs" in lead(attacked, nothing)
     assert language_first(nothing).can_tell == "no"
     assert any(line.startswith("Nothing was learned") for line in language_sentences(attacked, nothing))
     for other in (replace(nothing, surprise=4.8), replace(nothing, frequencies=np.nan), of_recited(nothing, 1, 0)):

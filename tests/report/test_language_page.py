@@ -18,9 +18,11 @@ from byrote.measures._confirmation import Confirmation
 from byrote.report import language_page as module
 from byrote.report.language_facts import language_facts
 from byrote.report.language_figures import figures_of
-from byrote.report.language_page import answers, title, warnings
 from byrote.report.language_report import write_language_report
 from byrote.report.language_summary import language_sentences, verdict
+from byrote.report.language_words import title, warnings
+from byrote.report.page_sections.presence import present
+from byrote.report.passages import STEPS, answers, chosen, passages
 from byrote.runs.run import Run
 from documents import SUMMING
 from report.made import HOSTILE, MAIL, Page, secrets
@@ -57,7 +59,7 @@ def test_secrets_and_addresses_are_masked_unless_asked(attacked, page):
 
 def test_tokens_say_how_surprising_they_were(attacked):
     found = language_facts(attacked)
-    shown, why = module._passages(attacked, found, None, show_secrets=True, redact=False)
+    shown, why = passages(attacked, found, None, show_secrets=True, redact=False)
     assert not why
     for passage in shown:
         assert len(passage.tokens) == found.lengths[1]
@@ -65,10 +67,10 @@ def test_tokens_say_how_surprising_they_were(attacked):
         assert passage.occurrences >= passage.documents
         for token in passage.tokens:
             bits = float(token.bits)
-            assert token.step == sum(bits >= step - 0.051 for step in module.STEPS) or token.step == sum(
-                bits >= step + 0.051 for step in module.STEPS
+            assert token.step == sum(bits >= step - 0.051 for step in STEPS) or token.step == sum(
+                bits >= step + 0.051 for step in STEPS
             )
-    row = int(module.chosen(found.recitation)[0])
+    row = int(chosen(found.recitation)[0])
     document = int(found.recitation.document[row])
     text = shown[0].given + "".join(token.text for token in shown[0].tokens)
     assert attacked.corpus.texts[document].startswith(text)
@@ -200,7 +202,7 @@ def test_an_ensemble_shows_whose_own_presence_matters(tmp_path):
     run = small_language_audit(tmp_path, models=6, full=0, corpus=letters(texts, ids=[f"id-{n}" for n in range(6)]))
     result = run.measure("counterfactual_memorization")
     found = language_facts(run)
-    shown = module._present(run, found, None, show_secrets=False, redact=False)
+    shown = present(run, found, None, show_secrets=False, redact=False)
     assert len(shown) == 5  # the text that stands there twice is one
     best = int(np.nanargmax(result.values))
     assert shown[0].document in (f"id-{best}", "id-1")

@@ -46,6 +46,8 @@ def test_the_twin_says_what_the_page_says_and_holds_no_text(attacked: Run) -> No
         assert not any(secret in text for secret in secrets(attacked))
         assert MAIL not in text.replace(f"{MAIL}", "", text.count(f'"document": "{MAIL}'))
         assert verify(Run.open(attacked.folder)) == []
+    assert made["sections"][0]["name"] == "passages"
+    assert "Texts are left out" in made["sections"][0]["blocks"][0]["text"]
     assert made["recited"]["trained"]["texts"] == found.recitation.of_trained[1]
     assert found.exposures is not None
     first = made["secrets"]["exposure"][0]

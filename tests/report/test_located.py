@@ -5,7 +5,7 @@ import pytest
 
 from byrote.analyses.where import CHANCE, FITTED, LOSS, STORED, VISIBLE, WHOLE, WRITTEN
 from byrote.blocks import Figure, Missing, TableBlock, Tiles, Words
-from byrote.report.asked import asked_facts, for_page
+from byrote.report.asked import asked_facts
 from byrote.report.located import Map, heat_map, shown
 from byrote.results import Scalar, Table
 
@@ -119,6 +119,5 @@ def test_page_and_json_take_it():
     facts = asked_facts((one,))["where"]
     assert facts["title"] == "When and where"
     assert [block["block"] for block in facts["blocks"]].count("Figure") == 2
-    (page,) = for_page((one,))
-    assert [block["kind"] for block in page["blocks"]][:2] == ["Tiles", "Words"]
+    assert [type(block) for block in one.blocks][:2] == [Tiles, Words]
     assert np.isfinite([cell.value for cell in table().figures["epoch 0"] if cell]).all()

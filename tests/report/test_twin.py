@@ -27,6 +27,13 @@ def test_the_schema_is_one() -> None:
     assert fits({"schema": 1})
 
 
+def test_what_programs_rely_on_is_promised() -> None:
+    promised = (
+        "attacks byrote comparison figures groups headline memorization missing next notes onion run schema scores"
+    )
+    assert schema()["required"] == [*promised.split(), "triage"]
+
+
 @pytest.mark.parametrize(
     "changes", [{}, {"models": 2}, pytest.param({"trajectories": False, "controls": False}, marks=pytest.mark.slow)]
 )
@@ -44,6 +51,11 @@ def test_the_twin_fits_its_schema_and_says_what_the_page_says(tmp_path: Path, ch
     assert first["value"] == result.values[first["row"]] == np.nanmax(result.values)
     assert first["example"] == run.ids[first["row"]]
     assert ("reason" in made["attacks"]) == (changes.get("models") == 2)
+    titles = [section["title"] for section in made["sections"]]
+    assert titles[:2] == ["The most memorized examples", "For contrast: typical examples"]
+    assert titles[-1] == "Provenance"
+    gallery = next(block for block in made["sections"][0]["blocks"] if block["block"] == "Gallery")
+    assert gallery["items"][0]["name"] in {card["example"] for card in made["memorization"]["top"]}
 
 
 def test_a_watched_run_fits_it_too(tmp_path: Path) -> None:

@@ -97,25 +97,33 @@ def options_of(function: Callable[..., Any], names: Iterable[str], given: Sequen
 
 def print_block(block: Block) -> None:
     """One block of a section."""
-    from byrote.blocks import Figure, Gallery, Missing, TableBlock, Tiles, Words
+    from byrote.blocks import Facts, Figure, Fold, Gallery, Missing, TableBlock, Tiles, Words
+    from byrote.report.block_facts import bare
 
-    if isinstance(block, Words):
-        say(block.text)
-    elif isinstance(block, Missing):
-        say(f"Not shown: {block.why}")
-    elif isinstance(block, Tiles):
-        for tile in block.tiles:
-            say(f"{tile.label}: {tile.value}{f' ({tile.note})' if tile.note else ''}")
-    elif isinstance(block, Gallery):
-        for item in block.items:
-            say(f"{item.name}: {'; '.join(item.lines)}")
-    elif isinstance(block, TableBlock):
-        if block.title:
-            say(f"{block.title}:")
-        print_table(block.columns, block.rows)
-    elif isinstance(block, Figure):
-        say(f"{block.title}:")
-        print_table(block.columns, block.rows)
+    match block:
+        case Words():
+            for paragraph in block.text.split("\n\n"):
+                say(paragraph)
+        case Missing():
+            say(f"Not shown: {block.why}")
+        case Tiles():
+            for tile in block.tiles:
+                say(f"{tile.label}: {tile.value}{f' ({tile.note})' if tile.note else ''}")
+        case Gallery():
+            for item in block.items:
+                say(f"{item.name}: {'; '.join(item.lines)}")
+        case TableBlock() | Figure():
+            if block.title:
+                say(f"{block.title}:")
+            print_table(block.columns, [[bare(cell) for cell in row] for row in block.rows])
+        case Facts():
+            for _, rows in block.subjects:
+                for name, value in rows:
+                    say(f"{name}: {value}")
+        case Fold():
+            say(block.summary)
+            for one in block.blocks:
+                print_block(one)
 
 
 def _report_again(run: Run) -> Path | None:

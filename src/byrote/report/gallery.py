@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from byrote.analyses.performance import prediction_of
+from byrote.blocks import Item
 from byrote.data.controls import CONFLICTING_DUPLICATE, EXACT_DUPLICATE, LABEL_NOISE, NEAR_DUPLICATE
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.report.known import FORGOTTEN, RISK, Known, errors_of
@@ -18,7 +19,7 @@ from byrote.report.neighbours import Leaning, Neighbours, Twin, neighbours
 from byrote.report.picture import Content, contents
 from byrote.report.text import amount, kind_words, number
 from byrote.report.triaged import looks
-from byrote.report.wording import given, rounded
+from byrote.report.wording import given, rounded, wording_of
 from byrote.results import PerExample
 from byrote.runs.run import Run
 
@@ -64,11 +65,12 @@ class Bar:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Card:
-    """One example with what there is to say about it."""
+class Card(Item):
+    """One example with what there is to say about it; `named` and `say` are words of the task, as in `Wording`."""
 
-    id: str
     label: str
+    named: str
+    say: str
     content: Content | None
     value: str
     stderr: str
@@ -106,7 +108,10 @@ class Rates:
 
 
 def gallery(
-    run: Run, result: PerExample, about: Known | None = None, verdicts: Mapping[str, str] | None = None
+    run: Run,
+    result: PerExample,
+    about: Known | None = None,
+    verdicts: Mapping[str, str] | None = None,
 ) -> Gallery:
     """The galleries of a run by its label memorization, with what else is known of each example.
 
@@ -278,16 +283,21 @@ def _spread(values: np.ndarray) -> str:
 def _card(
     run: Run, result: PerExample, rates: Rates | None, row: int, content: Content | None, votes: np.ndarray | None
 ) -> Card:
-    names, label = run.class_names, int(run.labels[row])
+    names, label, words = run.class_names, int(run.labels[row]), wording_of(run)
     low, high = float(result.low[row]), float(result.high[row])
     ranked = [] if votes is None else [int(i) for i in np.argsort(-votes, kind="stable")[:MOST_VOTES] if votes[i]]
     cast = 0 if votes is None else int(votes.sum())
+    value, stderr = number(float(result.values[row])), number(float(result.stderr[row]))
+    planted = tuple(_planted(run, str(run.ids[row])))
     return Card(
-        id=str(run.ids[row]),
+        name=str(run.ids[row]),
+        lines=(value if stderr == "–" else f"{value} ± {stderr}", *planted),
         label=given(run, row),
+        named=words.named,
+        say=words.say,
         content=content,
-        value=number(float(result.values[row])),
-        stderr=number(float(result.stderr[row])),
+        value=value,
+        stderr=stderr,
         interval=f"{number(low)} to {number(high)}",
         bar=None if rates is None or np.isnan(low + high) else _bar(low, high, float(result.values[row])),
         trained=None if rates is None else (int(rates.right[1, row]), int(rates.models[1, row])),
@@ -296,7 +306,7 @@ def _card(
         if votes is None
         else tuple(Vote(name=names[i], models=int(votes[i]), share=votes[i] / cast, given=i == label) for i in ranked),
         other_votes=0 if votes is None else cast - int(votes[ranked].sum()),
-        planted=tuple(_planted(run, str(run.ids[row]))),
+        planted=planted,
     )
 
 

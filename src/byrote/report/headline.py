@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,10 @@ class Headline:
     warning: str
     tiles: tuple[Tile, ...]
 
+    def answer(self, question: str) -> str:
+        """The first sentence of the answer to a question; empty where it is not asked."""
+        return first_sentence(dict(self.answers).get(question, ""))
+
 
 #: From so many models on, half of them on each side, the interval of one example can lie wholly above the line.
 FEWEST_FOR_ONE = 16
@@ -54,6 +59,16 @@ FEWEST_FOR_ONE = 16
 FITS = 0.9
 _UNFIT = "These models did not fit the data that they were trained on"
 _GAP = f"at least {100 * MEMORIZED:.0f} percentage points"
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a text.
+
+    Example:
+        >>> first_sentence("An attack finds 11.6 % of them. More cannot be told.")
+        'An attack finds 11.6 % of them.'
+    """
+    return re.split(r"(?<=[a-z%)\d]\.) ", text, maxsplit=1)[0]
 
 
 def headline(run: Run, facts: Facts, risk: str = "", groups: str = "") -> Headline:

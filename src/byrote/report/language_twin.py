@@ -8,26 +8,37 @@ from typing import Any
 import numpy as np
 
 from byrote.report.asked import all_asked, asked_facts
+from byrote.report.figure_facts import finite, scalar
 from byrote.report.figures import Figure
 from byrote.report.language_facts import LanguageFacts
-from byrote.report.language_page import adjusted, chosen, known_secrets, lead, title, warnings
-from byrote.report.twin import VERSION, finite, scalar, schema_in
+from byrote.report.language_shapes import LanguageReportFacts
+from byrote.report.language_words import adjusted, known_secrets, lead, title, warnings
+from byrote.report.page_sections.of_texts import Texts, language_sections, shown_passages
+from byrote.report.page_sections.section import section_facts
+from byrote.report.passages import chosen
+from byrote.report.schema import schema_of
+from byrote.report.twin import VERSION
 from byrote.results import PerCanary, PerExample, Scalar
 from byrote.runs.run import Run
 
-SCHEMA_FILE = "language_report.schema.json"
 #: So many documents are named whose presence matters most.
 TOP = 100
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) that the `report.json` of every language model fits."""
-    return schema_in(SCHEMA_FILE)
+    says = (
+        "What a report of a run of language models says, for programs. Numbers are null where they are unknown. It "
+        "names documents, and holds no text and no secret."
+    )
+    return schema_of(LanguageReportFacts, "byrote report of language models", says)
 
 
 def language_twin(run: Run, found: LanguageFacts, figures: Mapping[str, Figure]) -> dict[str, Any]:
     """What the report says, for programs; it names documents and canaries, and holds no text and no secret."""
     about, kept = run.manifest.dataset, all_asked(run)
+    texts = Texts.of(run, show_secrets=False, redact=True)
+    sections = language_sections(run, found, figures, texts, shown_passages(run, found, texts))
     return {
         "schema": VERSION,
         "byrote": run.manifest.byrote,
@@ -60,6 +71,7 @@ def language_twin(run: Run, found: LanguageFacts, figures: Mapping[str, Figure])
             for name, figure in figures.items()
         },
         "notes": list(run.manifest.notes),
+        "sections": section_facts(sections),
         **({"analyses": asked_facts(kept)} if kept else {}),
     }
 

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from byrote.analyses.catalog import keep
 from byrote.analyses.issues import Issues
-from byrote.analyses.memorized_share import MEMORIZED
 from byrote.evidence.seals import write_sealed
 from byrote.report import grouped
-from byrote.report.asked import for_page
-from byrote.report.attacks import Attacks, attack_columns, attack_rows, refusals
-from byrote.report.facts import NAMED, Facts
+from byrote.report.facts import Facts
 from byrote.report.figure_files import write_figures
 from byrote.report.findings import Findings, findings
 from byrote.report.missing import Missing
-from byrote.report.peeled import onion_words
+from byrote.report.page_sections.of_run import page_sections
 from byrote.report.sections import Sections, sections
-from byrote.report.summary import decimal, percent
 from byrote.report.templates import environment_of, head
-from byrote.report.text import kind_words, number, plain
-from byrote.report.triaged import looks
+from byrote.report.text import plain
 from byrote.report.twin import FILE as TWIN
 from byrote.report.twin import twin, twin_text
 from byrote.report.watched import Watched
@@ -89,55 +82,31 @@ def rendered(run: Run, found: Findings, shown: Sections) -> str:
     """The page of these sections."""
     from markupsafe import Markup
 
-    attacked = found.attacks if isinstance(found.attacks, Attacks) else None
+    watched = isinstance(found.facts, Watched)
     return (
         _environment()
-        .get_template("watched.html.jinja" if isinstance(found.facts, Watched) else "page.html.jinja")
+        .get_template("page.html.jinja")
         .render(
             **head("page.css", script="table.js"),
             data_json=Markup(shown.examples.data),
             run=run,
             byrote=run.manifest.byrote,
             facts=found.facts,
-            notes=found.facts.notes,
             found=found,
-            memorized=MEMORIZED,
-            named=NAMED,
-            models=found.facts.models if isinstance(found.facts, Watched) else found.facts.memorization.models,
-            grouped=grouped,
-            refusals_of=refusals,
-            attack_columns=attack_columns(),
-            attack_rows=attack_rows(attacked.found) if attacked else (),
-            asked=for_page(shown.kept),
-            answer_of=lambda question: first_sentence(dict(shown.headline.answers).get(question, "")),
-            onion_words=onion_words(found.onion) if found.onion is not None else "",
-            refusals=refusals(attacked.found) if attacked else (),
-            **{name: getattr(shown, name) for name in Sections.__dataclass_fields__},
+            models=found.facts.models if watched else found.facts.memorization.models,
+            sections=page_sections(run, found, shown),
+            changed=shown.changed,
+            headline=shown.headline,
+            first_look=shown.first_look,
+            steps=shown.steps,
+            examples=shown.examples,
         )
     )
 
 
-def first_sentence(text: str) -> str:
-    """The first sentence of a text.
-
-    Example:
-        >>> first_sentence("An attack finds 11.6 % of them. More cannot be told.")
-        'An attack finds 11.6 % of them.'
-    """
-    return re.split(r"(?<=[a-z%)\d]\.) ", text, maxsplit=1)[0]
-
-
 @cache
 def _environment() -> Environment:
-    filters: dict[str, Callable[..., Any]] = {
-        "decimal": decimal,
-        "percent": percent,
-        "words": kind_words,
-        "short": plain,
-        "looks": looks,
-        "number": number,
-    }
-    environment = environment_of(_inert, filters)
+    environment = environment_of(_inert, {})
     environment.tests["missing"] = lambda part: isinstance(part, Missing)
     return environment
 

@@ -12,7 +12,7 @@ from typing import Final, get_args
 from byrote.blocks import Block, TableBlock, Tile, Tiles, Words
 from byrote.evidence.made_here import write_own
 from byrote.evidence.seals import sealed
-from byrote.report.asked import Asked, for_page
+from byrote.report.page_sections.section import PageSection
 from byrote.report.templates import environment, head
 from byrote.report.text import count
 from byrote.stats.verdicts import Outcome, Verdict
@@ -45,16 +45,20 @@ def write_studies_page(out: Path) -> Path:
 
 def studies_page(found: Sequence[Standing]) -> str:
     """The page of these results."""
-    sections = [_overview(found), *(_one(one) for one in found)]
+    reading = Words(text="\n\n".join(READING), tone="reading")
+    sections = [
+        _overview(found),
+        *(_one(one) for one in found),
+        PageSection(name="reading", title="How to read this", blocks=(reading,)),
+    ]
     return (
         environment()
         .get_template("studies.html.jinja")
         .render(
             **head("page.css"),
             byrote=version("byrote"),
-            asked=for_page(tuple(sections)),
+            sections=sections,
             title=title(found),
-            lead=READING,
         )
     )
 
@@ -69,7 +73,7 @@ def title(found: Sequence[Standing]) -> str:
     return f"Of {count(len(counted), 'claim')}: {counts}"
 
 
-def _overview(found: Sequence[Standing]) -> Asked:
+def _overview(found: Sequence[Standing]) -> PageSection:
     columns = ("Claim", "What the survey says", "Among all", "Alone", "Effect", "95 % interval", "Margin")
     rows: list[tuple[str, ...]] = [
         (
@@ -84,7 +88,7 @@ def _overview(found: Sequence[Standing]) -> Asked:
     ]
     rows += [(each.claim, each.says, "not run", "–", "–", "–", _number(each.margin)) for each in not_run(found)]
     blocks = (TableBlock(title="What was found of each claim", columns=columns, rows=tuple(rows)),)
-    return Asked(name="all", title="All studies", order=0, asks="", blocks=blocks)
+    return PageSection(name="all", title="All studies", blocks=blocks)
 
 
 def not_run(found: Sequence[Standing]) -> list[Study]:
@@ -117,11 +121,10 @@ def would_decide(verdict: Verdict) -> str:
     return f"Nobody can tell: {verdict.reason}."
 
 
-def _one(standing: Standing) -> Asked:
+def _one(standing: Standing) -> PageSection:
     found = standing.found
-    return Asked(
-        name=Path(found.file).stem, title=name_of(found), order=1, asks="", blocks=tuple(_blocks(standing, found))
-    )
+    blocks = tuple(_blocks(standing, found))
+    return PageSection(name=f"study-{Path(found.file).stem}", title=name_of(found), blocks=blocks)
 
 
 def _blocks(standing: Standing, found: Found) -> Iterable[Block]:

@@ -8,13 +8,19 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from byrote.blocks import Figure, TableBlock
+from byrote.report.block_facts import cell_words, is_prose
+from byrote.report.passages import STEPS
 from byrote.report.text import count, cut, plain
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
+
+#: Longer paragraphs are cut.
+LONGEST_PARAGRAPH: Final = 2_000
 
 
 def head(*styles: str, script: str = "") -> dict[str, Markup]:
@@ -47,14 +53,52 @@ def environment_of(finalize: Callable[[Any], Any], filters: Mapping[str, Callabl
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= filters
+    environment.globals["surprises"] = STEPS
+    environment.filters |= {**BLOCK_FILTERS, **filters}
     return environment
+
+
+def coded(text: object, limit: int = LONGEST_PARAGRAPH) -> Markup:
+    """A text as `plain` has it, with what stands between backticks as code.
+
+    Example:
+        >>> print(coded("run `byrote ask <RUN>` now"), coded("one ` alone"))
+        run <code>byrote ask &lt;RUN&gt;</code> now one ` alone
+    """
+    from markupsafe import Markup, escape
+
+    parts = plain(text, limit).split("`")
+    if not len(parts) % 2:
+        return escape("`".join(parts))
+    return Markup("").join(Markup("<code>{}</code>").format(one) if at % 2 else one for at, one in enumerate(parts))
+
+
+def prose(table: TableBlock) -> list[bool]:
+    """Which columns of a table are read as sentences."""
+    return [any(is_prose(row[column]) for row in table.rows) for column in range(len(table.columns))]
+
+
+def numbers_of(figure: Figure) -> TableBlock:
+    """What a figure draws, as a table."""
+    return TableBlock(title=figure.title, columns=figure.columns, rows=figure.rows)
+
+
+#: What the macros of blocks are written with.
+BLOCK_FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "short": plain,
+    "count": count,
+    "coded": coded,
+    "kind": lambda block: type(block).__name__,
+    "prose": prose,
+    "cell": cell_words,
+    "numbers_of": numbers_of,
+}
 
 
 @cache
 def environment() -> Environment:
     """Templates of pages that show texts at their full length, with their line breaks and tabs."""
-    return environment_of(_inert, {"short": plain, "count": count, "cut": cut})
+    return environment_of(_inert, {"cut": cut})
 
 
 def _inert(value: Any) -> Any:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from importlib.resources import files
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,20 @@ from byrote.evidence.seals import BLANK, KEY
 from byrote.report.asked import asked_facts
 from byrote.report.attacks import Attacks
 from byrote.report.facts import Facts
+from byrote.report.figure_facts import FigureFacts, finite, scalar
 from byrote.report.findings import Findings
 from byrote.report.grouped import Grouped
 from byrote.report.missing import Missing
+from byrote.report.page_sections.of_run import page_sections
+from byrote.report.page_sections.section import section_facts
+from byrote.report.schema import schema_of
 from byrote.report.sections import Sections
+from byrote.report.twin_shapes import ReportFacts
 from byrote.report.watched import Watched
 from byrote.results import PerExample, Scalar
 from byrote.runs.run import Run
 
 FILE = "report.json"
-SCHEMA_FILE = "report.schema.json"
 VERSION = 1
 #: So many of the most memorized examples are named.
 TOP = 100
@@ -33,13 +36,11 @@ TOP = 100
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) that every `report.json` fits."""
-    return schema_in(SCHEMA_FILE)
-
-
-def schema_in(file: str) -> dict[str, Any]:
-    """A schema that comes with this package."""
-    found: dict[str, Any] = json.loads(files("byrote.report").joinpath(file).read_text("utf-8"))
-    return found
+    says = (
+        "What a report says, for programs. A figure is null where it is unknown or undefined, and says why. Higher "
+        "scores: more memorized."
+    )
+    return schema_of(ReportFacts, "byrote report", says)
 
 
 def twin(run: Run, found: Findings, shown: Sections) -> dict[str, Any]:
@@ -77,8 +78,16 @@ def twin(run: Run, found: Findings, shown: Sections) -> dict[str, Any]:
         },
         "missing": dict(shown.missing),
         "notes": list(facts.notes),
+        "sections": _sections(run, found, shown),
         **({"analyses": asked_facts(shown.kept)} if shown.kept else {}),
     }
+
+
+def _sections(run: Run, found: Findings, shown: Sections) -> list[dict[str, Any]]:
+    """The sections of the page but triage, which has a key of its own; nothing in them hangs on data at hand."""
+    if not isinstance(shown.gallery, Missing):
+        shown = replace(shown, gallery=replace(shown.gallery, contents=False, stretched=False))
+    return section_facts(one for one in page_sections(run, found, shown) if one.name != "triage")
 
 
 def twin_text(made: dict[str, Any]) -> str:
@@ -239,20 +248,8 @@ def _onion(found: Findings) -> dict[str, Any] | None:
     return {"shown": found.onion.shown, "layers": {name: _scalars(arms) for name, arms in found.onion.layers.items()}}
 
 
-def _scalars(figures: Mapping[str, Scalar]) -> dict[str, Any]:
+def _scalars(figures: Mapping[str, Scalar]) -> dict[str, FigureFacts]:
     return {name: scalar(figure) for name, figure in figures.items()}
-
-
-def scalar(figure: Scalar) -> dict[str, Any]:
-    """A figure with its error and interval, null where unknown, and a reason where there is no value."""
-    parts = {name: finite(getattr(figure, name)) for name in ("value", "stderr", "low", "high")}
-    counts = {"models": figure.models, "examples": figure.examples, "varies_over": figure.varies_over}
-    return {**parts, **counts, **({"reason": figure.reason} if figure.reason else {})}
-
-
-def finite(value: float) -> float | None:
-    """The value; None where it is infinite or NaN, which JSON does not know."""
-    return float(value) if math.isfinite(value) else None
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:
