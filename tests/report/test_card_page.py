@@ -43,6 +43,9 @@ FELL = row("label memorization of the rest", 0.8, 0.2, "lower")
 ROSE = row("label memorization of the rest", 0.2, 0.8, "lower")
 LOST = row("accuracy on held-out data", 0.9, 0.5, "higher", tells="cost")
 STAYED = row("accuracy on held-out data", 0.9, 0.9, "higher", tells="cost")
+MOVED = row("accuracy on held-out data", 0.9, 0.91, "higher", tells="cost")
+SANK = row("loss", 0.91, 0.9, "lower", "nats")
+SANK = dataclasses.replace(SANK, difference=dataclasses.replace(SANK.difference, varies_over="models and examples"))
 
 
 def of(*rows: Row) -> Card:
@@ -55,7 +58,9 @@ def of(*rows: Row) -> Card:
         ((FELL, STAYED), "It helped: 1 of 2 figures better, none worse"),
         ((FELL, LOST), "It helped and it cost: 1 of 2 figures better, 1 worse"),
         ((ROSE, LOST), "It did harm: 2 of 2 figures worse, none better"),
-        ((STAYED,), "No difference is shown in the one figure"),
+        ((STAYED,), "No change of accuracy on held-out data can be told from chance with 6 models"),
+        ((MOVED,), "Accuracy on held-out data rose by 0.0100, which 6 models cannot tell from chance"),
+        ((SANK,), "Loss fell by 0.0100 nats, which 10 examples and 6 models cannot tell from chance"),
         ((STAYED, STAYED), "No difference is shown in any of 2 figures"),
         ((), "No figure has a verdict"),
     ],

@@ -19,7 +19,7 @@ from byrote.report.differing import Setting, settings
 from byrote.report.provenance import change_words, provenance
 from byrote.report.summary import spoken
 from byrote.report.templates import environment, head
-from byrote.report.text import count
+from byrote.report.text import capital, count
 from byrote.report.wording import wording_of
 from byrote.results import decimal
 from byrote.runs.run import Run
@@ -111,7 +111,7 @@ def card_page(compared: Card, before: Run, after: Run) -> str:
             before=before,
             after=after,
             names=[run.folder.resolve().name for run in (before, after)],
-            title=title(compared),
+            title=title(compared, "document" if after.of_text else "example"),
             lead=lead(before, after, aside),
             answers=answers(compared, aside),
             tiles=[_line(row, None) for row in _key_rows(compared)],
@@ -124,8 +124,8 @@ def card_page(compared: Card, before: Run, after: Run) -> str:
     )
 
 
-def title(compared: Card) -> str:
-    """The verdict in a sentence that a person can read aloud."""
+def title(compared: Card, one: str = "example") -> str:
+    """The verdict in a sentence that a person can read aloud; `one` is what the runs' examples are."""
     judged = [row for row in compared.rows if row.verdict in ("better", "worse", "no difference shown", "the same")]
     better, worse = ([row for row in judged if row.verdict == verdict] for verdict in ("better", "worse"))
     directed = [row for row in judged if row.better]
@@ -142,7 +142,20 @@ def title(compared: Card) -> str:
         return f"It did harm: {len(worse)}\u00a0{of} worse, none better"
     if all(row.verdict == "the same" for row in directed):
         return "Nothing changed: every figure is the same"
-    return f"No difference is shown in {'the one figure' if len(directed) == 1 else f'any {of}'}"
+    if len(directed) == 1:
+        return _not_told(directed[0], one)
+    return f"No difference is shown in any {of}"
+
+
+def _not_told(row: Row, one: str) -> str:
+    """That a difference may be chance, and with how much to judge it by."""
+    of, amount = row.difference, _change(row).lstrip("+−")
+    counts = {"examples": count(of.examples, one), "models": count(of.models, "model")}
+    rests = " and ".join(words for what, words in counts.items() if what in of.varies_over)
+    if not float(amount):
+        return f"No change of {row.name} can be told from chance with {rests}"
+    moved = f"{'rose' if of.value > 0 else 'fell'} by {amount}{f' {row.unit}' if row.unit else ''}"
+    return f"{capital(row.name)} {moved}, which {rests} cannot tell from chance"
 
 
 def lead(before: Run, after: Run, aside: Sequence[Setting]) -> str:
