@@ -17,6 +17,7 @@ from scipy.special import stdtr
 
 from byrote.analyses.catalog import analysis, different, not_following
 from byrote.analyses.label_errors import WRONG, LabelErrors, label_errors, probabilities
+from byrote.analyses.learned_late import LATE, LearnedLate, learned_late
 from byrote.analyses.memorized_share import LEAST_MEMORIZED
 from byrote.analyses.votes import Votes, votes
 from byrote.blocks import Block, TableBlock, Words, section
@@ -102,7 +103,8 @@ class Issues:
     """All issues of a run, the first to look at first; `notes` say what was not looked for, and why.
 
     `planted` is how many labels were made wrong on purpose, and `hit` how many of them are flagged; both are 0 if
-    label errors could not be estimated. `errors` is how surely each label is wrong, None if that is not known.
+    label errors could not be estimated. `errors` is how surely each label is wrong, None if that is not known. `late`
+    stands in its place where no models without an example judge it: how late its label was learned.
     """
 
     run: Run
@@ -111,6 +113,7 @@ class Issues:
     planted: int = 0
     hit: int = 0
     errors: LabelErrors | None = None
+    late: LearnedLate | None = None
 
     @property
     def own(self) -> tuple[Issue, ...]:
@@ -134,6 +137,8 @@ def as_table(issues: Issues) -> Table:
     planted = np.isin(run.ids, run.controls.example)
     calibrated = issues.errors is not None and issues.errors.calibrated
     about = {**SCORES, **dict.fromkeys((LABEL_ERROR, CONFLICTING_COPY), PROBABILITY)} if calibrated else SCORES
+    if issues.late is not None:
+        about = {**about, LABEL_ERROR: LATE}
 
     def text(field: str) -> Shaped[np.ndarray, " issue"]:
         return np.array([getattr(one, field) for one in found], np.str_)
@@ -170,15 +175,20 @@ def judged(run: Run, kept: pa.Table) -> str:
         return "it is no table of issues" if lacking else "it is about other examples"
     for issue, key in {LABEL_ERROR: "label_error_probability", MEMORIZED: "label_memorization"}.items():
         mine = kept.filter(pc.equal(kept["issue"], issue))
-        if len(mine):
+        if len(mine) and "score_is" in mine.column_names and LATE in mine["score_is"].to_pylist():
+            again = pa.table({"score": learned_late(run).score[[rows[name] for name in mine["example"].to_pylist()]]})
+            problem = not_following(different(mine.select(["score"]), again))
+        elif len(mine):
             result = run.measured_on(key, run.models())
             assert isinstance(result, PerExample)
             if "score_is" in mine.column_names and PROBABILITY in mine["score_is"].to_pylist():
                 result = probabilities(run, result)
             again = pa.table({"score": result.values[[rows[name] for name in mine["example"].to_pylist()]]})
             problem = not_following(different(mine.select(["score"]), again))
-            if problem:
-                return problem
+        else:
+            continue
+        if problem:
+            return problem
     return ""
 
 
@@ -193,31 +203,62 @@ def issues(run: Run, *, near_copies: bool = True) -> Issues:
     """Label errors, copies, copies with other labels, rare groups, ambiguous, memorized and outlying examples.
 
     Copies, rare groups and outliers are found in the data, which must be attached; the others by what models say of an
-    example that were not trained on it. Without `near_copies`, which take a time that grows with the square of the
-    number of examples, near copies and outliers are not looked for.
+    example that were not trained on it. Without such models, as in a training that was recorded, label errors are
+    labels that were learned late, and nothing is known of ambiguous and memorized examples. Without `near_copies`,
+    which take a time that grows with the square of the number of examples, near copies and outliers are not looked for.
 
     Raises:
-        BadInput: nothing can be found: the run has neither its data nor answers of models without an example.
+        BadInput: nothing can be found: the run has neither its data, nor answers of models without an example, nor the
+            losses of a training.
     """
     if run.of_text:
         return Issues(run=run, found=_in_order(_of_text(run)), notes=(OF_TEXT,))
     asked = _outside(run)
     outside, refused = (None, [asked]) if isinstance(asked, str) else (asked, [])
     data = None if run.dataset is None or run.forgotten else copies(run.dataset, near=near_copies)
-    if outside is None and data is None:
+    late = None if outside is not None or run.learns.numeric else _late(run)
+    if outside is None and late is None and not run.learns.numeric:
+        refused = [*refused, "Label errors were not looked for."]
+    if outside is None and data is None and late is None:
         raise BadInput(
             f"No issues of single examples can be found in the run {str(run.folder)!r}: {refused[0]}",
             hint="byrote audit SOURCE --models 64, or attach the data: byrote ask RUN issues --source FILE.",
         )
-    noise = run.controls.mask(run.ids, LABEL_NOISE) & (outside is not None)
+    flagged = outside.errors.flagged if outside is not None else late.flagged if late is not None else None
+    noise = run.controls.mask(run.ids, LABEL_NOISE) & (flagged is not None)
     return Issues(
         run=run,
-        found=_in_order(_all(run, outside, data)),
-        notes=(*refused, *_notes(outside, data, near_copies)),
+        found=_in_order([*_all(run, outside, data), *_of_late(run, late)]),
+        notes=(*refused, *_notes(outside, data, near_copies), *([late.note()] if late is not None else [])),
         planted=int(noise.sum()),
-        hit=0 if outside is None else int(outside.errors.flagged[noise].sum()),
+        hit=0 if flagged is None else int(flagged[noise].sum()),
         errors=None if outside is None else outside.errors,
+        late=late,
     )
+
+
+def _late(run: Run) -> LearnedLate | None:
+    """How late labels were learned, where that is known."""
+    try:
+        return learned_late(run) if run.learns.of_classes else None
+    except (MissingEvidence, TooFewModels):
+        return None
+
+
+def _of_late(run: Run, late: LearnedLate | None) -> Iterator[Issue]:
+    """Labels that were learned late."""
+    if late is None:
+        return
+    for row in np.flatnonzero(late.flagged).tolist():
+        yield Issue(
+            example=row,
+            issue=LABEL_ERROR,
+            score=float(late.score[row]),
+            why=f"In training its label, {_name(run, int(run.labels[row]))}, was learned late: over the "
+            f"{late.shown[row]:.0f} times that it was shown, its probability was {100 * (1 - late.score[row]):.0f} % "
+            "(geometric mean).",
+            do="Check its label by hand; models that never saw it suggest another.",
+        )
 
 
 def _in_order(found: Iterable[Issue]) -> tuple[Issue, ...]:
@@ -268,8 +309,10 @@ def _outside(run: Run) -> Outside | str:
         errors, memorization = label_errors(run), run.measure("label_memorization")
         cast = votes(run)
     except (MissingEvidence, TooFewModels) as error:
-        return f"Label errors, rare groups, ambiguous and memorized examples were not looked for: {error}"
+        return f"Rare groups, ambiguous and memorized examples were not looked for: {error}"
     assert isinstance(memorization, PerExample)
+    if not cast.models.any():
+        return "Rare groups, ambiguous and memorized examples were not looked for: every model saw every example."
     return Outside(votes=cast, errors=errors, memorization=memorization)
 
 

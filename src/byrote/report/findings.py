@@ -53,7 +53,7 @@ def findings(run: Run, on_progress: OnProgress = no_progress) -> Findings:
             comparison=memorization,
             triaged=memorization,
             known=known(run),
-            issues=memorization,
+            issues=where_possible(lambda: found_issues(run), BadInput),
         )
     measured = facts(run, lambda share: on_progress(FACTS * share))
     attacked = attacks(run, lambda share: on_progress(FACTS + ATTACKS * share))

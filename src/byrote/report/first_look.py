@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from byrote.analyses.card import INTERPOLATES
 from byrote.analyses.issues import (
     AMBIGUOUS,
     CONFLICTING_COPY,
@@ -26,11 +27,12 @@ from byrote.analyses.issues import (
 from byrote.analyses.label_errors import WRONG
 from byrote.analyses.memorized_share import FEWEST_ON_A_SIDE
 from byrote.report.facts import Facts
-from byrote.report.headline import unfit
+from byrote.report.headline import FITS, unfit
 from byrote.report.missing import Missing
 from byrote.report.picture import Content, contents
 from byrote.report.summary import percent
 from byrote.report.text import number
+from byrote.report.watched import Watched
 from byrote.report.wording import given
 from byrote.runs.run import Run
 
@@ -131,6 +133,46 @@ def first_look(run: Run, facts: Facts, found: Issues | Missing) -> FirstLook:
         notes=found.notes,
         **({"number": PROBABILITY} if found.errors is not None and found.errors.calibrated else {}),
     )
+
+
+def watched_look(run: Run, found: Watched, of: Issues | Missing) -> FirstLook | None:
+    """What a report of trainings that were watched shows first; None where nothing was found or looked for."""
+    if isinstance(of, Missing) or (of.late is None and not of.own):
+        return None
+    counts, verdict = of.counts(), tuple(_watched_verdict(found, of))
+    return FirstLook(
+        can_tell=can_tell(verdict),
+        verdict=verdict,
+        counts=tuple(Count(kind=k, examples=counts[k], meaning=MEANING[k]) for k in KINDS if k in counts),
+        first=_shown(run, _chosen(of.own)),
+        planted=len(of.found) - len(of.own),
+        notes=of.notes,
+        question=f"Can {'this training' if found.models == 1 else 'these trainings'} tell?",
+    )
+
+
+def _watched_verdict(found: Watched, of: Issues) -> Iterator[Answer]:
+    """Whether the training fits the data, what it tells of labels, and what it cannot tell."""
+    fit = found.member_accuracy
+    one = found.models == 1
+    if fit is not None and not math.isnan(fit.value):
+        most = fit.value >= INTERPOLATES
+        what = f"{'It fits' if one else 'They fit'} {'the data' if most else 'most of the data'}"
+        if fit.value < FITS:
+            what = f"{'It fits' if one else 'They fit'} too little of the data"
+        well = "yes" if most else "no" if fit.value < FITS else "partly"
+        yield Answer(well=well, what=what, why=f"{found.wording.rate} {percent(fit)} on what was trained on")
+    if of.late is not None:
+        many = bool((of.late.score > WRONG).any()) and not of.late.flagged.any()
+        why = "too many were learned late" if many else "wrong labels are learned late; a score, no probability"
+        yield Answer(well="no" if many else "yes", what="Labels to look at", why=why)
+    yield Answer(
+        well="partly",
+        what="Not known",
+        why="which label is right instead, and what is memorized: that takes models that never saw the example",
+    )
+    if of.planted and of.late is not None:
+        yield _tested(of.hit / of.planted, f"{of.hit} of {of.planted} labels that were made wrong on purpose are found")
 
 
 def _verdict(run: Run, facts: Facts, found: Issues | Missing) -> list[Answer]:

@@ -15,13 +15,12 @@ from byrote.report.examples import Examples, examples
 from byrote.report.facts import Detection, Facts, changed
 from byrote.report.figures import Figure, distribution, fitted, training
 from byrote.report.findings import Findings
-from byrote.report.first_look import FirstLook, first_look
+from byrote.report.first_look import FirstLook, first_look, watched_look
 from byrote.report.gallery import Gallery, gallery, top_gallery
 from byrote.report.grouped import Grouped, group_words
 from byrote.report.grouped_figures import group_risks
 from byrote.report.headline import Headline, headline
 from byrote.report.heat_map import heat_map
-from byrote.report.known import Known
 from byrote.report.missing import Missing, where_possible
 from byrote.report.next_steps import Step, next_steps
 from byrote.report.peeled import drawn
@@ -67,7 +66,7 @@ def sections(run: Run, found: Findings) -> Sections:
     """The sections of a run's report."""
     facts = found.facts
     if isinstance(facts, Watched):
-        return _watched(run, facts, found.known)
+        return _watched(run, facts, found)
     verdicts = found.triaged.verdicts if isinstance(found.triaged, Triaged) else {}
     figures, missing = _figures(run, facts, found)
     risk = (
@@ -91,7 +90,7 @@ def sections(run: Run, found: Findings) -> Sections:
     )
 
 
-def _watched(run: Run, found: Watched, about: Known) -> Sections:
+def _watched(run: Run, found: Watched, all_found: Findings) -> Sections:
     everyone = np.ones(len(run.ids), bool)
     figures = {"distribution": distribution(found.result, {CLEAN: everyone}, found.lead.key, line=None)}
     missing = {}
@@ -103,10 +102,10 @@ def _watched(run: Run, found: Watched, about: Known) -> Sections:
     return Sections(
         changed=next(iter(changed(run)), ""),
         headline=watched_headline(run, found),
-        first_look=None,
+        first_look=watched_look(run, found, all_found.issues),
         steps=watched_steps(run),
-        gallery=top_gallery(run, found.result, about),
-        examples=examples(run, found.lead.key, found.columns, about, {}),
+        gallery=top_gallery(run, found.result, all_found.known),
+        examples=examples(run, found.lead.key, found.columns, all_found.known, {}),
         figures=figures,
         missing=missing,
         rankings=(),
