@@ -263,6 +263,20 @@ FEED_FORWARD = (
         right=setting("knowledge_neurons,neurons=5"),
     ),
     Case(
+        name="no share of paraphrases",
+        wrong=setting("knowledge_neurons,paraphrases=7"),
+        says="knowledge_neurons,paraphrases=0.7",
+        right=setting("knowledge_neurons,paraphrases=0.7"),
+    ),
+    Case(
+        name="paraphrases without groups",
+        wrong=lambda _: made("knowledge_neurons,paraphrases=0.7", after=True)._groups(letters(["abc", "bbc"])),
+        says="audit documents with groups",
+        right=lambda _: made("knowledge_neurons,paraphrases=0.7", after=True)._groups(
+            letters(["abc", "bbc"], groups=["one", "one"])
+        ),
+    ),
+    Case(
         name="neurons not asked for",
         wrong=lambda folder: ask(documents(folder), "knowledge_neurons"),
         says="byrote probe RUN knowledge_neurons",

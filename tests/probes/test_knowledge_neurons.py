@@ -12,7 +12,7 @@ from byrote.engine.afterwards import probe
 from byrote.errors import BadInput
 from byrote.probes.feed_forward import second_matrices
 from byrote.probes.history import AskedDocuments
-from byrote.probes.knowledge_neurons import Facts, KnowledgeNeuronsProbe
+from byrote.probes.knowledge_neurons import Facts, KnowledgeNeuronsProbe, largest_of_each, refined
 from byrote.report.verify import verify
 from documents import letters, small_language_audit
 from probes.memories import IDLE, TOKENS, UNCHANGED, Memories
@@ -111,6 +111,41 @@ def test_a_run_is_asked(tmp_path: Path) -> None:
     assert change["its own units"].value == pytest.approx(change["all units"].value, abs=1e-5)
     assert change["another fact's units"].value == pytest.approx(0, abs=1e-5)
     assert verify(run) == []
+
+
+def test_the_largest_units_are_as_many_of_each_layer_as_own_ones() -> None:
+    rng = np.random.default_rng(0)
+    size, own = rng.random(30), rng.permutation(30)[:8]
+    layers = [np.arange(12), np.arange(12, 20), np.arange(20, 30)]
+    found = largest_of_each(size, own, layers)
+    for units in layers:
+        of_layer = [unit for unit in found if unit in units]
+        assert len(of_layer) == sum(unit in units for unit in own)
+        assert all(size[unit] >= size[other] for unit in of_layer for other in {*units} - {*of_layer})
+
+
+def test_units_that_paraphrases_share_against_a_slow_count() -> None:
+    attribution = np.random.default_rng(1).normal(size=(10, 40)) + np.r_[np.full(5, 2.0), np.zeros(35)]
+    kept = [unit for unit in range(40) if sum(row[unit] > 0.2 * max(row) for row in attribution) / 10 >= 0.7]
+    assert 0 < len(kept) < 40
+    assert sorted(refined(attribution, 0.7)) == kept
+    mean = attribution.mean(0)[refined(attribution, 0.7)]
+    assert (np.diff(mean) <= 0).all()
+
+
+def test_a_fact_is_a_group_of_documents_that_end_alike() -> None:
+    """Another ending, a document of another group, and one whose end is not predicted are no paraphrase of it."""
+    texts = ["abcd", "ebcd", "mbcd", "bce", "efgh", "zefgh", "quu", "stuu"]
+    corpus = letters(texts, groups=["one"] * 4 + ["two", "three", "four", "four"])
+    network = Memories().eval()
+    of = Facts(AskedDocuments(network, corpus, 16, "cpu"), [network.down_proj], 1)
+    reading = KnowledgeNeuronsProbe(neurons=3, paraphrases=0.7)
+    group = reading._groups(corpus)
+    assert reading._facts(of, np.arange(8), group) == [0]
+    assert reading._alike(of, 0, group) == [0, 1, 2]
+    assert reading._own(of, 0, of.attributions(0, 20)[0], group).tolist() == [3]
+    alone = KnowledgeNeuronsProbe(neurons=3)
+    assert alone._facts(of, np.arange(8), alone._groups(corpus)) == [0, 1, 2, 4, 5]
 
 
 def test_a_model_without_facts_has_no_figure() -> None:

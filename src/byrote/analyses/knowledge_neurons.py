@@ -21,7 +21,7 @@ ROWS = {
     "all": "all units",
     "own": "its own units",
     "another": "another fact's units",
-    "largest": "the largest units",
+    "largest": "the largest units of the same layers",
     "random": "random units",
 }
 #: Attributions are unreliable if their sum differs from the layer's effect by more than this.
@@ -46,8 +46,8 @@ def knowledge_neurons(run: Run) -> Table:
 
     Source: Dai et al. 2022, arXiv:2104.08696.
     Differs:
-        The fact's own units are compared with another fact's, the largest and random ones. All units at once come
-        first: if silencing them does not remove the fact, no neuron stores it.
+        The fact's own units are compared with another fact's, with as many of the largest in each layer, and with
+        random ones. All units at once come first: if silencing them does not remove the fact, no neuron stores it.
 
     Raises:
         MissingEvidence: the run was not probed.
@@ -73,11 +73,12 @@ def knowledge_neurons(run: Run) -> Table:
         "of held-out text, nat a token": tuple(mean_of(text, pair) if words == ROWS["own"] else None for words in rows),
     }
     whole = mean_of(probability, pair)
+    without = np.isfinite(probability) & (run.load("knowledge_neurons.neuron", models) < 0).all(-1)
     return Table(
         title="Units without which facts are forgotten",
         rows={"silenced": tuple(rows)},
         figures=figures,
-        notes=tuple(_notes(probability, missing, change["all"], whole)),
+        notes=tuple(_notes(probability, missing, change["all"], whole, int(without.sum(1).max()))),
     )
 
 
@@ -97,12 +98,16 @@ def mean_of(values: Float[np.ndarray, "model example"], pair: Int[np.ndarray, " 
     )
 
 
-def _notes(probability: np.ndarray, missing: np.ndarray, without: np.ndarray, whole: Scalar) -> Iterable[str]:
+def _notes(
+    probability: np.ndarray, missing: np.ndarray, without: np.ndarray, whole: Scalar, alone: int
+) -> Iterable[str]:
     facts = int(np.isfinite(probability).sum(1).max())
     if not facts:
         yield "No model predicts the last tokens of a document that it was trained on."
         return
     yield f"Up to {facts} facts per model; their mean probability is {whole.value:.3g}."
+    if alone:
+        yield f"Up to {alone} of them have no unit in common with their paraphrases, so that none was silenced."
     gone = -float(np.nanmean(without)) / whole.value
     if gone < NEEDED:
         yield (

@@ -9,10 +9,11 @@ from typing import ClassVar, Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from byrote.axes import EXAMPLE, LAYER, MODEL, RANK
+from byrote.data.corpus import Corpus
 from byrote.errors import BadInput
 from byrote.evidence.kind import OF_TEXT, Kind, Quantity
 from byrote.probes import tokens
@@ -27,12 +28,14 @@ _EXAMPLES = (MODEL, EXAMPLE)
 ARMS: Final = {
     "own": "the units with the largest attribution",
     "another": "those of another fact, drawn at random",
-    "largest": "as many units with the largest activation",
+    "largest": "as many units of each layer with the largest activation",
     "random": "as many units at random",
     "all": "all feed-forward units",
 }
 #: Number of draws of another fact and of random units; of held-out documents read with a fact's units silenced.
 DRAWS, ASIDE = 4, 8
+#: A unit's attribution counts in a paraphrase above this share of the largest one.
+LARGE: Final = 0.2
 
 KNOWLEDGE_NEURONS: Final = Kind(
     name="knowledge_neurons",
@@ -79,15 +82,20 @@ class KnowledgeNeuronsProbe(LaterProbe):
     Formula:
         Attr_u = m_u / K sum_k dF(a_k m) / dm_u, a_k = (k + 1/2) / K, k = 0 .. K - 1, K = `steps`
 
+    With `paraphrases` above 0 a fact is a group of documents whose last tokens are the same and predicted, two or more.
+    Its units must then have more than .2 of the largest attribution in that share of these documents; the source has
+    .7. A fact may have fewer units than `neurons`, or none. Without it, groups do not count.
+
     Source: Dai et al. 2022, arXiv:2104.08696, eq. 2 and 3.
-    Differs: the midpoint rule, theirs takes the left ends; the same number of units for each fact, theirs moves
-    thresholds until 2 to 5 are left; no paraphrases, because those in a corpus are not known.
+    Differs: the midpoint rule, theirs takes the left ends; at most `neurons` units for each fact, theirs moves
+    thresholds until 2 to 5 are left.
     """
 
     neurons: int = 5
     objects: int = 1
     steps: int = 20
     most: int = 50
+    paraphrases: float = 0.0
     layers: str = ""
 
     name: ClassVar[str] = "knowledge_neurons"
@@ -100,6 +108,11 @@ class KnowledgeNeuronsProbe(LaterProbe):
                     f"The {name!r} setting of knowledge_neurons must be at least 1. Got {getattr(self, name)}.",
                     hint=f"knowledge_neurons,{name}={usual}",
                 )
+        if not 0 <= self.paraphrases <= 1:
+            raise BadInput(
+                f"The 'paraphrases' setting of knowledge_neurons must be in [0, 1]. Got {self.paraphrases:g}.",
+                hint="knowledge_neurons,paraphrases=0.7",
+            )
 
     def read(self, at: History, model: int) -> Shard:
         """What a model says of its facts when some of its units are silenced."""
@@ -108,13 +121,14 @@ class KnowledgeNeuronsProbe(LaterProbe):
         matrices = second_matrices(at.network(model), names_in(self.layers))
         of = Facts(asked, [*matrices.values()], self.objects)
         rng = at.rng(14, model)
-        facts = self._facts(of, rng.permutation(np.flatnonzero(at.member_of(model) == 1)))
+        group = self._groups(asked.corpus)
+        facts = self._facts(of, rng.permutation(np.flatnonzero(at.member_of(model) == 1)), group)
         columns = self._columns(at.examples, len(matrices))
         columns["units"] = np.array(of.sizes, np.int32)
         aside = rng.permutation(np.flatnonzero(at.member_of(model) == 0))[:ASIDE]
         before = of.text(aside, np.zeros(0, np.int64))
         attributed = [of.attributions(fact, self.steps) for fact in facts]
-        chosen = [np.argsort(-found, kind="stable")[: self.neurons] for found, _ in attributed]
+        chosen = [self._own(of, fact, found, group) for fact, (found, _) in zip(facts, attributed, strict=True)]
         for number, (fact, (_, missing)) in enumerate(zip(facts, attributed, strict=True)):
             arms = self._arms(of, fact, number, chosen, rng)
             whole, changes = of.changes(fact, [units for arm in arms.values() for units in arm])
@@ -138,19 +152,49 @@ class KnowledgeNeuronsProbe(LaterProbe):
         columns["neuron"] = np.full((examples, self.neurons), -1, np.int32)
         return columns
 
-    def _facts(self, of: Facts, rows: Int[np.ndarray, " document"]) -> list[int]:
-        """The first of these documents whose last tokens the model predicts; each text counts once."""
-        seen, found = set[bytes](), list[int]()
+    def _groups(self, corpus: Corpus) -> Shaped[np.ndarray, " document"]:
+        """Of each document what counts once among facts: its text, or its group."""
+        if not self.paraphrases:
+            return np.array([corpus.document(row).tobytes().hex() for row in range(len(corpus))])
+        if corpus.groups is None:
+            raise BadInput(
+                "Paraphrases of a fact are documents of one group, and the documents have no groups.",
+                hint="audit documents with groups into another folder, or leave paraphrases=… out.",
+            )
+        return corpus.groups
+
+    def _facts(
+        self, of: Facts, rows: Int[np.ndarray, " document"], group: Shaped[np.ndarray, " document"]
+    ) -> list[int]:
+        """The first of these documents whose last tokens the model predicts, one of each text or group."""
+        seen, found = set[str](), list[int]()
         for row in rows.tolist():
-            text = of.corpus.document(row).tobytes()
-            if text in seen or len(of.corpus.document(row)) <= self.objects:
+            if str(group[row]) in seen or len(of.corpus.document(row)) <= self.objects or not of.knows(row):
                 continue
-            seen.add(text)
-            if of.knows(row):
-                found.append(row)
+            if self.paraphrases and len(self._alike(of, row, group)) < 2:
+                continue
+            seen.add(str(group[row]))
+            found.append(row)
             if len(found) == self.most:
                 break
         return found
+
+    def _alike(self, of: Facts, fact: int, group: Shaped[np.ndarray, " document"]) -> list[int]:
+        """The documents of a fact's group that end as it does, and whose end the model predicts."""
+        end = of.corpus.document(fact)[-self.objects :]
+        rows = np.flatnonzero(group == group[fact]).tolist()
+        long = [row for row in rows if len(of.corpus.document(row)) > self.objects]
+        return [row for row in long if (of.corpus.document(row)[-self.objects :] == end).all() and of.knows(row)]
+
+    def _own(
+        self, of: Facts, fact: int, found: Float[np.ndarray, " unit"], group: Shaped[np.ndarray, " document"]
+    ) -> Int[np.ndarray, " own"]:
+        """The units of a fact: those with the largest attribution, or with a large one in most paraphrases."""
+        if not self.paraphrases:
+            return np.argsort(-found, kind="stable")[: self.neurons]
+        others = [row for row in self._alike(of, fact, group) if row != fact]
+        every = np.stack([found, *(of.attributions(row, self.steps)[0] for row in others)])
+        return refined(every, self.paraphrases)[: self.neurons]
 
     def _arms(
         self, of: Facts, fact: int, number: int, chosen: list[np.ndarray], rng: np.random.Generator
@@ -159,14 +203,41 @@ class KnowledgeNeuronsProbe(LaterProbe):
         drawn = rng.permutation(others)[:DRAWS].astype(int).tolist()
         ends = np.cumsum(of.sizes)
         total, count = int(ends[-1]), len(chosen[number])
+        whole = [np.arange(end - size, end) for end, size in zip(ends, of.sizes, strict=True)]
         return {
             "own": [chosen[number]],
             "another": [chosen[other] for other in drawn],
-            "largest": [np.argsort(-np.abs(of.held(fact)), kind="stable")[:count]],
+            "largest": [largest_of_each(np.abs(of.held(fact)), chosen[number], whole)],
             "random": [rng.permutation(total)[:count] for _ in range(DRAWS)],
             "all": [np.arange(total)],
-            "layer": [np.arange(end - size, end) for end, size in zip(ends, of.sizes, strict=True)],
+            "layer": whole,
         }
+
+
+def refined(attribution: Float[np.ndarray, "paraphrase unit"], share: float) -> Int[np.ndarray, " kept"]:
+    """The units with more than .2 of the largest attribution in that share of the paraphrases, the largest mean first.
+
+    Example:
+        >>> refined(np.array([[1.0, 0.5, 0.9], [0.1, 1.0, 0.1], [0.3, 0.9, 0.0]]), 0.7)
+        array([1])
+    """
+    large = attribution > LARGE * attribution.max(1, keepdims=True)
+    kept = np.flatnonzero(large.mean(0) >= share)
+    return kept[np.argsort(-attribution[:, kept].mean(0), kind="stable")]
+
+
+def largest_of_each(
+    size: Float[np.ndarray, " unit"], own: Int[np.ndarray, " own"], layers: list[np.ndarray]
+) -> Int[np.ndarray, " own"]:
+    """Of each layer's units as many of the largest as it has own ones: layers differ in the size of activations.
+
+    Example:
+        >>> largest_of_each(np.array([9.0, 8.0, 7.0, 1.0, 2.0]), np.array([1, 3]), [np.arange(3), np.arange(3, 5)])
+        array([0, 4])
+    """
+    counts = [int(np.isin(own, units).sum()) for units in layers]
+    pairs = zip(layers, counts, strict=True)
+    return np.concatenate([units[np.argsort(-size[units], kind="stable")[:count]] for units, count in pairs])
 
 
 class Facts:
