@@ -6,10 +6,11 @@ from pathlib import Path
 
 import byrote
 from byrote.analyses.continued import refuse_many
+from byrote.analyses.critical_period import _known, with_blurred
 from byrote.analyses.holdout_retraining import constant
 from byrote.analyses.learning_order import learning_order
 from followed import Case, each, follow
-from small import RECIPE, small_audit
+from small import RECIPE, blobs, small_audit
 
 PROCEDURES = (
     Case(
@@ -23,6 +24,18 @@ PROCEDURES = (
         wrong=lambda _: constant(object(), "holdout_retraining"),
         says="a byrote.Recipe",
         right=lambda _: constant(RECIPE, "holdout_retraining"),
+    ),
+    Case(
+        name="no such deficit",
+        wrong=lambda _: _known("noise"),
+        says="--set deficit=blur",
+        right=lambda _: _known("blur"),
+    ),
+    Case(
+        name="no images to blur",
+        wrong=lambda _: with_blurred(blobs()),
+        says="--set deficit=labels",
+        right=lambda _: _known("labels"),
     ),
     Case(
         name="one model",
