@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from byrote.stats.manifold import FEWEST, Geometry, _of_one, geometry
+from byrote.stats.manifold import FEWEST, Geometry, _correlation, _of_one, _squares, geometry, in_common
 
 
 def of(points: np.ndarray, draws: int = 3000) -> Geometry:
@@ -63,6 +63,50 @@ def test_turns_units_and_shifts_change_nothing_and_more_points_less_room() -> No
     near = geometry([cloud - 2 * np.eye(6)[k] for k, cloud in enumerate(clouds)], np.random.default_rng(0))
     assert near.capacity < found.capacity
     assert near.radius > 2 * found.radius
+
+
+def with_common(strength: float) -> tuple[list[np.ndarray], np.ndarray]:
+    """Manifolds with orthogonal centres of their own, to which one direction is added, more or less of it."""
+    rng = np.random.default_rng(4)
+    turn, _ = np.linalg.qr(rng.normal(size=(30, 30)))
+    share = rng.permutation(np.r_[-np.ones(5), np.ones(5)]) * rng.uniform(0.5, 1.5, 10)
+    clouds = [0.3 * rng.normal(size=(10, 29)) + 2 * np.eye(29)[k] for k in range(10)]
+    return [np.c_[cloud, np.full(10, strength * own)] @ turn for cloud, own in zip(clouds, share, strict=True)], turn[
+        29
+    ]
+
+
+def test_what_centres_have_in_common_is_found_and_left_out() -> None:
+    """The rest of ten centres of their own correlates as their distance from the mean makes it, by 1 / 9."""
+    clouds, direction = with_common(12.0)
+    centres = np.array([cloud.mean(0) for cloud in clouds])
+    found = in_common(centres)
+    assert found.shape[1] == 1
+    np.testing.assert_allclose(found.T @ found, np.eye(1), atol=1e-9)
+    assert abs(found[:, 0] @ direction) > 0.99
+    centred = centres - centres.mean(0)
+    assert _correlation(centred) > 0.9
+    assert _correlation(centred - centred @ found @ found.T) < 0.2
+    plain = geometry(with_common(0.0)[0], np.random.default_rng(0), 25)
+    assert geometry(clouds, np.random.default_rng(0), 25).radius < 0.5 * plain.radius
+    mended = geometry(clouds, np.random.default_rng(0), 25, decorrelated=True)
+    assert mended.radius == pytest.approx(plain.radius, rel=0.15)
+    assert mended.capacity == pytest.approx(plain.capacity, rel=0.15)
+
+
+def test_the_slope_of_squared_correlations_against_differences() -> None:
+    rng = np.random.default_rng(5)
+    inside, found = rng.normal(size=(6, 5)), np.linalg.qr(rng.normal(size=(5, 2)))[0]
+    _, slope = _squares(inside, found)
+    np.testing.assert_allclose(found.T @ slope, 0, atol=1e-12)
+    way = rng.normal(size=(5, 2))
+    way -= found @ (found.T @ way)
+    ends = [_squares(inside, np.linalg.qr(found + sign * 1e-6 * way)[0])[0] for sign in (1, -1)]
+    assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(float((slope * way).sum()), rel=1e-5)
+
+
+def test_centres_that_have_nothing_in_common_are_left_alone() -> None:
+    assert in_common(np.eye(4)).shape == (4, 0)
 
 
 def test_what_has_no_geometry() -> None:

@@ -60,8 +60,8 @@ def manifold_capacity(
     falls with it.
 
     Formula:
-        harmonic mean over classes k of 1 / E |t - v_k(t)|^2, see `stats.manifold`; centres stay correlated; the mean
-        over models
+        harmonic mean over classes k of 1 / E |t - v_k(t)|^2, see `stats.manifold`; the mean over models; centres stay
+        correlated unless the probe has centres=decorrelated
     Undefined:
         nan with fewer than 2 classes of 8 members, or of 8 mislabelled members; the error is nan below 3 pairs.
 

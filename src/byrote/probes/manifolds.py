@@ -25,6 +25,7 @@ MANIFOLDS_OF: Final = {
     "shuffled": "mislabelled members with given labels shuffled among them",
 }
 FIGURES: Final = {"capacity": "manifolds per dimension", "radius": "distance of centres", "dimension": "dimension"}
+CENTRES: Final = ("correlated", "decorrelated")
 _CELLS = (MODEL, CHECKPOINT, LAYER)
 
 MANIFOLDS: Final = Kind(
@@ -56,13 +57,15 @@ class ManifoldsProbe(LaterProbe):
     the same number of points, because capacity falls with it: `points`, or the size of the smallest class that is used.
     A class is used if it has at least 8 examples of each type. If wrong labels were planted, the mislabelled examples
     form manifolds by their true label, by their given label, and by given labels shuffled among them (the null).
-    `draws` is the number of Gaussian directions.
+    `draws` is the number of Gaussian directions. `centres=decorrelated` projects out what the centres of the manifolds
+    have in common, as published figures do; without it they are left as they are.
 
     Source: Stephenson et al. 2021, arXiv:2105.14602; see `stats.manifold`.
     """
 
     points: int = 12
     draws: int = 100
+    centres: str = "correlated"
     layers: str = ""
 
     name: ClassVar[str] = "manifolds"
@@ -75,6 +78,11 @@ class ManifoldsProbe(LaterProbe):
                     f"The {name!r} setting of manifolds must be at least {least}. Got {getattr(self, name)}.",
                     hint=f"manifolds,{name}={usual}",
                 )
+        if self.centres not in CENTRES:
+            raise BadInput(
+                f"The 'centres' setting of manifolds must be {' or '.join(CENTRES)}. Got {self.centres!r}.",
+                hint="manifolds,centres=decorrelated",
+            )
 
     def read(self, at: History, model: int) -> Shard:
         """Read every layer at every checkpoint."""
@@ -91,7 +99,8 @@ class ManifoldsProbe(LaterProbe):
                 features = made[layer].cpu().numpy()
                 for of, manifolds in sets.items():
                     clouds = [features[np.searchsorted(rows, one)] for one in manifolds]
-                    found = geometry(clouds, at.rng(17, model, checkpoint, number), self.draws)
+                    rng = at.rng(17, model, checkpoint, number)
+                    found = geometry(clouds, rng, self.draws, decorrelated=self.centres == "decorrelated")
                     for figure in FIGURES:
                         columns[f"{figure}_{of}"][checkpoint, number] = getattr(found, figure)
         columns |= {

@@ -22,8 +22,14 @@ class Geometry:
     dimension: float
 
 
-def geometry(manifolds: Sequence[Float[np.ndarray, "_ unit"]], rng: np.random.Generator, draws: int = 100) -> Geometry:
-    """Capacity, radius and dimension of manifolds of points, with correlated centres.
+def geometry(
+    manifolds: Sequence[Float[np.ndarray, "_ unit"]],
+    rng: np.random.Generator,
+    draws: int = 100,
+    *,
+    decorrelated: bool = False,
+) -> Geometry:
+    """Capacity, radius and dimension of manifolds of points; their centres correlate unless they are `decorrelated`.
 
     Formula:
         manifold k: its points less the mean of all, centred on their own mean and divided by its length, with a
@@ -37,8 +43,8 @@ def geometry(manifolds: Sequence[Float[np.ndarray, "_ unit"]], rng: np.random.Ge
 
     Source: Chung et al. 2018, PRX 8, 031003, eq. 16, 28 and 29; Stephenson et al. 2021, arXiv:2105.14602.
     Differs:
-        At a margin of 0 the quadratic programme is non-negative least squares, which is solved here. Correlations of
-        centres are not projected out. Published code counts a direction that the points do not have.
+        At a margin of 0 the quadratic programme is non-negative least squares, which is solved here. Published code
+        always projects out what centres have in common, and counts a direction that the points do not have.
 
     Example:
         >>> made = geometry([np.full((8, 2), 1.0), np.full((8, 2), -1.0)], np.random.default_rng(0), 4000)
@@ -48,6 +54,9 @@ def geometry(manifolds: Sequence[Float[np.ndarray, "_ unit"]], rng: np.random.Ge
     nothing = Geometry(float("nan"), float("nan"), float("nan"))
     if len(manifolds) < 2 or min(map(len, manifolds)) < FEWEST:
         return nothing
+    if decorrelated:
+        common = in_common(np.array([points.mean(0, dtype=np.float64) for points in manifolds]))
+        manifolds = [points - (points @ common) @ common.T for points in manifolds]
     middle = np.mean([points.mean(0) for points in manifolds], axis=0, dtype=np.float64)
     found = []
     for points in manifolds:
@@ -88,3 +97,70 @@ def _coordinates(points: Float[np.ndarray, "point unit"]) -> Float[np.ndarray, "
     if not kept.any():
         return np.zeros((len(points), 1))
     return np.asarray(left[:, kept] * size[kept])
+
+
+def in_common(centres: Float[np.ndarray, "manifold unit"]) -> Float[np.ndarray, "unit direction"]:
+    """Orthonormal directions that are the same in many centres, so that the rest of the centres correlate least.
+
+    Formula:
+        V = argmin over subspaces of each size K of the sum of squared correlations of (1 - V V') c, c the centres less
+        their mean; of the K from 0 to the centres' rank less 2 that with the smallest mean absolute correlation
+    Source: Chung, Lee & Sompolinsky 2018, PRX 8, 031003, section VI; Cohen et al. 2020, Nature Communications 11, 746.
+    Differs: steepest descent from the largest directions of the centres, where theirs starts anew at random.
+
+    Example:
+        >>> centres = np.eye(5) + np.outer([4.0, -4.0, 4.0, -4.0, 0.0], np.eye(5)[0])
+        >>> abs(in_common(centres))[0].round(1)
+        array([1.])
+    """
+    centred = centres - centres.mean(0)
+    _, size, directions = np.linalg.svd(centred, full_matrices=False)
+    directions = directions[size > 1e-9 * size.max(initial=0.0)]
+    inside = centred @ directions.T
+    best, least = np.zeros((len(directions), 0)), _correlation(inside)
+    for count in range(1, len(directions) - 1):
+        found = _least_alike(inside, np.eye(len(directions))[:, :count])
+        left = _correlation(inside - inside @ found @ found.T)
+        if left < least:
+            best, least = found, left
+    return np.asarray(directions.T @ best)
+
+
+def _correlation(inside: Float[np.ndarray, "manifold direction"]) -> float:
+    """The mean absolute correlation of different centres; infinite where one is at the mean."""
+    length = np.linalg.norm(inside, axis=1)
+    if length.min() <= 1e-9 * length.max():
+        return float("inf")
+    alike = np.abs(inside @ inside.T / np.outer(length, length))
+    return float(alike[~np.eye(len(alike), dtype=bool)].mean())
+
+
+def _least_alike(
+    inside: Float[np.ndarray, "manifold direction"], start: Float[np.ndarray, "direction count"]
+) -> Float[np.ndarray, "direction count"]:
+    """The subspace without which squared correlations are smallest, by steepest descent with halved steps."""
+    found, (cost, slope), step = start, _squares(inside, start), 1.0
+    for _ in range(500):
+        while step > 1e-9:
+            tried = np.linalg.qr(found - step * slope)[0]
+            after, there = _squares(inside, tried)
+            if after < cost - 1e-4 * step * float(np.square(slope).sum()):
+                break
+            step /= 2
+        else:
+            break
+        found, cost, slope, step = tried, after, there, 2 * step
+    return found
+
+
+def _squares(
+    inside: Float[np.ndarray, "manifold direction"], found: Float[np.ndarray, "direction count"]
+) -> tuple[float, Float[np.ndarray, "direction count"]]:
+    """The sum of squared correlations of centres without a subspace, and its slope across that."""
+    left = inside - inside @ found @ found.T
+    products = left @ left.T
+    length = np.maximum(np.diag(products), 1e-12 * float((inside**2).sum()))
+    off = products * ~np.eye(len(products), dtype=bool)
+    cost = float((off**2 / np.outer(length, length)).sum())
+    inner = 2 * off / np.outer(length, length) - np.diag(2 / length**2 * (off**2 / length).sum(1))
+    return cost, np.asarray(-2 * left.T @ inner @ (inside @ found))
