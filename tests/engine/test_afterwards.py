@@ -19,12 +19,14 @@ from byrote.engine.afterwards import probe
 from byrote.errors import BadInput, MissingEvidence
 from byrote.evidence.shards import read_header, read_shard, write_shard
 from byrote.probes.layers import layer_of
+from byrote.recipes.networks.pretrained import Pretrained
 from byrote.recipes.networks.tiny_gpt import TinyGPT
 from byrote.report.page import write_report
 from byrote.report.verify import verify
 from byrote.results import Curve
 from byrote.runs.run import Run
-from documents import SUMMING, small_language_audit, words
+from documents import SUMMING, letters, small_language_audit, words
+from probes.memories import TOKENS, Memories
 from small import RECIPE, shards, small_audit
 
 
@@ -169,6 +171,46 @@ def test_a_two_layer_gpt_of_which_one_block_is_trained(tmp_path: Path) -> None:
     assert isinstance(found, Curve)
     assert found.groups == tuple(layers)
     assert verify(run) == []
+
+
+def theirs(name: str, network: nn.Module) -> Pretrained:
+    """A language model of letters that somebody else trained."""
+    return Pretrained(
+        name=name, network=network, encode=lambda texts: [[ord(c) - 96 for c in text] for text in texts],
+        bos=0, vocabulary=TOKENS, context=16, digest=name,
+    )  # fmt: skip
+
+
+def test_of_a_fine_tune_by_somebody_else_the_layer_is_found_that_it_wrote_to(tmp_path: Path) -> None:
+    """It wrote to one matrix alone, without which nothing is foreseen."""
+    tuned, base = theirs("tuned", Memories()), theirs("base", Memories())
+    torch.nn.init.zeros_(base.network.down_proj.weight)
+    run = byrote.audit_model(
+        tuned, letters(["abcd", "efgh", "quu"]), heldout=letters(["mnop"], name="aside"), generate=None, device="cpu",
+        out=tmp_path / "run", progress=False,
+    )  # fmt: skip
+    with pytest.raises(BadInput, match="only the end is known") as told:
+        probe(run, "rewinding", model=tuned)
+    assert "--base DIR" in told.value.hint
+    alone = probe(run, "knowledge_neurons,neurons=1", model=tuned)
+    assert alone.load("knowledge_neurons.neuron", [0])[0, :, 0].tolist() == [3, 7, -1, -1]
+    run = probe(run, "rewinding", "readout", model=tuned, base=base)
+    right, lost = run.load("rewinding.right", [0])[0], run.load("rewinding.wrong", [0])[0]
+    layers = run.load("rewinding.layer", [0]).tolist()
+    assert right.tolist() == [4, 3, 0, 3], "a is foreseen at the beginning, too"
+    for place, layer in enumerate(layers):
+        assert lost[place, 0].tolist() == (right.tolist() if layer == "down_proj" else [0] * 4)
+        assert not lost[place, 1].any()
+    assert run.load("readout.given", [0]).shape[2] == 2
+    assert torch.equal(tuned.network.down_proj.weight, Memories().down_proj.weight), "the model is as it was"
+    table = byrote.ask(run, "where")
+    assert table.notes[0] == "Epoch 0 is the model before its fine-tune, epoch 1 the model."
+    assert verify(run) == []
+    with pytest.raises(BadInput, match="found with another base"):
+        probe(run, "rewinding", model=tuned, base=theirs("another", base.network))
+    for wrong, why in ((Memories(), "are the same"), (nn.Linear(2, 2), "differ in name or shape")):
+        with pytest.raises(BadInput, match=why):
+            probe(run, "rewinding", model=tuned, base=theirs("wrong", wrong))
 
 
 def test_runs_without_kept_weights_or_data_are_refused_in_a_sentence(tmp_path: Path, rewound: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from byrote.analyses.catalog import ask
 from byrote.data.canaries import plant
 from byrote.data.corpus import corpus_from_texts
 from byrote.engine.afterwards import probe
@@ -83,7 +86,17 @@ def planted(*, known: bool) -> Callable[[Path], Any]:
     return audit
 
 
-def read(*names: str, later: tuple[str, ...] = (), model: Pretrained | None = None) -> Callable[[Path], Any]:
+def before(found: Pretrained = FOUND, seed: int = 1) -> Pretrained:
+    """A model that it may have been fine-tuned from."""
+    network = copy.deepcopy(found.network)
+    for weights in network.parameters():
+        torch.nn.init.normal_(weights, generator=torch.Generator().manual_seed(seed))
+    return replace(found, name="base", network=network, digest=f"of base {seed}")
+
+
+def read(
+    *names: str, later: tuple[str, ...] = (), model: Pretrained | None = None, base: Pretrained | None = None
+) -> Callable[[Path], Any]:
     """A model of somebody else is read, and asked again."""
 
     def audit(folder: Path) -> Any:
@@ -91,9 +104,60 @@ def read(*names: str, later: tuple[str, ...] = (), model: Pretrained | None = No
         registry.load()  # before the patch, which would take it back
         with patch.dict(registry._ENTERED, {"watching": Watching()}):
             run = audit_model(FOUND, corpus, out=out, probes=names, progress=False, device="cpu")
-        return probe(run, *later, model=model) if later else run
+        return probe(run, *later, model=model, base=base) if later else run
 
     return audit
+
+
+def asked_where(base: Pretrained | None) -> Callable[[Path], Any]:
+    """It is asked where the fine-tune wrote, with the base read before or not."""
+    return lambda folder: ask(read(later=("rewinding",) if base else (), model=FOUND, base=base)(folder), "where")
+
+
+def read_twice(*, removed: bool) -> Callable[[Path], Any]:
+    """It is compared with one base, and then with another."""
+
+    def audit(folder: Path) -> Any:
+        run = read(later=("rewinding",), model=FOUND, base=before())(folder)
+        if removed:
+            shutil.rmtree(run.folder / "evidence" / "rewinding")
+        return probe(run, "rewinding", model=FOUND, base=before(seed=2))
+
+    return audit
+
+
+FINE_TUNES = (
+    Case(
+        name="only the end",
+        wrong=read(later=("rewinding",), model=FOUND),
+        says="--base DIR",
+        right=read(later=("rewinding",), model=FOUND, base=before()),
+    ),
+    Case(name="not compared", wrong=asked_where(None), says="--base DIR", right=asked_where(before())),
+    Case(
+        name="of another base",
+        wrong=read(later=("rewinding",), model=FOUND, base=replace(before(), network=nn.Linear(2, 2))),
+        says="the model that its fine-tune began with",
+        right=read(later=("rewinding",), model=FOUND, base=before()),
+    ),
+    Case(
+        name="the model itself",
+        wrong=read(later=("rewinding",), model=FOUND, base=FOUND),
+        says="the model that its fine-tune began with",
+        right=read(later=("rewinding",), model=FOUND, base=before()),
+    ),
+    Case(
+        name="two bases",
+        wrong=read_twice(removed=False),
+        says="remove its folder evidence/rewinding first",
+        right=read_twice(removed=True),
+    ),
+)
+
+
+@each(*FINE_TUNES)
+def test_hints_of_fine_tunes_are_followed(case: Case, tmp_path: Path) -> None:
+    follow(case, tmp_path)
 
 
 NETWORKS = (

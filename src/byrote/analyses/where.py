@@ -105,7 +105,7 @@ def where(run: Run, *, examples: Sequence[str] = ()) -> Table:
         },
         across="epoch",
         arrays=arrays,
-        notes=tuple(_notes(found, groups, of_text=run.of_text)),
+        notes=(*_of_fine_tune(run), *_notes(found, groups, of_text=run.of_text)),
     )
 
 
@@ -125,6 +125,11 @@ def rewound_models(run: Run) -> np.ndarray:
         raise MissingEvidence(
             f"The run {str(run.folder)!r} was not rewound.",
             hint=f"byrote where {run.folder}, or byrote probe {run.folder} rewinding readout.",
+        )
+    if run.of_text and run.manifest.origin == "observed":
+        raise MissingEvidence(
+            f"The model of the run {str(run.folder)!r} was not compared with what it was before its fine-tune.",
+            hint=f"byrote where {run.folder} --base DIR, where DIR holds the model that its fine-tune began with.",
         )
     raise MissingEvidence(
         f"The run {str(run.folder)!r} kept no weights at checkpoints, by which to tell when and where.",
@@ -288,6 +293,11 @@ def _aside(found: Rewound) -> Iterator[Line]:
     if np.isfinite(found.loss_aside).all():
         each = found.loss_aside.astype(np.float64)[:, None]
         yield from _lines(found, LOSS, HELD_OUT, [WHOLE], each, 0, 0.0, high=np.inf)
+
+
+def _of_fine_tune(run: Run) -> Iterator[str]:
+    if run.of_text and run.manifest.origin == "observed":
+        yield f"{_epoch(0).capitalize()} is the model before its fine-tune, {_epoch(1)} the model."
 
 
 def _notes(found: Rewound, groups: list[Group], *, of_text: bool) -> Iterator[str]:

@@ -18,7 +18,14 @@ Names = Annotated[
 ]
 
 
-def probe(run_folder: RunFolder, names: Names, source: Given = None) -> None:
+def probe(
+    run_folder: RunFolder,
+    names: Names,
+    base: Annotated[
+        str, typer.Option(metavar="DIR", help="Of a model that somebody fine-tuned: the model before that.")
+    ] = "",
+    source: Given = None,
+) -> None:
     """Read a run's kept weights; audit with --keep-weights, or --keep-weights-at, to have some.
 
     What reads trained language models also reads one that somebody else trained.
@@ -31,7 +38,7 @@ def probe(run_folder: RunFolder, names: Names, source: Given = None) -> None:
 
     run = Run.open(run_folder)
     refuse_unread(run, *names)
-    probe(with_source(run, source, trained_again=False), *names)
+    probe(with_source(run, source, trained_again=False), *names, base=base or None)
     kinds = {kind.name for name in names for kind in registry.made(name, after=True).kinds}
     for kind in sorted(kinds):
         say(f"Recorded: {run_folder}/evidence/{kind}")

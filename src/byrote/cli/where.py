@@ -20,11 +20,15 @@ def where(
         Path | None, typer.Option(metavar="FILE", help="A group of your own: a file of example ids, one a line.")
     ] = None,
     layers: Annotated[str, typer.Option(help="Layers to look at, as 'conv1;head' (default: all of them).")] = "",
+    base: Annotated[
+        str, typer.Option(metavar="DIR", help="Of a model that somebody fine-tuned: the model before that.")
+    ] = "",
     source: Given = None,
 ) -> None:
     """Show when and in which layers a run's examples were memorized; audit with --keep-weights-at checkpoints before.
 
-    The first call rewinds the run's layers and reads them, as `byrote probe RUN rewinding readout` does.
+    The first call rewinds the run's layers and reads them, as `byrote probe RUN rewinding readout` does. Of a fine-tune
+    by somebody else it shows which layers hold what the fine-tune wrote: --base names the model before that.
     """
     from byrote.analyses.catalog import find_analysis
     from byrote.cli.ask import show
@@ -40,7 +44,7 @@ def where(
         names = [f"{name},layers={layers}" if layers else name for name in lacking]
         refuse_unread(run, *names)
         with err.status("Rewinding every layer to every checkpoint…"):
-            run = probe(with_source(run, source, trained_again=False), *names)
+            run = probe(with_source(run, source, trained_again=False), *names, base=base or None)
     entry, options = find_analysis("where"), {"examples": named} if named else {}
     with err.status("Comparing groups of like confidence…"):
         result = entry.ask(run, **options)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from byrote.axes import CHECKPOINT
 from byrote.data.controls import KINDS
@@ -28,18 +29,25 @@ from byrote.evidence.manifest import Manifest
 from byrote.evidence.store import MAKE_AGAIN
 from byrote.probes import registry
 from byrote.probes.contract import END, Block, Probe, Shard, TextProbe
-from byrote.probes.history import Asked, AskedDocuments, AskedExamples, History
+from byrote.probes.history import Asked, AskedDocuments, AskedExamples, History, OfStates, Weights
 from byrote.probes.judging import judge_of
 from byrote.recipes.algorithm import Algorithm, Shape
-from byrote.recipes.networks.pretrained import Pretrained
+from byrote.recipes.networks.pretrained import Pretrained, load_pretrained
 from byrote.runs.folder import hold
 from byrote.runs.run import PROBE, READ_FROM, Run
 
 #: The share of examples on which a recorded network may differ from its clean pass, because rounding may differ.
 MOST_OTHER = 0.01
+#: Where a shard's header has the digest of the model before a fine-tune.
+BASE = "base"
 
 
-def probe(run: Run, *names: str, model: str | Path | Pretrained | None = None) -> Run:
+def probe(
+    run: Run,
+    *names: str,
+    model: str | Path | Pretrained | None = None,
+    base: str | Path | Pretrained | None = None,
+) -> Run:
     """Read a run's kept weights with probes, and hand the run back with what they found.
 
     Args:
@@ -48,15 +56,18 @@ def probe(run: Run, *names: str, model: str | Path | Pretrained | None = None) -
             all checkpoints, as "rewinding"; or with settings, as "rewinding,permutations=8". What a probe finds at a
             checkpoint is what it would have found in the training. Existing evidence is not made again.
         model: a foreign language model: its network or its folder (default: the one that the run's source names).
+        base: the model that a foreign one was fine-tuned from. It then stands for epoch 0, so that "rewinding" tells
+            which layers hold what the fine-tune wrote.
 
     Raises:
-        BadInput: there is no such probe, its evidence was made with other settings, or data or recipe are not at hand.
+        BadInput: there is no such probe, its evidence was made with other settings, data or recipe are not at hand, or
+            the base is not that of the model.
         MissingEvidence: the run kept no weights, or they are not of the kind that the probe is for.
         RunMismatch: another process works in the folder, or the model is another one.
     """
     asked = refuse_unread(run, *names)
     ends = {name: one for name, one in asked if one.when == END}
-    history = _history(run) if len(ends) < len(asked) else None
+    history = _history(run, model, base) if len(ends) < len(asked) else None
     with hold(run.folder):
         if ends:
             _read_ends(run, ends, model)
@@ -84,10 +95,11 @@ def refuse_unread(run: Run, *names: str) -> list[tuple[str, Probe]]:
                 f"The probe {one.name!r} is not for the models of the run {str(run.folder)!r}.",
                 hint=f"probe a run of {' or '.join(sorted(one.kinds[0].tasks))}.",
             )
-    later = [one for _, one in asked if one.when != END]
+    foreign = run.of_text and run.manifest.origin == "observed"
+    later = [one for _, one in asked if one.when != END and not (foreign and "after" in one.when)]
     if later and not _models(run):
         raise MissingEvidence(f"The run {str(run.folder)!r} kept no weights at checkpoints.", hint=run.keeps_weights_by)
-    foreign, at_end = run.of_text and run.manifest.origin == "observed", any("end" in one.when for _, one in asked)
+    at_end = any("end" in one.when for _, one in asked)
     if at_end and not foreign and not {*usable(run)} <= {*_models(run, WEIGHTS.name)}:
         raise MissingEvidence(
             f"The run {str(run.folder)!r} did not keep the weights of its trained models.",
@@ -159,10 +171,23 @@ def _of_audit(run: Run, one: Probe) -> str:
 
 
 def _look(run: Run, history: History, name: str, one: Probe) -> None:
+    base = history.base if isinstance(history, OfStates) else ""
     if not _lacking(run, name, one, history.models):
+        _refuse_another_base(run, one, history.models, base)
         return
     one.look(history)
-    _write(run, one.shards(), {PROBE: name})
+    _write(run, one.shards(), {PROBE: name} | ({BASE: base} if base else {}))
+
+
+def _refuse_another_base(run: Run, one: Probe, models: Sequence[int], base: str) -> None:
+    """Refuse what was found with another model in place of the one before the fine-tune, or with none."""
+    for kind in one.kinds:
+        for model in models:
+            if run.evidence.header(kind.name, model, run.last_phase).get(BASE, "") != base:
+                raise BadInput(
+                    f"The run {str(run.folder)!r} holds what the probe {one.name!r} found with another base.",
+                    hint=f"remove its folder evidence/{kind.name} first.",
+                )
 
 
 def _look_again(run: Run, history: History, name: str, one: Probe) -> None:
@@ -274,8 +299,10 @@ def _seed_of(run: Run, model: int) -> dict[str, str]:
     return {} if seed is None else {"seed": str(seed)}
 
 
-def _history(run: Run) -> History:
+def _history(run: Run, model: str | Path | Pretrained | None, base: str | Path | Pretrained | None) -> History:
     models = _models(run)
+    if run.of_text and not models:
+        return _history_of_foreign(run, Networks.of(run, model), base)
     history = _history_of(run, models)
     for model in models:
         _refuse_other_weights(run, history, model)
@@ -286,20 +313,56 @@ def _history(run: Run) -> History:
 
 def _history_of(run: Run, models: tuple[int, ...]) -> History:
     asked, heldout = _documents(run) if run.of_text else _examples(run)
+    return History(asked=asked, heldout=heldout, **_of_run(run, models))
+
+
+def _history_of_foreign(run: Run, networks: Networks, base: str | Path | Pretrained | None) -> History:
+    """A foreign language model at its end, and before its fine-tune if its base is given."""
+    assert networks.found is not None, "byrote trained no such models"
+    states, digest = [_state(networks.found)], ""
+    device, context = str(run.manifest.executor["device"]), networks.context
+    if base is not None:
+        found = base if isinstance(base, Pretrained) else load_pretrained(base, device=device, context=context)
+        states.insert(0, _state(found))
+        digest = found.digest
+        _refuse_other_base(networks.found, found, *states)
+    asked = AskedDocuments(networks.found.network, networks.corpus, context, device)
+    return OfStates(asked=asked, states=tuple(states), base=digest, **_of_run(run, tuple(networks.models)))
+
+
+def _state(model: Pretrained) -> dict[str, Tensor]:
+    """A copy of its weights and buffers."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.network.state_dict().items()}
+
+
+def _refuse_other_base(model: Pretrained, base: Pretrained, before: Weights, after: Weights) -> None:
+    shapes = [{name: tensor.shape for name, tensor in one.items()} for one in (before, after)]
+    if shapes[0] != shapes[1]:
+        raise BadInput(
+            f"The model {model.name!r} is not a fine-tune of {base.name!r}: their weights differ in name or shape.",
+            hint="give the model that its fine-tune began with; a LoRA adapter names it in adapter_config.json.",
+        )
+    if all(torch.equal(tensor, after[name]) for name, tensor in before.items()):
+        raise BadInput(
+            f"The weights of {base.name!r} and {model.name!r} are the same, so that no fine-tune wrote anything.",
+            hint="give the model that its fine-tune began with.",
+        )
+
+
+def _of_run(run: Run, models: tuple[int, ...]) -> dict[str, Any]:
+    """What a history says of the run."""
     chosen = list(models)
-    return History(
-        evidence=run.evidence,
-        phase=run.last_phase,
-        models=models,
-        examples=len(run.ids),
-        member=run.design.member[chosen],
-        pair=run.design.pair[chosen],
-        groups={kind: run.controls.mask(run.ids, kind) for kind in KINDS},
-        asked=asked,
-        heldout=heldout,
-        seed=int(run.manifest.identity.get("seed") or 0),
+    return {
+        "evidence": run.evidence,
+        "phase": run.last_phase,
+        "models": models,
+        "examples": len(run.ids),
+        "member": run.design.member[chosen],
+        "pair": run.design.pair[chosen],
+        "groups": {kind: run.controls.mask(run.ids, kind) for kind in KINDS},
+        "seed": int(run.manifest.identity.get("seed") or 0),
         **_labels(run),
-    )
+    }
 
 
 def _labels(run: Run) -> dict[str, Any]:

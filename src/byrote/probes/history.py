@@ -256,6 +256,27 @@ class History:
         return frozenset(name for name, _ in self.asked.network.named_parameters(remove_duplicate=False))
 
 
+@dataclass(frozen=True, eq=False)
+class OfStates(History):
+    """The same of a model that somebody else trained: its weights at the end, and before it was fine-tuned if known.
+
+    The number of a checkpoint stands for its epoch: 0 is the model before its fine-tune, 1 the model. `base` is the
+    digest of the former, if it is known.
+    """
+
+    states: tuple[Weights, ...] = ()
+    base: str = ""
+
+    @cached_property
+    def checkpoints(self) -> tuple[int, ...]:
+        """The numbers of the states."""
+        return tuple(range(len(self.states)))
+
+    def weights(self, checkpoint: int, models: Sequence[int] | None = None) -> dict[str, Tensor]:
+        """As `History`, of the one model."""
+        return {name: tensor[None] for name, tensor in self.states[checkpoint].items()}
+
+
 def room(layer: Sequence[str], weights: Weights) -> int:
     """How many networks that differ in one layer alone can be asked together."""
     return max(2, NUMBERS // max(1, sum(weights[name][0].numel() for name in layer)))

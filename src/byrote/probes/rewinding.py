@@ -16,7 +16,7 @@ from byrote.axes import CHECKPOINT, EXAMPLE, LAYER, MODEL
 from byrote.errors import BadInput
 from byrote.evidence.kind import CLASSES, LABELS, TEXT, Kind, Quantity
 from byrote.probes.contract import LaterProbe, Shard
-from byrote.probes.history import Answers, Asked, History, Weights, room
+from byrote.probes.history import Answers, Asked, History, OfStates, Weights, room
 from byrote.probes.registry import probe
 
 _CELLS = (MODEL, LAYER, CHECKPOINT, EXAMPLE)
@@ -85,6 +85,11 @@ class RewindingProbe(LaterProbe):
 
     def look(self, at: History) -> None:
         """Rewind one model after another."""
+        if len(at.checkpoints) < 2 and isinstance(at, OfStates):
+            raise BadInput(
+                "Rewinding compares a model with what it was before, and of this one only the end is known.",
+                hint="byrote where RUN --base DIR, where DIR holds the model that its fine-tune began with.",
+            )
         if len(at.checkpoints) < 2:
             raise BadInput(
                 "Rewinding needs weights at two checkpoints at least, and one was kept.",
