@@ -193,8 +193,6 @@ DIFFERENCES = {
     "input_curvature[counterfactual]": "trace",
     "memorization_dilation[example]": "distance",
 }
-#: Norms that the score squares.
-SQUARED = ("cumulative_sample_gradient", "cumulative_sample_gradient[parameters]")
 SEEN = 32
 
 
@@ -219,8 +217,6 @@ def scored(key: str, examples: int, seed: int) -> PerExample:
     values = np.repeat(noise, 3, axis=1)
     if name == "silenced":
         values = np.ceil(20 * np.exp(0.3 * confidence)[:, None] * noise).astype(np.int32)
-    elif key in SQUARED:
-        values = np.sqrt(values)
     elif name == "radius":
         values = (np.exp(0.3 * confidence) * noise[:, 0]).astype(np.float64)
     found = measure.function(**{**{one: known[one] for one in measure.parameters if one in known}, name: values})
@@ -233,8 +229,8 @@ def scored(key: str, examples: int, seed: int) -> PerExample:
 def test_scores_of_examples(key):
     """The truth is the mean over many examples, which differ by chance alone; of differences it is 0.
 
-    Every score is as skewed as a gamma distribution of shape 6. Its square, which is more skewed, misses in 17 of 200:
-    Student's interval of 16 models is for values that are about normal.
+    Every score is as skewed as a gamma distribution of shape 6, or, where it sums squares, as the square of one, which
+    is so skewed that Student's interval of 16 models would miss in 17 of 200.
     """
     assert next(iter(find(key).parameters)) == {**SCORES, **DIFFERENCES}[key]
     found = scored(key, DRAWS, 0)

@@ -29,6 +29,19 @@ def test_agrees_with_two_passes(rows, examples, seed, offset):
             assert np.isnan(moments.variance_of_mean[i])
 
 
+@given(st.integers(1, 12), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e4]))
+def test_cubes_agree_with_two_passes(rows, seed, offset):
+    rng = np.random.default_rng(seed)
+    values, chosen = rng.gamma(2.0, size=(rows, 4)) + offset, rng.random((rows, 4)) < 0.6
+    running = RunningMoments(4, cubes=True)
+    for row, where in zip(values, chosen, strict=True):
+        running.add(row, where)
+    for i, cubes in enumerate(running.result().cubes):
+        kept = values[chosen[:, i], i]
+        expected = ((kept - kept.mean()) ** 3).sum() if len(kept) else 0.0
+        np.testing.assert_allclose(cubes, expected, rtol=1e-6, atol=1e-6)
+
+
 def test_equal_values_are_seen_as_equal():
     running = RunningMoments(2)
     for second in (0.1, 0.1, 0.1000001):

@@ -59,8 +59,11 @@ def side_average(
     side: int,
     *,
     bounds: Bounds,
+    skewed: bool = False,
 ) -> PerExample:
     """The same over the models that were trained on an example (side 1), or were not (side 0).
+
+    The interval of `skewed` values, as squares are, reaches further to one side.
 
     Raises:
         BadInput: there is no such side.
@@ -71,7 +74,7 @@ def side_average(
             hint="leave it out: 1 is the measure, 0 the same of models without the example.",
         )
     words = ("a member of no model", NOTE, "members") if side else ("a member of every model", OUTSIDE, "nonmembers")
-    return _average(rows, member == side, bounds, {}, words)
+    return _average(rows, member == side, bounds, {}, words, skewed=skewed)
 
 
 def _average(
@@ -80,8 +83,10 @@ def _average(
     bounds: Bounds,
     counts: Mapping[str, Int[np.ndarray, " example"]],
     words: tuple[str, str, str],
+    *,
+    skewed: bool = False,
 ) -> PerExample:
-    running = RunningMoments(seen.shape[1])
+    running = RunningMoments(seen.shape[1], cubes=skewed)
     with np.errstate(invalid="ignore", over="ignore"):
         for row, chosen in zip(rows, seen, strict=True):
             running.add(row, chosen)

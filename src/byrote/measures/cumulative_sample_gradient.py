@@ -54,7 +54,7 @@ def cumulative_sample_gradient(
         which is `cumulative_sample_gradient[norm]`. The source's own code could not be had. Checkpoints are weighted
         by the epochs that they stand for, as dense early ones would count many times over.
     """
-    return side_average(summed(norm, epochs, squared=squared), member, side, bounds=_PLUS)
+    return side_average(summed(norm, epochs, squared=squared), member, side, bounds=_PLUS, skewed=squared)
 
 
 @measure(
@@ -134,7 +134,7 @@ def cumulative_sample_gradient_parameters(
     Differs:
         The source takes the gradient in the input.
     """
-    return side_average(summed(norm, epochs, squared=squared), member, side, bounds=_PLUS)
+    return side_average(summed(norm, epochs, squared=squared), member, side, bounds=_PLUS, skewed=squared)
 
 
 @measure(

@@ -11,11 +11,15 @@ from jaxtyping import Bool, Float, Int, Real
 
 @dataclass(frozen=True)
 class Moments:
-    """What a mean and its error need; `squares` sums the squared deviations from the mean."""
+    """What a mean and its error need; `squares` and `cubes` sum powers of the deviations from the mean.
+
+    With cubes an interval is not taken to reach equally far to both sides.
+    """
 
     count: Int[np.ndarray, "*shape"]
     mean: Float[np.ndarray, "*shape"]
     squares: Float[np.ndarray, "*shape"]
+    cubes: Float[np.ndarray, "*shape"] | None = None
 
     @property
     def identical(self) -> Bool[np.ndarray, "*shape"]:
@@ -37,7 +41,7 @@ class RunningMoments:
     Means are plain sums divided by counts. Sums of 0 and 1 are exact, so that means of answers that were right equally
     often are equal to the last bit, in whatever order the rows came, and ranks have ties where there are ties.
     Deviations are taken from the mean before and after each row (Welford's recurrence), so that a large mean costs no
-    digits of the spread.
+    digits of the spread. Cubes are gathered if asked for, by Terriberry's recurrence.
 
     Example:
         >>> running = RunningMoments(2)
@@ -47,7 +51,8 @@ class RunningMoments:
         array([2., 5.])
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, cubes: bool = False) -> None:
+        self._cubes = np.zeros(size) if cubes else None
         self._count = np.zeros(size, np.int64)
         self._sum = np.zeros(size)
         self._squares = np.zeros(size)
@@ -62,11 +67,17 @@ class RunningMoments:
             before = np.where(chosen, values - self._mean(), 0.0)
             self._count += chosen
             self._sum += np.where(chosen, values, 0.0)
+            if self._cubes is not None:
+                share = before / np.maximum(self._count, 1)
+                self._cubes += share * (share * before * (self._count - 1) * (self._count - 2) - 3 * self._squares)
             self._squares += before * np.where(chosen, values - self._mean(), 0.0)
 
     def result(self) -> Moments:
         """The moments so far; the mean is NaN where nothing was taken in."""
-        return Moments(self._count.copy(), np.where(self._count > 0, self._mean(), np.nan), self._squares.copy())
+        mean = np.where(self._count > 0, self._mean(), np.nan)
+        return Moments(
+            self._count.copy(), mean, self._squares.copy(), None if self._cubes is None else self._cubes.copy()
+        )
 
 
 #: Means without parts are taken in blocks of so many examples, which stay in a processor's cache.
