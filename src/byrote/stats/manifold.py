@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import nnls
+from scipy.optimize import minimize, nnls
 
 #: With fewer points the geometry of a manifold is too uncertain to report.
 FEWEST = 8
@@ -106,7 +106,7 @@ def in_common(centres: Float[np.ndarray, "manifold unit"]) -> Float[np.ndarray, 
         V = argmin over subspaces of each size K of the sum of squared correlations of (1 - V V') c, c the centres less
         their mean; of the K from 0 to the centres' rank less 2 that with the smallest mean absolute correlation
     Source: Chung, Lee & Sompolinsky 2018, PRX 8, 031003, section VI; Cohen et al. 2020, Nature Communications 11, 746.
-    Differs: steepest descent from the largest directions of the centres, where theirs starts anew at random.
+    Differs: it starts at the largest directions of the centres, where theirs starts at random, several times.
 
     Example:
         >>> centres = np.eye(5) + np.outer([4.0, -4.0, 4.0, -4.0, 0.0], np.eye(5)[0])
@@ -138,19 +138,15 @@ def _correlation(inside: Float[np.ndarray, "manifold direction"]) -> float:
 def _least_alike(
     inside: Float[np.ndarray, "manifold direction"], start: Float[np.ndarray, "direction count"]
 ) -> Float[np.ndarray, "direction count"]:
-    """The subspace without which squared correlations are smallest, by steepest descent with halved steps."""
-    found, (cost, slope), step = start, _squares(inside, start), 1.0
-    for _ in range(500):
-        while step > 1e-9:
-            tried = np.linalg.qr(found - step * slope)[0]
-            after, there = _squares(inside, tried)
-            if after < cost - 1e-4 * step * float(np.square(slope).sum()):
-                break
-            step /= 2
-        else:
-            break
-        found, cost, slope, step = tried, after, there, 2 * step
-    return found
+    """The subspace without which squared correlations are smallest, spanned by the columns of a matrix."""
+
+    def cost(flat: Float[np.ndarray, " entry"]) -> tuple[float, Float[np.ndarray, " entry"]]:
+        orthonormal, triangle = np.linalg.qr(flat.reshape(start.shape))
+        value, slope = _squares(inside, orthonormal)
+        return value, np.linalg.solve(triangle, slope.T).T.ravel()
+
+    found = minimize(cost, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200, "ftol": 1e-8})
+    return np.asarray(np.linalg.qr(found.x.reshape(start.shape))[0])
 
 
 def _squares(
