@@ -10,7 +10,18 @@ from byrote.evidence.schema import SCHEMA
 
 Evidence = dict[str, np.ndarray]
 #: What similarity records of each layer at each checkpoint.
-SIMILARITIES = ("cka", "svcca", "pwcca", "cka_to_end", "svcca_to_end", "pwcca_to_end", "pwcca_from_end")
+SIMILARITIES = (
+    "cka",
+    "svcca",
+    "pwcca",
+    "cka_scatter",
+    "svcca_scatter",
+    "pwcca_scatter",
+    "cka_to_end",
+    "svcca_to_end",
+    "pwcca_to_end",
+    "pwcca_from_end",
+)
 
 
 def half_subset_pairs(rng: np.random.Generator, models: int, examples: int) -> tuple[np.ndarray, np.ndarray]:

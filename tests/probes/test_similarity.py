@@ -57,6 +57,17 @@ def test_models_are_compared_with_those_of_other_pairs(compared, checkpoint, lay
         assert found == pytest.approx(value, rel=1e-4), name
 
 
+def test_how_far_the_likeness_of_a_pair_scatters_over_other_pairs(compared):
+    pair, every = compared.design.pair[:8], [represented(features(compared, k, 1, "3")) for k in range(8)]
+    place = compared.load("similarity.layer", [2]).tolist().index("3")
+    own = np.flatnonzero(pair == pair[2])
+    others = [np.flatnonzero(pair == one) for one in np.unique(pair) if one != pair[2]]
+    each = [np.mean([cka(every[a], every[b]) for a in own for b in other]) for other in others]
+    assert len(each) == 3
+    for model in own:
+        assert compared.load("similarity.cka_scatter", [model])[0, 1, place] == pytest.approx(np.std(each), rel=1e-3)
+
+
 def test_at_the_end_every_layer_is_its_own_end_and_before_that_it_is_not(compared):
     for name in ("cka_to_end", "svcca_to_end", "pwcca_to_end", "pwcca_from_end"):
         found = compared.load(f"similarity.{name}", range(8))

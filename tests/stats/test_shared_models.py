@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from byrote.analyses.similarity import between, between_all
+from byrote.stats.shared_models import between, between_all
 from levels import DRAWS, as_promised, missed
 
 

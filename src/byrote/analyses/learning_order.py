@@ -10,13 +10,13 @@ from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
 
 from byrote.analyses.catalog import analysis
-from byrote.analyses.similarity import between_all
 from byrote.blocks import Block, Words, plain_blocks, section
 from byrote.data.controls import LABEL_NOISE
 from byrote.errors import BadInput
 from byrote.results import Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.jackknife import from_replicates, units
+from byrote.stats.shared_models import between_all
 
 #: Fewer examples that two models share have no order.
 FEWEST: Final = 10
@@ -38,7 +38,8 @@ def learning_order(run: Run, *, role: str = "reference") -> Table:
         e_ki the first checkpoint from which model k is right on i to the end; Spearman's correlation of e_k and e_l
         over the members of both, the mean over pairs of models that are no mates
     Undefined:
-        where two models share fewer than 10 members of a group, or all of them are learned at once.
+        where two models share fewer than 10 members of a group, or all of them are learned at once. Below 6 pairs, or
+        models without a mate, the error of the correlation is too large where models do not differ.
 
     Source: Arpit et al. 2017, arXiv:1706.05394; Hacohen et al. 2020, arXiv:1905.10854.
 

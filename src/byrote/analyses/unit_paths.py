@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from byrote.analyses.catalog import analysis
-from byrote.analyses.similarity import between
 from byrote.analyses.where_groups import groups_of
 from byrote.blocks import Block, Words, plain_blocks, section
 from byrote.errors import MissingEvidence
@@ -18,6 +17,7 @@ from byrote.probes.unit_paths import FIGURES, WHOSE
 from byrote.results import Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.jackknife import from_replicates
+from byrote.stats.shared_models import between
 
 #: Columns of the table: one quantity, or the first minus the second.
 COLUMNS = {
@@ -96,7 +96,7 @@ def over_networks(
     """The mean over a group's examples, then over models, with the error of a similarity between models.
 
     Undefined:
-        where a model has fewer than 20 of the examples; the error as in `similarity.between`, which is too large
+        where a model has fewer than 20 of the examples; the error as in `stats.shared_models`, which is too large
         where networks do not differ from each other.
     """
     each = np.array(

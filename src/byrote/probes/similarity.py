@@ -16,6 +16,7 @@ from byrote.probes.contract import Probe, Shard, When
 from byrote.probes.history import History
 from byrote.probes.registry import probe
 from byrote.stats.jackknife import units
+from byrote.stats.shared_models import of_each, scatter_of
 from byrote.stats.similarity import Represented, cka, pwcca, represented, svcca
 
 _CELLS: Final = (MODEL, CHECKPOINT, LAYER)
@@ -29,6 +30,12 @@ SIMILARITY: Final = Kind(
         "cka": Quantity(_CELLS, "float32", "", "debiased CKA with models of other pairs, the mean over them"),
         "svcca": Quantity(_CELLS, "float32", "", "SVCCA with models of other pairs, the mean over them"),
         "pwcca": Quantity(_CELLS, "float32", "", "PWCCA with models of other pairs, both ways, the mean over them"),
+        **{
+            f"{name}_scatter": Quantity(
+                _CELLS, "float32", "", f"standard deviation over other pairs of the likeness of its pair by {words}"
+            )
+            for name, words in (("cka", "CKA"), ("svcca", "SVCCA"), ("pwcca", "PWCCA"))
+        },
         "cka_to_end": Quantity(_CELLS, "float32", "", "debiased CKA with the same layer at the last checkpoint"),
         "svcca_to_end": Quantity(_CELLS, "float32", "", "SVCCA with the same layer at the last checkpoint"),
         "pwcca_to_end": Quantity(_CELLS, "float32", "", "PWCCA with it, weighted by the earlier features"),
@@ -132,18 +139,22 @@ _OTHERS: Final = ("directions", "epochs")
 
 
 def _between(models: list[Represented], unit: Int[np.ndarray, " model"]) -> dict[str, Float[np.ndarray, " model"]]:
-    """The mean likeness of each model with the models of other units; nan where there are none."""
-    sums = {name: np.zeros(len(models)) for name in ("cka", "svcca", "pwcca")}
-    for one in range(len(models)):
-        for other in range(one + 1, len(models)):
+    """The mean likeness of each model with the models of other units; nan where there are none.
+
+    And how much that of its unit scatters over the others, by which the error of the mean is judged.
+    """
+    count = len(models)
+    alike = {name: np.full((count, count), np.nan) for name in ("cka", "svcca", "pwcca")}
+    for one in range(count):
+        for other in range(one + 1, count):
             if unit[one] == unit[other]:
                 continue
             a, b = models[one], models[other]
             both = (pwcca(a, b) + pwcca(b, a)) / 2
             for name, value in (("cka", cka(a, b)), ("svcca", svcca(a, b)), ("pwcca", both)):
-                sums[name][[one, other]] += value
-    others = np.array([(unit != own).sum() for own in unit], np.float64)
-    return {name: total / np.where(others, others, np.nan) for name, total in sums.items()}
+                alike[name][[one, other], [other, one]] = value
+    of_each_model = {name: of_each(values, unit) for name, values in alike.items()}
+    return of_each_model | {f"{name}_scatter": scatter_of(values, unit) for name, values in alike.items()}
 
 
 def _to_end(here: list[Represented], end: list[Represented]) -> dict[str, list[float]]:
