@@ -13,9 +13,11 @@ from torch import nn
 
 import byrote
 from byrote.analyses.catalog import ask
+from byrote.analyses.identity_or_constant import identity_or_constant
 from byrote.analyses.lookup_tables import lookup_tables
 from byrote.changes.change import Context, TrainedModel
 from byrote.changes.model.drop_memory_units import DropMemoryUnits
+from byrote.changes.model.silence_memory import SilenceMemory
 from byrote.changes.recipe.example_tied_dropout import ExampleTiedDropout as TiedDropout
 from byrote.designs.full_data import full_data
 from byrote.engine.afterwards import probe
@@ -24,7 +26,8 @@ from byrote.probes.registry import made
 from byrote.probes.tied_dropout import TiedDropoutProbe
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.dropout import ExampleTiedDropout
-from byrote.recipes.recipe import BoundRecipe
+from byrote.recipes.objectives.next_token import NextToken
+from byrote.recipes.recipe import BoundRecipe, Recipe
 from byrote.runs.run import Run
 from documents import letters, small_language_audit, words
 from followed import Case, each, follow
@@ -50,6 +53,14 @@ def run_of(folder: Path, examples: int = 160, **settings: Any) -> Any:
 def taken_apart(name: str, **settings: Any) -> Callable[[Path], Any]:
     """A probe of a small run after its training."""
     return lambda folder: probe(run_of(folder, **settings), name)
+
+
+def silenced(persistent: int) -> Any:
+    """A small GPT whose persistent memory is silenced."""
+    recipe = Recipe(network=byrote.TinyGPT(width=16, heads=2, hidden=8, persistent=persistent), objective=NextToken())
+    algorithm = recipe.bind(Shape(inputs=(8,), classes=9, examples=4), torch.device("cpu"))
+    model = TrainedModel(algorithm=algorithm, state=algorithm.init(0))
+    return SilenceMemory().apply(model, CONTEXT)
 
 
 DISSOCIATION = (
@@ -195,6 +206,18 @@ TIED_DROPOUT = (
         right=lambda _: DropMemoryUnits(),
     ),
     Case(
+        name="more than all of the memory",
+        wrong=lambda _: SilenceMemory(1.5),
+        says="silence-memory=0.5",
+        right=lambda _: SilenceMemory(0.5),
+    ),
+    Case(
+        name="no persistent memory",
+        wrong=lambda _: silenced(0),
+        says="byrote.TinyGPT(persistent=256)",
+        right=lambda _: silenced(256),
+    ),
+    Case(
         name="no memory units to read",
         wrong=read(byrote.MLP()),
         says="byrote.MLP(tied_dropout=(0.2, 0.1))",
@@ -298,6 +321,12 @@ MANIFOLDS = (
         says="manifolds,points=12",
         right=setting("manifolds,points=12"),
     ),
+    Case(
+        name="no such centres",
+        wrong=setting("manifolds,centres=apart"),
+        says="manifolds,centres=decorrelated",
+        right=setting("manifolds,centres=decorrelated"),
+    ),
 )
 
 
@@ -330,14 +359,14 @@ def test_hints_of_the_profile_are_followed(case: Case, tmp_path: Path) -> None:
     follow(case, tmp_path)
 
 
-def tabled(with_data: bool, **settings: Any) -> Callable[[Path], Any]:
-    """A run that was opened is asked how far look-up tables go."""
+def tabled(with_data: bool, ask: Callable[..., Any] = lookup_tables, **settings: Any) -> Callable[[Path], Any]:
+    """A run that was opened is asked how far look-up tables go, or what networks of one example make of others."""
 
     def asked(folder: Path) -> Any:
         place = folder / "run"
         run = Run.open(place if place.exists() else copied("classes", folder))
         known = run.attach(blobs(noise=0.1), RECIPE, blobs(30, seed=1)) if with_data else run
-        return lookup_tables(known, **settings)
+        return ask(known, **settings)
 
     return asked
 
@@ -354,6 +383,24 @@ TABLES = (
         wrong=tabled(True, inputs="30"),
         says="inputs=2;4;8",
         right=tabled(True, inputs="2;4;8"),
+    ),
+    Case(
+        name="no data to repeat",
+        wrong=tabled(False, identity_or_constant),
+        says="run.attach(dataset, recipe)",
+        right=tabled(True, identity_or_constant, steps=1),
+    ),
+    Case(
+        name="no number of layers",
+        wrong=tabled(True, identity_or_constant, hidden="two"),
+        says="hidden=0;1;3;6",
+        right=tabled(True, identity_or_constant, hidden="0;1;3;6", width=8, steps=1),
+    ),
+    Case(
+        name="more seeds than examples",
+        wrong=tabled(True, identity_or_constant, seeds=500),
+        says="--set seeds=59",
+        right=tabled(True, identity_or_constant, seeds=59, width=4, hidden="0", steps=1),
     ),
 )
 

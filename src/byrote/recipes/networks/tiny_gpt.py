@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from byrote.data.tokenizers import missing
 from byrote.errors import BadInput
+from byrote.recipes.networks.persistent_memory import without_feed_forward
+from byrote.recipes.slots import ADDED
 
 
 @dataclass(frozen=True, kw_only=True)
 class TinyGPT:
     """A decoder with rotary positions, RMSNorm and gated layers, its output tied to its embedding.
 
-    Built by transformers, so that its weights are a Llama's: any tool that reads those reads this one.
+    Built by transformers, so that its weights are a Llama's: any tool that reads those reads this one. With
+    `persistent` memory it has so many learned keys and values in each attention head, and no feed-forward layers:
+    `persistent` of 3/2 `hidden` are as many weights.
 
     Example:
         >>> TinyGPT(layers=1, width=16, heads=2, hidden=32).width
@@ -25,6 +29,7 @@ class TinyGPT:
     width: int = 128
     heads: int = 4
     hidden: int = 256
+    persistent: int = field(default=0, metadata=ADDED)
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
@@ -56,7 +61,10 @@ class TinyGPT:
             bos_token_id=0,
             eos_token_id=0,
         )
-        return Logits(LlamaForCausalLM(config))
+        model = LlamaForCausalLM(config)
+        if self.persistent:
+            without_feed_forward(model.model.layers, self.width, self.heads, self.persistent)
+        return Logits(model)
 
 
 class Logits(nn.Module):
