@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import byrote
+from byrote.data.copies import copies
 from byrote.report.neighbours import neighbours
 from byrote.runs.run import Run
 from report.made import make_run
@@ -23,11 +24,26 @@ def test_copies_and_what_is_nearly_one_are_named(tmp_path: Path) -> None:
     inputs[11], inputs[12] = inputs[10], inputs[10] + 0.01
     data = byrote.from_arrays(inputs, np.arange(40) % 3, name="near", class_names=("a", "b", "c"))
     run = make_run(tmp_path / "run", dataset=data, controls=False)
-    found = neighbours(run, np.array([10, 20]))
+    found = neighbours(run, np.array([10, 20]), copies(data))
     assert [(twin.id, twin.same) for twin in found.twins[10]] == [(run.ids[11], True), (run.ids[12], False)]
     assert 20 not in found.twins
     assert found.leaning == {}
     assert not found.measured  # no held-out examples
+    assert found.near
+    alone = neighbours(run, np.array([10, 20]))
+    assert [twin.id for twin in alone.twins[10]] == [run.ids[11]]  # near copies are not looked for by itself
+
+
+def test_what_chance_puts_near_is_no_copy(tmp_path: Path) -> None:
+    """Of 40 points on a plane most have another within half of the distance to their tenth neighbour."""
+    inputs = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    data = byrote.from_arrays(inputs, np.arange(40) % 3, name="plane", class_names=("a", "b", "c"))
+    run = make_run(tmp_path / "run", dataset=data, controls=False)
+    apart = np.sort(np.linalg.norm(inputs[:, None] - inputs, axis=2), axis=1)
+    assert (apart[:, 1] < 0.5 * apart[:, 10]).sum() > 20
+    found = neighbours(run, np.arange(40), copies(data))
+    assert found.near
+    assert found.twins == {}
 
 
 def test_of_numbers_that_name_something_only_the_same_is_told(tmp_path: Path) -> None:
@@ -37,7 +53,8 @@ def test_of_numbers_that_name_something_only_the_same_is_told(tmp_path: Path) ->
     object.__setattr__(data, "inputs", inputs)
     run = make_run(tmp_path / "run", dataset=data, controls=False)
     found = neighbours(run, np.array([4, 20]))
-    assert [(twin.id, twin.same, twin.ratio) for twin in found.twins[4]] == [(run.ids[5], True, "")]
+    assert [(twin.id, twin.same) for twin in found.twins[4]] == [(run.ids[5], True)]
+    assert not found.near
     assert 20 not in found.twins
 
 

@@ -104,7 +104,8 @@ class Issues:
 
     `planted` is how many labels were made wrong on purpose, and `hit` how many of them are flagged; both are 0 if
     label errors could not be estimated. `errors` is how surely each label is wrong, None if that is not known. `late`
-    stands in its place where no models without an example judge it: how late its label was learned.
+    stands in its place where no models without an example judge it: how late its label was learned. `copies` are those
+    that were looked for in the data, None where these are not at hand.
     """
 
     run: Run
@@ -114,6 +115,7 @@ class Issues:
     hit: int = 0
     errors: LabelErrors | None = None
     late: LearnedLate | None = None
+    copies: Copies | None = None
 
     @property
     def own(self) -> tuple[Issue, ...]:
@@ -234,6 +236,7 @@ def issues(run: Run, *, near_copies: bool = True) -> Issues:
         hit=0 if flagged is None else int(flagged[noise].sum()),
         errors=None if outside is None else outside.errors,
         late=late,
+        copies=data,
     )
 
 

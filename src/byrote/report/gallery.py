@@ -13,6 +13,7 @@ from jaxtyping import Int
 from byrote.analyses.performance import prediction_of
 from byrote.blocks import Item
 from byrote.data.controls import CONFLICTING_DUPLICATE, EXACT_DUPLICATE, LABEL_NOISE, NEAR_DUPLICATE
+from byrote.data.copies import Copies
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.report.known import FORGOTTEN, RISK, Known, errors_of
 from byrote.report.neighbours import Leaning, Neighbours, Twin, neighbours
@@ -97,6 +98,7 @@ class Gallery:
     stretched: bool
     votes: bool
     influence: bool = False
+    near: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,8 +114,9 @@ def gallery(
     result: PerExample,
     about: Known | None = None,
     verdicts: Mapping[str, str] | None = None,
+    copied: Copies | None = None,
 ) -> Gallery:
-    """The galleries of a run by its label memorization, with what else is known of each example.
+    """The galleries of a run by its label memorization, with what else is known of each example, as its copies.
 
     Raises:
         MissingEvidence: the models' answers are not recorded.
@@ -123,7 +126,7 @@ def gallery(
     top = order[:MEMORIZED_SHOWN]
     top = top[result.values[top] > 0]
     ordinary = _typical(result, rates, order[len(top) :])
-    return _gallery(run, result, rates, top, ordinary, about, verdicts or {})
+    return _gallery(run, result, rates, top, ordinary, about, verdicts or {}, copied)
 
 
 def top_gallery(run: Run, result: PerExample, about: Known) -> Gallery:
@@ -142,13 +145,14 @@ def _gallery(
     ordinary: np.ndarray,
     about: Known | None,
     verdicts: Mapping[str, str],
+    copied: Copies | None = None,
 ) -> Gallery:
     rows = np.concatenate([top, ordinary])
     shown, stretched = (None, False) if run.dataset is None else contents(run.dataset, rows)
     regression = run.learns.numeric
     votes = None if rates is None or regression else _votes(run, rows)
     answers = _answers(run, rows) if regression and rates is not None else {}
-    near = neighbours(run, top)
+    near = neighbours(run, top, copied)
     cards = [
         replace(
             _card(
@@ -167,6 +171,7 @@ def _gallery(
         stretched=stretched,
         votes=votes is not None or regression,
         influence=near.measured,
+        near=near.near,
     )
 
 

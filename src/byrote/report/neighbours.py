@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from scipy.special import ndtri
 
-from byrote.data.dataset import Dataset
+from byrote.data.copies import Copies, copies
 from byrote.measures.influence import influence
 from byrote.report.missing import Missing, where_possible
 from byrote.report.picture import Content, contents
@@ -22,12 +22,6 @@ from byrote.stats.intervals import UPPER
 #: Feldman & Zhang 2020 take a pair for connected from this influence on.
 CONNECTED = 0.15
 MOST_CONNECTED = 3
-#: A near-duplicate is nearer than this share of the distance to the tenth neighbour.
-NEAR = 0.5
-TENTH = 10
-#: Rows of the data are compared in blocks of so many numbers; of larger data nothing is compared.
-BLOCK_NUMBERS = 2**24
-MOST_NUMBERS = 2**31
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,25 +41,33 @@ class Twin:
     id: str
     label: str
     same: bool
-    ratio: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """By row of the run; `measured` says whether influence could be measured."""
+    """By row of the run; `measured` says whether influence could be, `near` whether near copies were looked for."""
 
     leaning: Mapping[int, tuple[Leaning, ...]]
     twins: Mapping[int, tuple[Twin, ...]]
     measured: bool
+    near: bool
 
 
-def neighbours(run: Run, rows: Int[np.ndarray, " row"]) -> Neighbours:
-    """The neighbours of these examples of a run, as far as evidence and data at hand show them."""
+def neighbours(run: Run, rows: Int[np.ndarray, " row"], copied: Copies | None = None) -> Neighbours:
+    """The neighbours of these examples of a run, as far as evidence and data at hand show them.
+
+    `copied` are the copies among the run's data; without them only the same inputs are looked for.
+    """
+    if run.dataset is None:
+        copied = None
+    elif copied is None:
+        copied = copies(run.dataset, near=False)
     leaning = where_possible(lambda: _leaning(run, rows))
     return Neighbours(
         leaning={} if isinstance(leaning, Missing) else leaning,
-        twins={} if run.dataset is None else _twins(run, run.dataset, rows),
+        twins={} if copied is None else dict(_twins(run, copied, rows)),
         measured=not isinstance(leaning, Missing),
+        near=copied is not None and not math.isnan(copied.dimension),
     )
 
 
@@ -106,42 +108,18 @@ def _one(run: Run, query: int, value: float, content: Content | None) -> Leaning
     return Leaning(name=str(run.heldout.ids[query]), label=label, value=number(value), content=content)
 
 
-def _twins(run: Run, dataset: Dataset, rows: Int[np.ndarray, " row"]) -> dict[int, tuple[Twin, ...]]:
-    inputs = dataset.inputs
-    if not len(rows) or inputs.dtype.kind not in "fiu" or math.prod(inputs.shape) > MOST_NUMBERS or len(inputs) < 3:
-        return {}
-    distance = _distances(inputs, rows)
-    distance[np.arange(len(rows)), rows] = np.inf
-    tenth = np.partition(distance, min(TENTH, len(inputs) - 1) - 1, axis=1)[:, min(TENTH, len(inputs) - 1) - 1]
-    if inputs.dtype.kind != "f":
-        tenth = np.zeros(len(rows))  # numbers that name something have no distance: only the same is told
-    found = {}
-    for place, row in enumerate(rows):
-        near = np.flatnonzero(distance[place] <= max(NEAR * tenth[place], 0.0))
-        near = near[np.argsort(distance[place][near], kind="stable")][:MOST_CONNECTED]
-        if len(near):
-            found[int(row)] = tuple(
-                Twin(
-                    id=str(run.ids[other]),
-                    label=given(run, int(other)),
-                    same=bool(distance[place, other] == 0),
-                    ratio=number(float(distance[place, other] / tenth[place])) if tenth[place] else "",
-                )
-                for other in near
-            )
-    return found
+def _twins(run: Run, copied: Copies, rows: Int[np.ndarray, " row"]) -> Iterator[tuple[int, tuple[Twin, ...]]]:
+    """Examples with the same input, then those nearer than chance puts any, the nearest first."""
+    order = np.argsort(copied.chance, kind="stable")
+    for row in rows.tolist():
+        first = copied.same[row]
+        same = np.flatnonzero(copied.same == first)
+        near = [one for pair in copied.near[order] if first in pair for one in pair if one != first]
+        others = [*same[same != row], *(copy for one in near for copy in np.flatnonzero(copied.same == one))]
+        if others:
+            yield row, tuple(_twin(run, copied, row, int(other)) for other in others[:MOST_CONNECTED])
 
 
-def _distances(inputs: np.ndarray, rows: Int[np.ndarray, " row"]) -> Float[np.ndarray, "row example"]:
-    """From these rows to all, by blocks; numbers that are missing or infinite count as 0."""
-    own = np.nan_to_num(np.asarray(inputs[rows], np.float64).reshape(len(rows), -1), posinf=0.0, neginf=0.0)
-    size = max(1, BLOCK_NUMBERS // max(own.shape[1], 1))
-    distance = np.empty((len(rows), len(inputs)))
-    for start in range(0, len(inputs), size):
-        block = np.asarray(inputs[start : start + size], np.float64)
-        block = np.nan_to_num(block.reshape(len(block), -1), posinf=0.0, neginf=0.0)
-        squares = (own**2).sum(1)[:, None] + (block**2).sum(1) - 2 * own @ block.T
-        # what two large numbers leave of each other by rounding is no distance
-        squares[squares < 1e-12 * ((own**2).sum(1)[:, None] + 1e-300)] = 0.0
-        distance[:, start : start + size] = np.sqrt(np.maximum(squares, 0.0))
-    return distance
+def _twin(run: Run, copied: Copies, row: int, other: int) -> Twin:
+    same = bool(copied.same[row] == copied.same[other])
+    return Twin(id=str(run.ids[other]), label=given(run, other), same=same)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from byrote.analyses.issues import Issues
 from byrote.data.controls import LABEL_NOISE
 from byrote.report.asked import Asked, all_asked
 from byrote.report.attack_drawings import by_slice, curves
@@ -68,6 +69,7 @@ def sections(run: Run, found: Findings) -> Sections:
     if isinstance(facts, Watched):
         return _watched(run, facts, found)
     verdicts = found.triaged.verdicts if isinstance(found.triaged, Triaged) else {}
+    copied = found.issues.copies if isinstance(found.issues, Issues) else None
     figures, missing = _figures(run, facts, found)
     risk = (
         risk_words(found.attacks, facts.wording.its)
@@ -80,7 +82,7 @@ def sections(run: Run, found: Findings) -> Sections:
         headline=headline(run, facts, risk, of_groups),
         first_look=first_look(run, facts, found.issues),
         steps=next_steps(run, facts, found.attacks, found.triaged),
-        gallery=where_possible(lambda: gallery(run, facts.memorization, found.known, verdicts)),
+        gallery=where_possible(lambda: gallery(run, facts.memorization, found.known, verdicts, copied)),
         examples=examples(run, LEAD, {LEAD: facts.memorization}, found.known, verdicts),
         figures=figures,
         missing=missing,

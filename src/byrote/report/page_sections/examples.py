@@ -78,7 +78,8 @@ def _reading(words: Wording, gallery: Cards, *, risk: bool, numbers: bool) -> st
             "and by more than chance gives the largest of so many."
         )
     if gallery.contents:
-        text += " What is much like it in the data is nearer than half of the distance to its tenth neighbour."
+        near = ", or lies nearer to it than chance puts one example in 10,000" if gallery.near else ""
+        text += f" What is much like it in the data has the same input{near}."
     if gallery.stretched:
         text += " The brightness of each picture is stretched to its own range."
     return f"{text}\n\nAll examples with their scores are in `results/label_memorization.parquet`, beside this page."
