@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import re
 import shutil
 import warnings
@@ -18,7 +19,9 @@ import byrote
 from byrote.data.dataset import Dataset, Display
 from byrote.data.inert import spreadsheet_cell
 from byrote.recipes.defaults import objective_for
+from byrote.report.language_report import write_language_report
 from byrote.report.page import write_report
+from byrote.runs.run import Run
 from report.made import HOSTILE, NOISY, make_run
 from report.test_watched import recorded
 from small import longer, small_audit
@@ -31,6 +34,8 @@ pytestmark = [
 ]
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+#: A sheet of A4 within margins of a centimetre, in pixels of the page.
+PAPER = {"width": 718, "height": 1047}
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +243,25 @@ def test_a_recorded_training_is_as_good_to_read(browser: Any, tmp_path: Path) ->
         shown.waits_for("10 examples of 30")
         assert shown.page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
         assert shown.said == []
+
+
+@pytest.mark.slow
+def test_the_page_of_a_language_model_is_as_good_to_read(browser: Any, attacked: Run) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    path, _ = write_language_report(attacked)
+    for scheme, viewport in itertools.product(("light", "dark"), (WIDE, NARROW)):
+        with Shown(browser, path, color_scheme=scheme, viewport=viewport) as shown:
+            shown.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+            found = axe.Axe().run(shown.page)
+            assert found.response["violations"] == [], found.generate_report()
+            assert shown.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+            assert shown.said == []
+    with Shown(browser, path, viewport=PAPER) as shown:
+        shown.page.emulate_media(media="print")
+        beyond = (
+            "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right - 1 > innerWidth)"
+        )
+        assert shown.page.evaluate(f"{beyond}.map(e => e.outerHTML.slice(0, 80))") == []
 
 
 FORMULAS = (

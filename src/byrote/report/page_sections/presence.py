@@ -52,6 +52,7 @@ def presence(found: LanguageFacts, figures: Mapping[str, Figure], texts: list[Pr
         name="presence",
         title="What a text's own presence does",
         short="Own presence",
+        summary="How much better models predict a text if they were trained on it",
         blocks=(
             Words(text=WHAT),
             Words(text="All documents, each copy counted", tone="heading"),

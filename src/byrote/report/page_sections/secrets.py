@@ -12,7 +12,7 @@ from byrote.blocks import Block, Figure, Fold, Named, TableBlock, Words
 from byrote.data.canaries import Canaries
 from byrote.report.language_facts import LanguageFacts
 from byrote.report.language_summary import verdict
-from byrote.report.language_words import LEVEL, adjusted
+from byrote.report.language_words import LEVEL, adjusted, known_secrets
 from byrote.report.missing import RUN
 from byrote.report.page_sections.section import PageSection
 from byrote.report.secrets import MASK
@@ -49,8 +49,17 @@ def secrets(
         name="secrets",
         title="Planted secrets",
         short="Secrets",
+        summary=_summary(found),
         blocks=tuple(_blocks(run, found, figures, listed, masked=masked)),
     )
+
+
+def _summary(found: LanguageFacts) -> str:
+    if found.exposures is None:
+        return "Canaries, and what chance gives"
+    known, planted = known_secrets(found)
+    are = "is" if known == 1 else "are"
+    return f"{known:,} of {count(planted, 'planted secret')} {are} known; exposures beside what chance gives"
 
 
 def _blocks(

@@ -5,28 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from byrote.blocks import Block, Figure, Gallery, Words
+from byrote.blocks import Block, Figure, Fold, Gallery, Words
 from byrote.report.language_facts import LanguageFacts
 from byrote.report.language_words import grown
 from byrote.report.page_sections.section import PageSection
 from byrote.report.passages import Passage
 from byrote.report.text import count
 
-#: Figures of what recitation depends on: what each shows, and a remark, to which what grows with it is added.
+#: So many passages are shown at once, the others when they are asked for.
+AT_ONCE: Final = 8
+#: Figures of what recitation depends on: on what, what each shows, and a remark, to which what grows with it is added.
 DEPENDS: Final = {
-    "extraction": ("Documents recited, by how often their text stands there", "", "copies"),
+    "extraction": (
+        "how often it stands there",
+        "Documents recited, by how often their text stands there",
+        "",
+        "copies",
+    ),
     "prefix": (
+        "how many first tokens are given",
         "Texts recited, by how many of their first tokens are given",
         "Each different text counts once; what is asked for are the tokens that follow.",
         "prefix",
     ),
     "context": (
+        "how many tokens before it are given",
         "The same tokens recited, by how many before them are given",
         "Each different text counts once; what is asked for stays the same.",
         "context",
     ),
-    "exposure": ("Secrets exposed, by how often they stand there", "", ""),
+    "exposure": ("how often a secret stands there", "Secrets exposed, by how often they stand there", "", ""),
     "queries": (
+        "the number of answers",
         "Documents that come out with a chance of a half, by the number of answers",
         "Every document counts, copies of a text each.",
         "",
@@ -44,13 +54,20 @@ def passages(found: LanguageFacts, shown: tuple[Passage, ...], why: str, *, mask
     blocks: tuple[Block, ...] = (Words(text=f"No passage is shown. {why}", tone="missing"),)
     if shown:
         reading = Words(text=_reading(found), tone="reading")
-        blocks = (Words(text=_what(found, shown, masked=masked)), Gallery(items=shown, first=1), reading)
+        blocks = (Words(text=_what(found, shown, masked=masked)), *_galleries(shown), reading)
     return PageSection(
         name="passages",
         title="What it recites" if recites else "What comes nearest to being recited",
         short="Recited" if recites else "Nearest to being recited",
         blocks=blocks,
     )
+
+
+def _galleries(shown: tuple[Passage, ...]) -> Iterator[Block]:
+    yield Gallery(items=shown[:AT_ONCE], first=1)
+    if len(shown) > AT_ONCE:
+        rest = Gallery(items=shown[AT_ONCE:], first=AT_ONCE + 1)
+        yield Fold(summary=f"The next {len(rest.items)}", blocks=(rest,))
 
 
 def _what(found: LanguageFacts, shown: tuple[Passage, ...], *, masked: bool) -> str:
@@ -86,10 +103,12 @@ def _reading(found: LanguageFacts) -> str:
 
 def dependence(found: LanguageFacts, figures: Mapping[str, Figure]) -> PageSection:
     """What recitation depends on."""
-    blocks = [block for name in DEPENDS if name in figures for block in _figure(found, figures[name], *DEPENDS[name])]
+    drawn = [name for name in DEPENDS if name in figures]
+    blocks = [block for name in drawn for block in _figure(found, figures[name], *DEPENDS[name][1:])]
     blocks.append(Words(text=_bands(found, exposure="exposure" in figures), tone="reading"))
     title = "What it depends on"
-    return PageSection(name="dependence", title=title, short=title, blocks=tuple(blocks))
+    summary = f"What is recited or exposed, by {'; by '.join(DEPENDS[name][0] for name in drawn)}"
+    return PageSection(name="dependence", title=title, short=title, summary=summary, blocks=tuple(blocks))
 
 
 def _figure(found: LanguageFacts, figure: Figure, title: str, remark: str, by: str) -> Iterator[Block]:
@@ -123,4 +142,10 @@ def _bands(found: LanguageFacts, *, exposure: bool) -> str:
 def course(figure: Figure) -> PageSection:
     """What is predicted, epoch by epoch."""
     blocks = (figure, Words(text=COURSE, tone="reading"))
-    return PageSection(name="course", title="During training", short="During training", blocks=blocks)
+    return PageSection(
+        name="course",
+        title="During training",
+        short="During training",
+        summary="How many next tokens are predicted, epoch by epoch",
+        blocks=blocks,
+    )
