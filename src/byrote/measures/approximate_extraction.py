@@ -59,14 +59,7 @@ def approximate_extraction(token: Generated, truth: Truth, member: Member, *, si
 @measure(
     needs=_NEEDS,
     unit="share of models",
-    range=(0.0, 1.0),
-    higher="more memorized",
     source=_SOURCE,
-    section="5.2",
-    domain="security",
-    level="example",
-    evaluation="extraction",
-    by_example=True,
     variant_of="approximate_extraction",
     variant="within",
 )
@@ -110,14 +103,7 @@ def approximate_extraction_within(
 @measure(
     needs=_NEEDS,
     unit="share of tokens",
-    range=(0.0, 1.0),
-    higher="more memorized",
     source="Karamolegkou et al. 2023, arXiv:2310.13771",
-    section="5.2",
-    domain="security",
-    level="example",
-    evaluation="extraction",
-    by_example=True,
     variant_of="approximate_extraction",
     variant="longest_common_substring",
 )

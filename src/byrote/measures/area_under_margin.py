@@ -67,15 +67,6 @@ def area_under_margin(
 
 @measure(
     needs=("trajectory.logit_margin", "trajectory.epochs", "design.member"),
-    unit="logit",
-    range=(-np.inf, np.inf),
-    higher="smaller margin, more memorized",
-    source=_SOURCE,
-    section="3.4",
-    domain="generalization",
-    level="example",
-    evaluation="proxy",
-    by_example=True,
     variant_of="area_under_margin",
     variant="checkpoint",
     without=average_without(_at_checkpoints),

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, Unpack
 
 import numpy as np
 
@@ -109,29 +109,38 @@ class Measure:
         return {need.split(".")[1]: need for need in self.needs}
 
 
+class Facts(TypedDict, total=False):
+    """What there is to know about a measure beside its evidence, as `Measure` has it."""
+
+    unit: str
+    range: tuple[float, float]
+    higher: str
+    source: str
+    section: str
+    domain: Literal["generalization", "security"]
+    level: Literal["example", "model", "pair"]
+    evaluation: str
+    by_example: bool
+
+
 def measure(
     *,
     needs: Sequence[str],
-    unit: str,
-    range: tuple[float, float],
-    higher: str,
-    source: str,
-    section: str,
-    domain: Literal["generalization", "security"],
-    level: Literal["example", "model", "pair"],
-    evaluation: str,
-    by_example: bool,
     variant_of: str = "",
     variant: str = "",
     without: Without | None = None,
     together: Together | None = None,
+    **facts: Unpack[Facts],
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Enter a function into the catalog and hand it back as it is.
 
-    A variant names the measure that it is a form of: `variant_of="label_memorization", variant="probability"`.
+    A variant names the measure that it is a form of: `variant_of="label_memorization", variant="probability"`. It has
+    that measure's facts, if that was entered before, apart from those that it states itself.
     `without` is a faster way to the values with parts of the models left out than to run it again, part by part;
     `together` a faster way to the result and these.
     """
+    base = _REGISTERED.get(variant_of)
+    known: dict[str, Any] = {} if base is None else {name: getattr(base, name) for name in Facts.__annotations__}
 
     def register(function: Callable[P, R]) -> Callable[P, R]:
         entry = Measure(
@@ -139,17 +148,9 @@ def measure(
             variant=variant,
             function=function,
             needs=tuple(needs),
-            unit=unit,
-            range=range,
-            higher=higher,
-            source=source,
-            section=section,
-            domain=domain,
-            level=level,
-            evaluation=evaluation,
-            by_example=by_example,
             without=without,
             together=together,
+            **{**known, **facts},
         )
         _REGISTERED[entry.key] = entry
         return function

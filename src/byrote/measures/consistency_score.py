@@ -106,14 +106,8 @@ def consistency_score(
 
 @measure(
     needs=("outputs.correct", "design.member", "design.ratio", "design.pair", *CONTROLS),
-    unit="probability",
-    range=(0.0, 1.0),
     higher="less consistent with other examples, more memorized where they are fitted",
-    source=_SOURCE,
-    section="3.2",
-    domain="generalization",
     level="model",
-    evaluation="consistency score",
     by_example=False,
     variant_of="consistency_score",
     variant="profile",

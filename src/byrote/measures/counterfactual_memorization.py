@@ -73,13 +73,6 @@ def counterfactual_memorization(
     needs=("tokens.log_probability", *_DOCUMENTS),
     unit="nat per token",
     range=(-float("inf"), float("inf")),
-    higher="more memorized",
-    source=_SOURCE,
-    section="2.3",
-    domain="generalization",
-    level="example",
-    evaluation="differential",
-    by_example=True,
     variant_of="counterfactual_memorization",
     variant="log_probability",
 )

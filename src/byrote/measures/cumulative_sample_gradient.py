@@ -62,14 +62,6 @@ def cumulative_sample_gradient(
     variant_of="cumulative_sample_gradient",
     variant="norm",
     unit="nat / input unit",
-    range=_PLUS,
-    higher="more memorized",
-    source=_SOURCE,
-    section="3.6",
-    domain="generalization",
-    level="example",
-    evaluation="proxy",
-    by_example=True,
 )
 def cumulative_sample_gradient_norm(
     norm: Float[np.ndarray, "model checkpoint example"],
@@ -101,14 +93,6 @@ def cumulative_sample_gradient_norm(
     variant_of="cumulative_sample_gradient",
     variant="parameters",
     unit="nat^2 / weight unit^2",
-    range=_PLUS,
-    higher="more memorized",
-    source=_SOURCE,
-    section="3.6",
-    domain="generalization",
-    level="example",
-    evaluation="proxy",
-    by_example=True,
 )
 def cumulative_sample_gradient_parameters(
     norm: Float[np.ndarray, "model checkpoint example"],
@@ -144,12 +128,7 @@ def cumulative_sample_gradient_parameters(
     unit="nat / input unit",
     range=(-np.inf, np.inf),
     higher="more of what would be a steep loss is fitted because of the example itself",
-    source=_SOURCE,
-    section="3.6",
-    domain="generalization",
-    level="example",
     evaluation="differential",
-    by_example=True,
 )
 def cumulative_sample_gradient_counterfactual(
     norm: Float[np.ndarray, "model checkpoint example"],

@@ -63,15 +63,6 @@ def cumulative_sample_loss(
 
 @measure(
     needs=("presentation.loss_sum", "presentation.presentations", "design.member"),
-    unit="nat",
-    range=(0.0, np.inf),
-    higher="more memorized",
-    source=_SOURCE,
-    section="3.6",
-    domain="generalization",
-    level="example",
-    evaluation="proxy",
-    by_example=True,
     variant_of="cumulative_sample_loss",
     variant="presentation",
     without=average_without(_shown),

@@ -62,15 +62,6 @@ def el2n(
     needs=("el2n.error", "el2n.epochs", "design.member"),
     variant_of="el2n",
     variant="mean",
-    unit="probability",
-    range=(0.0, _MOST),
-    higher="more memorized",
-    source=_SOURCE,
-    section="3.6",
-    domain="generalization",
-    level="example",
-    evaluation="proxy",
-    by_example=True,
 )
 def el2n_mean(
     error: Float[np.ndarray, "model checkpoint example"],
@@ -101,15 +92,9 @@ def el2n_mean(
     needs=("el2n.error", "el2n.epochs", "design.member", "design.pair", "design.stratum"),
     variant_of="el2n",
     variant="counterfactual",
-    unit="probability",
     range=(-_MOST, _MOST),
     higher="more of the fit is due to the example itself",
-    source=_SOURCE,
-    section="3.6",
-    domain="generalization",
-    level="example",
     evaluation="differential",
-    by_example=True,
 )
 def el2n_counterfactual(
     error: Float[np.ndarray, "model checkpoint example"],

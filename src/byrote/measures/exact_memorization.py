@@ -74,15 +74,7 @@ def exact_memorization(
 
 @measure(
     needs=("tokens.hit", *_DOCUMENTS),
-    unit="share of tokens",
-    range=(0.0, 1.0),
     higher="better predicted",
-    source=_SOURCE,
-    section="2.2",
-    domain="generalization",
-    level="model",
-    evaluation="definition",
-    by_example=False,
     variant_of="exact_memorization",
     variant="heldout",
 )
@@ -113,15 +105,6 @@ def exact_memorization_heldout(
 
 @measure(
     needs=("document_trajectory.hits", "document_trajectory.epochs", *_DOCUMENTS),
-    unit="share of tokens",
-    range=(0.0, 1.0),
-    higher="more memorized",
-    source=_SOURCE,
-    section="2.2",
-    domain="generalization",
-    level="model",
-    evaluation="definition",
-    by_example=False,
     variant_of="exact_memorization",
     variant="trajectory",
 )
@@ -182,12 +165,6 @@ def exact_memorization_trajectory(
     unit="epochs",
     range=(0.0, float("inf")),
     higher="memorized later",
-    source=_SOURCE,
-    section="2.2",
-    domain="generalization",
-    level="model",
-    evaluation="definition",
-    by_example=False,
     variant_of="exact_memorization",
     variant="epochs",
 )

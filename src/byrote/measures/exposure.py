@@ -87,15 +87,7 @@ def exposure(
 
 @measure(
     needs=("canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *_SEEN),
-    unit="bit",
-    range=(0.0, np.inf),
-    higher="more memorized",
     source=f"{_SOURCE}.1",
-    section="2.6",
-    domain="security",
-    level="example",
-    evaluation="canary",
-    by_example=False,
     variant_of="exposure",
     variant="search",
 )
@@ -143,15 +135,7 @@ def exposure_search(
 
 @measure(
     needs=(*_SAMPLED, "canaries.space_bits", *_SEEN),
-    unit="bit",
-    range=(0.0, np.inf),
-    higher="more memorized",
     source=f"{_SOURCE}.3, by extrapolation",
-    section="2.6",
-    domain="security",
-    level="example",
-    evaluation="canary",
-    by_example=False,
     variant_of="exposure",
     variant="skew_normal",
 )
@@ -214,15 +198,7 @@ def exposure_skew_normal(
 
 @measure(
     needs=(*_SAMPLED, "canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *_SEEN),
-    unit="bit",
-    range=(0.0, np.inf),
-    higher="more memorized",
     source=_SOURCE,
-    section="2.6",
-    domain="security",
-    level="example",
-    evaluation="canary",
-    by_example=False,
     variant_of="exposure",
     variant="best",
 )
@@ -273,15 +249,9 @@ def exposure_best(
 
 @measure(
     needs=(*_SAMPLED, "canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *_SEEN),
-    unit="bit",
-    range=(0.0, np.inf),
     higher="more memorized the more often it is repeated",
     source=f"{_SOURCE} and sec. 5",
-    section="2.6",
-    domain="security",
     level="model",
-    evaluation="canary",
-    by_example=False,
     variant_of="exposure",
     variant="by_repetitions",
 )
@@ -321,11 +291,7 @@ def exposure_by_repetitions(
     range=(0.0, 1.0),
     higher="more memorized the more often it is repeated",
     source=f"{_SOURCE} and sec. 5, by the size of each secret's space",
-    section="2.6",
-    domain="security",
     level="model",
-    evaluation="canary",
-    by_example=False,
     variant_of="exposure",
     variant="share_by_repetitions",
 )

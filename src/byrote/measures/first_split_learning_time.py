@@ -73,13 +73,7 @@ def first_split_learning_time(
 @measure(
     needs=("first_phase.correct", "first_phase.epochs", "first_phase.member", "design.pair", *CONTROLS),
     unit="share of examples",
-    range=(0.0, 1.0),
-    higher="learned later, more memorized",
-    source=_SOURCE,
-    section="6.1.1",
-    domain="generalization",
     level="model",
-    evaluation="proxy",
     by_example=False,
     variant_of="first_split_learning_time",
     variant="survival",

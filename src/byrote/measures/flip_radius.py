@@ -60,11 +60,6 @@ def flip_radius(
     unit="share of the examples",
     range=(-1.0, 1.0),
     higher="lost at a smaller change of the weights than examples of its margin",
-    source=_SOURCE,
-    section="4.5",
-    domain="generalization",
-    level="example",
-    evaluation="localization",
     by_example=False,
 )
 def flip_radius_beyond_margin(

@@ -83,15 +83,7 @@ def forgetting_baseline(
 
 @measure(
     needs=(*_AFTER, _BEFORE, *_DESIGN),
-    unit="share of tokens",
     range=(-1.0, 1.0),
-    higher="more memorized",
-    source=_SOURCE,
-    section="6.2",
-    domain="generalization",
-    level="model",
-    evaluation="forgetting",
-    by_example=False,
     variant_of="forgetting_baseline",
     variant="above_before",
 )
@@ -135,15 +127,6 @@ def forgetting_baseline_above_before(
 
 @measure(
     needs=(*_AFTER, *_DESIGN),
-    unit="share of tokens",
-    range=(0.0, 1.0),
-    higher="more memorized",
-    source=_SOURCE,
-    section="6.2",
-    domain="generalization",
-    level="model",
-    evaluation="forgetting",
-    by_example=False,
     variant_of="forgetting_baseline",
     variant="curve",
 )

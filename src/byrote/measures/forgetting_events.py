@@ -86,15 +86,6 @@ def forgetting_events(
 
 @measure(
     needs=("trajectory.correct", "trajectory.epochs", "design.member"),
-    unit="events",
-    range=(0.0, np.inf),
-    higher="more often forgotten, more memorized",
-    source=_SOURCE,
-    section="6.1.1",
-    domain="generalization",
-    level="example",
-    evaluation="proxy",
-    by_example=True,
     variant_of="forgetting_events",
     variant="checkpoint",
     without=average_without(_lost_at_checkpoints),

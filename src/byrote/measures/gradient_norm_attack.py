@@ -46,15 +46,6 @@ def gradient_norm_attack(gradient_norm: Norms) -> PerModelExample:
 
 @measure(
     needs=("last_layer.gradient_norm",),
-    unit="nat / weight unit",
-    range=(-np.inf, 0.0),
-    higher="more likely a member",
-    source=_SOURCE,
-    section="3.3",
-    domain="security",
-    level="example",
-    evaluation="probabilistic",
-    by_example=False,
     variant_of="gradient_norm_attack",
     variant="last_layer",
 )

@@ -84,12 +84,6 @@ def gradient_shares(
     unit="share",
     range=(0.0, 1.0),
     higher="wrong labels pull harder",
-    source=_SOURCE,
-    section="4.4",
-    domain="generalization",
-    level="model",
-    evaluation="noisy label",
-    by_example=False,
 )
 def gradient_shares_norm(
     norm_share: Float[np.ndarray, "model checkpoint"],
@@ -140,12 +134,6 @@ def gradient_shares_norm(
     unit="cosine",
     range=(-1.0, 1.0),
     higher="wrong labels and the others pull the same way",
-    source=_SOURCE,
-    section="4.4",
-    domain="generalization",
-    level="model",
-    evaluation="noisy label",
-    by_example=False,
 )
 def gradient_shares_cosine(
     cosine: Float[np.ndarray, "model checkpoint"],
@@ -197,12 +185,6 @@ def gradient_shares_cosine(
     unit="share",
     range=(0.0, 1.0),
     higher="gradients of the group agree",
-    source=_SOURCE,
-    section="4.4",
-    domain="generalization",
-    level="model",
-    evaluation="noisy label",
-    by_example=False,
 )
 def gradient_shares_coherence(
     coherence: Float[np.ndarray, "model checkpoint"],
@@ -258,12 +240,6 @@ def gradient_shares_coherence(
     unit="cosine",
     range=(-1.0, 1.0),
     higher="gradients of the group agree",
-    source=_SOURCE,
-    section="4.4",
-    domain="generalization",
-    level="model",
-    evaluation="noisy label",
-    by_example=False,
 )
 def gradient_shares_alike(
     alike: Float[np.ndarray, "model checkpoint"],

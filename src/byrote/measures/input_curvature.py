@@ -62,14 +62,6 @@ def input_curvature(
     variant_of="input_curvature",
     variant="frobenius",
     unit="nat^2 / input unit^4",
-    range=(-np.inf, np.inf),
-    higher="more memorized",
-    source=_SOURCE,
-    section="3.5",
-    domain="generalization",
-    level="example",
-    evaluation="proxy",
-    by_example=True,
 )
 def input_curvature_frobenius(
     squared: Float[np.ndarray, "model checkpoint example"],
@@ -102,14 +94,6 @@ def input_curvature_frobenius(
     variant_of="input_curvature",
     variant="finite_difference",
     unit="nat / input unit",
-    range=(-np.inf, np.inf),
-    higher="more memorized",
-    source=_SOURCE,
-    section="3.5",
-    domain="generalization",
-    level="example",
-    evaluation="proxy",
-    by_example=True,
 )
 def input_curvature_finite_difference(
     change: Float[np.ndarray, "model checkpoint example"],
@@ -143,15 +127,8 @@ def input_curvature_finite_difference(
     needs=("input_curvature.trace", "input_curvature.epochs", "design.member", "design.pair", "design.stratum"),
     variant_of="input_curvature",
     variant="counterfactual",
-    unit="nat / input unit^2",
-    range=(-np.inf, np.inf),
     higher="more curved because of the example itself, as wrong labels that are fitted are",
-    source=_SOURCE,
-    section="3.5",
-    domain="generalization",
-    level="example",
     evaluation="differential",
-    by_example=True,
 )
 def input_curvature_counterfactual(
     trace: Float[np.ndarray, "model checkpoint example"],

@@ -77,15 +77,7 @@ def lira(log_odds: Values, member: Member, pair: Pair, stratum: Stratum = None) 
 
 @measure(
     needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
-    unit="nat",
-    range=(-np.inf, np.inf),
-    higher="more likely a member",
     source=_SOURCE,
-    section="3.3",
-    domain="security",
-    level="example",
-    evaluation="probabilistic",
-    by_example=False,
     variant_of="lira",
     variant="per_example",
 )
@@ -114,15 +106,7 @@ def lira_per_example(log_odds: Values, member: Member, pair: Pair, stratum: Stra
 
 @measure(
     needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
-    unit="nat",
-    range=(-np.inf, np.inf),
-    higher="more likely a member",
     source=_SOURCE,
-    section="3.3",
-    domain="security",
-    level="example",
-    evaluation="probabilistic",
-    by_example=False,
     variant_of="lira",
     variant="pooled",
 )
@@ -151,15 +135,8 @@ def lira_pooled(log_odds: Values, member: Member, pair: Pair, stratum: Stratum =
 
 @measure(
     needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
-    unit="nat",
     range=(-np.inf, 0.0),
-    higher="more likely a member",
     source=f"{_SOURCE} (offline)",
-    section="3.3",
-    domain="security",
-    level="example",
-    evaluation="probabilistic",
-    by_example=False,
     variant_of="lira",
     variant="offline",
 )
@@ -208,15 +185,7 @@ def lira_offline(
 
 @measure(
     needs=("augmented.log_odds", "design.member", "design.pair", "design.stratum"),
-    unit="nat",
-    range=(-np.inf, np.inf),
-    higher="more likely a member",
     source=_SOURCE,
-    section="3.3",
-    domain="security",
-    level="example",
-    evaluation="probabilistic",
-    by_example=False,
     variant_of="lira",
     variant="augmented",
 )
@@ -257,15 +226,7 @@ def lira_augmented(
 
 @measure(
     needs=("outputs.residual", "design.member", "design.pair", "design.stratum"),
-    unit="nat",
-    range=(-np.inf, np.inf),
-    higher="more likely a member",
     source=_SOURCE,
-    section="3.3",
-    domain="security",
-    level="example",
-    evaluation="probabilistic",
-    by_example=False,
     variant_of="lira",
     variant="residual",
 )

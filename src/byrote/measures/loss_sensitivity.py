@@ -60,15 +60,9 @@ def loss_sensitivity(
     needs=("input_gradients.norm_1", "input_gradients.epochs", "design.member", "design.pair", "design.stratum"),
     variant_of="loss_sensitivity",
     variant="counterfactual",
-    unit="nat / input unit",
     range=(-np.inf, np.inf),
     higher="more of what would be a steep loss is fitted because of the example itself",
-    source=_SOURCE,
-    section="4.4",
-    domain="generalization",
-    level="example",
     evaluation="differential",
-    by_example=True,
 )
 def loss_sensitivity_counterfactual(
     norm_1: Float[np.ndarray, "model checkpoint example"],
@@ -106,11 +100,7 @@ def loss_sensitivity_counterfactual(
     unit="Gini coefficient",
     range=(0.0, 1.0),
     higher="the sensitivity sits in fewer examples, as on data with structure",
-    source=_SOURCE,
-    section="4.4",
-    domain="generalization",
     level="model",
-    evaluation="proxy",
     by_example=False,
 )
 def loss_sensitivity_gini(

@@ -80,14 +80,7 @@ def manifold_capacity(
     variant_of="manifold_capacity",
     variant="radius",
     unit="distance of centres",
-    range=(0.0, np.inf),
     higher="classes are wider relative to the distance between them",
-    source=_SOURCE,
-    section="4.5",
-    domain="generalization",
-    level="model",
-    evaluation="representation",
-    by_example=False,
 )
 def manifold_radius(
     radius_clean: Cells,
@@ -122,14 +115,7 @@ def manifold_radius(
     variant_of="manifold_capacity",
     variant="dimension",
     unit="dimension",
-    range=(0.0, np.inf),
     higher="classes spread in more directions",
-    source=_SOURCE,
-    section="4.5",
-    domain="generalization",
-    level="model",
-    evaluation="representation",
-    by_example=False,
 )
 def manifold_dimension(
     dimension_clean: Cells,

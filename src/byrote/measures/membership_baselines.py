@@ -78,15 +78,7 @@ def entropy_attack(entropy: Float[np.ndarray, "model example"]) -> PerModelExamp
 
 @measure(
     needs=("outputs.logits", "data.label"),
-    unit="nat",
-    range=(-np.inf, 0.0),
-    higher="more likely a member",
     source="Song & Mittal 2021, arXiv:2003.10595",
-    section="3.3",
-    domain="security",
-    level="example",
-    evaluation="probabilistic",
-    by_example=False,
     variant_of="entropy_attack",
     variant="modified",
 )

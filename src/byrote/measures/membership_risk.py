@@ -84,15 +84,6 @@ def membership_risk(
 
 @measure(
     needs=("outputs.absolute_error", "design.member", "design.pair", "design.stratum"),
-    unit="probability",
-    range=(0.0, 1.0),
-    higher="easier to recognise as a member",
-    source="Carlini et al. 2022, arXiv:2112.03570; interval: Newcombe 2006, Stat. Med. 25(4), method 5",
-    section="5.1",
-    domain="security",
-    level="example",
-    evaluation="probabilistic",
-    by_example=True,
     variant_of="membership_risk",
     variant="absolute_error",
     without=_of_errors,

@@ -80,15 +80,7 @@ def neural_collapse(
     ),
     variant_of="neural_collapse",
     variant="true",
-    unit="ratio",
-    range=(0.0, np.inf),
     higher="farther from collapse by the true labels",
-    source=_SOURCE,
-    section="2.5",
-    domain="generalization",
-    level="model",
-    evaluation="definition",
-    by_example=False,
 )
 def neural_collapse_true(
     within_true: Figure,

@@ -62,11 +62,6 @@ def readout(
     range=(0.0, 1.0),
     higher="what was trained on is read there",
     source="kNN probes by layer, as Anagnostidis et al. 2023 read them",
-    section="4.5",
-    domain="generalization",
-    level="model",
-    evaluation="localization",
-    by_example=False,
 )
 def readout_members(
     given: Float[np.ndarray, "model layer checkpoint example"],

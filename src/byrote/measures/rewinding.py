@@ -79,15 +79,7 @@ def rewinding(
     needs=REWOUND,
     variant_of="rewinding",
     variant="members",
-    unit="share of predictions",
-    range=(-2.0, 2.0),
     higher="more of what members alone are fitted by was written into that layer after that epoch",
-    source="Maini et al. 2023, arXiv:2307.09542, with two nulls",
-    section="4.5",
-    domain="generalization",
-    level="model",
-    evaluation="localization",
-    by_example=False,
 )
 def rewinding_members(
     wrong: Int32[np.ndarray, "model layer checkpoint example"],

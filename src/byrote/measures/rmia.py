@@ -74,15 +74,7 @@ def rmia(
 
 @measure(
     needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
-    unit="share of non-members",
-    range=(0.0, 1.0),
-    higher="more likely a member",
     source=f"{_SOURCE} (offline)",
-    section="3.3",
-    domain="security",
-    level="example",
-    evaluation="probabilistic",
-    by_example=False,
     variant_of="rmia",
     variant="offline",
 )

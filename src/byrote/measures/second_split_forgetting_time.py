@@ -89,13 +89,8 @@ def second_split_forgetting_time(
 @measure(
     needs=("trajectory.correct", "trajectory.epochs", "design.withdrawn", "design.pair", *CONTROLS),
     unit="share of examples",
-    range=(0.0, 1.0),
     higher="kept longer, less memorized",
-    source=_SOURCE,
-    section="6.1.1",
-    domain="generalization",
     level="model",
-    evaluation="proxy",
     by_example=False,
     variant_of="second_split_forgetting_time",
     variant="survival",

@@ -68,14 +68,7 @@ def stolen_memories(displacement: Float[np.ndarray, "model example"]) -> PerMode
 @measure(
     needs=("last_layer.log_odds_displacement",),
     unit="nat",
-    range=(-np.inf, np.inf),
-    higher="more likely a member",
     source=f"{_SOURCE}, at the last layer, by log-odds",
-    section="3.3",
-    domain="security",
-    level="example",
-    evaluation="probabilistic",
-    by_example=False,
     variant_of="stolen_memories",
     variant="log_odds",
 )
@@ -102,15 +95,7 @@ def stolen_memories_log_odds(log_odds_displacement: Float[np.ndarray, "model exa
 
 @measure(
     needs=("outputs.logits", "data.label", "design.member", "design.pair", "design.stratum"),
-    unit="logit",
-    range=(-np.inf, np.inf),
-    higher="more likely a member",
     source=f"{_SOURCE}, for linear softmax models",
-    section="3.3",
-    domain="security",
-    level="example",
-    evaluation="probabilistic",
-    by_example=False,
     variant_of="stolen_memories",
     variant="linear",
 )

@@ -122,12 +122,6 @@ def unintended_memorization(
     unit="nat per token",
     range=(-np.inf, np.inf),
     higher="canaries harm held-out text",
-    source=_SOURCE,
-    section="2.6",
-    domain="security",
-    level="model",
-    evaluation="canary",
-    by_example=False,
     variant_of="unintended_memorization",
     variant="heldout_loss",
 )

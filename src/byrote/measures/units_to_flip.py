@@ -57,10 +57,6 @@ def units_to_flip(
     range=(-1.0, 1.0),
     higher="lost with fewer units than examples of its margin",
     source="Maini et al. 2023, arXiv:2307.09542, with the margin as control",
-    section="4.5",
-    domain="generalization",
-    level="example",
-    evaluation="localization",
     by_example=False,
 )
 def units_to_flip_beyond_margin(
