@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Shaped
 
 from byrote.markup import table_html
+from byrote.parts import public
 from byrote.tabular import Tabular
 
 PerResult = TypeVar("PerResult", "PerExample", "PerModelExample")
@@ -326,7 +327,8 @@ class Table(Tabular):
 
     `rows` names what each row is about, a column of words each. `figures` holds one figure per row, with its error;
     None where a row has no such figure. `across` says what the figures are, as "figure" or "arm". `arrays` are columns
-    of plain values of equal length; the first names the units, such as examples.
+    of plain values of equal length; the first names the units, such as examples. `of` names the analysis whose section
+    a notebook shows.
 
     Example:
         >>> auc = Scalar(value=0.75, stderr=0.02, low=0.7, high=0.8, models=8, examples=90)
@@ -342,6 +344,7 @@ class Table(Tabular):
     across: str = "figure"
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    of: str = ""
 
     def __post_init__(self) -> None:
         lengths = {len(column) for column in (*self.rows.values(), *self.figures.values())}
@@ -390,6 +393,9 @@ class Table(Tabular):
         return dict(zip((*self.rows, self.across, *PARTS), map(list, zip(*lines, strict=True)), strict=bool(lines)))
 
     def _repr_html_(self) -> str:
+        section: str = public("report.notebook", "section_html")(self) if self.of else ""
+        if section:
+            return section
         columns, rows = self.cells(SHOWN)
         return table_html(self.title, columns, rows, (*_more(self, len(rows)), *self.notes))
 

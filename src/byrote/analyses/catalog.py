@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
@@ -133,7 +133,7 @@ def ask(run: Run, name: str, *others: Run, lab: Any = None, **options: Any) -> T
             hint=f"byrote.Run.open({str(result.folder)!r})",
         )
     entry.keep(run, result, *others, options=options)
-    return entry.table(result)
+    return replace(entry.table(result), of=entry.name)
 
 
 def keep(run: Run, name: str, result: Any, *others: Run) -> Path:
