@@ -129,12 +129,12 @@ def gallery(
     return _gallery(run, result, rates, top, ordinary, about, verdicts or {}, copied)
 
 
-def top_gallery(run: Run, result: PerExample, about: Known) -> Gallery:
+def top_gallery(run: Run, result: PerExample, about: Known, copied: Copies | None = None) -> Gallery:
     """The highest examples of any score, and none for contrast."""
     order = np.lexsort((np.arange(len(result.values)), -np.nan_to_num(result.values, nan=-np.inf)))
     top = order[:MEMORIZED_SHOWN]
     top = top[result.reason_code[top] == 0]
-    return _gallery(run, result, None, top, top[:0], about, {})
+    return _gallery(run, result, None, top, top[:0], about, {}, copied)
 
 
 def _gallery(

@@ -9,6 +9,7 @@ import numpy as np
 
 from byrote.analyses.issues import Issues
 from byrote.data.controls import LABEL_NOISE
+from byrote.data.copies import Copies
 from byrote.report.asked import Asked, all_asked
 from byrote.report.attack_drawings import by_slice, curves
 from byrote.report.attacks import Attacks, risk_words
@@ -69,7 +70,6 @@ def sections(run: Run, found: Findings) -> Sections:
     if isinstance(facts, Watched):
         return _watched(run, facts, found)
     verdicts = found.triaged.verdicts if isinstance(found.triaged, Triaged) else {}
-    copied = found.issues.copies if isinstance(found.issues, Issues) else None
     figures, missing = _figures(run, facts, found)
     risk = (
         risk_words(found.attacks, facts.wording.its)
@@ -82,7 +82,7 @@ def sections(run: Run, found: Findings) -> Sections:
         headline=headline(run, facts, risk, of_groups),
         first_look=first_look(run, facts, found.issues),
         steps=next_steps(run, facts, found.attacks, found.triaged),
-        gallery=where_possible(lambda: gallery(run, facts.memorization, found.known, verdicts, copied)),
+        gallery=where_possible(lambda: gallery(run, facts.memorization, found.known, verdicts, _copied(found))),
         examples=examples(run, LEAD, {LEAD: facts.memorization}, found.known, verdicts),
         figures=figures,
         missing=missing,
@@ -106,7 +106,7 @@ def _watched(run: Run, found: Watched, all_found: Findings) -> Sections:
         headline=watched_headline(run, found),
         first_look=watched_look(run, found, all_found.issues),
         steps=watched_steps(run),
-        gallery=top_gallery(run, found.result, all_found.known),
+        gallery=top_gallery(run, found.result, all_found.known, _copied(all_found)),
         examples=examples(run, found.lead.key, found.columns, all_found.known, {}),
         figures=figures,
         missing=missing,
@@ -114,6 +114,11 @@ def _watched(run: Run, found: Watched, all_found: Findings) -> Sections:
         provenance=provenance(run),
         kept=all_asked(run),
     )
+
+
+def _copied(found: Findings) -> Copies | None:
+    """The copies that the issues rest on, where the data are at hand."""
+    return found.issues.copies if isinstance(found.issues, Issues) else None
 
 
 def _figures(run: Run, facts: Facts, found: Findings) -> tuple[dict[str, Figure], dict[str, str]]:
