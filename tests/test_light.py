@@ -8,6 +8,7 @@ import types
 import pytest
 
 import byrote
+from over_all import over_all
 
 HEAVY = ("torch", "matplotlib", "pyarrow", "rich", "numpy")
 
@@ -41,7 +42,7 @@ def test_dir_is_what_can_be_got() -> None:
     assert asked(code) == "[]"
 
 
-@pytest.mark.parametrize("name", byrote.__all__)
+@over_all("name", {name: name for name in byrote.__all__})
 def test_every_name_is_the_thing_of_that_name(name: str) -> None:
     found = getattr(byrote, name)
     assert not isinstance(found, types.ModuleType)

@@ -8,6 +8,7 @@ from byrote.changes.change import Change
 from byrote.changes.model.gradient_ascent import GradientAscent
 from byrote.changes.registry import CONTROLS, REMEDIES, changes, parse_change
 from byrote.errors import BadInput
+from over_all import over_all
 
 WHOLE = {
     "fine-tune-on-rest",
@@ -20,7 +21,10 @@ WHOLE = {
 OF_FILES = {"relabel", "remove", "review"}
 ALL = sorted(change.name for change in (*CONTROLS, *REMEDIES))
 NAMES = [name for name in ALL if name not in OF_FILES]
-OF_AMOUNTS = [change for change in REMEDIES if change.name not in OF_FILES]
+OF_AMOUNTS = {change.name: change for change in REMEDIES if change.name not in OF_FILES}
+
+every_name = over_all("name", dict(zip(NAMES, NAMES, strict=True)))
+every_control = over_all("control", {control.name: control for control in CONTROLS})
 
 
 def test_every_change_goes_by_its_own_name() -> None:
@@ -30,7 +34,7 @@ def test_every_change_goes_by_its_own_name() -> None:
     assert {change.stage for change in CONTROLS} == {"dataset"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_name
 def test_an_amount_lands_in_the_first_field(name: str) -> None:
     text, amount = ("3", 3) if name in WHOLE else ("0.125", 0.125)
     made = parse_change(f"{name}={text}")
@@ -41,7 +45,7 @@ def test_an_amount_lands_in_the_first_field(name: str) -> None:
     assert type(first) is type(amount)
 
 
-@pytest.mark.parametrize("change", OF_AMOUNTS, ids=lambda change: change.name)
+@over_all("change", OF_AMOUNTS)
 def test_a_remedy_has_an_amount_of_its_own(change: type) -> None:
     assert parse_change(change.name) == parse_change(f"{change.name}=") == change()
 
@@ -52,20 +56,20 @@ def test_a_change_of_a_file_must_be_given_one(name: str) -> None:
         parse_change(name)
 
 
-@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
+@every_control
 def test_a_control_must_say_how_much(control: type) -> None:
     with pytest.raises(BadInput, match=f"^The change '{control.name}' needs an amount. Hint: {control.name}=0.05$"):
         parse_change(control.name)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_name
 @pytest.mark.parametrize("amount", ["0", "-1"])
 def test_amounts_are_positive(name: str, amount: str) -> None:
     with pytest.raises(BadInput, match=rf"^The amount of the change '{name}' must be positive.* Got '{amount}'\."):
         parse_change(f"{name}={amount}")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_name
 @pytest.mark.parametrize("amount", ["much", "0.1.2", "nan", "inf", "1=2"])
 def test_amounts_are_finite_numbers(name: str, amount: str) -> None:
     with pytest.raises(BadInput, match=rf"^The amount of the change '{name}' must be .* Got '{amount}'\."):
@@ -78,7 +82,7 @@ def test_epochs_and_pixels_are_whole(name: str) -> None:
         parse_change(f"{name}=1.5")
 
 
-@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
+@every_control
 def test_a_rate_stays_below_one(control: type) -> None:
     with pytest.raises(BadInput, match=rf"argument of {control.name} must be a rate in \(0, 1\)\. Got 1\.0"):
         parse_change(f"{control.name}=1")

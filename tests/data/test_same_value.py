@@ -21,6 +21,7 @@ from byrote.data.npz import from_npz
 from byrote.data.table import from_table, read_rows
 from byrote.data.torch_dataset import from_torch
 from byrote.errors import BadInput
+from over_all import over_all
 
 ROWS = 12
 INPUTS = np.random.default_rng(0).normal(size=(ROWS, 2)).astype(np.float32)
@@ -96,7 +97,7 @@ SOURCES = [
     torch_items,
     hugging_face,
 ]
-every_source = pytest.mark.parametrize("read", SOURCES)
+every_source = over_all("read", {read.__name__: read for read in SOURCES})
 
 
 @every_source
@@ -190,17 +191,11 @@ def images_in_files(folder, images):
     return made.subset(np.argsort([name[2:] for name in made.ids.tolist()]))
 
 
-@pytest.mark.parametrize(
-    "read",
-    [
-        images_in_arrays,
-        images_in_npz,
-        images_as_tensors,
-        images_as_pictures,
-        images_of_hugging_face,
-        images_in_files,
-    ],
-)
+IN_ARRAYS = [images_in_arrays, images_in_npz, images_as_tensors]
+AS_PICTURES = [images_as_pictures, images_of_hugging_face, images_in_files]
+
+
+@over_all("read", {read.__name__: read for read in (*IN_ARRAYS, *AS_PICTURES)})
 @pytest.mark.parametrize(
     ("dtype", "largest", "by"),
     [("uint8", 200, 255), ("uint16", 200, 65_535), ("int32", 200, 255), ("int32", 3_000, 4_095), ("uint8", 1, 255)],
@@ -214,7 +209,7 @@ def test_the_same_images_in_0_to_1(tmp_path, read, dtype, largest, by):
     assert made.targets.tolist() == CLASS
 
 
-@pytest.mark.parametrize("read", [images_as_pictures, images_of_hugging_face, images_in_files])
+@over_all("read", {read.__name__: read for read in AS_PICTURES})
 @pytest.mark.parametrize(("largest", "by"), [(1.0, 1), (254.5, 255)])
 def test_pictures_of_decimal_numbers_in_0_to_1(tmp_path, read, largest, by):
     images = np.random.default_rng(0).random((ROWS, 5, 6)).astype(np.float32) * np.float32(largest)
@@ -222,7 +217,7 @@ def test_pictures_of_decimal_numbers_in_0_to_1(tmp_path, read, largest, by):
     np.testing.assert_array_equal(read(tmp_path, images).inputs[:, 0], images / np.float32(by))
 
 
-@pytest.mark.parametrize("read", [images_in_arrays, images_in_npz, images_as_tensors])
+@over_all("read", {read.__name__: read for read in IN_ARRAYS})
 def test_arrays_of_decimal_numbers_as_they_are(tmp_path, read):
     images = np.random.default_rng(0).random((ROWS, 5, 6)).astype(np.float32) * np.float32(250)
     made = read(tmp_path, images)
@@ -254,7 +249,7 @@ FILES = [".csv", ".tsv", ".parquet"]
 TABLES = [*FILES, "pandas"]
 NUMBERS = [round(1.37 * row, 2) for row in range(40)]
 KINDS = ["a", "b"] * 20
-of_every_table = pytest.mark.parametrize("ending", TABLES)
+of_every_table = over_all("ending", dict(zip(TABLES, TABLES, strict=True)))
 
 
 @of_every_table
@@ -308,7 +303,7 @@ def test_levels_that_look_the_same_are_one(tmp_path, ending):
     assert made.training.display.feature_names == ("colour = caf\u00e9", "colour = red")
 
 
-@pytest.mark.parametrize("ending", FILES)
+@over_all("ending", dict(zip(FILES, FILES, strict=True)))
 def test_thousands_and_decimal_commas(tmp_path, ending):
     columns = {
         "sold": [f"{900 + 7 * row:,}".replace(",", ".") for row in range(40)],

@@ -66,10 +66,12 @@ def make_evidence(
     unknown: float = 0.0,
     strata: int = 1,
     seed: int = 0,
+    documents: bool = False,
 ) -> Evidence:
     """Evidence by name for that many models (an even number) trained on complementary halves.
 
-    `unknown` is the share of memberships that are hidden (-1), `strata` the number of strata of models.
+    `unknown` is the share of memberships that are hidden (-1), `strata` the number of strata of models. With
+    `documents` there is also that of language models, which takes ten times as long to make as all the rest.
     Members are answered better as epochs go by.
     """
     rng = np.random.default_rng(seed)
@@ -112,8 +114,9 @@ def make_evidence(
     numbers = np.arange(models, dtype=np.int16)[:, None] * strata // models
     evidence["design.stratum"] = np.repeat(numbers, examples, axis=1)
     evidence |= _read_off_networks(rng, member)
-    evidence |= _documents(rng, member)
-    evidence |= _readings(rng, evidence)
+    if documents:
+        evidence |= _documents(rng, member)
+        evidence |= _readings(rng, evidence)
     evidence |= _secrets(rng, models, evidence["design.member"])
     evidence |= _rewound(rng, member, epochs)
     evidence |= _gradients(rng, member, epochs)

@@ -14,18 +14,25 @@ from byrote.evidence.schema import SCHEMA, every_kind, quantity
 from byrote.measures.catalog import Measure, catalog
 from byrote.results import Curve, PerExample, PerModelExample, PerPair, Result, Scalar
 from measures.evidence import Evidence, make_evidence
+from over_all import over_all
 
-MEASURES = list(catalog().values())
-every_measure = pytest.mark.parametrize("measure", MEASURES, ids=[m.key for m in MEASURES])
-EVIDENCE = {seed: make_evidence(seed=seed, unknown=0.1 * seed, strata=1 + seed) for seed in (0, 1)}
 NAMES = {0: "all known", 1: "some unknown, two strata"}
-every_run = pytest.mark.parametrize("evidence", EVIDENCE.values(), ids=NAMES.values())
+every_run = pytest.mark.parametrize("seed", NAMES, ids=NAMES.values())
 
 
 def usually(seed: int) -> pytest.MarkDecorator:
     """One of the runs, and the other in `make test-all`: properties that compute a measure again take turns."""
-    runs = {one: pytest.param(EVIDENCE[one], marks=() if one == seed else pytest.mark.slow) for one in NAMES}
-    return pytest.mark.parametrize("evidence", runs.values(), ids=NAMES.values())
+    runs = [pytest.param(one, marks=() if one == seed else pytest.mark.slow, id=name) for one, name in NAMES.items()]
+    return pytest.mark.parametrize("seed", runs)
+
+
+every_measure = over_all("measure", dict(catalog()))
+
+
+@cache
+def made(seed: int) -> Evidence:
+    """The evidence of a made-up run, which no test changes."""
+    return make_evidence(seed=seed, unknown=0.1 * seed, strata=1 + seed, documents=True)
 
 
 @pytest.fixture(autouse=True)
@@ -36,13 +43,13 @@ def groups_of_one_example_have_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @cache
 def _of_the_made_up_run(key: str, seed: int) -> Result:
-    return _computed(catalog()[key], EVIDENCE[seed])
+    return _computed(catalog()[key], made(seed))
 
 
 def run(measure: Measure, evidence: Evidence) -> Result:
     """The result; of the runs that are made up above it is computed once."""
-    for seed, known in EVIDENCE.items():
-        if evidence is known:
+    for seed in NAMES:
+        if evidence is made(seed):
             return _of_the_made_up_run(measure.key, seed)
     return _computed(measure, evidence)
 
@@ -109,7 +116,8 @@ def test_docstring_has_its_sections(measure):
 
 @every_measure
 @every_run
-def test_values_lie_in_the_range_and_inside_their_interval(measure, evidence):
+def test_values_lie_in_the_range_and_inside_their_interval(measure, seed):
+    evidence = made(seed)
     result = run(measure, evidence)
     values = figures(result)["values"]
     defined = np.isfinite(values)
@@ -126,7 +134,8 @@ def test_values_lie_in_the_range_and_inside_their_interval(measure, evidence):
 
 @every_measure
 @every_run
-def test_result_has_errors_and_counts(measure, evidence):
+def test_result_has_errors_and_counts(measure, seed):
+    evidence = made(seed)
     result = run(measure, evidence)
     assert result.models == len(evidence["design.member"])
     if isinstance(result, PerModelExample):
@@ -144,7 +153,8 @@ def test_result_has_errors_and_counts(measure, evidence):
 
 @every_measure
 @usually(1)
-def test_permuting_examples_permutes_the_result(measure, evidence):
+def test_permuting_examples_permutes_the_result(measure, seed):
+    evidence = made(seed)
     order = np.random.default_rng(3).permutation(len(evidence["data.label"]))
     before, after = run(measure, evidence), run(measure, along(evidence, "example", order))
     if isinstance(before, PerExample):
@@ -165,7 +175,8 @@ def test_permuting_examples_permutes_the_result(measure, evidence):
 
 @every_measure
 @usually(0)
-def test_permuting_models_changes_nothing(measure, evidence):
+def test_permuting_models_changes_nothing(measure, seed):
+    evidence = made(seed)
     order = np.random.default_rng(4).permutation(len(evidence["design.pair"]))
     before, after = run(measure, evidence), run(measure, along(evidence, "model", order))
     if isinstance(before, PerModelExample):
@@ -177,14 +188,15 @@ def test_permuting_models_changes_nothing(measure, evidence):
 
 @every_measure
 @usually(0)
-def test_float32_agrees_with_float64(measure, evidence):
+def test_float32_agrees_with_float64(measure, seed):
+    evidence = made(seed)
     wide = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in evidence.items()}
     assert_same(run(measure, wide), run(measure, evidence))
 
 
 @every_measure
 def test_inputs_are_left_alone(measure):
-    evidence = EVIDENCE[1]
+    evidence = made(1)
     assert not any(array.flags.writeable for array in evidence.values())  # a write would raise
     copies = {name: array.copy() for name, array in evidence.items()}
     run(measure, copies)
@@ -192,9 +204,12 @@ def test_inputs_are_left_alone(measure):
         np.testing.assert_array_equal(array, evidence[name])
 
 
-@pytest.mark.parametrize("measure", [m for m in MEASURES if m.by_example], ids=lambda m: m.key)
+@every_measure
 @usually(1)
-def test_blocks_of_examples_give_the_same(measure, evidence):
+def test_blocks_of_examples_give_the_same(measure, seed):
+    if not measure.by_example:
+        return
+    evidence = made(seed)
     whole = run(measure, evidence)
     index = np.arange(len(whole.values))
     blocks = [run(measure, along(evidence, "example", part)) for part in np.array_split(index, 4)]
@@ -220,11 +235,10 @@ def test_own_kinds_are_found() -> None:
     assert {"outputs", "tokens", "design", "rewinding"} <= OWN
 
 
-@pytest.mark.parametrize("name", [f"{k}.{q}" for k, q in QUANTITIES if k in OWN - {"class_probability"}])
-def test_generated_evidence_is_as_the_schema_says(name):
-    array, entry = EVIDENCE[0][name], quantity(name)
-    assert array.ndim == len(entry.dims)
-    assert array.dtype == entry.dtype
+def test_generated_evidence_is_as_the_schema_says() -> None:
+    stated = {f"{k}.{q}": quantity(f"{k}.{q}") for k, q in QUANTITIES if k in OWN - {"class_probability"}}
+    generated = {name: (made(0)[name].ndim, made(0)[name].dtype) for name in stated}
+    assert generated == {name: (len(entry.dims), entry.dtype) for name, entry in stated.items()}
 
 
 def test_units_of_gradients_say_what_they_are_per() -> None:

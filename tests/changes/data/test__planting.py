@@ -13,6 +13,7 @@ from byrote.changes.data.rare_subpopulation import RareSubpopulation
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
 from byrote.data import KINDS, Controls, from_arrays
 from byrote.errors import BadInput
+from over_all import over_all
 
 PLANTINGS = {
     "label-noise": SymmetricLabelNoise,
@@ -24,6 +25,7 @@ PLANTINGS = {
     "conflicting-duplicates": ConflictingDuplicates,
     "ambiguous-examples": AmbiguousExamples,
 }
+every_planting = over_all("planting", PLANTINGS)
 
 
 def plain(**facts):
@@ -35,28 +37,34 @@ def context(seed=0):
     return SimpleNamespace(rng=np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize(("name", "planting"), PLANTINGS.items())
-def test_every_planting_has_its_name_and_stage(name, planting):
-    assert (planting.name, planting.stage) == (name, "dataset")
+def test_every_planting_goes_by_its_name():
+    assert {name: planting.name for name, planting in PLANTINGS.items()} == {name: name for name in PLANTINGS}
+
+
+@every_planting
+def test_every_planting_has_its_stage(planting):
+    assert planting.stage == "dataset"
     assert planting(0.1) == planting(amount=0.1)
     assert hash(planting(0.1)) == hash(planting(0.1))
 
 
+@every_planting
 @pytest.mark.parametrize("amount", [0.0, 1.0, -0.1, 1.5, float("nan"), float("inf")])
-@pytest.mark.parametrize(("name", "planting"), PLANTINGS.items())
-def test_a_rate_lies_between_none_and_all(name, planting, amount):
+def test_a_rate_lies_between_none_and_all(planting, amount):
     with pytest.raises(BadInput) as caught:
         planting(amount)
-    assert str(caught.value).startswith(f"The 'amount' argument of {name} must be a rate in (0, 1). Got {amount}.")
+    assert str(caught.value).startswith(
+        f"The 'amount' argument of {planting.name} must be a rate in (0, 1). Got {amount}."
+    )
 
 
-@pytest.mark.parametrize(("name", "planting"), PLANTINGS.items())
-def test_a_rate_that_plants_nothing(name, planting):
-    with pytest.raises(BadInput, match=f"{name} plants nothing: 0.001 of the 120 examples of 'plain' is none"):
+@every_planting
+def test_a_rate_that_plants_nothing(planting):
+    with pytest.raises(BadInput, match=f"{planting.name} plants nothing: 0.001 of the 120 examples of 'plain' is none"):
         planting(0.001).apply(plain(), context())
 
 
-@pytest.mark.parametrize("planting", PLANTINGS.values())
+@every_planting
 def test_the_dataset_before_is_left_alone(planting):
     before = plain(groups=np.arange(120) // 2)
     fingerprint = before.fingerprint()
@@ -65,7 +73,7 @@ def test_the_dataset_before_is_left_alone(planting):
     assert len(before.controls) == 0
 
 
-@pytest.mark.parametrize("planting", PLANTINGS.values())
+@every_planting
 def test_groups_stay_absent_where_there_are_none(planting):
     assert planting(0.1).apply(plain(), context()).groups is None
 
