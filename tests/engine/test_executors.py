@@ -79,7 +79,7 @@ def test_the_pool_writes_what_this_process_writes(tmp_path):
     run_here(here, blocks(here), notes)
     assert [models for models, _ in notes.all("finished")] == [(0, 1), (2, 3), (4, 5)]
     notes = Notes()
-    run_pool(pool, blocks(pool), 2, notes)
+    run_pool(pool, blocks(pool), 1, notes)  # with two workers: the slow test above
     assert sorted(models for models, _ in notes.all("finished")) == [(0, 1), (2, 3), (4, 5)]
     assert not notes.all("retried")
     assert all(0 < share <= 1 for _, share in notes.all("advanced"))

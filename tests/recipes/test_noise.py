@@ -21,6 +21,11 @@ def drawn(*, seed=3, step=5, salt=0, draws=1, ids=IDS):
     return noise.uniform(noise.keys(torch.tensor([seed]), step, ids[None])[0], draws, salt=salt).double().numpy()
 
 
+def of_many(*, seeds=torch.full((1000,), 3), steps=torch.full((1000,), 5)):  # noqa: B008 - nobody changes them
+    """One number of each of many seeds or steps."""
+    return noise.uniform(noise.keys(seeds, steps, IDS[:1].expand(1000, 1)), 1, salt=0).double().numpy()
+
+
 def test_mix_agrees_with_32_bit_arithmetic():
     values = [0, 1, 2**31, 2**32 - 1, *np.random.default_rng(0).integers(0, 2**32, 500).tolist()]
     assert noise.mix(torch.tensor(values)).tolist() == [slow_mix(value) for value in values]
@@ -32,9 +37,9 @@ def test_mix_agrees_with_32_bit_arithmetic():
         drawn,
         lambda: drawn(draws=50, ids=IDS[:80]),
         lambda: drawn(seed=0, step=0, draws=4000, ids=IDS[:1]),
-        lambda: np.concatenate([drawn(step=step, ids=IDS[:1]) for step in range(1000)]),
-        lambda: np.concatenate([drawn(seed=seed, ids=IDS[:1]) for seed in range(1000)]),
-        lambda: np.concatenate([drawn(salt=salt, ids=IDS[:1]) for salt in range(1000)]),
+        lambda: of_many(steps=torch.arange(1000)),
+        lambda: of_many(seeds=torch.arange(1000)),
+        lambda: np.concatenate([drawn(salt=salt, ids=IDS[:1]) for salt in range(500)]),
     ],
     ids=["ids", "ids and draws", "draws", "steps", "seeds", "salts"],
 )

@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,12 +23,17 @@ def moments_of(values: np.ndarray) -> Moments:
     return running.result()
 
 
+@cache
+def chances(trials, rate):
+    """The chance of each count."""
+    return stats.binom.pmf(np.arange(trials + 1), trials, rate)
+
+
 def exact_coverage(low, high, rate_in, trials_in, rate_out, trials_out):
     """Probability that the interval of the counts holds the true difference, all outcomes enumerated."""
-    chance_in = stats.binom.pmf(np.arange(trials_in + 1), trials_in, rate_in)
-    chance_out = stats.binom.pmf(np.arange(trials_out + 1), trials_out, rate_out)
     truth = rate_in - rate_out
-    return float(chance_in @ ((low <= truth + 1e-12) & (truth - 1e-12 <= high)) @ chance_out)
+    held = (low <= truth + 1e-12) & (truth - 1e-12 <= high)
+    return float(chances(trials_in, rate_in) @ held @ chances(trials_out, rate_out))
 
 
 def outcomes(trials_in, trials_out):
