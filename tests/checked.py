@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 #: Calls of a function that are checked in each test.
-CALLS = 4
+CALLS = 2
 
 _test = [0]
 

@@ -11,12 +11,13 @@ import gc
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import jaxtyping
 import pytest
 import typer.main
+from _pytest.doctest import DoctestModule
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -45,6 +46,12 @@ os.fsync = lambda _: None
 
 # the commands are made of the same functions in every call
 typer.main.get_command = functools.cache(typer.main.get_command)
+
+# where the labels of a figure go is half of what drawing it takes, and is looked at in `make test-all`
+if CHECKED != "byrote":
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    ConstrainedLayoutEngine.execute = lambda *_: None
 
 # threads that wait for each other on two busy cores make small networks a hundred times slower
 import torch  # noqa: E402
@@ -90,6 +97,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if seconds > COSTLY and report.when == "call" and "slow" not in report.keywords:
             line = f"{report.nodeid} took {seconds:.1f} CPU seconds: make it cheaper, or mark it slow"
             terminalreporter.write_line(line, yellow=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Tests have no examples in their docstrings: looking for some takes seconds."""
+    return [found for found in (yield) if not isinstance(found, DoctestModule)]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
