@@ -59,7 +59,7 @@ def test_a_name_that_is_none() -> None:
         _ = byrote.memorize
 
 
-@pytest.mark.parametrize("module", ["byrote", "byrote.cli"])
+@pytest.mark.parametrize("module", ["byrote", pytest.param("byrote.cli", marks=pytest.mark.slow)])
 def test_the_command_line_runs_as_a_module(module: str) -> None:
     done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == f"byrote {byrote.__version__}"

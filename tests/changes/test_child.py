@@ -93,9 +93,8 @@ def test_other_recipe_changes_reach_their_slots() -> None:
         WeightDecay(0.1).apply(object(), context)
 
 
-@pytest.mark.parametrize(
-    "remedy", [pytest.param(FineTuneOnRest(epochs=30), marks=pytest.mark.slow), GradientAscent(epochs=30)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("remedy", [FineTuneOnRest(epochs=30), GradientAscent(epochs=30)])
 def test_unlearning_acts_on_every_model_and_on_nothing_before_it(parent: Run, tmp_path: Path, remedy: object) -> None:
     child = change(parent, remedy, forget=0.1, out=tmp_path / "child", workers=1, progress=False)
     models = parent.models()

@@ -13,6 +13,7 @@ from byrote.recipes.co_teaching import CoTeaching
 from byrote.recipes.networks.network import Network
 from byrote.recipes.networks.small_cnn import SmallCNN
 from byrote.recipes.optimizers import SGD, AdamW
+from engine.telling import telling_recipes
 from engine.toys import RECIPES, data, job, recipe, spoiled
 
 
@@ -156,7 +157,7 @@ def test_co_teaching_runs_in_the_loop(tmp_path):
     assert "co-teaching" in chosen.reason
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@telling_recipes
 def test_reference_recipes_have_no_disparity(tmp_path, name):
     shape, slots = RECIPES[name]
     given = job(tmp_path, slots, data=data(shape))

@@ -11,6 +11,7 @@ from byrote.engine.many import Many
 from byrote.engine.one import One
 from byrote.recipes.algorithm import Batch, Shape
 from byrote.recipes.networks.network import Network
+from engine.telling import telling_recipes
 from engine.toys import RECIPES, ROW, bound, data, recipe
 
 SEEDS = [11, 2**32 - 1, 0]
@@ -71,7 +72,7 @@ def test_one_step(name):
         assert (state.memory is None) == (one.state.memory is None)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@telling_recipes
 def test_predictions_after_a_few_steps(name):
     many, loop, together, alone, inputs = both(name, STEPS)
     torch.testing.assert_close(together[0], alone[0], atol=1e-4, rtol=1e-4)
@@ -81,7 +82,7 @@ def test_predictions_after_a_few_steps(name):
         torch.testing.assert_close(bound(name).predict(state, inputs), found[row], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@telling_recipes
 def test_states_go_on_in_the_loop_as_the_stack_would(name):
     inputs, targets = data(RECIPES[name][0]).tensors(torch.device("cpu"))
     order = orders(2 * STEPS)

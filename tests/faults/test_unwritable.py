@@ -83,9 +83,16 @@ def test_what_was_computed_is_there_where_nothing_can_be_kept(folder: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "words", [("measure", "label_memorization"), ("attack", "--with", "loss_attack"), ("compare",)]
+    ("trouble", "words"),
+    [
+        ("read_only", ("measure", "label_memorization")),
+        ("read_only", ("attack", "--with", "loss_attack")),
+        pytest.param("read_only", ("compare",), marks=pytest.mark.slow),
+        ("full", ("measure", "label_memorization")),
+        ("full", ("attack", "--with", "loss_attack")),
+        ("full", ("compare",)),
+    ],
 )
-@pytest.mark.parametrize("trouble", ["read_only", "full"])
 def test_commands_answer_and_say_that_nothing_was_kept(
     folder: Path, byrote: Say, request: pytest.FixtureRequest, words: tuple[str, ...], trouble: str
 ) -> None:

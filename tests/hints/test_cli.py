@@ -114,6 +114,7 @@ CLI = (
         wrong=on_run("report", "run", "--redact", "--show-secrets"),
         says="give one of them",
         right=on_run("report", "run", "--redact"),
+        slow=True,
     ),
     Case(
         name="no exporter",

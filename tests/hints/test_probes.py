@@ -109,6 +109,7 @@ PROBES = (
         wrong=compared("few"),
         says="heldout=… or --heldout 0.2",
         right=compared("more", heldout=blobs(60, seed=1)),
+        slow=True,
     ),
     Case(
         name="no untrained network",
@@ -117,6 +118,7 @@ PROBES = (
         ),
         says="such as half-subset-pairs",
         right=lambda folder: benign_memorization(audited("layer_probes", **HELD)(folder / "again")),
+        slow=True,
     ),
     Case(
         name="nothing held out",

@@ -159,6 +159,7 @@ REST = (
         wrong=lambda _: replace(STUDY, planted=STUDY.null).refuse_unfit(),
         says="mend the effect or the arms",
         right=lambda _: STUDY.refuse_unfit(),
+        slow=True,
     ),
     Case(name="no models of full data", wrong=named("full-data", 0), says="--models 1", right=named("full-data", 1)),
     Case(name="an odd split", wrong=named("two-splits", 5), says="--models 6", right=named("two-splits", 6)),

@@ -11,20 +11,24 @@ from byrote.measures.catalog import catalog
 from byrote.measures.leaving_out import again_without_each, measured_without, without_each
 from byrote.stats.jackknife import parts
 from measures.evidence import make_evidence
+from over_all import over_all
 
 FAST = {key: entry for key, entry in catalog().items() if entry.without is not None}
-RUNS = {"known": (0, 1, 20), "unknown": (1, 1, 20), "few parts": (2, 1, 3), "strata": (3, 2, 20)}
+#: Seed, strata, parts and the share of memberships that nobody knows.
+RUNS = {"known": (0, 1, 20, 0.0), "unknown": (1, 1, 20, 0.1), "few parts": (2, 1, 3, 0.0), "strata": (3, 2, 20, 0.1)}
+#: What the other runs have as well.
+PLAIN = ("known", "unknown")
 
 
 @cache
 def made(run):
     """The evidence of a run, which no test changes."""
-    seed, strata, _ = RUNS[run]
-    return make_evidence(seed=seed, unknown=0.1 * (run == "unknown"), strata=strata)
+    seed, strata, _, unknown = RUNS[run]
+    return make_evidence(seed=seed, unknown=unknown, strata=strata)
 
 
-@pytest.mark.parametrize("key", FAST)
-@pytest.mark.parametrize("run", RUNS)
+@over_all("key", {key: key for key in FAST})
+@pytest.mark.parametrize("run", [pytest.param(run, marks=pytest.mark.slow if run in PLAIN else ()) for run in RUNS])
 def test_sums_give_what_running_again_gives(key, run):
     evidence = made(run)
     part = parts(evidence["design.pair"], groups=RUNS[run][2])

@@ -120,8 +120,15 @@ def test_the_difference_is_the_mean_norm_of_changes() -> None:
     np.testing.assert_allclose(one["change"], found["change"], rtol=1e-4)  # no division by the batch
 
 
-@pytest.mark.parametrize("form", ["auto", "difference"])
-@pytest.mark.parametrize("made", [small, smooth])
+@pytest.mark.parametrize(
+    ("made", "form"),
+    [
+        (small, "auto"),
+        pytest.param(small, "difference", marks=pytest.mark.slow),
+        pytest.param(smooth, "auto", marks=pytest.mark.slow),
+        (smooth, "difference"),
+    ],
+)
 def test_stacks_and_batches_change_nothing(made, form: str) -> None:
     inputs, targets = few(9)
     networks = [lambda first=first: [made(first + model).eval() for model in range(3)] for first in (0, 3)]

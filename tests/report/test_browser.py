@@ -205,7 +205,8 @@ def hostile(kind: str) -> Dataset:
     )
 
 
-@pytest.mark.parametrize("kind", [pytest.param("image", marks=pytest.mark.slow), "row"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["image", "row"])
 def test_hostile_names_do_nothing(browser: Any, tmp_path: Path, kind: str) -> None:
     path, _ = write_report(make_run(tmp_path / "run", dataset=hostile(kind)))
     with Shown(browser, path) as shown:

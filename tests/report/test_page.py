@@ -226,6 +226,7 @@ def test_without_the_data_ids_are_shown_and_the_reason(whole: Page) -> None:
     assert not whole.all("img")
 
 
+@pytest.mark.slow
 def test_models_that_did_not_fit_are_the_headline_themselves(tmp_path: Path) -> None:
     page = read(make_run(tmp_path / "run", fit=0.05))
     assert "These models did not fit the data that they were trained on" in page.text

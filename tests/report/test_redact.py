@@ -354,6 +354,7 @@ def test_continuations_keep_where_they_agree() -> None:
     np.testing.assert_array_equal(made["truth"] < 0, truth < 0)
 
 
+@pytest.mark.slow
 def test_a_redacted_report_has_neither_pictures_nor_rows(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pictures = byrote.from_arrays(rng.random((40, 8, 8)).astype(np.float32), np.arange(40) % 2, name="pictures")

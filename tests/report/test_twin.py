@@ -35,7 +35,12 @@ def test_what_programs_rely_on_is_promised() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"models": 2}, pytest.param({"trajectories": False, "controls": False}, marks=pytest.mark.slow)]
+    "changes",
+    [
+        {},
+        pytest.param({"models": 2}, marks=pytest.mark.slow),
+        pytest.param({"trajectories": False, "controls": False}, marks=pytest.mark.slow),
+    ],
 )
 def test_the_twin_fits_its_schema_and_says_what_the_page_says(tmp_path: Path, changes: dict[str, Any]) -> None:
     run = make_run(tmp_path / "run", **changes)

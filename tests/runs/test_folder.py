@@ -15,6 +15,7 @@ from byrote.evidence.tables import write_table
 from byrote.report.verify import damage
 from byrote.runs.folder import forget_examples, with_digests
 from byrote.runs.run import Run
+from made_once import opened
 from small import RECIPE, blobs, small_audit
 
 
@@ -26,8 +27,17 @@ class Listener(Silent):
         self.said.append(sentence)
 
 
-@pytest.mark.parametrize("goal", [{}, {"models": 8, "stderr": 0.2}])
-@pytest.mark.parametrize("name", ["examples.parquet", "controls.parquet", "design.safetensors"])
+GOAL = {"models": 8, "stderr": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("name", "goal"),
+    [
+        *((name, {}) for name in ("examples.parquet", "controls.parquet", "design.safetensors")),
+        *(pytest.param(name, GOAL, marks=pytest.mark.slow) for name in ("examples.parquet", "controls.parquet")),
+        ("design.safetensors", GOAL),  # which grows with the goal
+    ],
+)
 def test_a_lost_table_is_written_again_by_the_same_audit(tmp_path: Path, name: str, goal: dict[str, float]) -> None:
     folder = tmp_path / "run"
     run = small_audit(folder, **goal)
@@ -67,7 +77,7 @@ def signed(folder: Path, digests: str) -> None:
 @pytest.mark.parametrize("digests", ["kept", "none", "forged"])
 def test_other_ids_or_labels_are_found(tmp_path: Path, changed: Callable[[pa.Table], pa.Table], digests: str) -> None:
     """The digest tells where the manifest has one; the data tell in any case: on attaching, verifying and resuming."""
-    run = small_audit(tmp_path / "run")
+    run = opened("classes", tmp_path)
     before = run.examples
     write_table(run.folder / "examples.parquet", changed(before))
     signed(run.folder, digests)
@@ -88,7 +98,7 @@ def test_other_ids_or_labels_are_found(tmp_path: Path, changed: Callable[[pa.Tab
 
 
 def test_a_run_of_version_010_gets_its_digests_once_the_data_were_seen(tmp_path: Path) -> None:
-    run = small_audit(tmp_path / "run")
+    run = opened("classes", tmp_path)
     signed(run.folder, "none")
     assert Run.open(run.folder).manifest.tables is None
     listener = Listener()

@@ -164,9 +164,9 @@ def test_blocks_of_examples_equal_the_whole(run: Run, monkeypatch: pytest.Monkey
     cells = len(run.models()) * len(find(key).needs)
     if any("checkpoint" in quantity(need).dims for need in find(key).needs):
         cells *= len(run.manifest.checkpoints)
-    monkeypatch.setattr(byrote.runs.run, "BLOCK_BYTES", 8 * cells * 7)  # 60 examples are 8 blocks of 7 and one of 4
+    monkeypatch.setattr(byrote.runs.run, "BLOCK_BYTES", 8 * cells * 25)  # 60 examples are 2 blocks of 25 and one of 10
     again = Run.open(run.folder)
-    assert [len(r.values) for _, r in again._blocks(find(key), run.models(), {})] == [7] * 8 + [4]
+    assert [len(r.values) for _, r in again._blocks(find(key), run.models(), {})] == [25, 25, 10]
     blocks = again.measure(key)
     assert isinstance(whole, PerExample)
     assert isinstance(blocks, PerExample)

@@ -223,7 +223,7 @@ def randomized_response(coins, epsilon, rng):
     ],
     ids=["fixed", "split", "bonferroni"],
 )
-@pytest.mark.parametrize("epsilon", [1.0, 2.0])
+@pytest.mark.parametrize("epsilon", [1.0, pytest.param(2.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("audits", [60, pytest.param(500, marks=pytest.mark.slow)])
 def test_randomized_response_is_bounded_soundly_and_well(epsilon, settings, share, audits):
     rng = np.random.default_rng(1)

@@ -37,7 +37,7 @@ WORLDS = {
 }
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", ["plain", "unknown", "strata", pytest.param("ties", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("own", [True, False], ids=["of the target alone", "of its references"])
 def test_figures_and_their_replicates_are_those_of_every_part_by_itself(name, own):
     score, member, pair, stratum, masks = world(1, **WORLDS[name])

@@ -11,7 +11,9 @@ from byrote.stats.skew_normal import CRITICAL, fit, log_cdf, misfit
 @pytest.mark.parametrize(
     "shape", [-8.0, -0.3, 3.0, *(pytest.param(shape, marks=pytest.mark.slow) for shape in (-2.0, 0.0, 0.5))]
 )
-@pytest.mark.parametrize("z", [-14.0, -6.0, -3.2, -1.0, -0.1, 0.3, 2.0])
+@pytest.mark.parametrize(
+    "z", [-14.0, -3.2, -0.1, 2.0, *(pytest.param(z, marks=pytest.mark.slow) for z in (-6.0, -1.0, 0.3))]
+)
 def test_log_cdf_equals_the_integral_in_many_digits(shape, z):
     with mpmath.workdps(20):
         pieces = [z - step for step in (20, 5, 2, 1, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0)]

@@ -72,7 +72,7 @@ def overfitted(folder, *, begins: bool):
     return saved(folder, model)
 
 
-@pytest.mark.parametrize("begins", [True, False])
+@pytest.mark.parametrize("begins", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_documents_are_read_as_the_model_was_trained(tmp_path, begins, monkeypatch):
     model, corpus = overfitted(tmp_path / "model", begins=begins), corpus_from_texts([*TEXTS, TEXTS[0]])
     run = audit_model(model, corpus, out=tmp_path / "run", progress=False, device="cpu")
