@@ -7,8 +7,10 @@ import pytest
 
 from byrote.measures.lira import lira
 from byrote.stats.attack_figures import attack_figures
+from byrote.stats.best_threshold import best
 from byrote.stats.jackknife import parts
 from byrote.stats.roc import Ordered
+from byrote.stats.tagged import ranked, tagged
 from measures.evidence import half_subset_pairs
 from stats.slow_attacks import area_moves, curve, read
 
@@ -74,15 +76,26 @@ def test_the_influence_of_persons_is_that_of_all_comparisons(ties):
     np.testing.assert_allclose(found.figures["auc"].influence, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_scores_of_fewer_targets_are_those_sorted_by_themselves():
-    score, member, _, _, _ = world(3, ties=True, unknown=0.2)
-    kept = np.arange(len(score)) % 3 > 0
-    one, other = Ordered.of(score, member).of_targets(kept), Ordered.of(score[kept], member[kept])
-    assert np.array_equal(one.score, other.score)
-    for figure in ("false_positive", "true_positive"):
-        assert np.array_equal(getattr(one.roc(), figure), getattr(other.roc(), figure))
-    cells = list(zip(one.row.tolist(), one.column.tolist(), strict=True))
-    assert [score[kept][cell] for cell in cells] == one.score.tolist()
+@pytest.mark.parametrize("name", WORLDS)
+def test_scores_that_are_ranked_with_their_tags_are_those_that_are_ranked_alone(name):
+    score, member, pair, _, _ = world(3, **WORLDS[name])
+    one, other = ranked(tagged(score, member, pair)), Ordered.of(score, member).of_parts(pair)
+    np.testing.assert_allclose(one.score, other.score, rtol=2**-46)
+    cells = [sorted(zip(each.score.round(9), each.inside, each.part, strict=True)) for each in (one, other)]
+    assert cells[0] == cells[1]
+    assert one.roc().area == pytest.approx(other.roc().area, rel=1e-12)
+    rates = np.array([0.0, 0.013, 0.1, 1 / 3, 0.5, 1.0])
+    np.testing.assert_allclose(one.roc().at(rates), other.roc().at(rates), atol=1e-12)
+    assert best(one).accuracy == best(other).accuracy
+
+
+def test_scores_without_an_end_are_ranked_as_the_last():
+    score = np.array([[np.inf, 0.0, -np.inf, -0.0, np.nan, 3.0]])
+    found = ranked(tagged(score, np.array([[1, 0, 1, 1, 1, -1]], np.int8), np.array([31])))
+    assert found.inside.tolist()[0] is True
+    assert found.inside.tolist()[-1] is True
+    assert found.part.tolist() == [31] * 4
+    assert found.roc().area == (0 + 0.5 + 1) / 3
 
 
 def test_the_curve_is_that_of_every_threshold():

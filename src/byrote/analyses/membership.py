@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
 
@@ -23,10 +24,10 @@ from byrote.evidence.seals import BLANK, KEY
 from byrote.measures._by_group import member_groups
 from byrote.measures._references import References, refuse_leaks
 from byrote.measures._strata import Stratum
-from byrote.measures.catalog import Measure, catalog
+from byrote.measures.catalog import Again, Measure, catalog
 from byrote.results import Curve, PerModelExample, Scalar, Table, blanked, decimal
 from byrote.runs.run import NOT_FINITE, Run
-from byrote.stats.attack_figures import Attack, Slices, attack_figures, null_auc
+from byrote.stats.attack_figures import Attack, Family, Slices, attack_figures, families, null_auc
 
 #: Files of the figures of attacks.
 ATTACKED = re.compile(r"attack-(?P<key>.+?)(?P<by>-by-group)?\.json")
@@ -37,9 +38,10 @@ DECILES = 10
 #: The figure of a table with the chance level, and how many slices of an axis are named in a sentence.
 NULL: Final = "null_auc"
 WORST_SLICES: Final = 5
-#: What several attacks on one run share: tenths of memorization, by the models kept, of at most so many cells.
+#: Sums by pair are kept for attacks on at most so many cells. What several attacks on one run share: tenths of
+#: memorization, by the models kept.
 MOST_REMEMBERED = 2**20
-_TENTHS: WeakKeyDictionary[Run, dict[bytes, np.ndarray]] = WeakKeyDictionary()
+_TENTHS: WeakKeyDictionary[Run, dict[bytes, Family]] = WeakKeyDictionary()
 #: Facts of the design that follow from what a model was trained on.
 OF_MEMBERS = ("design.member", "design.stratum")
 #: The attack on a run of each task.
@@ -160,7 +162,7 @@ def membership_attack(
     """
     attacked = _Attacked.of(run, key or DEFAULT[run.task], options)
     everyone, truth = np.ones(len(attacked.models), bool), np.arange(len(attacked.models))
-    references = int(np.median(attacked.scores(everyone, truth).references))
+    references = int(np.median(attacked.whole.references))
     units = attacked.by_group() if by == "group" else attacked.by_example()
     values = units.attack(everyone, truth)
     found = attack_figures(
@@ -243,9 +245,26 @@ class _Attacked:
         assert isinstance(result, PerModelExample)
         return blanked(result, self.run.undefined, NOT_FINITE)
 
+    @cached_property
+    def whole(self) -> PerModelExample:
+        """The attack on all models, with the members that each has."""
+        return self.scores(np.ones(len(self.models), bool), np.arange(len(self.models)))
+
+    @cached_property
+    def _again(self) -> Again | None:
+        """The attack's own way to score again, where it has one."""
+        many = self.member.size > MOST_REMEMBERED
+        return None if self.entry.again is None or self.settings or many else self.entry.again(self.arguments)
+
     def values(self, kept: Bool[np.ndarray, " model"], given: Int[np.ndarray, " model"]) -> np.ndarray:
         """The scores alone."""
-        return self.scores(kept, given).values
+        if kept.all() and np.array_equal(given, np.arange(len(given))):
+            return self.whole.values
+        if self._again is None:
+            return self.scores(kept, given).values
+        found = self._again(kept, given)
+        found[:, self.run.undefined] = np.nan
+        return found
 
     def by_example(self) -> _Units:
         """Each example by itself."""
@@ -339,7 +358,8 @@ def _of_models(need: str, array: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 def _whichever_models(masks: Mapping[str, np.ndarray]) -> Slices:
     """Slices that do not depend on the models that are kept."""
-    return lambda kept: masks
+    found = families(masks)
+    return lambda kept: found
 
 
 def _slices(
@@ -362,18 +382,19 @@ def _slices(
             "examples; an example may count in another tenth for each target"
         )
 
-    known = _TENTHS.setdefault(run, {})
+    known, fixed = _TENTHS.setdefault(run, {}), families(masks)
 
-    def slices(kept: Bool[np.ndarray, " model"]) -> dict[str, np.ndarray]:
+    def slices(kept: Bool[np.ndarray, " model"]) -> tuple[Family, ...]:
         if probability is None:
-            return masks
+            return fixed
         key = kept.tobytes()
-        tenth = known.get(key)
-        if tenth is None:
+        tenths = known.get(key)
+        if tenths is None:
             tenth = memorization_tenths(probability[kept], member[kept], pair[kept], stratum[kept])
+            tenths = Family(tuple(f"memorization:{number}" for number in range(1, DECILES + 1)), tenth - np.int8(1))
             if tenth.size <= MOST_REMEMBERED:
-                known[key] = tenth
-        return masks | {f"memorization:{number}": tenth == number for number in range(1, DECILES + 1)}
+                known[key] = tenths
+        return (*fixed, tenths)
 
     return slices, notes
 

@@ -14,6 +14,8 @@ from byrote.stats.moments import Moments
 
 #: Degrees from which a Student-t is a normal, as far as float64 can tell.
 MANY = 1e8
+#: Up to half so many degrees log(1 + x) is as good as log1p(x), to 12 digits.
+MANY_FOR_LOG = 1e3
 TINIEST = 5e-324
 
 
@@ -21,12 +23,13 @@ TINIEST = 5e-324
 class Predictive:
     """A Student-t distribution for each example; normal where the degrees are infinite, NaN where unknown.
 
-    Rows of several targets are either normal or not, all examples of a row alike.
+    Rows of several targets are either normal or not, all examples of a row alike. Degrees that all examples of every
+    row share are given once a row.
     """
 
     mean: Float[np.ndarray, "*target example"]
     variance: Float[np.ndarray, "*target example"]
-    degrees: Float[np.ndarray, "*target example"]
+    degrees: Float[np.ndarray, "*target #example"]
 
     @cached_property
     def _half(self) -> np.ndarray:
@@ -43,11 +46,16 @@ class Predictive:
 
     def log_density(self, x: Float[np.ndarray, "*target example"]) -> Float[np.ndarray, "*target example"]:
         """Logarithm of the density at x."""
-        square = (x - self.mean) ** 2 / self._scale
+        square = x - self.mean
+        square *= square
+        square /= self._scale
         normal = np.isinf(self.degrees[..., :1])
         if normal.all():
             return np.asarray(self._peak - square)
-        heavy = self._peak - (self._half + 0.5) * np.log1p(square)
+        # log1p takes three times as long, and tells more digits only where degrees are many
+        falls = np.log1p(square) if (self._half > MANY_FOR_LOG).any() else np.log(1 + square)
+        falls *= self._half + 0.5
+        heavy = self._peak - falls
         return np.asarray(np.where(normal, self._peak - square, heavy) if normal.any() else heavy)
 
     def log_below(self, x: Float[np.ndarray, "*target example"]) -> Float[np.ndarray, "*target example"]:
@@ -82,7 +90,13 @@ Form = Callable[[Moments, np.ndarray], Predictive]
 
 
 def _known_from(moments: Moments, least: int, values: np.ndarray) -> np.ndarray:
-    return np.where(moments.count >= least, values, np.nan)
+    known = moments.count >= least
+    return values if known.all() else np.where(known, values, np.nan)
+
+
+def _once_a_row(x: np.ndarray) -> np.ndarray:
+    """One column of what is the same in all columns of each row."""
+    return x[..., :1] if x.size and (x == x[..., :1]).all() else x
 
 
 def _normal(moments: Moments, least: int, variance: np.ndarray) -> Predictive:
@@ -112,10 +126,11 @@ def bayes(moments: Moments, floor: Float[np.ndarray, " example"]) -> Predictive:
     """
     prior, usual = (of[..., None] for of in usual_variance(moments, floor))
     normal = np.isinf(prior)
-    degrees = prior + np.maximum(moments.count - 1, 0)
+    count = _once_a_row(moments.count)
+    degrees = prior + np.maximum(count - 1, 0)
     shrunken = (np.where(normal, 0.0, prior) * usual + moments.squares) / degrees
     variance = np.where(normal, usual, shrunken) if normal.any() else shrunken
-    wider = 1 + 1 / np.maximum(moments.count, 1)
+    wider = 1 + 1 / np.maximum(count, 1)
     return Predictive(moments.mean, _known_from(moments, 1, np.maximum(variance, floor) * wider), degrees)
 
 
@@ -128,18 +143,20 @@ def usual_variance(
     nu0 is infinite where they scatter no more than equal variances would, and s0^2 NaN without two examples of 2
     models.
     """
-    own = moments.count - 1
+    own, shape = _once_a_row(moments.count - 1), moments.squares.shape
     usable = (own > 0) & np.isfinite(moments.squares)
-    number = usable.sum(-1)
-    half = np.where(usable, own, 1) / 2
+    number, some = usable.sum(-1), True if usable.all() else usable
+    half = own / 2 if some is True else np.where(usable, own, 1) / 2
     sample = np.maximum(moments.squares / (2 * half), floor)
-    log_size = np.log(sample) - _by_value(lambda h: psi(h) - np.log(h), half)
-    some = True if usable.all() else usable
+    log_size = np.log(sample)
+    log_size -= _by_value(lambda h: psi(h) - np.log(h), half)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = log_size.sum(-1, where=some) / number
-        scatter = ((log_size - mean[..., None]) ** 2).sum(-1, where=some) / (number - 1)
-        by_chance = _by_value(lambda h: polygamma(1, h), half).sum(-1, where=some) / number
-        equal = (sample * half).sum(-1, where=some) / half.sum(-1, where=some)
+        log_size -= mean[..., None]
+        scatter = np.square(log_size, out=log_size).sum(-1, where=some) / (number - 1)
+        chance = _by_value(lambda h: polygamma(1, h), half)
+        by_chance = np.broadcast_to(chance, shape).sum(-1, where=some) / number
+        equal = (sample * half).sum(-1, where=some) / np.broadcast_to(half, shape).sum(-1, where=some)
     known, wider = number >= 2, (number >= 2) & (scatter > by_chance)
     half_prior = _inverse_trigamma(np.where(wider, scatter - by_chance, 1.0))
     varied = np.exp(np.where(wider, mean, 0.0) + psi(half_prior) - np.log(half_prior))

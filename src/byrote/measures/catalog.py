@@ -21,6 +21,8 @@ Role = Literal["reference", "full", "target"]
 #: Values with each part of the models left out, `[part, example]`, of the part that each model is left out with and
 #: of the evidence by parameter.
 Without = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray | None]
+#: An attack's scores again, of the models kept (whole pairs) where model k has the members of model `given[k]`.
+Again = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: The result and these values.
 Together = Callable[[np.ndarray, Mapping[str, np.ndarray]], tuple[PerExample, np.ndarray] | None]
 
@@ -53,6 +55,7 @@ class Measure:
     by_example: bool
     without: Without | None = None
     together: Together | None = None
+    again: Callable[[Mapping[str, np.ndarray]], Again | None] | None = None
 
     @property
     def key(self) -> str:
@@ -130,6 +133,7 @@ def measure(
     variant: str = "",
     without: Without | None = None,
     together: Together | None = None,
+    again: Callable[[Mapping[str, np.ndarray]], Again | None] | None = None,
     **facts: Unpack[Facts],
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Enter a function into the catalog and hand it back as it is.
@@ -137,7 +141,8 @@ def measure(
     A variant names the measure that it is a form of: `variant_of="label_memorization", variant="probability"`. It has
     that measure's facts, if that was entered before, apart from those that it states itself.
     `without` is a faster way to the values with parts of the models left out than to run it again, part by part;
-    `together` a faster way to the result and these.
+    `together` a faster way to the result and these; `again` is a faster way to the scores of an attack without parts of
+    the models, or with members swapped.
     """
     base = _REGISTERED.get(variant_of)
     known: dict[str, Any] = {} if base is None else {name: getattr(base, name) for name in Facts.__annotations__}
@@ -150,6 +155,7 @@ def measure(
             needs=tuple(needs),
             without=without,
             together=together,
+            again=again,
             **{**known, **facts},
         )
         _REGISTERED[entry.key] = entry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -18,8 +18,9 @@ from byrote.measures._references import (
     refuse_leaks,
     scores_of,
 )
-from byrote.measures._strata import Stratum
-from byrote.measures.catalog import measure
+from byrote.measures._strata import Stratum, names_of, strata_of
+from byrote.measures._sums_by_pair import SummedReferences, SumsByPair
+from byrote.measures.catalog import Again, measure
 from byrote.results import PerModelExample
 
 _SOURCE = "Carlini et al. 2022, arXiv:2112.03570, sec. V"
@@ -36,6 +37,14 @@ Member = Int8[np.ndarray, "model example"]
 Pair = Int[np.ndarray, " model"]
 
 
+def _of_log_odds(evidence: Mapping[str, np.ndarray]) -> Again | None:
+    return again(evidence["log_odds"], evidence["member"], evidence["pair"], evidence["stratum"])
+
+
+def _of_residuals(evidence: Mapping[str, np.ndarray]) -> Again | None:
+    return again(evidence["residual"], evidence["member"], evidence["pair"], evidence["stratum"])
+
+
 @measure(
     needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
     unit="nat",
@@ -47,6 +56,7 @@ Pair = Int[np.ndarray, " model"]
     level="example",
     evaluation="probabilistic",
     by_example=False,
+    again=_of_log_odds,
 )
 def lira(log_odds: Values, member: Member, pair: Pair, stratum: Stratum = None) -> PerModelExample:
     r"""How much likelier a model's answer is among models that trained on the example than among the others.
@@ -229,6 +239,7 @@ def lira_augmented(
     source=_SOURCE,
     variant_of="lira",
     variant="residual",
+    again=_of_residuals,
 )
 def lira_residual(residual: Values, member: Member, pair: Pair, stratum: Stratum = None) -> PerModelExample:
     r"""How much likelier a model's answer to a regression is among models that trained on the example.
@@ -264,6 +275,33 @@ def _online(log_odds: Values, member: Member, pair: Pair, stratum: Stratum, form
             answers = references.values[mates].astype(np.float64)
             scores[mates], code[mates] = trained.log_density(answers) - untrained.log_density(answers), found
     return scores_of(scores, _REASONS, code, reference_counts(pair))
+
+
+def again(values: Values, member: Member, pair: Pair, stratum: Stratum) -> Again | None:
+    """The scores of `lira` again without some pairs, or with members swapped, from sums by pair.
+
+    For one stratum, and answers that are all finite.
+    """
+    if len(names_of(strata_of(stratum, member))) > 1 or not np.isfinite(values).all():
+        return None
+    answers = values.astype(np.float64)
+    sides = [member == side for side in (0, 1)]
+    # about means of their own, so that no digits of a small spread are lost
+    centre = np.stack([(answers * side).sum(0) / np.maximum(side.sum(0), 1) for side in sides])
+    deviations = [answers - middle for middle in centre]
+    sums = SumsByPair(member, pair, ((deviations[0], deviations[0] ** 2), (deviations[1], deviations[1] ** 2)))
+
+    def scores(kept: np.ndarray, given: np.ndarray) -> np.ndarray:
+        own = answers[kept]
+        references = SummedReferences(own, member[kept], pair[kept], sums.of(kept, given), centre)
+        floor, found = references.smallest_variance(), np.empty(own.shape)
+        for targets in references.targets_alike():
+            trained, untrained = (bayes(references.without(targets[:, 0], side), floor) for side in (1, 0))
+            for mates in targets.T:
+                found[mates] = trained.log_density(own[mates]) - untrained.log_density(own[mates])
+        return found
+
+    return scores
 
 
 def _codes(wrong: Sequence[np.ndarray], codes: Sequence[int]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Float, Int, Int8
@@ -11,7 +11,8 @@ from byrote.errors import BadInput
 from byrote.measures._by_group import by_group
 from byrote.measures._references import FEW_IN_STRATUM, reference_counts, refuse_few, refuse_leaks, scores_of
 from byrote.measures._strata import Stratum, names_of, strata_of
-from byrote.measures.catalog import measure
+from byrote.measures._sums_by_pair import SumsByPair
+from byrote.measures.catalog import Again, measure
 from byrote.results import PerModelExample
 from byrote.stats.jackknife import units
 
@@ -33,6 +34,32 @@ Member = Int8[np.ndarray, "model example"]
 Pair = Int[np.ndarray, " model"]
 
 
+def again(evidence: Mapping[str, np.ndarray]) -> Again | None:
+    """The scores of `rmia` again without some pairs, or with members swapped, from sums by pair.
+
+    For one stratum, and answers that are all finite, none of them fainter than is told apart.
+    """
+    log_odds, member, pair = evidence["log_odds"], evidence["member"], evidence["pair"]
+    if len(names_of(strata_of(evidence["stratum"], member))) > 1 or not np.isfinite(log_odds).all():
+        return None
+    log_p = _log_probability(log_odds.astype(np.float64))
+    log_p -= log_p.max(0)
+    if log_p.min(initial=0.0) < FAINTEST:
+        return None
+    share = np.exp(log_p)
+    sums = SumsByPair(member, pair, ((share,), (share,)))
+
+    def scores(kept: np.ndarray, given: np.ndarray) -> np.ndarray:
+        means = []
+        for count, total in sums.of(kept, given):
+            others = count.sum(0) - count
+            means.append(_sum_of_others(total) / np.where(others > 0, others, np.nan))
+        ratio = log_p[kept] - _online(means[1], means[0], np.zeros(1))[units(pair[kept])]
+        return _shares_of_targets(ratio, member[given][kept], 0.0)
+
+    return scores
+
+
 @measure(
     needs=("outputs.log_odds", "design.member", "design.pair", "design.stratum"),
     unit="share of non-members",
@@ -44,6 +71,7 @@ Pair = Int[np.ndarray, " model"]
     level="example",
     evaluation="probabilistic",
     by_example=False,
+    again=again,
 )
 def rmia(
     log_odds: Values, member: Member, pair: Pair, stratum: Stratum = None, *, gamma: float = 1.0
@@ -165,23 +193,32 @@ def _rmia(
         first = np.unique(group, return_index=True)[1]
         member, code = member[:, first], np.where(np.isnan(whole), code[:, first].clip(1), 0).astype(np.int8)
         scores = whole
-    for target in range(len(scores)):
-        usable = code[target] == 0
-        some = slice(None) if usable.all() else np.flatnonzero(usable)
-        scores[target, some] = _shares(scores[target, some], member[target, some] == 0, np.log(gamma))
+    scores = _shares_of_targets(np.where(code == 0, scores, np.nan), member, np.log(gamma))
     code[(code == 0) & np.isnan(scores)] = 4
     return scores_of(scores, _REASONS, code, reference_counts(pair))
+
+
+def _shares_of_targets(ratio: np.ndarray, member: np.ndarray, log_gamma: float) -> np.ndarray:
+    """`_shares` of each target, NaN where the ratio is."""
+    for row, membership in zip(ratio, member, strict=True):
+        usable = ~np.isnan(row)
+        some = slice(None) if usable.all() else np.flatnonzero(usable)
+        row[some] = _shares(row[some], membership[some] == 0, log_gamma)
+    return ratio
 
 
 def _shares(ratio: np.ndarray, outside: np.ndarray, log_gamma: float) -> np.ndarray:
     """For each example the share of the other non-members that it exceeds by more than log gamma."""
     order = np.argsort(ratio)
     ordered, outside_in_order = ratio[order], outside[order]
-    population = ordered[np.flatnonzero(outside_in_order)]
-    exceeded = np.searchsorted(population, ordered - log_gamma, side="left")
+    up_to = np.cumsum(outside_in_order)
+    if log_gamma == 0 and not (ordered[1:] == ordered[:-1]).any():
+        exceeded = up_to - outside_in_order
+    else:
+        exceeded = np.searchsorted(ordered[outside_in_order], ordered - log_gamma, side="left")
     if log_gamma < 0:
         exceeded -= outside_in_order  # itself
-    others = len(population) - outside_in_order
+    others = (up_to[-1] if len(up_to) else 0) - outside_in_order
     share = np.empty(len(ratio))
     share[order] = exceeded / np.where(others > 0, others, np.nan)
     return share

@@ -8,12 +8,13 @@ than the examples attacked, so that their choice is in the error as well.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int8, Int16
+from jaxtyping import Bool, Float, Int, Int8, Int16, Integer
 from scipy.special import stdtrit
 
 from byrote.errors import BadInput, TooFewModels
@@ -24,7 +25,8 @@ from byrote.stats.intervals import UPPER, mean_interval
 from byrote.stats.jackknife import from_replicates, parts, units
 from byrote.stats.moments import Moments
 from byrote.stats.over_examples import FEWEST_CLUSTERS, over_both
-from byrote.stats.roc import LEAST_FALSE_POSITIVES, Ordered, Ranked, Roc, RocOfStrata, mean_of
+from byrote.stats.roc import LEAST_FALSE_POSITIVES, Ordered, Ranked, Roc, RocOfStrata, Tagged, mean_of
+from byrote.stats.tagged import ranked, tagged
 
 #: False-positive rates at which attacks are read.
 RATES: Final = (0.1, 0.01, 0.001)
@@ -39,8 +41,8 @@ _CURVE_POINTS = 40
 #: An attack on the models kept, where model k is given out to have the members of model `given[k]`: a score for each
 #: of them and each example.
 Attack = Callable[[Bool[np.ndarray, " model"], Int[np.ndarray, " model"]], Float[np.ndarray, "kept example"]]
-#: Groups of examples, or of (target, example) cells, by name, for the models kept.
-Slices = Callable[[Bool[np.ndarray, " model"]], Mapping[str, Bool[np.ndarray, "*cells"]]]
+#: Groups of examples, or of (target, example) cells, by name, for the models kept; or these as families.
+Slices = Callable[[Bool[np.ndarray, " model"]], "Mapping[str, Bool[np.ndarray, '*cells']] | Sequence[Family]"]
 
 
 def precision(true_positive: float, rate: float, prior: float) -> float:
@@ -111,10 +113,7 @@ def attack_figures(
         cluster = np.arange(member.shape[1])
     strata = _Strata.of(stratum)
     whole = _Reading(attack, member, part, slices, all_models, strata, cluster)
-    again = [
-        _Reading(attack, member, part, slices, part != left_out, strata, whole=whole).done()
-        for left_out in np.unique(part)
-    ]
+    again = [_without(attack, member, part, slices, one, strata, whole.rates) for one in np.unique(part).tolist()]
     return Pooled(
         figures=_scalars(whole, again, "", len(pair), unit),
         slices={name: _scalars(whole, again, name, len(pair), unit) for name in whole.figures if name},
@@ -149,9 +148,14 @@ def null_auc(
     for draw in range(draws):
         given = exchange(pair, rng, level)
         before, scores = scores, attack(all_models, given)
-        if cells is None or not all_known or not np.array_equal(scores, before, equal_nan=True):
-            cells = Ordered.of(scores, member[given])
-        curve = mean_of(one.roc() for one in _by_stratum(cells.with_members(member[given]), _of(strata, given)))
+        by_stratum: Sequence[Ranked]
+        if all_known and np.array_equal(scores, before, equal_nan=True):  # of the target alone: ranked once
+            cells = Ordered.of(scores, member) if cells is None else cells
+            by_stratum = _by_stratum(cells.with_members(member[given]), _of(strata, given))
+        else:
+            numbers = tagged(scores, member[given], np.zeros(len(given), np.int64))
+            cells, by_stratum = None, _ranked_by_stratum(numbers, _of(strata, given))
+        curve = mean_of(one.roc() for one in by_stratum)
         areas[draw] = math.nan if curve is None else curve.area
     scatter = float(areas.std(ddof=1))
     reach = float(stdtrit(draws - 1, UPPER)) * scatter * math.sqrt(1 + 1 / draws)
@@ -222,25 +226,51 @@ def _of(strata: _Strata | None, models: np.ndarray) -> _Strata | None:
     return None if strata is None else _Strata(strata.code[models], strata.number)
 
 
-class _Slice(NamedTuple):
-    """Groups of cells that share no cell, sorted apart at once."""
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Groups of examples, or of cells, that share none: the number of each one's group, -1 of none."""
 
     names: tuple[str, ...]
-    group: Int16[np.ndarray, "*cells"]
+    group: Integer[np.ndarray, "*cells"]
 
-    def of(self, cells: Ordered, strata: _Strata | None, *, alone: bool) -> dict[str, Sequence[Ranked]]:
-        """The cells of each group, by stratum; their scores `alone` where nothing else is asked of them."""
+    def whole(self, cells: Ordered, strata: _Strata | None) -> Iterator[tuple[str, Sequence[Ordered]]]:
+        """The cells of each group by stratum."""
         count = 1 if strata is None else strata.number
         group = self.group[cells.column] if self.group.ndim == 1 else cells.among(self.group)
         if strata is not None:
             group = np.where(group >= 0, group * count + cells.among(strata.code), -1)
         group = np.where(group >= 0, group, len(self.names) * count).astype(np.int16)
-        found = (cells.ranked if alone else cells).split(group, len(self.names) * count)
-        return {name: found[place * count : (place + 1) * count] for place, name in enumerate(self.names)}
+        found = cells.split(group, len(self.names) * count)
+        yield from ((name, found[place * count : (place + 1) * count]) for place, name in enumerate(self.names))
+
+    def again(self, numbers: np.ndarray, strata: _Strata | None) -> Iterator[tuple[str, Sequence[Ranked]]]:
+        """The same of tagged scores, each group ranked by itself."""
+        if strata is not None:
+            group = np.broadcast_to(self.group, numbers.shape)
+            for place, name in enumerate(self.names):
+                own = group == place
+                yield name, [ranked(numbers[own & (strata.code == number)]) for number in range(strata.number)]
+            return
+        order, ends = self._in_turn
+        for name, start, end in zip(self.names, ends, ends[1:], strict=False):
+            some = order[start:end]
+            yield name, [ranked(numbers.take(some, axis=1 if self.group.ndim == 1 else None))]
+
+    @cached_property
+    def _in_turn(self) -> tuple[np.ndarray, np.ndarray]:
+        """The places of the groups' cells, group by group, and where each group starts."""
+        group = self.group.ravel()
+        order = np.argsort(group, kind="stable")  # groups are few: a pass or two
+        return order, np.cumsum(np.bincount(group + 1, minlength=len(self.names) + 1))
+
+    def chosen(self, name: str) -> Bool[np.ndarray, " example"]:
+        """The examples that are in a group, of cells for any target."""
+        own = self.group == self.names.index(name)
+        return np.asarray(own if own.ndim == 1 else own.any(0))
 
 
-def _slices_of(masks: Mapping[str, np.ndarray]) -> list[_Slice]:
-    """The masks, those that follow each other and share no cell as one."""
+def families(masks: Mapping[str, Bool[np.ndarray, "*cells"]]) -> tuple[Family, ...]:
+    """Groups as families, those that follow each other and share no cell as one."""
     found: list[tuple[list[str], np.ndarray]] = []
     for name, mask in masks.items():
         if not found or found[-1][1].shape != mask.shape or (mask & (found[-1][1] >= 0)).any():
@@ -248,14 +278,18 @@ def _slices_of(masks: Mapping[str, np.ndarray]) -> list[_Slice]:
         names, group = found[-1]
         group += mask * np.int16(len(names) + 1)  # from -1, where the mask is the first that has the cell
         names.append(name)
-    return [_Slice(tuple(names), group) for names, group in found]
+    return tuple(Family(tuple(names), group) for names, group in found)
+
+
+def _families(slices: Slices | None, kept: np.ndarray) -> Sequence[Family]:
+    found = () if slices is None else slices(kept)
+    return families(found) if isinstance(found, Mapping) else found
 
 
 class _Reading:
-    """What one run of the attack on some of the models shows: figures by slice, all scores' slice being "".
+    """What the attack on all models shows: figures by slice, that of all scores "", and how far clusters move them.
 
-    Given the clusters of the examples, it also holds how far these move the figures. Scores that are the same with
-    fewer models at hand are not sorted again.
+    `rates` are those of false positives at which the curve is told.
     """
 
     def __init__(
@@ -266,61 +300,76 @@ class _Reading:
         slices: Slices | None,
         kept: np.ndarray,
         strata: _Strata | None,
-        cluster: np.ndarray | None = None,
-        whole: _Reading | None = None,
+        cluster: np.ndarray,
     ) -> None:
-        self.scores = attack(kept, np.arange(len(member)))
-        self.cells: Ordered
-        if whole is not None and np.array_equal(self.scores, whole.scores[kept], equal_nan=True):
-            self.cells = whole.cells.of_targets(kept)
-        else:
-            self.cells = Ordered.of(self.scores, member[kept])
-        own = _of(strata, kept)
-        by_stratum = _by_stratum(self.cells, own)
+        cells = Ordered.of(attack(kept, np.arange(len(member))), member)
+        by_stratum = _by_stratum(cells, strata)
         self.curve = mean_of(one.roc() for one in by_stratum)
-        self.figures = {"": _figures(self.curve, RATES, PRIORS)}
-        self.figures[""]["balanced_accuracy"] = _balanced_accuracy(self.cells, own, part[kept], self.curve)
+        balanced = _balanced_accuracy([one.of_parts(part) for one in by_stratum], cells.of_parts(part), self.curve)
+        self.figures = {"": _figures(self.curve, RATES, PRIORS) | {"balanced_accuracy": balanced}}
         self.nonmembers = {"": _nonmembers(self.curve)}
         self.examples = {"": member.shape[1]}
-        self.moves: tuple[_Moving, ...] = ()
-        self.influences: dict[str, dict[str, np.ndarray]] = {}
-        if cluster is not None:
-            self.moves = _moving(by_stratum, part, cluster)
-            balanced = _of_balanced_accuracy(part, self.moves)
-            self.influences[""] = _influences(self.moves, self.figures[""], RATES, PRIORS) | balanced
-        masks = slices(kept) if slices else {}
-        alone = cluster is None
-        for name, cells in (
-            pair for each in _slices_of(masks) for pair in each.of(self.cells, own, alone=alone).items()
-        ):
-            curve = mean_of(one.roc() for one in cells)
-            chosen = np.asarray(masks[name] if masks[name].ndim == 1 else masks[name].any(0))
-            self.figures[name] = _figures(curve, SLICE_RATES, ())
-            self.nonmembers[name] = _nonmembers(curve)
-            self.examples[name] = int(chosen.sum())
-            if cluster is not None:
-                ordered = [one for one in cells if isinstance(one, Ordered)]
-                moves = _moving(ordered, part, _numbered(cluster, chosen))
+        least = min(LEAST_FALSE_POSITIVES / max(self.nonmembers[""], 1), 1.0)
+        self.rates = np.geomspace(least, 1.0, _CURVE_POINTS, endpoint=False)
+        self.moves = _moving(by_stratum, part, cluster)
+        moved = _influences(self.moves, self.figures[""], RATES, PRIORS) | _of_balanced_accuracy(self.moves, part)
+        self.influences = {"": moved}
+        for family in _families(slices, kept):
+            for name, of_slice in family.whole(cells, strata):
+                curve, chosen = mean_of(one.roc() for one in of_slice), family.chosen(name)
+                self.figures[name] = _figures(curve, SLICE_RATES, ())
+                self.nonmembers[name] = _nonmembers(curve)
+                self.examples[name] = int(chosen.sum())
+                moves = _moving(of_slice, part, _numbered(cluster, chosen))
                 self.influences[name] = _influences(moves, self.figures[name], SLICE_RATES, ())
 
-    def done(self) -> _Reading:
-        """The reading without its scores, whose figures alone are needed."""
-        del self.scores, self.cells
-        return self
+
+class _Without(NamedTuple):
+    """What the attack shows with a part of the models left out: figures by slice, and the curve at some rates."""
+
+    figures: dict[str, dict[str, float]]
+    curve: Float[np.ndarray, " rate"]
+
+
+def _without(
+    attack: Attack,
+    member: np.ndarray,
+    part: np.ndarray,
+    slices: Slices | None,
+    left_out: int,
+    strata: _Strata | None,
+    rates: np.ndarray,
+) -> _Without:
+    kept = part != left_out
+    numbers, own = tagged(attack(kept, np.arange(len(member))), member[kept], part[kept]), _of(strata, kept)
+    by_stratum = _ranked_by_stratum(numbers, own)
+    curve = mean_of(one.roc() for one in by_stratum)
+    everything = by_stratum[0] if own is None else ranked(numbers)
+    figures = {"": _figures(curve, RATES, PRIORS)}
+    figures[""]["balanced_accuracy"] = _balanced_accuracy(by_stratum, everything, curve)
+    for family in _families(slices, kept):
+        for name, of_slice in family.again(numbers, own):
+            figures[name] = _figures(mean_of(one.roc() for one in of_slice), SLICE_RATES, ())
+    return _Without(figures, np.full(len(rates), math.nan) if curve is None else curve.at(rates))
 
 
 def _by_stratum(cells: Ordered, strata: _Strata | None) -> Sequence[Ordered]:
     return [cells] if strata is None else cells.split(cells.among(strata.code), strata.number)
 
 
-def _balanced_accuracy(cells: Ordered, strata: _Strata | None, part: np.ndarray, curve: RocOfStrata | None) -> float:
+def _ranked_by_stratum(numbers: np.ndarray, strata: _Strata | None) -> list[Tagged]:
+    if strata is None:
+        return [ranked(numbers)]
+    return [ranked(numbers[strata.code == number]) for number in range(strata.number)]
+
+
+def _balanced_accuracy(by_stratum: Sequence[Tagged], everything: Tagged, curve: RocOfStrata | None) -> float:
     """That of each stratum, weighted as the curve is."""
-    if strata is None or curve is None or len(curve.strata) == 1:
-        called = best(cells, part)
+    if curve is None or len(curve.strata) == 1:
+        called = best(everything)
         return math.nan if called is None else called.accuracy
-    there = np.bincount(strata.code.ravel(), minlength=strata.number) > 0
-    found = [one for one, known in zip(_by_stratum(cells, strata), there, strict=True) if known]
-    each = [math.nan if (called := best(one, part)) is None else called.accuracy for one in found]
+    found = [one for one in by_stratum if len(one.score)]
+    each = [math.nan if (called := best(one)) is None else called.accuracy for one in found]
     return float(np.average(each, weights=[int(one.inside.sum()) for one in found]))
 
 
@@ -370,13 +419,14 @@ def _of_rate(strata: Sequence[_Moving], rate: float) -> np.ndarray:
     return np.asarray(np.sum([one.share * influence_of_rate(one.cells, rate, slope) for one, slope in each], axis=0))
 
 
-def _of_balanced_accuracy(part: np.ndarray, strata: Sequence[_Moving]) -> dict[str, np.ndarray]:
+def _of_balanced_accuracy(strata: Sequence[_Moving], part: np.ndarray) -> dict[str, np.ndarray]:
     moved = []
     for one in strata:
-        called = best(one.ordered, part)
+        cells = one.ordered.of_parts(part)
+        called = best(cells)
         if called is None:
             return {}
-        above = one.ordered.score >= called.threshold[one.ordered.row]
+        above = cells.score >= called.threshold[cells.part]
         moved.append(one.share * influence_of_balanced_accuracy(one.cells, above))
     return {"balanced_accuracy": np.sum(moved, axis=0)} if moved else {}
 
@@ -387,8 +437,8 @@ def _nonmembers(curve: RocOfStrata | None) -> int:
 
 def _figures(curve: RocOfStrata | None, rates: Sequence[float], priors: Sequence[float]) -> dict[str, float]:
     found = {"auc": math.nan if curve is None else curve.area}
-    for rate in rates:
-        true_positive = math.nan if curve is None else float(curve.at(np.array([rate]))[0])
+    true_positives = np.full(len(rates), math.nan) if curve is None else curve.at(np.array(rates))
+    for rate, true_positive in zip(rates, true_positives.tolist(), strict=True):
         found[tpr_name(rate)] = true_positive
         for prior in priors:
             found[precision_name(rate, prior)] = precision(true_positive, rate, prior)
@@ -405,7 +455,7 @@ def precision_name(rate: float, prior: float) -> str:
     return f"precision_at_fpr_{rate:g}_prior_{prior:g}"
 
 
-def _scalars(whole: _Reading, again: list[_Reading], name: str, models: int, unit: str) -> dict[str, Scalar]:
+def _scalars(whole: _Reading, again: Sequence[_Without], name: str, models: int, unit: str) -> dict[str, Scalar]:
     nonmembers, examples = whole.nonmembers[name], whole.examples[name]
     reasons: dict[str, str] = {}
     for rate in RATES:
@@ -441,17 +491,13 @@ def _scalar(
     )
 
 
-def _curve(whole: _Reading, again: list[_Reading], models: int) -> Curve:
-    examples = whole.examples[""]
-    least = min(LEAST_FALSE_POSITIVES / max(whole.nonmembers[""], 1), 1.0)
-    rates = np.geomspace(least, 1.0, _CURVE_POINTS, endpoint=False)
-    values, *replicates = (
-        np.full(len(rates), math.nan) if one.curve is None else one.curve.at(rates) for one in (whole, *again)
-    )
+def _curve(whole: _Reading, again: Sequence[_Without], models: int) -> Curve:
+    examples, rates = whole.examples[""], whole.rates
+    values = np.full(len(rates), math.nan) if whole.curve is None else whole.curve.at(rates)
     moved = [_of_rate(whole.moves, float(rate)) if whole.moves else None for rate in rates]
     points = [
         _scalar(float(value), np.array(column), models, examples, influence)
-        for influence, value, *column in zip(moved, values, *replicates, strict=True)
+        for influence, value, *column in zip(moved, values, *(one.curve for one in again), strict=True)
     ]
     return Curve(
         axis="false_positive_rate",

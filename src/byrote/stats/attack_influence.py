@@ -18,7 +18,7 @@ from byrote.stats.roc import Ordered
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Scores of known membership, each of a target in a part of the models and of an example in a cluster."""
+    """Scores of known membership in ascending order, each of a target in a part of the models and of one cluster."""
 
     score: Float[np.ndarray, " cell"]
     inside: Bool[np.ndarray, " cell"]
@@ -45,83 +45,81 @@ class Cells:
         return cls(cells.score, cells.inside, place, (parts, clusters))
 
     @cached_property
-    def members(self) -> Int[np.ndarray, "part cluster"]:
+    def members(self) -> Float[np.ndarray, "part cluster"]:
         """How many scores of members each part and cluster has."""
         return self._counted(self.place[self.inside])
 
     @cached_property
-    def nonmembers(self) -> Int[np.ndarray, "part cluster"]:
+    def nonmembers(self) -> Float[np.ndarray, "part cluster"]:
         """How many scores of non-members each part and cluster has."""
         return self._counted(self.place[~self.inside])
 
     @cached_property
-    def outside(self) -> Float[np.ndarray, " nonmember"]:
-        """The scores of non-members in ascending order."""
-        return np.sort(self.score[~self.inside])
+    def outside(self) -> Int[np.ndarray, " nonmember"]:
+        """The places of non-members."""
+        return np.flatnonzero(~self.inside)
 
     def _counted(self, place: np.ndarray) -> np.ndarray:
         parts, clusters = self.shape
-        return np.bincount(place, minlength=parts * clusters).reshape(self.shape)
+        return np.bincount(place, minlength=parts * clusters).reshape(self.shape).astype(np.float64)
 
-    def of_calls(self, called: Float[np.ndarray, " cell"], false_weight: float) -> Float[np.ndarray, "part cluster"]:
+    def of_calls(
+        self, some: slice | Int[np.ndarray, " some"], called: Float[np.ndarray, " some"], false_weight: float
+    ) -> Float[np.ndarray, "part cluster"]:
         """Of the rate of true positives less that of false ones, which counts with that weight.
 
         Most calls are of few scores: what each of the others does is the same, the mean.
         """
-        members, nonmembers = int(self.members.sum()), int(self.nonmembers.sum())
-        some = np.flatnonzero(called)
-        amount, inside = called[some], self.inside[some]
-        parts, clusters = self.shape
-        each = amount * np.where(inside, 1 / members, -false_weight / nonmembers)
+        members, nonmembers = len(self.inside) - len(self.outside), len(self.outside)
+        inside, (parts, clusters) = self.inside[some], self.shape
+        each = called * np.where(inside, 1 / members, -false_weight / nonmembers)
         summed = np.bincount(self.place[some], each, parts * clusters).reshape(self.shape)
-        found, wrongly = amount[inside].sum() / members, amount[~inside].sum() / nonmembers
-        usual = self.nonmembers * (false_weight * wrongly / nonmembers) - self.members * (found / members)
-        return np.asarray(summed + usual)
+        found, wrongly = called[inside].sum() / members, called[~inside].sum() / nonmembers
+        summed += self.nonmembers * (false_weight * wrongly / nonmembers)
+        summed -= self.members * (found / members)
+        return summed
 
 
 def influence_of_area(cells: Cells) -> Float[np.ndarray, "part cluster"]:
     """Of the area under the curve.
 
     Example:
-        >>> cells = Cells(np.array([3.0, 1.0, 2.0, 0.0]), np.array([True, True, False, False]), np.arange(4), (1, 4))
+        >>> cells = Cells(np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, True, False, True]), np.arange(4), (1, 4))
         >>> influence_of_area(cells)
         array([[ 0.125, -0.125, -0.125,  0.125]])
     """
-    below = np.empty(len(cells.score))
-    for side in (True, False):
-        others = np.sort(cells.score[cells.inside != side])
-        own = cells.score[cells.inside == side]
-        under = np.searchsorted(others, own, side="left") + np.searchsorted(others, own, side="right")
-        below[cells.inside == side] = under / (2 * len(others))
+    count, nonmembers = len(cells.score), len(cells.outside)
+    changes = np.flatnonzero(cells.score[1:] != cells.score[:-1]) + 1
+    starts, ends = np.append(0, changes), np.append(changes, count)
+    first, last = (np.repeat(each, ends - starts) for each in (starts, ends))
+    others_up_to = np.append(0, np.cumsum(~cells.inside))
+    others = others_up_to[first] + others_up_to[last]
     # of non-members counts how many members are above
-    return cells.of_calls(below, 1.0)
+    share = np.where(cells.inside, others / nonmembers, (first + last - others) / (count - nonmembers)) / 2
+    return cells.of_calls(slice(None), share, 1.0)
 
 
 def influence_of_rate(cells: Cells, rate: float, slope: float) -> Float[np.ndarray, "part cluster"]:
     """Of the rate of true positives at a rate of false ones, where the curve rises by `slope`; ties broken by chance.
 
     Example:
-        >>> cells = Cells(np.array([3.0, 1.0, 2.0, 0.0]), np.array([True, True, False, False]), np.arange(4), (1, 4))
+        >>> cells = Cells(np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, True, False, True]), np.arange(4), (1, 4))
         >>> influence_of_rate(cells, 0.25, 1.0)
-        array([[ 0.25 , -0.25 , -0.125,  0.125]])
+        array([[ 0.125, -0.25 , -0.125,  0.25 ]])
     """
-    return cells.of_calls(_called(cells, rate), slope)
+    count = len(cells.outside)
+    wanted = rate * count
+    threshold = cells.score[cells.outside[max(count - 1 - int(wanted), 0)]]
+    low, high = (int(np.searchsorted(cells.score, threshold, side=side)) for side in ("left", "right"))
+    up_to, above = (count - int(np.searchsorted(cells.outside, place)) for place in (low, high))
+    called = np.ones(len(cells.score) - low)
+    called[: high - low] = (wanted - above) / (up_to - above)  # of scores that tie with it the share that makes it up
+    return cells.of_calls(slice(low, None), called, slope)
 
 
 def influence_of_balanced_accuracy(
     cells: Cells, called: Bool[np.ndarray, " cell"]
 ) -> Float[np.ndarray, "part cluster"]:
     """Of the mean of the rates of true positives and true negatives, given who is called a member."""
-    return cells.of_calls(called.astype(np.float64), 1.0) / 2
-
-
-def _called(cells: Cells, rate: float) -> Float[np.ndarray, " cell"]:
-    """1 above the threshold of that rate of false positives, the share that makes it up where scores tie with it."""
-    outside = cells.outside
-    wanted = rate * len(outside)
-    threshold = outside[max(len(outside) - 1 - int(wanted), 0)]
-    above = len(outside) - np.searchsorted(outside, threshold, side="right")
-    tied = len(outside) - above - np.searchsorted(outside, threshold, side="left")
-    called = (cells.score > threshold).astype(np.float64)
-    called[cells.score == threshold] = (wanted - above) / tied
-    return np.asarray(called)
+    some = np.flatnonzero(called)
+    return cells.of_calls(some, np.ones(len(some)), 1.0) / 2

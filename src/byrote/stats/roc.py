@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -15,22 +16,79 @@ LEAST_FALSE_POSITIVES: Final = 10
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Roc:
-    """Rates of true and false positives as the threshold falls; straight between tied scores."""
+    """Rates of true and false positives as the threshold falls; straight between tied scores.
 
-    false_positive: Float[np.ndarray, " point"]
-    true_positive: Float[np.ndarray, " point"]
-    members: int
-    nonmembers: int
+    Of scores in ascending order and whether each is a member's; there are both.
+    """
+
+    score: Float[np.ndarray, " cell"]
+    inside: Bool[np.ndarray, " cell"]
+
+    @cached_property
+    def below(self) -> Int[np.ndarray, " member"]:
+        """How many others stand before each member."""
+        found = np.flatnonzero(self.inside)
+        found -= np.arange(len(found))
+        return found
 
     @property
+    def members(self) -> int:
+        """How many members there are."""
+        return len(self.below)
+
+    @property
+    def nonmembers(self) -> int:
+        """How many others there are."""
+        return len(self.inside) - len(self.below)
+
+    @property
+    def false_positive(self) -> Float[np.ndarray, " point"]:
+        """The rate of false positives at each threshold, from above the highest score down."""
+        return self._from_above(~self.inside)
+
+    @property
+    def true_positive(self) -> Float[np.ndarray, " point"]:
+        """The rate of true positives there."""
+        return self._from_above(self.inside)
+
+    def _from_above(self, side: np.ndarray) -> np.ndarray:
+        starts = np.append(np.flatnonzero(self.score[1:] != self.score[:-1]) + 1, 0)
+        found = np.append(0, np.cumsum(side[::-1]))
+        return found[len(side) - np.append(len(side), np.sort(starts)[::-1])] / found[-1]
+
+    @cached_property
     def area(self) -> float:
         """Chance that a member scores above a non-member, a tie counting half."""
-        return float(np.trapezoid(self.true_positive, self.false_positive))
+        below, tied = float(self.below.sum()), self.score[1:] == self.score[:-1]
+        if (tied & (self.inside[1:] != self.inside[:-1])).any():
+            below += self._by_ties(tied)
+        return below / self.members / self.nonmembers
+
+    def _by_ties(self, tied: np.ndarray) -> float:
+        """What half of each comparison of scores that tie is beyond what their order says."""
+        edges = np.flatnonzero(np.diff(tied, prepend=False, append=False))
+        starts, ends = edges[::2], edges[1::2] + 1
+        places = np.arange(len(self.below)) + self.below
+        first, last = np.searchsorted(places, starts), np.searchsorted(places, ends)
+        own, sums = last - first, np.append(0, np.cumsum(self.below))
+        before = starts - first  # others before the scores that tie
+        told = sums[last] - sums[first] - own * before
+        return float((own * (ends - starts - own)).sum()) / 2 - float(told.sum())
 
     def at(self, rate: Float[np.ndarray, " rate"]) -> Float[np.ndarray, " rate"]:
         """Share of the members found at these rates of false positives; ties are broken by chance."""
-        found: np.ndarray = np.interp(rate, self.false_positive, self.true_positive)
-        return found
+        count, members, others = len(self.score), self.members, self.nonmembers
+        wanted = np.minimum(np.maximum(rate, 0.0), 1.0) * others
+        called = wanted.astype(np.int64)  # whole non-members, as their own rates are told
+        called += (called + 1) / others <= rate
+        called -= called / others > rate
+        last = np.maximum(others - 1 - called, 0)  # the non-member that is not called any more
+        score = self.score[last + np.searchsorted(self.below, last, side="right")]
+        low, high = np.searchsorted(self.score, score), np.searchsorted(self.score, score, side="right")
+        places = self.below + np.arange(members)
+        up_to, above = members - np.searchsorted(places, low), members - np.searchsorted(places, high)
+        share = (wanted - (count - high - above)) / ((high - low) - (up_to - above))
+        return np.where(called >= others, 1.0, (above + (up_to - above) * share) / members)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +115,8 @@ class RocOfStrata:
 
     def at(self, rate: Float[np.ndarray, " rate"]) -> Float[np.ndarray, " rate"]:
         """Share of the members found at these rates of false positives, the same in every stratum."""
+        if len(self.strata) == 1:
+            return self.strata[0].at(rate)
         found: np.ndarray = np.sum([one.members * one.at(rate) for one in self.strata], axis=0) / self.members
         return found
 
@@ -68,28 +128,17 @@ class Ranked:
     score: Float[np.ndarray, " cell"]
     inside: Bool[np.ndarray, " cell"]
 
-    def split(self, group: Integer[np.ndarray, " cell"], count: int) -> Sequence[Ranked]:
-        """The scores of each of `count` groups, numbered from 0; what is numbered `count` or above is in none."""
-        return [Ranked(*of) for of in _split([self.score, self.inside], group, count)]
-
     def roc(self) -> Roc | None:
         """The curve; None without a member or without a non-member."""
-        values, positive = self.score[::-1], self.inside[::-1]
-        found = np.cumsum(positive)
-        members = int(found[-1]) if len(found) else 0
-        nonmembers = len(positive) - members
-        if not members or not nonmembers:
-            return None
-        last = np.append(values[1:] != values[:-1], True)
-        above = np.arange(1, len(values) + 1)
-        if not last.all():
-            found, above = found[last], above[last]
-        return Roc(
-            false_positive=np.append(0.0, (above - found) / nonmembers),
-            true_positive=np.append(0.0, found / members),
-            members=members,
-            nonmembers=nonmembers,
-        )
+        found = Roc(score=self.score, inside=self.inside)
+        return found if found.members and found.nonmembers else None
+
+
+@dataclass(frozen=True, eq=False)
+class Tagged(Ranked):
+    """Scores that are ranked, each with the part of the models that its target is in."""
+
+    part: Integer[np.ndarray, " cell"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,25 +160,17 @@ class Ordered(Ranked):
         column = place.astype(np.int32) - row * np.int32(score.shape[1])
         return cls(values[order], (member == 1).ravel()[place], row, column)
 
-    @property
-    def ranked(self) -> Ranked:
-        """The scores alone."""
-        return Ranked(self.score, self.inside)
+    def of_parts(self, part: Int[np.ndarray, " target"]) -> Tagged:
+        """The scores with the parts of their targets, numbered from 0."""
+        return Tagged(self.score, self.inside, part[self.row])
 
     def split(self, group: Integer[np.ndarray, " cell"], count: int) -> Sequence[Ordered]:
-        """The same with the targets and examples that they are of."""
-        columns = [self.score, self.inside, self.row, self.column]
-        return [Ordered(*of) for of in _split(columns, group, count)]
-
-    def at(self, place: Integer[np.ndarray, " some"]) -> Ordered:
-        """Some of the scores, in the order of their places."""
-        return Ordered(self.score[place], self.inside[place], self.row[place], self.column[place])
-
-    def of_targets(self, kept: Bool[np.ndarray, " target"]) -> Ordered:
-        """The scores of some of the targets, which are numbered anew."""
-        number = (np.cumsum(kept) - 1).astype(np.int32)
-        found = self.at(np.flatnonzero(kept[self.row]))
-        return Ordered(found.score, found.inside, number[found.row], found.column)
+        """The scores of each of `count` groups, numbered from 0; what is numbered `count` or above is in none."""
+        order = np.argsort(group, kind="stable")  # groups are few: a pass or two
+        ends = np.cumsum(np.bincount(group, minlength=count))[:count]
+        sorted_by_group = [column[order] for column in (self.score, self.inside, self.row, self.column)]
+        each = zip(np.append(0, ends), ends, strict=False)
+        return [Ordered(*(column[start:end] for column in sorted_by_group)) for start, end in each]
 
     def with_members(self, member: Int8[np.ndarray, "target example"]) -> Ordered:
         """The same scores where membership is another, known of the same cells."""
@@ -139,13 +180,6 @@ class Ordered(Ranked):
         """What a table has for each score."""
         found: np.ndarray = np.ravel(table)[self.row * np.int64(table.shape[1]) + self.column]
         return found
-
-
-def _split(columns: Sequence[np.ndarray], group: np.ndarray, count: int) -> list[tuple[np.ndarray, ...]]:
-    order = np.argsort(group, kind="stable")  # groups are few: a pass or two
-    ends = np.cumsum(np.bincount(group, minlength=count))[:count]
-    sorted_by_group = [column[order] for column in columns]
-    return [tuple(column[a:b] for column in sorted_by_group) for a, b in zip(np.append(0, ends), ends, strict=False)]
 
 
 def roc(score: Float[np.ndarray, "*cells"], member: Int8[np.ndarray, "*cells"]) -> Roc | None:
