@@ -12,6 +12,7 @@ from byrote.stats.ranking import (
     auroc_by_chance,
     average_precision,
     detection,
+    detection_without,
     influence_of_auroc,
     precision_recall_at,
 )
@@ -91,6 +92,15 @@ def test_both_figures_from_one_sorting_are_those_of_each_alone(drawn):
     area, precision = detection(score, positive)
     assert area == pytest.approx(auroc(score, positive), abs=1e-12, nan_ok=True)
     assert precision == pytest.approx(average_precision(score, positive), nan_ok=True)
+
+
+@given(scored, st.integers(0, 2**32 - 1))
+def test_figures_without_parts_of_the_examples_are_those_of_the_others_alone(drawn, seed):
+    score, positive = np.array([float(s) for s, _ in drawn]), np.array([p for _, p in drawn])
+    part = np.random.default_rng(seed).integers(0, 3, len(score))
+    for gone, found in enumerate(detection_without(score, positive, part, 4)):
+        kept = part != gone
+        np.testing.assert_allclose(found, detection(score[kept], positive[kept]), atol=1e-12)
 
 
 def test_the_influence_of_an_example_on_the_auroc_is_what_leaving_it_out_does_to_it():

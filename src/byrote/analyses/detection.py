@@ -9,7 +9,7 @@ from jaxtyping import Bool
 
 from byrote.results import Scalar
 from byrote.runs.run import Run
-from byrote.stats.ranking import detection
+from byrote.stats.ranking import detection, detection_without
 
 #: What was found of each run: by score, planted and judged examples.
 _FOUND: WeakKeyDictionary[Run, dict[tuple[str, bytes, bytes], tuple[Scalar, ...]]] = WeakKeyDictionary()
@@ -31,5 +31,12 @@ def detected(
             there = judged & np.isfinite(score)
             return detection(score[there], planted[there])
 
-        known[name] = run.all_pooled(key, of, examples=int(judged.sum()), bounds=(0.0, 1.0), drawn=judged)
+        def without(score: np.ndarray, rows: np.ndarray, part: np.ndarray) -> np.ndarray:
+            there = np.isfinite(score[rows])
+            some, parts = rows[there], int(part.max(initial=-1)) + 1
+            return detection_without(score[some], planted[some], part[there], parts)
+
+        known[name] = run.all_pooled(
+            key, of, examples=int(judged.sum()), bounds=(0.0, 1.0), drawn=judged, without=without
+        )
     return known[name]

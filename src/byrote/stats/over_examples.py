@@ -137,9 +137,18 @@ def influence_of_parts(
         some = values.copy()
         some[rows[part == number]] = np.nan
         without.append(statistics(some))
-    each = np.array(without, np.float64).reshape(count, -1).T
-    influence: np.ndarray = (count - 1) / max(count, 1) * (each.mean(1, keepdims=True) - each)
-    return influence
+    return influence_from(np.array(without, np.float64).reshape(count, -1))
+
+
+def influence_from(without: Float[np.ndarray, "part statistic"]) -> Float[np.ndarray, "statistic part"]:
+    """How far parts of the examples move statistics, from what these are without each of them.
+
+    Example:
+        >>> influence_from(np.array([[2.5], [2.0], [1.5]]))
+        array([[-0.33333333,  0.        ,  0.33333333]])
+    """
+    count, each = len(without), without.T
+    return np.asarray((count - 1) / max(count, 1) * (each.mean(1, keepdims=True) - each))
 
 
 def together(models: Sequence[Source], examples: Sequence[Source], both: float) -> tuple[float, float]:
