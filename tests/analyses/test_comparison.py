@@ -5,6 +5,9 @@ import pytest
 from scipy.stats import rankdata, spearmanr
 
 from byrote.analyses.comparison import (
+    _correlations,
+    _correlations_given,
+    _Ranked,
     compare,
     partial_rank_correlation,
     rank_correlation,
@@ -184,3 +187,24 @@ def test_probes_that_can_read_kept_weights_are_not_told_to_train_again(tmp_path)
     again, kept = unasked_words(opened("classes", tmp_path, "other"), measures)
     assert again.endswith("audit into another folder with --probe: el2n.")
     assert kept.endswith("keep weights, and then use byrote probe RUN: unit_search.")
+
+
+def test_ranks_that_are_taken_once_give_what_each_statistic_gives_alone():
+    """Three scores on all examples, one of which has no value of some, in five rows; a constant row has no rank."""
+    rng = np.random.default_rng(5)
+    found = []
+    for missing in (0, 0, 6):
+        values = np.round(rng.normal(size=(5, 60)), 1)
+        values[:, :missing] = np.nan
+        found.append(values)
+    found[0][3] = 1.0
+    one, other, lacking = (_Ranked.from_rows(values, models=4) for values in found)
+    for first, second in ((one, other), (one, lacking)):
+        expected = [rank_correlation(*rows) for rows in zip(first.values, second.values, strict=True)]
+        np.testing.assert_allclose(list(_correlations(first, second)), expected, atol=1e-12)
+    for given in (other, lacking):
+        expected = [
+            partial_rank_correlation(*rows) for rows in zip(one.values, lacking.values, given.values, strict=True)
+        ]
+        np.testing.assert_allclose(list(_correlations_given(one, lacking, given)), expected, atol=1e-12)
+    assert np.isnan(list(_correlations(one, other))[3])

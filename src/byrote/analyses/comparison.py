@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from byrote.analyses.catalog import analysis
 from byrote.analyses.detection import detected
@@ -15,6 +16,7 @@ from byrote.measures.catalog import Measure, catalog
 from byrote.results import PerExample, Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.contrasts import too_few
+from byrote.stats.intervals import Bounds
 from byrote.stats.jackknife import from_replicates, parts
 from byrote.stats.ranking import ranks
 from byrote.stats.rates import rates
@@ -31,8 +33,6 @@ PRECISION = "average_precision."
 TOP = 0.05
 #: A reliability is the mean over this many random halvings of the pairs.
 HALVINGS = 20
-
-Agreement = Callable[..., float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,8 @@ def compare(run: Run) -> Comparison:
     Raises:
         MissingEvidence, TooFewModels: label memorization cannot be measured.
     """
-    run.replicates(YARDSTICK)
+    yardstick = _Ranked.of(run, YARDSTICK)
+    given = _Ranked.of(run, GIVEN) if _holds(run, GIVEN) else None
     kinds = {kind: run.controls.mask(run.ids, kind) for kind in run.controls.kinds()}
     clean = ~np.any([np.zeros(len(run.ids), bool), *kinds.values()], axis=0)
     proxies: list[Proxy] = []
@@ -115,7 +116,7 @@ def compare(run: Run) -> Comparison:
             unasked.append(entry)
             continue
         try:
-            proxies.append(_proxy(run, entry, kinds, clean))
+            proxies.append(_proxy(run, entry, kinds, clean, yardstick, given))
         except (MissingEvidence, TooFewModels) as error:
             notes.append(f"{key}: not compared, because {error.message}")
     notes += unasked_words(run, unasked)
@@ -193,6 +194,11 @@ def partial_rank_correlation(one: np.ndarray, other: np.ndarray, given: np.ndarr
     """
     known = np.isfinite(one) & np.isfinite(other) & np.isfinite(given)
     xy, xz, yz = (rank_correlation(a[known], b[known]) for a, b in ((one, other), (one, given), (other, given)))
+    return left_given(xy, xz, yz)
+
+
+def left_given(xy: float, xz: float, yz: float) -> float:
+    """What is left of the correlation of x and y where what z says of either is taken off."""
     left = (1 - xz**2) * (1 - yz**2)
     return float(np.clip((xy - xz * yz) / np.sqrt(left), -1.0, 1.0)) if left > 1e-12 else float("nan")
 
@@ -228,24 +234,84 @@ def _in_top(score: np.ndarray, count: int) -> np.ndarray:
     return chance
 
 
-def _proxy(run: Run, entry: Measure, kinds: dict[str, np.ndarray], clean: np.ndarray) -> Proxy:
-    def agreement(statistic: Agreement, *given: str) -> Scalar:
-        found = [run.replicates(key) for key in (entry.key, YARDSTICK, *given)]
-        wholes = [whole.values for whole, _ in found]
-        return from_replicates(
-            statistic(*wholes),
-            np.array([statistic(*parts) for parts in zip(*(values for _, values in found), strict=True)]),
-            models=found[0][0].models,
-            examples=int(np.all(np.isfinite(wholes), axis=0).sum()),
-            bounds=(0.0, 1.0) if statistic is top_recall else (-1.0, 1.0),
-        )
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Ranked:
+    """A score on all models and without each part of them, a row each, with its ranks about their mean."""
 
+    values: Float[np.ndarray, "row example"]
+    known: Bool[np.ndarray, "row example"]
+    rank: Float[np.ndarray, "row example"]
+    models: int
+
+    @classmethod
+    def of(cls, run: Run, key: str) -> _Ranked:
+        whole, values = run.replicates(key)
+        return cls.from_rows(np.concatenate([whole.values[None], values]), models=whole.models)
+
+    @classmethod
+    def from_rows(cls, values: Float[np.ndarray, "row example"], *, models: int) -> _Ranked:
+        known, rank = np.isfinite(values), np.zeros(values.shape)
+        for row, some in enumerate(known):
+            rank[row, some] = ranks(values[row, some]) - (some.sum() + 1) / 2
+        return cls(values=values, known=known, rank=rank, models=models)
+
+    def alike(self, row: int, *others: _Ranked) -> bool:
+        """Whether the same examples have a value in all of them, so that ranks need not be taken anew."""
+        return self.known[row].sum() >= 3 and all(np.array_equal(self.known[row], o.known[row]) for o in others)
+
+    def correlation(self, row: int, other: _Ranked) -> float:
+        """`rank_correlation` in that row, from the ranks."""
+        squares = (self.rank[row] @ self.rank[row]) * (other.rank[row] @ other.rank[row])
+        product = self.rank[row] @ other.rank[row]
+        return float(np.clip(product / np.sqrt(squares), -1.0, 1.0)) if squares else float("nan")
+
+
+def _correlations(one: _Ranked, other: _Ranked) -> Iterator[float]:
+    """`rank_correlation` row by row."""
+    for row in range(len(one.values)):
+        alike = one.alike(row, other)
+        yield one.correlation(row, other) if alike else rank_correlation(one.values[row], other.values[row])
+
+
+def _correlations_given(one: _Ranked, other: _Ranked, given: _Ranked) -> Iterator[float]:
+    """`partial_rank_correlation` row by row."""
+    for row in range(len(one.values)):
+        if one.alike(row, other, given):
+            yield left_given(one.correlation(row, other), one.correlation(row, given), other.correlation(row, given))
+        else:
+            yield partial_rank_correlation(one.values[row], other.values[row], given.values[row])
+
+
+def _recalls(one: _Ranked, other: _Ranked) -> Iterator[float]:
+    """`top_recall` row by row."""
+    for score, yardstick in zip(one.values, other.values, strict=True):
+        yield top_recall(score, yardstick)
+
+
+def _agreement(rows: Iterator[float], *scores: _Ranked, bounds: Bounds = (-1.0, 1.0)) -> Scalar:
+    """A figure from what it is in each row."""
+    whole, *without = rows
+    examples = int(np.all([score.known[0] for score in scores], axis=0).sum())
+    return from_replicates(whole, np.array(without), models=scores[0].models, examples=examples, bounds=bounds)
+
+
+def _proxy(
+    run: Run,
+    entry: Measure,
+    kinds: dict[str, np.ndarray],
+    clean: np.ndarray,
+    yardstick: _Ranked,
+    given: _Ranked | None,
+) -> Proxy:
+    score = _Ranked.of(run, entry.key)
     found = {kind: detected(run, entry.key, planted, planted | clean) for kind, planted in kinds.items()}
     return Proxy(
         measure=entry,
-        rank_correlation=agreement(rank_correlation),
-        adds=agreement(partial_rank_correlation, GIVEN) if entry.key != GIVEN and _holds(run, GIVEN) else None,
-        top_recall=agreement(top_recall),
+        rank_correlation=_agreement(_correlations(score, yardstick), score, yardstick),
+        adds=None
+        if given is None or entry.key == GIVEN
+        else _agreement(_correlations_given(score, yardstick, given), score, yardstick, given),
+        top_recall=_agreement(_recalls(score, yardstick), score, yardstick, bounds=(0.0, 1.0)),
         one_training=_one_training(run, entry),
         auroc={kind: area for kind, (area, _) in found.items()},
         average_precision={kind: precision for kind, (_, precision) in found.items()},
