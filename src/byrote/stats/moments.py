@@ -55,26 +55,25 @@ class RunningMoments:
         self._cubes = np.zeros(size) if cubes else None
         self._count = np.zeros(size, np.int64)
         self._sum = np.zeros(size)
+        self._mean = np.zeros(size)
         self._squares = np.zeros(size)
-
-    def _mean(self) -> Float[np.ndarray, " example"]:
-        mean: np.ndarray = self._sum / np.maximum(self._count, 1)
-        return mean
 
     def add(self, values: Real[np.ndarray, " example"], chosen: Bool[np.ndarray, " example"]) -> None:
         """Take in one row where `chosen`."""
         with np.errstate(invalid="ignore", over="ignore"):
-            before = np.where(chosen, values - self._mean(), 0.0)
+            before = np.where(chosen, values - self._mean, 0.0)
             self._count += chosen
             self._sum += np.where(chosen, values, 0.0)
+            self._mean = self._sum / np.maximum(self._count, 1)
             if self._cubes is not None:
                 share = before / np.maximum(self._count, 1)
                 self._cubes += share * (share * before * (self._count - 1) * (self._count - 2) - 3 * self._squares)
-            self._squares += before * np.where(chosen, values - self._mean(), 0.0)
+            before *= np.where(chosen, values - self._mean, 0.0)
+            self._squares += before
 
     def result(self) -> Moments:
         """The moments so far; the mean is NaN where nothing was taken in."""
-        mean = np.where(self._count > 0, self._mean(), np.nan)
+        mean = np.where(self._count > 0, self._mean, np.nan)
         return Moments(
             self._count.copy(), mean, self._squares.copy(), None if self._cubes is None else self._cubes.copy()
         )
