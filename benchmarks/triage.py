@@ -19,7 +19,8 @@ from _timing import finish
 
 import byrote
 from byrote.analyses.triage import MEASURES, Signals, Triage, triage
-from byrote.cli.sources import DIGITS, TRIAGE, planted
+from byrote.changes.planting import plant
+from byrote.cli.sources import DIGITS
 from byrote.data.dataset import Dataset
 from byrote.data.digits import digits
 from byrote.data.fashion_mnist import fashion_mnist
@@ -51,7 +52,7 @@ def end_state(known: Signals) -> Signals:
 
 def runs_of(dataset: Dataset, recipe: Recipe, folder: Path, seed: int) -> tuple[Run, Run]:
     """The ensemble of one planting, and its second-split run."""
-    data = planted(dataset, TRIAGE, seed)
+    data = plant(dataset, "triage", seed=seed)
     ensemble = byrote.audit(data, recipe, models=32, full=0, out=folder / f"halves{seed}", seed=seed)
     splits = byrote.two_splits(len(data), 16, rng=np.random.default_rng(seed))
     return ensemble, byrote.audit(data, recipe, design=splits, out=folder / f"splits{seed}", seed=seed)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from byrote.analyses.trace import trace as trace
     from byrote.analyses.triage import triage as triage
     from byrote.changes.child import change as change
+    from byrote.changes.planting import plant as plant
     from byrote.changes.registry import parse_change as parse_change
     from byrote.data.arrays import from_arrays as from_arrays
     from byrote.data.corpus import Corpus as Corpus
@@ -111,6 +112,7 @@ _HOMES = {
     "card": "analyses.card",
     "parse_change": "changes.registry",
     "change": "changes.child",
+    "plant": "changes.planting",
     "compare": "analyses.comparison",
     "compare_sizes": "analyses.scaling",
     "from_arrays": "data.arrays",

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from byrote.cli.sources import CONTROLS, DEFAULT_PLANTS, Experiment, experiment, planted, rebuild
-from byrote.data.controls import KINDS
+from byrote.cli.sources import DEFAULT_PLANTS, Experiment, experiment, rebuild
 from byrote.errors import BadInput
 from byrote.evidence.made_here import SourceGone, files_of
-from small import blobs, small_audit
+from small import small_audit
 
 EXPERIMENT = """
 import numpy as np
@@ -24,7 +22,6 @@ def dataset():
 def recipe():
     return byrote.Recipe(network=byrote.MLP(hidden=(4,)), epochs=2)
 """
-ALL = tuple(f"{control.name}=0.1" for control in CONTROLS)
 
 
 @pytest.fixture
@@ -62,31 +59,6 @@ def test_a_file_is_built_again_from_anywhere(mine: Path, tmp_path: Path, monkeyp
 
 def test_a_file_gets_no_controls_unless_asked(mine: Path) -> None:
     assert not experiment(str(mine), data_dir=None, plants=None, seed=0).dataset.controls.kinds()
-
-
-@pytest.mark.parametrize("plants", [*((text,) for text in ALL), ALL], ids=lambda plants: plants[-1])
-def test_planting_twice_is_planting_the_same(plants: tuple[str, ...]) -> None:
-    first, second, other = (planted(blobs(), plants, seed) for seed in (4, 4, 5))
-    assert first.fingerprint() == second.fingerprint()
-    np.testing.assert_array_equal(first.inputs, second.inputs)
-    np.testing.assert_array_equal(first.ids, second.ids)
-    assert first.fingerprint() != other.fingerprint()
-
-
-def test_controls_are_planted_side_by_side() -> None:
-    made = planted(blobs(), ALL, 0)
-    assert made.controls.kinds() == KINDS
-    assert len(set(made.controls.example)) == len(made.controls.example)
-
-
-def test_an_earlier_plant_does_not_hang_on_a_later_one() -> None:
-    one, two = (planted(blobs(), plants, 0) for plants in (ALL[:1], (ALL[0], ALL[2])))
-    np.testing.assert_array_equal(two.targets[:60], one.targets)
-
-
-def test_a_remedy_cannot_be_planted() -> None:
-    with pytest.raises(BadInput, match=r"^'weight-decay=0\.1' cannot be planted\. Hint: plant ambiguous-examples, "):
-        planted(blobs(), ("weight-decay=0.1",), 0)
 
 
 def test_a_run_from_python_has_no_source() -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from byrote.changes.planting import plant
 from byrote.cli.app import app
 from byrote.cli.audit import _both, _canaries
 from byrote.cli.config import read
 from byrote.cli.language import LanguageModel, refuse_unread
 from byrote.cli.options import GivenModel, PrivacyBound, number
-from byrote.cli.sources import _refuse_malformed, experiment, from_file, planted
+from byrote.cli.sources import _refuse_malformed, experiment, from_file
 from byrote.cli.trace import read_text
 from byrote.data.source import Reading
 from followed import Case, each, follow
@@ -281,9 +282,9 @@ CLI = (
     ),
     Case(
         name="planted weeds",
-        wrong=lambda _: planted(blobs(), ["label-nose=0.1"], 0),
+        wrong=lambda _: plant(blobs(), "label-nose=0.1"),
         says="did you mean",
-        right=lambda _: planted(blobs(), ["label-noise=0.1"], 0),
+        right=lambda _: plant(blobs(), "label-noise=0.1"),
     ),
     Case(name="no source of that name", wrong=reading("digit"), says="digits", right=reading("digits")),
     Case(

@@ -83,6 +83,17 @@ def of_two(*, apart: bool) -> Callable[[Path], Any]:
     return record
 
 
+def told_twice(later: dict[int, int]) -> Callable[[Path], Any]:
+    """Two models of a recording, of which the second is told of these controls, the first that 0 should be 1."""
+
+    def tell(folder: Path) -> None:
+        place = folder / f"told-{later[0]}"
+        for model, controls in enumerate(({0: 1}, later)):
+            byrote.Recorder(place, examples=6, model=model, controls=controls)
+
+    return tell
+
+
 def as_card(*, names: bool = True, clean: bool = True, rows: int = 5) -> Callable[[Path], Any]:
     """The card of a recording of six examples and of one of the first `rows` of them."""
 
@@ -129,6 +140,24 @@ RECORDERS = (
         wrong=recording(labels=[-1, 0, 1, 0, 1, 0]),
         says="a whole number from 0 on",
         right=recording(labels=[1, 0, 1, 0, 1, 0]),
+    ),
+    Case(
+        name="planted somewhere else",
+        wrong=recording(controls={6: 0}),
+        says="by position where there are none; here as '0', '1', '2'",
+        right=recording(controls={0: 1, 1: 0, 2: 1}),
+    ),
+    Case(
+        name="a true label of no class",
+        wrong=recording(controls={0: "dog"}),
+        says="or with class_names=… its name",
+        right=recording(controls={0: "dog"}, class_names=["cat", "dog"]),
+    ),
+    Case(
+        name="other controls for another model",
+        wrong=told_twice({0: 0}),
+        says="the same controls=…",
+        right=told_twice({0: 1}),
     ),
     Case(
         name="one-hot",

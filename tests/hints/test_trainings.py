@@ -316,6 +316,12 @@ TRAININGS = (
         right=restored,
     ),
     Case(
+        name="controls of none",
+        wrong=spoiled(lambda recorded: (recorded / "controls.parquet").write_bytes(b"none"), controls={0: 1}),
+        says="restore the folder from a copy",
+        right=restored,
+    ),
+    Case(
         name="targets of none",
         wrong=spoiled(
             lambda recorded: (recorded / "given.parquet").write_bytes(b"none"), labels=NUMBERS, tolerance=0.5

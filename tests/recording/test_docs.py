@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import byrote
+from byrote.analyses.issues import PROBABILITY
 from byrote.analyses.membership import membership_attack
 
 PAGE = Path(__file__).parents[2] / "docs" / "recorder.md"
@@ -18,8 +19,16 @@ def test_the_loops_on_the_page_run(tmp_path, monkeypatch):
     shown = mine.load("presentation.presentations", range(8))
     assert (shown[::2] + shown[1::2] == 20).all()  # a pair shows each example, one of the two in all its epochs
     assert mine.design.pair.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    wrong = mine.controls.mask(mine.ids, "label_noise")
+    assert (len(mine.ids), wrong.sum()) == (330, 30)
     memorized = mine.measure("label_memorization").values
-    assert memorized[:15].mean() > memorized[15:].mean() + 0.4  # the first labels are wrong
+    assert memorized[wrong].mean() > memorized[:300][~wrong[:300]].mean() + 0.2
+    table = names["triage"]
+    kinds, planted = table.arrays["kind"], table.arrays["planted"]
+    for kind in ("label_noise", "conflicting_duplicate"):
+        assert (kinds[planted == kind] == kind).mean() > 0.6, kind
+    assert names["tested"].figures["flagged"][0].value > 0.6
+    assert PROBABILITY in set(names["issues"].arrays["score_is"].tolist())
     attack = membership_attack(mine)
     assert attack.figures["auc"].low > 0.6
     assert names["run"].manifest.evidence == ("presentation", "outputs", "trajectory")

@@ -8,12 +8,14 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import logit
+from scipy.stats import binomtest
 
 from byrote.analyses.catalog import kept_table
 from byrote.data.controls import LABEL_NOISE
 from byrote.measures.label_error_probability import log_odds_of_labels
 from byrote.results import PerExample, Scalar
 from byrote.runs.run import Run
+from byrote.stats.intervals import adjusted_rate
 from byrote.stats.planted_scores import curve
 
 #: The analysis whose table says that models were tested.
@@ -28,8 +30,9 @@ WRONG: Final = 0.5
 class LabelErrors:
     """By example: whether its label is taken as wrong, and how surely it is.
 
-    `sure` is the score `label_error_probability`, or, if `calibrated`, a probability. `tested` is the share that the
-    self-test found, None without one.
+    `sure` is the score `label_error_probability`, or, if `calibrated`, a probability. `tested` is the share of the
+    labels made wrong on purpose that are flagged: those of the self-test, or else those planted in the run's own data;
+    None without either.
     """
 
     sure: PerExample
@@ -39,14 +42,14 @@ class LabelErrors:
 
 
 def label_errors(run: Run) -> LabelErrors:
-    """The label errors of a run; with probabilities if it keeps a self-test and has more than two classes.
+    """The label errors of a run; with probabilities if some wrong labels are known and it has more than two classes.
 
     Raises:
         MissingEvidence, TooFewModels: label errors cannot be estimated.
     """
     score = run.measure("label_error_probability")
     assert isinstance(score, PerExample)
-    tested = self_tested(run)
+    tested = self_tested(run) or tested_within(run, score)
     calibrated = tested is not None and len(run.class_names) > 2
     return LabelErrors(
         sure=probabilities(run, score) if calibrated else score,
@@ -60,6 +63,28 @@ def self_tested(run: Run) -> Scalar | None:
     """The share of labels made wrong on purpose that models beside the run's flag; None where none were trained."""
     found = kept_table(run, SELF_TEST)
     return None if found is None else found.figures.get(FLAGGED, (None,))[0]
+
+
+def tested_within(run: Run, score: PerExample) -> Scalar | None:
+    """The share flagged of the labels that were planted wrong in the run's own data; None where none were."""
+    wrong = run.controls.mask(run.ids, LABEL_NOISE)
+    return share_flagged(score.values[wrong], len(run.models())) if wrong.any() else None
+
+
+def share_flagged(scores: Float[np.ndarray, " wrong"], models: int) -> Scalar:
+    """The share of these wrong labels that are flagged; the interval is Wilson's, over labels."""
+    trials, hits = len(scores), int((scores > WRONG).sum())
+    interval = binomtest(hits, trials).proportion_ci(method="wilson")
+    rate = float(adjusted_rate(np.array([hits]), np.array([trials]))[0])
+    return Scalar(
+        value=hits / trials,
+        stderr=float(np.sqrt(rate * (1 - rate) / trials)),
+        low=float(interval.low),
+        high=float(interval.high),
+        models=models,
+        examples=trials,
+        varies_over="examples",
+    )
 
 
 def untested(run: Run) -> str:
@@ -78,6 +103,7 @@ def probabilities(run: Run, score: PerExample) -> PerExample:
     models that were not trained on the example, and so never saw its label. How many of the given labels are wrong,
     and how likely each is, are estimated together: they separate drawn labels from given ones best
     (`planted_scores.curve`).
+    Examples with a planted control do not count: how many labels were planted wrong says nothing of the others.
     It takes three classes: of two, the drawn label is the given one turned round, and tells nothing new. The curve is
     fitted once, so the interval, which is over models, does not contain the error of the curve.
     """
@@ -86,7 +112,8 @@ def probabilities(run: Run, score: PerExample) -> PerExample:
     drawn = np.random.default_rng([0, 9]).integers(1, answers.shape[2], len(run.ids))
     asked = np.stack([run.labels, (run.labels + drawn) % answers.shape[2]])
     given, other = log_odds_of_labels(answers, run.labels, run.member[models], asked)
-    found = curve(given, other, answers.shape[2] - 1)
+    own = ~np.isin(run.ids, run.controls.example)
+    found = curve(given[own], other[own], answers.shape[2] - 1)
 
     def likely(values: Float[np.ndarray, " example"]) -> Float[np.ndarray, " example"]:
         with np.errstate(divide="ignore"):

@@ -7,20 +7,18 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool
-from scipy.stats import binomtest
+from jaxtyping import Bool, Float, Shaped
 
 from byrote.analyses.catalog import procedure
 from byrote.analyses.lab import Lab, data_of
-from byrote.analyses.label_errors import FLAGGED, SELF_TEST, WRONG
+from byrote.analyses.label_errors import FLAGGED, SELF_TEST, WRONG, share_flagged
 from byrote.changes.change import Context
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
 from byrote.data.controls import LABEL_NOISE
 from byrote.data.dataset import Dataset
 from byrote.data.task import refuse_other_tasks
-from byrote.results import PerExample, Scalar, Table
+from byrote.results import PerExample, Table
 from byrote.runs.run import Run
-from byrote.stats.intervals import adjusted_rate
 
 #: So many models are trained beside the ensemble: two without each example.
 MODELS: Final = 4
@@ -39,7 +37,8 @@ def self_test(lab: Lab, run: Run, *, models: int = MODELS, seed: int = 0) -> Tab
 
     The models are trained on halves of the run's data in which some labels were replaced, each by another drawn at
     random, in a folder that is thrown away: no model of the run sees these labels, and its evidence stays as it is.
-    Once the run keeps the table, `issues` gives probabilities.
+    Once the run keeps the table, `issues` gives probabilities. If labels were planted wrong in the run's own data,
+    these are counted, and nothing is trained: so a recording is tested, too.
 
     Formula:
         flagged = share of the replaced labels whose `label_error_probability` is above 0.5
@@ -50,13 +49,17 @@ def self_test(lab: Lab, run: Run, *, models: int = MODELS, seed: int = 0) -> Tab
         lab: where to train.
         run: whose data and recipe.
         models: trained, an even number of at least 4. If the run has more models than these, its own find more.
+            Not used if the run's own data hold planted wrong labels.
         seed: fixes labels, halves, weights and orders.
 
     Raises:
         BadInput: data or recipe are not at hand, or examples do not have one class each.
     """
+    refuse_other_tasks(run.task, run.folder.name, f"The procedure {SELF_TEST!r}")
+    within = run.controls.mask(run.ids, LABEL_NOISE)
+    if within.any():
+        return _of_own(run, within)
     dataset, recipe = data_of(run, "ask")
-    refuse_other_tasks(dataset.task, dataset.name, f"The procedure {SELF_TEST!r}")
     spoiled, wrong = planted(dataset, seed)
     with tempfile.TemporaryDirectory(prefix="byrote-self-test-") as folder:
         beside = lab.audit(
@@ -64,7 +67,9 @@ def self_test(lab: Lab, run: Run, *, models: int = MODELS, seed: int = 0) -> Tab
         )
         found = beside.measure("label_error_probability")
     assert isinstance(found, PerExample)
-    return _table(dataset, spoiled, found.values, wrong, models)
+    names = np.array(dataset.class_names)
+    was, made = names[dataset.targets[wrong]], names[spoiled.targets[wrong]]
+    return _table(spoiled.ids[wrong], was, made, found.values[wrong], models, "made wrong, drawn at random,")
 
 
 def planted(dataset: Dataset, seed: int) -> tuple[Dataset, Bool[np.ndarray, " example"]]:
@@ -76,32 +81,34 @@ def planted(dataset: Dataset, seed: int) -> tuple[Dataset, Bool[np.ndarray, " ex
     return spoiled, spoiled.controls.mask(spoiled.ids, LABEL_NOISE) & ~known
 
 
-def _table(dataset: Dataset, spoiled: Dataset, score: np.ndarray, wrong: np.ndarray, models: int) -> Table:
-    names = np.array(dataset.class_names)
-    trials, hits = int(wrong.sum()), int((score[wrong] > WRONG).sum())
-    interval = binomtest(hits, trials).proportion_ci(method="wilson")
-    rate = float(adjusted_rate(np.array([hits]), np.array([trials]))[0])
-    share = Scalar(
-        value=hits / trials,
-        stderr=float(np.sqrt(rate * (1 - rate) / trials)),
-        low=float(interval.low),
-        high=float(interval.high),
-        models=models,
-        examples=trials,
-        varies_over="examples",
+def _of_own(run: Run, wrong: Bool[np.ndarray, " example"]) -> Table:
+    """The table of the labels that were planted wrong in the run's own data, as its own models judge them."""
+    score = run.measure("label_error_probability")
+    assert isinstance(score, PerExample)
+    names = np.array([*run.class_names, ""])
+    true = run.controls.true_labels(run.ids, run.labels, run.class_names)[wrong]
+    return _table(
+        run.ids[wrong], names[true], names[run.labels[wrong]], score.values[wrong], len(run.models()), "planted wrong"
     )
+
+
+def _table(
+    example: Shaped[np.ndarray, " wrong"],
+    was: Shaped[np.ndarray, " wrong"],
+    made: Shaped[np.ndarray, " wrong"],
+    score: Float[np.ndarray, " wrong"],
+    models: int,
+    how: str,
+) -> Table:
+    share = share_flagged(score, models)
+    hits = int((score > WRONG).sum())
     return Table(
         title="Labels made wrong on purpose",
         rows={"labels": ("made wrong",)},
         figures={FLAGGED: (share,)},
-        arrays={
-            "example": spoiled.ids[wrong],
-            "was": names[dataset.targets[wrong]],
-            "made": names[spoiled.targets[wrong]],
-            "score": score[wrong].astype(np.float64),
-        },
+        arrays={"example": example, "was": was, "made": made, "score": score.astype(np.float64)},
         notes=(
-            f"{hits} of {trials} labels that were made wrong, drawn at random, are flagged by {models} models.",
+            f"{hits} of {share.examples} labels that were {how} are flagged by {models} models.",
             "Real errors often look like the class that they name, so that fewer of them are found.",
         ),
     )

@@ -196,7 +196,7 @@ def triage(
             f"Triage learns to tell two kinds of planted controls or more apart, and in this run {len(kinds)} of "
             f"{len(KINDS)} kinds have the {LEAST_CONTROLS} strongly memorized examples that it takes"
             + (f" ({_by_kind(there)})." if (there != "").any() else "."),
-            hint=_more_controls(planted),
+            hint=_more_controls(planted, teacher.manifest.origin),
         )
     taught = memorized & np.isin(planted, kinds)
     features, answers = learned.values[taught], planted[taught]
@@ -361,8 +361,13 @@ def _by_kind(planted: Shaped[np.ndarray, " example"]) -> str:
     return ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in counts.items() if count) or "none"
 
 
-def _more_controls(planted: Shaped[np.ndarray, " example"]) -> str:
+def _more_controls(planted: Shaped[np.ndarray, " example"], origin: str) -> str:
     """What to plant where too few controls were memorized: some of each, or more of those that there are."""
+    if origin != "trained":
+        return (
+            'plant some, as byrote.plant(dataset, "label-noise=0.1", "conflicting-duplicates=0.1") does, train on '
+            "that, and record it with Recorder(…, ids=planted.ids, controls=planted.controls)."
+        )
     if sum((planted == kind).any() for kind in KINDS) < 2:
         return "audit with --plant triage --out ANOTHER_FOLDER, which plants some of every kind."
     return (

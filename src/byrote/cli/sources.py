@@ -16,9 +16,8 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from byrote.changes.change import Context, refuse_unfit
 from byrote.changes.child import refuse_others, refuse_untrained
-from byrote.changes.registry import CONTROLS, parse_change
+from byrote.changes.planting import plant
 from byrote.cli.language_sources import with_documents
 from byrote.data.dataset import Dataset
 from byrote.data.digits import digits
@@ -27,7 +26,7 @@ from byrote.data.inert import inert
 from byrote.data.problems import quoted
 from byrote.data.source import Reading, kind_of, read_source, refuse_unfit_options
 from byrote.data.table import SUFFIXES
-from byrote.errors import BadInput, ByroteError, meant
+from byrote.errors import BadInput, ByroteError
 from byrote.evidence.made_here import Files, admitted, known_files, remember
 from byrote.evidence.manifest import DAMAGED
 from byrote.evidence.manifest import FILE as MANIFEST
@@ -38,16 +37,8 @@ from byrote.recipes.optimizers import SGD, AdamW
 from byrote.recipes.recipe import Recipe
 from byrote.runs.run import Run
 
-LIKE = "label-noise=0.05"
 NAMES = ("digits", "fashion-mnist")
 DEFAULT_PLANTS = {"digits": ("label-noise=0.05",), "fashion-mnist": ("label-noise=0.05",)}
-#: What `--plant triage` stands for: some of every kind that triage tells apart, in eight classes rare ones.
-TRIAGE = (
-    "label-noise=0.03",
-    "conflicting-duplicates=0.03",
-    "ambiguous-examples=0.04",
-    *("rare-subpopulation=0.006",) * 8,
-)
 DIGITS = Recipe(network=MLP(hidden=(256,)), epochs=100, batch_size=32, optimizer=SGD(lr=0.05, momentum=0.9))
 FASHION_MNIST = Recipe(
     network=MLP(hidden=(512, 256)), epochs=60, batch_size=64, optimizer=AdamW(lr=0.001, weight_decay=0.0)
@@ -120,7 +111,7 @@ def experiment(
     asked = DEFAULT_PLANTS.get(name, ()) if plants is None else plants
     return replace(
         built,
-        dataset=planted(built.dataset, asked, seed),
+        dataset=plant(built.dataset, *asked, seed=seed),
         source={"name": name, "data_dir": data_dir, "plants": list(asked), "seed": seed, **facts},
     )
 
@@ -250,27 +241,6 @@ def with_contents(run: Run, given: str | Path | None = None) -> Run:
     same = json.loads(json.dumps(found.recipe.describe())) == run.manifest.identity["recipe"]
     whole = _attached(run, found, dataset, given)
     return whole if same else replace(whole, recipe=None)
-
-
-def planted(dataset: Dataset, plants: Sequence[str], seed: int) -> Dataset:
-    """The dataset with controls, planted in this order; 'triage' stands for some of every kind.
-
-    Raises:
-        BadInput: a name is not that of a control.
-    """
-    known = {control.name for control in CONTROLS}
-    for index, text in enumerate(plant for each in plants for plant in (TRIAGE if each == "triage" else (each,))):
-        name = text.partition("=")[0]
-        if name not in known:
-            raise BadInput(
-                f"{text!r} cannot be planted.",
-                hint=f"{meant(name, [*known, 'triage'])}plant {', '.join(sorted(known))}, as {LIKE}.",
-            )
-        context = Context(dataset=dataset, rng=np.random.default_rng([seed, 3, index]))
-        control = parse_change(text)
-        refuse_unfit(control, dataset)
-        dataset = control.apply(dataset, context)
-    return dataset
 
 
 def from_file(path: Path) -> Experiment:

@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from byrote.errors import BadInput
+from byrote.recording.planted import Given
 from byrote.recording.recorder import Forward, Recorder
 
 
@@ -33,6 +34,7 @@ class Driven:
         labels: Sequence[Any] | np.ndarray | None = None,
         class_names: Sequence[str] | None = None,
         tolerance: float | None = None,
+        controls: Given | None = None,
         name: str = "recorded",
         keep_weights_at: str | None = None,
         clean: Iterable[Any] | None = None,
@@ -56,6 +58,7 @@ class Driven:
             labels=labels,
             class_names=class_names,
             tolerance=tolerance,
+            controls=controls,
             name=name,
             keep_weights_at=keep_weights_at,
         )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from byrote.errors import BadInput
 from byrote.recording.driven import Driven
+from byrote.recording.planted import Given
 from byrote.recording.recorder import Forward
 from byrote.recording.with_ids import KEY
 
@@ -57,6 +58,7 @@ class RecorderCallback(Driven, Callback):
         labels: Sequence[Any] | np.ndarray | None = None,
         class_names: Sequence[str] | None = None,
         tolerance: float | None = None,
+        controls: Given | None = None,
         name: str = "recorded",
         keep_weights_at: str | None = None,
         clean: Iterable[Any] | None = None,
@@ -74,6 +76,7 @@ class RecorderCallback(Driven, Callback):
             labels=labels,
             class_names=class_names,
             tolerance=tolerance,
+            controls=controls,
             name=name,
             keep_weights_at=keep_weights_at,
             clean=clean,

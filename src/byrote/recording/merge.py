@@ -24,6 +24,7 @@ from byrote.evidence.tables import read_table
 from byrote.probes.judging import Judge
 from byrote.probes.kept_weights import stacked
 from byrote.recording.journal import FOLDER, Journal, Settings, journals
+from byrote.recording.planted import planted_in
 from byrote.recording.tally import UNLABELLED, Tally
 from byrote.recording.wanted import Wanted, wanted_of
 from byrote.runs.opening import Tables, begun, described
@@ -88,6 +89,9 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
     if unseen.any():
         notes.append(f"Nobody saw the labels of {unseen.sum()} examples; they stand under {UNKNOWN!r}.")
         label, names = np.where(unseen, len(names), label), (*names, UNKNOWN)
+    ids = _ids(folder, examples)
+    controls, left_out = planted_in(folder, ids, label.astype(np.int64), names)
+    notes += left_out
     evidence, checkpoints = _evidence(found, notes, wanted.judge)
     kept = _kept(found, notes)
     member = np.stack([one.tally.presentations > 0 for one in found]).astype(np.int64)
@@ -118,7 +122,7 @@ def merged(folder: Path, *, unfinished: bool) -> Run | None:
     for kind, epochs in kept.items():
         _write_weights(store, kind, epochs, found)
     kinds = label.astype(np.int64)
-    tables = Tables(ids=_ids(folder, examples), labels=kinds, numbers=wanted.numbers)
+    tables = Tables(ids=ids, labels=kinds, controls=controls, numbers=wanted.numbers)
     begun(folder, design, tables, manifest)
     return Run.open(folder)
 

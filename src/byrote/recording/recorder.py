@@ -16,6 +16,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
+from byrote.data.controls import Controls
+from byrote.data.task import refuse_other_tasks
 from byrote.engine.resources import logits_fit
 from byrote.errors import BadInput
 from byrote.evidence.finite import MOST
@@ -25,6 +27,7 @@ from byrote.probes.probabilities import Suspicion
 from byrote.recording.journal import FOLDER, LARGE, Journal, Settings, locked
 from byrote.recording.kept import Kept
 from byrote.recording.merge import GIVEN, merged
+from byrote.recording.planted import Given, controls_of, told
 from byrote.recording.tally import UNLABELLED, Shown
 from byrote.recording.wanted import check_range, indices, wanted_of
 from byrote.runs.folder import refuse_remains
@@ -74,6 +77,9 @@ class Recorder:
         tolerance: by how much an answer may miss its number and still be right; a quarter of the numbers' standard
             deviation unless given. Of several numbers: how large the root of the mean of the squared errors may be,
             each in standard deviations of its number.
+        controls: what was planted in the data: `{example: true label}` of examples whose label was made wrong, or the
+            `controls` of a dataset that `byrote.plant` made. These examples show what the models find, as in an audit
+            with `--plant`: they make `triage` and probabilities of label errors possible, and are left out of lists.
         name: what to call the data.
         keep_weights_at: keep the model's weights at clean passes, for `byrote probe` and `byrote where`: at each of
             them ("checkpoints"), or after these epochs, e.g. "0,3,last"; for the first 8 models, in at most 1 GB.
@@ -98,6 +104,7 @@ class Recorder:
         labels: Sequence[Any] | np.ndarray | None = None,
         class_names: Sequence[str] | None = None,
         tolerance: float | None = None,
+        controls: Given | None = None,
         name: str = "recorded",
         keep_weights_at: str | None = None,
         resume_at: int | None = None,
@@ -132,7 +139,7 @@ class Recorder:
         )
         self._journal = Journal(self.folder, model)
         self._kept = None if keep_weights_at is None else Kept(keep_weights_at)
-        self._begin(ids, labels, resume_at)
+        self._begin(ids, labels, resume_at, controls)
         self._step = self._steps_before()
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
         self._reduced: list[tuple[Tensor, Tensor, Tensor, Tensor, np.ndarray]] = []
@@ -395,13 +402,14 @@ class Recorder:
                 "new Recorder with another model=….",
             )
 
-    def _begin(self, ids: Sequence[str] | None, labels: Any, resume_at: int | None) -> None:
+    def _begin(self, ids: Sequence[str] | None, labels: Any, resume_at: int | None, controls: Given | None) -> None:
         """Take the place of this process in the folder."""
         if ids is not None and (len(ids) != self.examples or len({*map(str, ids)}) < len(ids)):
             raise BadInput(
                 f"The 'ids' argument of Recorder must name {self.examples} different examples.",
                 hint="give one name an example, each once, or leave ids out: examples are then numbered.",
             )
+        planted = None if controls is None else self._planted(controls, ids)
         model = self._journal.model
         try:
             self._refuse_run()
@@ -419,11 +427,23 @@ class Recorder:
                 columns |= {} if labels is None else {"label": self._labels}
                 columns |= {} if self._wanted.targets is None else {"target": self._wanted.targets.tolist()}
                 write_table(self.folder / FOLDER / GIVEN, pa.table(columns))
+            if self.rank == 0 and planted is not None:
+                told(self.folder, planted)
         except OSError as error:
             raise BadInput(
                 f"The run folder {str(self.folder)!r} cannot be made: {error.strerror or error}.",
                 hint="give another folder.",
             ) from error
+
+    def _planted(self, controls: Given, ids: Sequence[str] | None) -> Controls:
+        """What was planted, in the names of this recording.
+
+        Raises:
+            BadInput: an example or a label is unknown, or the targets are no classes.
+        """
+        refuse_other_tasks(self._wanted.task, self._settings.name, "The argument 'controls' of Recorder")
+        names = list(map(str, range(self.examples) if ids is None else ids))
+        return controls_of(controls, names, self._settings.class_names)
 
     def _refuse_run(self) -> None:
         """Refuse a folder that holds a run, or what is left of one, that no recorder made."""
