@@ -91,7 +91,7 @@ def test_nothing_of_the_persons_is_overwritten_and_strangers_are_refused(tmp_pat
         apply_decisions(path, tmp_path / "out.csv", (Decision(example="x-9", action="remove"),), target="label")
     assert not (tmp_path / "out.csv").exists()
     with pytest.raises(BadInput, match="not applied to files like"):
-        apply_decisions(written(tmp_path / "t.npz", ""), tmp_path / "out.npz", DECIDED)
+        apply_decisions(written(tmp_path / "t.xlsx", ""), tmp_path / "out.xlsx", DECIDED)
 
 
 def test_planted_examples_are_left_alone(tmp_path):
@@ -183,3 +183,13 @@ def test_a_class_that_is_a_link_to_a_folder_is_not_lost(tmp_path):
     (source / "dog").symlink_to(tmp_path / "elsewhere")
     apply_decisions(source, tmp_path / "out", (Decision(example="dog/2.png", action="remove"),))
     assert files(tmp_path / "out") == {"cat/1.png": "cat/1.png", "dog/1.png": "1.png"}
+
+
+def test_a_set_of_labels_is_written_into_all_its_columns_as_another_row_writes_it(tmp_path):
+    path = written(tmp_path / "t.csv", "x,red,round\n1,1,0\n2,0,1\n3,0,0\n4,1,1\n")
+    target = ["red", "round"]
+    new = (*relabel("t-0000", "red + round"), Decision(example="t-0002", action="relabel", new="round"))
+    apply_decisions(path, tmp_path / "out.csv", new, target=target)
+    assert (tmp_path / "out.csv").read_text() == "x,red,round\n1,1,1\n2,0,1\n3,0,1\n4,1,1\n"
+    with pytest.raises(BadInput, match="have no 'blue'"):
+        apply_decisions(path, tmp_path / "other.csv", relabel("t-0000", "blue"), target=target)

@@ -79,14 +79,25 @@ def applies_to_images(out: str) -> Any:
     return apply_to
 
 
+def applies_to_arrays(out: str, new: str) -> Any:
+    """Gives a whole number of an .npz file another value."""
+
+    def apply_to(folder: Path) -> Any:
+        np.savez(folder / "t.npz", inputs=np.eye(4, dtype=np.float32), targets=np.arange(4))
+        one = (Decision(example="t-0000", action="relabel", new=new),)
+        return apply_decisions(folder / "t.npz", folder / out, one, task="regression")
+
+    return apply_to
+
+
 def of_numbers() -> Dataset:
     """Numbers to be predicted."""
     return byrote.from_arrays(np.eye(30, 3, dtype=np.float32), np.arange(30) / 7, task="regression")
 
 
-def of_sets() -> Dataset:
-    """Several labels an example."""
-    return byrote.from_arrays(np.eye(30, 3, dtype=np.float32), np.arange(60).reshape(30, 2) // 7 % 2)
+def of_several() -> Dataset:
+    """Several numbers an example."""
+    return byrote.from_arrays(np.eye(30, 3, dtype=np.float32), np.arange(60).reshape(30, 2) / 7, task="regression")
 
 
 def bytes_of(folder: Path, content: bytes) -> Path:
@@ -118,7 +129,8 @@ def saved(*, turned: int = 0, run: bool = False) -> Any:
     return apply_to
 
 
-SETS = "x,y,z\n1,0,1\n2,1,0\n"
+TWO = "x,y,z\n1,0.5,1\n2,1.5,0\n"
+NUMBERS: dict[str, Any] = {"target": ["y", "z"], "task": "regression"}
 HEAD = "example,action,new_label\n"
 NUMBER = of_numbers().ids[0]
 CASES = (
@@ -196,11 +208,21 @@ CASES = (
     ),
     Case(
         name="several columns",
-        wrong=applies(
-            "t.csv", "o.csv", (Decision(example="t-0000", action="relabel", new="1"),), SETS, target=["y", "z"]
-        ),
+        wrong=applies("t.csv", "o.csv", (Decision(example="t-0000", action="relabel", new="1"),), TWO, **NUMBERS),
         says="decide only to remove",
-        right=applies("t.csv", "o.csv", ONE, SETS, target=["y", "z"]),
+        right=applies("t.csv", "o.csv", ONE, TWO, **NUMBERS),
+    ),
+    Case(
+        name="arrays in a table",
+        wrong=applies_to_arrays("out.csv", "2"),
+        says="--out cleaned.npz",
+        right=applies_to_arrays("cleaned.npz", "2"),
+    ),
+    Case(
+        name="half a target",
+        wrong=applies_to_arrays("out.npz", "1.5"),
+        says="write whole numbers",
+        right=applies_to_arrays("whole.npz", "2"),
     ),
     Case(
         name="half a whole number",
@@ -228,9 +250,9 @@ CASES = (
     ),
     Case(
         name="several targets",
-        wrong=changes(Review, f"{HEAD}{of_sets().ids[0]},relabel,x\n", of_sets()),
-        says="remove=FILE",
-        right=changes(Review, f"{HEAD}{of_sets().ids[0]},remove,\n", of_sets()),
+        wrong=changes(Review, f"{HEAD}{of_several().ids[0]},relabel,x\n", of_several()),
+        says="decide only to remove",
+        right=changes(Review, f"{HEAD}{of_several().ids[0]},remove,\n", of_several()),
     ),
     Case(
         name="an unknown class",

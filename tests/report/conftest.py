@@ -19,7 +19,7 @@ from report.made import HOSTILE, MAIL
 def attacked(tmp_path_factory) -> Run:
     """Hostile texts and ids, a mail address, and canaries, learned by heart as far as a small network can."""
     texts = [f"{text} tail" for text in HOSTILE if len(text) < 1_000] + [MAIL, MAIL]
-    ids = [f"{text}{number}" for number, text in enumerate(texts)]
+    ids = [f"{'mail' if text == MAIL else text}{number}" for number, text in enumerate(texts)]
     corpus = corpus_from_texts(texts, name=HOSTILE[0], ids=ids)
     made = plant(corpus, level=2, repeat=(1, 8), rng=np.random.default_rng(0))
     assert made.controls is not None

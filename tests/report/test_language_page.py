@@ -43,7 +43,7 @@ def test_says_what_was_found(attacked, page):
     assert title(found) in page.text
     assert "planted secret" in page.text
     assert "Next tokens predicted" in page.text
-    for part in ("passages", "dependence", "secrets", "course", "origin"):
+    for part in ("passages", "examples", "dependence", "secrets", "course", "origin"):
         assert [e for e in page.elements if e.attributes.get("id") == part]
 
 
@@ -76,19 +76,24 @@ def test_tokens_say_how_surprising_they_were(attacked):
     assert attacked.corpus.texts[document].startswith(text)
 
 
-def test_policy_allows_the_pages_own_style_and_nothing_else(page):
-    style = re.search(r"<style>(.*?)</style>", page.html, re.DOTALL)
-    assert style is not None
-    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+def test_policy_allows_the_pages_own_style_and_script_and_nothing_else(page):
+    parts = {}
+    for tag in ("style", "script"):
+        (own,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page.html, re.DOTALL)
+        parts[tag] = f"{tag}-src 'sha256-{base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()}'"
+        assert "url(" not in own
     (policy,) = [e.attributes["content"] for e in page.all("meta") if "http-equiv" in e.attributes]
-    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    assert "url(" not in style[1]
+    assert policy == (
+        f"default-src 'none'; {parts['style']}; {parts['script']}; img-src data:; base-uri 'none'; form-action 'none'"
+    )
 
 
 @pytest.mark.parametrize("show", [False, True])
 def test_hostile_texts_are_inert_and_visible(attacked, show):
     page = Page(page_of(attacked, show_secrets=show))
-    assert not {e.tag for e in page.elements} & {"script", "img", "iframe", "form", "link", "object"}
+    assert not {e.tag for e in page.elements} & {"img", "iframe", "link", "object"}
+    assert [e.attributes for e in page.all("script")] == [{"type": "application/json", "id": "examples-data"}, {}]
+    assert [e.attributes["id"] for e in page.all("form")] == ["examples-tools"]
     for element in page.elements:
         assert "style" not in element.attributes
         assert not [name for name in element.attributes if name.startswith("on")]

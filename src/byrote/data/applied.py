@@ -1,4 +1,4 @@
-"""Decisions applied: a person's own table or folder of images, written again with them."""
+"""Decisions applied: a person's own table, arrays or folder of images, written again with them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from byrote.data.applied_arrays import write_npy_folder, write_npz
 from byrote.data.csv_file import SEPARATOR_LINE
-from byrote.data.decisions import NEW, RELABEL, REMOVE, Decision, number_of, refuse_classes, refuse_strangers
+from byrote.data.decisions import (
+    NEW,
+    RELABEL,
+    REMOVE,
+    Decision,
+    number_of,
+    of_several,
+    refuse_classes,
+    refuse_strangers,
+    refuse_within,
+    rows_like,
+)
 from byrote.data.image_folder import class_files
 from byrote.data.inert import inert, spreadsheet_cell
+from byrote.data.npy_folder import is_npy_folder
 from byrote.data.parquet import read_parquet
 from byrote.data.table import PARQUET, TEXT, Facts, Rows, facts_of, read_table
 from byrote.data.targets import Target
-from byrote.data.task import Task, learned_of
+from byrote.data.task import Task, scale_of
 from byrote.errors import CHECK_THE_PATH, BadInput
 
 #: The mark that some files in UTF-8 begin with.
@@ -39,7 +52,8 @@ def apply_decisions(
     task: Task | None = None,
     skip: Callable[[str], bool] = lambda example: False,
 ) -> tuple[Decision, ...]:
-    """Write a table (.csv, .tsv, .parquet) or a folder of images again, with labels changed and examples left out.
+    """Write a table (.csv, .tsv, .parquet), an .npz file, or a folder of .npy files or of images again, with labels
+    changed and examples left out.
 
     All other cells, files and their order stay. `target`, `id` and `task` are how a table is read. Examples for which
     `skip` holds are not of the source, as planted ones, and are left alone. A list of the decisions that were applied
@@ -52,8 +66,12 @@ def apply_decisions(
     source, out = Path(source), Path(out)
     refuse_taken(source, out)
     mine = applied_to(decisions, skip)
-    if source.is_dir():
+    if is_npy_folder(str(source)):
+        write_npy_folder(source, out, mine, task=task)
+    elif source.is_dir():
         write_folder(source, out, mine)
+    elif source.suffix.lower() == ".npz":
+        write_npz(source, out, mine, task=task)
     else:
         write_table(source, out, mine, target=target, id=id, task=task)
     write_list(out, mine)
@@ -117,7 +135,7 @@ def write_table(
     if not kind:
         raise BadInput(
             f"Decisions are not applied to files like {source.name!r}.",
-            hint="tables (.csv, .tsv, .parquet) and folders of images are; change other data where they are made.",
+            hint="tables (.csv, .tsv, .parquet), .npz files and folders are; change other data where they are made.",
         )
     if not out.name.lower().endswith(kind):
         raise BadInput(
@@ -129,10 +147,14 @@ def write_table(
     table = rows.own if kind == TEXT else read_parquet(source, f"The table {str(source)!r}")
     new = [one for one in mine if one.action == RELABEL]
     if new:
-        name = facts.targets.columns[0]
-        cells = _relabelled(table[name], facts, [place[one.example] for one in new], new, rows)
-        at = table.column_names.index(name)
-        table = table.set_column(at, table.schema.field(at), cells)
+        given = [table[name] for name in facts.targets.columns]
+        for name, cells in zip(
+            facts.targets.columns,
+            _relabelled(given, facts, [place[one.example] for one in new], new, rows),
+            strict=True,
+        ):
+            at = table.column_names.index(name)
+            table = table.set_column(at, table.schema.field(at), cells)
     gone = [place[one.example] for one in mine if one.action == REMOVE]
     table = table.take(np.setdiff1d(np.arange(len(table)), gone))
     if rows.delimiter is None:
@@ -154,30 +176,33 @@ def _places(facts: Facts, source: Path, mine: Sequence[Decision]) -> dict[str, i
 
 
 def _relabelled(
-    cells: pa.ChunkedArray, facts: Facts, rows: Sequence[int], new: Sequence[Decision], read: Rows
-) -> pa.ChunkedArray:
-    """The target's cells: a class as the first row of it writes it, a number as the column's others are written."""
+    columns: Sequence[pa.ChunkedArray], facts: Facts, rows: Sequence[int], new: Sequence[Decision], read: Rows
+) -> list[pa.ChunkedArray]:
+    """The target's columns: a class, or a set of labels, as the first row of it writes it, a number as its column's
+    others are written.
+    """
     targets = facts.targets
-    learned = learned_of(targets.task, several=len(targets.columns) > 1)
-    if learned.several:
-        raise BadInput(
-            f"The examples of {facts.name!r} have several targets each, and a file gives one.",
-            hint="change the data themselves, or decide only to remove.",
-        )
-    if learned.of_classes:
-        names = targets.class_names or ()
-        refuse_classes(new, names, facts.name)
-        first = np.unique(targets.values, return_index=True)[1]
-        order = np.arange(len(cells))
-        order[list(rows)] = [first[names.index(one.new)] for one in new]
-        return cells.take(order)
+    scale = scale_of(targets.task, targets.values, targets.class_names or ())
+    if not scale.numeric:
+        order = np.arange(len(facts.ids))
+        names = scale.kind_names(targets.class_names or ())
+        order[list(rows)] = rows_like(new, scale.index(targets.values), names, facts.name)
+        return [cells.take(order) for cells in columns]
+    if scale.several:
+        raise of_several(facts.name)
+    return [_numbered(cells, targets.columns[0], rows, new, read) for cells in columns]
+
+
+def _numbered(
+    cells: pa.ChunkedArray, name: str, rows: Sequence[int], new: Sequence[Decision], read: Rows
+) -> pa.ChunkedArray:
     written = cells.to_pylist()
     comma = read.delimiter == ";" and any("," in str(cell) for cell in written)
     for row, one in zip(rows, new, strict=True):
         number = number_of(one)
         text = f"{number!r}".removesuffix(".0")
         if read.delimiter is None:
-            written[row] = _stored(number, cells.type, targets.columns[0])
+            written[row] = _stored(number, cells.type, name)
         else:
             written[row] = text.replace(".", ",") if comma else text
     return pa.chunked_array([pa.array(written, cells.type)])
@@ -216,8 +241,7 @@ def write_folder(source: Path, out: Path, mine: Sequence[Decision]) -> None:
     Raises:
         BadInput: a decision is about no image or class of it, or `out` lies in it.
     """
-    if out.resolve().is_relative_to(source.resolve()):
-        raise BadInput(f"{str(out)!r} lies in the folder {str(source)!r} itself.", hint="--out ../cleaned.")
+    refuse_within(source, out)
     images = {file.id: (file, root) for file, root in class_files(source)}
     refuse_strangers(mine, list(images), source.name)
     classes = {inert(file.name): file.name for file, _ in images.values()}

@@ -14,9 +14,8 @@ from jaxtyping import Int, Shaped
 from byrote.data.applied import applied_to, refuse_taken, write_list
 from byrote.data.chats import TEXT
 from byrote.data.corpus import read_corpus, saved_dataset
-from byrote.data.decisions import RELABEL, REMOVE, Decision, refuse_classes, refuse_strangers
+from byrote.data.decisions import RELABEL, REMOVE, Decision, refuse_classes, refuse_strangers, without_labels
 from byrote.data.parquet import read_parquet
-from byrote.data.problems import quoted
 from byrote.errors import BadInput
 
 #: What a text begins with that says in which form it is; the longer ones first, of which others are the beginning.
@@ -57,12 +56,9 @@ def remove_documents(
             hint=f"--out cleaned{ending}.",
         )
     mine = applied_to(decisions, skip)
-    named = [one.example for one in mine if one.action == RELABEL]
-    if named:
-        raise BadInput(
-            f"Documents of a corpus have no label, and {quoted(named)} shall get another.",
-            hint="decide to remove them.",
-        )
+    new = [one for one in mine if one.action == RELABEL]
+    if new:
+        raise without_labels(new)
     ids = read_corpus(source, column=column).ids
     refuse_strangers(mine, ids.tolist(), source.name)
     gone = np.isin(ids, [one.example for one in mine])

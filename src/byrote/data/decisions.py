@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
+from jaxtyping import Int
 
 from byrote.data.csv_file import read_csv
 from byrote.data.inert import spreadsheet_cell
@@ -99,6 +101,32 @@ def refuse_strangers(decisions: Sequence[Decision], known: Sequence[str], where:
         )
 
 
+def of_several(name: str) -> BadInput:
+    """What to say where examples of the dataset of that name are to get new targets and have several each."""
+    return BadInput(
+        f"The examples of {name!r} have several targets each, and a file gives one.",
+        hint="change the data themselves, or decide only to remove.",
+    )
+
+
+def refuse_within(source: Path, out: Path) -> None:
+    """Refuse to write a folder into the one that it is made from.
+
+    Raises:
+        BadInput: so it would be.
+    """
+    if out.resolve().is_relative_to(source.resolve()):
+        raise BadInput(f"{str(out)!r} lies in the folder {str(source)!r} itself.", hint="--out ../cleaned.")
+
+
+def without_labels(new: Sequence[Decision]) -> BadInput:
+    """What to say of documents that are to be relabelled."""
+    return BadInput(
+        f"Documents of a corpus have no label, and {quoted([one.example for one in new])} shall get another.",
+        hint="decide to remove them.",
+    )
+
+
 def refuse_classes(new: Sequence[Decision], names: Sequence[str], where: str) -> None:
     """Refuse new labels that are none of these classes.
 
@@ -108,6 +136,24 @@ def refuse_classes(new: Sequence[Decision], names: Sequence[str], where: str) ->
     unknown = sorted({one.new for one in new} - set(names))
     if unknown:
         raise BadInput(f"The classes of {where!r} have no {quoted(unknown)}.", hint=f"its classes are {quoted(names)}.")
+
+
+def rows_like(
+    new: Sequence[Decision], kinds: Int[np.ndarray, " example"], names: Sequence[str], where: str
+) -> list[int]:
+    """For each decision the first example that has the new class, or set of labels; `names` are those of `kinds`.
+
+    Raises:
+        BadInput: no example has it.
+
+    Example:
+        >>> rows_like([Decision(example="a", action="relabel", new="dog")], np.array([0, 1, 1]), ("cat", "dog"), "pets")
+        [1]
+    """
+    present, first = np.unique(kinds, return_index=True)
+    known = {names[kind]: row for kind, row in zip(present.tolist(), first.tolist(), strict=True)}
+    refuse_classes(new, list(known), where)
+    return [known[one.new] for one in new]
 
 
 def number_of(one: Decision) -> float:

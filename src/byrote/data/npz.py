@@ -106,7 +106,7 @@ def read_npz(path: Path) -> tuple[Mapping[str, Shaped[np.ndarray, "..."]], tuple
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             _refuse_lacking(path, set(members))
             wanted = [name for name in (*NEEDED, *OPTIONAL) if name in members]
-            arrays: dict[str, np.ndarray] = {name: _member(archive, members[name], name, path) for name in wanted}
+            arrays: dict[str, np.ndarray] = {name: member_of(archive, members[name], name, path) for name in wanted}
     except FileNotFoundError:
         raise BadInput(f"There is no file {str(path)!r}.", hint=CHECK_THE_PATH) from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
@@ -135,7 +135,12 @@ def _refuse_lacking(path: Path, members: set[str]) -> None:
         )
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Path) -> Shaped[np.ndarray, "..."]:
+def member_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Path) -> Shaped[np.ndarray, "..."]:
+    """One array of the file `path`.
+
+    Raises:
+        BadInput: it holds Python objects, declares more than it can hold, or does not fit into memory.
+    """
     problems = Problems(path.name)
     with archive.open(info) as stream:
         shape, fortran, dtype = read_header(stream)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +90,7 @@ def examples(
     kinds = tuple(kind for kind in run.controls.kinds() if (about.planted == kind).any())
     judged = tuple(sorted(set(verdicts.values())))
     made = _Rows(run=run, lead=lead, columns=columns, about=about, verdicts=verdicts, kinds=kinds, judged=judged)
-    rows = made.fitting(order)
+    rows = fitting(order, made.json)
     return Examples(
         columns=tuple(
             Column(key=key, title=titles.get(key, key.replace("_", " ")), error=key == lead) for key in columns
@@ -121,6 +121,18 @@ def _order(result: PerExample) -> Int[np.ndarray, " example"]:
     return np.lexsort((np.arange(len(result.values)), -np.nan_to_num(result.values, nan=-np.inf)))
 
 
+def fitting(order: Int[np.ndarray, " example"], text: Callable[[np.ndarray], str]) -> Int[np.ndarray, " shown"]:
+    """All rows if their text takes few enough bytes; otherwise the highest and an even sample of the others."""
+    some = order[:: max(1, len(order) // 500)]
+    bytes_a_row = len(text(some)) / max(len(some), 1)
+    room = int(MOST_BYTES / bytes_a_row)
+    if len(order) <= room:
+        return order
+    top = int(TOP_SHARE * room)
+    rest = order[top:]
+    return np.concatenate([order[:top], rest[np.linspace(0, len(rest) - 1, room - top).astype(np.int64)]])
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Rows:
     run: Run
@@ -130,17 +142,6 @@ class _Rows:
     verdicts: Mapping[str, str]
     kinds: tuple[str, ...]
     judged: tuple[str, ...]
-
-    def fitting(self, order: np.ndarray) -> Int[np.ndarray, " shown"]:
-        """All rows where they take few enough bytes; otherwise the highest and an even sample of the others."""
-        some = order[:: max(1, len(order) // 500)]
-        bytes_a_row = len(self.json(some)) / max(len(some), 1)
-        room = int(MOST_BYTES / bytes_a_row)
-        if len(order) <= room:
-            return order
-        top = int(TOP_SHARE * room)
-        rest = order[top:]
-        return np.concatenate([order[:top], rest[np.linspace(0, len(rest) - 1, room - top).astype(np.int64)]])
 
     def json(self, rows: np.ndarray) -> str:
         """These rows, column by column."""
@@ -155,14 +156,14 @@ class _Rows:
                 "row": rows.tolist(),
                 "id": ids,
                 "label": self.run.labels[rows].tolist(),
-                "numbers": [_rounded(result.values[rows]) for result in self.columns.values()],
-                "stderr": _rounded(self.columns[self.lead].stderr[rows]),
+                "numbers": [rounded(result.values[rows]) for result in self.columns.values()],
+                "stderr": rounded(self.columns[self.lead].stderr[rows]),
                 "said": None if vote is None else vote.label[rows].tolist(),
-                "given": None if answered is None else _rounded(answered.given[rows], FINEST),
-                "answer": None if answered is None else _rounded(answered.answer[rows], FINEST),
+                "given": None if answered is None else rounded(answered.given[rows], FINEST),
+                "answer": None if answered is None else rounded(answered.answer[rows], FINEST),
                 "tolerance": None if answered is None else answered.tolerance,
                 "errors": answered is not None and answered.errors,
-                "share": None if vote is None else _rounded(vote.share[rows], 2),
+                "share": None if vote is None else rounded(vote.share[rows], 2),
                 "planted": self._codes(self.about.planted[rows].tolist(), self.kinds),
                 "verdict": self._codes([self.verdicts.get(str(self.run.ids[row]), "") for row in rows], self.judged),
             }
@@ -217,7 +218,7 @@ def _with_error(result: PerExample, row: int) -> str:
     return number(value) if math.isnan(error) else f"{number(value)} ± {number(error)}"
 
 
-def _rounded(values: np.ndarray, digits: int = DIGITS) -> list[float | int | None]:
+def rounded(values: np.ndarray, digits: int = DIGITS) -> list[float | int | None]:
     """Numbers to so many digits behind the point, whole ones without a point; None where there is none."""
     return [
         None if math.isnan(value) or math.isinf(value) else int(value) if value == int(value) else value

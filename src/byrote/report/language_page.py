@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import version
 
+from byrote.report.documents import STATES, commands, documents
 from byrote.report.facts import changed
 from byrote.report.figures import Figure
 from byrote.report.language_facts import LanguageFacts
@@ -27,14 +28,22 @@ def language_page(
 
     `redact` leaves texts, and what stands before secrets, out of it.
     """
+    from markupsafe import Markup
+
     texts = Texts.of(run, show_secrets=show_secrets, redact=redact)
     shown = shown_passages(run, found, texts)
+    table = documents(run, found)
     trained = (run.design.member[run.models()] != 0).any(0)
     return (
         environment()
         .get_template("language.html.jinja")
         .render(
-            **head("page.css", "trace.css", "language.css"),
+            **head("page.css", "trace.css", "language.css", script="table.js"),
+            table=table,
+            data_json=Markup(table.data),
+            states=STATES,
+            commands=commands(run),
+            presence=found.counterfactual is not None,
             byrote=version("byrote"),
             run=run,
             title=title(found),

@@ -60,7 +60,7 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
         yield Step(
             why=f"Look through what stands above {MEMORIZED} in the table below, and export the ids "
             f"{found.wording.export()}; then write your own file again with that, and see whether it helped.",
-            commands=_decide(run),
+            commands=_decide(run, found.wording.mend),
         )
         if isinstance(judged, Missing) and found.wording.about_classes:
             yield Step(
@@ -82,12 +82,11 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
     )
 
 
-def _decide(run: Run) -> tuple[str, ...]:
-    """The commands that apply what the page exports: to the person's file, and to new models."""
-    change, file = {
-        "classes": ("relabel", "byrote-relabel.csv"),
-        "regression": ("review", "byrote-correct.csv"),
-    }.get(run.task, ("remove", "byrote-remove.csv"))
+def _decide(run: Run, mend: str) -> tuple[str, ...]:
+    """The commands that apply what the page exports, to `mend` or else to remove: to the person's file, and to new
+    models.
+    """
+    change, file = mend.replace("correct", "review") or "remove", f"byrote-{mend or 'remove'}.csv"
     again = _change(run, f"{change}={file}")
     made = run.manifest.source or {}
     if "reading" not in made:

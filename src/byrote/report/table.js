@@ -36,6 +36,8 @@
     const text = size === 0 || (size >= 1e-6 && size < 1e12) ? short.toLocaleString("en", { maximumSignificantDigits: 15 }) : value.toExponential(3);
     return text.replaceAll("-", "−");
   };
+  const noun = data.noun || "example";
+  const places = (column) => (data.places ? data.places[column] : 2);
   const ofNumbers = Boolean(data.given);
   const given = (i) => (ofNumbers ? amount(data.given[i]) : className(data.label[i]));
   const answers = Boolean(data.said || data.answer);
@@ -111,7 +113,7 @@
     line.append(first, id, label);
     data.numbers.forEach((values, column) => {
       const error = column === 0 && data.stderr[i] !== null && values[i] !== null ? ` ± ${number(data.stderr[i], 2)}` : "";
-      line.append(make("td", number(values[i], 2) + error, { class: "number" }));
+      line.append(make("td", number(values[i], places(column)) + error, { class: "number" }));
     });
     if (answers) {
       const cell = make("td", undefined, { class: kind });
@@ -119,12 +121,12 @@
       cell.append(bdi(said(i)));
       line.append(cell);
     }
-    line.append(make("td", about(i), { class: "word" }));
+    if (head.querySelector("[data-column=about]")) line.append(make("td", about(i), { class: "word" }));
     return line;
   };
   const tell = () => {
     const pages = Math.max(1, Math.ceil(shown.length / size));
-    get("examples-status").textContent = `${plural(shown.length, "example")} of ${count.toLocaleString("en")}; ${selected.size.toLocaleString("en")} selected`;
+    get("examples-status").textContent = `${plural(shown.length, noun)} of ${count.toLocaleString("en")}; ${selected.size.toLocaleString("en")} selected`;
     get("examples-page").textContent = `Page ${page + 1} of ${pages.toLocaleString("en")}`;
     get("examples-previous").disabled = page === 0;
     get("examples-next").disabled = page >= pages - 1;
@@ -141,7 +143,7 @@
     body.replaceChildren(...shown.slice(page * size, (page + 1) * size).map(row));
     if (!shown.length) {
       const line = make("tr");
-      line.append(make("td", "No example fits these filters.", { colspan: String(head.children.length), class: "word" }));
+      line.append(make("td", `No ${noun} fits these filters.`, { colspan: String(head.children.length), class: "word" }));
       body.replaceChildren(line);
     }
     tell();
@@ -161,7 +163,7 @@
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const csv = (action) => {
-    const lines = [["example", "row", "action", ofNumbers ? "number" : "label", "models_without_it_say", ...data.columns, "stderr", "planted", "looks"]];
+    const lines = [["example", "row", "action", ofNumbers ? "number" : data.label_is || "label", "models_without_it_say", ...data.columns, "stderr", "planted", "looks"]];
     for (const i of [...selected].sort((a, b) => a - b)) {
       lines.push([
         data.id[i], data.row[i], action, ofNumbers ? data.given[i] : className(data.label[i]),
@@ -178,7 +180,7 @@
     const link = make("a", undefined, { href: url, download: `byrote-${action}.csv` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 10000);
-    get("examples-status").textContent = `${plural(selected.size, "example")} to ${action} written to byrote-${action}.csv`;
+    get("examples-status").textContent = `${plural(selected.size, noun)} to ${action} written to byrote-${action}.csv`;
   };
 
   for (const header of head.querySelectorAll("th[data-column]")) {

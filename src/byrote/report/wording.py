@@ -68,8 +68,8 @@ class Wording:
         return capital(self.rate.removeprefix("the "))
 
     def export(self) -> str:
-        """The three ends that selected examples may be exported to."""
-        return f"to {self.mend}, to remove or to review"
+        """The ends that selected examples may be exported to."""
+        return f"to {self.mend}, to remove or to review" if self.mend else "to remove or to review"
 
 
 CLASSES = Wording()
@@ -148,6 +148,7 @@ def several_numbers(words: Wording) -> Wording:
         otherwise="miss by more than the tolerance",
         differs="is more than the tolerance",
         tick="error, from none on the left,",
+        mend="",  # what models without it say is an error, and no numbers
     )
 
 

@@ -9,6 +9,7 @@ import byrote
 from byrote.changes.data.decided import Relabel, Remove, Review, without_mended
 from byrote.changes.registry import parse_change
 from byrote.data.controls import LABEL_NOISE
+from byrote.data.corpus import corpus_from_texts
 from byrote.errors import BadInput
 from small import blobs
 
@@ -55,6 +56,27 @@ def test_numbers_are_corrected(tmp_path):
     data = byrote.from_arrays(np.eye(30, 3, dtype=np.float32), np.arange(30) / 7, task="regression")
     path = decided(tmp_path, [f"{data.ids[2]},correct,12.5"])
     assert Relabel(path).apply(data, CONTEXT).targets[2] == 12.5
+
+
+def test_a_set_of_labels_is_given_by_its_name(tmp_path):
+    targets = np.stack([np.arange(30) % 2, np.arange(30) // 2 % 2], axis=1)
+    data = byrote.from_arrays(np.eye(30, 3, dtype=np.float32), targets, class_names=("red", "round"))
+    new = Relabel(decided(tmp_path, [f"{data.ids[0]},relabel,red + round"])).apply(data, CONTEXT)
+    assert new.targets[0].tolist() == [1, 1]
+    assert (new.targets[1:] == data.targets[1:]).all()
+    with pytest.raises(BadInput, match="have no 'blue'"):
+        Relabel(decided(tmp_path, [f"{data.ids[0]},relabel,blue"])).apply(data, CONTEXT)
+
+
+def test_documents_are_removed_and_have_no_label(tmp_path):
+    corpus = corpus_from_texts(["one", "two", "three"], ids=["a", "b", "c"])
+    assert Remove(decided(tmp_path, ["b,remove,"])).apply(corpus, CONTEXT).ids.tolist() == ["a", "c"]
+    both = Review(decided(tmp_path, ["a,review,", "c,remove,"])).apply(corpus, CONTEXT)
+    assert both.ids.tolist() == ["a", "b"]
+    with pytest.raises(BadInput, match="Documents of a corpus have no label, and 'a' shall get another"):
+        Review(decided(tmp_path, ["a,relabel,x"])).apply(corpus, CONTEXT)
+    with pytest.raises(BadInput, match="are not in the corpus 'texts': 'z'"):
+        Remove(decided(tmp_path, ["z,remove,"])).apply(corpus, CONTEXT)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from byrote.changes.change import Context
 from byrote.data.controls import LABEL_NOISE, Controls
+from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
 from byrote.data.decisions import (
     RELABEL,
@@ -18,12 +19,17 @@ from byrote.data.decisions import (
     REVIEW,
     Decision,
     number_of,
+    of_several,
     read_decisions,
     refuse_classes,
     refuse_strangers,
+    rows_like,
+    without_labels,
 )
 from byrote.data.problems import quoted
 from byrote.errors import BadInput
+
+Data = TypeVar("Data", Corpus, Dataset)
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,8 @@ class _OfFile:
     usual: ClassVar[str] = REVIEW
     aimed: ClassVar[bool] = False
 
-    def apply(self, stage: Dataset, context: Context) -> Dataset:
-        """The dataset as the file decides.
+    def apply(self, stage: Data, context: Context) -> Data:
+        """The dataset, or the corpus, as the file decides.
 
         Raises:
             BadInput: the file cannot be used, is about other examples or classes, or decides nothing.
@@ -57,25 +63,30 @@ class Relabel(_OfFile):
 
 @dataclass(frozen=True)
 class Remove(_OfFile):
-    """Leave out the examples of a file."""
+    """Leave out the examples, or documents, of a file."""
 
     usual: ClassVar[str] = REMOVE
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "remove"
     any_target: ClassVar[bool] = True
+    of_text: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
 class Review(_OfFile):
-    """Do with each example of a file what its column `action` says: relabel, remove, or review, which leaves it."""
+    """Do with each example of a file what its column `action` says: relabel, remove, or review, which leaves it.
+
+    Documents have no label, and are removed or left.
+    """
 
     stage: ClassVar[str] = "dataset"
     name: ClassVar[str] = "review"
     any_target: ClassVar[bool] = True
+    of_text: ClassVar[bool] = True
 
 
-def decided(dataset: Dataset, decisions: tuple[Decision, ...], *, only: str = "") -> Dataset:
-    """The dataset with these decisions applied; with `only`, all of them must be of that action.
+def decided(stage: Data, decisions: tuple[Decision, ...], *, only: str = "") -> Data:
+    """The dataset or corpus with these decisions applied; with `only`, all of them must be of that action.
 
     Raises:
         BadInput: one is of another action, or about no example or class of the dataset, or nothing is decided.
@@ -85,30 +96,37 @@ def decided(dataset: Dataset, decisions: tuple[Decision, ...], *, only: str = ""
         raise BadInput(
             f"The file has examples to {quoted(other)}, where all are to {only}.", hint="--with review=FILE does each."
         )
-    refuse_strangers(decisions, dataset.ids.tolist(), f"the dataset {dataset.name!r}")
+    what = "corpus" if isinstance(stage, Corpus) else "dataset"
+    refuse_strangers(decisions, stage.ids.tolist(), f"the {what} {stage.name!r}")
     new = [one for one in decisions if one.action == RELABEL]
-    gone = dataset.index_of(one.example for one in decisions if one.action == REMOVE)
-    if not new and not len(gone):
+    gone = np.isin(stage.ids, [one.example for one in decisions if one.action == REMOVE])
+    if not new and not gone.any():
         raise BadInput("Nothing is decided.", hint="write relabel or remove into the column `action` of some examples.")
-    changed = relabelled(dataset, new) if new else dataset
-    return changed.subset(np.setdiff1d(np.arange(len(dataset)), gone)) if len(gone) else changed
+    if new:
+        stage = relabelled(stage, new)
+    return stage.subset(np.flatnonzero(~gone)) if gone.any() else stage
 
 
-def relabelled(dataset: Dataset, decisions: list[Decision]) -> Dataset:
+def relabelled(dataset: Data, decisions: list[Decision]) -> Data:
     """The dataset with new targets; a planted label error that is set right again is planted no more.
 
     Raises:
-        BadInput: a new label is no class or number, or the examples have several labels each.
+        BadInput: a new label is no class, set of labels or number, or examples have several numbers each, or no label.
     """
+    if isinstance(dataset, Corpus):
+        raise without_labels(decisions)
     rows = dataset.index_of(one.example for one in decisions)
     targets = np.array(dataset.targets)
-    if dataset.scale.several:
-        raise BadInput(
-            f"The examples of {dataset.name!r} have several targets each, and a file gives one.",
-            hint="change the data themselves, or leave the examples out with remove=FILE.",
-        )
-    numeric = dataset.scale.numeric
-    targets[rows] = np.array([number_of(one) for one in decisions]) if numeric else _classes(dataset, decisions)
+    scale = dataset.scale
+    if scale.of_classes:
+        targets[rows] = _classes(dataset, decisions)
+    elif not scale.numeric:
+        names = scale.kind_names(dataset.class_names)
+        targets[rows] = dataset.targets[rows_like(decisions, dataset.kinds, names, dataset.name)]
+    elif scale.several:
+        raise of_several(dataset.name)
+    else:
+        targets[rows] = np.array([number_of(one) for one in decisions])
     changed = dataset.replace(targets=targets)
     return changed.replace(controls=without_mended(changed))
 

@@ -69,6 +69,7 @@ def _listed(
 ) -> Iterator[PageSection]:
     masked = not texts.show_secrets
     yield passages(found, *shown, masked=masked)
+    yield PageSection(name="examples", title="All documents", short="All documents", template="documents.html.jinja")
     if set(DEPENDS) & set(figures):
         yield dependence(found, figures)
     listed = secrets_of(found, texts.canaries, show_secrets=texts.show_secrets)
