@@ -120,7 +120,7 @@ CLI = (
     Case(
         name="no exporter",
         wrong=on_run("export", "pandas", "run", "scores.csv"),
-        says="cleanlab and csv",
+        says="the exporters are cleanlab, csv",
         right=on_run("export", "cleanlab", "run", "p.npz"),
     ),
     Case(

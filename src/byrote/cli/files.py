@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -38,22 +38,49 @@ def read(
 
 
 def export(
-    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="cleanlab or csv.")],
+    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="cleanlab, csv, model-card or data-card.")],
     run_folder: RunFolder,
-    path: Annotated[Path, typer.Argument(help="The file to write: .npz for cleanlab, .csv.")],
+    path: Annotated[Path, typer.Argument(help="The file to write: .npz for cleanlab, .csv, .md for a card.")],
 ) -> None:
-    """Write out-of-sample class probabilities for cleanlab, or a CSV of every example with its scores."""
-    from byrote.errors import BadInput
-    from byrote.runs.exporters import cleanlab, spreadsheet
+    """Write class probabilities for cleanlab, a CSV of every example, or a section for a model card or data card."""
+    from byrote.errors import find
     from byrote.runs.run import Run
 
-    if format_ == "csv":
-        say(f"{spreadsheet.write(Run.open(run_folder), path):,} examples with their scores.")
-    elif format_ == "cleanlab":
-        say(f"{cleanlab.write(Run.open(run_folder), path)!r}")
-    else:
-        raise BadInput(f"There is no exporter for {format_!r}.", hint="cleanlab and csv are there.")
+    say(find(_EXPORTS, format_, "exporter", "exporters")(Run.open(run_folder), path))
     say_file("File", path, apart=False)
+
+
+def _to_cleanlab(run: Run, path: Path) -> str:
+    from byrote.runs.exporters import cleanlab
+
+    return f"{cleanlab.write(run, path)!r}"
+
+
+def _to_csv(run: Run, path: Path) -> str:
+    from byrote.runs.exporters import spreadsheet
+
+    return f"{spreadsheet.write(run, path):,} examples with their scores."
+
+
+def _to_model_card(run: Run, path: Path) -> str:
+    from byrote.runs.exporters import cards
+
+    return f"{cards.write_model_card(run, path)} figures, for the card of a model."
+
+
+def _to_data_card(run: Run, path: Path) -> str:
+    from byrote.runs.exporters import cards
+
+    return f"{cards.write_data_card(run, path):,} examples with an issue, for the card of a dataset."
+
+
+#: Exporters by the name of what they write; each says what it wrote.
+_EXPORTS: Final[Mapping[str, Callable[[Run, Path], str]]] = {
+    "cleanlab": _to_cleanlab,
+    "csv": _to_csv,
+    "model-card": _to_model_card,
+    "data-card": _to_data_card,
+}
 
 
 def apply(
