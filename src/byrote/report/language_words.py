@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float
 
+from byrote.report.headline import Figure, Tile
 from byrote.report.language_facts import LanguageFacts
 from byrote.report.language_summary import KNOWS_OTHERS_BETTER
 from byrote.report.summary import percent
@@ -17,15 +17,6 @@ from byrote.runs.run import Run
 from byrote.stats.multiple import corrected
 
 LEVEL: Final = 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tile:
-    """A key figure."""
-
-    title: str
-    figures: tuple[tuple[str, str], ...]
-    note: str
 
 
 def title(found: LanguageFacts) -> str:
@@ -115,7 +106,7 @@ def tiles(found: LanguageFacts) -> list[Tile]:
         trained = found.recitation.trained
         groups = [("texts that stand once", trained & ~often), ("texts that stand more often", trained & often)]
         texts = tuple(
-            (f"{int((found.recitation.recited & mask).sum()):,} of {int(mask.sum()):,}", name)
+            _of(int((found.recitation.recited & mask).sum()), int(mask.sum()), name)
             for name, mask in groups
             if mask.any()
         )
@@ -126,18 +117,24 @@ def tiles(found: LanguageFacts) -> list[Tile]:
         for label, planted in sides.items():
             known, asked = known_secrets(found, planted=planted)
             if asked:
-                rows.append((f"{known:,} of {asked:,}", label))
+                rows.append(_of(known, asked, label))
         note = "Chance refuted at 5 % over all canaries (Holm)."
         shown.append(Tile(title="Secrets known", figures=tuple(rows), note=note))
+    predicted = {"of texts trained on": found.inside}
+    if not np.isnan(found.outside.value):
+        predicted["of held-out texts"] = found.outside
     shown.append(
         Tile(
             title="Next tokens predicted",
-            figures=((percent(found.inside), "of texts trained on"),)
-            + (() if np.isnan(found.outside.value) else ((percent(found.outside), "of held-out texts"),)),
+            figures=tuple(Figure(label=label, value=percent(figure), error="") for label, figure in predicted.items()),
             note="Repeated texts count as often as they stand in the corpus.",
         )
     )
     return shown
+
+
+def _of(some: int, every: int, label: str) -> Figure:
+    return Figure(label=label, value=f"{some:,} of {every:,}", error="")
 
 
 def _confirmed(found: LanguageFacts) -> str:
