@@ -133,6 +133,12 @@ def test_a_table_has_a_row_for_each_figure_that_is_there():
     assert Table(arrays={"example": IDS}).to_arrow()["example"].to_pylist() == IDS.tolist()
 
 
+def test_a_name_of_rows_may_not_take_the_column_of_a_figure():
+    for name in ("examples", "figure"):
+        with pytest.raises(AssertionError, match="another column of the kept table has that name"):
+            Table(rows={name: ("all",)}, figures={"AUC": (None,)})
+
+
 def test_lines_have_a_row_for_each_point():
     rows = curve().to_arrow().to_pylist()
     assert [(row["group"], row["epoch"], row["value"], row["count"]) for row in rows] == [

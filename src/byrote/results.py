@@ -349,6 +349,7 @@ class Table(Tabular):
     def __post_init__(self) -> None:
         lengths = {len(column) for column in (*self.rows.values(), *self.figures.values())}
         assert len(lengths) <= 1, "every row has a name and a figure of each kind"
+        assert not {*self.rows} & {self.across, *PARTS}, "another column of the kept table has that name"
         assert len({len(array) for array in self.arrays.values()}) <= 1, "arrays are equally long"
         assert self.figures or self.arrays, "a table holds figures, or arrays"
 

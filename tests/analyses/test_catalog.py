@@ -18,7 +18,8 @@ from byrote.cli.app import app
 from byrote.designs.full_data import full_data
 from byrote.errors import BadInput
 from byrote.evidence.tables import table_bytes
-from byrote.report.asked import all_asked, block_facts
+from byrote.report.asked import all_asked
+from byrote.report.block_facts import block_facts
 from byrote.report.page import write_report
 from byrote.report.twin import schema
 from byrote.report.verify import verify
@@ -218,3 +219,12 @@ def test_a_table_is_shown_plainly() -> None:
     assert "&lt;n&gt;" in table._repr_html_()
     many = Table(arrays={"example": np.arange(12), "score": np.linspace(0, 1, 12)})
     assert repr(many).splitlines()[-1] == "and 2 more"
+
+
+def test_a_table_that_lost_the_names_of_its_rows_says_what_it_has_in_their_place() -> None:
+    """Rows named by "examples" were kept with the numbers of examples of their figures."""
+    parts = {"value": [0.5, 0.7], "stderr": [0.1, 0.1], "low": [0.3, 0.5], "high": [0.7, 0.9], "models": [8, 8]}
+    kept = pa.table({"examples": [60, 7], "figure": ["AUC", "AUC"], **parts})
+    rows, figures = catalogue._wide(kept, "figure")
+    assert rows == {"number of examples": ("60", "7")}
+    assert [one.examples for one in figures["AUC"] if one is not None] == [60, 7]

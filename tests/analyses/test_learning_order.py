@@ -58,7 +58,7 @@ def test_a_group_that_is_learned_at_once_has_no_order():
 def test_of_a_run_it_is_kept_and_verified(tmp_path):
     run = small_audit(tmp_path / "run", models=8)
     found = byrote.ask(run, "learning_order")
-    assert found.rows["examples"] == ("all", "planted label noise", "clean")
+    assert found.rows["group"] == ("all", "planted label noise", "clean")
     assert np.isfinite(found.figures["rank correlation"][0].value)
     assert verify(run) == []
     with pytest.raises(BadInput, match="fewer than 2 such models"):

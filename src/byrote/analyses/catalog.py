@@ -292,6 +292,10 @@ def _arrays(kept: pa.Table) -> dict[str, np.ndarray]:
     }
 
 
+#: Where rows were named by "examples", earlier versions kept the numbers of examples in the place of the names.
+_LOST: Final = {"examples": "number of examples"}
+
+
 def _wide(kept: pa.Table, across: str) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[Scalar | None, ...]]]:
     """Rows and figures of a table in the long form."""
     lines = kept.to_pylist()
@@ -300,7 +304,7 @@ def _wide(kept: pa.Table, across: str) -> tuple[dict[str, tuple[str, ...]], dict
     cells = {(tuple(line[axis] for axis in axes), line[across]): _scalar(line) for line in lines}
     figures = dict.fromkeys(line[across] for line in lines)
     return (
-        {axis: tuple(str(row[number]) for row in rows) for number, axis in enumerate(axes)},
+        {_LOST.get(axis, axis): tuple(str(row[number]) for row in rows) for number, axis in enumerate(axes)},
         {figure: tuple(cells.get((row, figure)) for row in rows) for figure in figures},
     )
 

@@ -64,7 +64,7 @@ def learning_order(run: Run, *, role: str = "reference") -> Table:
     titles = ("rank correlation", "never learned", "tied")
     return Table(
         title="Order of learning",
-        rows={"examples": tuple(groups)},
+        rows={"group": tuple(groups)},
         figures=dict(zip(titles, map(tuple, zip(*found, strict=True)), strict=True)),
         notes=("A correlation where many are never learned is mostly about which ones those are.",),
     )

@@ -105,7 +105,7 @@ def as_table(found: AttackFigures) -> Table:
     return Table(
         title=f"{found.attack} on {found.models} models, each with {found.references} reference models, over "
         f"{found.examples} {found.by}s",
-        rows={"examples": names},
+        rows={"group": names},
         figures={
             **{name: tuple(part.get(name) for part in parts) for name in found.figures},
             NULL: (found.null, *(None for _ in names[1:])),
@@ -473,7 +473,7 @@ def _reasons_once(figures: Mapping[str, Scalar | None]) -> Iterator[tuple[str, s
 def _areas(table: Table) -> dict[str, dict[str, Scalar]]:
     """The AUC of each slice, by axis and value."""
     found: dict[str, dict[str, Scalar]] = {}
-    for name, area in zip(table.rows["examples"], table.figures["auc"], strict=True):
+    for name, area in zip(table.rows["group"], table.figures["auc"], strict=True):
         axis, _, value = name.partition(": ")
         if value and area is not None:
             found.setdefault(axis, {})[value] = area

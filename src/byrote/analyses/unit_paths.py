@@ -82,6 +82,7 @@ def unit_paths(run: Run) -> Table:
         title="Paths across networks",
         rows={"group": tuple(g.name for g, _ in rows), "figure": tuple(_FIGURES[what] for _, what in rows)},
         figures=figures,
+        across="units",
         notes=(
             "Mean correlation of matched units: "
             + ", ".join(f"{layer} {value:.2f}" for layer, value in zip(layers, alike, strict=True))

@@ -132,7 +132,7 @@ def judged(sets: dict[str, Scores], ids: np.ndarray, groups: dict[str, Bool[np.n
     by_example, note = _by_example(sets["unlearned"], sets["retrained"], ids)
     return Table(
         title="Unlearned models against models retrained without the examples",
-        rows={"examples": tuple(groups), "verdict": tuple(verdicts)},
+        rows={"group": tuple(groups), "verdict": tuple(verdicts)},
         figures={
             f"{name}{f', {words}' if words else ''}": tuple(found[group, which][name] for group in groups)
             for which, words in (("", ""), ("null", "null"), ("longer", "longer training"))

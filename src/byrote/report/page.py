@@ -82,7 +82,7 @@ def rendered(run: Run, found: Findings, shown: Sections) -> str:
     """The page of these sections."""
     from markupsafe import Markup
 
-    watched = isinstance(found.facts, Watched)
+    facts = found.facts
     return (
         _environment()
         .get_template("page.html.jinja")
@@ -91,9 +91,9 @@ def rendered(run: Run, found: Findings, shown: Sections) -> str:
             data_json=Markup(shown.examples.data),
             run=run,
             byrote=run.manifest.byrote,
-            facts=found.facts,
+            facts=facts,
             found=found,
-            models=found.facts.models if watched else found.facts.memorization.models,
+            models=facts.models if isinstance(facts, Watched) else facts.memorization.models,
             sections=page_sections(run, found, shown),
             changed=shown.changed,
             headline=shown.headline,
