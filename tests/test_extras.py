@@ -36,8 +36,8 @@ def test_all_that_an_extra_names_is_there(extra):
     state, note = doctor._extra(extra, named)[1:]
     if extra == "infini-gram" and state == "missing":
         pytest.skip("the package infini-gram is not installed")
-    if extra == "trl" and state == "missing":
-        pytest.skip("needs the extra trl")
+    if extra in ("ray", "trl") and state == "missing":
+        pytest.skip(f"needs the extra {extra}")
     assert state == "installed", note
 
 

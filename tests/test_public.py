@@ -35,6 +35,7 @@ NOT_YET = frozenset(
         "import_arrays",
         "measure_forgetting",
         "membership_attack",
+        "on_ray",
         "privacy_onion",
         "probe",
         "recover",

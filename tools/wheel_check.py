@@ -33,6 +33,7 @@ PROMISES: dict[str, Callable[[], object]] = {
     "lightning": lambda: import_module("byrote.recording.lightning"),
     "transformers": lambda: import_module("byrote.recording.transformers"),
     "infini-gram": lambda: import_module("byrote.data.index.infini_gram")._refuse_unready(Path()),
+    "ray": lambda: import_module("byrote.engine.ray_cluster")._ray(),
     "privacy": lambda: import_module("byrote.recipes.private")._accounted(1.0, 0.1, 10, 1e-5),
 }
 OURS = {"docs", "dev"}

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from byrote.engine.language import audit_forgetting as audit_forgetting
     from byrote.engine.language import audit_language as audit_language
     from byrote.engine.language import audit_model as audit_model
+    from byrote.engine.ray_cluster import on_ray as on_ray
     from byrote.errors import BadInput as BadInput
     from byrote.errors import ByroteError as ByroteError
     from byrote.recipes.augmentations import FeatureMask as FeatureMask
@@ -105,6 +106,7 @@ _HOMES = {
     "ask": "analyses.catalog",
     "audit": "engine.audit",
     "Lab": "analyses.lab",
+    "on_ray": "engine.ray_cluster",
     "probe": "engine.afterwards",
     "Calibration": "analyses.calibration",
     "calibrate": "analyses.calibration",

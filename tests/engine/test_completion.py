@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 from byrote.designs.design import Design
 from byrote.designs.full_data import full_data
 from byrote.engine.completion import Watch, complete
-from byrote.engine.job import Block
+from byrote.engine.job import Block, shards_of
 from byrote.errors import WorkerFailed
 from byrote.evidence.store import Evidence
 
@@ -24,6 +24,15 @@ class Counting:
     device: str = "cpu"
     dies_at: int = -1
     diverges: int = -1
+
+    def moved(self, folder: Path) -> Counting:
+        return replace(self, folder=folder)
+
+    def reads(self, block: Block) -> list[Path]:
+        return []
+
+    def makes(self, block: Block) -> list[Path]:
+        return shards_of(self.folder, block)
 
     def may_have(self, phase: int) -> tuple[str, ...]:
         return ("outputs",)
@@ -120,5 +129,5 @@ def test_a_process_that_is_begun_again_is_named_by_its_models() -> None:
     watch.retried(Block(models=(7,), stacked=False), None)
     assert heard.sentences == [
         "The process training models 0-1 ended with code -9; trying again.",
-        "The process training model 7 ended with code None; trying again.",
+        "The process training model 7 was lost; trying again.",
     ]

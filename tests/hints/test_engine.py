@@ -20,7 +20,7 @@ from byrote.data.corpus import corpus_from_texts
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.engine import afterwards
 from byrote.engine.division import refuse_budget
-from byrote.engine.executors import _trained
+from byrote.engine.executors import trained
 from byrote.engine.job import check_device, check_network
 from byrote.engine.language import audit_model
 from byrote.engine.stopping import Goal
@@ -158,10 +158,10 @@ class Raising:
         return []
 
 
-def trained(*, raises: bool) -> Callable[[Path], Any]:
+def block_trained(*, raises: bool) -> Callable[[Path], Any]:
     """A block that is trained."""
     one = type("Block", (), {"models": (0, 1)})()
-    return lambda _: _trained(Raising(raises=raises), one, lambda share: None)
+    return lambda _: trained(Raising(raises=raises), one, lambda share: None)
 
 
 def budget(minutes: int) -> Callable[[Path], Any]:
@@ -320,9 +320,9 @@ ENGINE = (
     Case(name="a short budget", wrong=budget(4), says="--budget 10m", right=budget(10)),
     Case(
         name="a network that raises",
-        wrong=trained(raises=True),
+        wrong=block_trained(raises=True),
         says="it happened in train",
-        right=trained(raises=False),
+        right=block_trained(raises=False),
     ),
     Case(name="two outputs", wrong=fitted(outputs=2), says="nn.Linear(…, 3)", right=fitted(outputs=3)),
     Case(

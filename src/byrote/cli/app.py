@@ -18,6 +18,7 @@ from byrote.cli.checks import check, verify
 from byrote.cli.consoles import err
 from byrote.cli.contents import Redact, forget_contents
 from byrote.cli.differences import diff
+from byrote.cli.executing import trains_in_parts
 from byrote.cli.files import apply, export, read
 from byrote.cli.language import Audits, plant, print_report
 from byrote.cli.listing import ListsAnalyses, ListsChanges
@@ -137,6 +138,7 @@ def measures(
         say(f"{fact}: {value}")
 
 
+@trains_in_parts
 def change(
     run_folder: RunFolder,
     with_: Annotated[

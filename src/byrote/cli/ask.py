@@ -10,6 +10,7 @@ import typer
 
 from byrote.cli.answers import print_table, say, say_file
 from byrote.cli.consoles import err
+from byrote.cli.executing import trains
 from byrote.cli.terminal import Given, RunFolder, Workers, say_kept, with_contents_if_admitted
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _NOT_SETTINGS = frozenset(("rng", "on_progress"))
 
 
+@trains
 def ask(
     run_folder: RunFolder,
     name: Annotated[str, typer.Argument(metavar="NAME", help="An analysis; they are listed below.")],

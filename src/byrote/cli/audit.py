@@ -11,6 +11,7 @@ from byrote.cli.answers import say, say_file
 from byrote.cli.config import Config
 from byrote.cli.consoles import err
 from byrote.cli.contents import Redact
+from byrote.cli.executing import trains_in_parts
 from byrote.cli.language import LanguageModel, audit_documents, is_language
 from byrote.cli.options import (
     SOURCE,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from byrote.runs.run import Run
 
 
+@trains_in_parts
 @spread
 def audit(
     source: Annotated[str | None, typer.Argument(help=f"{SOURCE} Or docs: a tiny language model.")] = None,

@@ -18,7 +18,7 @@ from byrote.evidence.manifest import OPTIONS
 USUAL: Final = "byrote.toml"
 TABLE: Final = "audit"
 #: Options that are about the call and not about the audit.
-NOT_REPEATED: Final = frozenset({"config", "json", "redact"})
+NOT_REPEATED: Final = frozenset({"config", "json", "redact", "executor", "address", "part"})
 
 
 def read(path: Path, names: Iterable[str]) -> dict[str, Any]:

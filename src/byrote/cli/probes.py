@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from byrote.cli.answers import say
+from byrote.cli.executing import trains
 from byrote.cli.terminal import Given, RunFolder
 
 Names = Annotated[
@@ -18,6 +19,7 @@ Names = Annotated[
 ]
 
 
+@trains
 def probe(
     run_folder: RunFolder,
     names: Names,

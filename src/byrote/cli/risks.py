@@ -10,6 +10,7 @@ import typer
 from byrote.cli.answers import say
 from byrote.cli.ask import present, show
 from byrote.cli.consoles import err
+from byrote.cli.executing import trains
 from byrote.cli.language import DOCS, forget_documents, refuse_language, whole_numbers
 from byrote.cli.options import DataDir, OwnData, Seed, Source, spread
 from byrote.cli.terminal import Given, RunFolder, Workers, say_kept
@@ -55,6 +56,7 @@ def attack(
     show(run, find_analysis("group_risk"), risk, {})
 
 
+@trains
 def onion(
     run_folder: RunFolder,
     share: Annotated[float, typer.Option(help="Share of the examples that is peeled off.")] = 0.05,
@@ -75,6 +77,7 @@ def onion(
     show(run, find_analysis("onion"), found, {})
 
 
+@trains
 @spread
 def forgetting(
     source: Source,

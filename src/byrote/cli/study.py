@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from byrote.cli.answers import answers, print_table, say
+from byrote.cli.executing import trains
 from byrote.cli.listing import ListsStudies
 from byrote.cli.terminal import Workers
 
@@ -46,6 +47,7 @@ def _claims() -> dict[str, str]:
 
 @app.command(cls=ListsStudies)
 @answers
+@trains
 def run(
     claims: Annotated[list[str], typer.Argument(metavar="ID...", help="Claims; they are listed below.")],
     out_folder: Out = RUNS,

@@ -6,7 +6,6 @@ language model. All others get the weights of all checkpoints.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from byrote.engine.job import Labelled, few_of
 from byrote.engine.language_setting import heldout_of
 from byrote.engine.networks import Networks, fresh_state, usable
 from byrote.engine.reading import look_at_end
-from byrote.engine.shown_again import shown_again
+from byrote.engine.reading_again import Reading
 from byrote.errors import BadInput, MissingEvidence
 from byrote.evidence.kinds.weights import WEIGHTS, WEIGHTS_AT
 from byrote.evidence.manifest import Manifest
@@ -34,7 +33,7 @@ from byrote.probes.judging import judge_of
 from byrote.recipes.algorithm import Algorithm, Shape
 from byrote.recipes.networks.pretrained import Pretrained, load_pretrained
 from byrote.runs.folder import hold
-from byrote.runs.run import PROBE, READ_FROM, Run
+from byrote.runs.run import PROBE, Run
 
 #: The share of examples on which a recorded network may differ from its clean pass, because rounding may differ.
 MOST_OTHER = 0.01
@@ -205,9 +204,7 @@ def _look_again(run: Run, history: History, name: str, one: Probe) -> None:
         )
     _refuse_unequal_checkpoints(run, history, one)
     block = _block_of_documents(run, history) if run.of_text else _block_of_examples(run, history.checkpoints)
-    for model in lacking:
-        header = {**_seed_of(run, model), PROBE: name, READ_FROM: WEIGHTS_AT.name}
-        _write(run, shown_again(run, copy.copy(one), block(model)), header)
+    Reading(run=run, asked={name: one}, todo={name: lacking}, block=block, at_end=False).done()
 
 
 def _refuse_unequal_checkpoints(run: Run, history: History, one: Probe) -> None:
@@ -247,6 +244,11 @@ def _read_documents(
     for one in asked.values():
         if isinstance(one, TextProbe):
             one.refuse_unfit(networks.corpus, networks.context, networks.canaries)
+    if networks.found is None:
+        block, algorithm = networks.blocks(), networks.algorithm()
+        known = lambda model: replace(block(model), algorithm=algorithm)  # noqa: E731
+        Reading(run=run, asked=asked, todo=todo, block=known, at_end=True).done()
+        return
     for number, network in networks:
         for name in (name for name, models in todo.items() if number in models):
             header = {**_seed_of(run, number), PROBE: name}
@@ -254,11 +256,7 @@ def _read_documents(
 
 
 def _read_examples(run: Run, asked: Mapping[str, Probe], todo: Mapping[str, Sequence[int]]) -> None:
-    block = _block_of_examples(run, ())
-    for model in sorted({model for models in todo.values() for model in models}):
-        for name in (name for name, models in todo.items() if model in models):
-            header = {**_seed_of(run, model), PROBE: name}
-            _write(run, shown_again(run, copy.copy(asked[name]), block(model)), header)
+    Reading(run=run, asked=asked, todo=todo, block=_block_of_examples(run, ()), at_end=True).done()
 
 
 def _block_of_examples(run: Run, epochs: tuple[int, ...]) -> Callable[[int], Block]:
@@ -289,9 +287,9 @@ def _block_of_examples(run: Run, epochs: tuple[int, ...]) -> Callable[[int], Blo
 def _block_of_documents(run: Run, history: History) -> Callable[[int], Block]:
     """The same for language models."""
     networks = Networks.of(run)
-    heldout = heldout_of(networks.corpus, run.design)
+    heldout, block = heldout_of(networks.corpus, run.design), networks.blocks()
     algorithm, epochs = networks.algorithm(), history.checkpoints
-    return lambda model: replace(networks.block(model), algorithm=algorithm, epochs=epochs, heldout_corpus=heldout)
+    return lambda model: replace(block(model), algorithm=algorithm, epochs=epochs, heldout_corpus=heldout)
 
 
 def _seed_of(run: Run, model: int) -> dict[str, str]:

@@ -19,6 +19,7 @@ from byrote.designs.half_subset_pairs import LARGE_GROUPS
 from byrote.designs.strata import large_group_notes
 from byrote.engine.completion import complete
 from byrote.engine.division import blocks_between, blocks_in, divided, shown_by
+from byrote.engine.executing import chosen
 from byrote.engine.job import Finish, Job
 from byrote.engine.preparation import Prepared, halves, prepare, seeds_of
 from byrote.engine.progress import Progress, listening
@@ -154,6 +155,7 @@ def audit(
         describe,
         identity=identity,
         so_far=lambda manifest: design_so_far(manifest, planned, goal, seed, dataset.groups),
+        alone=chosen().alone,
         say=listener.say,
     ) as place:
         if source is not None and parent is None and (unkept := remember(place.manifest.identifier, source)):

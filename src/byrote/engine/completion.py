@@ -6,28 +6,22 @@ Trainings of classifiers and of language models come through here; a resume is t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from byrote.designs.design import Design
-from byrote.engine.executors import Trains, run_here, run_pool
+from byrote.engine.executing import chosen
+from byrote.engine.executors import Movable
 from byrote.engine.job import Block
 from byrote.engine.progress import Progress
 from byrote.evidence.store import Evidence
 
 
 @runtime_checkable
-class Completable(Trains, Protocol):
+class Completable(Movable, Protocol):
     """A job whose evidence can be looked through and completed."""
 
     @property
-    def folder(self) -> Path: ...
-
-    @property
     def design(self) -> Design: ...
-
-    @property
-    def device(self) -> str: ...
 
     def may_have(self, phase: int) -> tuple[str, ...]:
         """The kinds of evidence that models may have of a phase, half-made ones included."""
@@ -51,36 +45,70 @@ def complete(
 
     `seconds` is what a model should take, where that is known; `error_with` is told which models have been added and
     gives the error to show beside the progress.
+
+    Raises:
+        PartDone: the executor trained its part of the run, which others complete.
     """
+    executor, all_of_them = chosen(), blocks
+    blocks = executor.share(all_of_them)
     evidence = Evidence(job.folder)
-    sweep(job, evidence, listener)
+    sweep(job, evidence, blocks, listener)
     missing = [block for block in blocks if job.missing(evidence, block.models)]
     there = [model for block in blocks if block not in missing for model in block.models]
     watch = Watch(missing, there, listener, error_with)
-    if not missing:
-        return
+    if missing:
+        _make(job, missing, there, workers, listener, watch, seconds)
+    if not executor.whole:
+        left = sum(job.missing(evidence, block.models) for block in all_of_them)
+        raise PartDone(len(all_of_them), left)
+
+
+def _make(
+    job: Completable,
+    missing: Sequence[Block],
+    there: Sequence[int],
+    workers: int,
+    listener: Progress,
+    watch: Watch,
+    seconds: float | None,
+) -> None:
     todo = sum(len(block.models) for block in missing)
     ahead = None if seconds is None else seconds * todo / min(workers, len(missing))
     listener.start(len(there) + todo, len(there), ahead)
     try:
-        if workers == 1 or len(missing) == 1 or job.device != "cpu":
-            run_here(job, missing, watch)
-        else:
-            run_pool(job, missing, workers, watch)
+        chosen().run(job, missing, workers, watch)
     finally:
         listener.stop()
 
 
-def sweep(job: Completable, evidence: Evidence, listener: Progress) -> None:
-    """Remove what a killed process left half written, and damaged shards."""
-    sweep_all(evidence, [job.may_have(phase) for phase in range(len(job.design.phases))], job.design.models, listener)
+class PartDone(Exception):
+    """A part of a run is trained, and the run is not complete by that: no error, but there is nothing to hand back."""
+
+    def __init__(self, blocks: int, left: int) -> None:
+        super().__init__(f"{left} of {blocks} blocks of the run are still to be trained.")
+        self.blocks, self.left = blocks, left
 
 
-def sweep_all(evidence: Evidence, kinds: Sequence[Sequence[str]], models: int, listener: Progress) -> None:
-    """The same of `kinds[phase]` of so many models."""
+def sweep(job: Completable, evidence: Evidence, blocks: Sequence[Block], listener: Progress) -> None:
+    """Remove what a killed process left half written, and damaged shards of the models of these blocks.
+
+    Where others train parts of the run meanwhile, what is half written is theirs.
+    """
+    kinds = [job.may_have(phase) for phase in range(len(job.design.phases))]
+    if chosen().whole:
+        sweep_parts(evidence)
+    sweep_all(evidence, kinds, sorted(model for block in blocks for model in block.models), listener)
+
+
+def sweep_parts(evidence: Evidence) -> None:
+    """Remove what is half written."""
     for part in evidence.folder.rglob("*.part"):
         part.unlink()
-    for model in range(models):
+
+
+def sweep_all(evidence: Evidence, kinds: Sequence[Sequence[str]], models: Sequence[int], listener: Progress) -> None:
+    """Remove damaged shards of `kinds[phase]` of these models."""
+    for model in models:
         for phase, those in enumerate(kinds):
             for kind in those:
                 wrong = evidence.sweep(kind, model, phase)
@@ -120,7 +148,8 @@ class Watch:
         """The process of a block died, and another one begins it again."""
         first, last = block.models[0], block.models[-1]
         models = f"model {first}" if first == last else f"models {first}-{last}"
-        self.progress.say(f"The process training {models} ended with code {exit_code}; trying again.")
+        how = "was lost" if exit_code is None else f"ended with code {exit_code}"
+        self.progress.say(f"The process training {models} {how}; trying again.")
 
 
 def _unknown(models: Sequence[int]) -> float | None:

@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from byrote.designs.design import Design
 from byrote.engine.choose import Choice, choose, makespan
+from byrote.engine.executing import chosen
 from byrote.engine.job import Block, blocks_of, check_network
 from byrote.engine.language_setting import LanguageSetting
 from byrote.engine.preparation import Prepared
@@ -47,7 +48,9 @@ def divided(
             executor["seconds_full"] = seconds_of_full(choice, prepared.full, workers)
             refuse_budget(goal, choice.seconds_a_model * goal.looks[0] / workers + executor["seconds_full"])
     blocks = blocks_in(executor)
-    check_memory(job, max(len(block.models) for block in blocks), weights_of(job), min(workers, len(blocks)))
+    check_memory(
+        job, max(len(block.models) for block in blocks), weights_of(job), min(chosen().beside(workers), len(blocks))
+    )
     return executor
 
 

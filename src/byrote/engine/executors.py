@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import pickle
 import signal
 import sys
 import time
@@ -12,10 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from types import ModuleType
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import cloudpickle
+import numpy as np
 import torch
 
 from byrote.engine.job import Block
@@ -39,6 +42,29 @@ class Trains(Protocol):
 
 
 @runtime_checkable
+class Movable(Trains, Protocol):
+    """A job that can do its work in another folder, as on a machine that does not see the run's."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def device(self) -> str: ...
+
+    def moved(self, folder: Path) -> Self:
+        """The same job, with its evidence in another folder."""
+        ...
+
+    def reads(self, block: Block) -> list[Path]:
+        """The files that a block takes from the job's folder, if there are any."""
+        ...
+
+    def makes(self, block: Block) -> list[Path]:
+        """The files that are there once a block is done."""
+        ...
+
+
+@runtime_checkable
 class Listener(Protocol):
     """Hears how the training goes."""
 
@@ -53,7 +79,7 @@ def run_here(job: Trains, blocks: Sequence[Block], listener: Listener) -> None:
     """Train the blocks one after another in this process, on one thread."""
     with one_thread():
         for block in blocks:
-            listener.finished(block, _trained(job, block, partial(listener.advanced, block)))
+            listener.finished(block, trained(job, block, partial(listener.advanced, block)))
 
 
 def run_pool(job: Trains, blocks: Sequence[Block], workers: int, listener: Listener) -> None:
@@ -101,7 +127,7 @@ def run_pool(job: Trains, blocks: Sequence[Block], workers: int, listener: Liste
                     attempts[block.models] = attempts.get(block.models, 0) + 1
                     if attempts[block.models] >= ATTEMPTS:
                         raise WorkerFailed(
-                            f"The process that trained models {_span(block)} ended {ATTEMPTS} times without a result, "
+                            f"The process that trained models {span(block)} ended {ATTEMPTS} times without a result, "
                             f"last with exit code {worker.process.exitcode}.",
                             hint="-9 often means too little memory: use fewer --workers. What is finished is kept; the "
                             "same command goes on from there.",
@@ -114,7 +140,8 @@ def run_pool(job: Trains, blocks: Sequence[Block], workers: int, listener: Liste
             worker.end()
 
 
-def _span(block: Block) -> str:
+def span(block: Block) -> str:
+    """The models of a block, as a sentence names them."""
     return str(block.models[0]) if len(block.models) == 1 else f"{block.models[0]}-{block.models[-1]}"
 
 
@@ -187,19 +214,34 @@ def _work(pipe: Connection) -> None:
     try:
         payload = pipe.recv_bytes()
         try:
-            job = _unpacked(payload)
+            job = unpacked(payload)
             while True:
                 block: Block = pipe.recv()
-                pipe.send(("finished", _trained(job, block, progress)))
+                pipe.send(("finished", trained(job, block, progress)))
         except ByroteError as error:
             pipe.send(("raised", error))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent is gone
 
 
-def _unpacked(payload: bytes) -> Trains:
+def packed(job: Trains) -> tuple[bytes, list[np.ndarray]]:
+    """A job for other machines: its pickle, and apart from it the bytes of its large arrays, which need no copy."""
+    buffers: list[np.ndarray] = []
+
+    def aside(buffer: pickle.PickleBuffer) -> None:
+        buffers.append(np.frombuffer(buffer.raw(), np.uint8))
+
+    return cloudpickle.dumps(job, protocol=5, buffer_callback=aside), buffers
+
+
+def unpacked(payload: bytes, buffers: Sequence[np.ndarray] = ()) -> Trains:
+    """The job, in a process that takes part.
+
+    Raises:
+        WorkerFailed: something of it cannot be rebuilt there.
+    """
     try:
-        job: Trains = cloudpickle.loads(payload)  # from our own parent process, never from disk
+        job: Trains = cloudpickle.loads(payload, buffers=buffers)  # from the process that leads, never from disk
     except Exception as error:  # a user's module that the worker cannot import, say
         raise WorkerFailed(
             f"A training process could not rebuild the recipe and dataset: {type(error).__name__}: {error}.",
@@ -208,7 +250,12 @@ def _unpacked(payload: bytes) -> Trains:
     return job
 
 
-def _trained(job: Trains, block: Block, progress: Callable[[float], None]) -> list[int]:
+def trained(job: Trains, block: Block, progress: Callable[[float], None]) -> list[int]:
+    """Train a block; what a user's network or dataset raises becomes a sentence.
+
+    Raises:
+        WorkerFailed: it raised.
+    """
     try:
         return job.train(block, progress)
     except (ByroteError, BrokenPipeError, ConnectionResetError):
@@ -216,7 +263,7 @@ def _trained(job: Trains, block: Block, progress: Callable[[float], None]) -> li
     except Exception as error:  # whatever a user's network or dataset raises must reach the user as a sentence
         frame = traceback.extract_tb(error.__traceback__)[-1]
         raise WorkerFailed(
-            f"Training models {_span(block)} raised {type(error).__name__}: {error}.",
+            f"Training models {span(block)} raised {type(error).__name__}: {error}.",
             hint=f"it happened in {frame.name}, line {frame.lineno} of {frame.filename}; what is finished is kept.",
         ) from error
 

@@ -230,6 +230,18 @@ class Job:
         """Train a block and write what is missing of its evidence; returns the models that diverged."""
         return train_block(self, block, progress)
 
+    def moved(self, folder: Path) -> Job:
+        """The same with its evidence in another folder."""
+        return replace(self, folder=folder)
+
+    def reads(self, block: Block) -> list[Path]:
+        """Nothing: a block is trained from the beginning."""
+        return []
+
+    def makes(self, block: Block) -> list[Path]:
+        """All evidence of its models."""
+        return shards_of(self.folder, block)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
@@ -238,6 +250,11 @@ class Block:
     models: tuple[int, ...]
     stacked: bool
     compiled: bool = False
+
+
+def shards_of(folder: Path, block: Block) -> list[Path]:
+    """All evidence in a folder of the models of a block."""
+    return sorted(path for model in block.models for path in folder.glob(f"*/m{model:05d}.p*.safetensors"))
 
 
 class Finished:

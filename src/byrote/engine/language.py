@@ -27,8 +27,9 @@ from byrote.designs.design import NO_PAIR, Design, observed, one_phase
 from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import LEAST_GROUPS, half_subset_pairs
 from byrote.designs.injections import inject
-from byrote.engine.completion import complete, sweep, sweep_all
+from byrote.engine.completion import complete, sweep, sweep_all, sweep_parts
 from byrote.engine.division import blocks_of_documents, divided_documents
+from byrote.engine.executing import chosen
 from byrote.engine.job import Block, Finish, check_device
 from byrote.engine.language_job import LanguageJob, check_network
 from byrote.engine.language_setting import WEIGHTS
@@ -374,7 +375,8 @@ def _read(
     corpus = block.corpus
     assert corpus is not None
     _write_corpus(evidence, corpus, listener)
-    sweep_all(evidence, [(TOKENS, *(kind.name for probe in asked for kind in probe.kinds))], 1, listener)
+    sweep_parts(evidence)
+    sweep_all(evidence, [(TOKENS, *(kind.name for probe in asked for kind in probe.kinds))], [0], listener)
     listener.start(1, 0, None)
     try:
         read_network(
@@ -411,7 +413,7 @@ def _opened(
         files=_files(tokenizer, canaries),
         of_text=True,
     )
-    with opened(folder, design, tables, describe, identity=identity, say=listener.say) as place:
+    with opened(folder, design, tables, describe, identity=identity, alone=chosen().alone, say=listener.say) as place:
         for note in place.manifest.notes if place.new else ():
             listener.say(note)
         yield place
@@ -609,11 +611,12 @@ def _write_corpus(evidence: Evidence, corpus: Corpus, listener: Progress) -> Non
 def _train(job: LanguageJob, blocks: Sequence[Block], workers: int, listener: Progress) -> None:
     evidence = Evidence(job.folder)
     _write_corpus(evidence, job.corpus, listener)
-    sweep(job, evidence, listener)
-    for model in range(job.design.models):
+    blocks_here = chosen().share(blocks)
+    sweep(job, evidence, blocks_here, listener)
+    for model in (model for block in blocks_here for model in block.models):
         job.drop_weights(evidence, model)
-    missing = sum(job.missing(evidence, block.models) for block in blocks)
-    cores = workers // max(1, missing) if job.device == "cpu" else 1
+    missing = sum(job.missing(evidence, block.models) for block in blocks_here)
+    cores = chosen().beside(workers) // max(1, missing) if job.device == "cpu" else 1
     complete(replace(job, cores=max(1, cores)), blocks, workers, listener)
     kept = evidence.folder / WEIGHTS
     if kept.is_dir() and not any(kept.iterdir()):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import nn
 
-from byrote.engine.job import Block
+from byrote.engine.job import Block, shards_of
 from byrote.engine.language_setting import WEIGHTS, LanguageSetting
 from byrote.engine.language_training import train_language_models
 from byrote.engine.reading import OnProgress, between, check_causal, parameters_of, read_network
@@ -46,6 +47,19 @@ class LanguageJob(LanguageSetting):
         if self.keeps(model) and not evidence.has(WEIGHTS_AT.name, model, last):
             return True
         return any(not evidence.has(kind, model, phase) for phase in phases for kind in self.kinds(phase))
+
+    def moved(self, folder: Path) -> LanguageJob:
+        """The same with its evidence in another folder."""
+        return replace(self, folder=folder)
+
+    def reads(self, block: Block) -> list[Path]:
+        """All that there is of its models, weights from which a reading goes on and unfinished training included."""
+        named = [self.folder.glob(f"*/m{model:05d}*.safetensors") for model in block.models]
+        return sorted(path for paths in named for path in paths)
+
+    def makes(self, block: Block) -> list[Path]:
+        """All evidence of its models."""
+        return shards_of(self.folder, block)
 
     def train(self, block: Block, progress: OnProgress) -> list[int]:
         """Train the models of a block, stacked or one after another, and read them; returns those that diverged."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -109,10 +109,14 @@ class Networks:
 
     def block(self, model: int) -> Block:
         """One of the models, as probes see it at the end."""
-        device = str(self.run.manifest.executor["device"])
+        return self.blocks()(model)
+
+    def blocks(self) -> Callable[[int], Block]:
+        """Each model by its number, as probes see it at the end; it needs no file of the run."""
+        device, phase = str(self.run.manifest.executor["device"]), self.run.last_phase
         block = block_of_documents(self.corpus, self.run.design, self.context, device, self.canaries)
-        seed = self.run.manifest.models[model].seed
-        return replace(block.only([model]), phase=self.run.last_phase, seeds=(int(seed or 0),), few=(model,))
+        seeds = [int(entry.seed or 0) for entry in self.run.manifest.models]
+        return lambda model: replace(block.only([model]), phase=phase, seeds=(seeds[model],), few=(model,))
 
     def __iter__(self) -> Iterator[tuple[int, nn.Module]]:
         """Each model's number and network, in evaluation mode."""

@@ -19,6 +19,7 @@ import numpy as np
 from byrote.data.dataset import Dataset
 from byrote.engine.choose import Choice, choose, makespan
 from byrote.engine.division import blocks_between, per_worker, refuse_budget
+from byrote.engine.executing import chosen
 from byrote.engine.executors import run_here, run_pool
 from byrote.engine.job import Block, Job, Labelled, blocks_of, check_network
 from byrote.engine.preparation import halves, prepare, seeds_of
@@ -164,7 +165,7 @@ def plan(
     choice = choose(job, per_worker=per_worker(goal, job.design.models, running), compiled=compiled)
     probed = time.perf_counter() - started
     processes = _processes(goal, job.design.models, choice.size, running)
-    pilot = _pilot(job, choice, processes, seed)
+    pilot = _pilot(job, choice, chosen().beside(processes), seed)
     forecast = _Forecast(job=job, choice=choice, pilot=pilot, workers=running, full=full, probed=probed, seed=seed)
     sizes = goal.looks if goal else sorted({*OTHER_SIZES, most})
     others = [forecast.expected(size, goal) for size in sizes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from byrote.data.heldout import refuse_unfit
 from byrote.designs.design import Design
 from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import LARGE_GROUPS, half_subset_pairs
+from byrote.engine.executing import chosen
 from byrote.engine.job import Finish, Job, Labelled, check_device
 from byrote.engine.resources import logits_fit
 from byrote.engine.stopping import Goal
@@ -84,6 +85,11 @@ def prepare(
         raise BadInput(
             "An audit that stops by itself trains on complementary halves and takes no design or executor.",
             hint="leave out stderr and budget, or the design.",
+        )
+    if goal is not None and not chosen().whole:
+        raise BadInput(
+            "An audit that stops by itself cannot be trained in parts, because it looks at its models in between.",
+            hint="leave out --part, or --stderr and --budget.",
         )
     ensemble = goal.looks[-1] if goal else MODELS if models is None else models
     if design is None:
@@ -217,8 +223,5 @@ def default_device() -> str:
 
 
 def default_workers(device: str) -> int:
-    """As many processes as there are cores; one on a GPU."""
-    if device != "cpu":
-        return 1
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    """As many processes as the executor has places: here one a core, and one on a GPU."""
+    return chosen().places(device)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from byrote.data.canary_tokens import CanaryTokens
 from byrote.data.corpus import Corpus
+from byrote.engine.token_parts import PART, TokenParts
 from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
 from byrote.probes import registry, tokens
@@ -24,9 +25,8 @@ from byrote.probes.generations import GenerationsProbe
 from byrote.probes.moment import Models, of_documents
 
 OnProgress = Callable[[float], None]
-#: Tokens that are read in one go, and the kinds of evidence that the parts of an unfinished reading are kept as.
+#: Tokens that are read in one go.
 PART_TOKENS = 2**18
-PART = "tokens_part_"
 
 
 def between(progress: OnProgress, low: float, high: float) -> OnProgress:
@@ -222,18 +222,22 @@ def _read_tokens(
         return tokens.signals(network, corpus, device=device, context=context, progress=progress)
     original = tokens.originals(corpus)
     unique = np.unique(original)
-    part_of = np.cumsum(corpus.lengths[unique]) // PART_TOKENS
+    part_of = np.full(len(corpus), -1)
+    part_of[unique] = np.cumsum(corpus.lengths[unique]) // PART_TOKENS
+    parts = TokenParts(
+        network=network,
+        corpus=corpus,
+        part_of=part_of,
+        folder=evidence.folder,
+        model=model,
+        phase=phase,
+        context=context,
+        device=device,
+    )
+    parts.completed(progress)
     columns: dict[str, np.ndarray] = {}
-    for part in np.unique(part_of).tolist():
-        documents, kind = unique[part_of == part], f"{PART}{part:05d}"
-        share = [float((part_of < edge).mean()) for edge in (part, part + 1)]
-        evidence.sweep(kind, model, phase)
-        if not evidence.has(kind, model, phase):
-            on_progress = between(progress, *share)
-            some = corpus.subset(documents)
-            read = tokens.signals(network, some, device=device, context=context, progress=on_progress)
-            evidence.write(kind, model, phase, read, {})
-        read = evidence.block(kind, model, phase)
+    for part in parts.parts:
+        documents, read = np.flatnonzero(part_of == part), evidence.block(*parts.place(part))
         columns = columns or {name: np.zeros(len(corpus.tokens), array.dtype) for name, array in read.items()}
         place = np.concatenate([np.arange(corpus.offsets[row], corpus.offsets[row + 1]) for row in documents.tolist()])
         for name, array in read.items():

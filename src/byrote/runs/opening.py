@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -91,6 +91,7 @@ def opened(
     *,
     identity: dict[str, Any] | None = None,
     so_far: Callable[[Manifest], Design] | None = None,
+    alone: bool = True,
     say: Callable[[str], None] | None = None,
 ) -> Iterator[Place]:
     """Hold the folder of a run, new or gone on with, until the block ends.
@@ -102,6 +103,7 @@ def opened(
         describe: gives the manifest of a new run; called once the folder is known to be free.
         identity: what makes two calls the same run. None where no run can be gone on with.
         so_far: the design of a run that is gone on with, where it is not yet `design`.
+        alone: hold it. Parts of a run go on side by side with it, once it has come into being.
         say: hears which tables were missing or damaged.
 
     Raises:
@@ -109,7 +111,12 @@ def opened(
             process is at work in it.
         BadInput: it holds files of something else, or a run where none can be gone on with.
     """
-    with hold(folder):
+    if not alone and not os.path.exists(folder / FILE):
+        raise BadInput(
+            f"The run {str(folder)!r} was not divided into blocks yet, so that no part of it can be trained.",
+            hint="the same command with part 0, as --part 0/40, divides it.",
+        )
+    with hold(folder) if alone else nullcontext():
         if os.path.exists(folder / FILE):
             yield Place(folder=folder, manifest=_again(folder, design, tables, identity, so_far, say), new=False)
         else:
