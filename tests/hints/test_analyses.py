@@ -355,6 +355,7 @@ ANALYSES = (
     ),
     Case(
         name="an analysis of two runs",
+        slow=True,
         wrong=asked("comparison", audited),
         says="byrote ask RUN comparison",
         right=asked("comparison"),
@@ -373,6 +374,7 @@ ANALYSES = (
     ),
     Case(
         name="a figure of a curve",
+        slow=True,
         wrong=conditions("lira.mean > .5", run=imported()),
         says="auc",
         right=conditions("lira.auc > .5", run=imported()),

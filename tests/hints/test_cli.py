@@ -245,6 +245,7 @@ CLI = (
     ),
     Case(
         name="a run as a source",
+        slow=True,
         wrong=on_run("audit", "run"),
         says="byrote report run shows it",
         right=on_run("report", "run"),

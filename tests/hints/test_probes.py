@@ -94,6 +94,7 @@ PROBES = (
     ),
     Case(
         name="few members",
+        slow=True,
         wrong=audited("layer_probes", 12),
         says="layer_probes,neighbours=1",
         right=audited("layer_probes,neighbours=1", 12),
@@ -122,6 +123,7 @@ PROBES = (
     ),
     Case(
         name="nothing held out",
+        slow=True,
         wrong=audited("dilation"),
         says="heldout=…",
         right=audited("dilation", heldout=blobs(30, seed=1)),

@@ -39,6 +39,7 @@ PROCEDURES = (
     ),
     Case(
         name="one model",
+        slow=True,
         wrong=lambda folder: learning_order(small_audit(folder / "one", models=4, full=1), role="full"),
         says="--models 8",
         right=lambda folder: learning_order(byrote.Run.open(small_audit(folder / "many", models=8, full=0).folder)),

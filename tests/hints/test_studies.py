@@ -150,10 +150,16 @@ REST = (
         says="write it into a .py file",
         right=lambda _: STUDY.program(),
     ),
-    Case(name="layers of one", wrong=of_layers("O11", 8), says="two hidden", right=of_layers("O11", 64, 64)),
+    Case(name="layers of one", slow=True, wrong=of_layers("O11", 8), says="two hidden", right=of_layers("O11", 64, 64)),
     Case(name="no images", wrong=of_layers("O14", 64), says="give images", right=elsewhere(None)),
     Case(name="no network to replace", wrong=elsewhere("x"), says="give a byrote.Recipe", right=elsewhere(None)),
-    Case(name="the last layer alone", wrong=of_layers("O15"), says="hidden layers", right=of_layers("O15", 64, 64)),
+    Case(
+        name="the last layer alone",
+        slow=True,
+        wrong=of_layers("O15"),
+        says="hidden layers",
+        right=of_layers("O15", 64, 64),
+    ),
     Case(
         name="a study that cannot judge",
         wrong=lambda _: replace(STUDY, planted=STUDY.null).refuse_unfit(),
