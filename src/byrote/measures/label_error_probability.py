@@ -129,8 +129,8 @@ def _measured(
     """The measure, and its values with each part of the models left out."""
     sums, counts = _sums_by_part(logits, member == 0, part)
     total, judged = sums.sum(0), counts.sum(0)
-    values, model = _posterior(total, judged, label, _START)
-    each = [_posterior(total - s, judged - c, label, model)[0] for s, c in zip(sums, counts, strict=True)]
+    values = _posterior(total, judged, label)
+    each = [_posterior(total - s, judged - c, label) for s, c in zip(sums, counts, strict=True)]
     replicates = np.array(each).reshape(len(sums), len(label))
     result = per_example(
         values,
@@ -243,16 +243,14 @@ def _sums_by_part(logits: np.ndarray, outside: np.ndarray, part: np.ndarray) -> 
     return sums, counts
 
 
-def _posterior(
-    total: np.ndarray, judged: np.ndarray, label: np.ndarray, start: LabelModel
-) -> tuple[np.ndarray, LabelModel]:
-    values, model = np.full(len(label), np.nan), start
+def _posterior(total: np.ndarray, judged: np.ndarray, label: np.ndarray) -> np.ndarray:
+    values = np.full(len(label), np.nan)
     some = judged > 0
     if some.any():
         answers = _answers(total[:, some] / judged[some], label[some])
-        model = label_model(answers, start)
+        model = label_model(answers)
         values[some] = expit(np.subtract(*answers.likelihoods(model, answers.log_odds(model.sharpness)[0])))
-    return values, model
+    return values
 
 
 def _interval(values: np.ndarray, replicates: np.ndarray) -> Interval:
