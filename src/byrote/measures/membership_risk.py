@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from byrote.measures._strata import Stratum, names_of, strata_of
 from byrote.measures.assemble import per_example
-from byrote.measures.catalog import measure
+from byrote.measures.catalog import Together, Without, measure
 from byrote.results import PerExample
 from byrote.stats.contrasts import too_few
 from byrote.stats.intervals import UPPER, Interval, adjusted_rate
@@ -23,16 +23,32 @@ BLOCK_CELLS = 2**16
 _HALVINGS = 50
 
 
-def _of_log_odds(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    return _risk_of(evidence["log_odds"], evidence, part)
+def _of_log_odds(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> tuple[PerExample, np.ndarray] | None:
+    return _risk_of(evidence["log_odds"], evidence, part, "log-odds are")
 
 
-def _risk_of(values: np.ndarray, evidence: Mapping[str, np.ndarray], part: np.ndarray) -> np.ndarray | None:
-    return risk_without(values, evidence["member"], evidence["pair"], evidence["stratum"], part)
+def _risk_of(
+    values: np.ndarray, evidence: Mapping[str, np.ndarray], part: np.ndarray, what: str
+) -> tuple[PerExample, np.ndarray] | None:
+    """The risk and its values with each part left out, of one stratum: models are ranked once."""
+    member, pair, stratum = evidence["member"], evidence["pair"], evidence["stratum"]
+    if len(names_of(strata_of(stratum, member))) > 1:
+        return None
+    compared = _comparisons(np.where(np.isfinite(values), values, 0.0), (member == 1, member == 0), units(pair))
+    without = risk_without(values, member, pair, compared, part)
+    return risk_of(values, member, pair, stratum, what, compared), without
 
 
-def _of_errors(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    return _risk_of(-evidence["absolute_error"], evidence, part)
+def _without(of: Together) -> Without:
+    def without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        found = of(part, evidence)
+        return None if found is None else found[1]
+
+    return without
+
+
+def _of_errors(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> tuple[PerExample, np.ndarray] | None:
+    return _risk_of(-evidence["absolute_error"], evidence, part, "error is")
 
 
 @measure(
@@ -46,7 +62,8 @@ def _of_errors(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarr
     level="example",
     evaluation="probabilistic",
     by_example=True,
-    without=_of_log_odds,
+    without=_without(_of_log_odds),
+    together=_of_log_odds,
 )
 def membership_risk(
     log_odds: Float[np.ndarray, "model example"],
@@ -86,7 +103,8 @@ def membership_risk(
     needs=("outputs.absolute_error", "design.member", "design.pair", "design.stratum"),
     variant_of="membership_risk",
     variant="absolute_error",
-    without=_of_errors,
+    without=_without(_of_errors),
+    together=_of_errors,
 )
 def membership_risk_absolute_error(
     absolute_error: Float[np.ndarray, "model example"],
@@ -113,10 +131,18 @@ def membership_risk_absolute_error(
     return risk_of(-absolute_error, member, pair, stratum, "error is")
 
 
-def risk_of(values: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: Stratum, what: str) -> PerExample:
+def risk_of(
+    values: np.ndarray,
+    member: np.ndarray,
+    pair: np.ndarray,
+    stratum: Stratum,
+    what: str,
+    compared_before: tuple[np.ndarray, np.ndarray] | None = None,
+) -> PerExample:
     """Chance that the value of a model with the example is above that of one without it; `what` names the values.
 
-    Models of one stratum are compared, each two of them counting alike.
+    Models of one stratum are compared, each two of them counting alike. The comparisons may be known already, and are
+    used up.
     """
     sides = member == 1, member == 0
     counts = [side.sum(0) for side in sides]
@@ -126,7 +152,7 @@ def risk_of(values: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: S
     known, names = np.where(finite, values, 0.0), names_of(numbers)
     one = len(names) == 1
     within = [sides] if one else [tuple(side & (numbers == name) for side in sides) for name in names]
-    wins, trials = _comparisons(known, within[0], unit)
+    wins, trials = _comparisons(known, within[0], unit) if compared_before is None else compared_before
     for of_stratum in within[1:]:
         won, made = _comparisons(known, of_stratum, unit)
         wins += won
@@ -157,19 +183,16 @@ def risk_of(values: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: S
 
 
 def risk_without(
-    values: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: Stratum, part: np.ndarray
-) -> np.ndarray | None:
-    """The values of `risk_of` with each part left out, of one stratum: models are ranked once.
+    values: np.ndarray, member: np.ndarray, pair: np.ndarray, compared: tuple[np.ndarray, np.ndarray], part: np.ndarray
+) -> np.ndarray:
+    """The values of `risk_of` with each part left out, of one stratum, from the comparisons of all models.
 
     What a part's models won against all others is taken from the sum, and what they won against each other put back.
-    None of several strata.
     """
-    if len(names_of(strata_of(stratum, member))) > 1:
-        return None
-    sides, unit, finite = (member == 1, member == 0), units(pair), np.isfinite(values)
+    sides, finite = (member == 1, member == 0), np.isfinite(values)
     broken = ~finite & (member >= 0)
     known = np.where(finite, values, 0.0)
-    wins, trials = _comparisons(known, sides, unit)
+    wins, trials = compared
     counts, won, made = [side.sum(0) for side in sides], wins.sum(0), trials.sum(0)
     found = np.empty((int(part.max(initial=-1)) + 1, member.shape[1]))
     for number in range(len(found)):
