@@ -15,6 +15,7 @@ from byrote.analyses.membership import (
     memorization_tenths,
     plain,
     shown,
+    tenths_again,
 )
 from byrote.blocks import TableBlock, Words
 from byrote.data.controls import LABEL_NOISE, planted
@@ -112,6 +113,20 @@ def test_risk_is_not_uniform(tmp_path: Path) -> None:
     assert found.slices["control"][LABEL_NOISE]["auc"].low > 0.9
     assert found.slices["control"]["clean"]["auc"].low < 0.5 < found.slices["control"]["clean"]["auc"].high
     assert found.slices["memorization"]["10"]["auc"].value > 0.85
+
+
+@pytest.mark.parametrize("strata", [1, 2])
+def test_tenths_from_sums_are_those_of_the_models_that_are_left(strata: int) -> None:
+    x, member, pair = gaussian(np.random.default_rng(6), 12, 230, gap=1.0)
+    p = (1 / (1 + np.exp(-x))).astype(np.float32)
+    p[:, :30] = np.linspace(0.0, 1.0, 30, dtype=np.float32)  # all models agree: ties go by place
+    stratum = np.broadcast_to((pair % strata)[:, None], member.shape).astype(np.int16)
+    again = tenths_again(p, member, pair, stratum)
+    for gone in (-1, 0, 4):
+        kept = pair != gone
+        np.testing.assert_array_equal(
+            again(kept), memorization_tenths(p[kept], member[kept], pair[kept], stratum[kept])
+        )
 
 
 def test_a_target_does_not_choose_its_own_tenth(tmp_path: Path) -> None:

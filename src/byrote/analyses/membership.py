@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -23,7 +23,8 @@ from byrote.evidence.schema import quantity
 from byrote.evidence.seals import BLANK, KEY
 from byrote.measures._by_group import member_groups
 from byrote.measures._references import References, refuse_leaks
-from byrote.measures._strata import Stratum
+from byrote.measures._strata import Stratum, names_of, strata_of
+from byrote.measures._sums_by_pair import SummedReferences, SumsByPair
 from byrote.measures.catalog import Again, Measure, catalog
 from byrote.results import Curve, PerModelExample, Scalar, Table, blanked, decimal
 from byrote.runs.run import NOT_FINITE, Run
@@ -383,14 +384,15 @@ def _slices(
         )
 
     known, fixed = _TENTHS.setdefault(run, {}), families(masks)
+    again = None if probability is None else tenths_again(probability, member, pair, stratum)
 
     def slices(kept: Bool[np.ndarray, " model"]) -> tuple[Family, ...]:
-        if probability is None:
+        if again is None:
             return fixed
         key = kept.tobytes()
         tenths = known.get(key)
         if tenths is None:
-            tenth = memorization_tenths(probability[kept], member[kept], pair[kept], stratum[kept])
+            tenth = again(kept)
             tenths = Family(tuple(f"memorization:{number}" for number in range(1, DECILES + 1)), tenth - np.int8(1))
             if tenth.size <= MOST_REMEMBERED:
                 known[key] = tenths
@@ -429,8 +431,30 @@ def memorization_tenths(
 
     0 where it is undefined.
     """
-    references = References(probability, member, pair, stratum)
-    tenths = np.zeros(probability.shape, np.int8)
+    return _tenths(References(probability, member, pair, stratum))
+
+
+def tenths_again(
+    probability: Float[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+    pair: np.ndarray,
+    stratum: Stratum = None,
+) -> Callable[[Bool[np.ndarray, " model"]], np.ndarray]:
+    """`memorization_tenths` of some models, whole pairs of them; from sums by pair where all are of one stratum."""
+    one = len(names_of(strata_of(stratum, member))) == 1
+    if not one or probability.size > MOST_REMEMBERED or not np.isfinite(probability).all():
+        own = strata_of(stratum, member)
+        return lambda kept: memorization_tenths(probability[kept], member[kept], pair[kept], own[kept])
+    # from the middle of the range, which of values that are all alike is the value
+    middle = (probability.min(0).astype(np.float64) + probability.max(0)) / 2
+    apart = probability - middle
+    sums, centre = SumsByPair(member, pair, ((apart, apart**2),) * 2), np.stack([middle, middle])
+    found = sums.where(np.arange(len(pair)))
+    return lambda kept: _tenths(SummedReferences(probability[kept], member[kept], sums.unit[kept], found, centre))
+
+
+def _tenths(references: References) -> np.ndarray:
+    tenths = np.zeros(references.member.shape, np.int8)
     for targets in references.targets_alike():
         gap = references.without(targets[:, 0], 1).mean - references.without(targets[:, 0], 0).mean
         known = np.isfinite(gap).sum(1, keepdims=True)  # undefined ones come last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
@@ -14,6 +15,27 @@ from byrote.stats.moments import Moments
 
 #: Of non-members and of members: what is summed.
 Terms = tuple[Sequence[Float[np.ndarray, "model example"]], Sequence[Float[np.ndarray, "model example"]]]
+
+
+class Sums(NamedTuple):
+    """Of each pair, how many non-members and members it has, and their sums, as `of_pairs` or as `swapped` says."""
+
+    of_pairs: Float[np.ndarray, "side quantity pair example"]
+    swapped: Float[np.ndarray, "side quantity pair example"]
+    chosen: Bool[np.ndarray, " pair"]
+
+    def of(self, side: int, pairs: Int[np.ndarray, " some"]) -> Float[np.ndarray, "quantity some example"]:
+        """Those of some pairs."""
+        found = self.of_pairs[side][:, pairs]
+        turned = self.chosen[pairs]
+        if turned.any():
+            found[:, turned] = self.swapped[side][:, pairs[turned]]
+        return found
+
+    def total(self, kept: Bool[np.ndarray, " pair"]) -> Float[np.ndarray, "side quantity example"]:
+        """Those of all pairs that are kept together."""
+        found = (kept & ~self.chosen).astype(np.float64) @ self.of_pairs
+        return found + (kept & self.chosen).astype(np.float64) @ self.swapped if self.chosen.any() else found
 
 
 class SumsByPair:
@@ -27,31 +49,24 @@ class SumsByPair:
     ) -> None:
         self.member, self.unit, self.terms = member, units(pair), terms
 
-    def of(
-        self, kept: Bool[np.ndarray, " model"], given: Int[np.ndarray, " model"]
-    ) -> Float[np.ndarray, "side quantity pair example"]:
-        """The sums of the pairs that are kept, in order, where model k has the members of model `given[k]`."""
+    def where(self, given: Int[np.ndarray, " model"]) -> Sums:
+        """The sums where model k has the members of model `given[k]`."""
         moved = given != np.arange(len(given))
-        if not moved.any():
-            found = self._true
-        elif (self._mate[moved] == given[moved]).all():
-            found = np.where(
-                np.isin(np.arange(self.unit.max() + 1), self.unit[moved])[:, None], self._swapped, self._true
-            )
-        else:
+        chosen = np.zeros(int(self.unit.max()) + 1, bool)
+        if not (self._mate[moved] == given[moved]).all():
             found = self._summed(self.member[given])
-        return found if kept.all() else found[:, :, np.unique(self.unit[kept])]
+            return Sums(found, found, chosen)
+        chosen[self.unit[moved]] = True
+        return Sums(self._true, self._swapped if moved.any() else self._true, chosen)
 
     @cached_property
     def _mate(self) -> Int[np.ndarray, " model"]:
         """The mate of each model, itself where it has none, and -1 where it has several."""
-        each = left_out(self.unit)
-        return np.array(
-            [
-                int(own.sum()) - model if len(own) == 2 else model if len(own) == 1 else -1
-                for model, own in enumerate(each)
-            ]
-        )
+        found = np.full(len(self.unit), -1)
+        for model, own in enumerate(left_out(self.unit)):
+            if len(own) < 3:
+                found[model] = own.sum() - model if len(own) == 2 else model
+        return found
 
     @cached_property
     def _true(self) -> Float[np.ndarray, "side quantity pair example"]:
@@ -73,23 +88,28 @@ class SumsByPair:
 
 
 class SummedReferences(References):
-    """References, all finite, whose moments come from sums by pair of deviations from `centre` and of their squares."""
+    """References, all finite, whose moments come from sums by pair of deviations from `centre` and of their squares.
+
+    They are those of the models whose `unit` is given, each in turn a target.
+    """
 
     def __init__(
         self,
         values: Float[np.ndarray, "model example"],
         member: Int8[np.ndarray, "model example"],
-        pair: Int[np.ndarray, " model"],
-        sums: Float[np.ndarray, "side 3 pair example"],
+        unit: Int[np.ndarray, " model"],
+        sums: Sums,
         centre: Float[np.ndarray, "side example"],
     ) -> None:
         self.values, self.member, self.finite = values, member, np.ones(values.shape[1], bool)
-        self.names, self.left_out, self.unit = [0], left_out(pair), units(pair)
-        self.sums, self.total, self.middle = sums, sums.sum(2), centre
-        self.centre = (centre + self.total[:, 1] / np.maximum(self.total[:, 0], 1))[None]
+        self.names, self.left_out, self.unit = [0], left_out(unit), unit
+        self.sums, self.middle = sums, centre
+        self.all_sums = sums.total(np.isin(np.arange(sums.of_pairs.shape[2]), unit))
+        self.centre = (centre + self.all_sums[:, 1] / np.maximum(self.all_sums[:, 0], 1))[None]
 
     def without(self, targets: Int[np.ndarray, " target"], side: int) -> Moments:
-        count, total, squares = self.total[side][:, None] - self.sums[side][:, self.unit[targets]]
+        left = self.sums.of(side, self.unit[targets])
+        count, total, squares = np.subtract(self.all_sums[side][:, None], left, out=left)
         mean = total / np.maximum(count, 1)
         squares -= mean * total
         mean += self.middle[side]

@@ -293,7 +293,7 @@ def again(values: Values, member: Member, pair: Pair, stratum: Stratum) -> Again
 
     def scores(kept: np.ndarray, given: np.ndarray) -> np.ndarray:
         own = answers[kept]
-        references = SummedReferences(own, member[kept], pair[kept], sums.of(kept, given), centre)
+        references = SummedReferences(own, member[kept], sums.unit[kept], sums.where(given), centre)
         floor, found = references.smallest_variance(), np.empty(own.shape)
         for targets in references.targets_alike():
             trained, untrained = (bayes(references.without(targets[:, 0], side), floor) for side in (1, 0))

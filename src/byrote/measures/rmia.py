@@ -50,11 +50,12 @@ def again(evidence: Mapping[str, np.ndarray]) -> Again | None:
     sums = SumsByPair(member, pair, ((share,), (share,)))
 
     def scores(kept: np.ndarray, given: np.ndarray) -> np.ndarray:
-        means = []
-        for count, total in sums.of(kept, given):
+        means, (own, number) = [], np.unique(sums.unit[kept], return_inverse=True)
+        for side in (0, 1):
+            count, total = sums.where(given).of(side, own)
             others = count.sum(0) - count
             means.append(_sum_of_others(total) / np.where(others > 0, others, np.nan))
-        ratio = log_p[kept] - _online(means[1], means[0], np.zeros(1))[units(pair[kept])]
+        ratio = log_p[kept] - _online(means[1], means[0], np.zeros(1))[number]
         return _shares_of_targets(ratio, member[given][kept], 0.0)
 
     return scores
