@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+import byrote
 import byrote.cli.app
 import byrote.engine.planning
 from byrote.analyses import catalog
@@ -73,3 +74,24 @@ def test_a_plan_says_what_the_self_test_takes(tmp_path, capsys, monkeypatch, wor
     with pytest.raises(SystemExit, match="0"):
         byrote.cli.app.main()
     assert ("trains 4 models more, in about 8 seconds" in " ".join(capsys.readouterr().out.split())) == said
+
+
+@pytest.mark.parametrize("words", [(), ("--no-looks",)])
+def test_who_stops_an_audit_keeps_the_report_of_the_last_look(run, tmp_path, capsys, monkeypatch, words):
+    def stopped(dataset, recipe, *, look, progress, **_):
+        assert (look is None) == bool(words)
+        if look is not None:
+            look(run.so_far([0, 1, 2, 3]), 1000.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(byrote, "audit", stopped)
+    (tmp_path / "mine.csv").write_text("x,kind\n" + "".join(f"{row}.5,{'ab'[row % 2]}\n" for row in range(40)))
+    monkeypatch.setattr(sys, "argv", ["byrote", "audit", str(tmp_path / "mine.csv"), "--target", "kind", *words])
+    with pytest.raises(SystemExit, match="130"):
+        byrote.cli.app.main()
+    said = " ".join(capsys.readouterr().err.split())
+    page = run.folder / "report.html"
+    assert page.is_file() != bool(words)
+    assert (f"The report of the last look stays: {page}" in said.replace("/ ", "/")) != bool(words)
+    assert ("after 4 of 4 models" in said) != bool(words)
+    assert "Stopped. What is finished is kept" in said

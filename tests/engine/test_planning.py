@@ -158,16 +158,18 @@ def forecast(tmp_path: Path, **changes: Any) -> _Forecast:
 
 
 def test_seconds_of_an_audit_at_once(tmp_path: Path) -> None:
-    # blocks of 8, 8 and 2: 8, 8 and, on twice the data, 2 · 3 seconds by the probe, in two processes
-    last = 2 * 3
-    assert forecast(tmp_path).seconds(16, None) == pytest.approx(1 + 3 + 2 * (8 + last))
+    # 2 models on twice the data, 2 · 3 seconds by the probe, then 4, 4 and 8, so that there is something to look at
+    # early: 3 + 2 · 5 / 6 seconds for 4 of them, 8 for 8; two processes have 6 and 8, and twice those of 4
+    first, four = 2 * 3, 3 + 2 * 5 / 6
+    assert forecast(tmp_path).seconds(16, None) == pytest.approx(1 + 3 + 2 * (first + 8))
     alone = forecast(tmp_path, workers=1, pilot=_Pilot(start=0.0, slower=2.0, counts=None, words=""))
-    assert alone.seconds(16, None) == pytest.approx(1 + 2 * (16 + last))
+    assert alone.seconds(16, None) == pytest.approx(1 + 2 * (first + 2 * four + 8))
 
 
 def test_processes_are_those_of_the_largest_stage() -> None:
     assert module._processes(None, 64, 16, 2) == 2
-    assert module._processes(None, 16, 32, 2) == 1
+    assert module._processes(None, 16, 32, 2) == 2  # blocks of 4, 4 and 8
+    assert module._processes(None, 6, 32, 2) == 1
     # the first look's 16 models are divided among the processes, whatever a block could hold
     assert module._processes(Goal(looks=(16, 32), stderr=0.1), 16, 32, 2) == 2
     assert module._processes(Goal(looks=(4,), stderr=0.1), 4, 1, 8) == 4

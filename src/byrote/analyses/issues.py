@@ -258,7 +258,7 @@ def _of_late(run: Run, late: LearnedLate | None) -> Iterator[Issue]:
             issue=LABEL_ERROR,
             score=float(late.score[row]),
             why=f"In training its label, {_name(run, int(run.labels[row]))}, was learned late: over the "
-            f"{late.shown[row]:.0f} times that it was shown, its probability was {100 * (1 - late.score[row]):.0f} % "
+            f"{late.shown[row]:.0f} times that it was shown, its probability was {_percent(1 - late.score[row])} "
             "(geometric mean).",
             do="Check its label by hand; models that never saw it suggest another.",
         )
@@ -333,6 +333,10 @@ def _all(run: Run, outside: Outside | None, data: Copies | None) -> list[Issue]:
     if outside is not None:
         found += _of_models(run, outside, groups, copied)
     return found
+
+
+def _percent(share: float) -> str:
+    return "less than 1 %" if share < 0.01 else f"{100 * share:.0f} %"
 
 
 def _copies(run: Run, outside: Outside | None, data: Copies) -> Iterator[Issue]:

@@ -18,6 +18,7 @@ from byrote.cli.options import (
     DataDir,
     Ensemble,
     GivenModel,
+    Looks,
     OwnData,
     Plants,
     PrivacyBound,
@@ -33,6 +34,7 @@ from byrote.errors import BadInput, ByroteError
 
 if TYPE_CHECKING:
     from byrote.cli.sources import Experiment
+    from byrote.report.early import EarlyReport
     from byrote.report.facts import Facts
     from byrote.report.watched import Watched
     from byrote.runs.run import Run
@@ -54,6 +56,7 @@ def audit(
     data_dir: DataDir = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile; pays for long trainings.")] = False,
     self_test: SelfTest = True,
+    looks: Looks = True,
     redact: Redact = False,
     config: Config = None,
     training: Training,
@@ -93,7 +96,12 @@ def audit(
     elif attacked:
         _attack(found, given, ensemble, training, folder)
     else:
-        run = _train(found, design, folder, training, ensemble, recorded, compiled=compiled)
+        early = None
+        if looks:
+            from byrote.report.early import EarlyReport
+
+            early = EarlyReport(redact=redact)
+        run = _train(found, design, folder, training, ensemble, recorded, compiled=compiled, early=early)
         if design != "full-data":
             _reported(run, training if self_test else None, redact=redact)
     return folder
@@ -137,29 +145,41 @@ def _train(
     recorded: Recorded,
     *,
     compiled: bool,
+    early: EarlyReport | None,
 ) -> Run:
-    """Audit an ensemble."""
+    """Audit an ensemble; `early` writes its report while it trains."""
     from byrote import audit as run_audit
     from byrote.designs.named import named_design
     from byrote.engine.preparation import large_first_in
+    from byrote.engine.progress import listening
 
     asked = None
     if design is not None:
         large_first = large_first_in(folder)
         asked = named_design(design, found.dataset, models=ensemble.models, seed=training.seed, large_first=large_first)
-    run = run_audit(
-        found.dataset,
-        found.recipe,
-        heldout=found.heldout,
-        design=asked,
-        out=folder,
-        compiled=compiled,
-        source=found.source,
-        remarks=found.notes,
-        **vars(training),
-        **vars(ensemble),
-        **recorded.settings(),
-    )
+    listener = listening(True)
+    if early is not None:
+        early.say = listener.say
+    try:
+        run = run_audit(
+            found.dataset,
+            found.recipe,
+            heldout=found.heldout,
+            design=asked,
+            out=folder,
+            compiled=compiled,
+            progress=listener,
+            source=found.source,
+            remarks=found.notes,
+            look=early,
+            **vars(training),
+            **vars(ensemble),
+            **recorded.settings(),
+        )
+    except KeyboardInterrupt:
+        if early is not None and early.page is not None:
+            listener.say(f"The report of the last look stays: {early.page}")
+        raise
     if design == "full-data":
         say(f"{run!r}")
         say(

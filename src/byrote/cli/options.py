@@ -33,6 +33,14 @@ SelfTest = Annotated[
         "purpose, to see whether wrong labels are found. Not within --budget.",
     ),
 ]
+Looks = Annotated[
+    bool,
+    typer.Option(
+        "--looks/--no-looks",
+        help="Write the report already after one training, and after 4, 8, 16 and 32 models, while the others train; "
+        "where that takes less than a tenth of the training to come. Not with --stderr or --budget.",
+    ),
+]
 _ENSEMBLE, _OWN_DATA, _KEPT = "How many models", "Data of your own", "What is recorded"
 _GIVEN, _PRIVACY = "A trained model of yours, attacked", "Differential privacy"
 

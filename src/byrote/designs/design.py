@@ -15,6 +15,8 @@ from jaxtyping import Float, Int, Int8, UInt8
 from byrote.errors import BadInput
 
 NO_PAIR = -1
+#: The role of a model that is not there yet.
+UNTRAINED = -1
 ROLES = ("reference", "full", "target")
 
 
@@ -80,7 +82,7 @@ class Design:
         have one size. Of any other design sizes count as one where they differ by no more than chance would make them.
         """
         share = (self.member == 1).sum(1) / np.maximum((self.member >= 0).sum(1), 1)
-        level = np.empty(self.models)
+        level = np.full(self.models, np.nan)
         for role in ROLES:
             models = self.models_of(role)
             ratios = self.parameters.get("ratios") if role == "reference" else None

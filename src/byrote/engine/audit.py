@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from byrote.engine.completion import complete
 from byrote.engine.division import blocks_between, blocks_in, divided, shown_by
 from byrote.engine.executing import chosen
 from byrote.engine.job import Finish, Job
+from byrote.engine.looks import OnLook
 from byrote.engine.preparation import Prepared, halves, prepare, seeds_of
 from byrote.engine.progress import Progress, listening
 from byrote.engine.resources import check_disk
@@ -63,6 +64,7 @@ def audit(
     finish: Finish | None = None,
     parent: dict[str, Any] | None = None,
     executor: dict[str, Any] | None = None,
+    look: Callable[[Run, float], None] | None = None,
 ) -> Run:
     """Train an ensemble of the recipe on subsets of the dataset and record what every model says of every example.
 
@@ -98,6 +100,8 @@ def audit(
         finish: done to each model before it is asked anything.
         parent: the run that this one is a changed form of.
         executor: the blocks of another run's manifest, to train the very same networks again.
+        look: given the run of the models that are there, after the first on all data and after 4, 8, 16 and 32 of the
+            ensemble while others train, and the seconds of training to come. What is recorded is the same without it.
 
     Raises:
         BadInput, RunMismatch, NotEnoughRoom, WorkerFailed: each in a sentence that says what to do.
@@ -161,7 +165,12 @@ def audit(
         if source is not None and parent is None and (unkept := remember(place.manifest.identifier, source)):
             listener.say(unkept)
         if goal is None:
-            _completed(job, place.manifest, prepared.workers, listener)
+
+            def looked(models: Sequence[int], seconds: float) -> None:
+                assert look is not None
+                look(Run.open(folder).attach(dataset, recipe, heldout).so_far(models), seconds)
+
+            _completed(job, place.manifest, prepared.workers, listener, None if look is None else looked)
         else:
             _train_to_goal(folder, prepared, goal, seed, dataset.groups, place.manifest, listener, started)
     return Run.open(folder).attach(dataset, recipe, heldout)
@@ -258,11 +267,12 @@ def _train_to_goal(
     _completed(job, manifest, workers, listener)
 
 
-def _completed(job: Job, manifest: Manifest, workers: int, listener: Progress) -> None:
+def _completed(job: Job, manifest: Manifest, workers: int, listener: Progress, look: OnLook | None = None) -> None:
     """Train whatever is missing of the blocks that the manifest names."""
     seconds = manifest.executor["seconds_a_model"]
     error_with = _RunningError(job).with_models
-    complete(job, blocks_in(manifest.executor), workers, listener, seconds=seconds, error_with=error_with)
+    blocks = blocks_in(manifest.executor)
+    complete(job, blocks, workers, listener, seconds=seconds, error_with=error_with, look=look)
 
 
 def _at_look(models: int, error: float, why: str) -> str:

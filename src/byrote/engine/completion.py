@@ -12,6 +12,7 @@ from byrote.designs.design import Design
 from byrote.engine.executing import chosen
 from byrote.engine.executors import Movable
 from byrote.engine.job import Block
+from byrote.engine.looks import Looks, OnLook
 from byrote.engine.progress import Progress
 from byrote.evidence.store import Evidence
 
@@ -40,11 +41,13 @@ def complete(
     *,
     seconds: float | None = None,
     error_with: Callable[[Sequence[int]], float | None] | None = None,
+    look: OnLook | None = None,
 ) -> None:
     """Train those blocks of which evidence is missing or damaged, and write it.
 
     `seconds` is what a model should take, where that is known; `error_with` is told which models have been added and
-    gives the error to show beside the progress.
+    gives the error to show beside the progress; `look` is called as `Looks` says, unless
+    others train parts of the run.
 
     Raises:
         PartDone: the executor trained its part of the run, which others complete.
@@ -55,7 +58,8 @@ def complete(
     sweep(job, evidence, blocks, listener)
     missing = [block for block in blocks if job.missing(evidence, block.models)]
     there = [model for block in blocks if block not in missing for model in block.models]
-    watch = Watch(missing, there, listener, error_with)
+    looks = Looks(job.design, look, set(there)) if look is not None and executor.whole else None
+    watch = Watch(missing, there, listener, error_with, looks)
     if missing:
         _make(job, missing, there, workers, listener, watch, seconds)
     if not executor.whole:
@@ -125,7 +129,9 @@ class Watch:
         there: Sequence[int],
         progress: Progress,
         error_with: Callable[[Sequence[int]], float | None] | None = None,
+        looks: Looks | None = None,
     ) -> None:
+        self.looks = looks
         self.progress = progress
         self.there = len(there)
         self.shares = {block.models: 0.0 for block in blocks}
@@ -135,7 +141,12 @@ class Watch:
     def advanced(self, block: Block, share: float) -> None:
         """A block is done to that share."""
         self.shares[block.models] = share
-        self.progress.advance(self.there + sum(len(m) * s for m, s in self.shares.items()), self.error)
+        self.progress.advance(self.trained, self.error)
+
+    @property
+    def trained(self) -> float:
+        """How many models are trained, parts of models included."""
+        return self.there + sum(len(models) * share for models, share in self.shares.items())
 
     def finished(self, block: Block, diverged: list[int]) -> None:
         """A block is done."""
@@ -143,6 +154,8 @@ class Watch:
             self.progress.say(f"Model {model} diverged: it and its mate are left out of all results.")
         self.error = self.error_with([model for model in block.models if model not in diverged])
         self.advanced(block, 1.0)
+        if self.looks is not None:
+            self.looks.finished(block.models, self.trained)
 
     def retried(self, block: Block, exit_code: int | None) -> None:
         """The process of a block died, and another one begins it again."""

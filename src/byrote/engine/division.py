@@ -13,6 +13,7 @@ from byrote.engine.choose import Choice, choose, makespan
 from byrote.engine.executing import chosen
 from byrote.engine.job import Block, blocks_of, check_network
 from byrote.engine.language_setting import LanguageSetting
+from byrote.engine.looks import stages
 from byrote.engine.preparation import Prepared
 from byrote.engine.progress import Progress
 from byrote.engine.resources import check_disk, check_memory, kept_bytes, size_words, weights_of
@@ -95,7 +96,8 @@ def per_worker(goal: Goal | None, models: int, workers: int) -> int:
 def blocks_by(choice: Choice, design: Design, goal: Goal | None, workers: int) -> list[Block]:
     """The division into blocks that is trained first: of all models, or of those until the first look."""
     if goal is None:
-        return list(blocks_of(design, choice.size, stacked=choice.stacked, compiled=choice.compiled))
+        how = {"stacked": choice.stacked, "compiled": choice.compiled}
+        return [block for stage in stages(design) for block in blocks_of(design, choice.size, among=stage, **how)]
     return blocks_between(0, design.models, choice.size, workers, compiled=choice.compiled, shown=shown_by(design))
 
 

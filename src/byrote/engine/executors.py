@@ -119,6 +119,8 @@ def run_pool(job: Trains, blocks: Sequence[Block], workers: int, listener: Liste
                     listener.advanced(block, content)
                 elif what == "finished":
                     worker.block = None
+                    if waiting:  # it goes on while the listener looks at what is there
+                        worker.give(waiting.pop())
                     listener.finished(block, content)
                 elif what == "raised":
                     raise content

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from byrote.data.blocks import range_of_rows
@@ -434,12 +435,14 @@ def few_of(design: Design) -> tuple[int, ...]:
     return tuple(sorted({*chosen.tolist(), *design.models_of("full").tolist()}))
 
 
-def blocks_of(design: Design, size: int, *, stacked: bool, compiled: bool) -> tuple[Block, ...]:
-    """Divide the models into blocks of up to `size` that show equally many examples in every phase."""
+def blocks_of(
+    design: Design, size: int, *, stacked: bool, compiled: bool, among: Int[np.ndarray, " model"] | None = None
+) -> tuple[Block, ...]:
+    """Divide the models, or those `among` them, into blocks of up to `size` that show equally many examples a phase."""
     shown = np.stack([phase.count.sum(1, dtype=np.int64) for phase in design.phases], axis=1)
     alike: dict[tuple[int, ...], list[int]] = {}
-    for model, sizes in enumerate(shown.tolist()):
-        alike.setdefault(tuple(sizes), []).append(model)
+    for model in range(design.models) if among is None else among.tolist():
+        alike.setdefault(tuple(shown[model].tolist()), []).append(model)
     blocks = []
     for models in alike.values():
         for start in range(0, len(models), size):

@@ -22,6 +22,7 @@ from byrote.engine.division import blocks_between, per_worker, refuse_budget
 from byrote.engine.executing import chosen
 from byrote.engine.executors import run_here, run_pool
 from byrote.engine.job import Block, Job, Labelled, blocks_of, check_network
+from byrote.engine.looks import looks_among
 from byrote.engine.preparation import halves, prepare, seeds_of
 from byrote.engine.resources import (
     disk_a_model,
@@ -186,7 +187,7 @@ def plan(
 def _processes(goal: Goal | None, models: int, size: int, workers: int) -> int:
     """How many processes work at once: on all models, or on those of the largest stage."""
     if goal is None:
-        return min(workers, -(-models // size))
+        return min(workers, len(_from_look_to_look(models, size)))
     stages = [b - a for a, b in pairwise((0, *goal.looks))]
     return max(min(workers, len(blocks_between(0, stage, size, workers, compiled=False))) for stage in stages)
 
@@ -234,7 +235,8 @@ class _Forecast:
     def seconds(self, models: int, goal: Goal | None) -> float:
         """Seconds of training: at once, or from look to look and then the models on all data."""
         if goal is None:
-            return self.probed + self.stage(models, self.full, self.choice.size)
+            size = self.choice.size
+            return self.probed + self.until(_from_look_to_look(models, size), _lengths(self.full, size))
         behind = [0, *(look for look in goal.looks if look <= models)]
         between = [self.stage(b - a, 0, self.even(b - a)) for a, b in pairwise(behind)]
         return self.probed + sum(between) + self.stage(0, self.full, self.even(self.full))
@@ -245,8 +247,12 @@ class _Forecast:
 
     def stage(self, halves: int, full: int, size: int) -> float:
         """Seconds until these models are trained, those on all data taking twice as long."""
-        blocks = [self.choice.seconds(length) for length in _lengths(halves, size)]
-        blocks += [2 * self.choice.seconds(length) for length in _lengths(full, size)]
+        return self.until(_lengths(halves, size), _lengths(full, size))
+
+    def until(self, halves: Sequence[int], full: Sequence[int]) -> float:
+        """The same of blocks of so many models."""
+        blocks = [2 * self.choice.seconds(length) for length in full]
+        blocks += [self.choice.seconds(length) for length in halves]
         start = self.pilot.start if len(blocks) > 1 else 0.0
         return start + self.pilot.slower * makespan(blocks, self.workers)
 
@@ -256,6 +262,11 @@ class _Forecast:
             side = np.array([models // 2])
             return float(agresti_caffo(side, side, side // 2, side).stderr[0])
         return expected_error(self.pilot.counts, models, rng=np.random.default_rng([self.seed, 4]))
+
+
+def _from_look_to_look(models: int, size: int) -> list[int]:
+    """The lengths of the blocks of an ensemble at which byrote looks as it trains."""
+    return [length for a, b in pairwise((0, *looks_among(models), models)) for length in _lengths(b - a, size)]
 
 
 def _lengths(models: int, size: int) -> list[int]:

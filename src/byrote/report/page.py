@@ -44,9 +44,8 @@ def write_report(
         MissingEvidence: nothing can be measured by example.
     """
     found = findings(run, lambda share: on_progress(MEASURING * share))
-    path, shown = run.folder / FILE, sections(run, found)
-    write_sealed(path, rendered(run, found, shown).encode())
-    write_sealed(run.folder / TWIN, twin_text(twin(run, found, shown)).encode())
+    shown = sections(run, found)
+    path = write_pages(run, found, shown)
     if isinstance(found.issues, Issues) and run.dataset is not None:
         keep(run, "issues", found.issues)
     if isinstance(found.grouped, grouped.Grouped):
@@ -55,6 +54,14 @@ def write_report(
         write_figures(shown.figures.values(), Path(figures))
     on_progress(1.0)
     return path, found.facts
+
+
+def write_pages(run: Run, found: Findings, shown: Sections) -> Path:
+    """Write what was measured as `report.html` and as `report.json`, and say where the page is."""
+    path = run.folder / FILE
+    write_sealed(path, rendered(run, found, shown).encode())
+    write_sealed(run.folder / TWIN, twin_text(twin(run, found, shown)).encode())
+    return path
 
 
 def write_again(run: Run, on_progress: OnProgress = no_progress) -> Path | None:

@@ -23,7 +23,7 @@ from byrote.data.corpus import Corpus
 from byrote.data.dataset import Dataset
 from byrote.data.problems import counted, quoted
 from byrote.data.task import Learned, Task, learned_of
-from byrote.designs.design import ROLES, UNKNOWN_COUNT, Design
+from byrote.designs.design import ROLES, UNKNOWN_COUNT, UNTRAINED, Design
 from byrote.designs.strata import strata
 from byrote.errors import BadInput, MissingEvidence, NotEnoughRoom, NotWritable, OtherExamples, TooFewModels
 from byrote.evidence.finite import DIVERGED, MOST, flagged, not_finite
@@ -120,8 +120,9 @@ class Run:
 
     `dataset`, `heldout` and `recipe` are there where the run was just made or they were attached; a folder holds
     evidence and ids, not anybody's data. `on_progress` gets the share of a measure by example that is done. `source`
-    is how they were built, where it was not as the manifest says. A run that does not keep (`keeps`) writes no tables;
-    `unkept` says of each that could not be written, why.
+    is how they were built, where it was not as the manifest says. `unfinished` says how many models are there of a run
+    that is still being trained. A run that does not keep (`keeps`) writes no tables; `unkept` says of each that could
+    not be written, why.
     """
 
     folder: Path
@@ -138,6 +139,7 @@ class Run:
     redacted: bool = False
     source: dict[str, Any] | None = None
     keeps: bool = True
+    unfinished: str = ""
     unkept: dict[str, str] = field(default_factory=dict, repr=False)
     _found_strata: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict, repr=False)
     _replicates: dict[tuple[str, str], tuple[PerExample, np.ndarray]] = field(default_factory=dict, repr=False)
@@ -272,13 +274,31 @@ class Run:
 
     def models_with(self, kind: str) -> list[int]:
         """The models that have a kind of evidence in the last phase."""
-        return [model for model in range(self.design.models) if self.evidence.has(kind, model, self.last_phase)]
+        return [model for model in self._trained if self.evidence.has(kind, model, self.last_phase)]
+
+    @property
+    def _trained(self) -> list[int]:
+        """The models that are there."""
+        return np.flatnonzero(self.design.role != UNTRAINED).tolist()
 
     def without_contents(self) -> Run:
         """The run without anybody's data at hand, as a report is made from it that leaves them out."""
         notes = without_names(self.manifest.notes, self.groups)
         manifest = replace(self.manifest, notes=notes)
         return replace(self, dataset=None, heldout=None, corpus=None, manifest=manifest, redacted=True)
+
+    def so_far(self, models: Sequence[int]) -> Run:
+        """The run as if these of its models were all: others may still be in training. It keeps no tables."""
+        there = np.isin(np.arange(self.design.models), list(models))
+        design = replace(self.design, role=np.where(there, self.design.role, UNTRAINED).astype(np.int8))
+        known = len(design.models_of("reference"))
+        what = f"{known} of {counted(len(self.design.models_of('reference')), 'model', 'models')}"
+        if not known:
+            what = f"{counted(len(there.nonzero()[0]), 'training', 'trainings')} on all data"
+        words = f"This is a look after {what}; the others are being trained, and will tell more."
+        manifest = replace(self.manifest, notes=(words, *self.manifest.notes))
+        own: dict[str, Any] = {"_found_strata": {}, "_replicates": {}}  # what was measured is of other models
+        return replace(self, design=design, manifest=manifest, keeps=False, unfinished=words, **own)
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -375,7 +395,7 @@ class Run:
 
     def _flagged_of(self, kinds: Sequence[str]) -> dict[int, np.ndarray]:
         found: dict[int, np.ndarray] = {}
-        for model in range(self.design.models):
+        for model in self._trained:
             for kind in kinds:
                 if not self.evidence.has(kind, model, self.last_phase):
                     continue
