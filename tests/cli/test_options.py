@@ -42,6 +42,7 @@ def test_a_plan_takes_what_its_audit_takes() -> None:
         "design",
         "out_folder",
         "redact",
+        "looks",
         "config",
         "weights",
         "members",
