@@ -12,7 +12,7 @@ import byrote
 from byrote.engine import planning as module
 from byrote.engine.choose import Choice
 from byrote.engine.job import Block
-from byrote.engine.planning import Plan, _Clock, _Forecast, _Pilot, plan, time_words
+from byrote.engine.planning import Expected, Plan, _Clock, _Forecast, _Pilot, plan, time_words
 from byrote.engine.resources import size_words
 from byrote.engine.stopping import Goal, percentile_error, worst_error
 from byrote.errors import BadInput
@@ -222,6 +222,26 @@ def test_the_seconds_of_a_block_in_another_process() -> None:
     clock.reports = {}
     timed = clock.pooled(block, estimate=2.0)
     assert (timed.total, timed.rate) == (8.5 - 2.0 + 2.0, 2.0)
+
+
+def said(**settings: float) -> str:
+    """The sentences of a plan of 64 models."""
+    expected = Expected(models=64, seconds=60.0, disk=1, error=0.057, worst_error=0.121)
+    planned = Plan(
+        expected=expected, full=2, workers=2, memory=1, how="one at a time", pilot="a pilot of 4 models after 20 of "
+        "100 epochs", stops="", others=(expected,), **settings,
+    )  # fmt: skip
+    return " ".join(planned.sentences())
+
+
+def test_a_busy_machine_and_too_few_epochs_are_said() -> None:
+    hopeful = said(core=0.3, epochs=0.2)
+    assert "of at most 0.057 to 0.121. The first is by a pilot of 4 models after 20 of 100 epochs, which" in hopeful
+    assert "byrote got 30 % of a core" in hopeful
+    assert "alone it should need about 30 % of them" in hopeful
+    quiet = said(core=0.97, epochs=0.58)
+    assert "of at most 0.057, and none can get more than 0.121; by a pilot of 4 models" in quiet
+    assert "busy" not in quiet
 
 
 def test_lengths_of_time_in_words() -> None:

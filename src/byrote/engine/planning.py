@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -48,6 +48,10 @@ PILOT_EPOCHS = 4
 PILOT_MODELS = 4
 #: Rates of right answers settle by epochs rather than by models: larger blocks would get fewer of them.
 PILOT_BLOCK = 16
+#: After a smaller share of the epochs the answers of a pilot are too much alike, and the error that follows too small.
+ENOUGH_EPOCHS = 0.5
+#: A process that gets less of a core than this while it computes shares it with others.
+OWN_CORE = 0.8
 #: Sizes that a plan tells of besides the one asked for.
 OTHER_SIZES = (16, 32, 64, 128, 256)
 
@@ -87,7 +91,8 @@ class Plan:
 
     `stops` says why the audit should end at these models, where it is to stop by itself. `memory` is that of all its
     processes together, apart from torch itself. `probes` say of each what it looks at and what it takes; the time
-    of those that look at a few models alone comes on top of `seconds`.
+    of those that look at a few models alone comes on top of `seconds`. `core` is the share of a core that byrote got
+    while it tried out how to train, `epochs` the share of the epochs that the error rests on.
     """
 
     expected: Expected
@@ -99,6 +104,8 @@ class Plan:
     stops: str
     others: tuple[Expected, ...]
     probes: tuple[str, ...] = ()
+    core: float = 1.0
+    epochs: float = 1.0
 
     def sentences(self) -> list[str]:
         """What a person wants to know, in order."""
@@ -108,8 +115,8 @@ class Plan:
         lines = [
             f"{found.models} models{beside} should take {time_words(found.seconds)} of training in {processes}, "
             f"{size_words(found.disk)} of disk, and {size_words(self.memory)} of memory besides torch's own.",
-            f"9 of 10 examples should get an error of label memorization of at most {found.error:.3f}, and none can "
-            f"get more than {found.worst_error:.3f}; by {self.pilot}.",
+            self._error(),
+            *self._busy(),
             f"How: {self.how}.",
             *self.probes,
         ]
@@ -119,6 +126,24 @@ class Plan:
                 f"The audit should stop after {found.models} of at most {self.others[-1].models} models: {self.stops}.",
             )
         return lines
+
+    def _error(self) -> str:
+        """The error to expect, and on what that rests."""
+        found, whose = self.expected, "9 of 10 examples should get an error of label memorization of at most"
+        if self.epochs < ENOUGH_EPOCHS:
+            return (
+                f"{whose} {found.error:.3f} to {found.worst_error:.3f}. The first is by {self.pilot}, which is too few "
+                "epochs to promise it: models come to differ as they fit their own data."
+            )
+        return f"{whose} {found.error:.3f}, and none can get more than {found.worst_error:.3f}; by {self.pilot}."
+
+    def _busy(self) -> Iterator[str]:
+        """What there is to say of a machine that others use as well."""
+        if self.core < OWN_CORE:
+            yield (
+                f"The machine is busy: byrote got {100 * self.core:.0f} % of a core while it tried this out. The times "
+                f"are for a machine that stays as busy; alone it should need about {100 * self.core:.0f} % of them."
+            )
 
 
 def plan(
@@ -163,7 +188,9 @@ def plan(
     )
     job, goal, most, running = prepared.job, prepared.goal, prepared.ensemble, prepared.workers
     check_network(job)
+    before = time.process_time(), time.perf_counter()
     choice = choose(job, per_worker=per_worker(goal, job.design.models, running), compiled=compiled)
+    core = (time.process_time() - before[0]) / max(time.perf_counter() - before[1], 1e-9)
     probed = time.perf_counter() - started
     processes = _processes(goal, job.design.models, choice.size, running)
     pilot = _pilot(job, choice, chosen().beside(processes), seed)
@@ -181,6 +208,8 @@ def plan(
         stops=why,
         others=tuple(others),
         probes=probe_words(job),
+        core=1.0 if job.device != "cpu" else min(1.0, core),
+        epochs=pilot.epochs,
     )
 
 
@@ -198,13 +227,14 @@ class _Pilot:
 
     `start` is the seconds that processes need to start, `slower` what a block takes against the probe's estimate.
     `counts` are right answers and trials of each example as a member, then as a non-member; None where the pilot saw
-    a part of the data.
+    a part of the data. `epochs` is the share of the epochs after which those were counted.
     """
 
     start: float
     slower: float
     counts: Counts | None
     words: str
+    epochs: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,6 +347,7 @@ def _pilot(job: Job, choice: Choice, workers: int, seed: int) -> _Pilot:
         slower=float(np.mean(whole)) / choice.seconds(size),
         counts=counts,
         words=words,
+        epochs=1.0 if counts is None else share,
     )
 
 
