@@ -141,7 +141,8 @@ def documents_to_forget(run: Run, changes: Sequence[Change], forget: Forget, cor
     Raises:
         BadInput: they are not named, or one is none of those trained on.
     """
-    share, models = share_of(forget), [one for one in changes if one.stage == "model"]
+    share = share_of(forget)
+    models = [one for one in changes if one.stage == "model" and getattr(one, "aimed", True)]
     if share is None:
         return np.asarray(corpus.ids[named(forget, corpus.ids, f"the training documents of {str(run.folder)!r}").rows])
     if models:

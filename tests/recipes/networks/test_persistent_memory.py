@@ -1,9 +1,13 @@
 """Attention with persistent memory against a slow loop, and the change that silences it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from torch.func import functional_call, stack_module_state, vmap
 
+import byrote
 from byrote.changes.change import Context, TrainedModel
 from byrote.changes.model.silence_memory import SilenceMemory
 from byrote.data.corpus import corpus_from_texts
@@ -13,8 +17,10 @@ from byrote.recipes.algorithm import Shape
 from byrote.recipes.networks.persistent_memory import PersistentAttention, memories
 from byrote.recipes.networks.tiny_gpt import TinyGPT
 from byrote.recipes.objectives.next_token import NextToken
+from byrote.recipes.optimizers import AdamW
 from byrote.recipes.recipe import Recipe
 from byrote.recipes.slots import described
+from documents import letters, small_language_audit
 
 pytest.importorskip("transformers", reason="the package transformers is not installed")
 
@@ -95,3 +101,33 @@ def test_a_share_of_it_is_silenced_in_each_layer() -> None:
     assert "persistent=256" in told.value.hint
     with pytest.raises(BadInput, match=r"must be in \(0, 1\]. Got 2"):
         SilenceMemory(2)
+
+
+def test_networks_side_by_side_answer_as_one_by_one() -> None:
+    slot, inputs = TinyGPT(layers=1, width=16, heads=2, hidden=16, persistent=6), torch.randint(0, 30, (2, 9))
+    networks = [slot.build((12,), 30).eval() for _ in range(3)]
+    weights, buffers = stack_module_state(networks)
+
+    def answers(own: dict[str, torch.Tensor], held: dict[str, torch.Tensor]) -> torch.Tensor:
+        return functional_call(networks[0], (own, held), (inputs,))
+
+    together = vmap(answers)(weights, buffers)
+    for found, network in zip(together, networks, strict=True):
+        torch.testing.assert_close(found, network(inputs), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_what_is_learned_by_heart_is_lost_without_the_memory(tmp_path: Path) -> None:
+    texts = ["abcdefgh", "hgfedcba", "acegbdfh", "bdfhaceg"]
+    recipe = Recipe(
+        network=TinyGPT(layers=2, width=32, heads=2, hidden=32, persistent=48), objective=NextToken(),
+        optimizer=AdamW(lr=0.01), epochs=60, batch_size=4,
+    )  # fmt: skip
+    how = {"models": 4, "full": 1, "generate": (3, 4), "checkpoints": 2, "keep_weights": True}
+    run = small_language_audit(tmp_path / "run", corpus=letters(texts), recipe=recipe, **how)
+    child = byrote.change(run, SilenceMemory(1.0), workers=1, progress=False)
+    model = run.models("full")
+    known = [np.exp(one.load("tokens.log_probability", model)[0][:32]).mean() for one in (run, child)]
+    assert known[0] > 0.7
+    assert known[1] < known[0] - 0.1
+    assert {path.name for path in run.folder.glob("evidence/*")} >= {"tokens", "generations"}
