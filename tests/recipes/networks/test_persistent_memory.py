@@ -128,6 +128,6 @@ def test_what_is_learned_by_heart_is_lost_without_the_memory(tmp_path: Path) -> 
     child = byrote.change(run, SilenceMemory(1.0), workers=1, progress=False)
     model = run.models("full")
     known = [np.exp(one.load("tokens.log_probability", model)[0][:32]).mean() for one in (run, child)]
-    assert known[0] > 0.7
-    assert known[1] < known[0] - 0.1
+    assert known[0] > 0.5
+    assert known[1] < known[0] - 0.2
     assert {path.name for path in run.folder.glob("evidence/*")} >= {"tokens", "generations"}
