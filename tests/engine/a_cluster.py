@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from ray.cluster_utils import Cluster
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import byrote
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.engine.executors import run_here
-from byrote.engine.job import blocks_of
+from byrote.engine.job import Block, blocks_of
 from byrote.engine.ray_cluster import RayCluster, on_ray
 from byrote.recipes.networks.network import Network
 from engine.toys import contents, data, job, recipe
@@ -34,17 +35,6 @@ from engine.toys import contents, data, job, recipe
 HEALTH = {"health_check_period_ms": 1000, "health_check_timeout_ms": 20000}
 #: Ray gives a node half a minute to begin, which a busy machine may exceed; so many are begun before that is an error.
 BEGINNINGS = 5
-SOURCE = """
-import byrote
-from sklearn.datasets import load_iris
-
-def dataset():
-    found = load_iris()
-    return byrote.from_arrays(found.data.astype("float32"), found.target)
-
-def recipe():
-    return byrote.Recipe(network=byrote.MLP(hidden=(64,)), epochs=EPOCHS, batch_size=8)
-"""
 
 
 class Slow(torch.nn.Module):
@@ -62,10 +52,31 @@ class Slow(torch.nn.Module):
 
 def of(folder: Path, pids: Path) -> Any:
     """Eight models of a network that takes about two seconds each."""
-    pids.mkdir(exist_ok=True)
-    slots = recipe(Network(lambda: Slow(str(pids))), epochs=6)
     design = half_subset_pairs(40, 8, rng=np.random.default_rng(0))
-    return job(folder, slots, data=data(), design=design, checkpoints=(0, 6), keep_weights=True)
+    return job(folder, slow(pids), data=data(), design=design, checkpoints=(0, 6), keep_weights=True)
+
+
+def slow(pids: Path) -> Any:
+    """The recipe of such models."""
+    pids.mkdir(exist_ok=True)
+    return recipe(Network(lambda: Slow(str(pids))), epochs=6)
+
+
+def audit(out: Path, pids: Path, address: str = "") -> byrote.Run:
+    """An audit of them, in pairs; on the cluster, or where no address is given here."""
+    given, pairs = data(), [vars(Block(models=(first, first + 1), stacked=False)) for first in (0, 2, 4, 6)]
+    executor = {"blocks": pairs, "reason": "pairs", "seconds_a_model": 1.0, "device": "cpu", "threads": 1}
+    how = {
+        "models": 8,
+        "full": 0,
+        "checkpoints": 2,
+        "keep_weights": True,
+        "workers": 1,
+        "device": "cpu",
+        "executor": executor,
+    }
+    with on_ray(address) if address else nullcontext():
+        return byrote.audit(byrote.from_arrays(given.inputs, given.targets), slow(pids), out=out, **how)
 
 
 def blocks(given: Any) -> Any:
@@ -73,18 +84,21 @@ def blocks(given: Any) -> Any:
 
 
 class Notes:
-    """Remembers what it hears, and once does something when a block is under way."""
+    """Remembers what it hears, and once does something when two blocks are under way, one on each node."""
 
     def __init__(self, does: Any = None) -> None:
         self.heard: list[list[Any]] = []
+        self.busy: set[tuple[int, ...]] = set()
         self.does = does
 
     def advanced(self, block: Any, share: float) -> None:
-        if share > 0 and self.does is not None:
+        self.busy |= {block.models} if share > 0 else set()
+        if len(self.busy) == 2 and self.does is not None:
             does, self.does = self.does, None
             does()
 
     def finished(self, block: Any, diverged: list[int]) -> None:
+        self.busy.discard(block.models)
         self.heard.append(["finished", block.models])
 
     def retried(self, block: Any, exit_code: int | None) -> None:
@@ -139,33 +153,33 @@ def kill_worker(pids: Path) -> None:
     os.kill(int(newest.name), signal.SIGKILL)
 
 
-def command(source: Path, out: Path, address: str) -> list[str]:
-    ray_is = ["--executor", "ray", "--address", address]
-    audit = [sys.executable, "-m", "byrote", "audit", str(source), "--models", "8", "--out", str(out)]
-    return [*audit, "--no-self-test", *ray_is]
-
-
 def killed_and_resumed(folder: Path, address: str) -> dict[str, Any]:
-    """A command that is killed once some evidence is there, and run again."""
-    source, out = folder / "source.py", folder / "shared" / "audit"
-    source.write_text(SOURCE.replace("EPOCHS", "150"))
-    first = subprocess.Popen(command(source, out, address), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """A driver that is killed once some evidence is there, and begun again; the same here; and models that are read."""
+    out, pids = folder / "shared" / "audit", folder / "pids"
+    driver = [sys.executable, __file__, str(out), str(pids), address]
+    first = subprocess.Popen(driver, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while first.poll() is None and len(list(out.glob("evidence/outputs/m*"))) < 2:
-        time.sleep(0.2)
+        time.sleep(0.1)
     killed = first.poll() is None
     first.kill()
-    said = first.communicate()[1]
+    first.communicate()
     kept = {path.name: path.stat().st_mtime_ns for path in out.glob("evidence/outputs/m*")}
-    again = subprocess.run(command(source, out, address), capture_output=True, text=True, check=False)
+    again = subprocess.run(driver, capture_output=True, text=True, check=False)
     after = {path.name: path.stat().st_mtime_ns for path in out.glob("evidence/outputs/m*")}
+    local = audit(folder / "audit-here", pids)
+    equal = contents(local.folder / "evidence") == contents(out / "evidence")
+    read = audit(folder / "apart" / "audit", pids, address)
+    with on_ray(address):
+        byrote.probe(read, "gradient_norm")
+    byrote.probe(local, "gradient_norm")
     return {
         "killed": killed,
         "kept": len(kept),
         "untouched": sum(after[name] == at for name, at in kept.items()),
         "models": len(after),
-        "rc": again.returncode,
-        "said": [said[-500:], again.stderr[-800:]],
-        "out": again.stdout[-3000:],
+        "equal": equal,
+        "read": contents(local.folder / "evidence") == contents(read.folder / "evidence"),
+        "said": again.stderr[-2000:],
     }
 
 
@@ -212,4 +226,7 @@ def main(folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]))))
+    if len(sys.argv) > 2:
+        audit(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    else:
+        print(json.dumps(main(Path(sys.argv[1]))))

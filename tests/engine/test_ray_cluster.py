@@ -99,7 +99,7 @@ class StandIn:
             plain = [one.value if isinstance(one, Ref) else one for one in given]
             self.tasks.append(plain[1].models)
             if self.elsewhere is not None:
-                plain[2] = str(self.elsewhere)
+                plain[2] = str(self.elsewhere / Path(plain[2]).name)
             return Ref(self.fails.pop(0) if self.fails else what(*plain))
 
         return begin

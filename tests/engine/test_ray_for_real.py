@@ -13,9 +13,6 @@ from typing import Any
 
 import pytest
 
-from byrote.runs.run import Run
-from engine.toys import contents
-
 PROGRAM = Path(__file__).with_name("a_cluster.py")
 #: A network that has nothing but loopback: Ray binds to the address by which others reach a machine.
 ALONE = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0" "$@"')
@@ -38,7 +35,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             timeout=560,
         )
     assert done.returncode == 0, done.stderr[-3000:]
-    return {"folder": folder, **json.loads(done.stdout.splitlines()[-1])}
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 @pytest.mark.slow
@@ -65,12 +62,14 @@ def test_a_node_that_joins_takes_part(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_driver_goes_on_where_it_was(found: dict[str, Any], tmp_path: Path) -> None:
+def test_a_killed_driver_goes_on_where_it_was(found: dict[str, Any]) -> None:
     driver = found["driver"]
-    assert driver["rc"] == 0, driver["said"]
     assert driver["killed"], "the driver was killed while blocks were being trained"
-    assert 2 <= driver["kept"] == driver["untouched"] < driver["models"] == 8
-    assert f"{driver['kept']} of 8 models are there already" in driver["said"][1].replace("\n", " ")
-    run = Run.open(found["folder"] / "shared" / "audit")
-    assert len(run.models()) == 6 + 2
-    assert contents(run.folder / "evidence")
+    assert 2 <= driver["kept"] == driver["untouched"] < driver["models"] == 8, driver["said"]
+    assert "models are there already" in driver["said"].replace("\n", " ")
+    assert driver["equal"], "byte for byte what this machine leaves"
+
+
+@pytest.mark.slow
+def test_weights_are_sent_to_nodes_that_read_them(found: dict[str, Any]) -> None:
+    assert found["driver"]["read"], "byte for byte what this machine finds"

@@ -130,12 +130,13 @@ LOST = NodeDiedError("its node is gone")
         right=command(part="1/4"),
     ),
     Case(name="no part", wrong=command(part="3"), says="--part 1/40 to --part 40/40", right=command(part="1/40")),
-    Case(name="not divided", wrong=in_part("1/40"), says="as --part 0/40, divides it", right=divided),
+    Case(name="not divided", wrong=in_part("1/40"), says="as --part 0/40, divides it", right=divided, slow=True),
     Case(
         name="parts of an audit that stops by itself",
         wrong=in_part("0/40", models=None, stderr=0.2),
         says="leave out --part, or --stderr and --budget",
         right=in_part("0/40"),
+        slow=True,
     ),
     Case(
         name="ray is not installed",

@@ -39,7 +39,8 @@ class TokenParts:
     @property
     def parts(self) -> list[int]:
         """All parts."""
-        return np.unique(self.part_of[self.part_of >= 0]).tolist()
+        found: list[int] = np.unique(self.part_of[self.part_of >= 0]).tolist()
+        return found
 
     def place(self, part: int) -> tuple[str, int, int]:
         """Where a part stands among the evidence."""
