@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from byrote.cli.executing import trains, trains_in_parts
+from byrote.cli.language import refuse_unread
 from byrote.engine import ray_cluster
 from byrote.engine.completion import PartDone
 from byrote.engine.executing import Here, chosen
 from byrote.engine.part import Part
+from byrote.errors import BadInput
 
 
 def command(workers: int | None = None) -> Any:
@@ -49,6 +51,16 @@ def test_a_part_is_trained_and_its_end_is_no_error(capsys: pytest.CaptureFixture
 
     assert trains_in_parts(audit)(part="3/40") is None
     assert "Part 3 of 40 is trained; 37 of 120 blocks of the run are still" in " ".join(capsys.readouterr().out.split())
+
+
+def test_audits_of_language_models_take_them_too() -> None:
+    """A model of somebody else is read and not trained, so it has no parts; its tokens are read on a cluster."""
+    given = {"executor": "--executor", "address": "--address"}
+    trained = {"source": "docs", "model": None, "heldout": "0.2"}
+    refuse_unread(given | {"part": "--part"}, trained)
+    refuse_unread(given, trained | {"source": None, "model": "gpt"})
+    with pytest.raises(BadInput, match="--part is not for this audit"):
+        refuse_unread(given | {"part": "--part"}, trained | {"source": None, "model": "gpt"})
 
 
 def test_help_does_without_ray_and_torch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,10 +30,11 @@ BEFORE, AFTER, READINGS = 4, 6, 6
 _PANEL = "Language models"
 #: Parameters of `byrote audit` that an audit of the docs reads, one of a corpus, and one of somebody else's model.
 READ_OF_DOCS = frozenset({"source", "model", "corpus", "context", "width", "epochs", "models", "probe"}) | {
-    *("out_folder", "seed", "workers", "device", "redact", "keep_weights", "keep_weights_at")
+    *("out_folder", "seed", "workers", "device", "redact", "keep_weights", "keep_weights_at"),
+    *("executor", "address", "part"),
 }
 READ_OF_CORPUS = READ_OF_DOCS | {"heldout", "heldout_documents", "column", "canaries"}
-READ_OF_MODEL = (READ_OF_CORPUS - {"models", "epochs", "width", "keep_weights", "keep_weights_at"}) | {"bos"}
+READ_OF_MODEL = (READ_OF_CORPUS - {"models", "epochs", "width", "keep_weights", "keep_weights_at", "part"}) | {"bos"}
 #: Those that name a file here and are a number in other audits, with the option that names that file.
 FILES = {
     "heldout": ("of documents that it was not trained on", "--heldout-documents"),
