@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
+import re
 import sys
 
 import numpy as np
@@ -24,6 +24,7 @@ from byrote.report.language_words import known_secrets
 from byrote.report.verify import verify
 from byrote.runs.run import Run
 from documents import small_language_audit
+from few_docs import few_docs
 
 pytest.importorskip("transformers", reason="the package transformers is not installed")
 RUNNER = CliRunner()
@@ -168,17 +169,23 @@ def test_planting_keeps_the_documents_and_writes_the_secrets_beside_them(tmp_pat
 
 
 @pytest.mark.slow
-def test_the_audit_of_the_docs_as_a_person_runs_it(tmp_path):
-    command = [sys.executable, "-m", "byrote.cli.app", "audit", "docs", "--out", str(tmp_path / "docs")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr
-    assert "The model predicts" in done.stdout
-    assert "Exposure of planted canaries in bits" in done.stdout
-    folder = str(tmp_path / "docs")
-    command = [sys.executable, "-m", "byrote.cli.app", "change", folder, "--with", "remove-exact-duplicates"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr
-    rows = " ".join(done.stdout.split())
+def test_the_audit_of_the_docs_as_a_person_runs_it(tmp_path, monkeypatch, capsys):
+    """From the command to its card, on few of the paragraphs."""
+    few_docs(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+
+    def said(*words):
+        monkeypatch.setattr(sys, "argv", ["byrote", *words, "--workers", "1"])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    audited = said("audit", "docs", "--width", "64", "--epochs", "20", "--out", "runs/docs")
+    assert "The model predicts" in audited
+    assert "Exposure of planted canaries in bits" in audited
+    rows = said("change", "runs/docs", "--with", "remove-exact-duplicates")
     for row in ("extraction of texts that stood more often", "exposure of planted canaries", "loss on held-out texts"):
         assert row in rows
-    assert "exposure of canaries that stood 64 times 19.9" in rows
+    before, after = re.search(r"exposure of canaries that stood 64 times ([\d.]+)\D+([\d.]+)", rows).groups()
+    assert float(before) > 7 > float(after), rows
