@@ -30,12 +30,14 @@ class Sums(NamedTuple):
         turned = self.chosen[pairs]
         if turned.any():
             found[:, turned] = self.swapped[side][:, pairs[turned]]
-        return found
+        return np.asarray(found)
 
     def total(self, kept: Bool[np.ndarray, " pair"]) -> Float[np.ndarray, "side quantity example"]:
         """Those of all pairs that are kept together."""
         found = (kept & ~self.chosen).astype(np.float64) @ self.of_pairs
-        return found + (kept & self.chosen).astype(np.float64) @ self.swapped if self.chosen.any() else found
+        if self.chosen.any():
+            found += (kept & self.chosen).astype(np.float64) @ self.swapped
+        return np.asarray(found)
 
 
 class SumsByPair:

@@ -75,7 +75,8 @@ def of_examples(influence: Float[np.ndarray, "part cluster"]) -> OfExamples:
     variance = clusters / (clusters - 1) * float(together @ together)
     both = 0.0
     if parts > 1:
-        both = parts / (parts - 1) * float(np.square(influence - together / parts).sum())
+        around_means = float(np.vdot(influence, influence)) - float(together @ together) / parts
+        both = parts / (parts - 1) * max(around_means, 0.0)
     return OfExamples(Source(variance, clusters - 1.0), both, clusters)
 
 

@@ -54,7 +54,7 @@ class Roc:
     def _from_above(self, side: np.ndarray) -> np.ndarray:
         starts = np.append(np.flatnonzero(self.score[1:] != self.score[:-1]) + 1, 0)
         found = np.append(0, np.cumsum(side[::-1]))
-        return found[len(side) - np.append(len(side), np.sort(starts)[::-1])] / found[-1]
+        return np.asarray(found[len(side) - np.append(len(side), np.sort(starts)[::-1])] / found[-1])
 
     @cached_property
     def area(self) -> float:

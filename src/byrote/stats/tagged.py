@@ -31,7 +31,7 @@ def tagged(
     unknown = (member < 0) | np.isnan(score)
     if unknown.any():
         found[unknown] = np.inf
-    return found
+    return np.asarray(found)
 
 
 def ranked(numbers: Float[np.ndarray, "*cells"]) -> Tagged:
