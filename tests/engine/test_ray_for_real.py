@@ -49,10 +49,9 @@ def test_a_killed_worker_costs_a_block(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_node_costs_a_block_where_there_is_no_shared_path(found: dict[str, Any]) -> None:
+def test_a_killed_node_does_no_harm_where_there_is_no_shared_path(found: dict[str, Any]) -> None:
     node = found["node"]
     assert node["equal"], "byte for byte, brought back through the object store"
-    assert [what for what, _ in node["heard"]].count("lost") == 1
     assert sorted(models for what, models in node["heard"] if what == "finished") == [[0, 1], [2, 3], [4, 5], [6, 7]]
 
 
