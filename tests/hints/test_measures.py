@@ -23,6 +23,7 @@ from byrote.measures.probabilistic_extraction import probabilistic_extraction_cu
 from byrote.measures.rate_of_forgetting import forgotten_after
 from byrote.measures.rmia import rmia, rmia_offline
 from byrote.measures.second_split_forgetting_time import second_split_forgetting_time
+from byrote.measures.text_attacks import dc_pdd_attack, min_k_attack
 from byrote.results import Curve
 from followed import Case, each, follow
 
@@ -161,6 +162,18 @@ MEASURES = (
     ),
     Case(name="the end of a phase", wrong=lost(1, 2), says="as epoch 0", right=lost(0, 1, 2)),
     Case(name="few models", wrong=attack(lira, 4), says="6 models in pairs", right=attack(lira, 6)),
+    Case(
+        name="no share of a text",
+        wrong=lambda _: min_k_attack(SURE, OFFSETS, SCORED, share=0.0),
+        says="share=0.2",
+        right=lambda _: min_k_attack(SURE, OFFSETS, SCORED, share=0.2),
+    ),
+    Case(
+        name="nothing counts",
+        wrong=lambda _: dc_pdd_attack(SURE, TOKEN, OFFSETS, SCORED, most=0.0),
+        says="most=0.01",
+        right=lambda _: dc_pdd_attack(SURE, TOKEN, OFFSETS, SCORED, most=0.01),
+    ),
     Case(name="gamma", wrong=attack(rmia, gamma=0.0), says="gamma=2", right=attack(rmia, gamma=2.0)),
     Case(name="a", wrong=attack(rmia_offline, a=3.0), says="a=0.3", right=attack(rmia_offline, a=0.3)),
     Case(name="no prefix", wrong=windows(prefix=-1), says="prefix=50, suffix=50", right=windows()),

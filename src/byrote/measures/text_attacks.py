@@ -1,0 +1,240 @@
+"""Membership attacks on texts without reference models: what one model says of a document's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from byrote.errors import BadInput
+from byrote.measures._by_document import (
+    NOT_FINITE,
+    UNSCORED,
+    documents_of,
+    has_scored,
+    mean_of_lowest,
+    mean_of_tokens,
+)
+from byrote.measures._references import scores_of
+from byrote.measures._repetitions import copies_of
+from byrote.measures.catalog import Again, measure
+from byrote.results import PerModelExample
+
+_REASONS = ("", UNSCORED, NOT_FINITE)
+_DOCUMENTS = ("corpus.offsets", "corpus.scored")
+#: A model's variance of the log-probability is at least this: where it is sure of the next token, it is rounding.
+LEAST_VARIANCE = 1e-6
+Tokens = Float[np.ndarray, "model token"]
+Offsets = Int[np.ndarray, " boundary"]
+Scored = Bool[np.ndarray, " token"]
+
+
+def once(function: Callable[..., PerModelExample]) -> Callable[[Mapping[str, np.ndarray]], Again]:
+    """How to have the scores of an attack again that looks at nothing but its target: they stay as they are."""
+
+    def again(evidence: Mapping[str, np.ndarray]) -> Again:
+        scores = function(**evidence).values
+        return lambda kept, given: scores[kept]
+
+    return again
+
+
+def _log_likelihood(log_probability: Tokens, offsets: Offsets, scored: Scored) -> PerModelExample:
+    return of_documents(mean_of_tokens(log_probability, offsets, scored), offsets, scored)
+
+
+@measure(
+    needs=("tokens.log_probability", *_DOCUMENTS),
+    unit="nat per token",
+    range=(-np.inf, 0.0),
+    higher="more likely a member",
+    source="Yeom et al. 2018, arXiv:1709.01604; of texts Carlini et al. 2021, arXiv:2012.07805",
+    section="5.2",
+    domain="security",
+    level="example",
+    evaluation="probabilistic",
+    by_example=False,
+    again=once(_log_likelihood),
+)
+def text_loss_attack(log_probability: Tokens, offsets: Offsets, scored: Scored) -> PerModelExample:
+    r"""The mean log-probability of a document's tokens: those of members are fitted better.
+
+    Formula:
+        score[t, i] = mean of log p[t, j] over the tokens j of document i that a model predicts
+    Undefined:
+        nan where the document has no such token, or a log-probability is not finite.
+
+    Example:
+        >>> log_p = np.log([[0.5, 0.125, 0.25]])
+        >>> text_loss_attack(log_p, np.array([0, 2, 3]), np.ones(3, bool)).values.round(4)
+        array([[-1.3863, -1.3863]])
+
+    Differs:
+        Public code returns the loss, lower for members, or its negative; here every score is higher for members.
+    """
+    return _log_likelihood(log_probability, offsets, scored)
+
+
+def _lowest(log_probability: Tokens, offsets: Offsets, scored: Scored, *, share: float = 0.2) -> PerModelExample:
+    _refuse_share(share, "min_k_attack")
+    return of_documents(mean_of_lowest(log_probability, offsets, scored, share), offsets, scored)
+
+
+@measure(
+    needs=("tokens.log_probability", *_DOCUMENTS),
+    source="Shi et al. 2024, arXiv:2310.16789 (Min-K%)",
+    variant_of="text_loss_attack",
+    variant="min_k",
+    again=once(_lowest),
+)
+def min_k_attack(log_probability: Tokens, offsets: Offsets, scored: Scored, *, share: float = 0.2) -> PerModelExample:
+    r"""The mean log-probability of a document's least likely tokens: a model has seen those of members, too.
+
+    Formula:
+        score[t, i] = mean of the max(1, floor(share L)) lowest log p[t, j], L tokens of document i being predicted
+    Undefined:
+        nan where the document has no such token, or a log-probability is not finite.
+
+    Example:
+        >>> log_p = np.array([[-1.0, -2.0, -3.0, -4.0, -5.0]])
+        >>> min_k_attack(log_p, np.array([0, 5]), np.ones(5, bool), share=0.4).values
+        array([[-4.5]])
+
+    Differs:
+        The authors' code takes floor(share L) tokens, which is none of fewer than 5 at 20 %, and then gives nan.
+    """
+    return _lowest(log_probability, offsets, scored, share=share)
+
+
+def _lowest_normalised(
+    log_probability: Tokens, mean: Tokens, variance: Tokens, offsets: Offsets, scored: Scored, *, share: float = 0.2
+) -> PerModelExample:
+    _refuse_share(share, "min_k_plus_plus_attack")
+    own, expected, spread = (array.astype(np.float64) for array in (log_probability, mean, variance))
+    score = (own - expected) / np.sqrt(np.maximum(spread, LEAST_VARIANCE))
+    return of_documents(mean_of_lowest(score, offsets, scored, share), offsets, scored)
+
+
+@measure(
+    needs=("tokens.log_probability", "tokens.mean", "tokens.variance", *_DOCUMENTS),
+    unit="standard deviations",
+    range=(-np.inf, np.inf),
+    source="Zhang et al. 2025, arXiv:2404.02936 (Min-K%++)",
+    variant_of="text_loss_attack",
+    variant="min_k_plus_plus",
+    again=once(_lowest_normalised),
+)
+def min_k_plus_plus_attack(
+    log_probability: Tokens, mean: Tokens, variance: Tokens, offsets: Offsets, scored: Scored, *, share: float = 0.2
+) -> PerModelExample:
+    r"""The same of log-probabilities that are held against what the model says of all tokens in that place.
+
+    Formula:
+        score[t, i] = mean of the max(1, floor(share L)) lowest (log p[t, j] - mu[t, j]) / sigma[t, j], with mean and
+        standard deviation of log p under the model's own distribution in that place, the variance at least 1e-6
+    Undefined:
+        nan where no token of the document is predicted, or a log-probability is not finite.
+
+    Example:
+        >>> log_p = np.log([[0.5, 0.25]])
+        >>> min_k_plus_plus_attack(
+        ...     log_p, log_p + 1.0, np.full((1, 2), 4.0), np.array([0, 2]), np.ones(2, bool)).values
+        array([[-0.5]])
+
+    Differs:
+        The authors' code takes floor(share L) tokens, none of few, and divides by sigma without a floor: where the
+        model is sure of the next token the quotient is that of two roundings.
+    """
+    return _lowest_normalised(log_probability, mean, variance, offsets, scored, share=share)
+
+
+def _calibrated(
+    log_probability: Tokens, token: Int[np.ndarray, " token"], offsets: Offsets, scored: Scored, *, most: float = 0.01
+) -> PerModelExample:
+    if not most > 0:
+        raise BadInput(
+            f"The 'most' argument of dc_pdd_attack must be above 0. Got {most}.", hint="most=0.01 is the authors'."
+        )
+    first = first_of_their_kind(token, offsets) & scored
+    rare = -np.log(frequencies(token, offsets))
+    each = np.minimum(np.exp(log_probability.astype(np.float64)) * rare, most)
+    return of_documents(mean_of_tokens(each, offsets, first), offsets, scored)
+
+
+@measure(
+    needs=("tokens.log_probability", "corpus.token", *_DOCUMENTS),
+    unit="nat",
+    range=(0.0, np.inf),
+    source="Zhang et al. 2024, arXiv:2409.14781 (DC-PDD)",
+    variant_of="text_loss_attack",
+    variant="dc_pdd",
+    again=once(_calibrated),
+)
+def dc_pdd_attack(
+    log_probability: Tokens, token: Int[np.ndarray, " token"], offsets: Offsets, scored: Scored, *, most: float = 0.01
+) -> PerModelExample:
+    r"""The probability of a document's tokens, rare ones counting more: that of common tokens tells little.
+
+    Formula:
+        score[t, i] = mean over the first occurrences j of tokens in document i of min(most, p[t, j] log(1 / f_i[j])),
+        f_i[j] = (1 + occurrences of the token in other documents) / (their length + number of different tokens)
+    Undefined:
+        nan where no token of the document is predicted, or a log-probability is not finite.
+
+    Example:
+        >>> tokens, offsets = np.array([0, 1, 1, 2]), np.array([0, 2, 4])
+        >>> dc_pdd_attack(np.log(np.full((1, 4), 0.5)), tokens, offsets, np.ones(4, bool), most=9.0).values.round(4)
+        array([[0.6314, 0.6314]])
+
+    Differs:
+        The authors count in a corpus of their own. Here the other documents are counted, whoever was trained on them,
+        so that counts say nothing of membership; copies of the document are left out. Their script for the counts
+        fails, and another public one counts the documents that hold a token. `most` is to be fixed beforehand.
+    """
+    return _calibrated(log_probability, token, offsets, scored, most=most)
+
+
+def first_of_their_kind(
+    token: Int[np.ndarray, " token"], offsets: Int[np.ndarray, " boundary"]
+) -> Bool[np.ndarray, " token"]:
+    """Which tokens stand in their document for the first time.
+
+    Example:
+        >>> first_of_their_kind(np.array([4, 4, 4, 5]), np.array([0, 2, 4]))
+        array([ True, False,  True,  True])
+    """
+    found = np.zeros(len(token), bool)
+    found[np.unique(np.stack([documents_of(offsets), token]), axis=1, return_index=True)[1]] = True
+    return found
+
+
+def frequencies(token: Int[np.ndarray, " token"], offsets: Int[np.ndarray, " boundary"]) -> Float[np.ndarray, " token"]:
+    """How frequent each token is in the documents that are no copies of its own, with one more of every token.
+
+    Example:
+        >>> frequencies(np.array([0, 1, 1, 2]), np.array([0, 2, 4])).round(2)
+        array([0.2, 0.4, 0.4, 0.2])
+    """
+    document = documents_of(offsets)
+    cluster = copies_of(token, offsets, np.zeros((0, len(offsets) - 1), np.int8)).cluster[document]
+    kind = np.unique(token, return_inverse=True)[1]
+    own = np.unique(np.stack([cluster, kind]), axis=1, return_inverse=True, return_counts=True)
+    others = np.bincount(kind)[kind] - own[2][own[1].ravel()]
+    left = len(token) - np.bincount(cluster)[cluster]
+    return np.asarray((1.0 + others) / (left + kind.max(initial=-1) + 1))
+
+
+def of_documents(
+    scores: Float[np.ndarray, "model example"], offsets: Int[np.ndarray, " boundary"], scored: Scored
+) -> PerModelExample:
+    """Scores of one model alone, blank where the document has none."""
+    code = np.where(~has_scored(offsets, scored), 1, np.where(np.isfinite(scores), 0, 2)).astype(np.int8)
+    return scores_of(scores, _REASONS, code, np.zeros(len(scores), np.int64))
+
+
+def _refuse_share(share: float, name: str) -> None:
+    if not 0 < share <= 1:
+        raise BadInput(
+            f"The 'share' argument of {name} must be in (0, 1]. Got {share}.", hint="share=0.2 is the authors' default."
+        )
