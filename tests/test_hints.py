@@ -123,6 +123,10 @@ def test_numbers_of_runs_in_a_hint_suffice_and_fewer_do_not():
     bound(least)
     with pytest.raises(BadInput, match=r"cannot show any ε"):
         bound(least - 2)
+    drawn = int(re.search(r"by a fair coin, (\d+)", told.value.hint)[1])
+    for seed in range(20):
+        joined = np.random.default_rng(seed).integers(2, size=drawn) == 1
+        many_runs_epsilon(joined + 0.0, joined, threshold=0.5, delta=1e-5, confidence=0.95)
 
 
 def test_an_imported_run_is_told_to_bring_what_it_lacks(tmp_path):

@@ -220,7 +220,7 @@ def test_a_run_that_stands_in_the_folder_is_told_before_the_training(tmp_path: P
     callback.base_folder.mkdir()
     (callback.base_folder / "manifest.json").write_text("{}")
     model = gpt()
-    with pytest.raises(BadInput, match="A run stands in the folder"):
+    with pytest.raises(BadInput, match="already contains a run"):
         trainer(model, texts(4, 1), callback, folder=str(tmp_path / "out")).train()
 
 

@@ -131,10 +131,10 @@ class Missing:
         Example:
             >>> from byrote.errors import MissingEvidence
             >>> Missing.because(MissingEvidence("'outputs.logits' is not recorded", hint="audit again.")).why
-            "'outputs.logits' is not recorded. To have it: audit again."
+            "'outputs.logits' is not recorded. To get it: audit again."
         """
         message = f"{of_this_run(error.message).rstrip('.')}."
-        return cls(why=f"{message} To have it: {of_this_run(error.hint).rstrip('.')}." if error.hint else message)
+        return cls(why=f"{message} To get it: {of_this_run(error.hint).rstrip('.')}." if error.hint else message)
 
 
 Block = Words | Tiles | Figure | TableBlock | Gallery | Facts | Fold | Missing

@@ -72,8 +72,8 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 
 #: Hints for a path that leads nowhere, or to what cannot be read.
-CHECK_THE_PATH = "check the path; it counts from the folder that byrote runs in."
-UNREADABLE = "check that it is a file, whole, and that you may read it."
+CHECK_THE_PATH = "check the path; it is relative to the current folder."
+UNREADABLE = "check that the file is complete and readable."
 
 
 class BadInput(ByroteError):

@@ -28,7 +28,7 @@ SHOWN: Final = 10
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PerExample(Tabular):
-    """One value an example, higher = more memorized.
+    """One value per example, higher = more memorized.
 
     `low` and `high` bound a 95 % confidence interval (they need not be symmetric around the value);
     `reason_code` is 0 where the value is defined and otherwise points into `reasons`, where the value is NaN. `ids` are
@@ -175,7 +175,7 @@ def blanked(result: PerResult, bad: Bool[np.ndarray, " example"], reason: str) -
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PerCanary(Tabular):
-    """One value a canary, higher = more memorized, with the chance of one as high for a secret that was never seen.
+    """One value per canary, higher = more memorized, with the chance of one as high for a secret that was never seen.
 
     `at_least` says where the evidence ends before the value does; the value is then a bound. `p_value` is NaN where
     `values` is. `repetitions` says how often each canary was planted, 0 being a control.
@@ -229,7 +229,7 @@ class PerCanary(Tabular):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Survival(Tabular):
-    """Kaplan-Meier curves, one a group: the share of examples to which an event has not happened by each time.
+    """Kaplan-Meier curves, one per group: the share of examples to which an event has not happened by each time.
 
     `censored` counts the examples of a group to which it never happened while they were watched; `median` is NaN
     where less than half of a group had the event.
@@ -262,7 +262,7 @@ class Survival(Tabular):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Curve(Tabular):
-    """Lines over a common axis, one a group; NaN where the group is empty, with the reason in `note`."""
+    """Lines over a common axis, one per group; NaN where the group is empty, with the reason in `note`."""
 
     axis: str
     at: Float[np.ndarray, " point"]

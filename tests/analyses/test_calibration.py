@@ -144,7 +144,7 @@ def test_an_ensemble_needs_no_estimate(run, tmp_path):
 
 @pytest.mark.slow
 def test_what_cannot_be_calibrated(run, tmp_path):
-    with pytest.raises(BadInput, match="can be no proxy"):
+    with pytest.raises(BadInput, match="cannot be a proxy"):
         calibrate(run, "influence")
     with pytest.raises(MissingEvidence, match="no network trained on all data"):
         calibrate(small_audit(tmp_path / "no-full", full=0))
@@ -182,4 +182,4 @@ def test_the_highest_estimates_stand_first_and_the_unknown_last(monkeypatch, run
     estimated = found.apply(np.array([scores[0], np.nan, scores[1]]))
     block, words = highest(estimated, np.array(["low", "none", "high"]), top=3)
     assert [row[0] for row in block.rows] == ["high", "low", "none"]
-    assert words.text == f"Estimated from {found.proxy} of one training; the interval is a conformal band of 95%."
+    assert words.text == f"Estimated from {found.proxy} of one training, with a 95% prediction interval."

@@ -151,7 +151,10 @@ def test_intervals_of_all_rows_with_a_verdict_hold_at_once(made: tuple[Run, Run]
         assert found.difference.high - found.difference.value == pytest.approx(
             reach * (alone.high - alone.value), rel=1e-5
         )
-    assert any(f"those of all {len(verdicts)} rows with a verdict hold at once" in note for note in compared.notes)
+    assert any(
+        f"The {len(verdicts)} intervals of rows with a verdict are Bonferroni-adjusted" in note
+        for note in compared.notes
+    )
 
 
 def test_imported_models_share_members_and_pairs_and_no_known_seeds(made: tuple[Run, Run]) -> None:

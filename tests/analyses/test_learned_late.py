@@ -108,7 +108,7 @@ def test_a_kept_score_that_is_not_the_runs_is_noticed(tmp_path):
 def test_it_takes_the_losses_of_a_training_about_classes(tmp_path):
     run = imported(tmp_path / "run", np.ones((1, 3)), np.ones((1, 3)))
     run.manifest.dataset["task"] = "labels"
-    with pytest.raises(BadInput, match="one class an example"):
+    with pytest.raises(BadInput, match="one class per example"):
         learned_late(run)
     answers = {"outputs.log_odds": np.zeros((1, 3), np.float32), "outputs.logit_margin": np.ones((1, 3), np.float32)}
     ended = import_arrays(tmp_path / "ended", labels=np.arange(3), member=np.ones((1, 3), np.int8), evidence=answers)

@@ -220,7 +220,7 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(request, which, key):
     assert "label_memorization" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize(("dataset", "words"), [(numbers(), "a number an example"), (tags(), "several labels")])
+@pytest.mark.parametrize(("dataset", "words"), [(numbers(), "one number per example"), (tags(), "several labels")])
 def test_an_objective_of_other_targets(tmp_path, dataset, words):
     with pytest.raises(BadInput) as caught:
         byrote.audit(dataset, FAST, models=4, out=tmp_path / "run", progress=False)
@@ -232,7 +232,7 @@ def test_what_is_about_classes_alone(tmp_path, regression):
     from byrote.analyses.triage import triage
     from byrote.changes.registry import parse_change
 
-    with pytest.raises(BadInput, match="Triage is about one class an example"):
+    with pytest.raises(BadInput, match="Triage is about one class per example"):
         triage(regression)
     with pytest.raises(BadInput, match="'label-noise' is about one class"):
         byrote.change(regression, parse_change("label-noise=0.1"), out=tmp_path / "child", progress=False)

@@ -262,7 +262,8 @@ def test_the_section_tells_the_bound_and_what_the_guesses_could_have_shown(overf
         f"of {overfit.guesses} guesses about {overfit.canaries} canaries were right."
     )
     assert most == (
-        f"These guesses could show {overfit.ceiling:.2f} at most, {overfit.canaries} canaries {overfit.limit:.2f}."
+        f"If all these guesses were right, the bound would be {overfit.ceiling:.2f}; "
+        f"the most that {overfit.canaries} canaries can show is {overfit.limit:.2f}."
     )
     assert f"of μ at least {overfit.gaussian.mu:.2f}" in gaussian
     assert notes == list(overfit.notes)
@@ -275,4 +276,4 @@ def test_the_section_of_many_runs(overfit: PrivacyAudit) -> None:
     table = table_of_many(ManyRunsAudit(bound=bound, run=overfit.run))
     lines = [block.text for block in shown(table) if isinstance(block, Words)]
     assert lines[0].endswith("in 64 of 64 runs it was guessed right whether the canary had joined.")
-    assert lines[1] == f"So many runs could show {bound.ceiling:.2f} at most."
+    assert lines[1] == f"If all guesses were right, the bound would be {bound.ceiling:.2f}."

@@ -159,7 +159,7 @@ def rows(path, lines):
 
 def test_weights_and_members_that_are_swapped(target, tmp_path):
     members = rows(tmp_path / "m.csv", ["example,member", "blobs-0001,1", "blobs-0002,0"])
-    with pytest.raises(BadInput, match=r"weights\.safetensors' is no table of members.* Hint: --weights takes a "):
+    with pytest.raises(BadInput, match=r"weights\.safetensors' is not a table of members.* Hint: --weights takes a "):
         attacked(members, target[1], tmp_path / "run")
     with pytest.raises(BadInput, match=r"m\.csv' is a table and holds no weights\. Hint: --weights takes a "):
         attacked(members, members, tmp_path / "run")

@@ -136,7 +136,7 @@ def test_the_table_is_kept_verified_and_read_again(run):
 
 def test_a_run_that_was_not_read_says_how(tmp_path: Path, run: Run) -> None:
     plain = small_audit(tmp_path / "plain")
-    with pytest.raises(MissingEvidence, match="kept no weights at checkpoints, by which") as caught:
+    with pytest.raises(MissingEvidence, match="kept no weights at checkpoints, so it is unknown") as caught:
         where(plain)
     assert "--keep-weights-at checkpoints" in str(caught.value.hint)
     kept = small_audit(tmp_path / "kept", keep_weights_at="0,last")

@@ -73,14 +73,18 @@ def target(members: str) -> list[str]:
     ("words", "sentence", "hint"),
     [
         (["audit", "mine.py", "--models", "2"], "2 models trained with it and 2 without it. Got 2.", "--models 64"),
-        (["attack", "four"], "at least 4 reference models beside a target and its mate. Got 2.", "--models 64"),
+        (
+            ["attack", "four"],
+            "at least 4 reference models, apart from a target and the other model of its pair. Got 2.",
+            "--models 64",
+        ),
         (["attack", "four", "--with", "rmia"], "RMIA needs at least 4 reference models", "at least 6 models in pairs"),
         (["onion", "four"], "at least 24 models in pairs", "--models 64"),
         (["attack", "one"], "has no ensemble to attack", "--models 64"),
         (["calibrate", "one"], "has no models of role 'reference'", "--models 64"),
         (["audit", "mine.py", "--design", "thirds"], "There is no design 'thirds'", "half-subset-pairs"),
         (["audit", "mine.py", "--design", "ratio-grid", "--models", "64"], "a multiple of 9 models", "--models 72"),
-        (["audit", "mine.py", "--design", "two-splits", "--stderr", ".1"], "takes no design", "leave out stderr"),
+        (["audit", "mine.py", "--design", "two-splits", "--stderr", ".1"], "give no design", "leave out stderr"),
         (target("all.csv"), "No example is known to be a non-member", "name both"),
         (target("none.csv"), "No example is known to be a member", "name both"),
         (target("twice.csv"), "The id 'mine-0000' stands in 'twice.csv' 2 times", "every example once"),
@@ -88,13 +92,13 @@ def target(members: str) -> list[str]:
         (target("words.csv"), "Membership must be 1 or 0. Got 'yes' in row 2", "leave out the examples"),
         (target("columns.csv"), "has the columns id, member", "'example'"),
         (target("gone.csv"), "There is no file 'gone.csv' of members", "check the path"),
-        (target("w.safetensors"), "'w.safetensors' is no table of members", "--members a CSV"),
-        (["attack", "fine.csv"], "'fine.csv' is a file and no run folder", "folder that `byrote audit` wrote"),
-        (["attack", "foor"], "The folder 'foor' is no run", "did you mean 'four'?"),
+        (target("w.safetensors"), "'w.safetensors' is not a table of members", "--members a CSV"),
+        (["attack", "fine.csv"], "'fine.csv' is a file, not a run folder", "folder that `byrote audit` wrote"),
+        (["attack", "foor"], "The folder 'foor' is not a run", "did you mean 'four'?"),
         (["attack", "four", "--with", "lossattack"], "no attack 'lossattack'", "did you mean 'loss_attack'?"),
         (["check", "four", "--fail-if", "label_memorisation.mean > 1"], "no measure", "'label_memorization'?"),
-        (["read", "c_score", "fine.csv", "--out", "x"], "is no file of NumPy arrays", "`byrote audit` takes tables"),
-        (["read", "feldman_zhang", "fine.csv", "--out", "x"], "is no file of NumPy arrays", ".npz"),
+        (["read", "c_score", "fine.csv", "--out", "x"], "is not a file of NumPy arrays", "`byrote audit` takes tables"),
+        (["read", "feldman_zhang", "fine.csv", "--out", "x"], "is not a file of NumPy arrays", ".npz"),
         (["read", "leakpro", "meter", "--out", "x"], "holds no logits of shadow models", "sm_0_logits.npy"),
         (["read", "privacy_meter", "leakpro", "--out", "x"], "holds no signals", "run_mia.py"),
         (["audit", "same_ids.py"], "ids must be unique, but 1 is repeated ('a')", ""),
@@ -194,4 +198,4 @@ def test_a_check_that_cannot_be_made_leaves_a_junit_file(byrote):
 def test_no_plan_is_made_of_language_models(byrote):
     status, _, error = byrote("plan", "docs")
     assert status == 2
-    assert "that of language models is not forecast" in " ".join(error.split())
+    assert "not language models" in " ".join(error.split())

@@ -74,7 +74,7 @@ def test_a_program_that_a_run_of_others_names_is_not_run(here: Path, monkeypatch
     ("content", "says"),
     [
         ("models = 4", r"has no table \[audit\]"),
-        ("[audit]\nmodel-count = 4", "names 'model-count', which is no option of an audit"),
+        ("[audit]\nmodel-count = 4", "names 'model-count', which is not an option of an audit"),
         ("[audit\n", "cannot be read as TOML"),
     ],
 )

@@ -45,9 +45,9 @@ def test_a_small_audit_of_the_docs_finds_what_was_repeated_and_no_controls(tmp_p
     assert (exposure.values[exposure.repetitions == 0] < 7).all()
     page, facts = write_language_report(run)
     lines = language_sentences(run, facts)
-    assert lines[0].startswith("The model predicts")
-    assert any(line.startswith("Exposure of planted canaries") for line in lines)
-    assert any(line.startswith("Generating confirms") for line in lines)
+    assert lines[0].startswith("Next-token accuracy: ")
+    assert any(line.startswith("Mean exposure of canaries in bits") for line in lines)
+    assert any(line.startswith("Greedy generation confirms") for line in lines)
     text = "\n".join(lines) + page.read_text("utf-8")
     assert docs.canaries is not None
     assert not any(canary.secret in text for canary in docs.canaries)
@@ -63,8 +63,8 @@ def test_a_small_audit_of_the_docs_finds_what_was_repeated_and_no_controls(tmp_p
 def test_a_summary_without_anything_held_out(tmp_path):
     run = small_language_audit(tmp_path, heldout=None)
     lines = language_sentences(run, language_facts(run))
-    assert lines[0].endswith("no document is known to be new to it.")
-    assert "No document is long enough" in "\n".join(lines)
+    assert lines[0].endswith("no document is known to be held out.")
+    assert "No text is long enough to test for extraction" in "\n".join(lines)
 
 
 def test_a_summary_of_pairs(tmp_path):
@@ -78,8 +78,11 @@ def test_a_summary_of_pairs(tmp_path):
     ("arguments", "sentence"),
     [
         (["audit"], "An audit needs a source."),
-        (["audit", "digits", "--corpus", "c.jsonl"], "An audit is of a source or of a language model. Got 'digits'"),
-        (["audit", "--model", "m"], "The documents that the model 'm' was trained on are not named."),
+        (
+            ["audit", "digits", "--corpus", "c.jsonl"],
+            "An audit takes either a source or a language model. Got 'digits'",
+        ),
+        (["audit", "--model", "m"], "--corpus is missing: byrote needs the documents that model 'm' was trained on."),
         (["audit", "docs", "--probe", "last_layer"], "The probe 'last_layer' is not for language models."),
         (["audit", "docs", "--probe", "decoding:top_k=x"], "The setting 'top_k=x' of the probe decoding cannot be"),
         (["audit", "docs", "--probe", "decoding:top_p=2"], "The 'top_p' argument of decoding must lie in (0, 1]."),
@@ -91,9 +94,9 @@ def test_a_summary_of_pairs(tmp_path):
         ),
         (
             ["audit", "--model", "m", "--corpus", "c.jsonl", "--canaries", "16"],
-            "Of a language model --canaries takes a file that `byrote plant` wrote beside the documents. Got '16'.",
+            "For a language model, --canaries must be a file that `byrote plant` wrote beside the documents. Got '16'.",
         ),
-        (["audit", "--corpus", "c.jsonl", "--heldout", "0.3"], "--heldout takes a file of documents"),
+        (["audit", "--corpus", "c.jsonl", "--heldout", "0.3"], "--heldout must be a file of documents"),
         (["forgetting", "docs", "--canaries", "900"], "paragraphs can be injected. Got 900."),
         (["forgetting", "docs", "--repetitions", "x"], "Repetitions must be whole numbers. Got 'x'."),
         (["audit", "--corpus", "nothing.jsonl"], "There is no file 'nothing.jsonl'."),
@@ -182,8 +185,8 @@ def test_the_audit_of_the_docs_as_a_person_runs_it(tmp_path, monkeypatch, capsys
         return " ".join(capsys.readouterr().out.split())
 
     audited = said("audit", "docs", "--width", "64", "--epochs", "20", "--out", "runs/docs")
-    assert "The model predicts" in audited
-    assert "Exposure of planted canaries in bits" in audited
+    assert "Next-token accuracy: " in audited
+    assert "Mean exposure of canaries in bits" in audited
     rows = said("change", "runs/docs", "--with", "remove-exact-duplicates")
     for row in ("extraction of texts that stood more often", "exposure of planted canaries", "loss on held-out texts"):
         assert row in rows

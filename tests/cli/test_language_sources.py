@@ -49,7 +49,7 @@ def test_a_corpus_of_ones_own_is_audited_changed_and_compared(folder):
     done = RUNNER.invoke(app, ["card", "run", "run+remove-exact-duplicates=1"], catch_exceptions=False)
     assert "loss on held-out texts" in done.output
     done = RUNNER.invoke(app, ["report", "run+remove-exact-duplicates=1", "--show-secrets"], catch_exceptions=False)
-    assert "The model predicts" in done.output
+    assert "Next-token accuracy: " in done.output
     with pytest.raises(BadInput, match="was made by a change"):
         with_documents(Run.open("run+remove-exact-duplicates=1"))
     (folder / "d.csv").write_text("example,action\n1,remove\n3,remove\n2,review\n")

@@ -167,7 +167,7 @@ def test_a_number_and_its_performance(byrote, tmp_path):
     status, said, heard = byrote("attack", "runs/houses")
     assert status == 0, heard
     assert "lira[residual] on 8 models, each with 6 reference models, over 16 groups." in " ".join(said.split())
-    assert "Groups most at risk" in said
+    assert "Groups with the highest membership risk" in said
     assert byrote("report", "runs/houses")[0] == 0
 
 

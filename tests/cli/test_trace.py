@@ -33,7 +33,7 @@ def byrote(monkeypatch, capsys, tmp_path):
 def test_prints_passages_and_writes_a_page(byrote, tmp_path):
     status, said, _ = byrote("trace", "--corpus", "train.jsonl", "answer.txt")
     assert status == 0
-    assert "86 % of this text stands in the corpus" in said
+    assert "86 % of the words of this text occur in the corpus" in said
     rows = [line.split() for line in said.splitlines()]
     assert ["6", "8", "8", "the", "CAT", "sat", "on", "the", "mat", "doc-0,", "doc-1", "and", "6", "more"] in rows
     assert ["6", "1", "1", "her", "private", "number", "is", "•••••••••", "doc-secret"] in rows
@@ -65,7 +65,7 @@ def test_addresses_and_account_numbers_are_shown_only_if_asked(byrote, tmp_path)
     for personal in ("ann@example.org", "DE89", "0532"):
         said = byrote(*options)[1] + (tmp_path / "answer.trace.html").read_text("utf-8")
         assert personal not in said
-        assert "100 % of this text stands in the corpus" in said
+        assert "100 % of the words of this text occur in the corpus" in said
         said = byrote(*options, "--show-secrets")[1] + (tmp_path / "answer.trace.html").read_text("utf-8")
         assert personal in said
 
@@ -74,7 +74,7 @@ def test_nothing_found_is_no_error(byrote, tmp_path):
     (tmp_path / "answer.txt").write_text("entirely new words stand in here", "utf-8")
     status, said, _ = byrote("trace", "--corpus", "train.jsonl", "answer.txt")
     assert status == 0
-    assert "No passage of this text stands in the corpus" in said
+    assert "No passage of this text occurs in the corpus" in said
 
 
 @pytest.mark.slow
@@ -98,5 +98,5 @@ def test_bad_input_ends_with_a_sentence_and_status_2(byrote, tmp_path):
 def test_a_corpus_in_the_place_of_the_text_is_told(byrote):
     status, _, error = byrote("trace", "--corpus", "answer.txt", "train.jsonl")
     assert status == 2
-    assert "which is a corpus by its name" in error
+    assert "has the ending of a corpus" in error
     assert "byrote trace answer.txt --corpus train.jsonl" in error

@@ -216,7 +216,7 @@ def test_labels_of_mixed_or_foreign_type():
     assert "every example has just one of its labels, and so one class" in refusal(X, np.eye(4))
     assert "targets.argmax(axis=1)" in refusal(X, np.eye(4))
     assert "one target an example, but the targets have the shape (4, 2)" in refusal(X, np.eye(4, 2), task="classes")
-    assert "one label an example, but its labels are a 'NoneType'" in refusal(X, None)
+    assert "one label per example, but its labels are a 'NoneType'" in refusal(X, None)
     assert "of type 'list'" in refusal(X, [[1], [1, 2], [1], [2]])
 
 
@@ -249,7 +249,7 @@ def test_inputs_that_are_no_array_of_numbers():
 
 
 def test_rows_that_do_not_match():
-    message = "its arrays must have one row an example, but there are 4 inputs, 3 labels, 5 ids."
+    message = "its arrays must have one row per example, but there are 4 inputs, 3 labels, 5 ids."
     assert message in refusal(X, Y[:3], ids=list("abcde"))
 
 

@@ -270,7 +270,7 @@ def test_a_canary_of_a_rare_length_is_refused():
     [("{}{}", "it is no JSON"), ('{"format": "byrote canaries 1"}', "it has no 'spaces'")],
 )
 def test_what_is_wrong_with_a_manifest_is_said_in_words(text, why):
-    with pytest.raises(BadInput, match=rf"is no manifest of canaries: {why}\."):
+    with pytest.raises(BadInput, match=rf"is not a manifest of canaries: {why}\."):
         canaries_from_json(text)
 
 

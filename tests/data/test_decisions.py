@@ -52,5 +52,5 @@ def test_what_a_spreadsheet_is_kept_from_is_read_as_it_was(tmp_path, name):
 
 @pytest.mark.parametrize("text", ["nan", "inf", "12 kg"])
 def test_a_new_number_is_finite(text):
-    with pytest.raises(BadInput, match="A new number is none"):
+    with pytest.raises(BadInput, match="A new number cannot be read"):
         number_of(Decision(example="a", action="relabel", new=text))

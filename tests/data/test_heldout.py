@@ -63,5 +63,5 @@ def test_some_shared_examples_are_noted():
 def test_held_out_targets_of_another_kind() -> None:
     inputs = np.arange(8.0).reshape(4, 2)
     numbers = from_arrays(inputs, np.arange(4.0), task="regression")
-    with pytest.raises(BadInput, match="held-out dataset has a number an example, the training data one class"):
+    with pytest.raises(BadInput, match="held-out dataset has one number per example, the training data one class"):
         refuse_unfit(numbers, from_arrays(inputs, np.arange(4) % 2))

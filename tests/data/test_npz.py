@@ -119,7 +119,7 @@ def test_what_is_refused(tmp_path):
     assert "lacks the array 'targets'; it holds 'inputs'" in refusal(
         written(tmp_path / "a.npz", inputs=ARRAYS["inputs"])
     )
-    assert "one row an example" in refusal(written(tmp_path / "a.npz", inputs=ARRAYS["inputs"], targets=[0, 1]))
+    assert "one row per example" in refusal(written(tmp_path / "a.npz", inputs=ARRAYS["inputs"], targets=[0, 1]))
 
 
 def packed(path, header, content):

@@ -41,7 +41,7 @@ def test_rows_of_an_npz_are_scaled_and_images_are_not(tmp_path):
 
 
 def test_what_is_no_data():
-    with pytest.raises(BadInput, match="is no data by its name"):
+    with pytest.raises(BadInput, match="does not have the ending of a data file"):
         read_source("a.txt", Reading(), seed=0)
 
 

@@ -115,7 +115,7 @@ def test_what_is_refused(tmp_path, frame):
     assert "holds numbers that are no classes" in refusal(table_of(tmp_path, "x,y\n1,.5\n2,.25\n"), target="y")
     assert "13 rows have no class in the column 'colour'" in refusal(written(path, frame), target="colour")
     assert "There is no file" in refusal(tmp_path / "none.csv")
-    assert "is no table by its name" in refusal(tmp_path / "t.xlsx")
+    assert "does not have the ending of a table" in refusal(tmp_path / "t.xlsx")
     assert "different names. Got 'x' more than once" in refusal(table_of(tmp_path, "x,x\n1,2\n"))
     assert "has no rows" in refusal(table_of(tmp_path, "x,kind\n"))
     assert "Row #3: Expected 2 columns" in refusal(table_of(tmp_path, "x,kind\n1,a\n1\n"))
@@ -265,7 +265,7 @@ def test_what_a_file_says_of_pandas_may_be_damaged(tmp_path, frame):
     table = pa.table(frame)
     for said in (b"{", b"[]", b'{"index_columns": 3}', b"[" * 100_000):
         pq.write_table(table.replace_schema_metadata({"pandas": said}), tmp_path / "t.parquet")
-        assert "is damaged in what it says of its pandas index" in refusal(tmp_path / "t.parquet")
+        assert "has damaged pandas metadata" in refusal(tmp_path / "t.parquet")
 
 
 def test_columns_without_a_value_twice_are_named(tmp_path):

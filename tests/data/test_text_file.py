@@ -42,7 +42,7 @@ def test_a_form_without_its_mark_is_named_and_the_hint_mends_it(tmp_path, form):
 def test_what_is_no_text_is_refused(tmp_path):
     path = tmp_path / "c.txt"
     path.write_bytes(b"PK some bytes \x00\x01\x02 of a packed file")
-    with pytest.raises(BadInput, match="is no text: it holds bytes of 0"):
+    with pytest.raises(BadInput, match="is not text: it contains bytes of 0"):
         list(lines_of(path))
 
 

@@ -208,8 +208,8 @@ def test_a_recipe_that_diverges_is_reported_and_refused(tmp_path: Path) -> None:
     heard = Heard()
     wild = byrote.Recipe(network=byrote.MLP((16,)), epochs=6, batch_size=8, optimizer=byrote.SGD(lr=1e12))
     run = small_audit(tmp_path / "run", recipe=wild, progress=heard)
-    assert any("diverged: it and its mate are left out" in sentence for sentence in heard.sentences)
-    with pytest.raises(TooFewModels, match=r"reference models diverged, more than 5 %"):
+    assert any("diverged. It and the other model of its pair are excluded" in sentence for sentence in heard.sentences)
+    with pytest.raises(TooFewModels, match=r"reference models diverged, above the limit of 5 %"):
         run.measure("label_memorization")
 
 
@@ -243,7 +243,7 @@ def test_one_diverged_model_of_many_leaves_with_its_mate(tmp_path: Path) -> None
         ({"models": 7}, "even number"),
         ({"heldout": "other classes"}, "held-out dataset has the classes"),
         ({"recipe": "cnn"}, "SmallCNN takes images"),
-        ({"recipe": "logits"}, "must give 3 logits an example, one a class. Got (5,)"),
+        ({"recipe": "logits"}, "must give 3 logits per example, one per class. Got (5,)"),
         ({"recipe": "shape"}, "does not take the dataset's inputs of shape (2,)"),
     ],
 )
@@ -401,7 +401,7 @@ def test_an_audit_stops_at_the_first_look_that_reaches_the_goal(tmp_path: Path) 
     assert all(look["stderr"] > 0.14 for look in reached[:-1])
     assert reached[-1]["stderr"] <= 0.14
     assert 1 < len(reached) < 4
-    assert stopping["stopped"] == {"models": reached[-1]["models"], "why": "the goal for the error is reached"}
+    assert stopping["stopped"] == {"models": reached[-1]["models"], "why": "the standard error asked for is reached"}
     assert len(run.models()) == reached[-1]["models"]
     assert len(run.models("full")) == 2
     assert known(run) == reached[-1]["stderr"]
@@ -521,7 +521,7 @@ def test_a_budget_stops_at_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     run = small_audit(tmp_path / "run", models=64, budget=40, progress=Ticking())
     stopping = run.manifest.stopping
     assert stopping is not None
-    assert stopping["stopped"] == {"models": 32, "why": "the budget does not last until the next look"}
+    assert stopping["stopped"] == {"models": 32, "why": "the budget is too short for the next stopping point"}
     assert [look["seconds"] for look in stopping["reached"]] == [16.0, 32.0]
     assert (run.design.models, stopping["budget"]) == (34, 40.0)
 
@@ -550,7 +550,7 @@ def test_a_recipe_that_diverges_does_not_train_the_most_models(tmp_path: Path) -
     run = small_audit(tmp_path / "run", models=64, recipe=wild, stderr=0.05)
     assert run.manifest.stopping is not None
     assert run.manifest.stopping["stopped"] == {"models": 16, "why": "too many models diverged"}
-    with pytest.raises(TooFewModels, match=r"reference models diverged, more than 5 %"):
+    with pytest.raises(TooFewModels, match=r"reference models diverged, above the limit of 5 %"):
         run.measure("label_memorization")
 
 
@@ -559,9 +559,9 @@ def test_a_recipe_that_diverges_does_not_train_the_most_models(tmp_path: Path) -
     [
         ({"stderr": 0.5}, r"must lie in (0, .5). Got 0.5."),
         ({"budget": "ten"}, r"must be a length of time. Got 'ten'."),
-        ({"budget": 1e-6}, r"does not last until the first look, after 6 models"),
+        ({"budget": 1e-6}, "is too short for the first stopping point (6 models"),
         ({"stderr": 0.1, "models": 9}, r"an even number of at least 4. Got 9."),
-        ({"stderr": 0.1, "design": "own"}, r"takes no design or executor"),
+        ({"stderr": 0.1, "design": "own"}, r"give no design or executor"),
     ],
 )
 def test_goals_that_cannot_be_are_refused_before_training(

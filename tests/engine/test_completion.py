@@ -119,7 +119,7 @@ def test_the_error_is_told_of_models_there_and_added_but_not_of_diverged_ones(tm
     complete(job(tmp_path, diverges=1), BLOCKS, 1, heard, error_with=error_with)
     assert told == [[], [0], [2, 3]]
     assert heard.shares[-1] == (4.0, pytest.approx(1 / 3))
-    assert heard.sentences == ["Model 1 diverged: it and its mate are left out of all results."]
+    assert heard.sentences == ["Model 1 diverged. It and the other model of its pair are excluded."]
 
 
 def test_a_process_that_is_begun_again_is_named_by_its_models() -> None:

@@ -253,13 +253,13 @@ def test_many_repetitions_do_not_overflow():
         (lambda: nn.Conv2d(1, 2, 3), r"does not take the dataset's inputs of shape \(6,\)"),
         (
             lambda: nn.Linear(6, 4),
-            r"must give 3 logits an example, one a class\. Got \(4,\)\. Hint: end it with nn\.Lin",
+            r"must give 3 logits per example, one per class\. Got \(4,\)\. Hint: end it with nn\.Lin",
         ),
         (
             lambda: nn.Sequential(nn.Linear(6, 3), nn.Flatten(0)),
-            r"must give 3 logits an example, one a class\. Got \(\)",
+            r"must give 3 logits per example, one per class\. Got \(\)",
         ),
-        (lambda: nn.Embedding(3, 3), r"numbers of another type than inputs and weights, float32"),
+        (lambda: nn.Embedding(3, 3), r"a dtype other than float32, that of inputs and weights"),
     ],
 )
 def test_a_network_that_does_not_fit(tmp_path, network, sentence):

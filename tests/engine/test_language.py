@@ -436,7 +436,7 @@ def observed(network: nn.Module, *, vocabulary: int = 27) -> Pretrained:
     ("model", "sentence"),
     [
         (observed(Looking()), "The network is not causal"),
-        (observed(Short()), r"must give 27 logits a token, one of each token. Got \(5,\)"),
+        (observed(Short()), r"must give 27 logits per token, one for each token of the vocabulary. Got \(5,\)"),
         (observed(Bigrams(3), vocabulary=3), "The tokenizer does not fit the model: it gives the token 8"),
     ],
 )

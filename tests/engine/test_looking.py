@@ -236,7 +236,7 @@ def test_a_probe_for_other_targets_is_refused(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     data: Dataset = byrote.from_arrays(rng.normal(size=(40, 2)), rng.normal(size=40), task="regression")
     recipe = dataclasses.replace(RECIPE, objective=byrote.SquaredError())
-    with pytest.raises(BadInput, match="'last_layer' is about one class an example"):
+    with pytest.raises(BadInput, match="'last_layer' is about one class per example"):
         small_audit(tmp_path / "run", dataset=data, recipe=recipe, heldout=None, probes=("last_layer",))
 
 

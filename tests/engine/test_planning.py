@@ -194,7 +194,7 @@ def test_the_budget_stops_by_the_rule_of_the_audit(tmp_path: Path, budget: float
 
 
 def test_a_budget_below_the_first_look_is_refused_as_the_audit_refuses_it(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="does not last until the first look, after 16 models") as caught:
+    with pytest.raises(BadInput, match=r"is too short for the first stopping point \(16 models") as caught:
         module._stop(Goal(looks=(16, 32), budget=30.0), forecast(tmp_path))
     assert caught.value.hint == "--budget 2m, or fewer --models."
 

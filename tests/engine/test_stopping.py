@@ -67,7 +67,7 @@ def test_looks_rise_by_half_or_more_but_to_the_last_and_are_pairs(most: int) -> 
 
 def test_verdicts_in_their_order() -> None:
     goal = Goal(looks=(16, 32, 48), stderr=0.1, budget=60.0)
-    assert "error is reached" in goal.verdict(16, 0.1, 1000.0, 1000.0)
+    assert "standard error asked for is reached" in goal.verdict(16, 0.1, 1000.0, 1000.0)
     assert "no more models" in goal.verdict(48, 0.11, 10.0, 0.0)
     assert "budget" in goal.verdict(32, 0.11, 40.0, 20.1)
     assert goal.verdict(32, 0.11, 40.0, 20.0) == ""

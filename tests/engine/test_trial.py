@@ -51,7 +51,7 @@ def one_number(forward, batch, memory):
         (of_logits, r"A training step of the recipe fails: AttributeError: 'function' object has no attribute "
                     r"'flatten' \(line \d+ of test_trial\.py\)\. Hint: mend the slot of the recipe that raises it; an "
                     r"objective's loss\(forward, batch, memory\)"),
-        (by_class, r"must give one loss an example, .* Got the shape \('model', 10, 3\) of 10 examples"),
+        (by_class, r"must give one loss per example, .* Got the shape \('model', 10, 3\) of 10 examples"),
         (one_number, r"A training step of the recipe fails: IndexError: invalid index of a 0-dim"),
     ],
 )  # fmt: skip

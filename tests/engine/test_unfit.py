@@ -47,7 +47,7 @@ def test_shapes(network: nn.Module) -> None:
 @pytest.mark.parametrize("network", [Cast(torch.float64), Cast(torch.int64), nn.Embedding(3, 3)])
 def test_types_of_numbers(network: nn.Module) -> None:
     message, hint = why(network)
-    assert "numbers of another type than inputs and weights, float32" in message
+    assert "a dtype other than float32, that of inputs and weights" in message
     assert "inside forward" in hint
 
 
@@ -62,7 +62,7 @@ def test_the_networks_own_code_is_named_with_its_line() -> None:
     message, hint = why(Mistyped())
     assert "NameError: name 'undefined' is not defined (line " in message
     assert message.endswith(" of test_unfit.py).")
-    assert hint.startswith("mend its forward")
+    assert hint.startswith("fix its forward()")
 
 
 def test_torchs_plain_errors_go_without_their_kind() -> None:

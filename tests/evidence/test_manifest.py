@@ -45,10 +45,10 @@ def test_what_json_does_not_know_is_not_written(tmp_path):
 
 def test_no_manifest(tmp_path):
     with pytest.raises(
-        BadInput, match=r"is no run: it holds no manifest\.json\. Hint: `byrote audit digits` makes one"
+        BadInput, match=r"is not a run: it contains no manifest\.json\. Hint: `byrote audit digits` makes one"
     ):
         Manifest.read(tmp_path)
-    with pytest.raises(BadInput, match="is no run"):
+    with pytest.raises(BadInput, match="is not a run"):
         Manifest.read(tmp_path / "nowhere")
 
 

@@ -220,6 +220,6 @@ def test_commands_write_over_nothing_of_others(
 )
 def test_a_folder_with_files_of_others_is_no_place_for_a_run(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
-    with pytest.raises(BadInput, match="is no run and holds other files"):
+    with pytest.raises(BadInput, match="is not a run and contains other files"):
         small_audit(tmp_path)
     assert (tmp_path / name).read_text() == "mine"

@@ -89,7 +89,7 @@ def of_numbers(outputs: int = 1) -> Callable[[Path], Run]:
 
 
 def of_sets(folder: Path) -> Run:
-    """An audit of several labels an example."""
+    """An audit of several labels per example."""
     x = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
     data = byrote.from_arrays(x, (x > 0).astype(np.int64))
     recipe = dataclasses.replace(RECIPE, epochs=2, objective=byrote.BinaryCrossEntropy())

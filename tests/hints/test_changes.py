@@ -374,7 +374,7 @@ CHANGES = (
     Case(
         name="a spoiled table to forget",
         wrong=listed(b"PAR1", "ids.parquet"),
-        says="into a text file, one a line",
+        says="into a text file, one per line",
         right=listed("a\nb\n", "ids.txt"),
     ),
     Case(

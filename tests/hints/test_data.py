@@ -628,7 +628,7 @@ DOCUMENTS = (
     Case(
         name="a file of no document",
         wrong=documents("\n\n", "texts.txt"),
-        says="between empty lines",
+        says="by empty lines",
         right=documents("\n\none\n\ntwo\n", "texts.txt"),
     ),
     Case(

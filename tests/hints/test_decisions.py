@@ -137,7 +137,7 @@ CASES = (
     Case(
         name="no file",
         wrong=lambda folder: read_decisions(folder / "none.csv"),
-        says="with a column `example` and one `action` an example",
+        says="with a column `example` and one `action` per example",
         right=reads(f"{HEAD}a,remove,\n"),
     ),
     Case(

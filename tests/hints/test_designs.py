@@ -98,7 +98,7 @@ DESIGNS = (
     Case(
         name="groups of other examples",
         wrong=made(byrote.half_subset_pairs, 8, 6, groups=np.arange(7)),
-        says="a group of its own",
+        says="gets a name of its own",
         right=made(byrote.half_subset_pairs, 8, 6, groups=np.arange(8)),
     ),
     Case(

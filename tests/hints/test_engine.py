@@ -351,7 +351,7 @@ ENGINE = (
     Case(
         name="a fault of its own",
         wrong=fitted(lambda layer, x: layer(y)),
-        says="mend its forward",
+        says="fix its forward()",
         right=fitted(lambda layer, x: layer(x)),
     ),
     Case(name="a loss that raises", wrong=learned(of_all), says="loss[model, batch]", right=learned(of_examples)),

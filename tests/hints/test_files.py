@@ -234,7 +234,7 @@ FILES = (
     Case(
         name="a folder for idx",
         wrong=lambda folder: read_idx(folder),
-        says="check that it is a file",
+        says="check that the file is complete",
         right=one_idx(IDX),
     ),
     Case(name="other axes", wrong=four(images=np.arange(6)), says="the four idx files of one release", right=four()),
@@ -320,7 +320,7 @@ FILES = (
     Case(
         name="no rows",
         wrong=written("table.csv", "a,b,kind\n", read_table),
-        says="a row an example",
+        says="one row per example",
         right=written("table.csv", ROWS, read_table),
     ),
     Case(
@@ -362,7 +362,7 @@ FILES = (
     Case(
         name="classes alone",
         wrong=lambda _: refuse_other_tasks("labels", "sets", "A study"),
-        says="one class an example",
+        says="one class per example",
         right=lambda _: refuse_other_tasks("classes", "sets", "A study"),
     ),
     Case(

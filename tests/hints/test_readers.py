@@ -122,7 +122,7 @@ READERS = (
     SCORES.case("no array of that name", changed("", scores=None), "under these names"),
     SCORES.case("no arrays", lambda files: files.write_text("a,b\n"), "one of such files"),
     SCORES.case("damaged arrays", lambda files: files.write_bytes(files.read_bytes()[:90]), "copy it again"),
-    SCORES.case("ids that repeat", as_it_is, "that differ, one an example", ids=["a"] * N),
+    SCORES.case("ids that repeat", as_it_is, "that differ, one per example", ids=["a"] * N),
     SCORES.case("scores of a part", changed("", scores=folders.SCORES[:9]), "labels=… of the whole dataset"),
     SCORES.case("labels of a part", as_it_is, "bring both into one order", labels=LABELS[:9]),
     RANKINGS.case("no ranking", gone("order_*"), "order_<dataset>_<metric>_train.npy"),
@@ -187,11 +187,11 @@ READERS = (
         "np.savez(path, name=array",
     ),
     SCORES.case("no file", lambda files: files.unlink(), "check the path"),
-    SCORES.case("a folder", lambda files: [files.unlink(), files.mkdir()], "check that it is a file"),
+    SCORES.case("a folder", lambda files: [files.unlink(), files.mkdir()], "check that the file is complete"),
     Case(
         name="values that are no numbers",
         wrong=lambda _: one_value_each(np.array(["a"] * N), N, "the file"),
-        says="one number an example",
+        says="one number per example",
         right=lambda _: one_value_each(folders.SCORES, N, "the file"),
     ),
 )

@@ -58,7 +58,7 @@ def shown(
 
 
 def of_sets(ids: Any = IDS, logits: Any = LOGITS, targets: Any = SETS) -> Callable[[Path], Any]:
-    """The same, of several labels an example."""
+    """The same, of several labels per example."""
     return shown(ids, logits, targets, labels=SETS)
 
 
@@ -387,8 +387,8 @@ TRAININGS = (
         says="the logits of all classes",
         right=shown(IDS, LOGITS, LABELS, IDS, LOGITS, LABELS),
     ),
-    Case(name="one logit of two labels", wrong=of_sets(IDS, LOGITS[:, :1]), says="one a label", right=of_sets()),
-    Case(name="two numbers of one", wrong=of_numbers(LOGITS), says="as many numbers an example", right=of_numbers()),
+    Case(name="one logit of two labels", wrong=of_sets(IDS, LOGITS[:, :1]), says="one per label", right=of_sets()),
+    Case(name="two numbers of one", wrong=of_numbers(LOGITS), says="as many numbers per example", right=of_numbers()),
     Case(
         name="whole answers",
         wrong=of_numbers(LOGITS[:, 0].long()),

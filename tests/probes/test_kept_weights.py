@@ -51,7 +51,7 @@ def test_an_epoch_without_a_checkpoint_and_a_best_without_held_out_examples_are_
     with pytest.raises(BadInput, match="There is no checkpoint after 9 epochs") as caught:
         keeping("0,9", POINTS, 100, PAIR, heldout=False)
     assert "0, 1, 2, 3, 4, 5, 6" in str(caught.value.hint)
-    with pytest.raises(BadInput, match="lowest held-out loss, and nothing is held out"):
+    with pytest.raises(BadInput, match="lowest held-out loss, and this audit has no held-out data"):
         keeping("best", POINTS, 100, PAIR, heldout=False)
 
 
@@ -133,7 +133,7 @@ def test_the_best_checkpoint_of_language_models_is_that_of_the_lowest_loss_on_he
     theirs = shards(every.folder)
     same = [path for path in shards(best.folder) if "weights_at" not in str(path)]
     assert {path: theirs[path] for path in same} == {path: shards(best.folder)[path] for path in same}
-    with pytest.raises(BadInput, match="nothing is held out here"):
+    with pytest.raises(BadInput, match="this audit has no held-out data"):
         small_language_audit(tmp_path / "none", heldout=None, keep_weights_at="best", **settings)
 
 

@@ -83,7 +83,7 @@ def test_draws_are_a_function_of_seed_and_epoch():
 
 def test_nothing_to_draw_and_nothing_to_draw_by():
     assert len(ClassBalanced().order(0, 0, np.zeros(100, np.uint8), SKEWED)) == 0
-    with pytest.raises(BadInput, match="no class an example"):
+    with pytest.raises(BadInput, match="no single class per example"):
         ClassBalanced().order(0, 0, np.ones(4, np.uint8))
 
 
@@ -158,5 +158,5 @@ def test_other_targets_are_refused(tmp_path):
     made = byrote.Recipe(
         network=byrote.MLP(hidden=(4,)), sampler=ClassBalanced(), objective=byrote.SquaredError(), epochs=1
     )
-    with pytest.raises(BadInput, match=r"sampler ClassBalanced\(\) is about one class an example"):
+    with pytest.raises(BadInput, match=r"sampler ClassBalanced\(\) is about one class per example"):
         byrote.audit(dataset, made, models=4, out=tmp_path / "run", workers=1, progress=False)

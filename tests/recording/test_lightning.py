@@ -136,7 +136,7 @@ def test_a_training_that_fails_keeps_what_there_is(tmp_path):
 
 def test_what_cannot_be_recorded(tmp_path):
     callback = RecorderCallback(tmp_path / "a", examples=EXAMPLES)
-    with pytest.raises(BadInput, match="showed no logits"):
+    with pytest.raises(BadInput, match="returned no logits"):
         trainer(tmp_path, 1, callback).fit(Module("part"), loader())
     callback = RecorderCallback(tmp_path / "b", examples=EXAMPLES, unpack=lambda batch: batch.nothing)
     with pytest.raises(AttributeError):

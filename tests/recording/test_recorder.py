@@ -384,7 +384,7 @@ def test_a_recording_that_was_not_closed_says_how_it_becomes_a_run(tmp_path):
     recorder.observe([0, 1], EYE, [0, 1])
     recorder.epoch_end()
     recorder.flush()
-    with pytest.raises(BadInput, match="holds a recording that was not closed") as told:
+    with pytest.raises(BadInput, match="contains a recording that was not closed") as told:
         byrote.Run.open(tmp_path / "run")
     call = f"byrote.recover({str(tmp_path / 'run')!r})"
     assert call in told.value.hint

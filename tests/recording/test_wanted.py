@@ -1,4 +1,4 @@
-"""A recorder of several labels an example, and of numbers."""
+"""A recorder of several labels per example, and of numbers."""
 
 import numpy as np
 import pytest
@@ -192,7 +192,7 @@ def test_what_is_undefined_of_numbers_says_why(tmp_path):
     assert run.manifest.dataset["tolerance"] == pytest.approx(np.std([1, 2, 4]) / 4)
     np.testing.assert_array_equal(run.design.member, [[1, 0, 1]])
     for key in ("area_under_margin", "cumulative_sample_loss"):
-        with pytest.raises(byrote.errors.ByroteError, match="a number an example"):
+        with pytest.raises(byrote.errors.ByroteError, match="one number per example"):
             run.measure(key)
 
 
@@ -202,7 +202,7 @@ def test_rounded_targets_are_fine_and_others_are_named(tmp_path):
     recorder.observe([0, 1], half[:, None].clone(), half)
     recorder.epoch_end()
     recorder.observe([0, 1], torch.tensor([2010.0, 2020.0]), torch.tensor([2010.0, 2050.0]))
-    with pytest.raises(BadInput, match=r"Example 1 came with the target 2050\.0, and labels has 2005\.0"):
+    with pytest.raises(BadInput, match=r"Example 1 has the target 2050\.0 in this batch, and 2005\.0 in labels"):
         recorder.epoch_end()
 
 
@@ -210,11 +210,11 @@ def test_rounded_targets_are_fine_and_others_are_named(tmp_path):
     ("labels", "logits", "targets", "said"),
     [
         ([[0.5, 2.0], [1.0, 7.0]], torch.zeros(2, 3), [[0.5, 2.0], [1.0, 7.0]], r"numbers takes .* \[batch, 2\]"),
-        ([[0.5, 2.0], [1.0, 7.0]], torch.zeros(2, 2), [[0.5, 2.0], [1.0, 7.5]], r"came with the target \[1"),
+        ([[0.5, 2.0], [1.0, 7.0]], torch.zeros(2, 2), [[0.5, 2.0], [1.0, 7.5]], r"has the target \[1"),
         ([[0.5, 2.0], [1.0, 7.0]], torch.tensor([[0, torch.nan]] * 2), [[0.5, 2.0], [1.0, 7.0]], "not finite"),
         ([1.0, 2.0], torch.zeros(2, 2), [1.0, 2.0], r"numbers takes answers and targets \[batch\]"),
         ([1.0, 2.0], torch.zeros(2), [1.0], r"Got shapes \(2, 1\) and \(1,\)"),
-        ([[0, 1], [1, 1]], torch.zeros(2, 3), [[0, 1], [1, 1]], r"several labels an example takes .* \[batch, 2\]"),
+        ([[0, 1], [1, 1]], torch.zeros(2, 3), [[0, 1], [1, 1]], r"several labels per example takes .* \[batch, 2\]"),
         ([[0, 1], [1, 1]], torch.zeros(2, 2), [0, 1], r"Got shapes \(2, 2\) and \(2,\)"),
         ([1.0, 2.0], torch.zeros(2).long(), [1.0, 2.0], "Answers must be floats"),
         ([1.0, 2.0], torch.zeros(2), "ab", "targets of a batch must be numbers"),
@@ -264,7 +264,7 @@ def test_models_that_want_something_else_are_refused(tmp_path):
         return recorder.epoch_end()
 
     train(0, 1.0)
-    with pytest.raises(BadInput, match="a number an example within 1 and a number an example within 2"):
+    with pytest.raises(BadInput, match="one number per example within 1 and one number per example within 2"):
         train(1, 2.0)
 
 

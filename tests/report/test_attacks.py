@@ -88,7 +88,7 @@ def test_a_sample_stands_for_many_examples(run: Run) -> None:
 def test_too_few_models_are_refused_with_what_it_takes(tmp_path: Path) -> None:
     made = attacks(make_run(tmp_path / "run", models=2), no_progress)
     assert isinstance(made, Missing)
-    assert "To have it: train at least 6 models" in made.why
+    assert "To get it: train at least 6 models" in made.why
 
 
 def test_figures_have_a_row_a_point_and_a_slice(found: Attacks) -> None:

@@ -99,7 +99,7 @@ def shown(browser: Any, report: Path) -> Iterator[Shown]:
 
 
 def test_it_shows_and_asks_for_nothing(shown: Shown, report: Path) -> None:
-    for words in ("How sure is this?", "What does it put at risk?", "What to do next", "All examples", "Provenance"):
+    for words in ("How precise is this?", "What is at risk?", "What to do next", "All examples", "Provenance"):
         assert shown.page.get_by_text(words, exact=True).first.is_visible()
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= WIDE["width"]
     assert shown.said == []

@@ -71,7 +71,7 @@ def test_the_verdict_in_plain_words(rows: tuple[Row, ...], said: str) -> None:
 
 def test_questions_are_answered_from_the_rows() -> None:
     said = dict(answers(of(FELL, LOST), ()))
-    assert said["Is less learned by rote?"].startswith("Better: label memorization of the rest (−0.6000, 95 %")
+    assert said["Is less memorized?"].startswith("Better: label memorization of the rest (−0.6000, 95 %")
     assert said["What did it cost?"].startswith("Worse: accuracy on held-out data (−0.4000, 95 %")
     assert said["How sure is that?"] == "Intervals hold at once."
 
@@ -138,7 +138,7 @@ def test_what_it_says_of_a_change(changed: tuple[Run, Run]) -> None:
     compared = card(before, after)
     page = Page(card_page(compared, before, after))
     assert "after weight-decay, a change of the recipe (amount 0.1). Everything else was left as it was." in page.text
-    assert "No difference shown is not no effect." in page.text
+    assert "No difference shown does not mean no effect." in page.text
     assert "It names no cause." not in page.text
     for found in compared.rows:
         assert found.name in page.text
@@ -148,7 +148,7 @@ def test_what_it_says_of_a_change(changed: tuple[Run, Run]) -> None:
 def test_two_runs_without_a_change_between_them(tmp_path: Path) -> None:
     runs = make_run(tmp_path / "one"), make_run(tmp_path / "other", fit=-3.0)
     text = Page(card_page(card(*runs), *runs)).text
-    assert "is not recorded as a changed form of the first" in text
+    assert "was not made from the first by `byrote change`" in text
     assert "It names no cause." in text
 
 

@@ -94,7 +94,7 @@ def test_trouble_ends_with_status_2(runs: tuple[Run, Run], tmp_path: Path, capsy
     with mock.patch.object(sys, "argv", command), pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2
-    assert "is no run" in capsys.readouterr().err
+    assert "is not a run" in capsys.readouterr().err
 
 
 def test_trees_that_differ_in_their_leaves() -> None:

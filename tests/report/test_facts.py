@@ -254,7 +254,7 @@ def test_where_classes_are_of_other_sizes_the_mean_over_them_is_told(tmp_path: P
     assert found.nonmember_balanced is not None
     assert found.nonmember_balanced.value == pytest.approx(0.5, abs=0.02)
     assert found.nonmember_accuracy.value > 0.8
-    assert "as the mean over classes" in dict(headline(rare, found).answers)["How well do the models generalise?"]
+    assert "as the mean over classes" in dict(headline(rare, found).answers)["How accurate are the models?"]
 
 
 def test_answers_that_are_not_finite_are_counted(tmp_path: Path) -> None:

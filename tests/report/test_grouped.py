@@ -106,7 +106,7 @@ def test_with_too_few_models_the_section_says_what_it_takes(tmp_path: Path) -> N
     page = Page(path.read_text("utf-8")).text
     assert "The risk of single groups is undefined" in page
     assert "Whether they can be recognised is unknown." in page
-    assert "To have it: train at least" in page
+    assert "To get it: train at least" in page
     assert fits(json.loads((few.folder / "report.json").read_text())) == []
 
 

@@ -36,13 +36,13 @@ def test_figures_carry_their_errors(run: Run, found: Facts) -> None:
         mean_memorization={"label_noise": figure(0.8177, 0.0061), "clean": figure(0.0578, 0.0013)},
     )
     shown = headline(run, changed)
-    assert shown.title == "With 8 models, 12.8 ± 0.6 % of these 40 examples seem learned by rote"
-    assert "This is the raw share" in shown.lead
+    assert shown.title == "Raw share memorized, from 8 models: 12.8 ± 0.6 % of the 40 examples"
+    assert "This share is not corrected for noise" in shown.lead
     assert "It takes 32 models" in shown.lead
-    assert "to that extent" not in shown.lead
+    assert "the raw share is" not in shown.lead
     answers = dict(shown.answers)
-    assert "99.11 ± 0.03 %" in answers["Could they memorize at all?"]
-    assert "0.818 ± 0.006" in answers["Does the method find what is known?"]
+    assert "99.11 ± 0.03 %" in answers["Do the models fit their training data?"]
+    assert "0.818 ± 0.006" in answers["Are planted controls detected?"]
     assert shown.warning == ""
     assert [(tile.title, len(tile.figures)) for tile in shown.tiles] == [
         ("Memorized", 1),
@@ -55,8 +55,8 @@ def test_figures_carry_their_errors(run: Run, found: Facts) -> None:
 
 def test_with_too_few_models_no_single_example_is_called_memorized(tmp_path: Path) -> None:
     few, enough = (make_run(tmp_path / str(models), models=models, trajectories=False) for models in (8, 10))
-    assert "no interval can lie wholly above 0.25" in dict(headline(few, facts(few)).answers)["How sure is this?"]
-    assert "no interval can" not in dict(headline(enough, facts(enough)).answers)["How sure is this?"]
+    assert "no interval can lie wholly above 0.25" in dict(headline(few, facts(few)).answers)["How precise is this?"]
+    assert "no interval can" not in dict(headline(enough, facts(enough)).answers)["How precise is this?"]
 
 
 def test_below_interpolation_there_is_a_warning(run: Run, found: Facts) -> None:
@@ -72,8 +72,8 @@ def test_what_is_undefined_is_said_with_its_reason(run: Run, found: Facts) -> No
     nan = float("nan")
     shown = headline(run, replace(found, memorization=memorization, member_accuracy=figure(nan, nan)))
     answers = dict(shown.answers)
-    assert "2 examples have no score (no model saw it)" in answers["How sure is this?"]
-    assert answers["Could they memorize at all?"].startswith("Unknown")
+    assert "2 examples have no score (no model saw it)" in answers["How precise is this?"]
+    assert answers["Do the models fit their training data?"].startswith("Unknown")
     assert shown.tiles[2].figures[0].error == "nobody knows"
     assert shown.warning
 
@@ -88,10 +88,10 @@ def test_clear_cases_lie_above_the_line_that_is_in_use(run: Run, found: Facts) -
         reason_code=np.zeros(4, np.int64),
         models=16,
     )
-    answer = dict(headline(run, replace(found, memorization=memorization)).answers)["How sure is this?"]
+    answer = dict(headline(run, replace(found, memorization=memorization)).answers)["How precise is this?"]
     # three reach 0.25; the intervals of two lie above 0, that of one above 0.25
     assert "Of the 3 examples at or above 0.25, 1 have a 95 % interval wholly above 0.25" in answer
-    assert "chance puts about one in forty there at most" in answer
+    assert "an example truly below it gets one with a probability of at most about 1/40" in answer
 
 
 @pytest.mark.parametrize("trials", [4, 8, 16, 32, 64])
@@ -108,15 +108,14 @@ def test_an_example_below_the_line_is_clear_by_chance_once_in_forty(trials: int)
 def test_the_corrected_share_comes_first(run: Run, found: Facts) -> None:
     changed = replace(found, memorized=figure(0.14, 0.007), memorized_corrected=figure(0.119, 0.006))
     shown = headline(run, changed)
-    assert shown.title == "11.9 ± 0.6 % of these 40 examples look learned by rote"
-    assert "to that extent the label comes from having seen it" in shown.lead
-    assert "14.0 ± 0.7 % of them are there" in shown.lead
+    assert shown.title == "An estimated 11.9 ± 0.6 % of the 40 examples are memorized"
+    assert "the raw share is 14.0 ± 0.7 %, the corrected share 11.9 ± 0.6 %" in shown.lead
     assert [f.value for f in shown.tiles[0].figures] == ["11.9 %", "14.0 %"]
 
 
 def test_the_score_named_beforehand_comes_before_the_best_of_many(run: Run, found: Facts) -> None:
-    answer = dict(headline(run, found).answers)["Does the method find what is known?"]
-    named, best = answer.index("cumulative_sample_loss, the score named beforehand"), answer.index("Best of")
+    answer = dict(headline(run, found).answers)["Are planted controls detected?"]
+    named, best = answer.index("cumulative_sample_loss (chosen beforehand)"), answer.index("Best of")
     assert named < best
-    assert "(8 models; both rise with more models)" in answer
-    assert answer.endswith("the best of many looks better than it is.")
+    assert "Both rise with more models." in answer
+    assert answer.endswith(": biased upwards).")

@@ -123,7 +123,7 @@ def test_doubts_are_told(attacked):
         confirmed=3, read_only=1, generated_only=1, neither=0, confirmed_margin=1.0, disputed_margin=2e-6
     )
     told = warnings(attacked, replace(found, confirmation=disputed, surprise=9.0))
-    assert "no more than a uniform guess" in told[0]
+    assert "no better than a uniform distribution" in told[0]
     assert "2 recitations were read off the probabilities or generated, and not both; 3 were both" in told[1]
     assert "within 2e-06 of a tie" in told[1]
 
@@ -196,8 +196,8 @@ def test_exposures_of_secrets_of_several_sizes_are_shares(attacked, page):
     assert "share of a secret's bits exposed" in drawn["exposure"].title.lower()
     shown = Page(module.language_page(attacked, mixed, drawn))
     assert "these have 10.0 to 20.0 bits" in shown.text
-    (said,) = [line for line in language_sentences(attacked, mixed) if "planted canary gives away" in line]
-    assert "of the 10.0 to 20.0 that they have" in said
+    (said,) = [line for line in language_sentences(attacked, mixed) if "secret's bits exposed" in line]
+    assert "of 10.0 to 20.0." in said
 
 
 def test_an_ensemble_shows_whose_own_presence_matters(tmp_path):

@@ -62,12 +62,12 @@ def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def test_says_what_was_found(whole: Page) -> None:
     # 5 of 40 were planted, and all are found
-    assert "With 8 models, 12.5 % of these 40 examples seem learned by rote" in whole.text
+    assert "Raw share memorized, from 8 models: 12.5 % of the 40 examples" in whole.text
     for part in (
-        "How sure is this?",
+        "How precise is this?",
         "The most memorized examples",
         "planted label noise; the label was cat",
-        "For contrast: typical examples",
+        "Comparison: typical examples",
         "All scores",
         "During training",
         "When wrong labels are fitted",
@@ -230,7 +230,7 @@ def test_without_the_data_ids_are_shown_and_the_reason(whole: Page) -> None:
 def test_models_that_did_not_fit_are_the_headline_themselves(tmp_path: Path) -> None:
     page = read(make_run(tmp_path / "run", fit=0.05))
     assert "These models did not fit the data that they were trained on" in page.text
-    assert "look learned by rote" not in page.text
+    assert "examples are memorized" not in page.text
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def test_what_the_command_kept_is_told_and_drawn(tmp_path: Path) -> None:
     )
     assert drawn(found).rows[0][1:5] == ("0.600 ± 0.010", "0.610 ± 0.010", "0.620 ± 0.010", "0.700 ± 0.010")
     path, _ = write_report(run)
-    assert "The onion: does removing them help?" in Page(path.read_text("utf-8")).text
+    assert "Privacy onion: risk after removal" in Page(path.read_text("utf-8")).text
     assert 'aria-labelledby="onion-title"' in path.read_text("utf-8")
 
 

@@ -48,14 +48,13 @@ def with_precision(found: Facts, named: float, others: float) -> Facts:
 def test_the_score_named_beforehand_is_quoted_first(found: Facts) -> None:
     lines = sentences(with_precision(found, 0.8, 0.9))
     (first,) = [
-        i for i, line in enumerate(lines) if line.startswith("cumulative_sample_loss, the score named beforehand")
+        i for i, line in enumerate(lines) if "planted wrong labels: cumulative_sample_loss (chosen beforehand)" in line
     ]
-    assert (
-        "average precision 0.800 ± 0.010, AUROC 0.900 ± 0.010 (8 models; both rise with more models)." in lines[first]
-    )
+    assert "average precision 0.800 ± 0.010, AUROC 0.900 ± 0.010. Both rise with more models." in lines[first]
     tied = len(found.detections) - 1
-    assert lines[first + 1].startswith(f"Best of {tied + 1} scores are consistency_score and {tied - 1} others (")
-    assert lines[first + 1].endswith("the best of many looks better than it is.")
+    best = f"Best of {tied + 1} scores for planted wrong labels: consistency_score and {tied - 1} others, "
+    assert lines[first + 1].startswith(best)
+    assert lines[first + 1].endswith(f"(best of {tied + 1}: biased upwards).")
 
 
 def test_where_the_named_score_is_the_best_it_is_quoted_once(found: Facts) -> None:
@@ -73,15 +72,13 @@ def test_ties_at_the_top_are_told(found: Facts) -> None:
 def test_scores_at_chance_find_nothing(found: Facts) -> None:
     chance = [replace(d, average_precision=of(0.15 + i / 100), auroc=of(0.55)) for i, d in enumerate(found.detections)]
     lines = sentences(replace(found, detections=tuple(chance)))
-    assert any(
-        line.startswith("No score finds planted label noise better than chance does: the best") for line in lines
-    )
-    assert not any("named beforehand" in line or "best of many" in line for line in lines)
+    assert any(line.startswith("No score detects planted wrong labels better than chance: the best") for line in lines)
+    assert not any("chosen beforehand" in line or "biased upwards" in line for line in lines)
 
 
 def test_without_controls_there_is_nothing_to_set_apart(tmp_path: Path) -> None:
     lines = sentences(facts(make_run(tmp_path / "run", controls=False)))
-    assert any(line.startswith("Mean label memorization of all examples: ") for line in lines)
+    assert any(line.startswith("Mean label memorization: ") and line.endswith(" for all examples.") for line in lines)
     assert not any("planted" in line for line in lines)
 
 
@@ -92,17 +89,18 @@ def test_figures_of_4_models_say_that_their_error_is_unknown(tmp_path: Path) -> 
 
 def test_where_it_was_not_measured_the_best_keeps_its_caveat(tmp_path: Path) -> None:
     lines = sentences(facts(make_run(tmp_path / "run", trajectories=False)))
-    assert not any("named beforehand" in line for line in lines)
-    assert any(line.endswith("the best of many looks better than it is.") for line in lines)
+    assert not any("chosen beforehand" in line for line in lines)
+    assert any(line.endswith(": biased upwards).") for line in lines)
 
 
 def test_the_corrected_share_is_told_with_the_plain_one(found: Facts) -> None:
     assert (
-        "12.5 % of the examples have an estimated label memorization of at least 0.25 (8 models). This is the raw share"
+        "Raw share memorized (label memorization >= 0.25): 12.5 % of 40 examples, from 8 models. It is not corrected"
         in sentences(found)[0]
     )
     assert "It takes 32 models" in sentences(found)[0]
     first = sentences(replace(found, memorized=of(0.14), memorized_corrected=of(0.12)))[0]
     assert first.startswith(
-        "12.0 ± 1.0 % of the examples have a label memorization of at least 0.25 (8 models; 14.0 ± 1.0 %"
+        "Memorized (label memorization >= 0.25): 12.0 ± 1.0 % of 40 examples, from 8 models. Raw share, before noise "
+        "correction: 14.0 ± 1.0 %."
     )

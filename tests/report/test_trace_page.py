@@ -34,8 +34,8 @@ def attacked() -> Trace:
 
 def test_says_what_was_found():
     page = Page(trace_page(found()))
-    assert "of this text stands in the corpus" in page.text
-    assert "in 2 passages of 5 words or more" in page.text
+    assert "of the words of this text occur in the corpus" in page.text
+    assert "in 2 passages of 5 consecutive words or more" in page.text
     assert "8 documents searched" in page.text
     assert "6 words in 7 documents" in page.text
     assert "6 words in 1 document" in page.text
@@ -61,7 +61,7 @@ def test_what_stands_around_in_the_corpus_is_shown_only_if_asked():
 
 def test_nothing_found():
     page = Page(trace_page(found("nothing of this was ever written")))
-    assert "No passage of this text stands in the corpus" in page.text
+    assert "No passage of this text occurs in the corpus" in page.text
     assert not [e for e in page.elements if e.attributes.get("href") == "#passages"]
     assert "nothing of this was ever written" in page.text
 
@@ -130,6 +130,6 @@ def test_chromium_shows_it_without_a_word_on_the_console(tmp_path: Path) -> None
     flags += " --enable-logging=stderr --disable-dev-shm-usage"
     command = [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "page.html").as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "of this text stands in the corpus" in done.stdout
+    assert "of the words of this text occur in the corpus" in done.stdout
     assert "CONSOLE" not in done.stderr
     assert not Page(done.stdout).all("script")

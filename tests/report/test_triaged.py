@@ -32,7 +32,7 @@ def made(ids: np.ndarray) -> Triage:
 def test_without_controls_of_two_kinds_it_says_what_it_takes(tmp_path: Path) -> None:
     found = triaged(small_audit(tmp_path / "run"))
     assert isinstance(found, Missing)
-    assert "To have it: audit with --plant triage" in found.why
+    assert "To get it: audit with --plant triage" in found.why
     lacking = triaged(make_run(tmp_path / "imported"))
     assert isinstance(lacking, Missing)
     assert "'outputs.logits' is not recorded" in lacking.why

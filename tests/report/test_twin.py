@@ -57,7 +57,7 @@ def test_the_twin_fits_its_schema_and_says_what_the_page_says(tmp_path: Path, ch
     assert first["example"] == run.ids[first["row"]]
     assert ("reason" in made["attacks"]) == (changes.get("models") == 2)
     titles = [section["title"] for section in made["sections"]]
-    assert titles[:2] == ["The most memorized examples", "For contrast: typical examples"]
+    assert titles[:2] == ["The most memorized examples", "Comparison: typical examples"]
     assert titles[-1] == "Provenance"
     gallery = next(block for block in made["sections"][0]["blocks"] if block["block"] == "Gallery")
     assert gallery["items"][0]["name"] in {card["example"] for card in made["memorization"]["top"]}

@@ -70,7 +70,12 @@ def test_a_report_about_numbers_speaks_of_numbers(regression: Run) -> None:
     page = Page(path.read_text("utf-8"))
     text = KEYS.sub("", page.text)
     assert [text[at.start() - 60 : at.end() + 60] for at in OF_CLASSES.finditer(text)] == []
-    for words in ("answer within 2 of its number", "Given number", "Export to correct", "Models without it say"):
+    for words in (
+        "answer within 2 of its number",
+        "Given number",
+        "Export to correct",
+        "Predictions of models not trained on it",
+    ):
         assert words in page.text
     twin = json.loads((regression.folder / "report.json").read_text())
     assert fits(twin) == []
@@ -122,7 +127,7 @@ def test_a_report_about_several_numbers_tells_by_how_much_models_miss(tmp_path: 
     assert given(run, 3) == ", ".join(f"{value:.7g}".replace("-", "−") for value in targets[3])
     page = Page(write_report(run)[0].read_text("utf-8"))
     assert "Models without it miss by" in page.text
-    assert "Models without it say" not in page.text
+    assert "Predictions of models not trained on it" not in page.text
     assert "error, from none on the left, as a tick" in page.text
     (card,) = gallery(run, run.measure("label_memorization")).memorized[:1]
     row = run.ids.tolist().index(card.id)

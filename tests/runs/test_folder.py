@@ -129,6 +129,6 @@ def test_another_design_than_the_manifest_names_is_refused(tmp_path: Path) -> No
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(BadInput, match=r"is no run and holds other files: 'thesis\.tex'"):
+    with pytest.raises(BadInput, match=r"is not a run and contains other files: 'thesis\.tex'"):
         small_audit(tmp_path)
     assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == ["thesis.tex"]

@@ -48,7 +48,7 @@ def test_nothing_is_described_where_the_folder_is_not_free(tmp_path: Path) -> No
         return manifest()
 
     with (
-        pytest.raises(BadInput, match=r"holds other files: 'thesis\.txt'"),
+        pytest.raises(BadInput, match=r"contains other files: 'thesis\.txt'"),
         opened(tmp_path, DESIGN_OF_TWO, TABLES, describe),
     ):
         pass

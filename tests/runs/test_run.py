@@ -279,7 +279,7 @@ def test_names_that_are_none_get_a_sentence_with_the_valid_ones(run: Run) -> Non
         run.load("outputs.lost", [0])
     with pytest.raises(BadInput, match=r"^There is no measure 'loudness'\. Hint: `byrote measures` lists all"):
         run.measure("loudness")
-    with pytest.raises(BadInput, match=r"come from measures by example; 'influence' is none"):
+    with pytest.raises(BadInput, match=r"'influence' gives no score per example, so it cannot be pooled"):
         run.pooled("influence", defined_mean, examples=60)
 
 

@@ -376,7 +376,7 @@ HALF = np.arange(40) % 2 == 0
 @pytest.mark.parametrize(
     ("coins", "changes", "sentence"),
     [
-        (np.ones(40, bool), {}, r"40 of 40 canaries are in, which fair coins do not give"),
+        (np.ones(40, bool), {}, r"40 of 40 canaries are in, which fair coins would not give"),
         (np.zeros(40, bool), {}, r"0 of 40 canaries are in"),
         (HALF[:4], {"k_plus": 2, "k_minus": 2}, r"4 guesses on 4 canaries cannot show any ε at δ = 0 .*at least 5"),
         (HALF[:0], {}, r"between 1 and 0 guesses"),

@@ -103,7 +103,7 @@ def test_a_result_that_was_changed_is_refused(found: tuple[Path, Found], tmp_pat
     with pytest.raises(BadInput, match="changed since"):
         read(path)
     path.write_text(json.dumps({"claim": "O6"}))
-    with pytest.raises(BadInput, match="no result of a study"):
+    with pytest.raises(BadInput, match="not a result of a study"):
         kept(tmp_path)
 
 

@@ -33,7 +33,7 @@ LEAST_IN_STRATUM = 39
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Calibration:
-    """A monotone map from one score of one training to label memorization, with a conformal band in each stratum.
+    """A monotone map from one score of one training to label memorization, with a prediction interval in each stratum.
 
     Between the knots the map is linear. `edges` divide the proxy into strata; `below` and `above` are what the band
     of each stratum reaches from the map. `coverage` is what the band covered on examples that neither map nor band
@@ -76,15 +76,15 @@ class Calibration:
             return cls(**arrays)
         except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise BadInput(
-                f"The file {str(path)!r} is no calibration ({type(error).__name__}).",
+                f"The file {str(path)!r} is not a calibration ({type(error).__name__}).",
                 hint="`byrote calibrate RUN` makes one from a run with an ensemble.",
             ) from None
 
     def apply(self, scores: Float[np.ndarray, " example"]) -> PerExample:
         """Estimated label memorization of examples of which only the proxy is known.
 
-        `low` and `high` are the conformal band: a new example's label memorization, as an ensemble of the same size
-        would measure it, lies there in 95 % of the cases, if the examples are exchangeable with those calibrated on.
+        `low` and `high` are a prediction interval: a new example's label memorization, as an ensemble of the same
+        size would measure it, lies there in 95 % of the cases, if examples are exchangeable with those calibrated on.
 
         Undefined:
             nan where the proxy is, or where it lies outside of all values calibrated on. The standard error is nan:
@@ -106,7 +106,7 @@ class Calibration:
             reasons=("", f"its {self.proxy} is undefined", f"its {self.proxy} lies outside of all calibrated values"),
             reason_code=code,
             models=1,
-            note=f"estimated from {self.proxy} of one training; the interval is a conformal band of {COVERAGE:.0%}",
+            note=f"estimated from {self.proxy} of one training, with a {COVERAGE:.0%} prediction interval",
         )
 
 
@@ -234,7 +234,7 @@ def _pairs(run: Run, proxy: str) -> tuple[np.ndarray, np.ndarray]:
         )
     if not find(proxy).scores_examples:
         raise BadInput(
-            f"The measure {proxy!r} gives no value an example, so it can be no proxy.",
+            f"The measure {proxy!r} gives no score per example, so it cannot be a proxy.",
             hint="`byrote measures` lists those that score examples, such as cumulative_sample_loss.",
         )
     models = run.models("full")

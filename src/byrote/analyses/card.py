@@ -537,8 +537,9 @@ def _at_once(verdicts: int, chance: str = "chance") -> list[str]:
     if verdicts == 1:
         return ["One row has a verdict; its interval holds at 95 %."]
     return [
-        f"Intervals are so wide that those of all {verdicts} rows with a verdict hold at once at 95 % "
-        f"(Bonferroni): the chance that any of these verdicts comes from {chance} alone is at most 5 %."
+        f"The {verdicts} intervals of rows with a verdict are Bonferroni-adjusted: their joint coverage is 95 "
+        f"%, so the "
+        f"probability that any verdict is due to {chance} alone is at most 5 %."
     ]
 
 
@@ -669,7 +670,7 @@ def _refuse_other_positions(before: Run, after: Run) -> None:
     if sizes[0] != sizes[1] and _numbered(before) and _numbered(after):
         raise BadInput(
             f"The runs {str(before.folder)!r} and {str(after.folder)!r} know their {sizes[0]} and {sizes[1]} examples "
-            "by position only, so which are the same is not known.",
+            "by position only, so it is unknown which are the same.",
             hint="name them in both recordings, Recorder(…, ids=names), so that an example keeps its name where others "
             "are removed.",
         )

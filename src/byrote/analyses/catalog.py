@@ -125,7 +125,10 @@ def ask(run: Run, name: str, *others: Run, lab: Any = None, **options: Any) -> T
     """
     entry = find_analysis(name)
     if entry.trains and lab is None:
-        raise BadInput(f"The analysis {name!r} trains models.", hint=f"byrote.ask(run, {name!r}, lab=byrote.Lab(), …)")
+        raise BadInput(
+            f"The analysis {name!r} trains models, so it needs a Lab.",
+            hint=f"byrote.ask(run, {name!r}, lab=byrote.Lab(), …)",
+        )
     result = entry.ask(run, *others, lab=lab, **options)
     if isinstance(result, Run):
         raise BadInput(

@@ -78,7 +78,7 @@ class Condition:
         except ValueError:
             bound = math.nan
         if not math.isfinite(bound):
-            raise BadInput(f"The bound {match['bound']!r} of the condition {text!r} is no number.", hint=_GRAMMAR)
+            raise BadInput(f"The bound {match['bound']!r} of the condition {text!r} is not a number.", hint=_GRAMMAR)
         kind = match["kind"] and match["kind"].replace("-", "_")
         return cls(
             text=text.strip(),

@@ -161,7 +161,7 @@ def group_risk(run: Run) -> tuple[np.ndarray, PerExample]:
 
 
 def keep_risk(run: Run, names: np.ndarray, risk: PerExample) -> Path:
-    """Write `results/group_risk.parquet`: a row a group."""
+    """Write `results/group_risk.parquet`: a row per group."""
     return keep(run, "group_risk", risk_table(run, names, risk))
 
 
@@ -201,7 +201,8 @@ def shown(table: Table, *, top: int = RISKIEST) -> Iterable[Block]:
         return
     columns = [table.arrays[name] for name in ("value", "low", "high")]
     yield TableBlock(
-        title="Groups most at risk, by the chance that a model trained on one is surer of it than a model that was not",
+        title="Groups with the highest membership risk: the probability that a model trained on the group is "
+        "more confident on it than a model that was not",
         columns=("group", "risk", "low", "high"),
         rows=tuple((str(table.arrays["group"][row]), *(float(column[row]) for column in columns)) for row in order),
     )

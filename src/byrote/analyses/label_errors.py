@@ -90,7 +90,7 @@ def share_flagged(scores: Float[np.ndarray, " wrong"], models: int) -> Scalar:
 def untested(run: Run) -> str:
     """Why no self-test is made of a run beside its audit; empty where one is."""
     if not run.learns.of_classes:
-        return "a self-test is about one class an example"
+        return "a self-test is about one class per example"
     if (run.controls.kind == LABEL_NOISE).any():
         return "labels were made wrong in its own data"
     return ""

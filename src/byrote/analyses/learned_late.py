@@ -61,7 +61,7 @@ def learned_late(run: Run) -> LearnedLate:
         The mean in place of the sum, so that the score does not depend on the number of epochs.
 
     Raises:
-        BadInput: the targets are not one class an example.
+        BadInput: the targets are not one class per example.
         MissingEvidence: what the training steps saw was not recorded.
         TooFewModels: too many of the models diverged.
     """

@@ -50,7 +50,7 @@ def learning_order(run: Run, *, role: str = "reference") -> Table:
     pair = run.load("design.pair", models)
     if int(units(pair).max(initial=-1)) < 1:
         raise BadInput(
-            "An order is compared between models that are no mates, and the run has fewer than 2 such models.",
+            "Orders are compared between models of different pairs, and the run has fewer than 2 such models.",
             hint="audit with --models 8 into another folder.",
         )
     learned = learned_at(run.load("trajectory.correct", models))

@@ -230,7 +230,8 @@ class _Attacked:
         if not len(models):
             raise TooFewModels(
                 f"The run {str(run.folder)!r} has no ensemble to attack: all of its models train on all data.",
-                hint="attack an audit of halves, as of --models 64; byrote.audit_target attacks a single model.",
+                hint="audit with half-split pairs (--models 64) and attack that run; for one trained model use "
+                "byrote.audit_target.",
             )
         design = {name: run.load(f"design.{name}", models) for name in ("member", "pair", "stratum")}
         arguments = {name: run.load(need, models) for name, need in entry.parameters.items()}

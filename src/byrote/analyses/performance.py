@@ -14,7 +14,7 @@ from byrote.results import PerExample
 from byrote.runs.run import Run
 from byrote.stats.intervals import Bounds
 
-#: Predictions `[example]` of one model and what they should have been give a value an example, higher = better.
+#: Predictions `[example]` of one model and what they should have been give a value per example, higher = better.
 Performance = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -76,12 +76,12 @@ def targets_of(run: Run) -> np.ndarray:
     """
     if run.learns is LabelSets:
         raise MissingEvidence(
-            "Of several labels an example a run holds which are right, and no single prediction.",
+            "A run with several labels per example records which are right, and no single prediction.",
             hint="label_memorization is about the whole set, label_memorization[label_accuracy] about each label.",
         )
     if run.learns.several:
         raise MissingEvidence(
-            f"The run {str(run.folder)!r} has several numbers an example, and holds the mean of the errors over them.",
+            f"The run {str(run.folder)!r} has several numbers per example, and records the mean of their errors.",
             hint="byrote measure RUN 'counterfactual_memorization[squared_error]', or [absolute_error].",
         )
     return run.numbers if run.learns.numeric else run.labels

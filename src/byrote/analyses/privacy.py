@@ -276,7 +276,7 @@ def table_of_many(found: ManyRunsAudit) -> Table:
             "epsilon": (Scalar(value=bound.epsilon, low=bound.epsilon, **shared),),
             CEILING: (Scalar(value=bound.ceiling, low=nan, **shared),),
         },
-        notes=("A lower bound is no guarantee, however small it is.",),
+        notes=("This is a lower bound: a small value does not prove privacy.",),
     )
 
 
@@ -294,10 +294,10 @@ def shown(table: Table) -> Iterable[Block]:
         f"confidence: {words['guesses']}."
     )
     if LIMIT not in of:
-        yield Words(text=f"So many runs could show {of[CEILING]:.2f} at most.")
+        yield Words(text=f"If all guesses were right, the bound would be {of[CEILING]:.2f}.")
     else:
-        most = f"{words['canaries']} canaries {of[LIMIT]:.2f}"
-        yield Words(text=f"These guesses could show {of[CEILING]:.2f} at most, {most}.")
+        most = f"the most that {words['canaries']} canaries can show is {of[LIMIT]:.2f}"
+        yield Words(text=f"If all these guesses were right, the bound would be {of[CEILING]:.2f}; {most}.")
         yield Words(text=f"Its Gaussian bound is {of['Gaussian epsilon']:.2f}, of μ at least {of['Gaussian mu']:.2f}.")
     yield from notes_of(table)
 
@@ -496,7 +496,7 @@ def _notes(bound: EpsilonBound, references: int, *, groups: bool) -> tuple[str, 
     notes = [
         f"With {bound.confidence:.0%} confidence this training is not (ε, {bound.delta:g})-differentially private for "
         f"any ε below {bound.epsilon:.3g}; neighbours are data sets with and without one canary{whole}.",
-        "A lower bound is no guarantee: a small one, even 0, does not prove privacy. Another attack, other canaries or "
+        "This is a lower bound: a small value, even 0, does not prove privacy. Another attack, other canaries or "
         "more of them may show more.",
         chosen[bound.method],
         "The Gaussian bound presumes that the privacy is that of a Gaussian mechanism; of others it bounds no ε.",

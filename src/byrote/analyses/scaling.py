@@ -70,7 +70,7 @@ class Scaling:
 
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """What a model makes of documents or canaries, one a row; `cluster` says which depend on each other."""
+    """What a model makes of documents or canaries, one per row; `cluster` says which depend on each other."""
 
     outcome: Float[np.ndarray, " answer"]
     weight: Float[np.ndarray, " answer"]
@@ -199,7 +199,7 @@ def scaling(run: Run, *others: Run) -> Scaling:
 def _refuse_unsized(run: Run) -> None:
     if not run.of_text:
         raise BadInput(
-            f"Several runs are compared by the size of their language models. {str(run.folder)!r} is no such run.",
+            f"Several runs are compared by the size of their language models. {str(run.folder)!r} is not one.",
             hint="`byrote compare RUN` sets the scores of one run side by side; `byrote diff RUN RUN` tells what "
             "differs between two.",
         )

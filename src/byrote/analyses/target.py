@@ -328,7 +328,7 @@ def _refuse_one_sided(member: np.ndarray) -> None:
     for side, words in ((1, "member"), (0, "non-member")):
         if not (member == side).any():
             raise BadInput(
-                f"No example is known to be a {words} of the target, so that nothing can be told of an attack on it.",
+                f"No example is known to be a {words} of the target, so an attack on it cannot be evaluated.",
                 hint="name both: some examples that it was trained on and some that it was not.",
             )
 

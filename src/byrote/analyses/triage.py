@@ -72,7 +72,7 @@ class Triage:
 
     @property
     def alike(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of kinds between which planted examples were not told apart better than by a coin (one-sided 95 %)."""
+        """Pairs of kinds between which planted examples were not distinguished better than chance (one-sided 95 %)."""
         pairs = combinations(range(len(self.kinds)), 2)
         return tuple((self.kinds[a], self.kinds[b]) for a, b in pairs if not _told_apart(self.confusion, a, b))
 
@@ -478,5 +478,5 @@ def shown(table: Table, *, top: int = 10) -> Iterable[Block]:
     )
     for one, other in found.alike:
         pair = f"{one} and {other}".replace("_", " ").capitalize()
-        yield Words(text=f"{pair} are not told apart better than by a coin.")
+        yield Words(text=f"{pair} cannot be distinguished better than chance.")
     yield from notes_of(table)

@@ -132,7 +132,8 @@ def rewound_models(run: Run) -> np.ndarray:
             hint=f"byrote where {run.folder} --base DIR, where DIR holds the model that its fine-tune began with.",
         )
     raise MissingEvidence(
-        f"The run {str(run.folder)!r} kept no weights at checkpoints, by which to tell when and where.",
+        f"The run {str(run.folder)!r} kept no weights at checkpoints, so it is unknown when and where examples "
+        f"were memorized.",
         hint=f"{run.keeps_weights_by[:-1]}, then byrote where RUN.",
     )
 

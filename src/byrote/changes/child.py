@@ -52,7 +52,7 @@ def change(
     Args:
         run: the run, with its data and recipe at hand.
         change: what to change.
-        forget: what the change is about (what it removes, relabels or unlearns): ids, a file of ids (one a line, or a
+        forget: what the change is about (what it removes, relabels or unlearns): ids, a file of ids (one per line, or a
             table with a column `example`), or the share of the examples with the highest label memorization in `run`.
             A change that states a share of its own goes by that.
         seed: of the new models; that of `run` unless given.

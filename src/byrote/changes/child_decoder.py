@@ -107,7 +107,7 @@ def _refuse_others(run: Run, changes: Sequence[Change]) -> None:
     other = next((one for one in changes if one.stage != "decoder"), None)
     if other is not None:
         raise BadInput(
-            f"A change of the decoder leaves the models as they are. Got {other.name!r} beside it.",
+            f"A change of the decoder cannot be combined with other changes. Got {other.name!r} as well.",
             hint="make the other change first, and then change the decoder of the run that it gives.",
         )
     if not run.of_text:

@@ -148,7 +148,7 @@ def documents_to_forget(run: Run, changes: Sequence[Change], forget: Forget, cor
     if models:
         raise BadInput(
             f"The change {models[0].name!r} of language models needs the documents that it is to forget.",
-            hint="--forget FILE with one id a line, or forget=[…] from Python.",
+            hint="--forget FILE with one id per line, or forget=[…] from Python.",
         )
     return np.empty(0, np.str_)
 

@@ -71,7 +71,7 @@ def named(forget: Forget, known: Shaped[np.ndarray, " example"], where: str) -> 
         read_ids(Path(forget)) if isinstance(forget, str | Path) else np.array([str(one) for one in np.asarray(forget)])
     )
     if not len(ids):
-        raise BadInput("The examples to forget are none.", hint="name at least one id, or a share as forget=0.05.")
+        raise BadInput("There are no examples to forget.", hint="name at least one id, or a share as forget=0.05.")
     names, count = np.unique(ids, return_counts=True)
     if (count > 1).any():
         raise BadInput(
@@ -88,7 +88,7 @@ def named(forget: Forget, known: Shaped[np.ndarray, " example"], where: str) -> 
 
 
 def read_ids(path: Path) -> Shaped[np.ndarray, " id"]:
-    """Ids from a file: the column `example` of a table (.parquet, .csv), or one a line.
+    """Ids from a file: the column `example` of a table (.parquet, .csv), or one per line.
 
     Raises:
         BadInput: there is no such file, or it has no such column.
@@ -96,7 +96,7 @@ def read_ids(path: Path) -> Shaped[np.ndarray, " id"]:
     if not path.is_file():
         raise BadInput(f"There is no file {str(path)!r} of examples to forget.", hint=f"{CHECK_THE_PATH} Or a share.")
     if path.suffix == ".parquet":
-        found = read_table(path, hint="write the ids into a text file, one a line.")
+        found = read_table(path, hint="write the ids into a text file, one per line.")
     elif path.suffix == ".csv":
         found = _csv(path)
     else:
@@ -105,7 +105,7 @@ def read_ids(path: Path) -> Shaped[np.ndarray, " id"]:
     if "example" not in found.column_names:
         raise BadInput(
             f"The file {str(path)!r} has no column 'example'; it has {quoted(found.column_names)}.",
-            hint="name the column of the ids 'example', or write one id a line into a .txt file.",
+            hint="name the column of the ids 'example', or write one id per line into a .txt file.",
         )
     return np.array([str(one) for one in found["example"].to_pylist()], np.str_)
 

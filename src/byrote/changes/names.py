@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
-#: The folders beside this module that hold changes, one a file or some that go together.
+#: The folders beside this module that hold changes, one per file or some that go together.
 FOLDERS: Final = ("data", "recipe", "model", "decoder")
 
 

@@ -80,7 +80,7 @@ def measure(
     from byrote.runs.run import Run, table
 
     if str(run_folder) in catalog() and not run_folder.is_dir():
-        raise BadInput(f"{str(run_folder)!r} is a measure and no run.", hint=f"byrote measure {name} {run_folder}")
+        raise BadInput(f"{str(run_folder)!r} is a measure, not a run.", hint=f"byrote measure {name} {run_folder}")
     run = Run.open(run_folder)
     if performance is None:
         result = run.measure(name, role=role)
@@ -151,7 +151,8 @@ def change(
     forget: Annotated[
         str,
         typer.Option(
-            help="What an unlearning is about: the share of the most memorized examples, or a file of ids, one a line."
+            help="What an unlearning is about: the share of the most memorized examples, or a file of ids, one "
+            "per line."
         ),
     ] = "0.05",
     seed: Annotated[int | None, typer.Option(min=0, help="Of the new models; that of the run unless given.")] = None,
@@ -226,7 +227,7 @@ def _print_card(compared: Card, after: Run) -> None:
 def report(
     run_folder: RunFolder,
     show_secrets: Annotated[
-        bool, typer.Option("--show-secrets", help="Of a language model: show planted secrets and personal data.")
+        bool, typer.Option("--show-secrets", help="Language models: show planted secrets and personal data.")
     ] = False,
     redact: Redact = False,
     figures: Annotated[
@@ -240,7 +241,7 @@ def report(
     from byrote.runs.run import Run
 
     if redact and show_secrets:
-        raise BadInput("--redact leaves out what --show-secrets shows.", hint="give one of them.")
+        raise BadInput("--redact and --show-secrets cannot be combined.", hint="give one of them.")
     run = Run.open(run_folder)
     if run.of_text:
         print_report(run, show_secrets=show_secrets, redact=redact, figures=figures)
@@ -295,7 +296,7 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            err.print("Stopped. What is finished is kept; the same command goes on from there.")
+            err.print("Stopped. Finished work is saved. Run the same command again to resume.")
         raise
 
 

@@ -48,7 +48,8 @@ def audit(
     design: Annotated[
         str | None,
         typer.Option(
-            help="half-subset-pairs unless given; iid-subsets, ratio-grid, two-splits, or full-data for a single model."
+            help="Training sets of the models: half-subset-pairs (default), iid-subsets, ratio-grid, "
+            "two-splits, or full-data (one model on all examples)."
         ),
     ] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="The run folder; runs/SOURCE unless given.")] = None,
@@ -253,7 +254,7 @@ def _canaries(bound: PrivacyBound, language: LanguageModel) -> int:
 def _refuse_stopping(ensemble: Ensemble) -> None:
     if ensemble.stderr is not None or ensemble.budget is not None:
         raise BadInput(
-            "--stderr and --budget stop the audit of an ensemble, not that of a target or of --epsilon.",
+            "--stderr and --budget stop only the audit of an ensemble, not an audit of a target or with --epsilon.",
             hint="leave them out, and give --models.",
         )
 

@@ -28,7 +28,9 @@ def check(
             "--fail-if", help="As in 'label_memorization.top1% > .5' (the mean of the highest 1 %); may be given again."
         ),
     ],
-    strict: Annotated[bool, typer.Option("--strict", help="Fail where the interval reaches over the bound.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Also fail if the interval contains the bound or is unknown.")
+    ] = False,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit file for a CI.")] = None,
 ) -> None:
     """Fail, with status 1, where a run meets a condition that it must not meet."""
@@ -97,7 +99,7 @@ def _with_data(run: Run, source: Path | None) -> tuple[Run, str, Fault | None]:
         return with_contents(run, source), "", None
     except SourceGone as error:
         problem = f"{error.message} So ids, labels and digests were not held against the data."
-        return run, f"{problem} To have it: {error.hint}", None
+        return run, f"{problem} To get it: {error.hint}", None
     except OtherExamples as error:
         return run, "", Fault(where=EXAMPLES, problem=error.message)
     except RunMismatch as error:

@@ -43,7 +43,7 @@ def read(path: Path, names: Iterable[str]) -> dict[str, Any]:
     unknown = sorted(options.keys() - known)
     if unknown:
         raise BadInput(
-            f"The file {str(path)!r} names {unknown[0]!r}, which is no option of an audit.",
+            f"The file {str(path)!r} names {unknown[0]!r}, which is not an option of an audit.",
             hint=f"{meant(unknown[0], known)}they are {', '.join(sorted(known))}.",
         )
     _refuse_brought(path, options.get("source"))

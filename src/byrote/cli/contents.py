@@ -30,7 +30,7 @@ def forget_contents(
     if run.forgotten and all(holding.where.startswith("report.") for holding in found):
         say("The contents of this run were forgotten before.")
         return
-    say("These go, and cannot be brought back:")
+    say("These will be deleted permanently:")
     for holding in found:
         say(f"  {inert(holding.where)}: {holding.what}")
     staying = kept(run)

@@ -58,5 +58,8 @@ def diff(
         )
     else:
         say("No score of an example that both runs keep differs.")
-    say("What differs above need not be the cause of what differs below; `byrote card` judges a change.")
+    say(
+        "The different settings are not necessarily the cause of the different results. To evaluate a change, "
+        "use `byrote card`."
+    )
     raise typer.Exit(DIFFERENT)

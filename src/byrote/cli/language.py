@@ -80,7 +80,7 @@ class LanguageModel:
         bool | None,
         typer.Option(
             "--bos/--no-bos",
-            help="Whether --model was trained with its BOS token before every document; found out unless given.",
+            help="Was --model trained with a BOS token before every document? (default: detected)",
             rich_help_panel=_PANEL,
             show_default=False,
         ),
@@ -191,12 +191,12 @@ def print_report(run: Run, *, show_secrets: bool = False, redact: bool = False, 
 def _refuse_mixed(source: str | None, model: str | None, corpus: Path | None) -> None:
     if source is not None and (model is not None or corpus is not None):
         raise BadInput(
-            f"An audit is of a source or of a language model. Got {source!r} beside --model or --corpus.",
+            f"An audit takes either a source or a language model. Got {source!r} together with --model or --corpus.",
             hint="byrote audit docs, or byrote audit --model DIR --corpus train.jsonl",
         )
     if source is None and corpus is None:
         raise BadInput(
-            f"The documents that the model {model!r} was trained on are not named.",
+            f"--corpus is missing: byrote needs the documents that model {model!r} was trained on.",
             hint="byrote audit --model DIR --corpus train.jsonl",
         )
 
@@ -256,7 +256,7 @@ def refuse_unread(given: Mapping[str, str], values: Mapping[str, Any]) -> None:
     for name, (what, option) in FILES.items():
         if name in given and is_number(values[name]):
             raise BadInput(
-                f"Of a language model {given[name]} takes a file {what}. Got {values[name]!r}.",
+                f"For a language model, {given[name]} must be a file {what}. Got {values[name]!r}.",
                 hint=f"{option} FILE, or leave it out.",
             )
 
@@ -279,7 +279,7 @@ def plant(
     corpus: Annotated[Path, typer.Argument(help="Documents to train on: .jsonl, .parquet, .txt or a saved dataset.")],
     out_file: Annotated[Path, typer.Option("--out", help="The .jsonl file to write; canaries.json stands beside it.")],
     canaries: Annotated[int, typer.Option(min=2, help="How many, controls that are not planted included.")] = 64,
-    repeat: Annotated[str, typer.Option(help="How often canaries are repeated; as many stand for each number.")] = (
+    repeat: Annotated[str, typer.Option(help="Repetition counts; each count gets the same number of canaries.")] = (
         "1,2,4,8,16,32,64"
     ),
     kind: Annotated[
@@ -295,7 +295,7 @@ def plant(
         Path | None, typer.Option("--model", help="The folder of the model to be trained: secrets get equal lengths.")
     ] = None,
     column: Column = "text",
-    seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Integer that fixes all randomness.")] = 0,
 ) -> None:
     """Plant canaries in a corpus before a training of your own; afterwards `byrote audit --canaries canaries.json`."""
     import numpy as np
@@ -307,7 +307,7 @@ def plant(
 
     if out_file.suffix.lower() != ".jsonl":
         raise BadInput(
-            f"Documents are written as .jsonl, one a line, and {str(out_file)!r} is none by its name.",
+            f"--out must be a .jsonl file (one document per line). Got {str(out_file)!r}.",
             hint=f"--out {out_file.with_suffix('.jsonl')}",
         )
     manifest = out_file.with_name(FILE)

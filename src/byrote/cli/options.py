@@ -23,7 +23,10 @@ DataDir = Annotated[str | None, typer.Option(help="Where fashion-mnist's four id
 Seed = Annotated[int, typer.Option(min=0, help="Integer that fixes all randomness.")]
 Plants = Annotated[
     list[str] | None,
-    typer.Option("--plant", help="Controls, as label-noise=0.05, listed below; may be repeated; 'none' for none."),
+    typer.Option(
+        "--plant",
+        help="Planted control, e.g. label-noise=0.05 (list below). Repeat for several; 'none' plants nothing.",
+    ),
 ]
 SelfTest = Annotated[
     bool,
@@ -60,14 +63,16 @@ class Ensemble:
     stderr: Annotated[
         float | None,
         typer.Option(
-            help="Stop at the first look at which 9 of 10 examples have a standard error of at most this, as .05.",
+            help="Stop at the first stopping point where 9 of 10 examples have a standard error of at most "
+            "this, e.g. 0.05.",
             rich_help_panel=_ENSEMBLE,
         ),
     ] = None
     budget: Annotated[
         str | None,
         typer.Option(
-            help="Stop at the last look before this time of training, as 90s or 10m.", rich_help_panel=_ENSEMBLE
+            help="Stop at the last stopping point within this training time, e.g. 90s or 10m.",
+            rich_help_panel=_ENSEMBLE,
         ),
     ] = None
 
@@ -78,7 +83,7 @@ class Training:
 
     seed: Seed = 0
     workers: Workers = None
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU is taken where there is one.")] = None
+    device: Annotated[str | None, typer.Option(help="cpu or cuda (default: cuda if available).")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +92,11 @@ class Recorded:
 
     checkpoints: Annotated[
         int,
-        typer.Option(min=2, help="Clean passes over the data during training, at most.", rich_help_panel=_KEPT),
+        typer.Option(
+            min=2,
+            help="Maximum number of checkpoints: evaluations of all examples during training.",
+            rich_help_panel=_KEPT,
+        ),
     ] = 20
     keep_weights: Annotated[
         bool, typer.Option("--keep-weights", help="Keep every model's weights.", rich_help_panel=_KEPT)
@@ -103,7 +112,7 @@ class Recorded:
     probe: Annotated[
         list[str] | None,
         typer.Option(
-            help="What else to read off each network: last_layer, gradient_norm; of language models decoding.",
+            help="Extra probes to record: last_layer, gradient_norm; for language models: decoding.",
             rich_help_panel=_KEPT,
         ),
     ] = None
@@ -161,15 +170,14 @@ class OwnData:
     task: Annotated[
         Literal["classes", "labels", "regression"] | None,
         typer.Option(
-            help="What the target is: classes, labels or regression; guessed of a table unless given.",
+            help="Task: classes, labels or regression (default for a table: inferred from the target column).",
             rich_help_panel=_OWN_DATA,
         ),
     ] = None
     tolerance: Annotated[
         float | None,
         typer.Option(
-            help="Of a regression: how far off an answer may be and still be right; a quarter of the target's standard "
-            "deviation unless given.",
+            help="Regression: largest error that counts as correct (default: 1/4 of the target's standard deviation).",
             rich_help_panel=_OWN_DATA,
         ),
     ] = None
@@ -177,7 +185,7 @@ class OwnData:
         bool,
         typer.Option(
             "--balanced",
-            help="Weigh classes or labels that few examples have as much as others.",
+            help="Weight the loss so that rare classes or labels count as much as frequent ones.",
             rich_help_panel=_OWN_DATA,
         ),
     ] = False
@@ -200,9 +208,7 @@ class OwnData:
     id: Annotated[str | None, typer.Option(help="Column of a table: names the rows.", rich_help_panel=_OWN_DATA)] = None
     text: Annotated[
         str | None,
-        typer.Option(
-            help="Column of a table: texts, which then are all that is learned from.", rich_help_panel=_OWN_DATA
-        ),
+        typer.Option(help="Text column of a table; it becomes the only input.", rich_help_panel=_OWN_DATA),
     ] = None
     size: Annotated[
         int | None,

@@ -40,8 +40,9 @@ def plan(
     """Tell how many models, how much time, disk and memory an audit takes, and which error to expect of it."""
     if source == DOCS:
         raise BadInput(
-            "A plan is of classifiers and regressions; that of language models is not forecast.",
-            hint="`byrote audit docs` trains one in one to two minutes of a core, with --models 8 eight of them.",
+            "byrote plan supports classifiers and regressions, not language models.",
+            hint="`byrote audit docs` trains a model in one to two minutes of one core; with --models 8 it "
+            "trains eight.",
         )
     from byrote.analyses.self_test import MODELS
     from byrote.cli.sources import experiment

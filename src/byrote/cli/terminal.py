@@ -25,7 +25,9 @@ Given = Annotated[
         help="What the run was made from, for a run of others or one whose source was moved; a .py file is run.",
     ),
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Training processes; as many as cores unless given.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Number of training processes (default: number of CPU cores).")
+]
 
 
 def say_kept(run: Run, what: str, path: Path) -> None:
@@ -45,5 +47,5 @@ def with_contents_if_admitted(run: Run, given: Path | None, without: str) -> Run
     try:
         return with_contents(run, given)
     except SourceForeign as error:
-        err.print(escape(f"{error.message} {without} To have it: {error.hint}"), highlight=False)
+        err.print(escape(f"{error.message} {without} To get it: {error.hint}"), highlight=False)
         return run

@@ -45,7 +45,7 @@ def trace(
 
     if text_file.suffix.lower() in CORPORA:
         raise BadInput(
-            f"The text to be traced is {str(text_file)!r}, which is a corpus by its name.",
+            f"The file to trace, {str(text_file)!r}, has the ending of a corpus.",
             hint="byrote trace answer.txt --corpus train.jsonl",
         )
     text = read_text(text_file)

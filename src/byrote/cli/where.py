@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def where(
     run_folder: RunFolder,
     ids: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A group of your own: a file of example ids, one a line.")
+        Path | None, typer.Option(metavar="FILE", help="A group of your own: a file of example ids, one per line.")
     ] = None,
     layers: Annotated[str, typer.Option(help="Layers to look at, as 'conv1;head' (default: all of them).")] = "",
     base: Annotated[

@@ -169,7 +169,7 @@ def _places(facts: Facts, source: Path, mine: Sequence[Decision]) -> dict[str, i
     place = {name: row for row, name in enumerate(ids)}
     if len(place) < len(ids):
         raise BadInput(
-            f"Rows of {source.name!r} have the same id, so that none can be told apart.",
+            f"Rows of {source.name!r} have the same id, so they cannot be distinguished.",
             hint="give each row an id of its own, or apply the decisions to the table that the run was made from.",
         )
     return place

@@ -30,7 +30,7 @@ def from_arrays(
     task: Task | None = None,
     tolerance: float | None = None,
 ) -> Dataset:
-    """A dataset from inputs [example, …] and one label an example (whole numbers or text).
+    """A dataset from inputs [example, …] and one label per example (whole numbers or text).
 
     Labels -1 and 1 are two classes of these names where there are no others; beside others -1 is a missing label.
 
@@ -95,7 +95,7 @@ def _equally_long(arrays: Mapping[str, np.ndarray], problems: Problems) -> None:
     if len({len(array) for array in arrays.values()}) > 1:
         counts = ", ".join(f"{len(array)} {word}" for word, array in arrays.items())
         problems.add(
-            f"its arrays must have one row an example, but there are {counts}",
+            f"its arrays must have one row per example, but there are {counts}",
             "the first axis of each counts the examples",
         )
         problems.settle()
@@ -151,7 +151,7 @@ def _inputs(inputs: Any, problems: Problems) -> Shaped[np.ndarray, "..."] | None
 
 
 def _targets(values: Any, problems: Problems) -> Shaped[np.ndarray, "example *label"] | None:
-    """A column of targets, or a table of 0 and 1 with a column a label."""
+    """A column of targets, or a table of 0 and 1 with a column per label."""
     try:
         array = to_numpy(values)
     except (TypeError, ValueError):

@@ -36,7 +36,7 @@ from byrote.errors import BadInput
 REPEAT: Final = (1, 2, 4, 8, 16, 32, 64)
 #: So many draws show which number of tokens is the most common in a space.
 DRAWS: Final = 1024
-#: A space holds so many secrets a canary: those that nobody planted are what a planted one is compared with.
+#: A space holds so many secrets per canary: those that nobody planted are what a planted one is compared with.
 LEAST_SECRETS: Final = 2
 FORMAT: Final = "byrote canaries 1"
 #: No secret is drawn from more parts than this of one kind.
@@ -195,7 +195,7 @@ def canaries_from_json(text: str, *, source: str = "the manifest") -> Canaries:
         seed = int(content["seed"])
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadInput(
-            f"{source} is no manifest of canaries: {_wrong(error)}.",
+            f"{source} is not a manifest of canaries: {_wrong(error)}.",
             hint="give the file that `byrote plant` wrote beside the corpus.",
         ) from error
     for kind, space in spaces.items():
@@ -389,7 +389,7 @@ def _secrets(
         if round(2.0**space.bits) < LEAST_SECRETS * len(rows):
             raise BadInput(
                 f"{len(rows)} canaries of the kind {kind!r} are too many for {2.0**space.bits:,.0f} secrets.",
-                hint=f"plant fewer, or longer secrets: {LEAST_SECRETS} secrets a canary are the least.",
+                hint=f"plant fewer, or longer secrets: {LEAST_SECRETS} secrets per canary are required.",
             )
         if encode is None:
             drawn = _different(space, len(rows), rng)

@@ -217,7 +217,7 @@ class Corpus:
 def corpus_from_texts(
     texts: Iterable[str], *, name: str = "texts", ids: Sequence[str] | None = None, groups: Sequence[str] | None = None
 ) -> Corpus:
-    """A corpus from texts, one a document; for a Hugging Face dataset, `dataset["text"]`.
+    """A corpus from texts, one per document; for a Hugging Face dataset, `dataset["text"]`.
 
     Raises:
         BadInput: there is none, one is empty or no text, or ids are not unique.
@@ -235,7 +235,7 @@ def corpus_from_texts(
         if column is not None and len(column) != len(held):
             raise BadInput(
                 f"The corpus {name!r} has {len(held)} documents and {len(column)} {what}.",
-                hint=f"give one a document, or leave out {what}.",
+                hint=f"give one per document, or leave out {what}.",
             )
     for document, text in zip(named, held, strict=True):
         if not isinstance(text, str):
@@ -381,7 +381,8 @@ def _of_rows(rows: Iterable[Row], column: str, name: str, path: str, joining: Ca
     if not texts:
         raise BadInput(
             f"The file {path!r} holds no document.",
-            hint="write a document a line of .jsonl, a row of .parquet, or in .txt between empty lines.",
+            hint="write one document per line of a .jsonl or per row of a .parquet; in a .txt, separate "
+            "documents by empty lines.",
         )
     for word, values in (("id", ids), ("group", groups)):
         if any(value is None for value in values) and any(value is not None for value in values):
@@ -479,7 +480,7 @@ def saved_dataset(path: Path) -> Any:
         held = datasets.load_from_disk(str(path))
     except (FileNotFoundError, ValueError, OSError) as error:
         raise BadInput(
-            f"The folder {str(path)!r} is no dataset that save_to_disk wrote: {error}.",
+            f"The folder {str(path)!r} was not written by save_to_disk: {error}.",
             hint="dataset.save_to_disk(folder) writes one; or give a .jsonl, .parquet or .txt file.",
         ) from error
     if not isinstance(held, datasets.Dataset):
@@ -504,7 +505,7 @@ def _refuse_halves(name: str, document: str, text: str) -> None:
     """Refuse halves of characters (lone surrogates), which no file can hold."""
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise BadInput(
-            f"The document {document!r} of {name!r} is no valid text: it holds half a character.",
+            f"The document {document!r} of {name!r} is not valid text: it contains half a character.",
             hint="text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace') mends it.",
         )
 

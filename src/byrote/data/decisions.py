@@ -26,7 +26,7 @@ CORRECT: Final = "correct"
 ACTIONS: Final = {RELABEL: RELABEL, CORRECT: RELABEL, REMOVE: REMOVE, REVIEW: REVIEW, "keep": REVIEW, "": REVIEW}
 #: Where the new label stands: in a person's own column, or else what models without the example say.
 NEW: Final = ("new_label", "models_without_it_say")
-_HINT: Final = "the table of a report exports such a file, with a column `example` and one `action` an example."
+_HINT: Final = "the table of a report exports such a file, with a column `example` and one `action` per example."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,5 +167,5 @@ def number_of(one: Decision) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise BadInput(f"A new number is none: {one.new[:40]!r}.", hint="write it as 12.5, without a unit.")
+        raise BadInput(f"A new number cannot be read: {one.new[:40]!r}.", hint="write it as 12.5, without a unit.")
     return number

@@ -41,7 +41,7 @@ def from_pandas(
     frames are taken where they give Arrow, as those of Polars do.
 
     Args:
-        frame: a row an example.
+        frame: a row per example.
         target: the column of the class or of the number that is to be predicted, or several columns.
         text: the column of the texts; all other columns are then left out.
         group: a column that says which rows belong to one person or document.

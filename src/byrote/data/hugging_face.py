@@ -29,7 +29,7 @@ def from_hugging_face(
 ) -> Dataset:
     """Read columns into memory: images, arrays or lists of numbers; a ClassLabel gives the class names.
 
-    A target that is a list of ClassLabel, of any length, is several labels an example.
+    A target that is a list of ClassLabel, of any length, is several labels per example.
 
     `task` and `tolerance` are as in `from_arrays`.
     With `into`, a file name in .npy, inputs are written there an item at a time and stay there, for data larger than

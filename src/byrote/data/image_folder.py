@@ -1,4 +1,4 @@
-"""Folders of images: one subfolder a class, one file an example."""
+"""Folders of images: one subfolder per class, one file per example."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ImageFile:
 
 
 def from_image_folder(path: Path | str, *, size: int | None = None, heldout: float = HELD_OUT, seed: int = 0) -> Split:
-    """Read a folder with one subfolder a class; ids are the files' paths in it.
+    """Read a folder with one subfolder per class; ids are the files' paths in it.
 
     Images become float32 from 0 to 1, channel-first: one channel where all are grey, else three, without
     transparency; of moving ones the first picture is taken. Where nothing says how bright an image can be (32 bits,

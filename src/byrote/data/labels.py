@@ -20,7 +20,7 @@ MOST_CLASSES = 100_000
 SIGNS = ("-1", "1")
 
 _TABLE = (
-    "several labels an example are a table of 0 and 1, with a column a label: table = np.zeros((examples, labels), "
+    "several labels per example are a table of 0 and 1, with a column per label: table = np.zeros((examples, labels), "
     "int), then table[example, its_labels] = 1 for each"
 )
 
@@ -52,7 +52,7 @@ def read_targets(
     if targets.ndim != 1:
         problems.add(
             f"it must have one target an example, but the targets have the shape {targets.shape}",
-            "of several labels an example say task='labels'; from one-hot labels take targets.argmax(axis=1)",
+            "of several labels per example say task='labels'; from one-hot labels take targets.argmax(axis=1)",
         )
         return Labels(np.zeros(len(targets), np.int64), ("a", "b"))
     if task == "regression":
@@ -138,13 +138,13 @@ def _read_numbers(
 def _read_columns(
     targets: np.ndarray, ids: np.ndarray, class_names: Sequence[str] | None, problems: Problems
 ) -> Labels:
-    """Finite numbers [example, output], no column all the same; a single column is a number an example."""
+    """Finite numbers [example, output], no column all the same; a single column is one number per example."""
     if targets.shape[1] == 1:
         return _read_numbers(targets[:, 0], ids, class_names, problems)
     if not targets.shape[1] or targets.dtype.kind not in "iuf":
         problems.add(
             f"a regression learns numbers, and its targets are of type {targets.dtype.name!r} {targets.shape}",
-            "several labels an example are task='labels'",
+            "several labels per example are task='labels'",
         )
         return Labels(np.zeros(len(targets)), ())
     if class_names is not None:

@@ -27,7 +27,7 @@ def read_members(path: str | Path, dataset: Dataset) -> Int8[np.ndarray, " examp
     refuse_missing(path, "members")
     with path.open("rb") as file:
         if b"\0" in file.read(1024):
-            raise BadInput(f"The file {str(path)!r} is no table of members: it holds no text.", hint=GO_WHERE)
+            raise BadInput(f"The file {str(path)!r} is not a table of members: it contains no text.", hint=GO_WHERE)
     try:
         text = pa.csv.ConvertOptions(column_types={"example": pa.string(), "member": pa.string()})
         table = pa.csv.read_csv(path, convert_options=text)

@@ -100,7 +100,7 @@ def read_npz(path: Path) -> tuple[Mapping[str, Shaped[np.ndarray, "..."]], tuple
         BadInput: the file is missing, damaged or no .npz, or an array is missing or of Python objects.
     """
     if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
-        raise BadInput(f"{str(path)!r} is no file.", hint=CHECK_THE_PATH)
+        raise BadInput(f"{str(path)!r} is not a file.", hint=CHECK_THE_PATH)
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
@@ -218,7 +218,7 @@ def _heldout(arrays: Mapping[str, np.ndarray], whole: Dataset) -> Dataset:
     ).replace(scale=whole.scale)
     if other.inputs.shape[1:] != whole.inputs.shape[1:]:
         raise BadInput(
-            f"The held-out inputs of {whole.name!r} have the shape {other.inputs.shape[1:]} an example, "
+            f"The held-out inputs of {whole.name!r} have the shape {other.inputs.shape[1:]} per example, "
             f"the training inputs {whole.inputs.shape[1:]}.",
             hint="bring both to one shape; they must be prepared alike.",
         )

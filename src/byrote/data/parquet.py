@@ -74,7 +74,7 @@ def index_columns(path: Path | str, schema: pa.Schema) -> tuple[str, ...]:
         return tuple(name for name in schema.names if name in index)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInput(
-            f"The table {str(path)!r} is damaged in what it says of its pandas index.",
+            f"The table {str(path)!r} has damaged pandas metadata: its index cannot be read.",
             hint="write it again, as with table.reset_index(drop=True).to_parquet(…).",
         ) from error
 

@@ -79,8 +79,9 @@ def read_source(name: str, reading: Reading, *, seed: int) -> Split:
     kind = kind_of(name)
     if kind is None:
         raise BadInput(
-            f"The source {name!r} is no data by its name.",
-            hint=f"a table ends in {', '.join(SUFFIXES)}; arrays in .npz; a folder holds one subfolder a class, or "
+            f"The source {name!r} does not have the ending of a data file.",
+            hint=f"a table ends in {', '.join(SUFFIXES)}; arrays in .npz; a folder contains one subfolder per "
+            f"class, or "
             "inputs.npy and targets.npy.",
         )
     refuse_unfit_options(reading, kind, name)
@@ -114,7 +115,7 @@ def _refuse_alike(read: Split, name: str) -> None:
     if read.heldout is not None and all_shared(read.heldout, read.training):
         left_out = [note for note in read.notes if "left out" in note]
         raise BadInput(
-            f"Every held-out row of the table {name!r} is also a training row in all that is learned from.",
+            f"Every held-out row of the table {name!r} equals a training row in all columns that are learned from.",
             hint=" ".join([*left_out, "--heldout 0 holds none out."]),
         )
 

@@ -1,4 +1,4 @@
-"""Tables: CSV and Parquet files, one row an example, one column the class."""
+"""Tables: CSV and Parquet files, one row per example, one column the class."""
 
 from __future__ import annotations
 
@@ -190,7 +190,9 @@ def read_table(
     path = Path(path)
     ending = path.name.lower()
     if not ending.endswith(SUFFIXES):
-        raise BadInput(f"The file {str(path)!r} is no table by its name.", hint=f"tables end in {', '.join(SUFFIXES)}.")
+        raise BadInput(
+            f"The file {str(path)!r} does not have the ending of a table.", hint=f"tables end in {', '.join(SUFFIXES)}."
+        )
     try:
         rows = _parquet(path) if ending.endswith(PARQUET) else _csv(path)
     except FileNotFoundError:
@@ -217,7 +219,8 @@ def typed_rows(
     refuse_repeated_names(path, rows.table.column_names)
     if not len(rows.table):
         raise BadInput(
-            f"The table {str(path)!r} has no rows.", hint="write a row of names and below it a row an example."
+            f"The table {str(path)!r} has no rows.",
+            hint="write a row of column names, and below it one row per example.",
         )
     targets = (target,) if isinstance(target, str) else tuple(target)
     return _typed(rows, [name for name in written if name is not None], targets, task)

@@ -37,7 +37,7 @@ def learned_of(task: str, *, several: bool = False) -> type[Learned]:
 
     Example:
         >>> learned_of("regression").says, learned_of("text").says
-        ('a number an example', 'the next token')
+        ('one number per example', 'the next token')
     """
     return _LEARNED[task][several]
 
@@ -57,11 +57,11 @@ def scale_of(
     return several_numbers_of(targets, tolerance) if learned.several else numbers_of(targets, tolerance)
 
 
-def refuse_other_tasks(task: Task, name: str, what: str, hint: str = "take data of one class an example.") -> None:
+def refuse_other_tasks(task: Task, name: str, what: str, hint: str = "take data of one class per example.") -> None:
     """Refuse data whose examples do not have one class each, for something that is about classes.
 
     Raises:
         BadInput: the data of that name are such.
     """
     if not learned_of(task).of_classes:
-        raise BadInput(f"{what} is about one class an example, and {name!r} has {TASKS[task]}.", hint=hint)
+        raise BadInput(f"{what} is about one class per example, and {name!r} has {TASKS[task]}.", hint=hint)

@@ -45,7 +45,7 @@ def form_of(path: Path) -> str:
         )
     if encoding is None and b"\0" in head:
         raise BadInput(
-            f"The file {str(path)!r} is no text: it holds bytes of 0.", hint="give a text in UTF-8, or one .jsonl."
+            f"The file {str(path)!r} is not text: it contains bytes of 0.", hint="give a text in UTF-8, or one .jsonl."
         )
     return encoding or "utf-8"
 

@@ -42,7 +42,7 @@ def units(examples: int, groups: Shaped[np.ndarray, " member"] | None, *, design
     if len(groups) != examples:
         raise BadInput(
             f"The 'groups' argument of {design} must have {examples} entries. Got {len(groups)}.",
-            hint="give each example the name of its group; one that stands alone is a group of its own.",
+            hint="give each example the name of its group; an example that belongs to no group gets a name of its own.",
         )
     names, of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     return Units(of=of, names=names, sizes=sizes)

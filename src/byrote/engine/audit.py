@@ -85,7 +85,7 @@ def audit(
         out: the run folder; `runs/<dataset's name>` unless given.
         seed: fixes subsets, initial weights, orders and noise.
         workers: training processes of one thread each; as many as there are cores unless given.
-        device: "cpu" or "cuda"; a GPU is taken where there is one.
+        device: "cpu" or "cuda" (default: "cuda" if available).
         compiled: let `torch.compile` work on stacked models; it pays for long trainings.
         checkpoints: at most this many clean passes over the data as training goes on, dense at the start.
         keep_weights: also keep every model's weights.

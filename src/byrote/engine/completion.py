@@ -151,7 +151,7 @@ class Watch:
     def finished(self, block: Block, diverged: list[int]) -> None:
         """A block is done."""
         for model in diverged:
-            self.progress.say(f"Model {model} diverged: it and its mate are left out of all results.")
+            self.progress.say(f"Model {model} diverged. It and the other model of its pair are excluded.")
         self.error = self.error_with([model for model in block.models if model not in diverged])
         self.advanced(block, 1.0)
         if self.looks is not None:

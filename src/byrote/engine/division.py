@@ -140,7 +140,7 @@ def refuse_budget(goal: Goal, seconds: float) -> None:
     """
     if goal.budget is not None and seconds > goal.budget:
         raise BadInput(
-            f"A budget of {goal.budget:g} seconds does not last until the first look, after {goal.looks[0]} models, "
+            f"A budget of {goal.budget:g} seconds is too short for the first stopping point ({goal.looks[0]} models), "
             f"which takes about {seconds:.0f} seconds.",
             hint=f"--budget {1 + 2 * seconds // 60:.0f}m, or fewer --models.",
         )

@@ -481,8 +481,8 @@ def check_network(job: Job) -> None:
         raise unfit(error, shape) from error
     if not isinstance(logits, Tensor) or tuple(logits.shape) != (len(inputs), job.classes):
         got = tuple(logits.shape[1:]) if isinstance(logits, Tensor) else type(logits).__name__
-        each = {"classes": "logits an example, one a class", "labels": "logits an example, one a label"}
-        what = each.get(job.task, "number an example")
+        each = {"classes": "logits per example, one per class", "labels": "logits per example, one per label"}
+        what = each.get(job.task, "number per example")
         raise BadInput(
             f"The recipe's network must give {job.classes} {what}. Got {got}.",
             hint=f"end it with nn.Linear(…, {job.classes}).",

@@ -114,7 +114,7 @@ def audit_language(
         out: the run folder; `runs/<corpus's name>` unless given.
         seed: fixes subsets, initial weights and orders.
         workers: training processes of one thread each; as many as there are cores unless given.
-        device: "cpu" or "cuda"; a GPU is taken where there is one.
+        device: "cpu" or "cuda" (default: "cuda" if available).
         checkpoints: at most this many readings of the corpus as training goes on; 0 for none.
         keep_weights: keep every model's weights; otherwise they are deleted once the model is read.
         keep_weights_at: besides, keep those of a few models during training, for probes after it: "checkpoints",
@@ -157,7 +157,7 @@ def audit_language(
         design = language_design(whole, trained, models=models, full=full, seed=seed, large_first=large_first)
     if design.examples != len(whole):
         raise BadInput(
-            f"The design is about {design.examples} documents, and there are {len(whole)}.",
+            f"The design is for {design.examples} documents, and there are {len(whole)}.",
             hint="make the design for the documents trained on and those held out together, or leave it out.",
         )
     if canaries is not None and tokenizer is None:
@@ -259,7 +259,7 @@ def audit_model(
         decoding: how answers would be drawn, for `probabilistic_extraction[decoding]`; None not to record that.
         probes: what else to read off the network, by the names of probes of trained language models.
         out: the run folder; `runs/<model's name>` unless given.
-        device: "cpu" or "cuda"; a GPU is taken where there is one.
+        device: "cpu" or "cuda" (default: "cuda" if available).
         progress: False for silence.
         source: how the command line finds model and corpus again.
         notes: sentences that go with the run into every report.

@@ -35,7 +35,7 @@ class Notebook:
     def start(self, models: int, done: int, seconds: float | None) -> None:
         """Show the bar: `done` of `models` are there already, and the rest should take `seconds`."""
         if done:
-            self.say(f"Going on: {done} of {models} models are there already.")
+            self.say(f"Resuming: {done} of {models} models are already trained.")
         self.models, self.first, self.seconds = models, done, seconds
         self.started = time.monotonic()
         self.handle = _display(self._bar(done, ""), display_id=True)

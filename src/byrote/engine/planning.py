@@ -318,7 +318,7 @@ def _stop(goal: Goal, forecast: _Forecast) -> tuple[int, str]:
 
 
 def _pilot(job: Job, choice: Choice, workers: int, seed: int) -> _Pilot:
-    """Train a few blocks through the audit's executors: one a process, and at least two pairs of models."""
+    """Train a few blocks through the audit's executors: one per process, and at least two pairs of models."""
     pooled = workers > 1 and job.device == "cpu"
     size = min(choice.size, PILOT_BLOCK)
     models = max(PILOT_MODELS, workers * size)

@@ -83,7 +83,7 @@ def prepare(
     goal = Goal.of(stderr=stderr, budget=budget, models=models)
     if goal is not None and (design is not None or executor is not None):
         raise BadInput(
-            "An audit that stops by itself trains on complementary halves and takes no design or executor.",
+            "stderr and budget work only with the half-subset-pairs design; give no design or executor with them.",
             hint="leave out stderr and budget, or the design.",
         )
     if goal is not None and not chosen().whole:
@@ -98,7 +98,7 @@ def prepare(
         design = halves(len(dataset), first, 0 if goal else full, seed, dataset.groups, large_first=large_first)
     if design.examples != len(dataset):
         raise BadInput(
-            f"The design is about {design.examples} examples, the dataset has {len(dataset)}.",
+            f"The design is for {design.examples} examples, the dataset has {len(dataset)}.",
             hint="make the design for a dataset of this length.",
         )
     job = Job(

@@ -81,7 +81,7 @@ class Terminal:
     def start(self, models: int, done: int, seconds: float | None) -> None:
         """Show the bar: `done` of `models` are there already, and the rest should take `seconds`."""
         if done:
-            self.say(f"Going on: {done} of {models} models are there already.")
+            self.say(f"Resuming: {done} of {models} models are already trained.")
         self.bar = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}"),

@@ -266,7 +266,7 @@ def check_causal(network: nn.Module, vocabulary: int, device: str) -> None:
     if not isinstance(logits, Tensor) or tuple(logits.shape) != (*rows.shape, vocabulary):
         got = tuple(logits.shape[2:]) if isinstance(logits, Tensor) else type(logits).__name__
         raise BadInput(
-            f"The network must give {vocabulary} logits a token, one of each token. Got {got}.",
+            f"The network must give {vocabulary} logits per token, one for each token of the vocabulary. Got {got}.",
             hint="let forward(tokens[row, position]) give logits[row, position, vocabulary].",
         )
     one, other = logits.float()

@@ -132,7 +132,7 @@ def check_disk(job: Job, models: int) -> None:
         raise NotEnoughRoom(
             f"The evidence of {models} models takes about {size_words(needed)} of disk, and {str(job.folder)!r} has "
             f"{size_words(free)} free.",
-            hint="train fewer --models, record fewer --checkpoints, or give a roomier --out.",
+            hint="train fewer --models, record fewer --checkpoints, or choose an --out folder on a larger disk.",
         )
 
 

@@ -70,11 +70,11 @@ class Goal:
         `spent` are the seconds behind, `ahead` those until the next look's end. An error of nan is an unknown one.
         """
         if self.stderr is not None and error <= self.stderr:
-            return "the goal for the error is reached"
+            return "the standard error asked for is reached"
         if models >= self.looks[-1]:
             return "no more models were to be trained"
         if self.budget is not None and spent + ahead > self.budget:
-            return "the budget does not last until the next look"
+            return "the budget is too short for the next stopping point"
         return ""
 
 

@@ -25,7 +25,7 @@ def try_step(algorithm: Algorithm, inputs: Tensor, targets: Tensor) -> None:
         targets: `[batch, ...]`, what is learned of them.
 
     Raises:
-        BadInput: the step fails, or the objective does not give one loss an example.
+        BadInput: the step fails, or the objective does not give one loss per example.
     """
     ids = torch.arange(len(inputs), device=inputs.device)
     try:
@@ -38,7 +38,7 @@ def try_step(algorithm: Algorithm, inputs: Tensor, targets: Tensor) -> None:
         raise BadInput(f"A training step of the recipe fails: {problem}{where(error)}.", hint=_STEP) from error
     if tuple(seen.loss.shape) != (len(inputs),):
         raise BadInput(
-            f"The recipe's objective must give one loss an example, [model, batch]. Got the shape "
+            f"The recipe's objective must give one loss per example, [model, batch]. Got the shape "
             f"{('model', *seen.loss.shape)} of {len(inputs)} examples.",
             hint=_LOSS,
         )

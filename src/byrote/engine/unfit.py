@@ -33,7 +33,7 @@ def unfit(error: Exception, shape: tuple[int, ...]) -> BadInput:
         )
     if isinstance(error, _OF_INPUTS) and _TYPE.search(message):
         return BadInput(
-            f"The recipe's network computes with numbers of another type than inputs and weights, float32: {message}.",
+            f"The recipe's network uses a dtype other than float32, that of inputs and weights: {message}.",
             hint="leave weights and inputs float32, or turn x into what a layer wants inside forward, as x.long().",
         )
     if isinstance(error, _OF_INPUTS) and _SHAPE.search(message):
@@ -43,7 +43,7 @@ def unfit(error: Exception, shape: tuple[int, ...]) -> BadInput:
         )
     return BadInput(
         f"The recipe's network failed on inputs of shape {shape}: {message}{where(error)}.",
-        hint="mend its forward; it is given float32 inputs [batch, …] and returns logits [batch, class].",
+        hint="fix its forward(); it is given float32 inputs [batch, …] and returns logits [batch, class].",
     )
 
 

@@ -108,17 +108,17 @@ class Manifest:
         except (FileNotFoundError, NotADirectoryError):
             if folder.is_file():
                 raise BadInput(
-                    f"{str(folder)!r} is a file and no run folder.",
+                    f"{str(folder)!r} is a file, not a run folder.",
                     hint=f"{_meant(folder)}give the folder that `byrote audit` wrote.",
                 ) from None
             if (folder / RECORDED).is_dir():
                 raise BadInput(
-                    f"The folder {str(folder)!r} holds a recording that was not closed, and no {FILE}.",
+                    f"The folder {str(folder)!r} contains a recording that was not closed, and no {FILE}.",
                     hint="call close() at the end of the training; if it ended before, "
                     f"byrote.recover({str(folder)!r}) makes a run of what was recorded.",
                 ) from None
             raise BadInput(
-                f"The folder {str(folder)!r} is no run: it holds no {FILE}.",
+                f"The folder {str(folder)!r} is not a run: it contains no {FILE}.",
                 hint=f"{_meant(folder)}`byrote audit digits` makes one.",
             ) from None
         except OSError as error:

@@ -28,8 +28,8 @@ COORDINATE = "coordinate."
 class Evidence:
     """A folder of shards.
 
-    Every model has one shard a kind and phase; `class_probability` has one a block, under its first model, and
-    `corpus` one a run, under model 0 and phase 0.
+    Every model has one shard per kind and phase; `class_probability` has one per block, under its first model, and
+    `corpus` one per run, under model 0 and phase 0.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -20,7 +20,7 @@ OUTSIDE = "averaged over the models that were not trained on the example"
 
 
 class Seen(NamedTuple):
-    """What each model says of the examples, one row a model, and which of them it was trained on."""
+    """What each model says of the examples, one row per model, and which of them it was trained on."""
 
     rows: Iterable[np.ndarray]
     seen: Bool[np.ndarray, "model example"]
@@ -45,7 +45,7 @@ def member_average(
     bounds: Bounds,
     counts: Mapping[str, Int[np.ndarray, " example"]],
 ) -> PerExample:
-    """Mean over the models where `seen`, one row a model, with a t interval over those models.
+    """Mean over the models where `seen`, one row per model, with a t interval over those models.
 
     They are independent: of a complementary pair only one model has the example. The error of a single model is
     unknown.

@@ -77,7 +77,7 @@ def _log_peak(degrees: np.ndarray) -> np.ndarray:
 
 
 def _by_value(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
-    """A costly function of an array that holds few different values, most often one a row."""
+    """A costly function of an array that holds few different values, most often one per row."""
     if not x.size:
         return x
     if (x == x[..., :1]).all():

@@ -53,7 +53,8 @@ def refuse_few(pair: Int[np.ndarray, " model"], attack: str) -> None:
     least = int(reference_counts(pair).min(initial=len(pair)))
     if least < LEAST_REFERENCES:
         raise TooFewModels(
-            f"{attack} needs at least {LEAST_REFERENCES} reference models beside a target and its mate. Got {least}.",
+            f"{attack} needs at least {LEAST_REFERENCES} reference models, apart from a target and the other "
+            f"model of its pair. Got {least}.",
             hint="train at least 6 models in pairs; --models 64 gives an attacker 62.",
         )
 

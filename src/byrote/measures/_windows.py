@@ -80,7 +80,7 @@ def windows_of(
         if value < least:
             raise BadInput(
                 f"The {name!r} argument of an extraction must be a whole number of at least {least}. Got {value}.",
-                hint="prefix=50, suffix=50; stride=0 reads one window a document.",
+                hint="prefix=50, suffix=50; stride=0 reads one window per document.",
             )
     room = np.diff(offsets) - prefix - suffix
     count = np.where(room >= 0, room // stride + 1 if stride else 1, 0)
@@ -101,7 +101,7 @@ def over_models(
     rates: bool = False,
     counts: Mapping[str, Int[np.ndarray, " example"]],
 ) -> PerExample:
-    """Mean over the models that were trained on a document (side 1), or were not (side 0), one row a model.
+    """Mean over the models that were trained on a document (side 1), or were not (side 0), one row per model.
 
     The interval is Student's over those models, which are independent; with `rates`, whose rows answer yes or no, it
     is that of a rate with one success and one failure added. The error of a single model is unknown. `undefined` are

@@ -69,7 +69,7 @@ class Measure:
 
     @property
     def scores_examples(self) -> bool:
-        """Whether the result is one value an example."""
+        """Whether the result is one value per example."""
         return inspect.signature(self.function).return_annotation in ("PerExample", PerExample)
 
     @property

@@ -74,7 +74,7 @@ def discoverable_extraction(
         document answers for every prefix and suffix. A tie counts as a miss. Only rounding can part the two, where
         the margin, as `discoverable_extraction[margin]` gives it, is near 0; `discoverable_extraction[generated]`
         counts what was generated, and `discoverable_extraction[confirmed]` what both agree on. The source takes one
-        window a document, as `stride` 0 does. With a stride, later windows are read with all of the document before
+        window per document, as `stride` 0 does. With a stride, later windows are read with all of the document before
         them. `side` 0 is the counterfactual null: what models that never saw the document get right by themselves.
     """
     windows = windows_of(offsets, scored, prefix=prefix, suffix=suffix, stride=stride)

@@ -225,7 +225,7 @@ def _pair_moments(
 
 
 def _mates(pair: np.ndarray) -> np.ndarray:
-    """Row of two model numbers a pair; no row unless every model has exactly one mate."""
+    """Row of two model numbers per pair; no row unless every model has exactly one mate."""
     _, sizes = np.unique(pair, return_counts=True)
     if (pair < 0).any() or (sizes != 2).any():
         return np.empty((0, 2), np.int64)

@@ -177,7 +177,7 @@ def label_memorization_label_accuracy(
         array([0.375])
 
     Differs:
-        The source has one label an example. Where labels are many and an example has few of them, nearly all are
+        The source has one label per example. Where labels are many and an example has few of them, nearly all are
         right by saying "no": the default form, about the whole set, tells more there.
     """
     return in_minus_out(label_accuracy, member, pair, stratum, bounds=(0.0, 1.0), what="share of right labels")

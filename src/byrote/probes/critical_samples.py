@@ -107,7 +107,7 @@ class CriticalSamplesProbe(Probe):
             self.heldout_share = np.stack(shares, 1)
 
     def shards(self) -> Iterator[Shard]:
-        """One a model."""
+        """One per model."""
         for row, model in enumerate(self.block.models):
             columns = {
                 "radius": self.radius[row].float().cpu().numpy(),

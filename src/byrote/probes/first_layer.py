@@ -105,7 +105,7 @@ class FirstLayerProbe(Probe):
             self.found["rotated_least"][row, at.checkpoint] = np.min(drawn)
 
     def shards(self) -> Iterator[Shard]:
-        """One a model."""
+        """One per model."""
         for row, model in enumerate(self.block.models):
             columns = {name: array[row] for name, array in self.found.items()}
             yield Shard(

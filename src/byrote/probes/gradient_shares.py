@@ -76,7 +76,7 @@ class GradientSharesProbe(SampledProbe):
             self.found[name][:, self.places.index(at.checkpoint)] = values.float().cpu().numpy()
 
     def shards(self) -> Iterator[Shard]:
-        """One a model."""
+        """One per model."""
         epochs = np.array([self.block.epochs[place] for place in self.places], np.int64)
         for row, model in enumerate(self.block.models):
             columns = {name: array[row] for name, array in self.found.items()}

@@ -74,7 +74,7 @@ class InputCurvatureProbe(SampledProbe, CheckpointProbe):
 
     @property
     def passes(self) -> float:
-        """Of the difference; of the exact form there is one a class."""
+        """Of the difference; of the exact form there is one per class."""
         return 1.0 + self.draws if self.form == DIFFERENCE else 0.0
 
     @property

@@ -48,7 +48,7 @@ class Judge(ABC):
 
 
 class ByClass(Judge):
-    """One class an example."""
+    """One class per example."""
 
     signals: ClassVar = dict.fromkeys(Signals._fields, torch.float32)
     answers: ClassVar = {"prediction": torch.int32}
@@ -72,7 +72,7 @@ class ByClass(Judge):
 
 
 class BySet(Judge):
-    """Several labels an example, whose set is taken as its class."""
+    """Several labels per example, whose set is taken as its class."""
 
     signals = ByClass.signals
     answers: ClassVar = {"prediction": torch.int32, "label_accuracy": torch.float32}
@@ -109,7 +109,7 @@ class BySet(Judge):
 
 
 class ByError(Judge):
-    """A number an example; what is kept is in the target's own unit.
+    """A number per example; what is kept is in the target's own unit.
 
     Targets and answers are centred and scaled as networks learn them, or (`learned=False`) in their own unit.
     """
@@ -140,7 +140,7 @@ class ByError(Judge):
 
 
 class ByErrors(ByError):
-    """Several numbers an example; errors are in deviations of each number, and one error is the mean over them.
+    """Several numbers per example; errors are in deviations of each number, and one error is the mean over them.
 
     Targets and answers are centred and scaled as networks learn them, or (`learned=False`) in their own units.
     """

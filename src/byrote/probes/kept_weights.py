@@ -69,7 +69,7 @@ def keeping(
     """
     if asked == BEST and not heldout:
         raise BadInput(
-            "The best checkpoint is that of the lowest held-out loss, and nothing is held out here.",
+            "The best checkpoint is the one with the lowest held-out loss, and this audit has no held-out data.",
             hint="--keep-weights-at checkpoints, or hold some examples or documents out of the training.",
         )
     ends = (checkpoints[0], checkpoints[-1])
@@ -207,7 +207,7 @@ class KeptWeightsProbe(Probe):
                 self.kept[int(first)].setdefault(int(epoch), {})[name] = array
 
     def shards(self) -> Iterator[Shard]:
-        """One shard a model, every tensor `[checkpoint, ...]`."""
+        """One shard per model, every tensor `[checkpoint, ...]`."""
         for row in self.rows:
             epochs = sorted(self.kept[row])
             yield Shard(

@@ -65,7 +65,7 @@ def value_of(logits: Tensor, targets: Tensor, of: Of, task: About = "classes") -
         return losses(logits, targets, task)
     if not learned_of(task).of_classes:
         raise BadInput(
-            f"The {of} of an example's label needs one class an example.", hint="take the gradient of the loss."
+            f"The {of} of an example's label needs one class per example.", hint="take the gradient of the loss."
         )
     label = targets[:, None]
     if of == "probability":

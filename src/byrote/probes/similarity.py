@@ -121,7 +121,7 @@ class SimilarityProbe(Probe):
         ]
 
     def shards(self) -> Iterator[Shard]:
-        """One shard a model."""
+        """One shard per model."""
         yield from self.found
 
     @staticmethod

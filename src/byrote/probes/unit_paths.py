@@ -115,7 +115,7 @@ class UnitPathsProbe(Probe):
         self.found = [self._of_model(at, row, carried, np.flatnonzero(beside[row])) for row in range(len(at.models))]
 
     def shards(self) -> Iterator[Shard]:
-        """One shard a model."""
+        """One shard per model."""
         yield from self.found
 
     @staticmethod

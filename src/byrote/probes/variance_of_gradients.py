@@ -117,7 +117,7 @@ class VarianceOfGradientsProbe(Probe):
         return self.running[value]
 
     def shards(self) -> Iterator[Shard]:
-        """One shard a model and value."""
+        """One shard per model and value."""
         names = [_name(self.block.epochs, places) for places in self.windows]
         for value in self.values:
             for model, spread in zip(self.block.models, self.spread[value], strict=True):

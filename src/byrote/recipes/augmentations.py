@@ -69,7 +69,7 @@ class FeatureMask:
     draws: ClassVar[int] = 1
 
     def apply(self, inputs: Tensor, uniform: Tensor) -> Tensor:
-        """`inputs[n, ...]`; one uniform number an example seeds the mask."""
+        """`inputs[n, ...]`; one uniform number per example seeds the mask."""
         from byrote.recipes import noise
 
         drawn = noise.uniform((uniform[:, 0] * 2.0**24).long(), inputs[0].numel(), salt=1)

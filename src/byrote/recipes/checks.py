@@ -70,7 +70,7 @@ def check_task(recipe: Any, task: Task) -> None:
         )
     if getattr(recipe.sampler, "task", task) != task:
         raise BadInput(
-            f"The recipe's sampler {recipe.sampler!r} is about one class an example, "
+            f"The recipe's sampler {recipe.sampler!r} is about one class per example, "
             f"and the dataset has {TASKS[task]}.",
             hint="leave the sampler out: every epoch shuffles.",
         )
@@ -103,7 +103,7 @@ def check_text(recipe: Any) -> None:
             )
     if getattr(recipe.sampler, "task", "text") != "text":
         raise BadInput(
-            f"The recipe's sampler {recipe.sampler!r} is about one class an example, and documents have none.",
+            f"The recipe's sampler {recipe.sampler!r} is about one class per example, and documents have none.",
             hint="leave the sampler out: every epoch shuffles.",
         )
 

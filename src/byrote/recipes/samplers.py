@@ -33,7 +33,7 @@ class Shuffle:
 class ClassBalanced:
     """Draws with replacement, in which every class that the model's own examples have is as likely as any other.
 
-    An epoch is as long as with `Shuffle`. Of a class with few examples each is shown many times an epoch; of a large
+    An epoch is as long as with `Shuffle`. Of a class with few examples each is shown many times per epoch; of a large
     one some are not shown in an epoch at all, and are members all the same: `presentation.presentations` counts how
     often each was shown. An example that is to be shown twice is twice as likely within its class.
 
@@ -65,7 +65,7 @@ class ClassBalanced:
         """
         if classes is None:
             raise BadInput(
-                "ClassBalanced draws by class, and these data have no class an example.",
+                "ClassBalanced draws by class, and these data have no single class per example.",
                 hint="leave the sampler out: every epoch shuffles.",
             )
         times = count.astype(np.float64)

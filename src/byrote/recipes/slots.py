@@ -53,7 +53,7 @@ class Objective(Protocol):
     def once(self) -> bool: ...
 
     def memory(self, examples: int, classes: int) -> Tensor | None:
-        """The memory before training, one row an example; None without one."""
+        """The memory before training, one row per example; None without one."""
         ...
 
     def loss(self, forward: Forward, batch: Batch, memory: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:

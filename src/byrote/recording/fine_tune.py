@@ -240,7 +240,7 @@ def _tokenizer(processor: Any) -> Any:
     found = getattr(processor, "tokenizer", processor)
     if found is None:
         raise BadInput(
-            "Trainer has no tokenizer, so that nobody can read what it shows the model.",
+            "Trainer has no tokenizer, so byrote cannot read its batches.",
             hint="Trainer(…, processing_class=tokenizer).",
         )
     return found
@@ -259,6 +259,6 @@ def _refuse_old(*folders: Path) -> None:
     for folder in folders:
         if (folder / FILE).exists():
             raise BadInput(
-                f"A run stands in the folder {str(folder)!r} already.",
+                f"The folder {str(folder)!r} already contains a run.",
                 hint="AuditCallback(…, out=…) names another folder; or remove this one.",
             )

@@ -252,7 +252,7 @@ def rank_of(path: Path) -> int:
     """The process that wrote a file."""
     found = re.search(r"\.r(\d+)", path.name)
     if found is None:
-        raise DamagedShard(f"The file {str(path)!r} is none of a recorder's.", hint=FOREIGN)
+        raise DamagedShard(f"The file {str(path)!r} was not written by byrote.Recorder.", hint=FOREIGN)
     return int(found[1])
 
 

@@ -106,7 +106,7 @@ class RecorderCallback(Driven, Callback):
         logits, self._answer = self._answer if returned is None else returned, None
         if logits is None:
             raise BadInput(
-                "The training step showed no logits.",
+                "training_step returned no logits.",
                 hint='let training_step return {"loss": loss, "logits": logits}, or name with part=… the module that '
                 "gives them.",
             )

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from byrote.axes import CHECKPOINT
+from byrote.data.problems import counted
 from byrote.data.task import TASKS, learned_of
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
@@ -172,7 +173,10 @@ def _recorded(journal: Journal) -> Recorded:
         else:
             passes[epochs] = columns
     if not closed:
-        notes.append(f"Model {journal.model} was not closed; it is recorded up to {tally.epochs} full epochs.")
+        notes.append(
+            f"Model {journal.model} was not closed; it is recorded up to "
+            f"{counted(tally.epochs, 'full epoch', 'full epochs')}."
+        )
     if tally.again:
         notes.append(
             f"Model {journal.model} was shown {tally.again} times an example that it had seen in the same epoch; each "

@@ -407,7 +407,7 @@ class Recorder:
         if ids is not None and (len(ids) != self.examples or len({*map(str, ids)}) < len(ids)):
             raise BadInput(
                 f"The 'ids' argument of Recorder must name {self.examples} different examples.",
-                hint="give one name an example, each once, or leave ids out: examples are then numbered.",
+                hint="give one name per example, each once, or leave ids out: examples are then numbered.",
             )
         planted = None if controls is None else self._planted(controls, ids)
         model = self._journal.model

@@ -15,7 +15,7 @@ UNLABELLED = -1
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Shown:
-    """Presentations, one a row: in which epoch and at which step, of which example, and how the model fared.
+    """Presentations, one per row: in which epoch and at which step, of which example, and how the model fared.
 
     `logit_margin` is above 0 where the answer is right; of a number it is 1 or -1, and `loss` the squared error.
     """

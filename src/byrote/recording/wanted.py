@@ -109,7 +109,7 @@ class Wanted(ABC):
 
 
 class Classes(Wanted):
-    """One class an example; which, the training may tell as it goes."""
+    """One class per example; which, the training may tell as it goes."""
 
     def __init__(self, labels: Any, class_names: Sequence[str] | None, examples: int) -> None:
         self.outputs = 0 if class_names is None else len(class_names)
@@ -243,14 +243,14 @@ class Scaled(Wanted):
             given = given.squeeze(1) if given.ndim == 2 and given.shape[1] == 1 else given
         wanted = (len(logits), *self.given.shape[1:])
         if logits.ndim != 2 or logits.shape[1] != self.outputs or tuple(given.shape) != wanted:
-            what = "numbers" if self.learned.numeric else "several labels an example"
+            what = "numbers" if self.learned.numeric else "several labels per example"
             shape = "[batch]" if self.given.ndim == 1 else f"[batch, {self.outputs}]"
             raise BadInput(
                 f"A recorder of {what} takes answers and targets {shape}. Got shapes "
                 f"{tuple(logits.shape)} and {tuple(given.shape)}.",
-                hint="as many numbers an example as labels=… holds."
+                hint="as many numbers per example as labels=… holds."
                 if self.learned.numeric
-                else "answers are logits, one a label.",
+                else "answers are logits, one per label.",
             )
         if not logits.is_floating_point() or given.is_complex():
             raise BadInput(
@@ -274,7 +274,8 @@ class Scaled(Wanted):
         if len(wrong):
             one = wrong[0]
             raise BadInput(
-                f"Example {example[one]} came with the target {targets[one]}, and labels has {truth[one]}.", hint=HINT
+                f"Example {example[one]} has the target {targets[one]} in this batch, and {truth[one]} in labels.",
+                hint=HINT,
             )
         known: np.ndarray = self.kinds[example]
         return known
@@ -350,7 +351,7 @@ def _classes(labels: Any, examples: int) -> Int[np.ndarray, " example"]:
     given = np.asarray(labels)
     if given.shape != (examples,) or given.dtype.kind not in "iu" or given.min(initial=0) < 0:
         raise BadInput(
-            f"The 'labels' argument of Recorder must be {examples} numbers of classes. Got {given.dtype}{given.shape}.",
+            f"The 'labels' argument of Recorder must be {examples} class numbers. Got {given.dtype}{given.shape}.",
             hint="give the class of each example as a whole number from 0 on, in the order of the dataset.",
         )
     return given.astype(np.int32)

@@ -61,7 +61,7 @@ def curves(attacks: Sequence[AttackFigures], name: str = "roc") -> Figure:
         for each in (axis.xaxis, axis.yaxis):
             each.set_major_formatter(lambda value, _: f"{100 * value:g} %")
         axis.minorticks_off()
-        axis.set_xlabel("others wrongly accused (false positives)")
+        axis.set_xlabel("false-positive rate")
         axis.set_ylabel(f"{'members' if attacks[0].by == 'example' else 'groups of members'} found (true positives)")
         figure.legend(loc="outside upper left", ncols=5, handlelength=2.6, fontsize=9.5)
         drawn = svg.inline(figure, name=name, title=title)
@@ -124,7 +124,7 @@ def by_slice(found: AttackFigures, *, name: str = "slices", classes: str = "by c
         name=name,
         svg=drawn,
         title=title,
-        columns=("slice", f"{found.by}s", "AUC", "found at 1 % false alarms"),
+        columns=("slice", f"{found.by}s", "AUC", "TPR at 1 % FPR"),
         rows=tuple(
             (
                 f"{axis_words.get(e.axis, e.axis).split(',')[0]}: {_name(e)}",

@@ -131,7 +131,7 @@ def precision_words(right: Scalar) -> str:
 
 def attack_columns() -> tuple[str, ...]:
     """The columns of `attack_rows`."""
-    rates = [f"found at {100 * rate:g} % false alarms" for rate in RATES]
+    rates = [f"TPR at {100 * rate:g} % FPR" for rate in RATES]
     return ("Attack", "Reference models", "AUC", "null AUC", "balanced accuracy", *rates)
 
 

@@ -164,8 +164,8 @@ def lead(before: Run, after: Run, aside: Sequence[Setting]) -> str:
     what = (after.manifest.parent or {}).get("change") or {}
     if not is_child(before, after):
         return (
-            f"{names[0]!r} and {names[1]!r} are compared. The second is not recorded as a changed form of the first: "
-            "nothing says which of their differences made the figures differ."
+            f"{names[0]!r} and {names[1]!r} are compared. The second run was not made from the first by "
+            "`byrote change`, so the cause of a difference is unknown."
         )
     sentence = f"{names[1]!r} is {names[0]!r} after {change_words(what)}."
     return sentence if aside else f"{sentence} Everything else was left as it was."
@@ -190,7 +190,7 @@ def beside_the_change(before: Run, after: Run) -> tuple[Setting, ...]:
 def answers(compared: Card, aside: Sequence[Setting]) -> list[tuple[str, str]]:
     """Questions that a reader has, answered from the rows."""
     found = [
-        ("Is less learned by rote?", _by_verdict([row for row in compared.rows if row.tells == "gain"])),
+        ("Is less memorized?", _by_verdict([row for row in compared.rows if row.tells == "gain"])),
         ("What did it cost?", _by_verdict([row for row in compared.rows if row.tells == "cost"])),
     ]
     sure = [

@@ -82,7 +82,7 @@ class Facts:
         if self.memorized_corrected is not None:
             return ""
         if models_on_a_side(self.memorization) >= FEWEST_ON_A_SIDE:
-            return "The correction of the raw share is for models of one stratum, and these are compared within several"
+            return "The raw share is corrected only for models of one stratum, and these models are in several"
         return f"It takes {2 * FEWEST_ON_A_SIDE} models, half of them on each side, to correct the raw share"
 
     def judged(self, kind: str) -> tuple[Detection | None, Detection | None, int]:

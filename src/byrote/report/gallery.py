@@ -188,7 +188,10 @@ def _facts(about: Known | None, verdicts: Mapping[str, str], example: str, row: 
     if about is not None and FORGOTTEN in about.scores:
         rate = float(about.scores[FORGOTTEN].values[row])
         if not math.isnan(rate):
-            yield "Forgotten after", f"{1 / rate:.1f} epochs without it" if rate > 0 else "not while watched"
+            yield (
+                "Forgotten after",
+                f"{1 / rate:.1f} epochs without it" if rate > 0 else "not within the recorded epochs",
+            )
     if example in verdicts:
         yield "Looks", looks(verdicts[example])
 

@@ -75,24 +75,26 @@ def headline(run: Run, facts: Facts, risk: str = "", groups: str = "") -> Headli
     """The headline of a run; `risk` says what memorization puts at risk, `groups` what of whole groups."""
     examples = len(run.ids)
     few = facts.memorized_corrected is None
-    share = f"{percent(facts.share_memorized)} of these {examples:,} examples"
-    words = facts.wording
-    meaning = f": to that extent the {words.target} comes from having seen it, not from other examples"
-    title = f"With {facts.memorization.models} models, {share} seem" if few else f"{share} look"
+    share, words = percent(facts.share_memorized), facts.wording
+    title = (
+        f"Raw share memorized, from {facts.memorization.models} models: {share} of the {examples:,} examples"
+        if few
+        else f"An estimated {share} of the {examples:,} examples are memorized"
+    )
     lead = (
-        f"For each of them, models that were trained on the example {words.right} more often, by {_GAP}, "
-        f"than models that never saw it{'' if few else meaning}. {_scatter(facts)}"
+        f"Memorized: models trained on an example {words.right} more often, by {_GAP}, than models not trained on it. "
+        f"{_scatter(facts)}"
     )
     return Headline(
-        title=_UNFIT if unfit(facts) else f"{title} learned by rote",
+        title=_UNFIT if unfit(facts) else title,
         lead=_why_unfit(facts) if unfit(facts) else lead,
         answers=(
-            ("How sure is this?", _certainty(facts)),
-            *([("What does it put at risk?", risk)] if risk else []),
+            ("How precise is this?", _certainty(facts)),
+            *([("What is at risk?", risk)] if risk else []),
             *([("And of whole persons or documents?", groups)] if groups else []),
-            *([("Does the method find what is known?", _check(facts))] if len(facts.mean_memorization) > 1 else []),
-            ("How well do the models generalise?", _generalisation(facts)),
-            ("Could they memorize at all?", _fit(facts)),
+            *([("Are planted controls detected?", _check(facts))] if len(facts.mean_memorization) > 1 else []),
+            ("How accurate are the models?", _generalisation(facts)),
+            ("Do the models fit their training data?", _fit(facts)),
         ),
         warning=_warning(facts),
         tiles=_tiles(run, facts),
@@ -116,12 +118,12 @@ def _why_unfit(facts: Facts) -> str:
 def _scatter(facts: Facts) -> str:
     if facts.memorized_corrected is None:
         return (
-            "This is the raw share: estimates scatter, the more the fewer models, which carries examples over that "
-            f"line by chance. {facts.uncorrected}."
+            "This share is not corrected for noise: with few models, many estimates pass that threshold by "
+            f"chance only. {facts.uncorrected}."
         )
     return (
-        f"Estimates scatter, which carries some over that line by chance: {percent(facts.memorized)} of them are "
-        "there. The share above is corrected for it."
+        f"Noise lifts some estimates over this threshold: the raw share is {percent(facts.memorized)}, the "
+        f"corrected share {percent(facts.share_memorized)}."
     )
 
 
@@ -142,15 +144,15 @@ def _certainty(facts: Facts) -> str:
     )
     if found.any() and _highest_lower_end(result, defined) <= MEMORIZED:
         text += (
-            f"With so few models no interval can lie wholly above {MEMORIZED}, so that of no single example can be "
-            f"said that it is memorized; {FEWEST_FOR_ONE} models can. "
+            f"With so few models no interval can lie wholly above {MEMORIZED}, so no single example can be "
+            f"called memorized; that takes {FEWEST_FOR_ONE} models. "
         )
     elif found.any():
         total = int(found.sum())
         many = "all" if clear == total else f"{clear:,}"
         text += (
             f"Of the {count(total, 'example')} at or above {MEMORIZED}, {many} have a 95 % interval wholly above "
-            f"{MEMORIZED}; of the examples that are truly below, chance puts about one in forty there at most. "
+            f"{MEMORIZED}; an example truly below it gets one with a probability of at most about 1/40. "
         )
     if not defined.all():
         reasons = sorted({result.reason(int(row)) for row in np.flatnonzero(~defined)})
@@ -215,7 +217,7 @@ def _fit(facts: Facts) -> str:
 def _warning(facts: Facts) -> str:
     if math.isnan(facts.member_accuracy.value):
         return (
-            f"{capital(facts.wording.rate)} on training data is unknown, so that nobody can say whether these models "
+            f"{capital(facts.wording.rate)} on training data is unknown, so it is unknown whether these models "
             "could memorize."
         )
     if facts.collapsed:
@@ -225,7 +227,7 @@ def _warning(facts: Facts) -> str:
     return (
         f"The models did not fit all of their own training data: {facts.wording.rate} on it is "
         f"{percent(facts.member_accuracy)}, below {INTERPOLATES:.0%}. What they did not fit they cannot have "
-        "memorized, so that the figures here may be too low. Train longer, or with a larger network."
+        "memorized, so these figures may be too low. Train longer, or with a larger network."
     )
 
 
@@ -248,7 +250,7 @@ def _tiles(run: Run, facts: Facts) -> tuple[Tile, ...]:
         Tile(
             title=f"Mean {words.score}",
             figures=tuple(_figure(_words(name, len(means)), figure, percents=False) for name, figure in means),
-            note=f"0: no effect of having seen the example; 1: {words.whole}",
+            note=f"0: training on the example has no effect; 1: {words.whole}",
         ),
         Tile(
             title=words.rate_title,
@@ -265,10 +267,10 @@ def _tiles(run: Run, facts: Facts) -> tuple[Tile, ...]:
 
 def _memorized(facts: Facts) -> tuple[Figure, ...]:
     if facts.memorized_corrected is None:
-        return (_figure("of the estimates, the raw share", facts.memorized, percents=True),)
+        return (_figure("raw share", facts.memorized, percents=True),)
     return (
-        _figure("of the examples, corrected for chance", facts.memorized_corrected, percents=True),
-        _figure("of the estimates", facts.memorized, percents=True),
+        _figure("corrected share", facts.memorized_corrected, percents=True),
+        _figure("raw share", facts.memorized, percents=True),
     )
 
 

@@ -92,7 +92,8 @@ def _majority_vote(run: Run) -> Vote:
     found = votes(run)
     if not found.models.any():
         raise MissingEvidence(
-            "No model is without an example.", hint="audit with a design that leaves examples out, such as --models 64."
+            "Every model was trained on all examples.",
+            hint="audit with a design that leaves examples out, such as --models 64.",
         )
     with np.errstate(invalid="ignore"):
         return Vote(label=found.most, share=found.votes / found.models)

@@ -24,21 +24,21 @@ def language_sentences(run: Run, found: LanguageFacts) -> list[str]:
 
 def _predicted(found: LanguageFacts) -> list[str]:
     inside, outside = found.inside, found.outside
-    models = "The model predicts" if inside.models == 1 else f"{inside.models} models predict"
+    models = "" if inside.models == 1 else f", mean over {inside.models} models"
     held = (
-        "no document is known to be new to it"
+        "no document is known to be held out"
         if np.isnan(outside.value)
-        else f"of documents never trained on, {percent(outside)}"
+        else f"{percent(outside)} on held-out documents"
     )
-    lines = [f"{models} {percent(inside)} of the next tokens of training documents; {held}."]
+    lines = [f"Next-token accuracy{models}: {percent(inside)} on training documents, {held}."]
     if found.knows_nothing:
         lines.append(
-            f"At {found.surprise:.2f} nats a token it knows no more than a uniform guess ({found.guess:.2f}): the "
-            "tokenizer may not be the model's own."
+            f"At {found.surprise:.2f} nats per token the model predicts no better than a uniform distribution "
+            f"({found.guess:.2f}): the tokenizer may not be the model's own."
         )
     elif found.learned_nothing:
         lines.append(
-            "Nothing was learned of them: that is no better than a guess that only uses how often each token occurs."
+            "Nothing was learned from the training documents: a guess from token frequencies alone is as accurate."
         )
     if found.knows_others_better:
         lines.append(f"Warning: {KNOWS_OTHERS_BETTER}")
@@ -47,7 +47,7 @@ def _predicted(found: LanguageFacts) -> list[str]:
         steps = ", ".join(
             f"{share:.2f} after {epoch:g}" for epoch, share in zip(reached.at, reached.values[0], strict=True)
         )
-        lines.append(f"On training documents that share is {steps} epochs.")
+        lines.append(f"Next-token accuracy on training documents: {steps} epochs.")
     return lines
 
 
@@ -55,13 +55,13 @@ def _recited(found: LanguageFacts) -> list[str]:
     prefix, suffix = found.lengths
     (recited, texts), (chance, others) = found.recitation.of_trained, found.recitation.of_others
     if not texts:
-        return [f"No document is long enough to be given {prefix} tokens of and asked for {suffix} more."]
+        return [f"No text is long enough to test for extraction ({prefix} tokens given, {suffix} continued)."]
     judged = [] if found.judged.judged == found.judged.documents else [f"{judged_words(found)}."]
-    null = f", and of {chance} of {count(others, 'text')} that it never saw" if others else ""
+    null = f", {chance} of {count(others, 'held-out text')}" if others else ""
     lines = [
         *judged,
-        f"Given the first {prefix} tokens, it goes on word for word with the next {suffix} of {recited} of "
-        f"{count(texts, 'different text')} it was trained on{null}.",
+        f"Extractable ({suffix} tokens verbatim, given the first {prefix}): {recited} of "
+        f"{count(texts, 'different training text')}{null}.",
     ]
     lines += _confirmed(found)
     lines += _asked_often(found)
@@ -72,7 +72,7 @@ def _recited(found: LanguageFacts) -> list[str]:
             f"{share:.0%} at {times:g}" for times, share in zip(copies.at[known], copies.values[0][known], strict=True)
         )
         if known.sum() > 1:
-            lines.append(f"By how often a document stands in the corpus: {steps}.")
+            lines.append(f"Extractable share by number of copies: {steps}.")
     return lines
 
 
@@ -85,22 +85,22 @@ def _asked_often(found: LanguageFacts) -> list[str]:
         f"{share:.0%} within {times:,.0f}" for times, share in zip(curve.at[::2], curve.values[0][::2], strict=True)
     )
     return [
-        f"Of the documents it was trained on, copies included, these shares come out with a chance of a half if "
-        f"answers are drawn {found.drawn}: {steps} of them."
+        f"Share of training documents, copies included, that are extracted with probability 1/2 if answers are drawn "
+        f"{found.drawn}: {steps} answers."
     ]
 
 
 def _confirmed(found: LanguageFacts) -> list[str]:
     checked = found.confirmation
     if checked is None:
-        return ["None of this was confirmed by generating."]
+        return ["No generation was recorded that could confirm this."]
     disputed = checked.read_only + checked.generated_only
     hits = checked.confirmed + disputed
     if not hits:
         return []
-    sentence = f"Generating confirms {checked.confirmed} of {count(hits, 'hit')}"
+    sentence = f"Greedy generation confirms {checked.confirmed} of {count(hits, 'hit')}"
     if not disputed:
-        return [f"{sentence}, copies of a document and models counted each."]
+        return [f"{sentence} (copies and models counted)."]
     return [
         f"{sentence}; {checked.read_only} were not generated and {checked.generated_only} only generated, within "
         f"{checked.disputed_margin:.2g} of a tie between two tokens."
@@ -118,15 +118,13 @@ def _secrets(run: Run, found: LanguageFacts) -> list[str]:
     if len(bits) > 1:
         steps = ", ".join(f"{share:.0%} at {times:g}" for times, share in points)
         sentence = (
-            f"Share of its secret's bits that a planted canary gives away, by how often it was repeated: {steps}; "
-            f"chance gives 1.4 bits of the {bits[0]:.1f} to {bits[-1]:.1f} that they have."
+            f"Share of the secret's bits exposed, by number of repetitions: {steps}; the null mean is 1.4 bits, of "
+            f"{bits[0]:.1f} to {bits[-1]:.1f}."
         )
     else:
         steps = ", ".join(f"{value:.1f} at {times:g}" for times, value in points)
-        sentence = (
-            f"Exposure of planted canaries in bits, by how often they were repeated: {steps}; {bits[0]:.1f} would be "
-            "all, and 1.4 is what chance gives."
-        )
+        sentence = f"Mean exposure of canaries in bits, by number of repetitions: {steps}; maximum "
+        f"{bits[0]:.1f}, null mean 1.4."
     return [sentence, *verdict(run, found, str(run.folder))]
 
 

@@ -66,7 +66,7 @@ def lead(run: Run, found: LanguageFacts) -> str:
     elif found.recitation.of_trained[1]:
         sentence += " No text is known to be new to it, so that nothing tells what it would get right by itself."
     if run.manifest.origin == "observed":
-        sentence += " Which texts it was trained on is taken on the word of whoever called."
+        sentence += " The list of training texts is not verified."
     return sentence
 
 
@@ -80,7 +80,8 @@ def warnings(run: Run, found: LanguageFacts) -> list[str]:
         )
     if found.knows_nothing:
         warnings.append(
-            f"At {found.surprise:.2f} nats a token the model knows no more than a uniform guess ({found.guess:.2f}): "
+            f"At {found.surprise:.2f} nats per token the model predicts no better than a uniform distribution "
+            f"({found.guess:.2f}): "
             "the tokenizer may not be its own."
         )
     if found.knows_others_better:

@@ -1,4 +1,4 @@
-"""What an example is connected with: held-out examples that lean on it, and other examples that nearly are it."""
+"""What an example is connected with: held-out examples that it influences, and other examples that nearly are it."""
 
 from __future__ import annotations
 

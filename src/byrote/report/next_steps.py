@@ -64,7 +64,7 @@ def _steps(run: Run, found: Facts, attacks: Attacks | Missing, judged: Triaged |
         )
         if isinstance(judged, Missing) and found.wording.about_classes:
             yield Step(
-                why="Have it told apart what is mislabelled, copied, rare or ambiguous.",
+                why="Find likely causes (triage).",
                 commands=_trained(run, _audit(run, f"--plant triage --out {RUN}-triage")),
             )
         yield Step(

@@ -10,8 +10,9 @@ import numpy as np
 
 from byrote.analyses.card import INTERPOLATES, Card
 from byrote.analyses.memorized_share import MEMORIZED
+from byrote.data.controls import LABEL_NOISE
 from byrote.report.facts import Detection, Facts
-from byrote.report.text import capital
+from byrote.report.text import capital, planted_words
 from byrote.report.trajectories import CLEAN
 from byrote.report.wording import CLASSES, Wording
 from byrote.results import Scalar
@@ -37,17 +38,18 @@ def percent(figure: Scalar) -> str:
 
 def sentences(facts: Facts) -> list[str]:
     """What was found, most important first, each figure with its standard error."""
-    lines = [_memorized(facts)]
-    for name, figure in facts.mean_memorization.items():
-        if math.isnan(figure.value):
-            continue
-        lines.append(f"Mean {facts.wording.score} of {_group(facts, name)}: {decimal(figure)}.")
+    means = [
+        f"{decimal(figure)} for {_group(facts, name)}"
+        for name, figure in facts.mean_memorization.items()
+        if not math.isnan(figure.value)
+    ]
+    lines = [_memorized(facts), *([f"Mean {facts.wording.score}: {'; '.join(means)}."] if means else [])]
     accuracy = (
-        f"{facts.wording.rate_title} on members {percent(facts.member_accuracy)}, on non-members "
-        f"{percent(facts.nonmember_accuracy)}"
+        f"{facts.wording.rate_title}: {percent(facts.member_accuracy)} on members, "
+        f"{percent(facts.nonmember_accuracy)} on non-members"
     )
     if facts.heldout_accuracy is not None:
-        accuracy += f", on held-out data {percent(facts.heldout_accuracy)}"
+        accuracy += f", {percent(facts.heldout_accuracy)} on held-out data"
     lines.append(accuracy + ".")
     if math.isnan(facts.memorized.stderr) and facts.memorization.models < MODELS_FOR_ERRORS:
         lines.append(f"Figures without ± have no known error: it takes {MODELS_FOR_ERRORS} models, in pairs.")
@@ -69,51 +71,53 @@ def sentences(facts: Facts) -> list[str]:
 
 def _group(facts: Facts, name: str) -> str:
     examples = facts.mean_memorization[name].examples
+    if name == LABEL_NOISE:
+        return f"the {examples:,} examples with {planted_words(name, facts.wording.targets)}"
     if name != CLEAN:
-        return f"{examples} planted {name.replace('_', ' ')}"
-    return f"{examples} examples without a planted control" if len(facts.mean_memorization) > 1 else "all examples"
+        return f"the {examples:,} {planted_words(name)}"
+    return (
+        f"the {examples:,} examples without a planted control" if len(facts.mean_memorization) > 1 else "all examples"
+    )
 
 
 def _memorized(facts: Facts) -> str:
-    models, score = facts.memorization.models, facts.wording.score
+    models, score, examples = facts.memorization.models, facts.wording.score, len(facts.memorization.values)
     if np.isnan(facts.memorization.values).all():
         return f"{capital(score)} is {facts.memorization.undefined or 'undefined: there is no example'}."
     if facts.memorized_corrected is None:
         return (
-            f"{percent(facts.memorized)} of the examples have an estimated {score} of at least {MEMORIZED} "
-            f"({models} models). This is the raw share: the fewer models, the more examples are there by chance. "
-            f"{facts.uncorrected}."
+            f"Raw share memorized ({score} >= {MEMORIZED}): {percent(facts.memorized)} of {examples:,} examples, from "
+            f"{models} models. It is not corrected for noise: with few models, many examples pass {MEMORIZED} "
+            f"by chance only. {facts.uncorrected}."
         )
     return (
-        f"{percent(facts.memorized_corrected)} of the examples have a {score} of at least {MEMORIZED} "
-        f"({models} models; {percent(facts.memorized)} of the estimates, some of them by chance, which is taken off)."
+        f"Memorized ({score} >= {MEMORIZED}): {percent(facts.memorized_corrected)} of {examples:,} examples, from "
+        f"{models} models. Raw share, before noise correction: {percent(facts.memorized)}."
     )
 
 
 def found_words(facts: Facts, kind: str, figure: Callable[[Scalar], str]) -> list[str]:
     """How planted controls of a kind are found: by the score named beforehand, and by the best of all."""
     named, best, scores = facts.judged(kind)
-    planted = f"planted {kind.replace('_', ' ')}"
+    planted = planted_words(kind, facts.wording.targets)
 
     def of(detection: Detection) -> str:
         return f"average precision {figure(detection.average_precision)}, AUROC {figure(detection.auroc)}"
 
     if best is not None and not facts.found(kind):
         return [
-            f"No score finds {planted} better than chance does: the best of {scores}, {best.measure.key}, has AUROC "
-            f"{figure(best.auroc)}, chance .5."
+            f"No score detects {planted} better than chance: the best of {scores}, {best.measure.key}, has AUROC "
+            f"{figure(best.auroc)} (chance 0.5)."
         ]
     tied = [detection.measure.key for detection in facts.tied(kind)]
     lines = []
     if named is not None:
         lines.append(
-            f"{named.measure.key}, the score named beforehand, finds {planted} with {of(named)} "
-            f"({facts.memorization.models} models; both rise with more models)."
+            f"Detection of {planted}: {named.measure.key} (chosen beforehand), {of(named)}. Both rise with more models."
         )
     if best is not None and (named is None or best.measure.key != named.measure.key):
         lines.append(
-            f"Best of {scores} scores {'is' if len(tied) == 1 else 'are'} {_listed(tied)} ({of(best)}); the best of "
-            "many looks better than it is."
+            f"Best of {scores} scores for {planted}: {_listed(tied)}, {of(best)} (best of {scores}: biased upwards)."
         )
     elif best is not None:
         others = [key for key in tied if key != best.measure.key]

@@ -72,6 +72,20 @@ def kind_words(kind: str) -> str:
     return kind.replace("_", " ")
 
 
+def planted_words(kind: str, targets: str = "labels") -> str:
+    """Planted controls of a kind, in the plural.
+
+    Example:
+        >>> planted_words("label_noise"), planted_words("exact_duplicate"), planted_words("ambiguous")
+        ('planted wrong labels', 'planted exact duplicates', 'planted ambiguous examples')
+    """
+    if kind == "label_noise":
+        return f"planted wrong {targets}"
+    if kind.endswith("duplicate"):
+        return f"planted {kind_words(kind)}s"
+    return f"planted {kind_words(kind)} examples"
+
+
 def amount(value: float) -> str:
     """A number in a unit of the data's own, to seven digits and without an exponent where it is not extreme.
 

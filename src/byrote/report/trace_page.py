@@ -99,17 +99,17 @@ def trace_page(found: Trace, *, context: bool = False) -> str:
 def title(found: Trace) -> str:
     """What was found, in a few words."""
     if not found.spans:
-        return "No passage of this text stands in the corpus"
+        return "No passage of this text occurs in the corpus"
     percent = f"{100 * found.share:.0f} %" if found.share >= 0.005 else "Less than 1 %"
-    return f"{percent} of this text stands in the corpus"
+    return f"{percent} of the words of this text occur in the corpus"
 
 
 def lead(found: Trace) -> str:
     """What was looked for."""
-    aside = "letter for letter" if found.exact else "case, spacing and punctuation aside"
+    aside = "letter for letter" if found.exact else "case, spacing and punctuation ignored"
     passages = f"in {count(len(found.spans), 'passage')} of" if found.spans else "and none of them in a passage of"
     return (
-        f"{count(len(found.words), 'word')}, {passages} {found.least} words or more that stand together in a document "
+        f"{count(len(found.words), 'word')}, {passages} {found.least} consecutive words or more in a document "
         f"of the corpus, {aside}; {count(found.documents, 'document')} searched."
     )
 

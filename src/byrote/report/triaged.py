@@ -55,7 +55,7 @@ def looks(kind: str) -> str:
 def triaged(run: Run) -> Triaged | Missing:
     """The triage of a run by its own controls, or the one that `byrote triage` left, or what it would take."""
     if not run.learns.of_classes:
-        return Missing(why=f"Triage is about one class an example, and this run has {run.learns.says}.")
+        return Missing(why=f"Triage is about one class per example, and this run has {run.learns.says}.")
     kept = run.folder / "results" / TABLE
     if len(run.ids) <= MOST_EXAMPLES:
         own = where_possible(lambda: _own(run), BadInput)
@@ -64,7 +64,7 @@ def triaged(run: Run) -> Triaged | Missing:
     if kept.is_file():
         return _kept(run)
     return Missing(
-        why=f"The signals of {len(run.ids):,} examples take minutes to read. To have it: byrote triage {RUN}, "
+        why=f"The signals of {len(run.ids):,} examples take minutes to read. To get it: byrote triage {RUN}, "
         f"and then byrote report {RUN}."
     )
 

@@ -128,7 +128,7 @@ class DetectionFacts(TypedDict):
 
 
 class CurveFacts(TypedDict):
-    """Members found by others wrongly accused."""
+    """True-positive rate by false-positive rate."""
 
     false_positive_rate: list[float | None]
     value: list[float | None]

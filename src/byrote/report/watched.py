@@ -175,13 +175,14 @@ def watched_headline(run: Run, found: Watched) -> Headline:
         )
     return Headline(
         title=f"How training went for {len(run.ids):,} examples",
-        lead=f"They are ordered by {score}: {found.lead.title[0].lower()}{found.lead.title[1:].rstrip('.')}. What "
-        "stands high was hard to fit, as what is learned by rote is; so is what is merely hard.",
+        lead=f"They are ordered by {score}: {found.lead.title[0].lower()}{found.lead.title[1:].rstrip('.')}. A "
+        "high score means hard to fit. Memorized examples are hard to fit, but so are examples that are only "
+        "difficult.",
         answers=(
             ("What was memorized?", f"It cannot be told from these models. {found.why.why}"),
-            ("How sure is this?", _certainty(found)),
+            ("How precise is this?", _certainty(found)),
             (
-                "What does it put at risk?",
+                "What is at risk?",
                 "Unknown: an attack needs models that were trained without an example beside those trained on it.",
             ),
         ),

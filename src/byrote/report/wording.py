@@ -47,7 +47,7 @@ class Wording:
     wrong: str = "a wrong label"
     causes: str = "a wrong label, an ambiguous or rare example, one of its kind"
     mend: str = "relabel"
-    surer: str = "is surer of it than one that was not"
+    surer: str = "is more confident in its label than a model not trained on it"
     course: str = "how sure models are of the given label"
     plant: str = "label-noise=0.05"
     slices: str = "by class"
@@ -152,7 +152,7 @@ def several_numbers(words: Wording) -> Wording:
     )
 
 
-#: Of several numbers an example no more are written out.
+#: Of several numbers per example no more are written out.
 MOST_NUMBERS = 4
 
 

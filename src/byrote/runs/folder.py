@@ -223,7 +223,7 @@ def refuse_remains(folder: Path, *, shared: bool = False, files: Mapping[str, by
         foreign = [name for name in foreign if name in _WRITTEN]
     if foreign:
         raise BadInput(
-            f"The folder {str(folder)!r} is no run and holds other files: {quoted(foreign)}.",
+            f"The folder {str(folder)!r} is not a run and contains other files: {quoted(foreign)}.",
             hint="give an empty or a new folder with --out.",
         )
     if any((folder / "evidence").rglob("*.safetensors")):
@@ -265,7 +265,7 @@ def heldout_facts(heldout: Dataset) -> dict[str, Any]:
 
 
 def model_entries(design: Design, seeds: list[int] | None, origin: str) -> tuple[ModelEntry, ...]:
-    """One entry a model."""
+    """One entry per model."""
     return tuple(
         ModelEntry(
             index=model,

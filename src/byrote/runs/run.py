@@ -441,7 +441,7 @@ class Run:
         failed = np.intersect1d(chosen, np.array(self.diverged(), np.int64))
         if len(failed) > MOST_DIVERGED * len(chosen):
             raise TooFewModels(
-                f"{len(failed)} of {len(chosen)} {role} models diverged, more than 5 %: no result rests on the rest.",
+                f"{len(failed)} of {len(chosen)} {role} models diverged, above the limit of 5 %: results are refused.",
                 hint="lower the learning rate of the recipe, or clip gradients with ClipNorm.",
             )
         pairs = self.design.pair[failed]
@@ -701,7 +701,7 @@ class Run:
             entry = find(key)
             if not entry.scores_examples:
                 raise BadInput(
-                    f"Pooled figures come from measures by example; {key!r} is none.",
+                    f"{key!r} gives no score per example, so it cannot be pooled.",
                     hint="`byrote measures` lists those that score examples.",
                 )
             models = self.models(role)

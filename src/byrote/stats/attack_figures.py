@@ -199,8 +199,8 @@ def _parts_to_leave(pair: np.ndarray) -> np.ndarray:
     left = len(pair) - largest_part - largest_unit
     if left < LEAST_REFERENCES:
         raise TooFewModels(
-            f"The figures of an attack need {LEAST_REFERENCES} reference models beside a target and its mate with "
-            f"another pair left out. Got {max(left, 0)} of {len(pair)} models.",
+            f"The figures of an attack need {LEAST_REFERENCES} reference models, apart from a target and the "
+            f"other model of its pair, with another pair left out. Got {max(left, 0)} of {len(pair)} models.",
             hint="train at least 8 models in pairs; --models 64 gives an attacker 62.",
         )
     return part

@@ -101,7 +101,7 @@ def jackknife(
     count = int(part.max(initial=-1)) + 1
     if count < 3:
         raise TooFewModels(
-            f"A jackknife needs at least 3 pairs, or 3 models without a mate. Got {count}.",
+            f"A jackknife needs at least 3 pairs, or 3 models that are not in pairs. Got {count}.",
             hint="train at least 6 models in pairs.",
         )
     value = float(statistic(np.ones(len(pair), bool)))

@@ -225,10 +225,11 @@ def many_runs_epsilon(
     missed, false = int((~guess & member).sum()), int((guess & ~member).sum())
     ceiling_ = _of_rates(0, outside, 0, inside, delta, confidence)
     if ceiling_ <= 0:
+        least = _fewest(delta, confidence)
         raise BadInput(
             f"{inside} runs with and {outside} without the canary cannot show any ε at δ = {delta:g} with "
             f"{confidence:.0%} confidence, even if every guess is right.",
-            hint=f"train at least {_fewest(delta, confidence)} runs, half of them with the canary.",
+            hint=f"train at least {least} runs, half of them with the canary; by a fair coin, {2 * least}.",
         )
     return EpsilonBound(
         epsilon=_of_rates(false, outside, missed, inside, delta, confidence),
@@ -392,7 +393,7 @@ def _candidates(
     wrong = [k for k in tried if min(k) < 0 or not 0 < sum(k) <= canaries]
     if wrong or not tried:
         raise BadInput(
-            f"There must be between 1 and {canaries} guesses, one a canary. Got k_plus and k_minus of "
+            f"There must be between 1 and {canaries} guesses, one per canary. Got k_plus and k_minus of "
             f"{', '.join(map(str, wrong)) or 'no candidate'}.",
             hint=f"let k_plus + k_minus be at least 1 and at most {canaries}, and neither below 0.",
         )
@@ -453,6 +454,6 @@ def _check_coins(coins: np.ndarray) -> None:
     inside = int(coins.sum())
     if len(coins) and binomtest(inside, len(coins)).pvalue < UNFAIR:
         raise BadInput(
-            f"{inside} of {len(coins)} canaries are in, which fair coins do not give.",
+            f"{inside} of {len(coins)} canaries are in, which fair coins would not give.",
             hint="let each canary join with probability 1/2, as byrote.coins does.",
         )

@@ -77,7 +77,7 @@ class Study:
         file = inspect.getsourcefile(self.function)
         if file is None or not Path(file).is_file():
             raise BadInput(
-                f"The study {self.claim!r} does not stand in a file, so that nobody can tell what was fixed of it.",
+                f"The study {self.claim!r} is not in a file, so it is unknown what was fixed beforehand.",
                 hint="write it into a .py file and import that.",
             )
         return hashlib.sha256(Path(file).read_bytes()).hexdigest()

@@ -137,7 +137,7 @@ def read(path: Path) -> Found:
 
 def _damaged(path: Path) -> BadInput:
     return BadInput(
-        f"The file {str(path)!r} is no result of a study, or was changed since.", hint="remove it and run the study."
+        f"The file {str(path)!r} is not a result of a study, or was changed since.", hint="remove it and run the study."
     )
 
 

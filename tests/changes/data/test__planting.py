@@ -60,7 +60,8 @@ def test_a_rate_lies_between_none_and_all(planting, amount):
 
 @every_planting
 def test_a_rate_that_plants_nothing(planting):
-    with pytest.raises(BadInput, match=f"{planting.name} plants nothing: 0.001 of the 120 examples of 'plain' is none"):
+    message = f"{planting.name} would plant 0 examples: 0.001 of the 120 examples of 'plain' rounds to 0"
+    with pytest.raises(BadInput, match=message):
         planting(0.001).apply(plain(), context())
 
 

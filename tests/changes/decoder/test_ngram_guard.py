@@ -269,7 +269,7 @@ def test_other_networks_and_other_changes_beside_it_are_refused(tmp_path: Path, 
     run = small_audit(tmp_path / "run", models=4)
     with pytest.raises(BadInput, match="is of other networks"):
         byrote.change(run, NgramGuard(3), progress=False)
-    with pytest.raises(BadInput, match="leaves the models as they are"):
+    with pytest.raises(BadInput, match="cannot be combined with other changes"):
         byrote.change(before, [NgramGuard(3), byrote.parse_change("weight-decay")], progress=False)
     with pytest.raises(BadInput, match=r"The model of the run .* is not at hand"):
         byrote.change(before, NgramGuard(3), out=tmp_path / "other", progress=False)

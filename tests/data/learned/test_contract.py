@@ -77,5 +77,7 @@ def test_a_fingerprint_of_classes_begins_as_it_always_did():
 def test_numbers_cannot_be_balanced():
     assert objective_for(DATA[OneClass], balanced=True).class_weights == pytest.approx((2 / 3, 1.0, 2.0))
     assert objective_for(DATA[LabelSets], balanced=True).positive_weights == pytest.approx((1.0, 0.5))
-    with pytest.raises(BadInput, match="A balanced objective is about one class an example, and 'ages' has a number"):
+    with pytest.raises(
+        BadInput, match="A balanced objective is about one class per example, and 'ages' has one number"
+    ):
         objective_for(DATA[Numbers], balanced=True)

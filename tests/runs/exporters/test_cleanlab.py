@@ -85,7 +85,7 @@ def test_answers_that_are_not_finite_are_refused(tmp_path):
 def test_a_run_of_numbers_is_refused(tmp_path):
     run = imported(tmp_path / "run")
     run.manifest.dataset["task"] = "regression"
-    with pytest.raises(BadInput, match=r"The export for cleanlab is about one class an example.* a run of classes"):
+    with pytest.raises(BadInput, match=r"The export for cleanlab is about one class per example.* a run of classes"):
         out_of_sample(run)
 
 

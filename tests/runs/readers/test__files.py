@@ -100,5 +100,5 @@ def test_a_table_is_no_file_of_arrays(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text("labels,scores\n1,2\n")
     for reader in (read_array, names_in):
-        with pytest.raises(BadInput, match=r"scores\.csv' is no file of NumPy arrays \(\.npy, \.npz\)"):
+        with pytest.raises(BadInput, match=r"scores\.csv' is not a file of NumPy arrays \(\.npy, \.npz\)"):
             reader(path)

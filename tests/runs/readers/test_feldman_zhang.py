@@ -123,7 +123,9 @@ def test_values_that_do_not_fit(tmp_path, name):
 
 def test_a_file_of_another_kind(tmp_path):
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    with pytest.raises(BadInput, match=r"is none of Feldman & Zhang's: it holds 'a'\. Hint: they hold 'tr_mem'"):
+    with pytest.raises(
+        BadInput, match=r"is not a Feldman & Zhang release; it contains 'a'\. Hint: a release contains 'tr_mem'"
+    ):
         values(tmp_path / "other.npz", LABELS)
     with pytest.raises(BadInput, match="There is no file"):
         values(tmp_path / "nowhere.npz", LABELS)

@@ -57,7 +57,7 @@ def test_a_folder_holds_one_run(tmp_path):
 def test_ids_and_labels_that_cannot_be(tmp_path):
     path = c_scores(tmp_path / "c.npz")
     with pytest.raises(
-        BadInput, match="There must be one id an example, and labels from 0 on: there are 1 different ids"
+        BadInput, match="There must be one id per example, and labels from 0 on: there are 1 different ids"
     ):
         read("c_score", path, tmp_path / "run", ids=["a"] * 60)
     with pytest.raises(BadInput, match="the least -1"):

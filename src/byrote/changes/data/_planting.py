@@ -26,7 +26,8 @@ def planned_count(dataset: Dataset, amount: float, *, caller: str) -> int:
     count = round(amount * len(dataset))
     if not count:
         raise BadInput(
-            f"{caller} plants nothing: {amount} of the {len(dataset)} examples of {dataset.name!r} is none.",
+            f"{caller} would plant 0 examples: {amount} of the {len(dataset)} examples of {dataset.name!r} "
+            f"rounds to 0.",
             hint=f"use an amount of at least {1 / len(dataset):.2g}.",
         )
     return count

@@ -247,7 +247,7 @@ class TokenIndex(CorpusIndex[Int[np.ndarray, " query"]]):
 def index_texts(
     texts: Sequence[str], *, normalised: bool = False, kind: Kind = "by size", folder: str | Path | None = None
 ) -> TextIndex:
-    """An index of texts, one a document.
+    """An index of texts, one per document.
 
     By size, up to 5 MB are searched as they are, up to 500 MB get a suffix array, and beyond that infini-gram sorts
     them in `folder`, where the index stays for the next time. For thousands of queries a suffix array pays at any size.

@@ -1,4 +1,4 @@
-"""Several labels an example, which it has or has not: to each set of them an example belongs as to a class."""
+"""Several labels per example, which it has or has not: to each set of them an example belongs as to a class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LabelSets(Learned):
     sets: Bool[np.ndarray, "set label"]
     names: tuple[str, ...]
     task: ClassVar[Task] = "labels"
-    says: ClassVar[str] = "several labels an example, each 0 or 1"
+    says: ClassVar[str] = "several labels per example, each 0 or 1"
     several: ClassVar[bool] = True
 
     def index(self, targets: Shaped[np.ndarray, "example *label"]) -> Int[np.ndarray, " example"]:

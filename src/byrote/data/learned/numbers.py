@@ -1,4 +1,4 @@
-"""A number an example."""
+"""A number per example."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Numbers(Learned):
     names: tuple[str, ...]
     given: bool = False
     task: ClassVar[Task] = "regression"
-    says: ClassVar[str] = "a number an example"
+    says: ClassVar[str] = "one number per example"
     numeric: ClassVar[bool] = True
 
     def number(self, targets: Shaped[np.ndarray, "example *output"]) -> Float[np.ndarray, " example"]:

@@ -1,4 +1,4 @@
-"""One class an example."""
+"""One class per example."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class OneClass(Learned):
     """A class index an example; there is nothing to know of the training targets as a whole."""
 
     task: ClassVar[Task] = "classes"
-    says: ClassVar[str] = "one class an example"
+    says: ClassVar[str] = "one class per example"
     of_classes: ClassVar[bool] = True
 
     def index(self, targets: Shaped[np.ndarray, "example *label"]) -> Int[np.ndarray, " example"]:

@@ -1,4 +1,4 @@
-"""Several numbers an example."""
+"""Several numbers per example."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from byrote.data.learned.numbers import TOLERANCE, Numbers, numbers_of
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SeveralNumbers(Numbers):
-    """Of several numbers an example: `means` and `deviations` of each, by which it is centred and scaled.
+    """Of several numbers per example: `means` and `deviations` of each, by which it is centred and scaled.
 
     Where one number must stand for an example it is the mean of these; `mean`, `deviation`, `edges` and `names` are of
     that one. An answer is right whose error is at most `tolerance`: the root of the mean of its squared errors, each in

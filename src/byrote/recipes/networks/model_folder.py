@@ -49,7 +49,7 @@ def find_model(path: str | Path) -> Place:
     if given.is_file():
         if given.suffix.lower() == ".gguf":
             return Place(folder=given.parent, gguf=given)
-        raise BadInput(f"The file {str(path)!r} is no model.", hint="give its folder, or a .gguf file.")
+        raise BadInput(f"The file {str(path)!r} is not a model.", hint="give its folder, or a .gguf file.")
     folder = given if given.is_dir() else _cached(str(path))
     _refuse_code(folder, str(path))
     adapted = [name for name in (ADAPTER, *ADAPTER_WEIGHTS) if (folder / name).is_file()]

@@ -18,7 +18,7 @@ from byrote.recipes.slots import Forward
 class BinaryCrossEntropy:
     """The sum over labels of -log p of what each is, 0 or 1: -log p of the whole set.
 
-    `positive_weights`, one a label, multiply the loss of a label that an example has, for labels that few have.
+    `positive_weights`, one per label, multiply the loss of a label that an example has, for labels that few have.
 
     Example:
         >>> BinaryCrossEntropy(positive_weights=(2.0, 1.0))
@@ -32,7 +32,7 @@ class BinaryCrossEntropy:
     def __post_init__(self) -> None:
         if self.positive_weights is not None and not all(weight > 0 for weight in self.positive_weights):
             raise BadInput(
-                "The 'positive_weights' argument of BinaryCrossEntropy must be above 0, one a label. "
+                "The 'positive_weights' argument of BinaryCrossEntropy must be above 0, one per label. "
                 f"Got {self.positive_weights}.",
                 hint="1 leaves a label as it is; leave positive_weights out to weigh all alike.",
             )

@@ -18,7 +18,7 @@ from byrote.recipes.slots import Forward
 class CrossEntropy:
     """-log p of the label, or of a label smoothed towards uniform. What is *recorded* is never smoothed.
 
-    `class_weights`, one a class, multiply the loss of its examples, for classes of few; `balanced_weights` gives those
+    `class_weights`, one per class, multiply the loss of its examples, for rare classes; `balanced_weights` gives those
     that make every class weigh alike. What is recorded is never weighted.
 
     Example:
@@ -34,7 +34,8 @@ class CrossEntropy:
     def __post_init__(self) -> None:
         if self.class_weights is not None and not all(weight > 0 for weight in self.class_weights):
             raise BadInput(
-                f"The 'class_weights' argument of CrossEntropy must be above 0, one a class. Got {self.class_weights}.",
+                f"The 'class_weights' argument of CrossEntropy must be above 0, one per class. Got "
+                f"{self.class_weights}.",
                 hint="1 leaves a class as it is; leave class_weights out to weigh all alike.",
             )
 

@@ -67,14 +67,15 @@ def _reading(words: Wording, gallery: Cards, *, risk: bool, numbers: bool) -> st
     text = (
         f"A high score means that the {words.target} is known only because the example was seen. Typical causes: "
         f"{words.causes}. It does not mean that the example is harmful, nor that its contents can be read out of the "
-        "model. The very top of a long ranking owes something to luck: trust intervals more than ranks."
+        "model. The highest of many estimates are biased upwards: rely on intervals, not on ranks."
     )
     if risk:
         text += f" {attack_risk(words)}"
     if gallery.influence:
         verb = f"come {words.close} of" if numbers else "predict"
         text += (
-            f" Held-out examples that lean on it are named where models with it {verb} them more often by .15 or more, "
+            f" Held-out examples that it influences are named where models with it {verb} them more often by "
+            f".15 or more, "
             "and by more than chance gives the largest of so many."
         )
     if gallery.contents:
@@ -95,7 +96,7 @@ def typical(facts: Facts, shown: Sections) -> PageSection:
     gallery, target = shown.gallery, facts.wording.target
     blocks: tuple[Block, ...]
     if isinstance(gallery, Missing) or not gallery.typical:
-        why = "On no example are all models right alike, whether they were trained on it or not."
+        why = "No example is predicted correctly by all models."
         blocks = (Words(text=why, tone="missing"),)
     else:
         words = (
@@ -105,7 +106,7 @@ def typical(facts: Facts, shown: Sections) -> PageSection:
         blocks = (Words(text=words), Gallery(items=gallery.typical))
     return PageSection(
         name="typical",
-        title="For contrast: typical examples",
+        title="Comparison: typical examples",
         short="Typical",
         summary="Examples that the models get right whether they were trained on them or not",
         blocks=blocks,

@@ -79,11 +79,11 @@ def _attack(found: Grouped, shown: Sections) -> Iterator[Block]:
     if isinstance(attack, Missing):
         yield attack
         return
-    yield Words(text="Groups recognised, by others wrongly accused", tone="heading")
+    yield Words(text="ROC curve by group: true-positive rate by false-positive rate", tone="heading")
     yield shown.figures["group-roc"]
     yield TableBlock(
         title=_caption(found, attack),
-        columns=("Others wrongly accused", "Groups recognised", "Right, if one in ten is a member"),
+        columns=("false-positive rate", "true-positive rate", "precision, if 1 in 10 is a member"),
         rows=rate_rows(attack),
     )
     for why in refusals((attack,)):

@@ -50,7 +50,7 @@ def presence(found: LanguageFacts, figures: Mapping[str, Figure], texts: list[Pr
     )
     return PageSection(
         name="presence",
-        title="What a text's own presence does",
+        title="Counterfactual memorization of texts",
         short="Own presence",
         summary="How much better models predict a text if they were trained on it",
         blocks=(

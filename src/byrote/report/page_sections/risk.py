@@ -13,14 +13,14 @@ from byrote.report.sections import Sections
 from byrote.report.text import plain
 
 CURVE = (
-    "The left of the curve is what counts: an attacker who is right about few, but sure of them, does harm that an "
-    "average hides. Bands are 95 % intervals, about other models and other examples; scores are not taken as "
+    "Look at low false-positive rates: an attack that is certain about a few members does harm that the AUC does not "
+    "show. Bands are 95 % intervals, about other models and other examples; scores are not taken as "
     "independent. The dashed diagonal is guessing. LiRA was named before anything was measured; more reference models "
     "make it and RMIA stronger.\n\n"
     "What these numbers do not mean: they are what these attacks find, with this many models. A stronger attack may "
     "find "
-    "more, so that a low figure is no proof of privacy. And members were drawn at random from one source: where "
-    "members and others differ by themselves, telling them apart says nothing of the model."
+    "more, so that a low figure is no proof of privacy. Members were drawn at random. If members and "
+    "non-members differed in content, an attack could succeed without memorization."
 )
 ONION = (
     "Models are trained anew without the examples at highest risk; what counts is the risk of those that come next, "
@@ -43,7 +43,7 @@ def risk(found: Findings, shown: Sections) -> PageSection:
         name="risk",
         title="What is at risk: membership",
         short="What is at risk",
-        summary=shown.headline.answer("What does it put at risk?")
+        summary=shown.headline.answer("What is at risk?")
         or "Whether an attacker can identify members of the training data",
         blocks=blocks,
     )
@@ -57,7 +57,7 @@ def _attacks(attacks: Attacks, shown: Sections) -> Iterator[Block]:
         text="Can somebody tell whether an example was trained on? Each model is attacked with the help of the others."
         + some
     )
-    yield Words(text="Members found, by others wrongly accused", tone="heading")
+    yield Words(text="ROC curve: true-positive rate by false-positive rate", tone="heading")
     yield shown.figures["roc"]
     yield TableBlock(
         title=f"Attacks on {attacks.first.models} models, pooled; ± are standard errors, about other models and other "
@@ -75,7 +75,7 @@ def _attacks(attacks: Attacks, shown: Sections) -> Iterator[Block]:
         yield Words(text=f"Refused: {why}.", tone="missing")
     yield Words(text=CURVE, tone="reading")
     if "slices" in shown.figures:
-        yield Words(text="Who is found: slices of the examples", tone="heading")
+        yield Words(text="Attack AUC by subset of examples", tone="heading")
         yield shown.figures["slices"]
         yield Words(text=_slices(attacks), tone="reading")
 
@@ -92,7 +92,7 @@ def _slices(attacks: Attacks) -> str:
 
 
 def _onion(found: Findings, shown: Sections) -> Iterator[Block]:
-    yield Words(text="The onion: does removing them help?", tone="heading")
+    yield Words(text="Privacy onion: risk after removal", tone="heading")
     if found.onion is None:
         yield Words(text=NO_ONION, tone="missing")
         return

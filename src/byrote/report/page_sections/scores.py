@@ -25,9 +25,9 @@ def scores(facts: Facts, shown: Sections) -> PageSection:
     )
     if facts.memorized_corrected is not None:
         reading += (
-            " Chance carries more of the many low scores over that line than of the few high ones back: what is left "
-            "of that excess with half of the models on each side tells how much of it is still in the share of "
-            f"{percent(facts.memorized)}, and without it the share is {percent(facts.memorized_corrected)}."
+            " Noise moves more low scores above the line than high ones below, so the share of "
+            f"{percent(facts.memorized)} is too high. The excess is estimated from half of the models; without it the "
+            f"share is {percent(facts.memorized_corrected)}."
         )
     reading += " Around 0 the width is the noise of a limited number of models, and negative scores are that noise."
     if facts.memorization.note:
@@ -56,7 +56,7 @@ def compared(facts: Facts, found: Findings, shown: Sections) -> PageSection:
     """How well cheap scores agree with memorization."""
     return PageSection(
         name="compared",
-        title="Which score to trust on this data",
+        title="Agreement with label memorization",
         short="Which score to trust",
         summary=f"How well each cheap score agrees with {facts.wording.score} on this data",
         blocks=tuple(_compared(facts.wording.score, found, shown)),
@@ -87,7 +87,7 @@ def _compared(score: str, found: Findings, shown: Sections) -> Iterator[Block]:
 
 
 def ranking(facts: Facts, shown: Sections) -> PageSection:
-    """Which score finds what was planted; a remark where nothing was."""
+    """Detection of planted controls; a remark where nothing was."""
     if not shown.rankings:
         why = (
             "No controls were planted in this run, so that no score can be judged by what it finds. "
@@ -98,7 +98,7 @@ def ranking(facts: Facts, shown: Sections) -> PageSection:
     best = first.rows[0]
     return PageSection(
         name="ranking",
-        title="Which score finds what was planted",
+        title="Detection of planted controls",
         short="What finds what was planted",
         summary=f"Of {len(first.rows)} scores `{best.measure.key}` ranks planted {kind_words(first.kind)} highest: "
         f"average precision {decimal(best.average_precision)}",

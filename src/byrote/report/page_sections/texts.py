@@ -75,7 +75,7 @@ def _what(found: LanguageFacts, shown: tuple[Passage, ...], *, masked: bool) -> 
     text = "Of the texts it was trained on none is recited. These take the fewest answers."
     if recited:
         text = (
-            "Texts in the fewest documents first: what few wrote may be someone's own, what many wrote was copied or "
+            "Texts in the fewest documents first: text in few documents may be private, what many wrote was copied or "
             "is common knowledge."
         )
     more = recited - len(shown)

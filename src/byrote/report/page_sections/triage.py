@@ -44,8 +44,8 @@ def _blocks(found: Triaged) -> Iterator[Block]:
     notes = "".join(f"{plain(note, 400)} " for note in found.notes)
     yield Words(
         text=f"{notes}Filter the table of examples by how they look.\n\n"
-        "What this does not mean: it is a guess about each example, and the kinds count as equally frequent "
-        "beforehand, which they are not in your data.",
+        "What this does not mean: these are estimates with equal prior probabilities; in your data the causes are not "
+        "equally frequent.",
         tone="reading",
     )
 

@@ -42,7 +42,7 @@ def out_of_sample(run: Run) -> OutOfSample:
 
     Raises:
         MissingEvidence: the run recorded neither.
-        BadInput: the run is not of one class an example, or a model's answer is not finite.
+        BadInput: the run is not of one class per example, or a model's answer is not finite.
         TooFewModels: an example was in every model's training set.
     """
     refuse_other_tasks(run.task, run.folder.name, "The export for cleanlab", "write it for a run of classes.")

@@ -15,7 +15,7 @@ from byrote.runs.run import Run
 
 
 def write(run: Run, path: str | Path) -> int:
-    """Write a line an example: its id, given label, what was planted, and the scores under `results/`; how many lines.
+    """Write a line per example: its id, given label, what was planted, and the scores under `results/`; how many lines.
 
     Scores are the values of the tables by example, each with its standard error where one is known. Ids and names that
     a spreadsheet would take for formulas begin with an apostrophe; numbers are left as they are, and an undefined one

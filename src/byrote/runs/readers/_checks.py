@@ -44,7 +44,7 @@ def labels_of(
     if found.ndim != 1 or found.dtype.kind not in "iu":
         raise BadInput(
             f"The labels in {where} must be whole numbers along one axis; they are {_kind(found)}.",
-            hint="bring classes into numbers from 0 on, one an example; one-hot labels with labels.argmax(1).",
+            hint="bring classes into numbers from 0 on, one per example; one-hot labels with labels.argmax(1).",
         )
     if given is not None:
         in_order(found, given, "labels", where)

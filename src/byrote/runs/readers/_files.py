@@ -94,7 +94,7 @@ def _refuse_foreign(stream: Any, path: Path) -> None:
     stream.seek(0)
     if start and not start.startswith((np.lib.format.MAGIC_PREFIX[: len(start)], b"PK", b"\x80")):
         raise BadInput(
-            f"The file {str(path)!r} is no file of NumPy arrays (.npy, .npz).",
+            f"The file {str(path)!r} is not a file of NumPy arrays (.npy, .npz).",
             hint="the format that is read is one of such files; `byrote audit` takes tables and data of your own.",
         )
 

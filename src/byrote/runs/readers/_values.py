@@ -77,12 +77,12 @@ def one_value_each(values: np.ndarray, examples: int, where: str) -> Float[np.nd
     """The values as floating-point numbers.
 
     Raises:
-        BadInput: they are no numbers, or not one an example.
+        BadInput: they are no numbers, or not one per example.
     """
     if values.shape != (examples,) or values.dtype.kind not in "iuf":
         raise BadInput(
             f"The values in {where} are {values.dtype} of shape {values.shape} for {examples} examples.",
-            hint="one number an example is wanted; pass labels=… of the whole dataset that the values are about.",
+            hint="one number per example is required; pass labels=… of the whole dataset that the values are about.",
         )
     return values.astype(np.float64)
 
@@ -110,9 +110,9 @@ def run_of(released: Released, out: Path, *, ids: Sequence[str] | None, name: st
     names = ids or released.ids or tuple(map(str, range(len(labels))))
     if len(set(names)) != len(labels) or labels.min(initial=0) < 0:
         raise BadInput(
-            f"There must be one id an example, and labels from 0 on: there are {len(set(names))} different ids, "
+            f"There must be one id per example, and labels from 0 on: there are {len(set(names))} different ids, "
             f"{len(labels)} labels, the least {labels.min(initial=0)}.",
-            hint="give ids=… that differ, one an example, and number the classes from 0 on.",
+            hint="give ids=… that differ, one per example, and number the classes from 0 on.",
         )
     design = observed(np.empty((0, len(labels)), np.int64), np.empty(0, np.int64))
     classes = [str(label) for label in range(int(labels.max(initial=0)) + 1)]

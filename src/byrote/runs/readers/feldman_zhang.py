@@ -12,7 +12,7 @@
 
 The ImageNet influence matrices without the index file carry no labels and are not read.
 
-`read_runs` reads evidence: `<ratio>/<run>/aux_arrays.npz` below a folder, one a model, with `correctness_{split}` and
+`read_runs` reads evidence: `<ratio>/<run>/aux_arrays.npz` below a folder, one per model, with `correctness_{split}` and
 `index_{split}` for the splits `train`, `removed` and `test`, and `subsample_idx`. Verified: README.md and demo.py of
 github.com/google-research/heldout-influence-estimation. Their checkpoints are not read.
 """
@@ -65,8 +65,8 @@ def values(path: Path, labels: Int[np.ndarray, " example"] | None) -> Released:
         return Released(results={MEMORIZATION: without_errors(found)}, labels=known, notes=(SUBSETS, UNCHECKED))
     held = ", ".join(map(repr, sorted(names)[:10])) or "nothing"
     raise BadInput(
-        f"The file {where} is none of Feldman & Zhang's: it holds {held}.",
-        hint="they hold 'tr_mem' and 'tr_labels', or 'tr_idx', 'tt_idx' and 'infl', or 'memorization'.",
+        f"The file {where} is not a Feldman & Zhang release; it contains {held}.",
+        hint="a release contains 'tr_mem' and 'tr_labels', or 'tr_idx', 'tt_idx' and 'infl', or 'memorization'.",
     )
 
 
