@@ -79,7 +79,7 @@ def test_an_example_with_its_true_label_is_no_control(tmp_path):
 
 
 def test_planted_labels_are_of_classes(tmp_path):
-    with pytest.raises(BadInput, match="is about one class an example"):
+    with pytest.raises(BadInput, match="is about one class per example"):
         Recorder(tmp_path / "run", examples=3, labels=[0.5, 1.5, 2.5], controls={1: 2})
 
 
