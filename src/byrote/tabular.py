@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from byrote.errors import BadInput
 from byrote.parts import public
 
 if TYPE_CHECKING:
@@ -33,7 +35,10 @@ class Tabular:
         return pa.table(dict(self.columns()))
 
     def to_pandas(self) -> pd.DataFrame:
-        """Its columns as a data frame of pandas, which must be installed.
+        """Its columns as a data frame of pandas.
+
+        Raises:
+            BadInput: the package pandas is not installed.
 
         Example:
             >>> from byrote.results import Scalar
@@ -41,6 +46,11 @@ class Tabular:
             >>> float(frame.loc[0, "value"])
             0.5
         """
+        if find_spec("pandas") is None:
+            raise BadInput(
+                "A data frame needs the package pandas.",
+                hint="pip install 'byrote[pandas]'; to_arrow() does without it.",
+            )
         return self.to_arrow().to_pandas()
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:

@@ -7,7 +7,7 @@ import pandas as pd
 
 import byrote
 from byrote.results import Table
-from followed import Case, each, follow
+from followed import Case, each, follow, without
 
 Y = np.linspace(0.0, 1.0, 40)
 MIXED = pd.DataFrame({"x": [1, "a", 2.5, "b"] * 10, "y": Y, "kind": ["a", "b"] * 20})
@@ -25,6 +25,12 @@ CASES = (
         wrong=lambda _: byrote.from_pandas({"y": Y, "kind": ["a", "b"] * 20}, target="kind"),
         says="pandas.DataFrame(…)",
         right=lambda _: byrote.from_pandas(pd.DataFrame({"y": Y, "kind": ["a", "b"] * 20}), target="kind"),
+    ),
+    Case(
+        name="no pandas",
+        wrong=without("pandas", lambda _: ARRAYS.to_pandas()),
+        says="byrote[pandas]",
+        right=lambda _: ARRAYS.to_pandas(),
     ),
     Case(
         name="a drawing of a table without figures",
