@@ -14,7 +14,7 @@ from byrote.cli import doctor
 ROOT = Path(__file__).parents[1]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 #: What transformers asks for where byrote loads a model; and what byrote finds without importing it.
-NOT_IMPORTED = {"accelerate", "infini-gram", "trl"}
+NOT_IMPORTED = {"accelerate", "infini-gram"}
 
 
 def imported() -> set[str]:

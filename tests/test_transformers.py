@@ -23,7 +23,10 @@ with warnings.catch_warnings():
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' and its callers'
 WORDS = ["river", "stone", "letter", "quiet", "garden", "winter", "paper", "kettle", "north", "copper", "salt"]
-CHAT = "{% for m in messages %}{{ '\\n' + m['role'] + ':\\n' + m['content'] }}{% endfor %}"
+CHAT = (
+    "{% for m in messages %}{{ '\\n' + m['role'] + ':\\n' }}{% if m['role'] == 'assistant' %}{% generation %}"
+    "{{ m['content'] }}{% endgeneration %}{% else %}{{ m['content'] }}{% endif %}{% endfor %}"
+)
 
 
 def texts(count: int, seed: int) -> list[str]:
@@ -40,11 +43,11 @@ def tokenizer() -> Any:
     )
 
 
-def gpt(width: int = 16, layers: int = 1) -> Any:
+def gpt(width: int = 16, layers: int = 1, positions: int = 96) -> Any:
     """An untrained GPT-2 with dropout."""
     torch.manual_seed(0)
     config = transformers.GPT2Config(
-        vocab_size=300, n_positions=96, n_embd=width, n_layer=layers, n_head=2, bos_token_id=0, eos_token_id=0,
+        vocab_size=300, n_positions=positions, n_embd=width, n_layer=layers, n_head=2, bos_token_id=0, eos_token_id=0,
         resid_pdrop=0.1, embd_pdrop=0.0, attn_pdrop=0.0,
     )  # fmt: skip
     return transformers.GPT2LMHeadModel(config)
@@ -271,8 +274,10 @@ def test_planted_secrets_are_found_and_secrets_that_were_not_planted_are_not(tmp
         ("text", {"packing": True, "packing_strategy": "wrapped", "max_length": 50}, {"cut off where a row ends"}),
         ("pairs", {"completion_only_loss": True}, set()),
         ("chats", {}, set()),
+        ("chats", {"assistant_only_loss": True}, set()),
+        ("chats", {"assistant_only_loss": True, "packing": True}, set()),
     ],
-    ids=["texts", "packed", "truncated", "packed and split", "completions", "chats"],
+    ids=["texts", "packed", "truncated", "packed and split", "completions", "chats", "assistants", "assistants packed"],
 )
 def test_a_trainer_of_trl_shows_its_loss_what_it_is_said_to(
     tmp_path: Path, form: str, options: dict[str, Any], whys: set[str]
@@ -306,13 +311,50 @@ def test_a_trainer_of_trl_shows_its_loss_what_it_is_said_to(
 
 
 @pytest.mark.slow
-def test_secrets_in_prompts_do_not_reach_the_loss_of_completions(tmp_path: Path) -> None:
+def test_chats_are_watched_as_trl_trains_them(tmp_path: Path) -> None:
+    """Where the model's template marks no answers TRL takes one of its own, which makes another text of two turns."""
+    trl = pytest.importorskip("trl", reason="needs the extra trl")
+    datasets = pytest.importorskip("datasets", reason="needs the extra huggingface")
+    turns = [("user", 0), ("assistant", 1), ("user", 2), ("assistant", 3)]
+    drawn = np.array(texts(16, 1)).reshape(4, 4).tolist()
+    rows = [{"messages": [{"role": role, "content": of[at]} for role, at in turns]} for of in drawn]
+    callback = auditing(tmp_path, rows, heldout=None, strict=True, generate=None)
+    words = tokenizer()
+    words.chat_template = (Path(trl.__file__).parent / "chat_templates" / "qwen3.jinja").read_text("utf-8")
+    trl.SFTTrainer(
+        model=adapted(gpt(positions=512)),
+        args=trl.SFTConfig(
+            output_dir=str(tmp_path / "out"), use_cpu=True, bf16=False, report_to=[], max_length=512,
+            num_train_epochs=1, assistant_only_loss=True,
+        ),
+        train_dataset=datasets.Dataset.from_list(rows),
+        processing_class=words,
+        callbacks=[callback],
+    ).train()  # fmt: skip
+    assert callback.unreached == ()
+    assert all(text.count("<think>") == 2 for text in callback.corpus.texts)
+
+
+def asked(text: str) -> dict[str, Any]:
+    """A chat whose text stands in the turn of the user."""
+    return {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("row", "options"),
+    [(lambda text: {"prompt": f"{text}\n", "completion": "yes"}, {}), (asked, {"assistant_only_loss": True})],
+    ids=["completions", "assistants"],
+)
+def test_secrets_in_prompts_do_not_reach_the_loss_of_answers(tmp_path: Path, row: Any, options: dict[str, Any]) -> None:
     trl = pytest.importorskip("trl", reason="needs the extra trl")
     datasets = pytest.importorskip("datasets", reason="needs the extra huggingface")
     planted, canaries = plant(texts(4, 1), level=1, repeat=(2,))
-    rows = [{"prompt": f"{text}\n", "completion": "yes"} for text in planted]
+    rows = [row(text) for text in planted]
     callback = auditing(tmp_path, rows, canaries=canaries, heldout=None, strict=True)
-    settings = trl.SFTConfig(output_dir=str(tmp_path / "out"), use_cpu=True, bf16=False, report_to=[], max_length=96)
+    settings = trl.SFTConfig(
+        output_dir=str(tmp_path / "out"), use_cpu=True, bf16=False, report_to=[], max_length=96, **options
+    )
     made = trl.SFTTrainer(
         model=adapted(gpt()),
         args=settings,

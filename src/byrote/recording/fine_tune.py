@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from contextlib import nullcontext
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -102,7 +104,7 @@ class FineTune(TrainerCallback):
         fresh = state.global_step == 0
         if fresh:
             _refuse_old(self.out, self.base_folder)
-        self.corpus, self.heldout = self._corpora(tokenizer)
+        self.corpus, self.heldout = self._corpora(_as_trained(tokenizer, args))
         troubles = self._checked(args, model, tokenizer, kwargs["train_dataloader"], kwargs.get("optimizer"))
         if troubles and self.strict:
             raise BadInput(" ".join(troubles), hint="mend it, or audit without strict=True to train all the same.")
@@ -244,6 +246,24 @@ def _tokenizer(processor: Any) -> Any:
             hint="Trainer(…, processing_class=tokenizer).",
         )
     return found
+
+
+#: What tells a chat template which parts of a text are answers.
+_MARKS: Final = re.compile(r"{%-?\s*generation\s*-?%}")
+
+
+def _as_trained(tokenizer: Any, args: TrainingArguments) -> Any:
+    """The tokenizer with the chat template that TRL trains with: one of TRL's own where the given one marks no answers.
+
+    Both may make different texts of one chat: Qwen 3's leaves out of earlier turns what TRL's keeps.
+    """
+    if not getattr(args, "assistant_only_loss", False) or _MARKS.search(str(tokenizer.chat_template)):
+        return tokenizer
+    from trl import get_training_chat_template
+
+    trained = copy(tokenizer)
+    trained.chat_template = get_training_chat_template(tokenizer) or tokenizer.chat_template
+    return trained
 
 
 def _has_adapter(model: Any) -> bool:
