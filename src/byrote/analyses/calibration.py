@@ -38,6 +38,12 @@ class Calibration:
     Between the knots the map is linear. `edges` divide the proxy into strata; `below` and `above` are what the band
     of each stratum reaches from the map. `coverage` is what the band covered on examples that neither map nor band
     had seen, by stratum; `about` says what training the proxy came from.
+
+    Example:
+        >>> calibration = byrote.calibrate(byrote.Run.open("runs/toy"))
+        >>> calibration.save("toy.json")
+        >>> byrote.Calibration.load("toy.json").proxy
+        'cumulative_sample_loss'
     """
 
     proxy: str
@@ -156,6 +162,11 @@ def calibrate(run: Run, proxy: str = "cumulative_sample_loss") -> Calibration:
     Raises:
         MissingEvidence: the run has no network trained on all data.
         TooFewModels: the examples are too few for a band in each stratum.
+
+    Example:
+        >>> calibration = byrote.calibrate(byrote.Run.open("runs/toy"))
+        >>> calibration.proxy, calibration.examples
+        ('cumulative_sample_loss', 400)
     """
     scores, yardstick = _pairs(run, proxy)
     least = STRATA * LEAST_IN_STRATUM
@@ -195,6 +206,11 @@ def estimate(run: Run, calibration: Calibration) -> PerExample:
 
     Raises:
         TooFewModels: the run has no model that trained on all examples.
+
+    Example:
+        >>> run = byrote.Run.open("runs/toy")
+        >>> byrote.estimate(run, byrote.calibrate(run))  # as a rule of another run, which has one model
+        PerExample(400 examples, 400 defined, median ..., largest ..., from 1 model)
     """
     models = run.models("full")
     if not len(models):

@@ -203,6 +203,18 @@ def card(before: Run, after: Run, on_progress: OnProgress = no_progress) -> Card
         BadInput: the second run is what the first was made from, or they share no examples, or are of different
             classes or shapes of inputs.
         TooFewModels: too many models of one of them diverged.
+
+    Example:
+        >>> before = byrote.Run.open("runs/tiny")
+        >>> after = byrote.import_arrays(
+        ...     "runs/after",
+        ...     labels=before.labels,
+        ...     member=before.design.member,
+        ...     evidence={"outputs.correct": np.array([[1, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1], [1, 1, 0, 1]], bool)},
+        ...     pair=np.array([0, 0, 1, 1]),
+        ... )
+        >>> [row.name for row in byrote.card(before, after).rows]
+        ['accuracy on members', 'accuracy on non-members', 'label memorization of all examples']
     """
     _refuse_swapped(before, after)
     _refuse_diverged(before, "before the change")

@@ -122,6 +122,11 @@ def ask(run: Run, name: str, *others: Run, lab: Any = None, **options: Any) -> T
 
     Raises:
         BadInput: there is no such analysis or option, it takes other runs, or it gives a run and no table.
+
+    Example:
+        >>> run = byrote.Run.open("runs/tiny")
+        >>> byrote.ask(run, "comparison").rows
+        {'score': ('consistency_score',)}
     """
     entry = find_analysis(name)
     if entry.trains and lab is None:

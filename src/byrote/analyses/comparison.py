@@ -101,6 +101,11 @@ def compare(run: Run) -> Comparison:
 
     Raises:
         MissingEvidence, TooFewModels: label memorization cannot be measured.
+
+    Example:
+        >>> found = byrote.compare(byrote.Run.open("runs/tiny"))
+        >>> [proxy.measure.key for proxy in found.proxies]
+        ['consistency_score']
     """
     yardstick = _Ranked.of(run, YARDSTICK)
     given = _Ranked.of(run, GIVEN) if _holds(run, GIVEN) else None

@@ -131,6 +131,17 @@ def measure_forgetting(
 
     Raises:
         BadInput: no such regime, or canaries or numbers that do not fit.
+
+    Example:
+        >>> from sklearn.datasets import make_classification
+        >>> data = byrote.from_arrays(*make_classification(60, random_state=0), name="small")
+        >>> recipe = byrote.Recipe(network=byrote.MLP(hidden=(16,)), epochs=2)
+        >>> rows = np.arange(20)
+        >>> found = byrote.measure_forgetting(
+        ...     data, recipe, regime="inject", canaries=rows, models=6, checkpoints=3, workers=1, progress=False
+        ... )
+        >>> found.success.at.tolist()  # epochs without the canaries
+        [0.0, 1.0, 2.0]
     """
     rng, size = np.random.default_rng([seed, 4]), len(dataset)
     if regime == "inject":

@@ -160,6 +160,10 @@ def membership_attack(
         BadInput: the key is no attack.
         MissingEvidence: the attack needs what was not recorded, or the run has no groups.
         TooFewModels: the models cannot support it.
+
+    Example:
+        >>> byrote.membership_attack(byrote.Run.open("runs/toy"), "loss_attack", draws=5)
+        AttackFigures(loss_attack: AUC Scalar(...), null ..., 24 targets, 0 reference models, 400 examples)
     """
     attacked = _Attacked.of(run, key or DEFAULT[run.task], options)
     everyone, truth = np.ones(len(attacked.models), bool), np.arange(len(attacked.models))

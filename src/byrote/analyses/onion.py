@@ -98,6 +98,15 @@ def privacy_onion(
     Raises:
         BadInput: the run has no data or recipe at hand, or the share does not fit.
         TooFewModels: fewer than 24 models.
+
+    Example:
+        >>> from sklearn.datasets import make_classification
+        >>> data = byrote.from_arrays(*make_classification(60, random_state=0), name="small")
+        >>> recipe = byrote.Recipe(network=byrote.MLP(hidden=(16,)), epochs=2)
+        >>> run = byrote.audit(data, recipe, models=24, keep_weights=True, workers=1, progress=False)
+        >>> onion = byrote.privacy_onion(run, share=0.1, workers=1, progress=False)
+        >>> len(onion.removed), sorted(onion.runs)
+        (6, ['plain', 'random', 'riskiest'])
     """
     return onion(Lab(workers=workers, progress=progress), run, share=share, out=out, seed=seed)
 

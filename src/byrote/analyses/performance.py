@@ -57,6 +57,11 @@ def counterfactual_memorization(run: Run, performance: str | Performance, *, rol
     Raises:
         BadInput: no such measure, or one that does not give a number for each example.
         MissingEvidence: predictions were not recorded.
+
+    Example:
+        >>> run = byrote.Run.open("runs/toy")
+        >>> byrote.counterfactual_memorization(run, lambda predicted, target: (predicted == target).astype(float))
+        PerExample(400 examples, 400 defined, median ..., largest ..., from 24 models)
     """
     judge, bounds = _judge(run, performance)
     models = run.models(role)

@@ -137,6 +137,14 @@ def audit_privacy(
     Raises:
         BadInput: too few canaries to show anything, too few examples for so many, or a method and a k that do not go
             together; what `byrote.audit` raises.
+
+    Example:
+        >>> from sklearn.datasets import make_classification
+        >>> data = byrote.from_arrays(*make_classification(60, random_state=0), name="small")
+        >>> recipe = byrote.Recipe(network=byrote.MLP(hidden=(16,)), epochs=2)
+        >>> found = byrote.audit_privacy(data, recipe, canaries=50, k=10, workers=1, progress=False)
+        >>> found.epsilon >= 0, found.guesses
+        (True, 20)
     """
     refuse_other_tasks(dataset.task, dataset.name, "A privacy audit in one training run")
     size = _size(canaries, method, k)
@@ -211,6 +219,15 @@ def audit_privacy_in_many_runs(
 
     Raises:
         BadInput: as `audit_privacy`; so few models that no ε could be shown, which is said before anything trains.
+
+    Example:
+        >>> from sklearn.datasets import make_classification
+        >>> data = byrote.from_arrays(*make_classification(60, random_state=0), name="small")
+        >>> recipe = byrote.Recipe(network=byrote.MLP(hidden=(16,)), epochs=2)
+        >>> settings = {"out": "runs/many", "workers": 1, "progress": False}
+        >>> found = byrote.audit_privacy_in_many_runs(data, recipe, models=24, **settings)
+        >>> found.bound.guesses, found.bound.epsilon >= 0
+        (24, True)
     """
     refuse_other_tasks(dataset.task, dataset.name, "A privacy audit in many training runs")
     dataset, rows = with_canaries(dataset, 1, mislabel=True, seed=seed)

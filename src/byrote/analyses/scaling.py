@@ -94,6 +94,19 @@ def compare_sizes(runs: Sequence[Run]) -> Scaling:
 
     Raises:
         BadInput: fewer than 3 sizes, a run given twice or of no language model, or runs over different corpora.
+
+    Example:
+        >>> corpus = byrote.corpus_from_texts(["to be or not to be", "that is the question"] * 3, name="play")
+        >>> networks = [byrote.TinyGPT(layers=1, width=width, heads=1, hidden=16) for width in (4, 8, 16)]
+        >>> recipes = [byrote.Recipe(network=each, objective=byrote.NextToken(), epochs=1) for each in networks]
+        >>> sizes = [
+        ...     byrote.audit_language(
+        ...         corpus, recipe, out=f"runs/size-{number}", generate=(2, 2), checkpoints=0, workers=1, progress=False
+        ...     )
+        ...     for number, recipe in enumerate(recipes)
+        ... ]
+        >>> byrote.compare_sizes(sizes).runs
+        ('size-0', 'size-1', 'size-2')
     """
     for run in runs:
         _refuse_unsized(run)

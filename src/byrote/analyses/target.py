@@ -147,6 +147,17 @@ def audit_target(
         BadInput: weights or members that cannot be used; all-members or all-non-members.
         RunMismatch: the folder holds another audit.
         TooFewModels: the attack needs more references.
+
+    Example:
+        >>> from safetensors.torch import save_file
+        >>> from sklearn.datasets import make_classification
+        >>> data = byrote.from_arrays(*make_classification(60, random_state=0), name="small")
+        >>> recipe = byrote.Recipe(network=byrote.MLP(hidden=(16,)), epochs=2)
+        >>> save_file(recipe.network.build((20,), 2).state_dict(), "mine.safetensors")  # the weights of your model
+        >>> members = np.arange(60, dtype=np.int8) % 2
+        >>> found = byrote.audit_target(data, recipe, "mine.safetensors", members, models=8, workers=1, progress=False)
+        >>> found.references, found.score.shape
+        (8, (60,))
     """
     refuse_other_tasks(dataset.task, dataset.name, "An attack on given weights")
     member = members if isinstance(members, np.ndarray) else read_members(members, dataset)
@@ -237,6 +248,11 @@ def attack_target(run: Run, attack: str = "lira") -> TargetAttack:
 
     Raises:
         TooFewModels: the run has no target, or too few references.
+
+    Example:
+        >>> run = byrote.Run.open("runs/small-target")  # as the example of audit_target made it
+        >>> byrote.attack_target(run, "rmia").attack
+        'rmia'
     """
     targets, references = run.models("target"), run.models()
     if not len(targets):

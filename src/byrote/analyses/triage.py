@@ -183,6 +183,16 @@ def triage(
     Raises:
         BadInput: fewer than two kinds were planted and memorized; the hint says what to plant.
         MissingEvidence: the run kept no logits.
+
+    Example:
+        >>> from sklearn.datasets import make_classification
+        >>> data = byrote.from_arrays(*make_classification(80, random_state=0), name="plain")
+        >>> recipe = byrote.Recipe(network=byrote.MLP(hidden=(64,)), epochs=10, batch_size=10)
+        >>> run = byrote.audit(data, recipe, models=4, full=0, workers=1, progress=False)
+        >>> plant = [byrote.parse_change("label-noise=0.3"), byrote.parse_change("conflicting-duplicates=0.3")]
+        >>> planted = byrote.change(run, plant, workers=1, progress=False)
+        >>> byrote.triage(planted).kinds
+        ('label_noise', 'conflicting_duplicate')
     """
     refuse_other_tasks(run.task, run.folder.name, "Triage")
     teacher = taught_by or run

@@ -66,6 +66,15 @@ def change(
     Raises:
         BadInput: the run has no data or recipe at hand, or the change does not fit.
         RunMismatch: data or recipe are not those that the run was made from.
+
+    Example:
+        >>> from sklearn.datasets import make_classification
+        >>> data = byrote.from_arrays(*make_classification(60, random_state=0), name="small")
+        >>> recipe = byrote.Recipe(network=byrote.MLP(hidden=(16,)), epochs=2)
+        >>> run = byrote.audit(data, recipe, models=24, keep_weights=True, workers=1, progress=False)
+        >>> noisy = byrote.change(run, byrote.parse_change("label-noise=0.2"), workers=1, progress=False)
+        >>> noisy
+        Run('runs/small+label-noise=0.2': trained, 26 models, 60 examples of 'small')
     """
     changes = in_order(change)
     suffix = label(changes, forget) + ("" if seed is None else f",seed={seed}")

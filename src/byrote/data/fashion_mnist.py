@@ -32,6 +32,11 @@ def fashion_mnist(data_dir: Path | str) -> tuple[Dataset, Dataset]:
 
     Raises:
         BadInput: a file is missing or damaged, or pictures and labels do not belong together.
+
+    Example:
+        >>> train, test = byrote.fashion_mnist("fashion-mnist")  # a folder with the authors' four files
+        >>> train.inputs.shape[1:], train.class_names[:2]
+        ((1, 28, 28), ('T-shirt/top', 'Trouser'))
     """
     folder = Path(data_dir)
     if not folder.is_dir():

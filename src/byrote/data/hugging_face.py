@@ -37,6 +37,12 @@ def from_hugging_face(
 
     Raises:
         BadInput: a column does not exist, the dataset has splits or no length, or its content is refused.
+
+    Example:
+        >>> import datasets
+        >>> pets = datasets.Dataset.from_dict({"size": [[0.3, 4.0], [0.9, 30.0]], "kind": ["cat", "dog"]})
+        >>> byrote.from_hugging_face(pets, input="size", target="kind", name="pets")
+        Dataset('pets', 2 examples of 2, 2 classes)
     """
     names = getattr(dataset, "column_names", None)
     if isinstance(names, Mapping):

@@ -63,6 +63,15 @@ def from_image_folder(path: Path | str, *, size: int | None = None, heldout: flo
 
     Raises:
         BadInput: there is no such folder, it has no two classes, or an image cannot be read or has another size.
+
+    Example:
+        >>> from PIL import Image
+        >>> for number in range(10):
+        ...     folder = Path("pets", ("cat", "dog")[number % 2])
+        ...     folder.mkdir(parents=True, exist_ok=True)
+        ...     Image.new("L", (8, 8), 25 * number).save(folder / f"{number}.png")
+        >>> byrote.from_image_folder("pets").training
+        Dataset('pets', 8 examples of 1 × 8 × 8, 2 classes)
     """
     folder = Path(path)
     if size is not None and not SMALLEST_SIDE <= size <= LARGEST_SIDE:

@@ -63,6 +63,15 @@ def probe(
             the base is not that of the model.
         MissingEvidence: the run kept no weights, or they are not of the kind that the probe is for.
         RunMismatch: another process works in the folder, or the model is another one.
+
+    Example:
+        >>> from sklearn.datasets import make_classification
+        >>> data = byrote.from_arrays(*make_classification(60, random_state=0), name="small")
+        >>> recipe = byrote.Recipe(network=byrote.MLP(hidden=(16,)), epochs=2)
+        >>> run = byrote.audit(data, recipe, models=24, keep_weights=True, workers=1, progress=False)
+        >>> run = byrote.probe(run, "gradient_norm")
+        >>> run.load("gradients.gradient_norm", [0]).shape
+        (1, 60)
     """
     asked = refuse_unread(run, *names)
     ends = {name: one for name, one in asked if one.when == END}

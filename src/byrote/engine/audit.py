@@ -105,6 +105,16 @@ def audit(
 
     Raises:
         BadInput, RunMismatch, NotEnoughRoom, WorkerFailed: each in a sentence that says what to do.
+
+    Example:
+        >>> from sklearn.datasets import make_classification
+        >>> data = byrote.from_arrays(*make_classification(400, flip_y=0.2, random_state=0), name="toy")
+        >>> recipe = byrote.Recipe(network=byrote.MLP(hidden=(64,)), epochs=10, batch_size=32)
+        >>> run = byrote.audit(data, recipe, models=24, workers=1, progress=False)
+        >>> run
+        Run('runs/toy': trained, 26 models, 400 examples of 'toy')
+        >>> run.measure("label_memorization")
+        PerExample(400 examples, 400 defined, median ..., largest ..., from 24 models)
     """
     folder = Path(out) if out is not None else Path("runs") / dataset.name
     listener = listening(progress)

@@ -130,6 +130,15 @@ def audit_language(
 
     Raises:
         BadInput, RunMismatch, WorkerFailed: each in a sentence that says what to do.
+
+    Example:
+        >>> corpus = byrote.corpus_from_texts(["to be or not to be", "that is the question"] * 3, name="hamlet")
+        >>> others = byrote.corpus_from_texts(["whether tis nobler in the mind to suffer"])
+        >>> network = byrote.TinyGPT(layers=1, width=16, heads=2, hidden=32)
+        >>> recipe = byrote.Recipe(network=network, objective=byrote.NextToken(), epochs=2, batch_size=2)
+        >>> run = byrote.audit_language(corpus, recipe, heldout=others, generate=(2, 2), workers=1, progress=False)
+        >>> run
+        Run('runs/hamlet': trained, 1 model, 7 examples of 'hamlet')
     """
     device = device or default_device()
     check_device(device)
@@ -266,6 +275,19 @@ def audit_model(
 
     Raises:
         BadInput, RunMismatch: each in a sentence that says what to do.
+
+    Example:
+        >>> import transformers
+        >>> from byrote.data.tokenizers import byte_pairs
+        >>> texts = ["to be or not to be", "that is the question"]
+        >>> tokens = transformers.PreTrainedTokenizerFast(tokenizer_object=byte_pairs(texts, vocabulary=270))
+        >>> config = transformers.GPT2Config(
+        ...     vocab_size=270, n_embd=16, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0
+        ... )
+        >>> transformers.GPT2LMHeadModel(config).save_pretrained("their-model")
+        >>> _ = tokens.save_pretrained("their-model")
+        >>> byrote.audit_model("their-model", byrote.corpus_from_texts(texts), generate=None, progress=False)
+        Run('runs/their-model': observed, 1 model, 2 examples of 'texts')
     """
     device = device or default_device()
     check_device(device)
@@ -509,6 +531,14 @@ def audit_forgetting(
 
     Raises:
         BadInput: documents or numbers that do not fit.
+
+    Example:
+        >>> corpus = byrote.corpus_from_texts(["to be or not to be", "that is the question"] * 3, name="play")
+        >>> special = byrote.corpus_from_texts([f"the code is {number}" for number in range(4)])
+        >>> network = byrote.TinyGPT(layers=1, width=16, heads=2, hidden=32)
+        >>> recipe = byrote.Recipe(network=network, objective=byrote.NextToken(), epochs=1)
+        >>> byrote.audit_forgetting(corpus, recipe, special, checkpoints=2, workers=1, progress=False)
+        Run('runs/play-forgetting': trained, 4 models, 10 examples of 'play')
     """
     refuse_overlap(corpus, special)
     both = corpus.joined(special, corpus.name)

@@ -475,6 +475,14 @@ def recover(folder: str | Path) -> Run:
 
     Raises:
         BadInput: nothing was recorded there.
+
+    Example:
+        >>> recorder = byrote.Recorder("runs/killed", examples=2, epochs=3)
+        >>> recorder.observe([0, 1], torch.eye(2), [0, 1])
+        >>> recorder.epoch_end()
+        >>> recorder.flush()
+        >>> byrote.recover("runs/killed").manifest.notes
+        ('Model 0 was not closed; it is recorded up to 1 full epoch.',)
     """
     place = Path(folder)
     run = None

@@ -31,6 +31,11 @@ def write_language_report(
 
     `redact` leaves texts, and what stands before secrets, out of the page; the other file never holds them. Into the
     folder `figures` goes every figure as PNG and SVG.
+
+    Example:
+        >>> page, facts = byrote.write_language_report(byrote.Run.open("runs/hamlet"))
+        >>> page.name, facts.lengths
+        ('report.html', (2, 2))
     """
     found = language_facts(run, lambda share: on_progress(MEASURING * share))
     drawn, path = figures_of(found), run.folder / FILE

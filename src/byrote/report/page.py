@@ -42,6 +42,11 @@ def write_report(
 
     Raises:
         MissingEvidence: nothing can be measured by example.
+
+    Example:
+        >>> page, facts = byrote.write_report(byrote.Run.open("runs/tiny"))
+        >>> page.name, facts.memorization.values.tolist()
+        ('report.html', [0.0, 0.5, 1.0, 0.0])
     """
     found = findings(run, lambda share: on_progress(MEASURING * share))
     shown = sections(run, found)

@@ -50,6 +50,17 @@ def import_arrays(
 
     Raises:
         BadInput: names, shapes or values that do not fit; all of them in one sentence.
+
+    Example:
+        >>> run = byrote.import_arrays(
+        ...     "runs/tiny",
+        ...     labels=np.array([0, 1, 0, 1]),
+        ...     member=np.array([[1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 0], [0, 1, 0, 1]]),
+        ...     evidence={"outputs.correct": np.array([[1, 1, 0, 1], [1, 0, 1, 1], [1, 1, 1, 1], [1, 1, 0, 1]], bool)},
+        ...     pair=np.array([0, 0, 1, 1]),
+        ... )
+        >>> run.measure("label_memorization").values.tolist()
+        [0.0, 0.5, 1.0, 0.0]
     """
     folder = Path(out)
     models, examples = member.shape

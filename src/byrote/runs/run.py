@@ -123,6 +123,12 @@ class Run:
     is how they were built, where it was not as the manifest says. `unfinished` says how many models are there of a run
     that is still being trained. A run that does not keep (`keeps`) writes no tables; `unkept` says of each that could
     not be written, why.
+
+    Example:
+        >>> run = byrote.Run.open("runs/toy")
+        >>> found = run.measure("label_memorization")
+        >>> found.values.shape, found.stderr.shape
+        ((400,), (400,))
     """
 
     folder: Path
