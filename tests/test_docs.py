@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import byrote
 import byrote.blocks as blocks_of
 from byrote.analyses import catalog as analyses
 from byrote.cli.app import app, main
@@ -47,6 +49,17 @@ def commands(block: str) -> list[tuple[list[str], int]]:
     return found
 
 
+UNTAGGED = re.compile(r"^```(?:shell)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def lines(page: Path) -> list[list[str]]:
+    """Commands of blocks without a language, as they are typed: several in a line, and comments behind them."""
+    without_others = BLOCK.sub("", page.read_text("utf-8"))
+    typed = [line for block in UNTAGGED.findall(without_others) for line in block.splitlines()]
+    split = [one for line in typed for one in line.partition(" # ")[0].split(";") if one.strip().startswith("byrote ")]
+    return [shlex.split(one) for one in split]
+
+
 def small(words: list[str]) -> list[str]:
     """The same command with few models, which an onion can be made of, and in this process."""
     words = words[1:]
@@ -61,12 +74,14 @@ def test_the_page_of_measures_is_what_the_catalog_makes() -> None:
     assert subprocess.run([sys.executable, script, "--check"]).returncode == 0, "run `make docs`"
 
 
-@pytest.mark.parametrize("page", RUN, ids=name)
+@pytest.mark.parametrize("page", [*RUN, ROOT / "README.md"], ids=name)
 def test_commands_are_ones_that_there_are(page: Path) -> None:
-    """Each parses, with every option known; whether it works, the slow test tells."""
+    """Each parses, with every option known; whether it works, the slow tests tell."""
     from typer.main import get_command
 
     top = get_command(app)
+    for words in lines(page):
+        top.commands[words[1]].make_context(words[1], words[2:])  # type: ignore[attr-defined]
     for kind, block in blocks(page):
         if kind == "python":
             compile(block, name(page), "exec", dont_inherit=True)
@@ -128,6 +143,67 @@ def test_long_pages_run(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: P
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"the package {package} is not installed")
     run_page(page, monkeypatch, tmp_path, shrink=True)
+
+
+#: Commands of the README that other tests run, or that this run cannot answer.
+RUN_ELSEWHERE = {
+    ("audit", "docs"): "language-models.md",
+    ("audit", "--model"): "language-models.md",
+    ("audit", "digits"): "tests/cli/test_where.py",
+    ("where", "runs/digits"): "tests/cli/test_where.py",
+    ("triage", "RUN"): "it learns from planted controls; tests/analyses/test_triage.py",
+    ("ask", "RUN"): "unlearning trains four sets of models; tests/analyses/test_unlearn.py",
+}
+
+
+def readers_files(folder: Path) -> None:
+    """The files that the README's reader has: tables, pictures, texts, and a list of decisions."""
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    with (folder / "people.csv").open("w") as people:
+        people.write("age,household,income\n")
+        people.writelines(
+            f"{age},h{n // 2},{'high' if age > 45 else 'low'}\n" for n, age in enumerate(draw.integers(20, 70, 80))
+        )
+    with (folder / "reviews.csv").open("w") as reviews:
+        reviews.write("review,sentiment\n")
+        reviews.writelines(f"{word} film number {n},{word}\n" for n in range(40) for word in ("good", "bad"))
+    for kind in ("cats", "dogs"):
+        (folder / "photos" / kind).mkdir(parents=True)
+        for n in range(20):
+            Image.fromarray(draw.integers(0, 255, (8, 8), np.uint8)).save(folder / "photos" / kind / f"{n}.png")
+    (folder / "train.jsonl").write_text('{"text": "to be or not to be that is the question"}\n')
+    (folder / "answer.txt").write_text("It says: to be or not to be that is the question.")
+
+
+@pytest.mark.slow
+def test_the_readme_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its Python and its commands, in their order, with 8 models each."""
+    page = ROOT / "README.md"
+    monkeypatch.chdir(tmp_path)
+    readers_files(tmp_path)
+    (own, more) = [block for kind, block in blocks(page) if kind == "python"]
+    Path("my_experiment.py").write_text(own)
+    for words in lines(page):
+        if tuple(words[1:3]) in RUN_ELSEWHERE:
+            continue
+        words = ["runs/my_experiment" if word == "RUN" else "8" if word == "32" else word for word in words]
+        if words[1] == "audit" and "--models" not in words:
+            words += ["--models", "8"]
+        if words[1] == "apply":
+            first = byrote.Run.open("runs/people").ids[0]
+            Path("byrote-relabel.csv").write_text(f"example,action,new_label\n{first},relabel,high\n")
+        monkeypatch.setattr(sys, "argv", [*words, *(["--workers", "1"] if words[1] in ("audit", "change") else [])])
+        try:
+            main()
+            ended = 0
+        except SystemExit as end:
+            ended = int(end.code or 0)
+        assert ended == 0 or (words[1], ended) == ("check", 1), shlex.join(words)
+    names: dict[str, object] = {"__name__": "page"}
+    exec(own, names)
+    exec(more.replace("models=64", "models=8, workers=1, progress=False, out='runs/python'"), names)
 
 
 def without_code(page: Path) -> str:
