@@ -11,9 +11,9 @@ PAGE = Path(__file__).parent / "api.md"
 HEAD = """# The Python interface
 
 Everything that `import byrote` gives, by what it is for. Classes of results have the methods of
-`byrote.tabular.Tabular`, see *Runs and results*. Some examples open a run: the example of `audit` makes `runs/toy`, that of
-`import_arrays` makes `runs/tiny`, that of `audit_language` makes `runs/hamlet`, and that of `audit_target` makes
-`runs/small-target`.
+`byrote.tabular.Tabular`, see *Runs and results*. Some examples open a run: the example of `audit` makes `runs/toy`,
+that of `import_arrays` makes `runs/tiny`, that of `audit_language` makes `runs/hamlet`, and that of `audit_target`
+makes `runs/small-target`.
 """
 #: Headings, and the packages whose names stand below them.
 PARTS = {

@@ -215,7 +215,7 @@ def test_labels_of_mixed_or_foreign_type():
     assert "must be all whole numbers or all text, and are of type 'int', 'str'" in refusal(X, ["a", 1, "b", 2])
     assert "every example has just one of its labels, and so one class" in refusal(X, np.eye(4))
     assert "targets.argmax(axis=1)" in refusal(X, np.eye(4))
-    assert "one target an example, but the targets have the shape (4, 2)" in refusal(X, np.eye(4, 2), task="classes")
+    assert "one target per example, but the targets have the shape (4, 2)" in refusal(X, np.eye(4, 2), task="classes")
     assert "one label per example, but its labels are a 'NoneType'" in refusal(X, None)
     assert "of type 'list'" in refusal(X, [[1], [1, 2], [1], [2]])
 

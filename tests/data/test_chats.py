@@ -83,6 +83,14 @@ def test_texts_come_before_chats_and_have_no_answers(tmp_path):
     assert Answers(joining="x", spans=(None,)).note(["x"]) == ""
 
 
+def test_where_a_template_does_not_begin_answers_they_begin_with_their_content():
+    def render(messages, begin):
+        return "".join(f"<{message['role']}>{message['content']}<end>" for message in messages)
+
+    document = document_of({"messages": CHAT}, "text", lambda: Joining(name="a template", render=render), "a.jsonl")
+    assert [document.text[start:stop] for start, stop in document.answers] == ["a<end>", "assistant: a<end>"]
+
+
 def test_a_template_that_writes_earlier_turns_otherwise_leaves_the_answers_unknown():
     def last_only(messages, begin):
         return "|".join(m["content"] if n == len(messages) - 1 else "-" for n, m in enumerate(messages))

@@ -65,7 +65,7 @@ def test_minus_one_and_one_are_two_classes_of_both_parts(tmp_path):
 
 def test_a_pipe_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe.npz")
-    assert "pipe.npz' is no file" in refusal(tmp_path / "pipe.npz")
+    assert "pipe.npz' is not a file" in refusal(tmp_path / "pipe.npz")
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -97,7 +97,7 @@ def test_what_is_held_out_already(tmp_path):
     assert "lacks the array 'heldout_targets'" in refusal(
         written(tmp_path / "b.npz", **ARRAYS, heldout_inputs=np.ones((4, 3)))
     )
-    assert "the shape (2,) an example" in refusal(
+    assert "the shape (2,) per example" in refusal(
         written(tmp_path / "c.npz", **ARRAYS, **{**held, "heldout_inputs": np.ones((4, 2))})
     )
 

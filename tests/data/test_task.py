@@ -80,7 +80,7 @@ def test_the_fingerprint_tells_tasks_and_tolerances_apart():
         (np.eye(40)[:, :40], {}, "every example has just one of its labels"),
         (np.ones((40, 2)), {}, "every example has the same labels"),
         (TAGS, {"class_names": ("a", "b")}, "3 labels need as many different names, but there are 2"),
-        (TAGS, {"task": "classes"}, "one target an example, but the targets have the shape (40, 3)"),
+        (TAGS, {"task": "classes"}, "one target per example, but the targets have the shape (40, 3)"),
         (PRICES, {"task": "labels"}, "several labels are a table [example, label] of 0 and 1"),
         (PRICES, {}, "say task='regression'"),
         (np.full(40, 7.0), {"task": "regression"}, "every target is 7.0"),

@@ -165,14 +165,14 @@ def _column(values: Any, word: str, problems: Problems) -> Shaped[np.ndarray, " 
         array = listed(values)
     except (TypeError, ValueError):
         problems.add(
-            f"it must have one {word} an example, but its {word}s are a {type(values).__name__!r}",
+            f"it must have one {word} per example, but its {word}s are a {type(values).__name__!r}",
             f"give a list or array with a {word} for each",
         )
         return None
     if array.ndim == 1:
         return array
     problems.add(
-        f"it must have one {word} an example, but the {word}s have the shape {array.shape}",
+        f"it must have one {word} per example, but the {word}s have the shape {array.shape}",
         f"give a list or array with a {word} for each",
     )
     return None

@@ -157,9 +157,14 @@ def _chat(parts: Sequence[Sequence[Message]], render: Render, where: str) -> Doc
 
 
 def _span(render: Render, messages: Sequence[Message], number: int, text: str) -> Span | None:
-    """Where a message stands in the text: what follows the text of all before it; None where that is another."""
+    """Where a message stands in the text: what follows the text of all before it; None where that is another.
+
+    A template that has no words for the beginning of an answer writes the role with it: it begins with its content.
+    """
     until = render(messages[: number + 1], False)
     before = ["", *([render(messages[:number], begin) for begin in (False, True)] if number else [])]
     start = max((len(one) for one in before if text.startswith(one)), default=0)
     whole = not number or text.startswith(before[1])
+    if before[-1] == before[0 if not number else 1]:
+        start = max(start, text.rfind(content_of(messages[number]).strip(), start, len(until)))
     return (start, len(until)) if whole and text.startswith(until) and start <= len(until) else None

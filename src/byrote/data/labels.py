@@ -51,7 +51,7 @@ def read_targets(
         return _read_sets(targets, ids, class_names, problems)
     if targets.ndim != 1:
         problems.add(
-            f"it must have one target an example, but the targets have the shape {targets.shape}",
+            f"it must have one target per example, but the targets have the shape {targets.shape}",
             "of several labels per example say task='labels'; from one-hot labels take targets.argmax(axis=1)",
         )
         return Labels(np.zeros(len(targets), np.int64), ("a", "b"))
