@@ -26,7 +26,7 @@ def card(path: Path) -> tuple[dict[str, Any], str]:
 
 def test_a_model_card_has_figures_with_intervals_and_limits(tmp_path: Path) -> None:
     run = reported(tmp_path / "run")
-    assert write_model_card(run, tmp_path / "card.md") == 4
+    assert write_model_card(run, tmp_path / "card.md") == 5
     front, text = card(tmp_path / "card.md")
     assert front["tags"] == ["memorization", "byrote"]
     (index,) = front["model-index"]
@@ -37,17 +37,20 @@ def test_a_model_card_has_figures_with_intervals_and_limits(tmp_path: Path) -> N
         "memorization.mean.clean": 0.01,
         "memorization.accuracy.member": 1.0,
         "attacks.lira.auc": 0.75,
+        "attacks.lira.tpr_at_fpr_0.1": 0.3,
     }
     lines = text.splitlines()
     assert "| Memorized examples, raw share of the estimates | 20.0 % | 10.0 % to 30.0 % |" in lines
     assert "| Mean memorization of examples without a planted control | 0.010 | unknown |" in lines
-    assert "| Membership attack lira: auc | 0.750 | 0.700 to 0.800 |" in lines
+    assert "| Membership attack lira: AUC | 0.750 | 0.700 to 0.800 |" in lines
+    assert "| Membership attack lira: TPR at an FPR of 0.1 | 30.0 % | unknown |" in lines
     assert (
         r"5 % are memorized. Measured with byrote 1.2 on 2026-01-02: 8 models, 40 examples of pets\|&lt;b&gt;." in text
     )
     limits = text.partition("### Limits")[2]
     assert limits.count(r"Take\_care") == 1
     assert "- One note." in limits
+    assert "not measured, because" not in limits
     assert "is not shown to be absent" in limits
 
 

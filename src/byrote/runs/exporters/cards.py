@@ -29,8 +29,8 @@ TITLES: Final[Mapping[str, tuple[str, bool]]] = {
     "predicted/trained": ("Next tokens predicted, documents trained on", True),
     "predicted/heldout": ("Next tokens predicted, held-out documents", True),
 }
-#: An attack's figures: AUC, and members found at a false-positive rate.
-_ATTACK: Final = re.compile(r"attacks/(?P<attack>[^/]+)/(?P<what>.+)")
+#: The figures of an attack that a card shows: AUC, and true-positive rates.
+_ATTACK: Final = re.compile(r"attacks/(?P<attack>[^/]+)/(?:auc|tpr_at_fpr_(?P<rate>[\d.]+))")
 _ISSUES: Final = "issues.parquet"
 _TAGS: Final = ("memorization", "byrote")
 
@@ -46,7 +46,13 @@ def write_model_card(run: Run, path: str | Path) -> int:
     """
     report = report_of(run)
     shown = _titled(figures_of(report))
-    _write(path, [*_front({"tags": list(_TAGS), "model-index": [_index(report, shown)]}), *_model(report, shown)])
+    _write(
+        path,
+        [
+            *_front({"tags": list(_TAGS), "model-index": [_index(report, shown)]}),
+            *_model(report, shown, run.manifest.notes),
+        ],
+    )
     return len(shown)
 
 
@@ -67,7 +73,7 @@ def write_data_card(run: Run, path: str | Path) -> int:
     table = run.kept_table(_ISSUES, "example", "issue")
     own = ~np.isin(np.array(table["example"].to_pylist(), np.str_), run.controls.example)
     issues = Counter(np.array(table["issue"].to_pylist(), np.str_)[own].tolist())
-    _write(path, [*_front({"tags": list(_TAGS)}), *_data(report, issues, len(run.ids))])
+    _write(path, [*_front({"tags": list(_TAGS)}), *_data(report, issues, run)])
     return len(set(np.array(table["example"].to_pylist(), np.str_)[own].tolist()))
 
 
@@ -76,9 +82,10 @@ def _titled(figures: Mapping[str, Figure]) -> dict[str, tuple[str, Figure, bool]
     found = {place: (title, figures[place], share) for place, (title, share) in TITLES.items() if place in figures}
     for place, figure in figures.items():
         attack = _ATTACK.fullmatch(place)
-        if attack is not None and attack["what"] != "null":
-            what = attack["what"].replace("_", " ")
-            found[place] = (f"Membership attack {attack['attack']}: {what}", figure, attack["what"] != "auc")
+        if attack is not None:
+            what = "AUC" if attack["rate"] is None else f"TPR at an FPR of {attack['rate']}"
+            name = attack["attack"].replace("_", " ")
+            found[place] = (f"Membership attack {name}: {what}", figure, attack["rate"] is not None)
     return found
 
 
@@ -99,7 +106,7 @@ def _index(report: Mapping[str, Any], shown: Mapping[str, tuple[str, Figure, boo
     }
 
 
-def _model(report: Mapping[str, Any], shown: Mapping[str, tuple[str, Figure, bool]]) -> list[str]:
+def _model(report: Mapping[str, Any], shown: Mapping[str, tuple[str, Figure, bool]], notes: Sequence[str]) -> list[str]:
     rows = [(title, _number(figure.value, share), _interval(figure, share)) for title, figure, share in shown.values()]
     recited = report.get("recited")
     if recited is not None:
@@ -118,12 +125,13 @@ def _model(report: Mapping[str, Any], shown: Mapping[str, tuple[str, Figure, boo
         "",
         "### Limits",
         "",
-        *_limits(report),
+        *_limits(report, notes),
     ]
 
 
-def _data(report: Mapping[str, Any], issues: Mapping[str, int], examples: int) -> list[str]:
-    rows = [(kind, f"{many:,}", f"{100 * many / examples:.1f} %") for kind, many in issues.items()]
+def _data(report: Mapping[str, Any], issues: Mapping[str, int], run: Run) -> list[str]:
+    notes = run.manifest.notes
+    rows = [(kind, f"{many:,}", f"{100 * many / len(run.ids):.1f} %") for kind, many in issues.items()]
     return [
         "## Known issues",
         "",
@@ -133,7 +141,7 @@ def _data(report: Mapping[str, Any], issues: Mapping[str, int], examples: int) -
         "",
         "### Limits",
         "",
-        *_limits(report),
+        *_limits(report, notes),
     ]
 
 
@@ -147,13 +155,13 @@ def _measured(report: Mapping[str, Any]) -> str:
     )
 
 
-def _limits(report: Mapping[str, Any]) -> list[str]:
+def _limits(report: Mapping[str, Any], notes: Sequence[str]) -> list[str]:
     headline = report["headline"]
     warnings = [headline.get("warning") or "", *headline.get("warnings", ())]
     refused = report.get("attacks") or {}
     said = [
         *warnings,
-        *report["notes"],
+        *notes,
         *([f"No membership attack was made: {refused['reason']}"] if "reason" in refused else []),
         "An interval is about other models or examples like these; it does not hold for other data or recipes.",
         "What was not measured here is not shown to be absent.",

@@ -12,6 +12,8 @@ from byrote.evidence.seals import is_broken
 from byrote.runs.run import Run
 
 FILE: Final = "report.json"
+#: What every report says, of whatever version.
+_NEEDED: Final = frozenset(("byrote", "run", "headline", "notes"))
 #: Parts that hold many figures of single examples, of scores or of slices, and no figure of the run.
 _OF_PARTS: Final = frozenset(("top", "texts", "exposure", "slices", "curve", "scores", "analyses", "groups"))
 
@@ -42,7 +44,7 @@ def report_of(run: Run) -> dict[str, Any]:
         found = json.loads(content)
     except ValueError:
         found = None
-    if not isinstance(found, dict) or is_broken(content):
+    if not isinstance(found, dict) or not found.keys() >= _NEEDED or is_broken(content):
         raise BadInput(
             f"The file {str(path)!r} was changed since byrote wrote it.",
             hint=f"byrote report {run.folder} writes it again.",

@@ -28,7 +28,7 @@ def numbers_of(run: Run) -> dict[str, float]:
 def _numbers(run: Run) -> Iterator[tuple[str, float]]:
     for place, figure in figures_of(report_of(run)).items():
         name = f"byrote/{_STRANGE.sub('-', place)}"
-        for end, value in (("", figure.value), ("/low", figure.low), ("/high", figure.high)):
+        for end, value in (("", figure.value), (".low", figure.low), (".high", figure.high)):
             if value is not None:
                 yield f"{name}{end}", value
 
@@ -83,9 +83,9 @@ def log_to_tensorboard(run: Run, folder: str | Path, *, step: int = 0) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
     numbers = numbers_of(run)
-    with SummaryWriter(str(folder)) as writer:  # type: ignore[no-untyped-call]
+    with SummaryWriter(str(folder)) as writer:
         for name, value in numbers.items():
-            writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            writer.add_scalar(name, value, step)
 
 
 def _package(name: str, install: str) -> Any:
