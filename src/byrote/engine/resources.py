@@ -21,6 +21,8 @@ LOGITS_BYTES = 10**9
 _PRESENTATION_STATE = 5 * 4 + 1
 #: Names, shapes and checksum of one shard.
 _HEADER = 1000
+#: That of a shard of weights, which names some 80 tensors; of larger networks it is nothing beside the weights.
+HEADER_OF_WEIGHTS = 8192
 
 
 def logits_fit(models: int, examples: int, classes: int) -> bool:
@@ -56,7 +58,7 @@ def kept_bytes(job: Job) -> int:
     if job.keeping is None:
         return 0
     lengths = {WEIGHT: job.numbers, KEPT: job.keeping.count}
-    return len(job.keeping.models) * WEIGHTS_AT.bytes(lengths, job.task)
+    return len(job.keeping.models) * (WEIGHTS_AT.bytes(lengths, job.task) + HEADER_OF_WEIGHTS)
 
 
 def few_bytes(job: Job) -> int:
