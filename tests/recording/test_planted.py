@@ -12,6 +12,7 @@ from byrote.errors import BadInput
 from byrote.recording.journal import FOLDER
 from byrote.recording.planted import PLANTED, controls_of
 from byrote.recording.recorder import Recorder
+from byrote.report.verify import damage
 from byrote.runs.run import Run
 
 NAMES = ("cat", "dog", "owl")
@@ -62,6 +63,7 @@ def test_a_recording_keeps_what_was_planted(tmp_path):
     assert again.controls.mask(again.ids, LABEL_NOISE).tolist() == [False, True, False, True]
     assert again.load("data.true_label", [0]).tolist() == [0, 2, 2, 1]
     assert again.controls.original.tolist() == ["owl", "dog"]
+    assert damage(run.folder, run.manifest) == []
 
 
 def test_models_of_a_run_are_told_the_same_or_nothing(tmp_path):

@@ -69,7 +69,7 @@ ROOT = frozenset({MANIFEST, EXAMPLES, CONTROLS, DESIGN, REPORT, TWIN, CARD, CALI
 OF_TEXT = frozenset(TABLES) - ROOT
 FOLDERS = frozenset({"evidence", "results", "recorded"})
 RECORDED = re.compile(
-    r"given\.parquet|m\d{5}(/(settings\.r\d{5}\.json|closed\.r\d{5}|tally\.safetensors|[a-z]+\.r\d{5}[a-z0-9.]*\.safetensors))?"
+    r"(given|controls)\.parquet|m\d{5}(/(settings\.r\d{5}\.json|closed\.r\d{5}|tally\.safetensors|[a-z]+\.r\d{5}[a-z0-9.]*\.safetensors))?"
 )
 #: A shard by its name under `evidence/`.
 LINKED = re.compile(r"[a-z_0-9]+/[\w.]+\.safetensors")
