@@ -311,10 +311,10 @@ def _history(run: Run, model: str | Path | Pretrained | None, base: str | Path |
     if run.of_text and not models:
         return _history_of_foreign(run, Networks.of(run, model), base)
     history = _history_of(run, models)
-    for model in models:
-        _refuse_other_weights(run, history, model)
+    for one in models:
+        _refuse_other_weights(run, history, one)
         if run.manifest.origin == "observed":
-            _refuse_other_answers(run, history, model)
+            _refuse_other_answers(run, history, one)
     return history
 
 

@@ -29,8 +29,8 @@ class PersistentAttention(nn.Module):
         self.value = nn.Parameter(torch.randn(heads, slots, self.head) / slots**0.5 * slots**-0.5)
         self.share = nn.Identity()
         self.register_buffer("kept", torch.ones(slots))
-        for layer in (self.q_proj, self.k_proj, self.v_proj, self.o_proj):
-            nn.init.normal_(layer.weight, std=0.02)
+        for matrix in (self.q_proj, self.k_proj, self.v_proj, self.o_proj):
+            nn.init.normal_(matrix.weight, std=0.02)
 
     def forward(
         self, hidden_states: Tensor, position_embeddings: tuple[Tensor, Tensor], cache: Any = None, **others: Any
