@@ -2,9 +2,10 @@
 
 CPU seconds: at most 5 at 64 models x 4,000 examples, at most 15 at 256 x 60,000, from the opened folder to the written
 page; memory: at most 1 GB beyond what the process holds before it opens the run. Imports do not count. Not reached yet:
-on an EPYC core of 2 GHz the smaller one took 60 s when this was written, and takes 20 s now, 11 of them for attacks
-that are made again without each part of the models and with membership swapped; the larger one took 95 s, and takes
-62 s and 0.99 GB. The evidence is synthetic: 10 classes, one
+on an EPYC core of 2 GHz that others use as well, where the smaller one took 60 s when this was written, it takes 18 s,
+9 of them for attacks that are made again without each part of the models and with membership swapped, and 3 for
+figures; the same core took 24 s before these came from sums by pair. The larger one took 95 s at first and 62 s and
+0.99 GB then, half of that for measures by example. The evidence is synthetic: 10 classes, one
 example in twenty with a planted wrong label, held-out answers, logits, what training saw, and, of the smaller run,
 answers at 20 checkpoints. `--quick` takes a fifth of the models (at least 16) and examples under the same bars.
 
