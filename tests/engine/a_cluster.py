@@ -84,21 +84,18 @@ def blocks(given: Any) -> Any:
 
 
 class Notes:
-    """Remembers what it hears, and once does something when two blocks are under way, one on each node."""
+    """Remembers what it hears, and once does something when a block is under way."""
 
     def __init__(self, does: Any = None) -> None:
         self.heard: list[list[Any]] = []
-        self.busy: set[tuple[int, ...]] = set()
         self.does = does
 
     def advanced(self, block: Any, share: float) -> None:
-        self.busy |= {block.models} if share > 0 else set()
-        if len(self.busy) == 2 and self.does is not None:
+        if share > 0 and self.does is not None:
             does, self.does = self.does, None
             does()
 
     def finished(self, block: Any, diverged: list[int]) -> None:
-        self.busy.discard(block.models)
         self.heard.append(["finished", block.models])
 
     def retried(self, block: Any, exit_code: int | None) -> None:
