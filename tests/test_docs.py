@@ -102,6 +102,10 @@ def run_page(page: Path, monkeypatch: pytest.MonkeyPatch, folder: Path, *, shrin
     schema.every_kind()  # before the registries are copied, so that what is not the page's stays
     for registry, entered in ((probes, "_ENTERED"), (schema, "_KINDS")):
         monkeypatch.setattr(registry, entered, dict(getattr(registry, entered)))
+    if "$ byrote audit docs" in page.read_text("utf-8"):
+        from few_docs import few_docs
+
+        few_docs(monkeypatch)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
@@ -137,6 +141,8 @@ def test_examples_run(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks transformers
+@pytest.mark.filterwarnings("ignore:'pin_memory':UserWarning")  # of Trainer where there is no GPU
 @pytest.mark.parametrize("page", LONG, ids=name)
 def test_long_pages_run(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for package in PACKAGES.get(page.name, ()):
