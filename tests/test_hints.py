@@ -26,7 +26,7 @@ from small import blobs
 SOURCE = Path(byrote.__file__).parent
 ROOT = Path(__file__).parent.parent
 #: Options of other programs.
-FOREIGN = frozenset({"--logdir", "--nproc-per-node"})
+FOREIGN = frozenset({"--head", "--logdir", "--nproc-per-node", "--num-cpus"})
 #: Changes that take a file, any text being the name of one.
 OF_FILES = frozenset({"relabel", "remove", "review"})
 
