@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 import byrote
+from attacked_texts import attacked_texts, normal_texts
 from byrote.analyses.membership import (
     AttackFigures,
     as_table,
+    default_attack,
     membership_attack,
     memorization_tenths,
     plain,
@@ -237,3 +240,77 @@ def test_its_section_gives_each_reason_once_and_the_best_found_slices(run: Run) 
     best = max(found.slices["class"].items(), key=lambda item: item[1]["auc"].value)
     (of_class,) = (text for text in axes if text.startswith("AUC by class"))
     assert of_class.startswith(f"AUC by class, highest first: {best[0]} {decimal(best[1]['auc'])}")
+
+
+def test_texts_are_attacked_by_what_the_number_of_models_allows(tmp_path: Path) -> None:
+    for models, expected in ((2, "text_loss_attack"), (8, "reference_attack"), (18, "lira[text]")):
+        mean, member, pair = normal_texts(np.random.default_rng(models), models, 40, 1.0)
+        assert default_attack(attacked_texts(tmp_path / str(models), mean, member, pair)) == expected
+
+
+def test_texts_of_known_distance_have_the_area_that_theory_says(tmp_path: Path) -> None:
+    """The target is held against 14 references: its distance is that of a normal with variance 1 + 1/14."""
+    mean, member, pair = normal_texts(np.random.default_rng(0), 16, 400, 1.5)
+    member[:, 0] = 0
+    token = np.arange(1200) % 1197  # the last document is a copy of the first
+    groups = ["held out", *(f"person {number // 4}" for number in range(399))]
+    run = attacked_texts(tmp_path, mean, member, pair, token=token, groups=groups)
+    found = membership_attack(run, draws=3)
+    assert found.attack == "reference_attack"
+    area = found.figures["auc"]
+    assert area.low < ndtr(1.5 / np.sqrt(2 * (1 + 1 / 14))) < area.high
+    assert found.examples == 399
+    assert "1 of 400 documents are not attacked: every model was trained on them, or none, or it is not known" in (
+        found.notes
+    )
+    assert not any("undefined" in note for note in found.notes)
+    assert found.null.low < 0.5 < found.null.high
+    assert set(found.slices) == {"copies", "memorization"}
+    assert found.slices["copies"]["2 or more"]["auc"].examples == 2
+
+
+def test_what_is_held_out_from_all_does_not_help_an_attack_without_references(tmp_path: Path) -> None:
+    """Held-out documents are harder; counted as non-members they would give members away."""
+    mean, member, pair = normal_texts(np.random.default_rng(1), 8, 200, 0.0)
+    member[:, 100:], mean[:, 100:] = 0, -50.0
+    area = membership_attack(attacked_texts(tmp_path, mean, member, pair), "text_loss_attack", draws=2).figures["auc"]
+    assert area.low < 0.5 < area.high
+
+
+def test_one_language_model_is_attacked_with_errors_about_documents(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    member = (np.arange(300) < 150).astype(np.int8)[None]
+    run = attacked_texts(tmp_path, rng.normal(-30.0, 1.0, (1, 300)) + member, member)
+    found = membership_attack(run, draws=10)
+    area = found.figures["auc"]
+    assert (found.attack, found.references, area.varies_over) == ("text_loss_attack", 0, "examples")
+    assert area.value == pytest.approx(
+        auroc(run.load("tokens.log_probability", [0])[0, 1::3].astype(float), member[0] == 1)
+    )
+    assert area.low < ndtr(1 / np.sqrt(2)) < area.high
+    assert 0.02 < area.stderr < 0.035  # of 150 against 150, by DeLong
+    assert found.null.low < 0.5 < found.null.high < area.low
+    assert "balanced_accuracy" not in found.figures
+    assert "± is about other examples, not about other models" in found.notes
+    assert np.isfinite(found.curve.low).all()
+
+
+def test_texts_of_persons_are_attacked_together(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    person, pair = np.repeat(np.arange(60), 4), np.repeat(np.arange(8), 2)
+    of_person, _ = half_subset_pairs(rng, 16, 60)
+    member = of_person[:, person]
+    mean = rng.normal(-30.0, 1.0, 240) + rng.normal(size=member.shape) + 0.5 * member
+    run = attacked_texts(tmp_path, mean, member, pair, groups=[f"person {number:02}" for number in person])
+    one, together = (membership_attack(run, by=by, draws=2) for by in ("example", "group"))
+    assert together.examples == 60
+    assert together.figures["auc"].low < ndtr(1.0 / np.sqrt(2 * (1 + 1 / 14))) < together.figures["auc"].high
+    assert together.figures["auc"].value > one.figures["auc"].value
+
+
+def test_texts_that_tell_nothing_are_refused(tmp_path: Path) -> None:
+    mean = np.zeros((1, 9))
+    with pytest.raises(MissingEvidence, match="and it has no held-out documents"):
+        membership_attack(attacked_texts(tmp_path, mean, np.ones((1, 9), np.int8)))
+    with pytest.raises(MissingEvidence, match="'lira' is not for the targets"):
+        membership_attack(attacked_texts(tmp_path / "b", mean, np.ones((1, 9), np.int8)), "lira")

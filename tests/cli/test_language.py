@@ -122,12 +122,20 @@ def test_a_model_that_is_nowhere_is_named(tmp_path, monkeypatch):
     assert "There is no folder 'nowhere', and no model of that name could be loaded." in str(done.exception)
 
 
-@pytest.mark.parametrize("command", ["attack", "triage", "onion", "calibrate"])
+@pytest.mark.parametrize("command", ["triage", "onion", "calibrate"])
 def test_commands_for_other_networks_say_what_works(command, language_run):
     done = RUNNER.invoke(app, [command, str(language_run.folder)])
     assert isinstance(done.exception, BadInput)
     assert f"is one of a language model, and `byrote {command}` is for other networks." in str(done.exception)
     assert f"`byrote measure {language_run.folder} discoverable_extraction`" in str(done.exception)
+
+
+def test_an_attack_on_few_models_has_errors_about_documents(language_run):
+    done = RUNNER.invoke(app, ["attack", str(language_run.folder)])
+    assert done.exit_code == 0, done.output
+    assert "text_loss_attack on" in done.output
+    assert "not about other models" in " ".join(done.output.split())
+    assert (language_run.folder / "results" / "attack-text_loss_attack.json").exists()
 
 
 def test_a_warning_where_what_was_held_out_is_known_better(language_run, monkeypatch, capsys):

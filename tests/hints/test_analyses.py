@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 import byrote
+from attacked_texts import attacked_texts
 from byrote.analyses.calibration import Calibration, calibrate
 from byrote.analyses.card import card
 from byrote.analyses.check import Condition, _figure
@@ -278,6 +279,17 @@ ALWAYS = np.concatenate([np.ones((8, 1), int), member(8, 20)[:, 1:]], axis=1)
 DIVERGED = np.where(np.arange(8)[:, None] < 2, np.nan, RNG.normal(size=(8, 20)))
 
 ANALYSES = (
+    Case(
+        name="no held-out documents",
+        wrong=lambda folder: membership_attack(
+            attacked_texts(new(folder), np.zeros((1, 9)), np.ones((1, 9), np.int8)), draws=2
+        ),
+        says="--heldout FILE",
+        right=lambda folder: membership_attack(
+            attacked_texts(new(folder), RNG.normal(-9.0, 1.0, (1, 9)), (np.arange(9) < 5).astype(np.int8)[None]),
+            draws=2,
+        ),
+    ),
     Case(
         name="few examples to calibrate on",
         wrong=on(lambda folder: small_audit(new(folder), models=4), calibrate),

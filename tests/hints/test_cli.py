@@ -156,7 +156,7 @@ CLI = (
     ),
     Case(
         name="a command for classes",
-        wrong=on_run("attack", "run", kind="documents"),
+        wrong=on_run("triage", "run", kind="documents"),
         says="byrote measure run",
         right=on_run("measure", "run", "discoverable_extraction", kind="documents"),
         slow=True,

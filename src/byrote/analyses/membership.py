@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
 
@@ -21,14 +22,26 @@ from byrote.data.task import Task
 from byrote.errors import BadInput, MissingEvidence, TooFewModels, meant
 from byrote.evidence.schema import quantity
 from byrote.evidence.seals import BLANK, KEY
+from byrote.measures._by_document import mean_of_tokens
 from byrote.measures._by_group import member_groups
-from byrote.measures._references import References, refuse_leaks
+from byrote.measures._references import References, reference_counts, refuse_leaks
+from byrote.measures._repetitions import copies_of
 from byrote.measures._strata import Stratum, names_of, strata_of
 from byrote.measures._sums_by_pair import SummedReferences, SumsByPair
 from byrote.measures.catalog import Again, Measure, catalog
 from byrote.results import Curve, PerModelExample, Scalar, Table, blanked, decimal
 from byrote.runs.run import NOT_FINITE, Run
-from byrote.stats.attack_figures import Attack, Family, Slices, attack_figures, families, null_auc
+from byrote.stats.attack_figures import (
+    LEAST_REFERENCES,
+    Attack,
+    Family,
+    Slices,
+    attack_figures,
+    families,
+    null_auc,
+    null_of_labels,
+    references_left,
+)
 
 #: Files of the figures of attacks.
 ATTACKED = re.compile(r"attack-(?P<key>.+?)(?P<by>-by-group)?\.json")
@@ -47,6 +60,11 @@ _TENTHS: WeakKeyDictionary[Run, dict[bytes, Family]] = WeakKeyDictionary()
 OF_MEMBERS = ("design.member", "design.stratum")
 #: The attack on a run of each task.
 DEFAULT: Final[dict[Task, str]] = {"classes": "lira", "labels": "lira", "regression": "lira[residual]"}
+#: And on a run of language models: of too few to be references, of fewer than `MANY_REFERENCES`, and of more.
+OF_TEXTS: Final = ("text_loss_attack", "reference_attack", "lira[text]")
+MANY_REFERENCES: Final = 16
+#: Documents of like length have figures of their own, in so many parts.
+LENGTHS: Final = 4
 
 
 #: Whose membership is attacked: that of an example, or of all examples of a person or document together.
@@ -79,6 +97,16 @@ class AttackFigures:
             f"AttackFigures({self.attack}: AUC {self.figures['auc']!r}, null {self.null.value:.3f}, "
             f"{self.models} targets, {self.references} reference models, {self.examples} {self.by}s)"
         )
+
+
+def default_attack(run: Run) -> str:
+    """The attack on a run unless another is named."""
+    if not run.of_text:
+        return DEFAULT[run.task]
+    pair = run.load("design.pair", run.models())
+    if references_left(pair) < LEAST_REFERENCES:
+        return OF_TEXTS[0]
+    return OF_TEXTS[1 + (int(reference_counts(pair).min()) >= MANY_REFERENCES)]
 
 
 def attack_named(key: str) -> Measure:
@@ -150,7 +178,8 @@ def membership_attack(
     Args:
         run: a run of at least 8 models, in pairs unless members were drawn independently.
         key: the attack: `lira`, `rmia`, `loss_attack`, … or another measure of scores by model and example; `lira`,
-            and of a regression `lira[residual]`, unless given.
+            and of a regression `lira[residual]`, unless given. Of language models `lira[text]` with 8 pairs of
+            references or more, `reference_attack` with fewer, and `text_loss_attack` of too few models.
         by: "group" attacks persons or documents by all of their examples; `examples` then counts groups.
         options: the attack's own settings, as `{"gamma": 2.0}`.
         draws: how often membership is swapped at random for the null.
@@ -165,23 +194,34 @@ def membership_attack(
         >>> byrote.membership_attack(byrote.Run.open("runs/toy"), "loss_attack", draws=5)
         AttackFigures(loss_attack: AUC Scalar(...), null ..., 24 targets, 0 reference models, 400 examples)
     """
-    attacked = _Attacked.of(run, key or DEFAULT[run.task], options)
+    attacked = _Attacked.of(run, key or default_attack(run), options)
     everyone, truth = np.ones(len(attacked.models), bool), np.arange(len(attacked.models))
     references = int(np.median(attacked.whole.references))
     units = attacked.by_group() if by == "group" else attacked.by_example()
     values = units.attack(everyone, truth)
     found = attack_figures(
-        units.attack, units.member, attacked.pair, units.slices, f"{by}s", units.stratum, cluster=units.cluster
-    )
-    null = null_auc(
         units.attack,
         units.member,
         attacked.pair,
-        rng=np.random.default_rng([seed, 4]),
-        draws=draws,
-        level=run.load("design.ratio", attacked.models),
-        stratum=units.stratum,
+        units.slices,
+        f"{by}s",
+        units.stratum,
+        cluster=units.cluster,
+        alone=attacked.alone,
     )
+    rng = np.random.default_rng([seed, 4])
+    if attacked.alone:
+        null = null_of_labels(values, units.member, units.cluster, rng=rng, draws=draws)
+    else:
+        null = null_auc(
+            units.attack,
+            units.member,
+            attacked.pair,
+            rng=rng,
+            draws=draws,
+            level=run.load("design.ratio", attacked.models),
+            stratum=units.stratum,
+        )
     return AttackFigures(
         attack=attacked.entry.key,
         figures=found.figures,
@@ -191,7 +231,7 @@ def membership_attack(
         references=references,
         models=len(attacked.models),
         examples=units.count,
-        notes=(*units.notes, *_notes(run, by, units.stratum, values)),
+        notes=(*units.notes, *_notes(attacked, by, units, values)),
         by=by,
     )
 
@@ -226,10 +266,10 @@ class _Attacked:
     def of(cls, run: Run, key: str, options: Mapping[str, Any] | None) -> _Attacked:
         """The reference models, and the evidence that the attack of that key needs."""
         entry, models = attack_named(key), run.models()
-        if not entry.suits(run.task):
+        if entry.of_text != run.of_text or not entry.suits(run.task):
             raise MissingEvidence(
                 f"{key!r} is not for the targets of the run {str(run.folder)!r}, which has {run.learns.says}.",
-                hint=f"attack with {DEFAULT[run.task]}.",
+                hint=f"attack with {default_attack(run)}.",
             )
         if not len(models):
             raise TooFewModels(
@@ -238,8 +278,22 @@ class _Attacked:
                 "byrote.audit_target.",
             )
         design = {name: run.load(f"design.{name}", models) for name in ("member", "pair", "stratum")}
+        if run.of_text:
+            design["member"] = _attackable(design["member"])
+            if not (design["member"] >= 0).any():
+                raise MissingEvidence(
+                    f"No document of the run {str(run.folder)!r} is known to be trained on by one model and not by "
+                    "another, and it has no held-out documents.",
+                    hint="audit again with --heldout FILE: documents of the same kind that the model never saw.",
+                )
         arguments = {name: run.load(need, models) for name, need in entry.parameters.items()}
         return cls(run=run, entry=entry, settings=dict(options or {}), models=models, arguments=arguments, **design)
+
+    @property
+    def alone(self) -> bool:
+        """Whether an attack without references meets too few models to leave any out: errors are about documents."""
+        needs_none = not {*self.entry.needs} & {"design.member", "design.pair"}
+        return self.run.of_text and needs_none and references_left(self.pair) < LEAST_REFERENCES
 
     def scores(self, kept: Bool[np.ndarray, " model"], given: Int[np.ndarray, " model"]) -> PerModelExample:
         """The attack on these models, each with the members of model `given`."""
@@ -280,38 +334,71 @@ class _Attacked:
             member=self.member,
             stratum=self.stratum,
             slices=slices,
-            count=len(self.run.ids),
+            count=self._counted(self.member),
             cluster=self.run.clusters(np.arange(len(self.run.ids))),
             notes=tuple(notes),
         )
 
     def by_group(self) -> _Units:
         """Persons or documents, by all of their examples."""
-        names, group = groups_of(self.run)
-        key = self.entry.key
+        _, group = groups_of(self.run)
+        key, member = self.entry.key, member_groups(self.member, group)
         return _Units(
             attack=on_groups(key, self.values, self.arguments, self.settings, group),
-            member=member_groups(self.member, group),
+            member=member,
             stratum=of_groups(self.stratum, group),
             slices=_whichever_models(size_slices(group)),
-            count=len(names),
-            cluster=np.arange(len(names)),
+            count=self._counted(member),
+            cluster=np.arange(member.shape[1]),
             notes=(method_words(key),),
         )
 
+    def _counted(self, member: Int8[np.ndarray, "model unit"]) -> int:
+        """How many are attacked: all, or the documents whose membership tells models apart."""
+        return int((member >= 0).any(0).sum()) if self.run.of_text else member.shape[1]
 
-def _notes(run: Run, by: By, stratum: Int[np.ndarray, "model unit"], values: np.ndarray) -> Iterator[str]:
+
+def _attackable(member: Int8[np.ndarray, "model example"]) -> Int8[np.ndarray, "model example"]:
+    """Membership, -1 of documents that several models all have or all lack: how hard they are says who is a member.
+
+    Example:
+        >>> _attackable(np.array([[1, 1, 0], [0, 1, 0]], np.int8))
+        array([[ 1, -1, -1],
+               [ 0, -1, -1]], dtype=int8)
+    """
+    told = (member == 1).any(0) & (member == 0).any(0)
+    if len(member) == 1:
+        told = np.full(member.shape[1], bool((member == 1).any() and (member == 0).any()))
+    return np.where(told, member, np.int8(-1))
+
+
+def _notes(attacked: _Attacked, by: By, units: _Units, values: np.ndarray) -> Iterator[str]:
     """What the errors cover, how models are compared, and how many scores are undefined."""
+    run = attacked.run
     whole = by == "group" or run.groups is None
-    yield f"± is about other models and other {f'{by}s' if whole else 'persons or documents, drawn whole'}"
-    if len(np.unique(stratum)) > 1:
+    others = f"{by}s" if whole else "persons or documents, drawn whole"
+    yield (
+        f"± is about other {others}, not about other models"
+        if attacked.alone
+        else (f"± is about other models and other {others}")
+    )
+    counted = np.ones(values.shape[1], bool)
+    if run.of_text:
+        counted &= (units.member >= 0).any(0)
+    if not counted.all():
+        whose = "documents" if by == "example" else "groups"
+        yield (
+            f"{(~counted).sum():,} of {len(counted):,} {whose} are not attacked: every model was trained on them, or "
+            "none, or it is not known"
+        )
+    if len(np.unique(units.stratum)) > 1:
         yield (
             "models are compared within strata: of one designed training set size, and with the same large groups; "
             "rates are means over the strata, weighted by their members"
         )
-    undefined = int(np.isnan(values).sum())
+    undefined = int(np.isnan(values[:, counted]).sum())
     if undefined:
-        yield f"{undefined:,} of {values.size:,} scores are undefined and left out"
+        yield f"{undefined:,} of {values[:, counted].size:,} scores are undefined and left out"
 
 
 def _by_axis(slices: Mapping[str, Mapping[str, Scalar]]) -> dict[str, dict[str, Mapping[str, Scalar]]]:
@@ -373,20 +460,10 @@ def _slices(
 ) -> tuple[Slices, list[str]]:
     """The groups of examples of a run that have figures of their own, and what there is to say of them."""
     masks, notes = _fixed_slices(run)
-    try:
-        refuse_leaks(member, pair, stratum)
-        probability = None if run.learns.numeric else expit(run.load("outputs.log_odds", models))
-    except (MissingEvidence, TooFewModels) as error:
-        notes.append(f"no figures by memorization: {error.message}")
-        probability = None
-    else:
-        notes.append(
-            "no figures by memorization: a regression has no probabilities to go by"
-            if probability is None
-            else "tenths of memorization go by label_memorization[probability], another quantity than "
-            "label_memorization, over each target's reference models, so that a target does not choose its own "
-            "examples; an example may count in another tenth for each target"
-        )
+    if run.of_text:
+        masks |= _of_documents(run)
+    probability, note = _told_by(run, models, member, pair, stratum)
+    notes.append(note)
 
     known, fixed = _TENTHS.setdefault(run, {}), families(masks)
     again = None if probability is None else tenths_again(probability, member, pair, stratum)
@@ -404,6 +481,44 @@ def _slices(
         return (*fixed, tenths)
 
     return slices, notes
+
+
+def _told_by(
+    run: Run, models: np.ndarray, member: np.ndarray, pair: np.ndarray, stratum: np.ndarray
+) -> tuple[np.ndarray | None, str]:
+    """How sure each model is of each example, by which memorization is told, or None; and a note about it."""
+    if run.learns.numeric:
+        return None, "no figures by memorization: a regression has no probabilities to go by"
+    if run.of_text and references_left(pair) < LEAST_REFERENCES:
+        return None, "no figures by memorization: there are too few models to tell it"
+    try:
+        refuse_leaks(member, pair, stratum)
+        if run.of_text:
+            measure, tokens = "counterfactual_memorization[log_probability]", run.load("tokens.log_probability", models)
+            found = mean_of_tokens(tokens, run.offsets, run.load("corpus.scored", models))
+        else:
+            measure, found = "label_memorization[probability]", expit(run.load("outputs.log_odds", models))
+    except (MissingEvidence, TooFewModels) as error:
+        return None, f"no figures by memorization: {error.message}"
+    return found, (
+        f"tenths of memorization go by {measure}, another quantity than {measure.partition('[')[0]}, over each "
+        "target's reference models, so that a target does not choose its own examples; an example may count in "
+        "another tenth for each target"
+    )
+
+
+def _of_documents(run: Run) -> dict[str, np.ndarray]:
+    """Documents of like length, and those that stand several times in the corpus."""
+    length = np.diff(run.offsets)
+    ends = np.unique(np.quantile(length, np.linspace(0, 1, LENGTHS + 1), method="inverted_cdf"))
+    masks: dict[str, np.ndarray] = {}
+    for below, end in pairwise([0, *ends[1:].tolist()] if len(ends) > 2 else []):
+        own = (length > below) & (length <= end)
+        masks[f"length:{length[own].min()} to {end} tokens"] = own
+    copies = copies_of(run.load("corpus.token", [0]), run.offsets, np.zeros((0, len(length)), np.int8)).standing
+    if copies.max(initial=1) > 1:
+        masks |= {"copies:1": copies == 1, "copies:2 or more": copies > 1}
+    return masks
 
 
 def _fixed_slices(run: Run) -> tuple[dict[str, np.ndarray], list[str]]:

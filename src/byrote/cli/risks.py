@@ -23,7 +23,11 @@ def attack(
     run_folder: RunFolder,
     with_: Annotated[
         str | None,
-        typer.Option("--with", help="lira, rmia, loss_attack or another attack; lira, or of numbers lira[residual]."),
+        typer.Option(
+            "--with",
+            help="lira, rmia, loss_attack or another attack; lira, of numbers lira[residual]; of language models "
+            "text_loss_attack, reference_attack or lira[text], by the number of models.",
+        ),
     ] = None,
 ) -> None:
     """Attack each model of a run with the help of the others: who can be told to have been trained on?
@@ -32,12 +36,11 @@ def attack(
     """
     from byrote.analyses.catalog import find_analysis
     from byrote.analyses.groups import all_groups
-    from byrote.analyses.membership import DEFAULT, membership_attack
+    from byrote.analyses.membership import default_attack, membership_attack
     from byrote.runs.run import Run
 
     run = Run.open(run_folder)
-    refuse_language(run, "attack")
-    key = with_ or DEFAULT[run.task]
+    key = with_ or default_attack(run)
     targets = sorted(run.folder.glob("results/target-*.parquet"))
     if targets:
         say(
@@ -51,9 +54,10 @@ def attack(
     if run.groups is None:
         return
     with err.status(f"Attacking persons or documents with {key}…"):
-        found, risk = membership_attack(run, key, by="group"), all_groups(run)
+        found, risk = membership_attack(run, key, by="group"), None if run.of_text else all_groups(run)
     show(run, membership, found, {})
-    show(run, find_analysis("group_risk"), risk, {})
+    if risk is not None:
+        show(run, find_analysis("group_risk"), risk, {})
 
 
 @trains

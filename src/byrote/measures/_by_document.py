@@ -29,7 +29,7 @@ def has_scored(
         >>> has_scored(np.array([0, 2, 3]), np.array([False, True, False]))
         array([ True, False])
     """
-    return np.diff(np.concatenate([[0], np.cumsum(scored)])[offsets]) > 0
+    return np.asarray(np.diff(np.concatenate([[0], np.cumsum(scored)])[offsets]) > 0)
 
 
 def mean_of_tokens(

@@ -24,7 +24,7 @@ from byrote.stats.best_threshold import best
 from byrote.stats.intervals import UPPER, mean_interval
 from byrote.stats.jackknife import from_replicates, parts, units
 from byrote.stats.moments import Moments
-from byrote.stats.over_examples import FEWEST_CLUSTERS, over_both
+from byrote.stats.over_examples import FEWEST_CLUSTERS, over_both, over_examples
 from byrote.stats.roc import LEAST_FALSE_POSITIVES, Ordered, Ranked, Roc, RocOfStrata, Tagged, mean_of
 from byrote.stats.tagged import ranked, tagged
 
@@ -92,6 +92,7 @@ def attack_figures(
     stratum: Int[np.ndarray, "model example"] | None = None,
     *,
     cluster: Int[np.ndarray, " example"] | None = None,
+    alone: bool = False,
 ) -> Pooled:
     """AUC, balanced accuracy, true positives and precision at given false-positive rates, and the curve.
 
@@ -99,7 +100,8 @@ def attack_figures(
     false positives, and averaged over the strata, weighted by their members. Errors are those of the jackknife over at
     most 20 parts of the pairs, each left out as targets and as references, and of the choice of examples: of whole
     clusters, where examples of one `cluster` belong to one person. Figures that rest on fewer than 3 clusters are about
-    these, with the error of models alone. Intervals stay inside [0, 1].
+    these, with the error of models alone. Intervals stay inside [0, 1]. With `alone`, for an attack that needs no
+    references on too few models to leave any out, errors are about examples, with these models.
 
     Undefined:
         nan with its reason where a rate would rest on fewer than 10 false positives, and without members or others.
@@ -107,13 +109,14 @@ def attack_figures(
     Raises:
         TooFewModels: with a part left out, a target has fewer than 4 reference models.
     """
-    part = _parts_to_leave(pair)
+    part = np.zeros(len(pair), np.int64) if alone else _parts_to_leave(pair)
     all_models = np.ones(len(pair), bool)
     if cluster is None:
         cluster = np.arange(member.shape[1])
     strata = _Strata.of(stratum)
     whole = _Reading(attack, member, part, slices, all_models, strata, cluster)
-    again = [_without(attack, member, part, slices, one, strata, whole.rates) for one in np.unique(part).tolist()]
+    left_out = [] if alone else np.unique(part).tolist()
+    again = [_without(attack, member, part, slices, one, strata, whole.rates) for one in left_out]
     return Pooled(
         figures=_scalars(whole, again, "", len(pair), unit),
         slices={name: _scalars(whole, again, name, len(pair), unit) for name in whole.figures if name},
@@ -157,18 +160,45 @@ def null_auc(
             cells, by_stratum = None, _ranked_by_stratum(numbers, _of(strata, given))
         curve = mean_of(one.roc() for one in by_stratum)
         areas[draw] = math.nan if curve is None else curve.area
+    note = "where 95 % of the AUCs fall when membership is swapped within pairs at random"
+    return _scatter(areas, len(pair), member.shape[1], note)
+
+
+def null_of_labels(
+    scores: Float[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+    cluster: Int[np.ndarray, " example"],
+    *,
+    rng: np.random.Generator,
+    draws: int = 20,
+) -> Scalar:
+    """AUC of scores that stay as they are, where membership is dealt out anew among the clusters at random.
+
+    For models without mates that could exchange their members. The other figures are as those of `null_auc`.
+    """
+    first = np.unique(cluster, return_index=True)[1]
+    cells, areas = Ordered.of(scores, member), np.empty(draws)
+    for draw in range(draws):
+        given = cells.with_members(member[:, rng.permutation(first)[cluster]]).roc()
+        areas[draw] = math.nan if given is None else given.area
+    note = "where 95 % of the AUCs fall when membership is dealt out anew at random"
+    return _scatter(areas, len(scores), len(first), note)
+
+
+def _scatter(areas: np.ndarray, models: int, examples: int, note: str) -> Scalar:
+    """The mean of the draws, their scatter, and the range of most of them."""
     scatter = float(areas.std(ddof=1))
-    reach = float(stdtrit(draws - 1, UPPER)) * scatter * math.sqrt(1 + 1 / draws)
+    reach = float(stdtrit(len(areas) - 1, UPPER)) * scatter * math.sqrt(1 + 1 / len(areas))
     mean = float(areas.mean())
     return Scalar(
         value=mean,
         stderr=scatter if scatter > 0 else math.nan,
         low=max(mean - reach, 0.0),
         high=min(mean + reach, 1.0),
-        models=len(pair),
-        examples=member.shape[1],
+        models=models,
+        examples=examples,
         reason="there is no member or no non-member" if math.isnan(mean) else "",
-        note="where 95 % of the AUCs fall when membership is swapped within pairs at random",
+        note=note,
         replicates=areas,
     )
 
@@ -193,14 +223,23 @@ def exchange(pair: np.ndarray, rng: np.random.Generator, level: np.ndarray | Non
     return source
 
 
+def references_left(pair: Int[np.ndarray, " model"]) -> int:
+    """How many references a target has beside its mate where the largest part of the pairs is left out; 0 of none.
+
+    Example:
+        >>> references_left(np.array([0, 0, 1, 1, 2, 2, 3, 3])), references_left(np.array([-1]))
+        (4, 0)
+    """
+    largest = [int(np.bincount(of).max(initial=0)) for of in (parts(pair, groups=PARTS), units(pair))]
+    return max(0, len(pair) - sum(largest))
+
+
 def _parts_to_leave(pair: np.ndarray) -> np.ndarray:
-    part = parts(pair, groups=PARTS)
-    largest_part, largest_unit = (int(np.bincount(of).max(initial=0)) for of in (part, units(pair)))
-    left = len(pair) - largest_part - largest_unit
+    part, left = parts(pair, groups=PARTS), references_left(pair)
     if left < LEAST_REFERENCES:
         raise TooFewModels(
             f"The figures of an attack need {LEAST_REFERENCES} reference models, apart from a target and the "
-            f"other model of its pair, with another pair left out. Got {max(left, 0)} of {len(pair)} models.",
+            f"other model of its pair, with another pair left out. Got {left} of {len(pair)} models.",
             hint="train at least 8 models in pairs; --models 64 gives an attacker 62.",
         )
     return part
@@ -463,6 +502,8 @@ def _scalars(whole: _Reading, again: Sequence[_Without], name: str, models: int,
         reasons |= dict.fromkeys([tpr_name(rate), *(precision_name(rate, prior) for prior in PRIORS)], refused)
     found = {}
     for figure, value in whole.figures[name].items():
+        if not again and figure == "balanced_accuracy":
+            continue  # its threshold is that of the other parts
         reason = reasons.get(figure, "") if nonmembers else "there is no member or no non-member to score"
         replicates = np.array([one.figures.get(name, {}).get(figure, math.nan) for one in again])
         influence = whole.influences.get(name, {}).get(figure)
@@ -476,6 +517,8 @@ def _scalar(
 ) -> Scalar:
     """The figure with its interval in [0, 1]; that of a rate where leaving pairs or examples out changes nothing."""
     found = from_replicates(value, replicates, models=models, examples=examples, bounds=(0.0, 1.0))
+    if influence is not None and not len(replicates):
+        return found if math.isnan(value) else over_examples(found, influence, bounds=(0.0, 1.0))
     if influence is not None and influence.shape[1] >= FEWEST_CLUSTERS:
         found = over_both(found, influence, bounds=(0.0, 1.0))
     if math.isnan(value) or math.isfinite(found.stderr) or len(replicates) < 3 or np.isnan(replicates).any():

@@ -114,6 +114,26 @@ def over_both(figure: Scalar, influence: Float[np.ndarray, "part cluster"], *, b
     )
 
 
+def over_examples(figure: Scalar, influence: Float[np.ndarray, "part cluster"], *, bounds: Bounds) -> Scalar:
+    """A figure of models that nothing stands for: its error is about other examples, with these models.
+
+    Undefined:
+        the error with fewer than 3 clusters, or where nothing varies.
+
+    Example:
+        >>> from byrote.stats.jackknife import from_replicates
+        >>> one = from_replicates(0.5, np.empty(0), models=1, examples=4)
+        >>> over_examples(one, np.array([[0.1, -0.1, 0.1, -0.1]]), bounds=(0.0, 1.0)).stderr.__round__(3)
+        0.231
+    """
+    found = of_examples(influence)
+    stderr, degrees = together([], [found.source], 0.0)
+    reach = float(stdtrit(degrees, UPPER)) * stderr
+    low, high = np.clip([figure.value - reach, figure.value + reach], *bounds).tolist()
+    note = _why_unknown(found) if math.isnan(stderr) else ""
+    return replace(figure, stderr=stderr, low=low, high=high, note=note, varies_over="examples", influence=influence)
+
+
 def dealt(cluster: Int[np.ndarray, " example"], rng: np.random.Generator) -> Int[np.ndarray, " example"]:
     """For each example the part that it is left out with: clusters whole, at random, in at most 20 parts."""
     names, number = np.unique(cluster, return_inverse=True)
