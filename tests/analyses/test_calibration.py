@@ -164,7 +164,7 @@ def test_it_is_kept_as_json(run, tmp_path):
 @pytest.mark.parametrize("content", ["no json", "{}", "[1]", json.dumps({"proxy": "x"})])
 def test_a_file_that_is_no_calibration(tmp_path, content):
     (tmp_path / "c.json").write_text(content)
-    with pytest.raises(BadInput, match="is no calibration"):
+    with pytest.raises(BadInput, match="is not a calibration"):
         Calibration.load(tmp_path / "c.json")
 
 

@@ -171,7 +171,7 @@ def test_a_table_is_asked_for_from_python_and_kept(run: Run, spread: Analysis) -
     table = byrote.ask(run, "spread", top=0.25)
     assert table.figures["share"][1].value == 0.25
     assert kept_table(run, "spread") is not None
-    with pytest.raises(BadInput, match=r"trains models\..*lab=byrote.Lab\(\)"):
+    with pytest.raises(BadInput, match=r"trains models, so it needs a Lab\..*lab=byrote.Lab\(\)"):
         byrote.ask(run, "second_split")
 
 

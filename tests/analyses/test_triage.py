@@ -59,6 +59,11 @@ def answered(folder, *, seed=0, kinds=KINDS):
     )
 
 
+def trained(run):
+    """The run as if byrote had trained its models, and could plant more."""
+    return dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, origin="trained"))
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return answered(tmp_path_factory.mktemp("runs") / "answered")
@@ -109,7 +114,8 @@ def test_a_kind_that_was_not_planted_is_said_to_be_missing(tmp_path):
 
 @pytest.mark.parametrize("kinds", [(), (LABEL_NOISE, AMBIGUOUS)], ids=["nothing memorized", "memorized"])
 def test_without_controls_it_says_what_to_plant(tmp_path, kinds):
-    run = dataclasses.replace(answered(tmp_path / "run", kinds=kinds), controls=Controls(), _replicates={})
+    made = answered(tmp_path / "run", kinds=kinds)
+    run = dataclasses.replace(trained(made), controls=Controls(), _replicates={})
     with pytest.raises(BadInput, match=r"0 of 4 kinds have the 10 [a-z ]*that it takes\.\s+Hint: audit with --plant"):
         triage(run)
 
@@ -184,7 +190,9 @@ def test_all_that_was_planted_is_counted_and_few_controls_are_named(tmp_path):
     made = answered(tmp_path / "run", kinds=(LABEL_NOISE, AMBIGUOUS))
     kinds = made.controls.kind
     kept = np.concatenate([np.flatnonzero(kinds == LABEL_NOISE), np.flatnonzero(kinds == AMBIGUOUS)[:5]])
-    few = dataclasses.replace(made, controls=made.controls.restricted_to(made.controls.example[kept]), _replicates={})
+    few = dataclasses.replace(
+        trained(made), controls=made.controls.restricted_to(made.controls.example[kept]), _replicates={}
+    )
     with pytest.raises(BadInput, match=r"label noise 40, ambiguous 5\).*Hint: these data hold label noise 40"):
         triage(few)
     assert any("80 of them planted" in note for note in triage(made).notes)

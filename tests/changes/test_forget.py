@@ -33,7 +33,7 @@ def test_a_share_is_no_list() -> None:
 @pytest.mark.parametrize(
     ("forget", "part"),
     [
-        ([], "are none"),
+        ([], "There are no examples to forget"),
         (["a", "a"], "'a' is named twice"),
         (["a", "z"], "1 of the 2 examples to forget are not in the run: 'z'"),
         ("none.txt", "There is no file 'none.txt'"),

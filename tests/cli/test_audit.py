@@ -94,4 +94,4 @@ def test_who_stops_an_audit_keeps_the_report_of_the_last_look(run, tmp_path, cap
     assert page.is_file() != bool(words)
     assert (f"The report of the last look stays: {page}" in said.replace("/ ", "/")) != bool(words)
     assert ("after 4 of 4 models" in said) != bool(words)
-    assert "Stopped. What is finished is kept" in said
+    assert "Stopped. Finished work is saved" in said

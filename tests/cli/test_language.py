@@ -70,7 +70,7 @@ def test_a_summary_without_anything_held_out(tmp_path):
 def test_a_summary_of_pairs(tmp_path):
     run = small_language_audit(tmp_path, models=4, checkpoints=0)
     lines = language_sentences(run, language_facts(run))
-    assert lines[0].startswith("4 models predict")
+    assert lines[0].startswith("Next-token accuracy, mean over 4 models: ")
     assert any(line.startswith("Counterfactual memorization, from 4 models") for line in lines)
 
 

@@ -123,15 +123,15 @@ def broken_manifest(**changes) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "no manifest"),
-        ("[]", "no manifest"),
+        ("{", "not a manifest"),
+        ("[]", "not a manifest"),
         ('{"format": "other"}', "'other'"),
         (broken_manifest(secret="12345x"), "not of its space"),
         (broken_manifest(name="canary-0000"), "unique"),
         (broken_manifest(kind="card"), "not whole"),
         (broken_manifest(repetitions=-1), "-1 times"),
         (broken_manifest(coin="heads"), "'heads'"),
-        (broken_manifest(unknown=1), "no manifest"),
+        (broken_manifest(unknown=1), "not a manifest"),
     ],
 )
 def test_a_broken_manifest_is_refused(text, message):

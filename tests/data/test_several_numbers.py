@@ -165,7 +165,7 @@ def test_errors_of_members_are_small_and_those_of_others_are_not(audited):
     np.testing.assert_allclose(gain, by_hand, rtol=1e-5)
     assert np.mean(gain) > 0.5
     assert np.nanmean(run.measure("label_memorization").values) > 0.3
-    with pytest.raises(MissingEvidence, match="several numbers an example"):
+    with pytest.raises(MissingEvidence, match="several numbers per example"):
         byrote.counterfactual_memorization(run, "squared-error")
 
 

@@ -50,7 +50,7 @@ def test_a_notebook_gets_a_bar_of_its_own_that_moves(shown, monkeypatch):
     bar.stop()
     assert shown == [
         "<div>a &lt; b</div>",
-        "<div>Going on: 2 of 8 models are there already.</div>",
+        "<div>Resuming: 2 of 8 models are already trained.</div>",
         '<div>training <progress max="8" value="2"></progress> 2/8 models, 1:00 left</div>',
         '<div>training <progress max="8" value="5"></progress> 5/8 models, 0:30 left, ± 0.25 an example</div>',
         '<div>training <progress max="8" value="8"></progress> 8/8 models, 0:00 left, ± 0.12 an example</div>',

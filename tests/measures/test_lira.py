@@ -195,7 +195,7 @@ def test_undefined_scores_have_their_reason():
 @every_attack
 def test_too_few_models_are_refused(attack):
     x, member, pair = gaussian(np.random.default_rng(9), 4, 30, gap=1.0)
-    with pytest.raises(TooFewModels, match=r"at least 4 reference models .* Got 2\. Hint: train at least 6"):
+    with pytest.raises(TooFewModels, match=r"at least 4 reference models, .* Got 2\. Hint: train at least 6"):
         attack(x, member, pair)
 
 

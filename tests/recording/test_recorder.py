@@ -474,7 +474,7 @@ def test_arguments_that_do_not_fit(tmp_path):
         ({"examples": 2, "model": -1}, "'model' argument of Recorder must be at least 0. Got -1"),
         ({"examples": 2, "epochs": 0}, "'epochs' argument of Recorder must be at least 1. Got 0"),
         ({"examples": 2, "ids": ["a", "a"]}, "'ids' argument of Recorder must name 2 different examples"),
-        ({"examples": 2, "labels": [0]}, "'labels' argument of Recorder must be 2 numbers of classes"),
+        ({"examples": 2, "labels": [0]}, "'labels' argument of Recorder must be 2 class numbers"),
         ({"examples": 2, "labels": [0, 2], "class_names": ["a", "b"]}, r"Every label must lie in \[0, 2\). Got 2"),
         ({"examples": 2, "rank": 2, "world": 2}, "must name a process of so many. Got 2 and 2"),
         ({"examples": 2, "resume_at": 1}, "cannot go on at epoch 1: it holds 0 epochs"),

@@ -51,7 +51,7 @@ def test_another_recipe_and_seed_are_named(runs: tuple[Run, Run]) -> None:
     assert ("run", "models with a seed of its own") in found
     done = RUNNER.invoke(app, ["diff", *(str(run.folder) for run in runs)])
     assert done.exit_code == 1
-    assert "need not be the cause" in " ".join(done.output.split())
+    assert "not necessarily the cause" in " ".join(done.output.split())
     assert "label_memorization" in done.output
 
 

@@ -237,7 +237,7 @@ def test_what_is_sealed_must_follow_from_the_evidence_too(folder: Path) -> None:
     assert found["results/onion.parquet"].startswith("it lacks the column arm")
     assert found["results/target-lira.parquet"].startswith("it cannot be computed again: The run has no")
     assert found["card.html"] == "it is no card of byrote's"
-    assert "is no calibration" in found["calibration.json"]
+    assert "is not a calibration" in found["calibration.json"]
     for name in ("report.html", "report.json"):  # which show what is in the tables
         assert found[name].startswith("it cannot be ")
     assert len(found) == 7

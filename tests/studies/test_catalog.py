@@ -61,5 +61,5 @@ def test_a_claim_that_is_none_is_refused_with_the_closest() -> None:
 def test_a_study_that_stands_in_no_file_is_refused() -> None:
     names: dict[str, object] = {}
     exec("def nowhere(lab): ...", names)
-    with pytest.raises(BadInput, match="does not stand in a file"):
+    with pytest.raises(BadInput, match="is not in a file"):
         replace(find_study("O8"), function=names["nowhere"]).program()  # type: ignore[arg-type]

@@ -376,7 +376,7 @@ def _more_controls(planted: Shaped[np.ndarray, " example"], origin: str) -> str:
     if origin != "trained":
         return (
             'plant some, as byrote.plant(dataset, "label-noise=0.1", "conflicting-duplicates=0.1") does, train on '
-            "that, and record it with Recorder(…, ids=planted.ids, controls=planted.controls)."
+            "that, and give ids=planted.ids, controls=planted.controls to Recorder or import_arrays."
         )
     if sum((planted == kind).any() for kind in KINDS) < 2:
         return "audit with --plant triage --out ANOTHER_FOLDER, which plants some of every kind."

@@ -71,6 +71,6 @@ def test_an_amount_that_is_none():
     with pytest.raises(BadInput) as caught:
         SymmetricLabelNoise(0.001).apply(plain(), context())
     assert str(caught.value) == (
-        "label-noise plants nothing: 0.001 of the 200 examples of 'plain' is none. "
+        "label-noise would plant 0 examples: 0.001 of the 200 examples of 'plain' rounds to 0. "
         "Hint: use an amount of at least 0.005."
     )

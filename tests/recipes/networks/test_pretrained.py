@@ -187,7 +187,7 @@ def test_places_without_a_model_are_refused(llama, tmp_path):
     (tmp_path / "tokenizer.json").write_bytes((llama / "tokenizer.json").read_bytes())
     with pytest.raises(BadInput, match=r"The weights of the model"):
         load_pretrained(tmp_path)
-    with pytest.raises(BadInput, match=r"is no model"):
+    with pytest.raises(BadInput, match=r"is not a model"):
         load_pretrained(tmp_path / "config.json")
 
 
