@@ -149,7 +149,7 @@ def test_without_them_label_errors_have_scores(tmp_path):
 
 
 def test_triage_says_how_a_recording_gets_controls(known):
-    with pytest.raises(BadInput, match=r"byrote\.plant\(dataset.* Recorder\(…, ids=planted\.ids, controls"):
+    with pytest.raises(BadInput, match=r"byrote\.plant\(dataset.*ids=planted\.ids, controls.* to Recorder"):
         byrote.triage(known)
 
 
