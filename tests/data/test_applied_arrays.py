@@ -53,6 +53,7 @@ def test_targets_change_and_every_array_of_examples_loses_the_same_rows(tmp_path
         groups=np.array([f"g{row // 2}" for row in range(N)]),
         heldout_inputs=np.ones((N, 3), np.float32),
         heldout_targets=np.arange(N) % 3,
+        heldout_groups=np.arange(N) % 4,
         class_names=np.array(["0", "1", "2"]),
         total=np.array(12.5),
     )
@@ -72,7 +73,7 @@ def test_targets_change_and_every_array_of_examples_loses_the_same_rows(tmp_path
     targets = held["targets"].copy()
     targets[1] = 2
     np.testing.assert_array_equal(found["targets"], targets[kept])
-    for name in ("heldout_inputs", "heldout_targets", "class_names", "total"):
+    for name in ("heldout_inputs", "heldout_targets", "heldout_groups", "class_names", "total"):
         np.testing.assert_array_equal(found[name], held[name], err_msg=name)
     np.testing.assert_array_equal(read(source)["targets"], held["targets"])
     assert (tmp_path / f"{out.name}.decisions.csv").read_text().count("\n") == 4

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import numpy as np
 import pytest
@@ -8,11 +9,21 @@ import pytest
 from byrote.designs.full_data import full_data
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.designs.iid_subsets import iid_subsets
+from byrote.engine import division
+from byrote.engine.choose import Choice
 from byrote.engine.looks import Looks, looks_among, looks_of, stages, there
 from byrote.runs.run import Run
 from small import small_audit
 
 MODELS = 8
+
+
+@pytest.fixture(scope="module", autouse=True)
+def whatever_they_cost():
+    """Blocks end at looks, however long a step of few models takes on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(division, "LOOKS_COST", math.inf)
+        yield
 
 
 def halves(models, full=2):
@@ -121,3 +132,11 @@ def test_a_view_measures_its_own_models(looked):
     np.testing.assert_array_equal(whole.replicates("label_memorization")[0].values, before)
     assert whole.replicates("label_memorization")[0].models == MODELS
     assert view.diverged() == ()
+
+
+@pytest.mark.parametrize(("pair", "sizes"), [(2.0, [2, 4, 4, 8, 16]), (30.0, [2, 32])])
+def test_blocks_are_large_where_small_ones_cost_more(monkeypatch, pair, sizes):
+    monkeypatch.setattr(division, "LOOKS_COST", 1.1)
+    how = {"stacked": True, "size": 32, "compiled": False, "reason": "", "seconds_a_model": 1.0, "seconds_alone": 4.0}
+    blocks = division.blocks_by(Choice(**how, seconds_pair=pair), halves(32), None, 1)
+    assert [len(block.models) for block in blocks] == sizes

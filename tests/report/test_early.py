@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from byrote.report.early import FIRST, SHARE, EarlyReport, told
@@ -86,6 +87,19 @@ def test_what_cannot_be_measured_yet_stops_no_training(trained, monkeypatch):
         "This is a look after 4 of 8 models; the others are being trained, and will tell more. No report yet: 2 of 4 "
         "reference models diverged."
     ]
+
+
+def test_what_fails_in_a_look_ends_no_training(trained, monkeypatch):
+    monkeypatch.setattr("byrote.report.early.findings", lambda *_: np.linalg.cholesky(-np.eye(2)))
+    early, heard = looked(trained, [0, 1, 2, 3])
+    assert early.page is None
+    assert heard[0].endswith("No report yet: LinAlgError: Matrix is not positive definite")
+
+
+def test_contents_that_were_forgotten_do_not_come_back(trained, monkeypatch):
+    monkeypatch.setattr(type(trained), "forgotten", property(lambda run: True))
+    early, _ = looked(trained, [0, 1, 2, 3])
+    assert "x0" not in Page(early.page.read_text("utf-8")).text
 
 
 def test_redacted_it_shows_nothing_of_the_data(trained):

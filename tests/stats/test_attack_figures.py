@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from byrote.errors import BadInput, TooFewModels
 from byrote.measures.lira import lira
-from byrote.stats.attack_figures import attack_figures, exchange, null_auc, precision, refusal
+from byrote.stats.attack_figures import attack_figures, exchange, null_auc, null_of_labels, precision, refusal
 from byrote.stats.best_threshold import balanced_accuracy
 from byrote.stats.ranking import auroc
 from byrote.stats.roc import roc, roc_of_strata
@@ -369,3 +369,15 @@ def test_each_stratum_is_to_have_a_false_positive():
     found = attack_figures(answers(x), member, np.full(8, -1), stratum=stratum).figures
     assert not found["tpr_at_fpr_0.1"].reason
     assert "a false-positive rate of 1 % takes 1,000 scores of non-members" in found["tpr_at_fpr_0.01"].reason
+
+
+def test_membership_is_dealt_out_among_those_of_whom_it_is_known():
+    rng = np.random.default_rng(3)
+    member, cluster = np.full((1, 400), -1, np.int8), np.arange(400)
+    member[0, :40] = np.arange(40) % 2
+    scores = rng.normal(size=(1, 400)) + 9 * (member < 0)
+    with_strangers = null_of_labels(scores, member, cluster, rng=np.random.default_rng(0))
+    alone = null_of_labels(scores[:, :40], member[:, :40], cluster[:40], rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(with_strangers.replicates, alone.replicates)
+    assert with_strangers.examples == 40
+    assert with_strangers.low < 0.5 < with_strangers.high

@@ -551,10 +551,11 @@ def _about_scores(errors: LabelErrors) -> str:
             f"A label error is a score above {WRONG:g} (`label_error_probability`), no probability that was tried on "
             "these data: where wrong labels prefer some classes, or groups are rare, too many or too few are flagged."
         )
+    mine = errors.flagged & errors.own
     return (
         f"A label error is a score above {WRONG:g} (`label_error_probability`). Its number is the probability that the "
         "label is wrong, as labels drawn at random tell, which no model saw: of the "
-        f"{np.count_nonzero(errors.flagged):,} labels that are flagged {errors.sure.values[errors.flagged].sum():.0f} "
+        f"{np.count_nonzero(mine):,} labels that are flagged and not planted {errors.sure.values[mine].sum():.0f} "
         "should be wrong. These are random errors. Where classes overlap, or a group is rare, right labels look like "
         "them and fewer are wrong; real errors often look right, and are missed."
     )

@@ -32,11 +32,12 @@ class LabelErrors:
 
     `sure` is the score `label_error_probability`, or, if `calibrated`, a probability. `tested` is the share of the
     labels made wrong on purpose that are flagged: those of the self-test, or else those planted in the run's own data;
-    None without either.
+    None without either. `own` are the examples without a planted control.
     """
 
     sure: PerExample
     flagged: Bool[np.ndarray, " example"]
+    own: Bool[np.ndarray, " example"]
     tested: Scalar | None
     calibrated: bool
 
@@ -54,6 +55,7 @@ def label_errors(run: Run) -> LabelErrors:
     return LabelErrors(
         sure=probabilities(run, score) if calibrated else score,
         flagged=score.values > WRONG,
+        own=~np.isin(run.ids, run.controls.example),
         tested=tested,
         calibrated=calibrated,
     )

@@ -25,13 +25,13 @@ from byrote.data.decisions import (
 )
 from byrote.data.mapped import opened
 from byrote.data.npy_folder import from_npy_folder
-from byrote.data.npz import OPTIONAL, from_npz, member_of, read_header, read_npz
+from byrote.data.npz import from_npz, member_of, read_header, read_npz
 from byrote.data.problems import quoted
 from byrote.data.task import Task
 from byrote.errors import BadInput
 
 #: Arrays that say nothing of single training examples, however long they are.
-_OF_OTHERS: Final = frozenset(name for name in OPTIONAL if name.startswith("heldout_") or name == "class_names")
+_OF_OTHERS: Final = ("heldout_", "class_names")
 #: Inputs that stay in their file are copied so many bytes at a time.
 _BLOCK: Final = 2**26
 
@@ -45,7 +45,7 @@ class _Changed:
 
     def cuts(self, name: str, shape: Sequence[int]) -> bool:
         """Whether an array of this name and shape loses rows: it has one for each example, and some go."""
-        return self.kept is not None and name not in _OF_OTHERS and tuple(shape[:1]) == (len(self.targets),)
+        return self.kept is not None and not name.startswith(_OF_OTHERS) and tuple(shape[:1]) == (len(self.targets),)
 
     def of(self, name: str, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
         """The array as it is to be written."""

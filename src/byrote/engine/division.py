@@ -20,6 +20,8 @@ from byrote.engine.resources import check_disk, check_memory, kept_bytes, size_w
 from byrote.engine.stopping import Goal
 from byrote.errors import BadInput
 
+#: Blocks that end at looks may take so many times as long as larger ones; where they take longer, blocks are large.
+LOOKS_COST = 1.1
 #: Steps of all models together; where there are fewer, trying out both ways takes about as long as the training.
 WORTH_TRYING = 500
 
@@ -96,9 +98,18 @@ def per_worker(goal: Goal | None, models: int, workers: int) -> int:
 def blocks_by(choice: Choice, design: Design, goal: Goal | None, workers: int) -> list[Block]:
     """The division into blocks that is trained first: of all models, or of those until the first look."""
     if goal is None:
-        how = {"stacked": choice.stacked, "compiled": choice.compiled}
-        return [block for stage in stages(design) for block in blocks_of(design, choice.size, among=stage, **how)]
+        early = [block for stage in stages(design) for block in _blocks(choice, design, stage)]
+        late = [*_blocks(choice, design, np.concatenate(stages(design)))]
+        return early if _seconds(choice, early, workers) <= LOOKS_COST * _seconds(choice, late, workers) else late
     return blocks_between(0, design.models, choice.size, workers, compiled=choice.compiled, shown=shown_by(design))
+
+
+def _blocks(choice: Choice, design: Design, among: Int[np.ndarray, " model"]) -> tuple[Block, ...]:
+    return blocks_of(design, choice.size, stacked=choice.stacked, compiled=choice.compiled, among=among)
+
+
+def _seconds(choice: Choice, blocks: list[Block], workers: int) -> float:
+    return makespan([choice.seconds(len(block.models)) for block in blocks], workers)
 
 
 def blocks_between(

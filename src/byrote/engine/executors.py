@@ -205,12 +205,15 @@ def _work(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     torch.set_num_threads(1)
     keep_memory()
-    last = 0.0
+    started = last = 0.0
 
     def progress(share: float) -> None:
         nonlocal last
-        if time.monotonic() - last > REPORT_SECONDS:
-            last = time.monotonic()
+        now = time.monotonic()
+        if now - last > max(
+            REPORT_SECONDS, (now - started) / 100
+        ):  # a pipe that nobody reads during a look never fills
+            last = now
             pipe.send(("advanced", share))
 
     try:
@@ -219,6 +222,7 @@ def _work(pipe: Connection) -> None:
             job = unpacked(payload)
             while True:
                 block: Block = pipe.recv()
+                started = time.monotonic()
                 pipe.send(("finished", trained(job, block, progress)))
         except ByroteError as error:
             pipe.send(("raised", error))

@@ -51,9 +51,11 @@ class EarlyReport:
             return
         started = time.monotonic()
         try:
-            self._write(run.without_contents() if self.redact else run, seconds)
+            self._write(run.without_contents() if self.redact or run.forgotten else run, seconds)
         except ByroteError as error:  # what few models cannot tell, the others may
             self.say(f"{run.unfinished} No report yet: {error.message}")
+        except Exception as error:  # a look never ends the training; at its end the same report raises
+            self.say(f"{run.unfinished} No report yet: {type(error).__name__}: {error}")
         self.took = time.monotonic() - started
 
     def _write(self, run: Run, seconds: float) -> None:

@@ -176,7 +176,9 @@ def null_of_labels(
 
     For models without mates that could exchange their members. The other figures are as those of `null_auc`.
     """
-    first = np.unique(cluster, return_index=True)[1]
+    known = (member >= 0).any(0)
+    scores, member = scores[:, known], member[:, known]
+    first, cluster = np.unique(cluster[known], return_index=True, return_inverse=True)[1:]
     cells, areas = Ordered.of(scores, member), np.empty(draws)
     for draw in range(draws):
         given = cells.with_members(member[:, rng.permutation(first)[cluster]]).roc()

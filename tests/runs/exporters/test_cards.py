@@ -82,8 +82,8 @@ def test_a_data_card_counts_issues_without_planted_controls_and_names_nobody(tmp
     write_table(run.folder / "results" / "issues.parquet", pa.table({"example": ids, "issue": kinds}))
     assert write_data_card(run, tmp_path / "card.md") == 2
     _, text = card(tmp_path / "card.md")
-    assert "| label error | 2 | 5.0 % |" in text
-    assert "| outlier | 1 | 2.5 % |" in text
+    assert "| label error | 2 | 5.7 % |" in text
+    assert "| outlier | 1 | 2.9 % |" in text
     assert not any(one in text for one in ids)
 
 

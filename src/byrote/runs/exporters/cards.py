@@ -131,7 +131,8 @@ def _model(report: Mapping[str, Any], shown: Mapping[str, tuple[str, Figure, boo
 
 def _data(report: Mapping[str, Any], issues: Mapping[str, int], run: Run) -> list[str]:
     notes = run.manifest.notes
-    rows = [(kind, f"{many:,}", f"{100 * many / len(run.ids):.1f} %") for kind, many in issues.items()]
+    own = int((~np.isin(run.ids, run.controls.example)).sum())
+    rows = [(kind, f"{many:,}", f"{100 * many / own:.1f} %") for kind, many in issues.items()]
     return [
         "## Known issues",
         "",

@@ -68,8 +68,10 @@ def log_to_wandb(run: Run, *, project: str = "byrote", mode: str = "offline") ->
         wandb.run.summary.update(numbers)
         return str(wandb.run.id)
     made = wandb.init(project=project, mode=mode, name=run.folder.resolve().name)
-    made.summary.update(numbers)
-    made.finish()
+    try:
+        made.summary.update(numbers)
+    finally:
+        made.finish()
     return str(made.id)
 
 
