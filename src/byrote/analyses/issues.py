@@ -283,7 +283,7 @@ class Outside:
 
     @cached_property
     def right(self) -> Float[np.ndarray, " example"]:
-        """Of the models not trained on the example, the share that predict its label; NaN if there are none."""
+        """The share of the models not trained on the example that predict its label; NaN if there are none."""
         with np.errstate(invalid="ignore"):
             return np.asarray(self.votes.right / self.votes.models)
 

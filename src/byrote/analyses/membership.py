@@ -177,9 +177,9 @@ def membership_attack(
 
     Args:
         run: a run of at least 8 models, in pairs unless members were drawn independently.
-        key: the attack: `lira`, `rmia`, `loss_attack`, … or another measure of scores by model and example; `lira`,
-            and of a regression `lira[residual]`, unless given. Of language models `lira[text]` with 8 pairs of
-            references or more, `reference_attack` with fewer, and `text_loss_attack` of too few models.
+        key: the attack: `lira`, `rmia`, `loss_attack`, … or another measure of scores by model and example; the
+            default is `lira`, for a regression `lira[residual]`. For language models it is `lira[text]` with 8 pairs
+            of references or more, `reference_attack` with fewer, and `text_loss_attack` with too few models.
         by: "group" attacks persons or documents by all of their examples; `examples` then counts groups.
         options: the attack's own settings, as `{"gamma": 2.0}`.
         draws: how often membership is swapped at random for the null.
@@ -366,10 +366,10 @@ def _attackable(member: Int8[np.ndarray, "model example"]) -> Int8[np.ndarray, "
         array([[ 1, -1, -1],
                [ 0, -1, -1]], dtype=int8)
     """
-    told = (member == 1).any(0) & (member == 0).any(0)
+    differs = (member == 1).any(0) & (member == 0).any(0)
     if len(member) == 1:
-        told = np.full(member.shape[1], bool((member == 1).any() and (member == 0).any()))
-    return np.where(told, member, np.int8(-1))
+        differs = np.full(member.shape[1], bool((member == 1).any() and (member == 0).any()))
+    return np.where(differs, member, np.int8(-1))
 
 
 def _notes(attacked: _Attacked, by: By, units: _Units, values: np.ndarray) -> Iterator[str]:

@@ -102,7 +102,8 @@ def min_k_attack(log_probability: Tokens, offsets: Offsets, scored: Scored, *, s
         array([[-4.5]])
 
     Differs:
-        The authors' code takes floor(share L) tokens, which is none of fewer than 5 at 20 %, and then gives nan.
+        The authors' code takes floor(share L) tokens. At a share of 20 % and fewer than 5 tokens this is 0
+        tokens, and the score is nan.
     """
     return _lowest(log_probability, offsets, scored, share=share)
 
