@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -50,3 +52,16 @@ def test_adamw_against_the_formula():
 def test_rates_that_are_none(slot, lr):
     with pytest.raises(BadInput, match=rf"'lr' argument of {slot.__name__} must be a positive number\. Got {lr}\."):
         slot(lr=lr)
+
+
+@pytest.mark.parametrize(("slot", "torchs"), [(SGD(nesterov=True), torch.optim.SGD), (AdamW(), torch.optim.AdamW)])
+def test_torchs_own_optimizers_make_the_same_steps_and_import_the_compiler(slot, torchs, monkeypatch):
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = torchs([weight], **vars(slot), fused=True)
+    for gradient in GRADIENTS:
+        weight.grad = torch.tensor(gradient, dtype=torch.float32)
+        optimizer.step()
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)
+    np.testing.assert_array_equal(trained(slot), weight.detach())
+    with pytest.raises(ModuleNotFoundError, match=r"torch\._dynamo"):
+        optimizer.step()

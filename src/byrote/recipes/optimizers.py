@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from byrote.errors import BadInput
+
+
+class _NoCompiler(torch.optim.Optimizer):
+    """Without what only torch.compile needs of an optimizer: it imports the compiler, 2 seconds of every process."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+
+
+class _Sgd(_NoCompiler, torch.optim.SGD):
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
+
+
+class _AdamW(_NoCompiler, torch.optim.AdamW):
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +45,7 @@ class SGD:
 
     def build(self, tensors: list[Tensor]) -> torch.optim.Optimizer:
         """Torch's optimizer over these tensors."""
-        return torch.optim.SGD(
+        return _Sgd(
             tensors,
             lr=self.lr,
             momentum=self.momentum,
@@ -58,9 +74,7 @@ class AdamW:
 
     def build(self, tensors: list[Tensor]) -> torch.optim.Optimizer:
         """Torch's optimizer over these tensors."""
-        return torch.optim.AdamW(
-            tensors, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
-        )
+        return _AdamW(tensors, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True)
 
 
 def check_rate(owner: str, lr: float) -> None:
