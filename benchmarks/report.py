@@ -21,100 +21,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
+from _invented import make
 from _timing import finish
 
-from byrote.data.controls import LABEL_NOISE, Controls
-from byrote.designs.half_subset_pairs import half_subset_pairs
-from byrote.evidence.finite import not_finite, verdict
-from byrote.evidence.store import Evidence
-from byrote.runs.imported import signals_of
-from byrote.runs.opening import Tables, described, opened
-
-CLASSES, HELDOUT = 10, 1_000
 CHECKPOINTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 17, 22, 28, 36, 46, 60, 77, 100)
 SIZES = {"small": (64, 4_000, CHECKPOINTS), "large": (256, 60_000, ())}
 BARS = {"small seconds": 5.0, "small GB": 1.0, "large seconds": 15.0, "large GB": 1.0}
-
-
-class Invented:
-    """Examples that are easy, hard or mislabelled, and models that learn the first and memorize the rest."""
-
-    def __init__(self, models: int, examples: int, epochs: tuple[int, ...]) -> None:
-        self.rng, self.epochs = np.random.default_rng(0), epochs
-        self.truth = self.rng.integers(0, CLASSES, examples)
-        self.queries = self.rng.integers(0, CLASSES, HELDOUT)
-        self.wrong = self.rng.random(examples) < 0.05
-        shifted = (self.truth + self.rng.integers(1, CLASSES, examples)) % CLASSES
-        self.labels = np.where(self.wrong, shifted, self.truth)
-        self.easy = self.rng.gamma(2.0, 1.5, examples)
-        self.design = half_subset_pairs(examples, models, rng=self.rng)
-
-    def logits(self, model: int, strength: float = 1.0) -> np.ndarray:
-        """`[example, class]`: the truth, the label where the model was trained on it, and noise."""
-        found = self.rng.normal(size=(len(self.labels), CLASSES)).astype(np.float32)
-        every = np.arange(len(self.labels))
-        found[every, self.truth] += strength * self.easy
-        found[every, self.labels] += strength * 4.0 * self.design.member[model]
-        return found
-
-    def of_heldout(self) -> np.ndarray:
-        """The same of held-out examples."""
-        found = self.rng.normal(size=(HELDOUT, CLASSES)).astype(np.float32)
-        found[np.arange(HELDOUT), self.queries] += self.rng.gamma(2.0, 1.5, HELDOUT)
-        return found
-
-    def shards(self, model: int) -> dict[str, dict[str, np.ndarray]]:
-        """All evidence of a model."""
-        logits, member = self.logits(model), self.design.member[model]
-        shown = np.where(member, 100, 0).astype(np.int32)
-        learned = self.rng.integers(1, 60, len(member), dtype=np.int32) * member
-        found = {
-            "outputs": {"logits": logits, **_signals(logits, self.labels)},
-            "heldout": _signals(self.of_heldout(), self.queries),
-            "presentation": {
-                "presentations": shown,
-                "loss_sum": (shown * self.rng.gamma(1.0, 3.0 / (1 + self.easy))).astype(np.float32),
-                "logit_margin_sum": (shown * self.rng.normal(self.easy, 1.0)).astype(np.float32),
-                "forgetting_count": self.rng.poisson(4.0 / (1 + self.easy)).astype(np.int32) * member,
-                "first_learned": learned.astype(np.int32),
-            },
-        }
-        if self.epochs:
-            course = [_signals(self.logits(model, e / (e + 5)), self.labels) for e in self.epochs]
-            kept = ("log_odds", "logit_margin", "entropy", "top_confidence")
-            found["trajectory"] = {name: np.stack([at[name] for at in course]) for name in kept}
-            found["trajectory"]["epochs"] = np.array(self.epochs, np.int64)
-        return found
-
-
-def _signals(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: values[0] for name, values in signals_of(logits[None], labels).items()}
-
-
-def make(folder: Path, models: int, examples: int, epochs: tuple[int, ...]) -> None:
-    """Write a run of invented evidence, a model at a time."""
-    made = Invented(models, examples, epochs)
-    ids, names = np.arange(examples).astype(np.str_), tuple(map(str, range(CLASSES)))
-    planted = Controls(
-        example=ids[made.wrong],
-        kind=np.full(int(made.wrong.sum()), LABEL_NOISE),
-        original=made.truth[made.wrong].astype(np.str_),
-    )
-    manifest = described(
-        made.design,
-        origin="imported",
-        dataset={"name": "invented", "examples": examples, "class_names": list(names), "fingerprint": None},
-        heldout={"examples": HELDOUT},
-        checkpoints=epochs,
-        evidence=("outputs", "heldout", "presentation", *(["trajectory"] if epochs else [])),
-    )
-    tables = Tables(ids=ids, labels=made.labels, controls=planted)
-    with opened(folder, made.design, tables, lambda: manifest):
-        store = Evidence(folder / "evidence")
-        for model in range(models):
-            for kind, columns in made.shards(model).items():
-                store.write(kind, model, 0, columns, verdict(not_finite(columns)).words())
 
 
 def report_on(folder: str) -> tuple[float, float]:

@@ -1,11 +1,14 @@
 import inspect
+import tracemalloc
 
 import numpy as np
 import pytest
 from scipy.special import log_softmax
 
+from byrote.data import blocks
 from byrote.errors import BadInput, MissingEvidence
 from byrote.measures.label_memorization import label_memorization, label_memorization_probability
+from byrote.runs.by_model import ByModel
 from byrote.runs.imported import import_arrays, signals_of
 from byrote.runs.run import Run
 
@@ -250,6 +253,48 @@ def test_a_name_that_is_none(tmp_path):
 def test_notes_go_with_the_run(tmp_path):
     run = imported(tmp_path / "run", notes=("as told by their authors",))
     assert run.manifest.notes == Run.open(run.folder).manifest.notes == ("as told by their authors",)
+
+
+def test_an_array_of_each_model_leaves_the_same_shards_as_one_of_all(tmp_path):
+    together = imported(tmp_path / "together")
+    files = [tmp_path / f"{model}.npy" for model in range(MODELS)]
+    for file, own in zip(files, LOGITS, strict=True):
+        np.save(file, own)
+    apart = [np.load(file, mmap_mode="r") for file in files]
+    read = imported(tmp_path / "apart", evidence={"outputs.logits": apart})
+    for model in range(MODELS):
+        shards = [run.evidence.path("outputs", model, 0).read_bytes() for run in (together, read)]
+        assert shards[0] == shards[1]
+    unlike = [*apart[:-1], apart[0][:5]]
+    with pytest.raises(BadInput, match=r"has shape \(20, 3\) of model 0 and \(5, 3\) of model 5"):
+        imported(tmp_path / "unlike", evidence={"outputs.logits": unlike})
+
+
+def test_importing_logits_takes_the_memory_of_one_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(blocks, "VALUES_PER_BLOCK", 10_000)
+    models, examples, classes = 12, 2_000, 50
+    rng = np.random.default_rng(0)
+    one = rng.normal(size=(examples, classes)).astype(np.float32)
+    logits = ByModel(models, lambda model: one + np.float32(model))
+    member = (np.arange(models)[:, None] + np.arange(examples)) % 2
+    imported(tmp_path / "first")  # whatever is imported at the first use does not count
+    tracemalloc.start()
+    import_arrays(
+        tmp_path / "run",
+        labels=np.arange(examples) % classes,
+        member=member,
+        evidence={"outputs.logits": logits},
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * one.nbytes  # all at once took 17 times what all models have, which is 204 times
+
+
+def test_signals_are_the_same_whatever_the_blocks(monkeypatch):
+    whole = signals_of(LOGITS, LABELS)
+    monkeypatch.setattr(blocks, "VALUES_PER_BLOCK", 7 * CLASSES)
+    for name, found in signals_of(LOGITS, LABELS).items():
+        np.testing.assert_array_equal(found, whole[name])
 
 
 def test_answers_to_augmented_forms(tmp_path):

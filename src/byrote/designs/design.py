@@ -245,7 +245,8 @@ def _split(ascending: np.ndarray, gap: float) -> list[np.ndarray]:
 
 def observed(member: Int[np.ndarray, "model example"], pair: Int[np.ndarray, " model"]) -> Design:
     """The design of models that somebody else trained: membership 1, 0 or -1 = unknown, as told."""
-    count = np.where(member < 0, UNKNOWN_COUNT, member).astype(np.uint8)
+    count = member.astype(np.uint8)
+    count[member < 0] = UNKNOWN_COUNT
     return Design(
         name="observed",
         phases=(Phase(name="train", count=count),),

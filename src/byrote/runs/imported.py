@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from scipy.special import logsumexp
 
+from byrote.data.blocks import row_blocks
 from byrote.data.controls import Controls
 from byrote.data.inert import inert, inert_texts
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
 from byrote.evidence.finite import not_finite, verdict
+from byrote.evidence.kind import Quantity
 from byrote.evidence.schema import every_kind, kind_of, quantity
 from byrote.evidence.store import Evidence
 from byrote.probes.probabilities import are_probabilities
+from byrote.runs.by_model import Arrays, shape_of
 from byrote.runs.opening import Tables, described, opened
 from byrote.runs.run import Run
 
@@ -32,7 +36,7 @@ def import_arrays(
     *,
     labels: Int[np.ndarray, " example"],
     member: Int[np.ndarray, "model example"],
-    evidence: Mapping[str, Shaped[np.ndarray, "model ..."]],
+    evidence: Mapping[str, Arrays],
     ids: Sequence[str] | None = None,
     pair: Int[np.ndarray, " model"] | None = None,
     class_names: Sequence[str] | None = None,
@@ -44,7 +48,8 @@ def import_arrays(
     """A run from arrays: who was trained on what, and what the models said.
 
     `member` is 1, 0, or -1 where nobody knows. `evidence` names arrays as the schema does (`"outputs.correct"`,
-    `"outputs.logits"`, `"trajectory.log_odds"`, …); logits also give the signals that follow from them.
+    `"outputs.logits"`, `"trajectory.log_odds"`, …); logits also give the signals that follow from them. An array may be
+    memory-mapped, or a list with an array for each model: they are read a model at a time.
     `checkpoints` are the epochs of trajectories. `pair` names complementary pairs, where the models were
     trained in such (-1 = none). `notes` are sentences that go with the run into every report.
 
@@ -75,36 +80,37 @@ def import_arrays(
         )
     names = tuple(map(inert, class_names)) if class_names is not None else tuple(map(str, range(classes)))
     design = observed(member, pair)
-    columns = _columns(evidence, labels)
+    kinds = tuple(dict.fromkeys(key.split(".")[0] for key in evidence))
     manifest = described(
         design,
         origin="imported",
         dataset={"name": name, "examples": examples, "class_names": list(names), "fingerprint": None},
-        heldout={"examples": _queries(evidence)[0]} if "heldout" in columns else None,
+        heldout={"examples": _queries(evidence)[0]} if "heldout" in kinds else None,
         checkpoints=tuple(int(epoch) for epoch in checkpoints),
-        evidence=tuple(columns),
+        evidence=kinds,
         notes=tuple(notes),
     )
     tables = Tables(ids=ids_array, labels=labels, controls=controls or Controls())
     with opened(folder, design, tables, lambda: manifest):
         store = Evidence(folder / "evidence")
-        for kind, arrays in columns.items():
+        for kind in kinds:
             for model in range(models):
-                mine = {column: np.ascontiguousarray(array[model]) for column, array in arrays.items()}
+                mine = _columns(kind, evidence, model, labels)
                 if kind == "trajectory":
                     mine["epochs"] = np.asarray(checkpoints, np.int64)
                 store.write(kind, model, 0, mine, verdict(not_finite(mine)).words())
     return Run.open(folder)
 
 
-def _queries(evidence: Mapping[str, np.ndarray]) -> list[int]:
-    return sorted({array.shape[1] for key, array in evidence.items() if key.startswith("heldout.") and array.ndim > 1})
+def _queries(evidence: Mapping[str, Arrays]) -> list[int]:
+    shapes = [shape_of(arrays) for key, arrays in evidence.items() if key.startswith("heldout.")]
+    return sorted({shape[1] for shape in shapes if len(shape) > 1})
 
 
 def _problems(
     labels: np.ndarray,
     member: np.ndarray,
-    evidence: Mapping[str, np.ndarray],
+    evidence: Mapping[str, Arrays],
     ids: np.ndarray,
     pair: np.ndarray,
     classes: int,
@@ -114,7 +120,7 @@ def _problems(
     found = []
     if not models or not examples:
         found.append(f"member is about {models} models and {examples} examples")
-    if not np.isin(member, (-1, 0, 1)).all():
+    if not all(np.isin(own, (-1, 0, 1)).all() for own in member):
         found.append("member must be 1, 0 or -1")
     lengths = (("labels", len(labels), examples), ("ids", len(ids), examples), ("pair", len(pair), models))
     for what, length, wanted in lengths:
@@ -133,62 +139,86 @@ def _problems(
         found.append("there is no evidence")
     if len(_queries(evidence)) > 1:
         found.append(f"held-out arrays differ in their number of queries: {_queries(evidence)}")
-    if any(array.ndim == 3 and not array.shape[1] for key, array in evidence.items() if key.startswith("augmented.")):
+    if any(shape_of(arrays)[1:2] == (0,) for key, arrays in evidence.items() if key.startswith("augmented.")):
         found.append("augmented arrays hold no augmentation")
     sizes = {"model": models, "example": examples, "class": classes, "checkpoint": len(checkpoints)}
-    for key, array in evidence.items():
-        found += _problems_of(key, array, sizes)
+    for key, arrays in evidence.items():
+        found += _problems_of(key, arrays, sizes)
     return found
 
 
-def _problems_of(key: str, array: np.ndarray, sizes: Mapping[str, int]) -> list[str]:
-    expected = quantity(key)
+def _problems_of(key: str, arrays: Arrays, sizes: Mapping[str, int]) -> list[str]:
+    expected, shape = quantity(key), shape_of(arrays)
     if not kind_of(key).imports or expected.dims[0] != "model":
         known = ", ".join(kind.name for kind in every_kind() if kind.imports)
         return [f"{key!r} is no evidence of a model's; {known} are"]
-    pairs = zip(expected.dims, array.shape, strict=False)
-    if len(expected.dims) != array.ndim or any(dim in sizes and size != sizes[dim] for dim, size in pairs):
+    pairs = zip(expected.dims, shape, strict=False)
+    if len(expected.dims) != len(shape) or any(dim in sizes and size != sizes[dim] for dim, size in pairs):
         wanted = ", ".join(f"{dim}={sizes[dim]}" if dim in sizes else dim for dim in expected.dims)
         more = "; class_names may name more classes than occur" if "class" in expected.dims else ""
-        return [f"{key!r} has shape {array.shape} where ({wanted}) is wanted{more}"]
-    if array.dtype.kind not in "biuf":
-        return [f"{key!r} holds {array.dtype} instead of numbers"]
-    if expected.dtype == "bool" and not np.isin(array, (0, 1)).all():
-        return [f"{key!r} must be 0 or 1"]
-    if expected.unit == "probability" and (np.nanmin(array) < 0 or np.nanmax(array) > 1):
-        return [f"{key!r} must lie in [0, 1]"]
-    suspect = [model for model, own in enumerate(array) if expected.unit == "logit" and are_probabilities(own)]
-    if suspect:
-        return [
-            f"{key!r} holds probabilities of model {suspect[0]} (each row lies in [0, 1] and has the sum 1): give "
-            "their logarithms, np.log(np.maximum(p, 1e-12))"
-        ]
-    if expected.unit == "class" and (array.min() < 0 or array.max() >= sizes["class"]):
-        return [f"{key!r} must lie in [0, {sizes['class']})"]
+        return [f"{key!r} has shape {shape} where ({wanted}) is wanted{more}"]
+    for model, own in enumerate(arrays):
+        if np.shape(own) != shape[1:]:
+            return [f"{key!r} has shape {shape[1:]} of model 0 and {np.shape(own)} of model {model}"]
+        if problem := _problem_of_one(np.asarray(own), expected, sizes["class"]):
+            return [f"{key!r} {problem.format(model=model)}"]
     return []
 
 
-def _columns(evidence: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    columns: dict[str, dict[str, np.ndarray]] = {}
-    for key, array in evidence.items():
-        kind, column = key.split(".")
-        with np.errstate(invalid="ignore", over="ignore"):  # what becomes infinite marks a model as diverged
-            columns.setdefault(kind, {})[column] = array.astype(quantity(key).dtype, copy=False)
-        if key == "outputs.logits":
-            columns[kind] = {**signals_of(array, labels), **columns[kind]}
-    return columns
+#: What is said of logits that lie in 0..1.
+_NO_LOGITS: Final = (
+    "holds probabilities of model {model} (each row lies in [0, 1] and has the sum 1): give their logarithms, "
+    "np.log(np.maximum(p, 1e-12))"
+)
+
+
+def _problem_of_one(own: np.ndarray, expected: Quantity, classes: int) -> str:
+    """What is wrong with the values of one model, if anything is."""
+    if own.dtype.kind not in "biuf":
+        return f"holds {own.dtype} instead of numbers"
+    if expected.dtype == "bool" and own.dtype.kind != "b" and not np.isin(own, (0, 1)).all():
+        return "must be 0 or 1"
+    if expected.unit == "probability" and ((own < 0) | (own > 1)).any():
+        return "must lie in [0, 1]"
+    if expected.unit == "logit" and are_probabilities(own):
+        return _NO_LOGITS
+    if expected.unit == "class" and (own.min() < 0 or own.max() >= classes):
+        return f"must lie in [0, {classes})"
+    return ""
+
+
+def _columns(kind: str, evidence: Mapping[str, Arrays], model: int, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """A model's arrays of a kind, and what follows from its logits and was not given."""
+    given: dict[str, np.ndarray] = {}
+    follows: dict[str, np.ndarray] = {}
+    for key, arrays in evidence.items():
+        if key.split(".")[0] == kind:
+            own = np.asarray(arrays[model])
+            with np.errstate(invalid="ignore", over="ignore"):  # what becomes infinite marks a model as diverged
+                given[key.split(".")[1]] = np.ascontiguousarray(own, quantity(key).dtype)
+            follows = signals_of_one(own, labels) if key == "outputs.logits" else follows
+    return {**follows, **given}
 
 
 def signals_of(
     logits: Float[np.ndarray, "model example class"], labels: Int[np.ndarray, " example"]
 ) -> dict[str, np.ndarray]:
-    """What the networks' probes read off logits, from arrays."""
+    """What the networks' probes read off logits, from arrays `[model, example]`."""
+    each = [signals_of_one(own, labels) for own in logits]
+    return {name: np.stack([one[name] for one in each]) for name in each[0]}
+
+
+def signals_of_one(
+    logits: Float[np.ndarray, "example class"], labels: Int[np.ndarray, " example"]
+) -> dict[str, np.ndarray]:
+    """The same of one model; a block of examples is computed at a time."""
     with np.errstate(invalid="ignore", over="ignore"):  # of a model that diverged they are not finite
-        return _signals(logits.astype(np.float64), labels)
+        blocks = [_signals(logits[rows].astype(np.float64), labels[rows]) for rows in row_blocks(logits)]
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def _signals(logits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    label = np.broadcast_to(labels[None, :, None], (*logits.shape[:2], 1))
+    label = labels[:, None]
     own = np.take_along_axis(logits, label, -1)[..., 0]
     others = logits.copy()
     np.put_along_axis(others, label, -np.inf, -1)

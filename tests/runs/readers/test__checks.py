@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from byrote.errors import BadInput
-from byrote.runs.readers._checks import agreeing, balance, complementary_pairs, in_order, labels_of, membership, stacked
+from byrote.runs.readers._checks import (
+    agreeing,
+    balance,
+    complementary_pairs,
+    in_order,
+    labels_of,
+    membership,
+    refuse_unlike,
+)
 from runs.readers.folders import BALANCED, EXAMPLES, HALVES, LABELS, LOGITS, MODELS, OTHERS
 
 NAMES = [f"m{model}" for model in range(MODELS)]
@@ -93,8 +101,8 @@ def test_shuffled_labels_are_refused_nearly_always():
 
 def test_answers_of_one_shape():
     with pytest.raises(BadInput, match=r"answers in 'a folder' differ in shape: \(2,\), \(3,\)"):
-        stacked([np.zeros(3), np.zeros(2)], "'a folder'")
+        refuse_unlike([np.zeros(3), np.zeros(2)], "'a folder'")
     with pytest.raises(BadInput, match="None of the values in 'a folder' is finite"):
-        stacked([np.full(3, np.nan)], "'a folder'")
+        refuse_unlike([np.full(3, np.nan)], "'a folder'")
     with pytest.raises(BadInput, match="must be numbers; they are <U1"):
-        stacked([np.array(["a"])], "'a folder'")
+        refuse_unlike([np.array(["a"])], "'a folder'")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int, Int8, Shaped
+from jaxtyping import Int, Int8, Shaped
 
 from byrote.designs.design import NO_PAIR
 from byrote.errors import BadInput
+from byrote.runs.by_model import Arrays, shape_of
 
 AGREEING = "the order of the examples was checked by the models' being right about their members, for want of labels"
 UNCHECKED = "the order of the examples could not be checked: the files carry no labels"
@@ -105,25 +106,27 @@ def membership(
 
 
 def agreeing(
-    logits: Float[np.ndarray, "model example class"],
-    member: Int8[np.ndarray, "model example"],
-    labels: Int[np.ndarray, " example"],
-    where: str,
+    logits: Arrays, member: Int8[np.ndarray, "model example"], labels: Int[np.ndarray, " example"], where: str
 ) -> None:
     """Refuse labels that the models predict for their members no more often than shuffled labels.
 
-    Models that say one class of everything tell nothing of the order, and are let through.
+    `logits` are `[example, class]` of each model. Models that say one class of everything tell nothing of the order,
+    and are let through.
 
     Raises:
         BadInput: the rate of right answers is within 3 standard errors of that of independent labels.
     """
-    inside = member == 1
-    predicted, wanted = logits.argmax(2)[inside], np.broadcast_to(labels, inside.shape)[inside]
-    if (predicted == predicted[0]).all():
+    size = max(shape_of(logits)[2], int(labels.max(initial=0)) + 1)
+    said, wanted, hits = np.zeros(size, np.int64), np.zeros(size, np.int64), 0
+    for own, inside in zip(logits, member == 1, strict=True):
+        predicted, labelled = own.argmax(1)[inside], labels[inside]
+        said += np.bincount(predicted, minlength=size)
+        wanted += np.bincount(labelled, minlength=size)
+        hits += int((predicted == labelled).sum())
+    total = int(said.sum())
+    if said.max() == total:
         return
-    shares = [np.bincount(one, minlength=max(predicted.max(), wanted.max()) + 1) for one in (predicted, wanted)]
-    chance = float((shares[0] / len(predicted)) @ (shares[1] / len(wanted)))
-    right = float((predicted == wanted).mean())
+    chance, right = float((said / total) @ (wanted / total)), hits / total
     if right < chance + 3 * np.sqrt(chance * (1 - chance) / len(labels)):
         raise BadInput(
             f"The models in {where} predict the labels given for their own members in {right:.1%} of cases, and would "
@@ -132,25 +135,24 @@ def agreeing(
         )
 
 
-def stacked(
-    answers: Sequence[Shaped[np.ndarray, "example ..."]], where: str
-) -> Shaped[np.ndarray, "model example ..."]:
-    """The answers of models as one array.
+def refuse_unlike(answers: Arrays, where: str) -> None:
+    """Refuse answers of models that differ in shape, or of which none is finite.
 
     Raises:
-        BadInput: they differ in shape, or none of them is finite.
+        BadInput: they do, or none is.
     """
-    shapes = sorted({one.shape for one in answers})
+    shapes, finite = set(), False
+    for own in answers:
+        refuse_other_than_numbers(own, where)
+        shapes.add(own.shape)
+        finite = finite or bool(np.isfinite(own).any())
     if len(shapes) > 1:
         raise BadInput(
-            f"The models' answers in {where} differ in shape: {', '.join(map(str, shapes))}.",
+            f"The models' answers in {where} differ in shape: {', '.join(map(str, sorted(shapes)))}.",
             hint="compute all of them on the same examples and classes, and move files of other data away.",
         )
-    for one in answers:
-        refuse_other_than_numbers(one, where)
-    array = np.stack(list(answers))
-    some_finite(array, where)
-    return array
+    if not finite:
+        raise _none_finite(where)
 
 
 def some_finite(array: Shaped[np.ndarray, "..."], where: str) -> None:
@@ -161,10 +163,14 @@ def some_finite(array: Shaped[np.ndarray, "..."], where: str) -> None:
     """
     refuse_other_than_numbers(array, where)
     if not np.isfinite(array).any():
-        raise BadInput(
-            f"None of the values in {where} is finite.",
-            hint="compute the answers again; they hold only NaN and infinity, as from models that diverged.",
-        )
+        raise _none_finite(where)
+
+
+def _none_finite(where: str) -> BadInput:
+    return BadInput(
+        f"None of the values in {where} is finite.",
+        hint="compute the answers again; they hold only NaN and infinity, as from models that diverged.",
+    )
 
 
 def refuse_other_than_numbers(array: Shaped[np.ndarray, "..."], where: str) -> None:

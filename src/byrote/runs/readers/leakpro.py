@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import Int
 
 from byrote.errors import BadInput
+from byrote.runs.by_model import ByModel
 from byrote.runs.imported import import_arrays
 from byrote.runs.readers._checks import (
     AGREEING,
@@ -33,8 +34,8 @@ from byrote.runs.readers._checks import (
     balance,
     complementary_pairs,
     membership,
+    refuse_unlike,
     required,
-    stacked,
 )
 from byrote.runs.readers._files import natural, read_array
 from byrote.runs.run import Run
@@ -70,7 +71,9 @@ def read(
             f"There are {len(ids)} ids and {len(population)} labels of the population.",
             hint="pass ids=… and labels=… of the same, whole population, or leave ids out.",
         )
-    logits = stacked([_logits(file, len(rows)) for file in files.values()], repr(str(path)))
+    own = list(files.values())
+    logits = ByModel(len(own), lambda model: _logits(own[model], len(rows)))
+    refuse_unlike(logits, repr(str(path)))
     inside = [np.isin(rows, _indices(path / f"train_indices_{index}.npy", len(population))) for index in files]
     names = [file.name for file in files.values()]
     member = membership(np.stack(inside), names, len(rows), repr(str(path)))
@@ -83,7 +86,7 @@ def read(
         evidence={"outputs.logits": logits},
         ids=[str(row) if ids is None else ids[row] for row in rows.tolist()],
         pair=pair,
-        class_names=tuple(map(str, range(logits.shape[2]))),
+        class_names=tuple(map(str, range(logits[0].shape[1]))),
         name=path.name,
         notes=(AGREEING, *(() if (pair >= 0).all() else (balance(member),))),
     )

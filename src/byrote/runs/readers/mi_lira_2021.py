@@ -20,7 +20,8 @@ import numpy as np
 from jaxtyping import Int
 
 from byrote.errors import BadInput
-from byrote.runs.imported import import_arrays, signals_of
+from byrote.runs.by_model import ByModel
+from byrote.runs.imported import import_arrays, signals_of_one
 from byrote.runs.readers._checks import (
     AGREEING,
     UNCHECKED,
@@ -29,8 +30,8 @@ from byrote.runs.readers._checks import (
     labels_of,
     membership,
     refuse_other_than_numbers,
+    refuse_unlike,
     required,
-    stacked,
 )
 from byrote.runs.readers._files import natural, read_array
 from byrote.runs.run import Run
@@ -63,8 +64,11 @@ def read(
             hint="give the folder that train.py was given as --logdir, such as exp/cifar10.",
         )
     kind, files = _answers(experiments)
-    answers = stacked([_by_query(read_array(file), query, kind, file) for file in files], repr(str(path)))
-    examples = answers.shape[2]
+    answers = ByModel(len(files), lambda model: _by_query(read_array(files[model]), query, kind, files[model]))
+    refuse_unlike(answers, repr(str(path)))
+    shape = answers[0].shape
+    asked = ByModel(len(files), lambda model: answers[model][query])
+    examples = shape[1]
     stored = path / "y_train.npy"
     if stored.exists():
         known = labels_of(np.atleast_1d(read_array(stored))[:examples], labels, repr(str(stored)))
@@ -74,13 +78,16 @@ def read(
     keep = [_keep(one / "keep.npy", examples) for one in experiments]
     member = membership(np.stack(keep), names, examples, repr(str(path)))
     if kind == "logits":
-        agreeing(answers[:, query], member, known, repr(str(path)))
-    classes = answers.shape[3] if kind == "logits" else int(known.max(initial=0)) + 1
+        agreeing(asked, member, known, repr(str(path)))
+    classes = shape[2] if kind == "logits" else int(known.max(initial=0)) + 1
     return import_arrays(
         out,
         labels=known,
         member=member,
-        evidence={KINDS[kind]: answers[:, query], "augmented.log_odds": _log_odds(answers, kind, known)},
+        evidence={
+            KINDS[kind]: asked,
+            "augmented.log_odds": ByModel(len(files), lambda model: _log_odds(answers[model], kind, known)),
+        },
         ids=ids,
         class_names=tuple(map(str, range(classes))),
         name=path.name,
@@ -93,10 +100,10 @@ def read(
 
 
 def _log_odds(answers: np.ndarray, kind: str, labels: np.ndarray) -> np.ndarray:
-    """`[model, query, example]`, for attacks that ask more than once."""
+    """`[query, example]`, for attacks that ask more than once."""
     if kind == "scores":
         return answers
-    return np.stack([signals_of(answers[:, query], labels)["log_odds"] for query in range(answers.shape[1])], 1)
+    return np.stack([signals_of_one(own, labels)["log_odds"] for own in answers])
 
 
 def _answers(experiments: Sequence[Path]) -> tuple[str, list[Path]]:
