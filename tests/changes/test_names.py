@@ -16,6 +16,7 @@ def test_names_are_those_that_state_it() -> None:
     assert names(stage="decoder") == ["ngram-guard"]
     assert names(any_target=True) == [
         "exact-duplicates",
+        "input-noise",
         "near-duplicates",
         "relabel",
         "remove",

@@ -10,7 +10,7 @@ def both():
     return planted(RARE_SUBPOPULATION, ["a", "c"], ["a", "c"]).merged(planted(LABEL_NOISE, ["a"], ["cat"]))
 
 
-def test_there_are_seven_kinds():
+def test_these_are_the_kinds():
     assert KINDS == (
         "label_noise",
         "exact_duplicate",
@@ -19,6 +19,9 @@ def test_there_are_seven_kinds():
         "out_of_distribution",
         "rare_subpopulation",
         "ambiguous",
+        "backdoor",
+        "clean_label_backdoor",
+        "input_noise",
     )
 
 
@@ -63,7 +66,9 @@ def test_a_table_holds_all(controls):
 
 
 def test_an_unknown_kind_is_refused_with_the_kinds():
-    with pytest.raises(BadInput, match=r"There is no kind of control named 'noise'\. Hint: .*exact_duplicate, label"):
+    with pytest.raises(
+        BadInput, match=r"There is no kind of control named 'noise'\. Hint: .*exact_duplicate, input_noise, label"
+    ):
         Controls().mask(np.array(["a"]), "noise")
     with pytest.raises(BadInput, match="no kind of control named 'noise'"):
         planted("noise", ["a"], [""])

@@ -20,6 +20,9 @@ CONFLICTING_DUPLICATE: Final = "conflicting_duplicate"
 OUT_OF_DISTRIBUTION: Final = "out_of_distribution"
 RARE_SUBPOPULATION: Final = "rare_subpopulation"
 AMBIGUOUS: Final = "ambiguous"
+BACKDOOR: Final = "backdoor"
+CLEAN_LABEL: Final = "clean_label_backdoor"
+INPUT_NOISE: Final = "input_noise"
 
 KINDS: Final = (
     LABEL_NOISE,
@@ -29,7 +32,14 @@ KINDS: Final = (
     OUT_OF_DISTRIBUTION,
     RARE_SUBPOPULATION,
     AMBIGUOUS,
+    BACKDOOR,
+    CLEAN_LABEL,
+    INPUT_NOISE,
 )
+#: Kinds with a wrong label, whose `original` is the class name before.
+WRONG_LABELS: Final = (LABEL_NOISE, BACKDOOR)
+#: Kinds that carry a trigger.
+POISONS: Final = (BACKDOOR, CLEAN_LABEL)
 #: Kinds whose `original` is the id of the example that they copy.
 DUPLICATES: Final = (EXACT_DUPLICATE, NEAR_DUPLICATE, CONFLICTING_DUPLICATE)
 COLUMNS: Final = ("example", "kind", "original")
@@ -53,8 +63,8 @@ def _no_text() -> np.ndarray:
 class Controls:
     """Parallel columns, one row a planted fact; an example may carry several kinds.
 
-    `original` is the class name before label noise, the id of the example that a duplicate copies, the
-    example's own id in a rare subpopulation, and empty for an example from elsewhere.
+    `original` is the class name before label noise or a backdoor, the id of the example that a duplicate copies, the
+    example's own id in a rare subpopulation and under input noise, and empty for an example from elsewhere.
 
     Example:
         >>> noise = planted(LABEL_NOISE, example=["a"], original=["cat"])
@@ -102,7 +112,7 @@ class Controls:
     def true_labels(
         self, ids: Shaped[np.ndarray, " example"], labels: Int[np.ndarray, " example"], names: Sequence[str]
     ) -> Int[np.ndarray, " example"]:
-        """The labels of these examples as they were before label noise was planted, -1 where that is no class.
+        """The labels of these examples as they were before wrong ones were planted, -1 where that is no class.
 
         `names` are those of the classes.
 
@@ -110,11 +120,11 @@ class Controls:
             >>> planted(LABEL_NOISE, ["b"], ["cat"]).true_labels(np.array(["a", "b"]), np.array([1, 1]), ("cat", "dog"))
             array([1, 0])
         """
-        noisy = self.kind == LABEL_NOISE
+        wrong = np.isin(self.kind, WRONG_LABELS)
         number = {name: label for label, name in enumerate(names)}
-        before = dict(zip(self.example[noisy].tolist(), self.original[noisy].tolist(), strict=True))
+        before = dict(zip(self.example[wrong].tolist(), self.original[wrong].tolist(), strict=True))
         found = labels.astype(np.int64)
-        for row in np.flatnonzero(self.mask(ids, LABEL_NOISE)):
+        for row in np.flatnonzero(np.isin(ids, self.example[wrong])):
             found[row] = number.get(before[str(ids[row])], -1)
         return found
 

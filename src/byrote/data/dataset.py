@@ -19,6 +19,7 @@ from byrote.data.learned.one_class import OneClass
 from byrote.data.problems import counted, quoted
 from byrote.data.spelling import alike_groups
 from byrote.data.task import Learned, Task, scale_of
+from byrote.data.trigger import Trigger
 from byrote.errors import BadInput
 
 #: Images are told of whose largest number, sign apart, is not between these.
@@ -85,7 +86,8 @@ class Dataset:
 
     `task` says what `targets` are: class indices [example], 0 and 1 by label [example, label] (`class_names` are then
     the labels'), or numbers [example]. `scale` says how answers are judged; it is that of the examples at hand unless
-    it is given, and subsets keep it. `divided_by` is the number that images were divided by.
+    it is given, and subsets keep it. `divided_by` is the number that images were divided by. `trigger` is that of a
+    backdoor, where one was planted.
 
     Example:
         >>> import byrote
@@ -104,6 +106,7 @@ class Dataset:
     task: Task = "classes"
     scale: Learned = field(default_factory=OneClass)
     divided_by: float = 1.0
+    trigger: Trigger | None = None
 
     def __post_init__(self) -> None:
         if self.scale.task != self.task:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from byrote.axes import CHECKPOINT
 from byrote.data.controls import KINDS
-from byrote.engine.job import Labelled, few_of
+from byrote.engine.job import Labelled, few_of, refuse_without_trigger
 from byrote.engine.language_setting import heldout_of
 from byrote.engine.networks import Networks, fresh_state, usable
 from byrote.engine.reading import look_at_end
@@ -103,6 +103,9 @@ def refuse_unread(run: Run, *names: str) -> list[tuple[str, Probe]]:
                 f"The probe {one.name!r} is not for the models of the run {str(run.folder)!r}.",
                 hint=f"probe a run of {' or '.join(sorted(one.kinds[0].tasks))}.",
             )
+    for _, one in asked:
+        trigger = None if run.dataset is None else run.dataset.trigger
+        refuse_without_trigger(one, trigger, heldout=run.heldout is not None)
     foreign = run.of_text and run.manifest.origin == "observed"
     later = [one for _, one in asked if one.when != END and not (foreign and "after" in one.when)]
     if later and not _models(run):
@@ -290,6 +293,7 @@ def _block_of_examples(run: Run, epochs: tuple[int, ...]) -> Callable[[int], Blo
         algorithm=algorithm,
         heldout=held,
         few=few_of(run.design),
+        trigger=dataset.trigger,
     )
 
 

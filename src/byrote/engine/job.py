@@ -15,11 +15,12 @@ from jaxtyping import Int
 from torch import Tensor
 
 from byrote.data.blocks import range_of_rows
-from byrote.data.controls import LABEL_NOISE
+from byrote.data.controls import WRONG_LABELS
 from byrote.data.dataset import Dataset
 from byrote.data.learned.one_class import OneClass
 from byrote.data.mapped import Place, place_of
 from byrote.data.task import TASKS, Learned, Task
+from byrote.data.trigger import Trigger
 from byrote.designs.design import Design
 from byrote.engine.block import CLEAN_BATCH, Answering, Learner, train_phase
 from byrote.engine.looking import Looking
@@ -50,23 +51,25 @@ Finish = Callable[[Algorithm, State, int], State]
 class Labelled:
     """Inputs `[example, ...]` of one split and what is learned of them: `targets[example]`, or by label 0 and 1.
 
-    `truth` are the targets of classes as they were before wrong ones were planted, where some were.
+    `truth` are the targets of classes as they were before wrong ones were planted, where some were, and `trigger` is
+    that of a backdoor.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     truth: np.ndarray | None = None
+    trigger: Trigger | None = None
 
     @classmethod
     def of(cls, dataset: Dataset) -> Labelled:
         """A dataset's."""
-        known = dataset.scale.of_classes and LABEL_NOISE in dataset.controls.kinds()
+        known = dataset.scale.of_classes and not {*WRONG_LABELS}.isdisjoint(dataset.controls.kinds())
         truth = dataset.controls.true_labels(dataset.ids, dataset.targets, dataset.class_names) if known else None
-        return cls(inputs=dataset.inputs, targets=dataset.learned, truth=truth)
+        return cls(inputs=dataset.inputs, targets=dataset.learned, truth=truth, trigger=dataset.trigger)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes: inputs that stay in a file are opened there again instead of being sent."""
-        return _labelled, (place_of(self.inputs) or self.inputs, self.targets, self.truth)
+        return _labelled, (place_of(self.inputs) or self.inputs, self.targets, self.truth, self.trigger)
 
     def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Both as tensors on the device, without a copy on the CPU; nothing ever writes to them."""
@@ -80,8 +83,11 @@ class Labelled:
         return inputs.to(device), torch.from_numpy(self.targets.astype(kind)).to(device)
 
 
-def _labelled(inputs: Place | np.ndarray, targets: np.ndarray, truth: np.ndarray | None) -> Labelled:
-    return Labelled(inputs=inputs.opened() if isinstance(inputs, Place) else inputs, targets=targets, truth=truth)
+def _labelled(
+    inputs: Place | np.ndarray, targets: np.ndarray, truth: np.ndarray | None, trigger: Trigger | None
+) -> Labelled:
+    opened = inputs.opened() if isinstance(inputs, Place) else inputs
+    return Labelled(inputs=opened, targets=targets, truth=truth, trigger=trigger)
 
 
 #: Costly probes look at so many models of the ensemble, which are whole pairs.
@@ -408,6 +414,7 @@ def _block(
         algorithm=algorithm,
         heldout=None if job.heldout is None else job.heldout.tensors(inputs.device),
         few=job.few,
+        trigger=job.data.trigger,
     )
 
 
@@ -504,6 +511,21 @@ def _check_probes(job: Job) -> None:
                 f"The probe {probe.name!r} is about {meant or 'documents'}, and the dataset has {job.scale.says}.",
                 hint="audit without it.",
             )
+        refuse_without_trigger(probe, job.data.trigger, heldout=job.heldout is not None)
+
+
+def refuse_without_trigger(probe: contract.Probe, trigger: Trigger | None, *, heldout: bool) -> None:
+    """Refuse a probe that stamps held-out examples where there are none, or no trigger.
+
+    Raises:
+        BadInput: what is not there.
+    """
+    if probe.stamps and (trigger is None or not heldout):
+        lacking = "no backdoor is planted" if trigger is None else "there are no held-out examples"
+        raise BadInput(
+            f"The probe {probe.name!r} puts the trigger of a backdoor on held-out examples, and {lacking}.",
+            hint="--plant backdoor=0.05, with held-out examples.",
+        )
 
 
 def check_device(device: str) -> None:

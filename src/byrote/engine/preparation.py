@@ -114,11 +114,16 @@ def prepare(
         keep_logits=logits_fit(ensemble + full if goal else design.models, len(dataset), dataset.outputs),
         keep_weights=keep_weights or keep_weights_at is not None,
         keep_weights_at=keep_weights_at,
-        probes=tuple(sorted(probes)),
+        probes=tuple(sorted({*probes, *_of_backdoor(dataset, heldout)})),
         device=device,
         finish=finish,
     )
     return Prepared(job=job, goal=goal, full=full, ensemble=ensemble, workers=workers or default_workers(device))
+
+
+def _of_backdoor(dataset: Dataset, heldout: Dataset | None) -> tuple[str, ...]:
+    """The probe that every audit with a backdoor and held-out examples has."""
+    return () if dataset.trigger is None or heldout is None else ("stamped",)
 
 
 def halves(

@@ -17,6 +17,9 @@ CONTROLS = (
     "controls.out_of_distribution",
     "controls.rare_subpopulation",
     "controls.ambiguous",
+    "controls.backdoor",
+    "controls.clean_label_backdoor",
+    "controls.input_noise",
 )
 
 

@@ -124,6 +124,9 @@ def consistency_profile(
     out_of_distribution: Mask,
     rare_subpopulation: Mask,
     ambiguous: Mask,
+    backdoor: Mask,
+    clean_label_backdoor: Mask,
+    input_noise: Mask,
 ) -> Curve:
     r"""Share of the examples not trained on whose label is missed, by size of the training set: clean and planted.
 
@@ -138,7 +141,7 @@ def consistency_profile(
         >>> c = np.array([[1, 0], [1, 0], [1, 0], [1, 1], [1, 1], [1, 1]], bool)
         >>> m, ratio = np.zeros((6, 2), np.int8), np.repeat([0.2, 0.8], 3)
         >>> noisy, no = np.array([False, True]), np.zeros(2, bool)
-        >>> consistency_profile(c, m, ratio, np.full(6, -1), noisy, no, no, no, no, no, no).values
+        >>> consistency_profile(c, m, ratio, np.full(6, -1), noisy, *[no] * 9).values
         array([[0., 0.],
                [1., 0.]])
 
@@ -153,6 +156,9 @@ def consistency_profile(
         "out_of_distribution": out_of_distribution,
         "rare_subpopulation": rare_subpopulation,
         "ambiguous": ambiguous,
+        "backdoor": backdoor,
+        "clean_label_backdoor": clean_label_backdoor,
+        "input_noise": input_noise,
     }
     groups, levels = with_clean(planted), _levels(ratio)
     shares = [_missed_share(correct, (member == 0) & mask) for mask in groups.values()]

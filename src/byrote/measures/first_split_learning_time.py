@@ -90,6 +90,9 @@ def first_split_survival(
     out_of_distribution: Mask,
     rare_subpopulation: Mask,
     ambiguous: Mask,
+    backdoor: Mask,
+    clean_label_backdoor: Mask,
+    input_noise: Mask,
 ) -> Survival:
     r"""Share of the examples trained on that are not yet learned for good, by epoch: clean and of every planted kind.
 
@@ -102,7 +105,7 @@ def first_split_survival(
     Example:
         >>> c = np.array([[[0, 0], [1, 0], [1, 1]]] * 6, bool)
         >>> noisy, no, m = np.array([False, True]), np.zeros(2, bool), np.ones((6, 2), np.int8)
-        >>> first_split_survival(c, np.array([0, 1, 2]), m, np.arange(6) // 2, noisy, no, no, no, no, no, no)
+        >>> first_split_survival(c, np.array([0, 1, 2]), m, np.arange(6) // 2, noisy, *[no] * 9)
         Survival(over epoch, medians: clean 1, label_noise 2, from 6 models)
 
     Differs:
@@ -117,6 +120,9 @@ def first_split_survival(
         "out_of_distribution": out_of_distribution,
         "rare_subpopulation": rare_subpopulation,
         "ambiguous": ambiguous,
+        "backdoor": backdoor,
+        "clean_label_backdoor": clean_label_backdoor,
+        "input_noise": input_noise,
     }
     trained = epochs > 0
     return survival_by_group(

@@ -107,6 +107,9 @@ def second_split_survival(
     out_of_distribution: Mask,
     rare_subpopulation: Mask,
     ambiguous: Mask,
+    backdoor: Mask,
+    clean_label_backdoor: Mask,
+    input_noise: Mask,
 ) -> Survival:
     r"""Share of the learned examples not yet lost for good, by epoch without them: clean and of every planted kind.
 
@@ -121,7 +124,7 @@ def second_split_survival(
     Example:
         >>> c = np.array([[[1, 1], [1, 0], [1, 0]]] * 6, bool)
         >>> noisy, no, gone = np.array([False, True]), np.zeros(2, bool), np.ones((6, 2), bool)
-        >>> second_split_survival(c, np.array([0, 1, 2]), gone, np.arange(6) // 2, noisy, no, no, no, no, no, no)
+        >>> second_split_survival(c, np.array([0, 1, 2]), gone, np.arange(6) // 2, noisy, *[no] * 9)
         Survival(over epoch, medians: clean nan, label_noise 1, from 6 models)
 
     Differs:
@@ -139,6 +142,9 @@ def second_split_survival(
         "out_of_distribution": out_of_distribution,
         "rare_subpopulation": rare_subpopulation,
         "ambiguous": ambiguous,
+        "backdoor": backdoor,
+        "clean_label_backdoor": clean_label_backdoor,
+        "input_noise": input_noise,
     }
     at, lost = _lost(correct, epochs)
     watched = withdrawn & correct[:, 0]

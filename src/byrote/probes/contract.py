@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from byrote.data.canary_tokens import CanaryTokens
 from byrote.data.corpus import Corpus
 from byrote.data.task import Task
+from byrote.data.trigger import Trigger
 from byrote.errors import BadInput
 from byrote.evidence.kind import Kind
 from byrote.recipes.algorithm import Algorithm
@@ -33,6 +34,7 @@ class Block:
     `inputs[example, ...]` and `targets[example]` are those of all examples, `member[model, example]` says who is
     trained on which, `epochs` is how many are done at each checkpoint. `heldout` are inputs and targets that nobody is
     trained on, where there are any, and `truth` the targets of classes before wrong ones were planted, where some were.
+    `trigger` is that of a backdoor, where one was planted.
     `few` are the run's models that probes which cost much look at.
 
     For language models the examples are the documents of `corpus`, which the networks read in rows of `context` tokens;
@@ -59,6 +61,7 @@ class Block:
     canaries: CanaryTokens | None = None
     cores: int = 1
     few: tuple[int, ...] = ()
+    trigger: Trigger | None = None
 
     @property
     def device(self) -> str:
@@ -93,7 +96,8 @@ class Probe(ABC):
     depend on the settings of the probe, which then has `kinds` as a property. With `few` it looks only at a few
     models: those of four pairs and those trained on all data; its kinds are `sampled`. For the plan, `passes` is the
     cost of a look at all examples, in backward passes, and `passes_a_class` the additional cost for each class.
-    With `masked` it skips the rows of a step that only fill up a batch.
+    With `masked` it skips the rows of a step that only fill up a batch. With `stamps` it puts the trigger of a planted
+    backdoor on held-out examples, so that it takes both.
     """
 
     name: ClassVar[str]
@@ -103,6 +107,7 @@ class Probe(ABC):
     passes: Any = 0.0
     passes_a_class: Any = 0.0
     masked: ClassVar[bool] = False
+    stamps: ClassVar[bool] = False
 
     def check(self, algorithm: Algorithm, network: nn.Module, inputs: Tensor, targets: Tensor) -> None:  # noqa: B027  # most probes read any network
         """Refuse an algorithm or a network that it cannot read, on a few examples and before anything trains.

@@ -76,6 +76,32 @@ class FeatureMask:
         return inputs * (drawn >= self.p).reshape(inputs.shape)
 
 
+@dataclass(frozen=True)
+class FreshNoise:
+    """Mix each input with a share of Gaussian noise that is drawn anew at every step, so that nobody can memorize it.
+
+    Formula:
+        x <- (1 - share) x + share z, z of this mean and standard deviation
+
+    Example:
+        >>> import torch
+        >>> FreshNoise(share=0.5, deviation=0.0).apply(torch.ones(1, 2), torch.zeros(1, 1))
+        tensor([[0.5000, 0.5000]])
+    """
+
+    share: float = 0.5
+    mean: float = 0.0
+    deviation: float = 1.0
+    draws: ClassVar[int] = 1
+
+    def apply(self, inputs: Tensor, uniform: Tensor) -> Tensor:
+        """`inputs[n, ...]`; one uniform number per example seeds its noise."""
+        from byrote.recipes import noise
+
+        drawn = noise.normal((uniform[:, 0] * 2.0**24).long(), inputs[0].numel(), salt=2).reshape(inputs.shape)
+        return (1 - self.share) * inputs + self.share * (self.mean + self.deviation * drawn)
+
+
 def check_images(name: str, inputs: Tensor) -> None:
     """Refuse anything but a batch of images."""
     if inputs.dim() != 4:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from byrote.data.controls import LABEL_NOISE, Controls
+from byrote.data.controls import LABEL_NOISE, WRONG_LABELS, Controls
 from byrote.data.controls import planted as of_kind
 from byrote.data.problems import quoted
 from byrote.errors import BadInput
@@ -46,7 +46,7 @@ def controls_of(given: Given, ids: Sequence[str], class_names: Sequence[str] | N
             f"The 'controls' argument of Recorder names examples that are not there: {quoted(strange)}.",
             hint=f"name them as Recorder(ids=…) does, or by position where there are none; here as {quoted(ids[:3])}.",
         )
-    true = set(given.original[given.kind == LABEL_NOISE].tolist())
+    true = set(given.original[np.isin(given.kind, WRONG_LABELS)].tolist())
     unknown = sorted(one for one in true if (one not in class_names if class_names else not one.isdecimal()))
     if unknown:
         raise BadInput(

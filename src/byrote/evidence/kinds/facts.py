@@ -42,6 +42,9 @@ CONTROLS = Kind(
         "out_of_distribution": _Fact((EXAMPLE,), "bool", "", "an example from elsewhere was planted"),
         "rare_subpopulation": _Fact((EXAMPLE,), "bool", "", "made a member of a rare subpopulation"),
         "ambiguous": _Fact((EXAMPLE,), "bool", "", "made the mean of two examples of different classes"),
+        "backdoor": _Fact((EXAMPLE,), "bool", "", "a trigger and the attacker's label were planted"),
+        "clean_label_backdoor": _Fact((EXAMPLE,), "bool", "", "a trigger was planted, the label is true"),
+        "input_noise": _Fact((EXAMPLE,), "bool", "", "the input was mixed with noise"),
     },
     tasks=EVERY_TASK,
 )

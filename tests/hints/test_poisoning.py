@@ -1,0 +1,88 @@
+"""Hints of poisoning are followed: each mends the case that brought it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import byrote
+from byrote.changes.data.backdoor import Backdoor
+from byrote.changes.data.blended_backdoor import BlendedBackdoor
+from byrote.changes.data.clean_label_backdoor import CleanLabelBackdoor
+from byrote.changes.data.input_noise import InputNoise
+from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
+from byrote.changes.recipe.fresh_noise import FreshNoise
+from byrote.engine.job import refuse_without_trigger
+from byrote.probes.stamped import StampedProbe
+from changes.data.test__stamping import context, pictures
+from changes.recipe.test_fresh_noise import of
+from followed import Case, each, follow
+from small import blobs
+
+RECIPE = byrote.Recipe(network=byrote.MLP(hidden=(4,)), epochs=1)
+
+
+def planted(one: Any, data: Any = None) -> Callable[[Path], Any]:
+    """A change of pictures."""
+    return lambda _: one.apply(pictures() if data is None else data, context())
+
+
+def stamped(data: Any, *, heldout: bool = True) -> Callable[[Path], Any]:
+    """The probe is asked for these data."""
+    return lambda _: refuse_without_trigger(StampedProbe(), data.trigger, heldout=heldout)
+
+
+POISONED = Backdoor(0.05).apply(pictures(), context())
+
+CASES = (
+    Case(
+        name="no pixels", wrong=planted(Backdoor(0.1), blobs()), says="label-noise=0.05",
+        right=planted(SymmetricLabelNoise(0.05), blobs()),
+    ),
+    Case(
+        name="two backdoors", wrong=planted(BlendedBackdoor(0.1), POISONED), says="one backdoor per run",
+        right=planted(BlendedBackdoor(0.1)),
+    ),
+    Case(
+        name="no such target", wrong=planted(Backdoor(0.1, target="d")), says="target=a",
+        right=planted(Backdoor(0.1, target="a")),
+    ),
+    Case(
+        name="a patch larger than the picture", wrong=planted(Backdoor(0.1, size=9)), says="size=1",
+        right=planted(Backdoor(0.1, size=1)),
+    ),
+    Case(
+        name="opacity", wrong=lambda _: BlendedBackdoor(0.1, opacity=2.0), says="opacity=0.2",
+        right=lambda _: BlendedBackdoor(0.1, opacity=0.2),
+    ),
+    Case(
+        name="noise under the patch", wrong=lambda _: CleanLabelBackdoor(0.1, noise=1.0), says="noise=0.5",
+        right=lambda _: CleanLabelBackdoor(0.1, noise=0.5),
+    ),
+    Case(
+        name="share of the noise", wrong=lambda _: InputNoise(0.1, 0.0), says="share=0.5",
+        right=lambda _: InputNoise(0.1, share=0.5),
+    ),
+    Case(
+        name="share of fresh noise", wrong=lambda _: FreshNoise(1.0), says="fresh-noise=0.5",
+        right=lambda _: FreshNoise(0.5),
+    ),
+    Case(
+        name="fresh noise of rows", wrong=lambda _: FreshNoise().apply(RECIPE, of(blobs())), says="input-noise=0.05",
+        right=planted(InputNoise(0.05), blobs()),
+    ),
+    Case(
+        name="no backdoor", wrong=stamped(pictures()), says="--plant backdoor=0.05, with held-out examples",
+        right=stamped(POISONED),
+    ),
+    Case(
+        name="nothing held out", wrong=stamped(POISONED, heldout=False), says="with held-out examples",
+        right=stamped(POISONED),
+    ),
+)  # fmt: skip
+
+
+@each(*CASES)
+def test_hints_of_poisoning_are_followed(case: Case, tmp_path: Path) -> None:
+    follow(case, tmp_path)
