@@ -408,6 +408,12 @@ CHANGES = (
         right=built(made, "unit_search,budget=60", after=True),
     ),
     Case(
+        name="an attack without steps",
+        wrong=built(made, "adversarial,steps=0"),
+        says="adversarial,radius=0.1,steps=50,restarts=5",
+        right=built(made, "adversarial,radius=0.1,steps=50,restarts=5"),
+    ),
+    Case(
         name="no draws",
         wrong=built(made, "stability,draws=1", after=True),
         says="stability,draws=20",

@@ -106,6 +106,16 @@ def make_evidence(
     evidence["trajectory.epochs"] = np.array(epochs, np.int64)
     shaken = answers(path[:, -1, None] + rng.normal(0, 0.3, (models, 3, examples, classes)), label)
     evidence["augmented.log_odds"] = shaken["log_odds"]
+    for prefix, worst in (
+        ("", shaken),
+        ("heldout_", answers(held[:, None] - 0.5 * np.eye(classes)[:2, None], query_label)),
+    ):
+        evidence |= {
+            f"adversarial.{prefix}{name}": worst[name].min(1) for name in ("log_odds", "logit_margin", "correct")
+        }
+    strength = {"radius": np.full(models, 0.1, np.float32), "steps": np.full(models, 50, np.int32)}
+    evidence |= {f"adversarial.{name}": array for name, array in strength.items()}
+    evidence["adversarial.restarts"] = np.full(models, 5, np.int32)
     evidence |= _presentations(rng, member)
     evidence["data.label"] = label.astype(np.int64)
     planted = rng.integers(12, size=examples)

@@ -15,7 +15,13 @@ MINE = {
 }
 NOT_MINE = {
     "classes": {"counterfactual_memorization[squared_error]", "lira[residual]", "label_memorization[label_accuracy]"},
-    "labels": {"label_error_probability", "entropy_attack[modified]", "lira[residual]", "lira[augmented]"},
+    "labels": {
+        "label_error_probability",
+        "entropy_attack[modified]",
+        "lira[residual]",
+        "lira[augmented]",
+        "lira[adversarial]",
+    },
     "regression": {"lira", "rmia", "membership_risk", "loss_attack", "cumulative_sample_loss", "area_under_margin"},
 }
 

@@ -181,3 +181,35 @@ def label_memorization_label_accuracy(
         right by saying "no": the default form, about the whole set, tells more there.
     """
     return in_minus_out(label_accuracy, member, pair, stratum, bounds=(0.0, 1.0), what="share of right labels")
+
+
+@measure(
+    needs=("adversarial.correct", "design.member", "design.stratum"),
+    variant_of="label_memorization",
+    variant="adversarial",
+    without=_without,
+)
+def label_memorization_adversarial(
+    correct: Bool[np.ndarray, "model example"],
+    member: Int8[np.ndarray, "model example"],
+    stratum: Stratum = None,
+) -> PerExample:
+    r"""How much more often the models trained on an example keep its label under attack than the others do.
+
+    Formula:
+        m_i as `label_memorization`, with correct[k, i] = the label is predicted at every point near i that an attack
+        on model k looked at
+    Undefined:
+        as `label_memorization`.
+
+    Example:
+        >>> c = np.array([[1, 1], [1, 0], [0, 0], [0, 1]], bool)
+        >>> m = np.array([[1, 1], [1, 1], [0, 1], [0, 1]], np.int8)
+        >>> label_memorization_adversarial(c, m).values
+        array([ 1., nan])
+
+    Differs:
+        Another quantity than `label_memorization`: models that are trained on attacked inputs may memorize little by
+        their clean answers and much by these. The strength of the attack is that of the probe "adversarial".
+    """
+    return label_memorization(correct, member, stratum)

@@ -235,6 +235,35 @@ def lira_augmented(
 
 
 @measure(
+    needs=("adversarial.log_odds", "design.member", "design.pair", "design.stratum"),
+    source=f"{_SOURCE}; adversarial queries: Song et al. 2019, arXiv:1905.10291",
+    variant_of="lira",
+    variant="adversarial",
+    again=_of_log_odds,
+)
+def lira_adversarial(log_odds: Values, member: Member, pair: Pair, stratum: Stratum = None) -> PerModelExample:
+    r"""How much likelier a model's worst answer near the example is among models that trained on it.
+
+    Formula:
+        as `lira`, with x[t, i] the smallest log-odds that an attack on model t finds near example i
+    Undefined:
+        nan where no reference model was trained on the example, or every one was.
+
+    Example:
+        >>> m = np.array([[1, 1], [0, 0], [1, 0], [0, 1], [1, 1], [0, 0], [1, 0], [0, 1]], np.int8)
+        >>> x = 4.0 * m + np.tile([0.0, 0.1, -0.1, 0.2], 4).reshape(8, 2)
+        >>> lira_adversarial(x, m, np.repeat([0, 1, 2, 3], 2)).values[0] > 0
+        array([ True,  True])
+
+    Differs:
+        The authors take the best threshold on the examples that are judged, which finds more than there is; here the
+        reference models calibrate each example. Each model is attacked by itself, which takes its gradients: an
+        attacker with its answers alone has the clean ones.
+    """
+    return _online(log_odds, member, pair, stratum, bayes)
+
+
+@measure(
     needs=("outputs.residual", "design.member", "design.pair", "design.stratum"),
     source=_SOURCE,
     variant_of="lira",

@@ -817,7 +817,7 @@ class Run:
         then about models and examples.
         """
         models = self.models(role)
-        queries = name.startswith("heldout.")
+        queries = QUERY in quantity(name).dims
         left_out = parts(self.design.pair[models], groups=JACKKNIFE_PARTS)
         each, moved = np.empty(len(models)), _Moved(int(left_out.max()) + 1)
         for row, model in enumerate(models):
@@ -843,10 +843,11 @@ class Run:
             return found
         return over_both(found, moved.by_cluster(cluster) / counted.sum(), bounds=SHARE)
 
-    def accuracy(self, *, member: int, rows: np.ndarray | None = None) -> Scalar:
+    def accuracy(self, *, member: int, rows: np.ndarray | None = None, answers: str = "outputs.correct") -> Scalar:
         """Mean accuracy of the ensemble on its members (1) or non-members (0), of all examples or of these rows.
 
         On members it is about these examples, which the models fit or not; on non-members it stands for new ones.
+        `answers` is the evidence that says what is right, as "adversarial.correct" under attack.
         """
         chosen = np.arange(len(self.ids)) if rows is None else rows
 
@@ -858,17 +859,20 @@ class Run:
             return centred(right[chosen], membership[chosen] == member)
 
         if member:
-            return self.share("outputs.correct", share, examples=len(chosen))
+            return self.share(answers, share, examples=len(chosen))
         cluster = self.clusters(chosen)
-        return self.share("outputs.correct", share, examples=len(chosen), influence=influence, cluster=cluster)
+        return self.share(answers, share, examples=len(chosen), influence=influence, cluster=cluster)
 
-    def heldout_accuracy(self, *, role: str = "reference") -> Scalar | None:
-        """Mean accuracy on the held-out examples; None without any, or without models of the role."""
+    def heldout_accuracy(self, *, role: str = "reference", answers: str = "heldout.correct") -> Scalar | None:
+        """Mean accuracy on the held-out examples; None without any, or without models of the role.
+
+        `answers` as of `accuracy`, as "adversarial.heldout_correct".
+        """
         if self.manifest.heldout is None or not len(self.design.models_of(role)):
             return None
         queries = int(self.manifest.heldout["examples"])
         return self.share(
-            "heldout.correct",
+            answers,
             lambda right, _: float(right.mean()),
             role=role,
             examples=queries,
