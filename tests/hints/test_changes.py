@@ -28,6 +28,7 @@ from byrote.changes.data.deduplicate import RemoveExactDuplicates, RemoveNearDup
 from byrote.changes.data.rare_subpopulation import RareSubpopulation
 from byrote.changes.data.relabel_most_memorized import RelabelMostMemorized
 from byrote.changes.forget import named, read_ids, refuse_share
+from byrote.changes.recipe.adversarial_training import TradesTraining
 from byrote.changes.recipe.goldfish import GoldfishLoss
 from byrote.changes.recipe.weight_decay import WeightDecay
 from byrote.changes.registry import parse_change
@@ -382,6 +383,12 @@ CHANGES = (
         wrong=lambda _: refuse_share("The share", 1.0),
         says="0.05 is the 5 %",
         right=lambda _: refuse_share("The share", 0.05),
+    ),
+    Case(
+        name="trades of an attacked recipe",
+        wrong=applied(TradesTraining(), dataclasses.replace(RECIPE, input_perturbation=byrote.ProjectedGradient())),
+        says="objective=byrote.CrossEntropy() and no input_perturbation",
+        right=applied(TradesTraining(), dataclasses.replace(RECIPE, objective=byrote.CrossEntropy())),
     ),
     Case(
         name="goldfish of classes",
