@@ -101,3 +101,21 @@ def test_the_largest_draw_stays_below_1():
     key = unmixed(2**32 - 1) ^ int(noise.mix(torch.tensor([0])))
     drawn = noise.uniform(torch.tensor([key]), 1, salt=0)
     assert 0.99 < float(drawn) < 1
+
+
+def test_coins_are_the_keys_and_no_two_steps_of_a_model_have_one_seed():
+    ids, seed = np.array([0, 5, 3, 2**20]), 2**40 + 7
+    drawn = noise.coins(seed, 12, ids, salt=5)
+    salted = torch.tensor([seed + 5 * 0x01000193])
+    assert drawn.tolist() == noise.keys(salted, 12, torch.from_numpy(ids)[None])[0].tolist()
+    seeds = {noise.seed_of_step(seed, step, 3) for step in range(5000)}
+    assert len(seeds) == 5000
+    assert not seeds & {noise.seed_of_step(seed, step, 4) for step in range(500)}
+
+
+def test_normals_are_each_models_own_however_models_stand_together():
+    seeds = torch.tensor([7, 2**45 + 1, 8])
+    together = noise.Stream(seeds, torch.tensor([4, 4, 5]), torch.zeros(3, 1)).normals(50, salt=1)
+    alone = noise.Stream(seeds[1:2], 4, torch.zeros(1, 1)).normals(50, salt=1)
+    torch.testing.assert_close(together[1:2], alone, rtol=0, atol=0)
+    assert len({tuple(row.tolist()) for row in together}) == 3

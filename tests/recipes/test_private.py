@@ -44,6 +44,11 @@ def bind(slots):
     return slots.bind(bound("mlp").shape, CPU)
 
 
+def normals(seed, step, count):
+    """The noise of one model at one step."""
+    return noise.Stream(torch.tensor([seed]), step, torch.zeros(1, 1)).normals(count, salt=_NOISE)[0]
+
+
 def slow(slots, seed, count, steps):
     """Algorithm 1 of arXiv:1607.00133: one example after the other, with a backward pass each."""
     network = bind(slots).build(seed)
@@ -57,11 +62,10 @@ def slow(slots, seed, count, steps):
             norm = sum(float((w.grad**2).sum()) for w in network.parameters()) ** 0.5
             for name, weight in network.named_parameters():
                 total[name] += min(1.0, clip / norm) * weight.grad
-        rng = noise.generator(seed, step, _NOISE)
-        drawn = rng.standard_normal(sum(w.numel() for w in network.parameters()), dtype=np.float32)
+        drawn = normals(seed, step, sum(w.numel() for w in network.parameters()))
         for name in sorted(total):
             part, drawn = drawn[: total[name].numel()], drawn[total[name].numel() :]
-            total[name] += deviation * torch.from_numpy(part).reshape(total[name].shape)
+            total[name] += deviation * part.reshape(total[name].shape)
         with torch.no_grad():
             for name, weight in network.named_parameters():
                 weight -= 0.3 * total[name] / slots.batch_size
@@ -141,7 +145,7 @@ def test_an_empty_batch_adds_noise_alone_and_is_remembered_by_nobody(make):
     for row, (noisy, still) in enumerate(zip(learner.states(), quiet.states(), strict=True)):
         start = bind(slots).build(5 + row).state_dict()
         size = sum(weight.numel() for weight in start.values())
-        drawn = torch.from_numpy(noise.generator(5 + row, 0, _NOISE).standard_normal(size, dtype=np.float32))
+        drawn = normals(5 + row, 0, size)
         for name in sorted(start):
             assert torch.equal(still.network.state_dict()[name], start[name])
             part, drawn = drawn.split([start[name].numel(), len(drawn) - start[name].numel()])

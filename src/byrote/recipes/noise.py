@@ -5,9 +5,9 @@ The mixing function is the 32-bit "lowbias32" of Chris Wellons (hash-prospector,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,9 +58,40 @@ def normal(keys: Tensor, draws: int, *, salt: int) -> Tensor:
     return (-2 * torch.log1p(-u)).sqrt() * torch.cos(2 * torch.pi * v)
 
 
-def generator(seed: int, step: int, salt: int) -> np.random.Generator:
-    """A generator of one model's own for one step; another salt gives another stream."""
-    return np.random.default_rng([seed, step, salt])
+def coins(seed: int, step: int, ids: np.ndarray, *, salt: int) -> np.ndarray:
+    """`keys` of `ids[example]` in numpy, 32 bits each, for a seed with its salt."""
+    of_model = _mixed(_mixed(int(seed) + salt * 0x01000193 + 0x9E3779B9) + step)
+    drawn: np.ndarray = _mixed(np.uint32(of_model) + _mixed_numbers(1 + int(ids.max(initial=0)))[ids])
+    return drawn
+
+
+@lru_cache(maxsize=8)
+def _mixed_numbers(count: int) -> np.ndarray:
+    """What the first whole numbers are as ids, computed once."""
+    mixed: np.ndarray = _mixed(np.arange(count, dtype=np.uint32) + np.uint32(0x7F4A7C15))
+    return mixed
+
+
+def _mixed(x: Any) -> Any:
+    """`mix` of one integer, or of an array of numpy's integers of 32 bits, in a fraction of the time."""
+    if isinstance(x, int):
+        x &= _LOW
+    x = x ^ (x >> 16)
+    x = (x * 0x7FEB352D) & _LOW
+    x = x ^ (x >> 15)
+    x = (x * 0x846CA68B) & _LOW
+    return x ^ (x >> 16)
+
+
+def seed_of_step(seed: int, step: int, salt: int) -> int:
+    """32 bits for a generator of one model's own for one step; no two of its steps have the same.
+
+    Example:
+        >>> len({seed_of_step(7, step, 1) for step in range(1000)})
+        1000
+    """
+    start, stride = (_mixed(seed ^ (seed >> 32) ^ salt ^ other) for other in (0, 0x5BD1E995))
+    return (start + step * (stride | 1)) & _LOW
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +117,10 @@ class Stream:
         """One key an example, the same at every step and in every model."""
         return tied_keys(self.ids)
 
-    def each(self, draw: Callable[[np.random.Generator], np.ndarray], *, salt: int) -> Tensor:
-        """What `draw` makes of each model's own generator, `[model, ...]`: the same, however models are stacked."""
+    def normals(self, count: int, *, salt: int) -> Tensor:
+        """`[model, count]` normal numbers of each model's own for this step: the same, however models are stacked."""
         steps = [self.step] * len(self.seeds) if isinstance(self.step, int) else self.step.tolist()
-        drawn = [draw(generator(*key, salt)) for key in zip(self.seeds.tolist(), steps, strict=True)]
-        return torch.from_numpy(np.stack(drawn)).to(self.seeds.device)
+        drawn, source = torch.empty(len(self.seeds), count), torch.Generator()
+        for row, seed, step in zip(drawn, self.seeds.tolist(), steps, strict=True):
+            row.normal_(generator=source.manual_seed(seed_of_step(seed, step, salt)))
+        return drawn.to(self.seeds.device)

@@ -44,8 +44,11 @@ class Poisson:
 
     def at(self, seed: int, step: int, count: UInt8[np.ndarray, " example"]) -> Rows:
         """The rows that join; an example of count c has c coins."""
-        shown = np.repeat(np.arange(len(count)), count)
-        return shown[noise.generator(seed, step, _COINS).random(len(shown)) < self.rate], None
+        joined = [np.zeros(0, np.int64)]
+        for copy in range(int(count.max(initial=0))):
+            rows = np.flatnonzero(count > copy)
+            joined.append(rows[noise.coins(seed, step, rows, salt=_COINS + copy) < round(self.rate * 2**32)])
+        return np.sort(np.concatenate(joined)), None
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,10 @@ class GaussianNoise:
         assert batch.noise is not None, "a step has random numbers"
         names = sorted(gradients)
         sizes = [gradients[name][0].numel() for name in names]
-        drawn = batch.noise.each(lambda rng: rng.standard_normal(sum(sizes), dtype=np.float32), salt=_NOISE)
+        drawn = batch.noise.normals(sum(sizes), salt=_NOISE)
         size = batch.counted() if batch.normaliser is None else batch.normaliser
-        scaled = drawn * self.deviation / (size[:, None] if isinstance(size, Tensor) else size)
-        for name, part in zip(names, torch.split(scaled, sizes, 1), strict=True):
+        drawn *= self.deviation / (size[:, None] if isinstance(size, Tensor) else size)
+        for name, part in zip(names, torch.split(drawn, sizes, 1), strict=True):
             gradients[name].add_(part.reshape(gradients[name].shape))
 
 

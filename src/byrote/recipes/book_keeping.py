@@ -1,0 +1,208 @@
+"""Clipped sums of gradients by book-keeping: one backward pass, and no example's gradient is ever made.
+
+What goes into each layer and what comes back at its output are kept. The norm of each example's gradient follows from
+the two (`ghost_rules`), and so does the sum of all gradients, each times its factor: Bu et al. 2022 (arXiv:2210.00038).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vjp, vmap
+
+from byrote.recipes.batch import Batch, Seen
+from byrote.recipes.dropout import give, keys_of
+from byrote.recipes.ghost_rules import Layer, NoRule, before_scaling, layers_of
+from byrote.recipes.models import Models, Parts
+from byrote.recipes.noise import Stream
+from byrote.recipes.slots import Slots
+
+#: Keys of the layers of dropout, where there are any.
+Keys = list[Tensor] | None
+#: The layers of each network that was looked at; None where its gradients must be made.
+_KNOWN: WeakKeyDictionary[nn.Module, list[Layer] | None] = WeakKeyDictionary()
+#: Norms are trusted where they are that close to those of gradients, on so many examples of each model.
+CLOSE, TRIED = 1e-4, 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Book:
+    """What a backward pass brought: `put_in[model, batch, ...]` and `came_back[model, batch, ...]` of each layer."""
+
+    parts: Parts
+    layers: list[Layer]
+    put_in: list[Tensor]
+    came_back: tuple[Tensor, ...]
+    seen: Seen
+    memory: Tensor | None
+
+    def norms(self) -> Tensor:
+        """`[model, batch]`: the norm of each example's gradient over all weights that are learned."""
+        squares = [self._squares(*one) for one in zip(self.layers, self.put_in, self.came_back, strict=True)]
+        return torch.stack(squares).sum(0).sqrt()
+
+    def _squares(self, layer: Layer, a: Tensor, d: Tensor) -> Tensor:
+        if layer.rule is by_example:
+            each = self._by_vjp(layer, a[:, :, None], d[:, :, None], nested=True)
+            return torch.stack([gradient.flatten(2).square().sum(2) for gradient in each.values()]).sum(0)
+        if isinstance(layer.module, nn.Linear) and a.dim() == 3:  # without a copy of arrays that are not in order
+            own = self._own(layer)
+            put_in = a.square().sum(2) if "weight" in own else 0.0
+            return d.square().sum(2) * (put_in + float("bias" in own))
+        flat = before_scaling(layer.module, a.flatten(0, 1))
+        return layer.rule(layer.module, flat, d.flatten(0, 1)).reshape(d.shape[:2])
+
+    def sums(self, factors: Tensor) -> dict[str, Tensor]:
+        """By name the sums `[model, ...]` of the gradients, each times its factor of `factors[model, batch]`."""
+        found: dict[str, Tensor] = {}
+        for layer, a, d in zip(self.layers, self.put_in, self.came_back, strict=True):
+            scaled = d * factors.reshape(*factors.shape, *[1] * (d.dim() - 2))
+            found |= self._linear(layer, a, scaled) if isinstance(layer.module, nn.Linear) else {}
+            found |= {} if isinstance(layer.module, nn.Linear) else self._by_vjp(layer, a, scaled)
+        return found
+
+    def _linear(self, layer: Layer, a: Tensor, d: Tensor) -> dict[str, Tensor]:
+        own = self._own(layer)
+        a, d = a.flatten(1, -2), d.flatten(1, -2)
+        made: dict[str, Callable[[], Tensor]] = {"weight": lambda: d.mT @ a, "bias": lambda: d.sum(1)}
+        return {own[name]: make() for name, make in made.items() if name in own}
+
+    def _own(self, layer: Layer) -> dict[str, str]:
+        """The names that a layer and the network have for each of its learned weights."""
+        prefix = next(name for name, module in self.parts.skeleton.named_modules() if module is layer.module)
+        start = f"{prefix}." if prefix else ""
+        names = [name for name, _ in layer.module.named_parameters(recurse=False)]
+        return {name: start + name for name in names if start + name in self.parts.learned}
+
+    def _by_vjp(self, layer: Layer, a: Tensor, d: Tensor, *, nested: bool = False) -> dict[str, Tensor]:
+        """The layer's own backward pass, of all examples of a model or, `nested`, of each."""
+        own = self._own(layer)
+        start = next(iter(own.values())).rpartition(".")[0]
+        known = {**self.parts.weights, **self.parts.buffers}
+        here = {name: known[f"{start}.{name}" if start else name] for name in _tensors(layer.module)}
+        learned = {name: here.pop(name) for name in own}
+
+        def back(learned: dict[str, Tensor], fixed: dict[str, Tensor], a: Tensor, d: Tensor) -> dict[str, Tensor]:
+            _, pull = vjp(lambda learned: functional_call(layer.module, {**fixed, **learned}, (a,)), learned)
+            made: dict[str, Tensor] = pull(d)[0]
+            return made
+
+        inner = vmap(back, in_dims=(None, None, 0, 0)) if nested else back
+        made = vmap(inner)(learned, here, a, d)
+        return {own[name]: gradient for name, gradient in made.items()}
+
+
+def by_example(layer: nn.Module, a: Tensor, d: Tensor) -> Tensor:
+    """The mark of a layer without a rule: its gradients are made, one for each example."""
+    raise NoRule(layer)
+
+
+def _tensors(module: nn.Module) -> Iterator[str]:
+    yield from (name for name, _ in module.named_parameters(recurse=False))
+    yield from (name for name, _ in module.named_buffers(recurse=False))
+
+
+def kept(slots: Slots, models: Models, batch: Batch, memory: Tensor | None, slow: Callable[..., Tensor]) -> Book | None:
+    """What a backward pass brings; None where its norms are not those of gradients, or nothing says that they are.
+
+    That is found out once for each network, on its first batch, where `slow` gives the norms from gradients.
+    """
+    if not slots.objective.once:
+        return None
+    parts = models.parts()
+    if parts.skeleton not in _KNOWN:
+        _KNOWN[parts.skeleton] = _trusted(slots, parts, batch, memory, slow)
+    layers = _KNOWN[parts.skeleton]
+    return None if layers is None else _book(slots, parts, layers, batch, memory)
+
+
+def _trusted(
+    slots: Slots, parts: Parts, batch: Batch, memory: Tensor | None, slow: Callable[..., Tensor]
+) -> list[Layer] | None:
+    few = replace(
+        batch,
+        **{
+            name: None if (value := getattr(batch, name)) is None else value[:, :TRIED]
+            for name in ("inputs", "targets", "ids", "weights", "mask")
+        },
+        noise=None if batch.noise is None else replace(batch.noise, ids=batch.ids[:, :TRIED]),
+    )
+    remembered = None if memory is None else memory[:, :TRIED]
+    first = {name: tensor[0] for name, tensor in (parts.weights | parts.buffers).items()}
+    try:
+        with torch.no_grad(), _evaluating(parts.skeleton):
+            call = lambda inputs: functional_call(parts.skeleton, first, (inputs,))  # noqa: E731
+            layers = layers_of(parts.skeleton, call, batch.inputs[0, :1], by_example)
+    except NoRule:
+        return None
+    found = _book(slots, parts, layers, few, remembered).norms()
+    expected = slow(slots, parts, few, remembered)
+    return layers if torch.allclose(found, expected, rtol=CLOSE, atol=1e-7, equal_nan=True) else None
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    mode = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(mode)
+
+
+def _book(slots: Slots, parts: Parts, layers: list[Layer], batch: Batch, memory: Tensor | None) -> Book:
+    zero = torch.zeros((), device=batch.inputs.device)
+    moved = [zero.expand(*batch.ids.shape, *layer.put_out).requires_grad_() for layer in layers]
+    put_in: list[Tensor] = []
+
+    def forward(inputs: Tensor, *, train: bool) -> Tensor:
+        parts.skeleton.train(train)
+        logits, went_in = _every(parts, layers, moved, inputs, batch.noise)
+        put_in.extend(each.detach() for each in went_in)
+        return logits
+
+    logits, loss, rows = slots.objective.loss(forward, batch, memory)
+    came_back = torch.autograd.grad(batch.weighted(loss).sum(), moved)
+    seen = Seen(logits=logits.detach(), loss=loss.detach())
+    return Book(parts=parts, layers=layers, put_in=put_in, came_back=came_back, seen=seen, memory=rows)
+
+
+def _every(
+    parts: Parts, layers: list[Layer], moved: list[Tensor], inputs: Tensor, stream: Stream | None
+) -> tuple[Tensor, list[Tensor]]:
+    """Logits, and what goes into each layer; `moved` is added to what each puts out, and gets its gradient."""
+    keys: Keys = keys_of(parts.dropouts, stream) if parts.dropouts and stream is not None else None
+
+    def one(
+        weights: dict[str, Tensor], buffers: dict[str, Tensor], moved: list[Tensor], inputs: Tensor, keys: Keys
+    ) -> tuple[Tensor, list[Tensor]]:
+        went_in: list[Tensor] = []
+        hooks = [
+            layer.module.register_forward_hook(_adding(part, went_in))
+            for layer, part in zip(layers, moved, strict=True)
+        ]
+        give(parts.dropouts, keys)
+        try:
+            logits: Tensor = functional_call(parts.skeleton, (weights, buffers), (inputs,))
+        finally:
+            give(parts.dropouts, None)
+            for hook in hooks:
+                hook.remove()
+        return logits, went_in
+
+    in_dims = (0, 0, 0, 0, None if keys is None else 0)
+    found: tuple[Tensor, list[Tensor]] = vmap(one, in_dims=in_dims)(parts.weights, parts.buffers, moved, inputs, keys)
+    return found
+
+
+def _adding(part: Tensor, went_in: list[Tensor]) -> Callable[..., Tensor]:
+    def hook(module: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
+        went_in.append(given[0])
+        return out + part
+
+    return hook
