@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 import byrote
+from attacked_inputs import attacked
 from attacked_texts import attacked_texts
 from byrote.analyses.calibration import Calibration, calibrate
 from byrote.analyses.card import card
@@ -25,6 +26,7 @@ from byrote.analyses.lab import Lab, data_of
 from byrote.analyses.membership import membership_attack
 from byrote.analyses.performance import absolute_error, counterfactual_memorization
 from byrote.analyses.privacy import _size, with_canaries
+from byrote.analyses.robustness import robustness
 from byrote.analyses.scaling import compare_sizes
 from byrote.analyses.second_split import second_split
 from byrote.analyses.target import _refuse_one_sided, load_weights, read_members
@@ -428,6 +430,13 @@ ANALYSES = (
         wrong=on(of_numbers(), lambda run: membership_attack(run, "lira")),
         says="attack with",
         right=on(imported(), lambda run: membership_attack(run, "lira")),
+        slow=True,
+    ),
+    Case(
+        name="no robust ensemble",
+        wrong=on(full, robustness),
+        says="--models 64",
+        right=lambda folder: robustness(attacked(Run.open(copied("classes", folder, "halves")))),
         slow=True,
     ),
     Case(

@@ -7,6 +7,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from byrote.analyses.card_language import SPOKEN, language_figures
 from byrote.analyses.catalog import analysis
+from byrote.analyses.robustness import Strength, strength_of
 from byrote.blocks import Block, Words, notes_of, plain_blocks, section
 from byrote.changes.cross_fit import CrossFit, cross_fit, ensemble_rates
 from byrote.errors import BadInput, TooFewModels
@@ -27,8 +29,9 @@ from byrote.stats.jackknife import difference
 from byrote.tabular import Tabular
 
 Better = Literal["lower", "higher", ""]
-#: What a row tells: what was gained, as less memorization; what that cost; the mean of a measure; or how models fit.
-Tells = Literal["gain", "cost", "measure", ""]
+#: What a row tells: what was gained, as less memorization; what that cost; what holds under an attack on the inputs;
+#: the mean of a measure; or how models fit.
+Tells = Literal["gain", "cost", "robust", "measure", ""]
 Of = Callable[[Run, np.ndarray], Scalar]
 SHARE: Bounds = (0.0, 1.0)
 MEMORIZATION: Bounds = (-1.0, 1.0)
@@ -223,7 +226,12 @@ def card(before: Run, after: Run, on_progress: OnProgress = no_progress) -> Card
         return _of_text(before, after)
     two = _Two.of(before, after)
     cross_fitted = two.cross_fitted()
-    figures = [*two.accuracies(), *two.memorization(cross_fitted), *two.other_measures(on_progress)]
+    figures = [
+        *two.accuracies(),
+        *two.robustness(),
+        *two.memorization(cross_fitted),
+        *two.other_measures(on_progress),
+    ]
     if not figures:
         raise BadInput(
             f"The runs {str(before.folder)!r} and {str(after.folder)!r} have no figure in common: no clean pass at the "
@@ -245,6 +253,7 @@ def card(before: Run, after: Run, on_progress: OnProgress = no_progress) -> Card
             *_turned(figures),
             *_fitting(figures),
             *_not_compared(two),
+            *_attacked(two),
             *_examples(two),
             *_choice(cross_fitted, forgotten=int(two.forgotten.sum()) if two.to_forget else 0),
             *_absence(two.removed, two.removed_by_score),
@@ -427,6 +436,23 @@ class _Two:
             ),
         ]
 
+    @cached_property
+    def strengths(self) -> tuple[Strength | None, Strength | None]:
+        """How strong the attacks on the inputs of either run were."""
+        return strength_of(self.before), strength_of(self.after)
+
+    def robustness(self) -> list[_Figure]:
+        """Accuracy under an attack on the inputs, where both runs were attacked alike."""
+        if not self.answered or self.strengths[0] is None or self.strengths[0] != self.strengths[1]:
+            return []
+        name = "accuracy under attack on"
+        within = _accuracy(member=1, answers="adversarial.correct")
+        found = [self.figure(f"{name} members", within, "higher", SHARE, tells="robust")]
+        if self._without_heldout:
+            return found
+        held = self.figure(f"{name} held-out data", _heldout_robust, "higher", SHARE, tells="robust", judged=True)
+        return [*found, replace(held, same_examples=_held_out(self.before) == _held_out(self.after))]
+
     @property
     def _without_heldout(self) -> bool:
         return self.before.manifest.heldout is None or self.after.manifest.heldout is None
@@ -591,6 +617,25 @@ def _not_compared(two: _Two) -> list[str]:
     ]
 
 
+def _attacked(two: _Two) -> list[str]:
+    """How strong the attacks on the inputs were, or why accuracy under attack is not compared."""
+    was, now = two.strengths
+    if was is not None and was == now:
+        return [f"Under attack: {was}. A stronger attack may find more: robust accuracy is at most this."]
+    why = "Accuracy under attack is not compared:"
+    if was is not None and now is not None:
+        return [f"{why} the attacks differ. Before: {was}. After: {now}."]
+    made = _change(two.after)
+    names = {made.get("name"), *(one.get("name") for one in made.get("changes", ()))}
+    if was is None and now is None and not names & {"pgd", "trades"}:
+        return []
+    return [
+        f"{why} it takes the answers of both runs to attacked inputs. Audit into another folder with --probe "
+        "adversarial,radius=0.1, and change that run; `byrote probe RUN adversarial,radius=0.1` reads runs that kept "
+        "their weights."
+    ]
+
+
 def _examples(two: _Two) -> list[str]:
     notes = [f"{len(two.common)} examples are in both runs with the same label."]
     if two.added:
@@ -741,14 +786,18 @@ def _mean_of(key: str, chosen: np.ndarray, bounds: Bounds) -> Of:
     return figure
 
 
-def _accuracy(*, member: int) -> Of:
-    return lambda run, rows: run.accuracy(member=member, rows=rows)
+def _accuracy(*, member: int, answers: str = "outputs.correct") -> Of:
+    return lambda run, rows: run.accuracy(member=member, rows=rows, answers=answers)
 
 
-def _heldout_accuracy(run: Run, rows: np.ndarray) -> Scalar:
-    accuracy = run.heldout_accuracy()
+def _heldout_accuracy(run: Run, rows: np.ndarray, answers: str = "heldout.correct") -> Scalar:
+    accuracy = run.heldout_accuracy(answers=answers)
     assert accuracy is not None, "asked only of runs with held-out examples"
     return accuracy
+
+
+def _heldout_robust(run: Run, rows: np.ndarray) -> Scalar:
+    return _heldout_accuracy(run, rows, "adversarial.heldout_correct")
 
 
 @section(of="card", title="Before and after", order=30)

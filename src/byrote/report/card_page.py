@@ -192,6 +192,7 @@ def answers(compared: Card, aside: Sequence[Setting]) -> list[tuple[str, str]]:
     found = [
         ("Is less memorized?", _by_verdict([row for row in compared.rows if row.tells == "gain"])),
         ("What did it cost?", _by_verdict([row for row in compared.rows if row.tells == "cost"])),
+        ("Do predictions hold under attack?", _by_verdict([row for row in compared.rows if row.tells == "robust"])),
     ]
     sure = [
         note for note in compared.notes if "hold at once" in note or "has a verdict" in note or "over texts" in note
