@@ -8,13 +8,17 @@ import pytest
 import torch
 from scipy import stats
 
+import byrote
 from byrote.analyses.card import Row, as_table, card, shown
+from byrote.analyses.pattern_or_rote import poisons_of
 from byrote.blocks import TableBlock, Words
+from byrote.changes.registry import parse_change
 from byrote.errors import BadInput
 from byrote.recording.recorder import Recorder
 from byrote.results import Scalar
 from byrote.runs.run import Run
 from byrote.stats.jackknife import difference, from_replicates
+from poisoned import poisoned_audit
 from report.made import NOISY, make_run
 from small import small_audit
 
@@ -300,3 +304,31 @@ def test_a_notebook_shows_a_card_and_draws_it(made: tuple[Run, Run]) -> None:
     assert shown.count("<tr>") == 1 + len(compared.rows)
     assert [label.get_text() for label in axes.get_yticklabels()] == [row.name for row in compared.rows]
     axes.figure.clear()
+
+
+def test_a_defence_against_a_backdoor_is_judged_by_the_success_that_is_left(tmp_path: Path) -> None:
+    """Five poisons of thirty and five clean examples are removed: found 17 %, beside 8 % by chance."""
+    run = poisoned_audit(tmp_path / "run", "backdoor=0.25,target=b", models=8)
+    poisons = poisons_of(run)
+    clean = np.setdiff1d(np.arange(len(run.ids)), poisons)
+    out = tmp_path / "child"
+    how = {"workers": 1, "progress": False}
+    named = run.ids[np.r_[poisons[:5], clean[:5]]]
+    child = byrote.change(run, parse_change("remove-most-memorized"), forget=named, out=out, **how)
+    found = card(run, child)
+    (row,) = (one for one in found.rows if one.name == "attack success of the backdoor")
+    assert (row.better, row.tells, row.judged) == ("lower", "gain", True)
+    for figure, of in ((row.before, run), (row.after, child)):
+        models, others = of.models(), of.heldout.targets != 1
+        stamped, plain = (of.load(f"stamped.{name}", models)[:, others] for name in ("target", "plain"))
+        assert figure.value == pytest.approx(stamped.mean() - plain.mean())
+    (note,) = (one for one in found.notes if "poisons" in one)
+    assert note == (
+        "Of the 30 poisons of the backdoor 5 were removed (17%); as many examples removed at random would hold 8% of "
+        "them."
+    )
+    everything = byrote.change(
+        run, parse_change("remove-most-memorized"), forget=run.ids[poisons], out=tmp_path / "none", **how
+    )
+    (row,) = (one for one in card(run, everything).rows if one.name == "attack success of the backdoor")
+    assert row.verdict == "better"

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import byrote
+from byrote.analyses.backdoor_copies import backdoor_copies, numbers, with_backdoor
+from byrote.analyses.lab import Lab
+from byrote.analyses.pattern_or_rote import pattern_or_rote
 from byrote.changes.data.backdoor import Backdoor
 from byrote.changes.data.blended_backdoor import BlendedBackdoor
 from byrote.changes.data.clean_label_backdoor import CleanLabelBackdoor
@@ -18,6 +21,7 @@ from byrote.probes.stamped import StampedProbe
 from changes.data.test__stamping import context, pictures
 from changes.recipe.test_fresh_noise import of
 from followed import Case, each, follow
+from poisoned import drawn, poisoned_audit
 from small import blobs
 
 RECIPE = byrote.Recipe(network=byrote.MLP(hidden=(4,)), epochs=1)
@@ -31,6 +35,18 @@ def planted(one: Any, data: Any = None) -> Callable[[Path], Any]:
 def stamped(data: Any, *, heldout: bool = True) -> Callable[[Path], Any]:
     """The probe is asked for these data."""
     return lambda _: refuse_without_trigger(StampedProbe(), data.trigger, heldout=heldout)
+
+
+def audited(folder: Path, *plants: str, **settings: Any) -> Any:
+    """A small audit with this planted."""
+    place = folder / f"run-{len(list(folder.iterdir()))}"
+    return poisoned_audit(place, *plants, **{"models": 6, **settings})
+
+
+def copied(folder: Path, **settings: Any) -> Any:
+    """The procedure on a small audit."""
+    run = audited(folder, **settings)
+    return backdoor_copies(Lab(workers=1, progress=False), run, copies="6", models=6, contrast=False)
 
 
 POISONED = Backdoor(0.05).apply(pictures(), context())
@@ -79,6 +95,23 @@ CASES = (
     Case(
         name="nothing held out", wrong=stamped(POISONED, heldout=False), says="with held-out examples",
         right=stamped(POISONED),
+    ),
+    Case(
+        name="a verdict on no backdoor", wrong=lambda folder: pattern_or_rote(audited(folder)),
+        says="byrote change RUN --with backdoor=0.05, and ask the run that it makes",
+        right=lambda folder: pattern_or_rote(audited(folder, "backdoor=0.05")),
+    ),
+    Case(
+        name="copies that are no numbers", wrong=lambda _: numbers("1,4"), says="copies=1;4;16;64",
+        right=lambda _: numbers("1;4;16;64"),
+    ),
+    Case(
+        name="no plant of a backdoor", wrong=lambda _: with_backdoor(drawn(), "input-noise=0.1", 0),
+        says="plant=backdoor", right=lambda _: with_backdoor(drawn(), "backdoor=0.1", 0),
+    ),
+    Case(
+        name="copies with nothing held out", wrong=lambda folder: copied(folder, heldout=None), says="heldout=…",
+        right=lambda folder: copied(folder, heldout=drawn(30, seed=1)), slow=True,
     ),
 )  # fmt: skip
 

@@ -15,10 +15,13 @@ import numpy as np
 
 from byrote.analyses.card_language import SPOKEN, language_figures
 from byrote.analyses.catalog import analysis
+from byrote.analyses.pattern_or_rote import success_of
 from byrote.analyses.robustness import Strength, strength_of
 from byrote.blocks import Block, Words, notes_of, plain_blocks, section
 from byrote.changes.cross_fit import CrossFit, cross_fit, ensemble_rates
+from byrote.data.controls import POISONS
 from byrote.errors import BadInput, TooFewModels
+from byrote.evidence.kinds.stamped import STAMPED
 from byrote.evidence.schema import kind_of
 from byrote.markup import table_html
 from byrote.measures.catalog import Measure, catalog
@@ -229,6 +232,7 @@ def card(before: Run, after: Run, on_progress: OnProgress = no_progress) -> Card
     figures = [
         *two.accuracies(),
         *two.robustness(),
+        *two.backdoor(),
         *two.memorization(cross_fitted),
         *two.other_measures(on_progress),
     ]
@@ -257,6 +261,7 @@ def card(before: Run, after: Run, on_progress: OnProgress = no_progress) -> Card
             *_examples(two),
             *_choice(cross_fitted, forgotten=int(two.forgotten.sum()) if two.to_forget else 0),
             *_absence(two.removed, two.removed_by_score),
+            *_poisons_removed(two),
             *_relabelling(len(two.relabelled[0]), two.relabelled_by_score),
         ),
     )
@@ -456,6 +461,20 @@ class _Two:
     @property
     def _without_heldout(self) -> bool:
         return self.before.manifest.heldout is None or self.after.manifest.heldout is None
+
+    def backdoor(self) -> list[_Figure]:
+        """The success of a planted backdoor, where models of both runs were shown its trigger."""
+        if not all(STAMPED.name in run.manifest.evidence for run in (self.before, self.after)):
+            return []
+        figure = self.figure(
+            "attack success of the backdoor",
+            lambda run, rows: success_of(run, run.models()),
+            "lower",
+            MEMORIZATION,
+            tells="gain",
+            judged=True,
+        )
+        return [replace(figure, same_examples=_held_out(self.before) == _held_out(self.after))]
 
     def cross_fitted(self) -> CrossFit | None:
         """Figures free of the choice by the first run's scores; None without a choice, or where it takes more pairs."""
@@ -672,6 +691,18 @@ def _absence(removed: int, by_score: bool) -> list[str]:
         return []
     text = f"{removed} examples of the first run are not in the second and count in neither column"
     return [f"{text}; {BY_SCORE}" if by_score else f"{text}."]
+
+
+def _poisons_removed(two: _Two) -> list[str]:
+    """How many of the poisons of a backdoor were removed, beside what chance removes."""
+    poisons = np.isin(two.before.ids, two.before.controls.example[np.isin(two.before.controls.kind, POISONS)])
+    if not poisons.any() or not two.removed:
+        return []
+    found = int((poisons & ~np.isin(two.before.ids, two.after.ids)).sum())
+    return [
+        f"Of the {int(poisons.sum())} poisons of the backdoor {found} were removed ({found / poisons.sum():.0%}); as "
+        f"many examples removed at random would hold {two.removed / len(poisons):.0%} of them."
+    ]
 
 
 def _relabelling(relabelled: int, by_score: bool) -> list[str]:

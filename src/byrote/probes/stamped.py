@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from byrote.evidence.kinds.stamped import STAMPED
+from byrote.evidence.kinds.stamped import STAMPED, TARGET, TRIGGER
 from byrote.probes.contract import END, Block, Probe, Shard, When
 from byrote.probes.moment import Moment
 from byrote.probes.registry import probe
-
-#: Entries of a shard's header: what the trigger is, and the number of the class that it is to bring.
-TRIGGER: Final = "trigger"
-TARGET: Final = "target"
 
 
 @probe

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from byrote.axes import MODEL, QUERY
 from byrote.evidence.kind import OF_CLASSES, Kind, Quantity
 
+#: Entries of a shard's header: what the trigger is, and the number of the class that it is to bring.
+TRIGGER: Final = "trigger"
+TARGET: Final = "target"
 _DIMS = (MODEL, QUERY)
 
 STAMPED = Kind(

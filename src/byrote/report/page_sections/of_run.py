@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from byrote.report.findings import Findings
+from byrote.report.page_sections.backdoor import backdoor
 from byrote.report.page_sections.course import course, watched_course
 from byrote.report.page_sections.examples import hardest, memorized, typical
 from byrote.report.page_sections.groups import groups
@@ -46,3 +47,6 @@ def _listed(run: Run, found: Findings, shown: Sections) -> Iterator[PageSection]
     yield ranking(facts, shown)
     if facts.wording.about_classes:
         yield triage(found.triaged)
+    of_backdoor = backdoor(run)
+    if of_backdoor is not None:
+        yield of_backdoor
