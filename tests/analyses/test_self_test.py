@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -69,9 +71,24 @@ def test_once_tested_the_numbers_of_label_errors_are_probabilities_and_the_flags
     assert not np.allclose(sure.values, score.values)
     order = np.argsort(score.values)
     assert (np.diff(sure.values[order]) >= 0).all()
+    of_curve = probabilities(run, replace(score, low=score.values, high=score.values))
+    assert (of_curve.low < of_curve.values).all()
+    assert (of_curve.values < of_curve.high).all()
     assert "should be wrong" in " ".join(found.notes)
     kept = as_table(found)
     assert set(kept.arrays["score_is"][kept.arrays["issue"] == LABEL_ERROR]) == {PROBABILITY}
+
+
+def test_a_flagged_label_that_is_certainly_more_likely_right_is_no_label_error(before_and_after):
+    _, run, _ = before_and_after
+    errors = label_errors(run)
+    row = int(np.flatnonzero(errors.flagged)[0])
+    assert errors.named[row]
+    high = np.where(np.arange(len(run.ids)) == row, 0.4, errors.sure.high)
+    doubted = replace(errors, sure=replace(errors.sure, high=high))
+    assert not doubted.named[row]
+    assert replace(doubted, calibrated=False).named[row]
+    np.testing.assert_array_equal(np.delete(doubted.named, row), np.delete(errors.named, row))
 
 
 def test_the_page_says_what_was_caught_and_verify_agrees(before_and_after):

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import approx_fprime, minimize
 from scipy.special import expit
 
-from byrote.stats.planted_scores import FARTHEST, curve
+from byrote.stats.planted_scores import FARTHEST, curve, curves
 
 
 def drawn(rate, *, seed=0, cases=2_000, others=4_000, apart=4.0):
@@ -75,3 +75,26 @@ def test_a_higher_score_is_never_less_likely_and_far_ones_are_bounded():
 def test_of_no_scores_nothing_is_known():
     unknown = np.full(3, np.nan)
     assert np.isnan(curve(unknown, unknown).probability(np.array([1.0]))).all()
+
+
+def test_curves_of_examples_drawn_anew_scatter_around_the_curve():
+    scores, _, planted = drawn(0.1, others=1_000, cases=1_000)
+    found = curve(scores, planted)
+    again = curves(scores, planted, rng=np.random.default_rng(0), draws=20)
+    low, high = np.quantile([one.rate for one in again], [0.05, 0.95])
+    assert low < found.rate < high < 3 * low
+    assert len(curves(np.full(3, np.nan), planted[:3], rng=np.random.default_rng(0), draws=2)) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [0.02, 0.1])
+def test_the_scatter_of_curves_covers_the_probability(rate):
+    """Counted where a case is about as likely as not, among 400 examples."""
+    place = -np.log(rate / (1 - rate)) / 4
+    hits = 0
+    for seed in range(40):
+        scores, _, planted = drawn(rate, seed=seed, others=400, cases=400)
+        again = curves(scores, planted, rng=np.random.default_rng(seed), draws=40)
+        low, high = np.quantile([one.log_odds(np.array(place)) for one in again], [0.025, 0.975])
+        hits += low <= 0 <= high
+    assert hits >= 34

@@ -472,7 +472,7 @@ def _lower(some: Float[np.ndarray, " one"], others: Float[np.ndarray, " other"])
 
 def _of_models(run: Run, outside: Outside, groups: np.ndarray, copied: np.ndarray) -> Iterator[Issue]:
     """What models without an example tell of it: at most one kind each, and a label error beside a rare group."""
-    wrong, memorized = outside.wrong, outside.memorization
+    wrong, memorized, named = outside.wrong, outside.memorization, outside.errors.named
     counts = {name: int((groups == name).sum()) for name in set(groups.tolist()) if name}
     for row in range(len(run.ids)):
         group = str(groups[row])
@@ -490,7 +490,7 @@ def _of_models(run: Run, outside: Outside, groups: np.ndarray, copied: np.ndarra
             )
         if copied[row]:
             continue
-        if outside.errors.flagged[row] and other >= 0:
+        if named[row] and other >= 0:
             yield Issue(
                 example=row,
                 issue=LABEL_ERROR,
@@ -551,13 +551,15 @@ def _about_scores(errors: LabelErrors) -> str:
             f"A label error is a score above {WRONG:g} (`label_error_probability`), no probability that was tried on "
             "these data: where wrong labels prefer some classes, or groups are rare, too many or too few are flagged."
         )
-    mine = errors.flagged & errors.own
+    mine = errors.named & errors.own
+    spared = int(np.count_nonzero(errors.flagged & errors.own & ~mine))
+    others = f"; {spared:,} more with such a score are more likely right" if spared else ""
     return (
         f"A label error is a score above {WRONG:g} (`label_error_probability`). Its number is the probability that the "
         "label is wrong, as labels drawn at random tell, which no model saw: of the "
-        f"{np.count_nonzero(mine):,} labels that are flagged and not planted {errors.sure.values[mine].sum():.0f} "
-        "should be wrong. These are random errors. Where classes overlap, or a group is rare, right labels look like "
-        "them and fewer are wrong; real errors often look right, and are missed."
+        f"{np.count_nonzero(mine):,} labels that are named and not planted {errors.sure.values[mine].sum():.0f} "
+        f"should be wrong{others}. These are random errors. Where classes overlap, or a group is rare, right labels "
+        "look like them and fewer are wrong; real errors often look right, and are missed."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import logit
+from scipy.special import expit, logit
 from scipy.stats import binomtest
 
 from byrote.analyses.catalog import kept_table
@@ -15,8 +15,8 @@ from byrote.data.controls import LABEL_NOISE
 from byrote.measures.label_error_probability import log_odds_of_labels
 from byrote.results import PerExample, Scalar
 from byrote.runs.run import Run
-from byrote.stats.intervals import adjusted_rate
-from byrote.stats.planted_scores import curve
+from byrote.stats.intervals import UPPER, adjusted_rate
+from byrote.stats.planted_scores import FARTHEST, MOST, Curve, curve, curves
 
 #: The analysis whose table says that models were tested.
 SELF_TEST: Final = "self_test"
@@ -40,6 +40,11 @@ class LabelErrors:
     own: Bool[np.ndarray, " example"]
     tested: Scalar | None
     calibrated: bool
+
+    @property
+    def named(self) -> Bool[np.ndarray, " example"]:
+        """The flagged ones, without those that are certainly less likely wrong than right."""
+        return self.flagged & ~(self.sure.high < WRONG) if self.calibrated else self.flagged
 
 
 def label_errors(run: Run) -> LabelErrors:
@@ -106,21 +111,31 @@ def probabilities(run: Run, score: PerExample) -> PerExample:
     and how likely each is, are estimated together: they separate drawn labels from given ones best
     (`planted_scores.curve`).
     Examples with a planted control do not count: how many labels were planted wrong says nothing of the others.
-    It takes three classes: of two, the drawn label is the given one turned round, and tells nothing new. The curve is
-    fitted once, so the interval, which is over models, does not contain the error of the curve.
+    It takes three classes: of two, the drawn label is the given one turned round, and tells nothing new. The interval
+    is over models and over the examples that the curve is fitted to, of which 20,000 do.
     """
-    models = run.models()
-    answers = run.load("outputs.logits", models)
-    drawn = np.random.default_rng([0, 9]).integers(1, answers.shape[2], len(run.ids))
-    asked = np.stack([run.labels, (run.labels + drawn) % answers.shape[2]])
-    given, other = log_odds_of_labels(answers, run.labels, run.member[models], asked)
-    own = ~np.isin(run.ids, run.controls.example)
-    found = curve(given[own], other[own], answers.shape[2] - 1)
-
-    def likely(values: Float[np.ndarray, " example"]) -> Float[np.ndarray, " example"]:
-        with np.errstate(divide="ignore"):
-            return found.probability(logit(values))
-
+    models, some = run.models(), slice(None, None, -(-len(run.ids) // MOST))
+    answers, labels = run.load("outputs.logits", models, some), run.labels[some]
+    drawn = np.random.default_rng([0, 9]).integers(1, answers.shape[2], len(labels))
+    asked = np.stack([labels, (labels + drawn) % answers.shape[2]])
+    given, other = log_odds_of_labels(answers, labels, run.member[np.ix_(models, np.arange(len(run.ids))[some])], asked)
+    own, ways = ~np.isin(run.ids[some], run.controls.example), answers.shape[2] - 1
+    found = curve(given[own], other[own], ways)
+    again = curves(given[own], other[own], ways, rng=np.random.default_rng([0, 10]))
+    with np.errstate(divide="ignore"):
+        middle, low, high = (found.log_odds(logit(one)) for one in (score.values, score.low, score.high))
+        least, largest = _range(again, logit(score.values))
     return replace(
-        score, values=likely(score.values), low=likely(score.low), high=likely(score.high), stderr=score.stderr * np.nan
+        score,
+        values=expit(middle),
+        low=expit(middle - np.hypot(middle - low, np.maximum(middle - least, 0.0))),
+        high=expit(middle + np.hypot(high - middle, np.maximum(largest - middle, 0.0))),
+        stderr=score.stderr * np.nan,
     )
+
+
+def _range(again: list[Curve], scores: Float[np.ndarray, " example"]) -> Float[np.ndarray, "bound example"]:
+    """Where 95 % of the curves have the log-odds of each score."""
+    asked = np.linspace(-FARTHEST, FARTHEST, 601)
+    bounds = np.quantile([one.log_odds(asked) for one in again], [1 - UPPER, UPPER], axis=0)
+    return np.stack([np.interp(np.clip(scores, -FARTHEST, FARTHEST), asked, one) for one in bounds])
