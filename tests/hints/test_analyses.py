@@ -26,6 +26,7 @@ from byrote.analyses.lab import Lab, data_of
 from byrote.analyses.membership import membership_attack
 from byrote.analyses.performance import absolute_error, counterfactual_memorization
 from byrote.analyses.privacy import _size, with_canaries
+from byrote.analyses.robust_overfitting import robust_overfitting
 from byrote.analyses.robustness import robustness
 from byrote.analyses.scaling import compare_sizes
 from byrote.analyses.second_split import second_split
@@ -55,6 +56,12 @@ BARE = np.array([False, False, True])
 def new(folder: Path) -> Path:
     """A place in the folder where nothing is yet."""
     return folder / f"of-{len(list(folder.iterdir()))}"
+
+
+def watched(folder: Path, queries: int) -> Run:
+    """An audit with so many held-out examples, attacked at checkpoints."""
+    probes = ("adversarial_trajectory,radius=0.1,steps=1,checkpoints=2",)
+    return small_audit(new(folder), heldout=blobs(queries, seed=1), probes=probes, full=0)
 
 
 @cache
@@ -430,6 +437,13 @@ ANALYSES = (
         wrong=on(of_numbers(), lambda run: membership_attack(run, "lira")),
         says="attack with",
         right=on(imported(), lambda run: membership_attack(run, "lira")),
+        slow=True,
+    ),
+    Case(
+        name="half of too few",
+        wrong=lambda folder: robust_overfitting(watched(folder, 30)),
+        says="hold out 40 examples or more",
+        right=lambda folder: robust_overfitting(watched(folder, 40)),
         slow=True,
     ),
     Case(

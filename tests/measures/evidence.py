@@ -116,6 +116,10 @@ def make_evidence(
     strength = {"radius": np.full(models, 0.1, np.float32), "steps": np.full(models, 50, np.int32)}
     evidence |= {f"adversarial.{name}": array for name, array in strength.items()}
     evidence["adversarial.restarts"] = np.full(models, 5, np.int32)
+    later = {f"adversarial_trajectory.{name}": evidence[f"adversarial.{name}"] for name in (*strength, "restarts")}
+    evidence |= {**later, "adversarial_trajectory.epochs": evidence["trajectory.epochs"]}
+    evidence["adversarial_trajectory.correct"] = evidence["trajectory.correct"]
+    evidence["adversarial_trajectory.heldout_correct"] = np.stack([evidence["heldout.correct"]] * len(epochs), 1)
     evidence |= _presentations(rng, member)
     evidence["data.label"] = label.astype(np.int64)
     planted = rng.integers(12, size=examples)

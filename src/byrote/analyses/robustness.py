@@ -50,7 +50,12 @@ def strength_of(run: Run) -> Strength | None:
     models = run.models()
     if "adversarial" not in run.manifest.evidence or not len(models):
         return None
-    radius, steps, restarts = (run.load(f"adversarial.{of}", models[:1])[0] for of in ("radius", "steps", "restarts"))
+    return strength_in(run, "adversarial", int(models[0]))
+
+
+def strength_in(run: Run, kind: str, model: int) -> Strength:
+    """The strength that a model's evidence of this kind states."""
+    radius, steps, restarts = (run.load(f"{kind}.{of}", [model])[0] for of in ("radius", "steps", "restarts"))
     return Strength(radius=float(f"{radius:.6g}"), steps=int(steps), restarts=int(restarts))
 
 

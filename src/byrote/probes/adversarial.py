@@ -54,6 +54,20 @@ ADVERSARIAL: Final = Kind(
 )
 
 
+def refuse_weak(name: str, radius: float, steps: int, restarts: int) -> None:
+    """Refuse settings that are no attack.
+
+    Raises:
+        BadInput: the radius is below 0 or not finite, or there are no steps or starts.
+    """
+    if not 0 <= radius < float("inf") or steps < 1 or restarts < 1:
+        raise BadInput(
+            f"The probe {name!r} takes a finite radius of at least 0, and at least 1 step and 1 restart. Got "
+            f"{radius}, {steps} and {restarts}.",
+            hint=f"{name},radius=0.1,steps=50,restarts=5",
+        )
+
+
 @probe
 @dataclass
 class AdversarialProbe(Probe):
@@ -84,12 +98,7 @@ class AdversarialProbe(Probe):
     kinds = (ADVERSARIAL,)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.radius < float("inf") or self.steps < 1 or self.restarts < 1:
-            raise BadInput(
-                f"The probe {self.name!r} takes a finite radius of at least 0, and at least 1 step and 1 restart. Got "
-                f"{self.radius}, {self.steps} and {self.restarts}.",
-                hint=f"{self.name},radius=0.1,steps=50,restarts=5",
-            )
+        refuse_weak(self.name, self.radius, self.steps, self.restarts)
 
     @property
     def passes(self) -> float:
@@ -99,35 +108,41 @@ class AdversarialProbe(Probe):
     def begin(self, block: Block) -> None:
         """The range of the data is known."""
         super().begin(block)
-        low, high = range_of_rows(block.inputs.cpu().numpy())
-        self.extent = tuple(torch.from_numpy(end).to(block.inputs.device) for end in (low, high))
+        self.attack = attack_on(block, self.radius, self.steps, self.restarts)
 
     def look(self, at: Moment) -> None:
         """Attack all models, on the training examples and on the held-out ones."""
-        self.found = {"": self.attacked(at)}
         nothing = np.empty((len(self.block.models), 0, 2), np.float32)
-        self.found["heldout_"] = nothing if at.heldout is None else self.attacked(at.heldout)
-
-    def attacked(self, at: Moment) -> np.ndarray:
-        """`[model, example, 2]`, the smallest log-odds and margin; the examples are those of the moment."""
-        strength = partial(worst, radius=self.radius, steps=self.steps, restarts=self.restarts, extent=self.extent)
-        rows = torch.arange(len(at.inputs), device=at.inputs.device)
-        with torch.no_grad():  # so that no tape is kept for the weights
-            found = at.each(lambda network, call, x, y, number: strength(call, x, y, number), rows)
-        return found.float().cpu().numpy()
+        self.found = {"": self.attack(at), "heldout_": nothing if at.heldout is None else self.attack(at.heldout)}
 
     def shards(self) -> Iterator[Shard]:
         """One for each model."""
-        strength = {
-            "radius": np.float32(self.radius),
-            "steps": np.int32(self.steps),
-            "restarts": np.int32(self.restarts),
-        }
         for row, model in enumerate(self.block.models):
-            columns = {name: np.asarray(value) for name, value in strength.items()}
+            columns = strength_columns(self.radius, self.steps, self.restarts)
             for prefix, found in self.found.items():
                 columns |= {f"{prefix}log_odds": found[row, :, 0], f"{prefix}logit_margin": found[row, :, 1]}
             yield Shard(kind=ADVERSARIAL, model=model, columns=columns)
+
+
+def strength_columns(radius: float, steps: int, restarts: int) -> dict[str, np.ndarray]:
+    """How strong the attack was, as evidence."""
+    return {
+        "radius": np.asarray(radius, np.float32),
+        **{name: np.asarray(count, np.int32) for name, count in (("steps", steps), ("restarts", restarts))},
+    }
+
+
+def attack_on(block: Block, radius: float, steps: int, restarts: int) -> Callable[[Moment], np.ndarray]:
+    """What gives `[model, example, 2]` of a moment: the smallest log-odds and margin in the data's range."""
+    extent = tuple(torch.from_numpy(end).to(block.inputs.device) for end in range_of_rows(block.inputs.cpu().numpy()))
+    strength = partial(worst, radius=radius, steps=steps, restarts=restarts, extent=extent)
+
+    def attack(at: Moment) -> np.ndarray:
+        with torch.no_grad():  # so that no tape is kept for the weights
+            found = at.each(lambda network, call, x, y, rows: strength(call, x, y, rows), at.rows)
+        return found.float().cpu().numpy()
+
+    return attack
 
 
 def worst(
