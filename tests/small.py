@@ -46,7 +46,8 @@ def small_audit(out: Path, **changes: Any) -> Run:
 
 def _chosen(job: Choosable, *, per_worker: int, compiled: bool = False, least: int = SIZES[0]) -> Choice:
     """Small perceptrons train side by side, without a trial of both ways that takes as long as they do."""
-    if not isinstance(job.recipe.network, MLP) or job.why_not_stacked():
+    slots = getattr(job.recipe, "recipe", job.recipe)
+    if not isinstance(slots.network, MLP) or job.why_not_stacked():
         return choose(job, per_worker=per_worker, compiled=compiled, least=least)
     return Choice(
         stacked=True, size=min(max(per_worker, least), SIZES[0]), compiled=compiled, reason="side by side, untried",

@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from byrote.recipes.objectives.trades import Trades as Trades
     from byrote.recipes.optimizers import SGD as SGD
     from byrote.recipes.optimizers import AdamW as AdamW
+    from byrote.recipes.private import Private as Private
     from byrote.recipes.recipe import Recipe as Recipe
     from byrote.recipes.samplers import ClassBalanced as ClassBalanced
     from byrote.recipes.schedules import Constant as Constant
@@ -149,6 +150,7 @@ _HOMES = {
     "HorizontalFlip": "recipes.augmentations",
     "RandomShift": "recipes.augmentations",
     "CoTeaching": "recipes.co_teaching",
+    "Private": "recipes.private",
     "Dropout": "recipes.dropout",
     "ExampleTiedDropout": "recipes.dropout",
     "ClipNorm": "recipes.gradient_transforms",

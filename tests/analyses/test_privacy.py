@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from byrote.analyses.privacy import (
     PrivacyAudit,
     as_table,
     audit_privacy,
+    beside_claim,
     canary_scores,
     privacy_design,
     shown,
@@ -277,3 +279,23 @@ def test_the_section_of_many_runs(overfit: PrivacyAudit) -> None:
     lines = [block.text for block in shown(table) if isinstance(block, Words)]
     assert lines[0].endswith("in 64 of 64 runs it was guessed right whether the canary had joined.")
     assert lines[1] == f"If all guesses were right, the bound would be {bound.ceiling:.2f}."
+
+
+def test_a_private_training_claims_an_epsilon_at_the_same_delta(tmp_path: Path) -> None:
+    pytest.importorskip("opacus", reason="the accountant is opacus', an extra")
+    recipe = byrote.Private(learner(1), noise=2.0, rate=0.2)
+    found = small_privacy(tmp_path / "run", recipe=recipe)
+    claimed = found.run.manifest.privacy
+    assert claimed is not None
+    assert claimed["delta"] == found.delta == 1e-5
+    assert (
+        f"claims an epsilon of {claimed['epsilon']:.3g} at this delta. The bound does not contradict" in found.notes[-1]
+    )
+
+
+def test_a_bound_above_the_claim_is_said_and_no_claim_says_nothing(overfit: PrivacyAudit) -> None:
+    assert beside_claim(overfit, overfit.run) == ()  # type: ignore[arg-type]
+    manifest = replace(overfit.run.manifest, privacy={"epsilon": overfit.epsilon / 2})
+    (said,) = beside_claim(overfit, replace(overfit.run, manifest=manifest))  # type: ignore[arg-type]
+    assert f"claims an epsilon of {overfit.epsilon / 2:.3g}" in said
+    assert "the claim is wrong, or this is one of the 5% of audits that err" in said

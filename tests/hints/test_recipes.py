@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import byrote
+from byrote.changes.change import Context
 from byrote.changes.data.deduplicate import RemoveNearDuplicates
 from byrote.changes.registry import changes, parse_change
 from byrote.engine.stopping import Goal, duration
@@ -21,10 +22,11 @@ from byrote.probes.decoding import Decoding
 from byrote.probes.kept_weights import keeping
 from byrote.probes.registry import made
 from byrote.recipes.checks import check_slots, check_task, refuse_mixing
+from byrote.recipes.guarantee import guarantee, multiplier_of
 from byrote.recipes.objectives.goldfish import Goldfish
-from byrote.recipes.private import ClipByExample, GaussianNoise, Poisson, guarantee, private
+from byrote.recipes.private import ClipByExample, GaussianNoise, Poisson, private
 from followed import Case, each, follow, without
-from small import RECIPE
+from small import RECIPE, blobs
 
 
 def recipe(**slots: Any) -> Callable[[Path], Any]:
@@ -47,6 +49,28 @@ def private_recipe(**changes: Any) -> Any:
     how: dict[str, Any] = {"members": 30, "rate": 0.5, "clip": 1.0, "multiplier": 2.0} | changes
     return private(RECIPE, **how)
 
+
+#: Settings of Private that are refused, what the hint says, and what it names.
+PRIVATES: list[tuple[str, tuple[Any, ...], str, tuple[Any, ...]]] = [
+    (
+        "private of two networks",
+        (byrote.CoTeaching(recipe=RECIPE),),
+        "Private(byrote.Recipe(network=byrote.MLP()), clip=1.0, noise=1.0, rate=0.05)",
+        (byrote.Recipe(network=byrote.MLP()), 1.0, 1.0, 0.05),
+    ),
+    (
+        "private by class",
+        (dataclasses.replace(RECIPE, sampler=byrote.ClassBalanced()),),
+        "leave batches, example_gradients and sampler out",
+        (RECIPE,),
+    ),
+    ("an arm", (RECIPE, 1.0, 1.0, 0.5, None, "neither"), "arm='both'", (RECIPE, 1.0, 1.0, 0.5, None, "both")),
+    ("no members", (RECIPE, 1.0, 1.0, 0.5, 0), "leave it out", (RECIPE, 1.0, 1.0, 0.5)),
+    ("private without noise", (RECIPE, 1.0, 0.0), "noise=1.0", (RECIPE, 1.0, 1.0)),
+]
+
+
+CONTEXT = Context(dataset=blobs(), rng=np.random.default_rng(0))
 
 SLOTS = {
     "optimizer": (torch.optim.SGD, (byrote.AdamW(lr=0.001), byrote.SGD(lr=0.05))),
@@ -240,6 +264,28 @@ RECIPES = (
         wrong=lambda _: guarantee(private_recipe(), delta=0.0),
         says="delta=1e-5",
         right=lambda _: guarantee(private_recipe(), delta=1e-5),
+    ),
+    *[
+        Case(name=name, wrong=built(byrote.Private, *wrong), says=says, right=built(byrote.Private, *right))
+        for name, wrong, says, right in PRIVATES
+    ],
+    Case(
+        name="private already",
+        wrong=lambda _: parse_change("dp-sgd=8").apply(byrote.Private(RECIPE), CONTEXT),
+        says="change the run before it",
+        right=lambda _: parse_change("dp-sgd=8").apply(RECIPE, CONTEXT),
+    ),
+    Case(
+        name="private with a delta",
+        wrong=built(byrote.Private, RECIPE, delta=2.0),
+        says="leave it out",
+        right=built(byrote.Private, RECIPE),
+    ),
+    Case(
+        name="a tiny epsilon",
+        wrong=lambda _: multiplier_of(0.001, 0.5, 2, 1e-5),
+        says="dp-sgd=8",
+        right=lambda _: multiplier_of(8.0, 0.5, 2, 1e-5),
     ),
     Case(
         name="a depth",

@@ -1,6 +1,5 @@
 """DP-SGD against a slow loop that is written from the formula, and alike in every executor."""
 
-import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -25,8 +24,8 @@ from byrote.recipes.networks.network import Network
 from byrote.recipes.networks.resnet import ResNet
 from byrote.recipes.objectives.early_learning_regularization import EarlyLearningRegularization
 from byrote.recipes.optimizers import SGD
-from byrote.recipes.private import _NOISE, ClipByExample, GaussianNoise, Poisson, guarantee, private
-from byrote.recipes.recipe import Recipe
+from byrote.recipes.private import _NOISE, ClipByExample, GaussianNoise, Poisson, Private, private
+from byrote.recipes.samplers import ClassBalanced
 from byrote.recipes.schedules import Constant
 from engine.toys import RECIPES, bound, data, job, recipe
 
@@ -266,42 +265,46 @@ def test_what_makes_no_sense_is_refused(make):
         make()
 
 
+def test_private_is_dp_sgd_of_its_settings_and_arms_leave_one_half_out():
+    found = Private(PLAIN, 0.4, 0.5, 0.25)
+    assert found.made(20) == PRIVATE
+    assert found.made(60).batch_size == 15, "the sum is divided by what a batch of all candidates is expected to have"
+    assert Private(PLAIN, 0.4, 0.5, 0.25, members=20).made(60) == PRIVATE
+    clipped, noisy = (Private(PLAIN, 0.4, 0.5, 0.25, arm=arm).made(20) for arm in ("clip", "noise"))
+    assert clipped == replace(PRIVATE, gradient_transform=None)
+    assert noisy == replace(PRIVATE, example_gradients=None)
+
+
+def test_private_trains_as_its_recipe_of_slots(tmp_path):
+    runs = []
+    for name, slots in (("private", Private(PLAIN, 0.4, 0.5, 0.25, members=20)), ("slots", PRIVATE)):
+        given = job(tmp_path / name, slots, checkpoints=(0, 2))
+        check_network(given)
+        train_block(given, Block(models=tuple(range(4)), stacked=True), lambda share: None)
+        runs.append(Evidence(given.folder).load("outputs.logits", range(4), 0))
+    np.testing.assert_array_equal(*runs)
+
+
 @pytest.mark.parametrize(
-    ("slots", "lacks"),
+    ("settings", "words"),
     [
-        (PLAIN, "draw its batches by coins and clip gradients by example and add noise"),
-        (replace(PRIVATE, gradient_transform=GaussianNoise(0.0)), "does not add noise"),
-        (replace(PRIVATE, example_gradients=None), "does not clip gradients by example"),
-        (replace(PRIVATE, batches=None), "does not draw its batches by coins"),
+        ({"clip": 0.0}, "'largest'.* above 0"),
+        ({"clip": float("inf")}, "finite"),
+        ({"rate": 1.2}, r"in \(0, 1\]. Got 1.2"),
+        ({"rate": 0.0}, "'rate'"),
+        ({"noise": 0.0}, "'noise'"),
+        ({"recipe": CoTeaching(recipe=PLAIN)}, "treats each example by itself. Got CoTeaching"),
+        ({"recipe": PRIVATE}, "batches and example_gradients of its own"),
+        ({"recipe": replace(PLAIN, sampler=ClassBalanced())}, "a sampler of its own"),
+        ({"recipe": replace(PLAIN, gradient_transform=ClipNorm(1.0))}, "changes gradients already"),
     ],
 )
-def test_half_of_it_promises_nothing(slots: Recipe, lacks):
-    with pytest.raises(BadInput, match=lacks):
-        guarantee(slots, delta=1e-5)
+def test_private_refuses_what_would_not_be(settings, words):
+    with pytest.raises(BadInput, match=words):
+        Private(**{"recipe": PLAIN, "clip": 1.0, "noise": 1.0, "rate": 0.5, **settings})
 
 
-def test_no_epsilon_without_an_accountant(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "opacus", None)
-    with pytest.raises(BadInput, match="No epsilon is given") as refusal:
-        guarantee(PRIVATE, delta=1e-5)
-    assert "byrote[privacy]" in refusal.value.hint
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.skipif(importlib.util.find_spec("opacus") is None, reason="the accountant is opacus', an extra")
-@pytest.mark.parametrize("multiplier", [0.8, 2.0])
-def test_epsilon_of_one_step_that_shows_all_is_that_of_the_gaussian_mechanism(multiplier):
-    """Balle and Wang 2018, theorem 8: delta(e) = Phi(1/2s - e s) - exp(e) Phi(-1/2s - e s)."""
-    from scipy.optimize import brentq
-    from scipy.stats import norm
-
-    def delta(e):
-        s = multiplier
-        return norm.cdf(1 / (2 * s) - e * s) - np.exp(e) * norm.cdf(-1 / (2 * s) - e * s)
-
-    slots = private(replace(PLAIN, epochs=1), members=20, rate=1.0, clip=3.0, multiplier=multiplier)
-    found = guarantee(slots, delta=1e-5)
-    assert found.epsilon == pytest.approx(brentq(lambda e: delta(e) - 1e-5, 0, 50), abs=0.02)
-    assert (found.steps, found.rate, found.multiplier) == (1, 1.0, pytest.approx(multiplier))
-    assert "opacus" in str(found)
-    assert "outside" in str(found)
+def test_batch_norm_is_refused_before_training(tmp_path):
+    given = job(tmp_path, Private(RECIPES["resnet with batch norm"][1]), data=data((1, 8, 8)))
+    with pytest.raises(BadInput, match="mixes the examples of a batch"):
+        check_network(given)

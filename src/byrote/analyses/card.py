@@ -263,6 +263,7 @@ def card(before: Run, after: Run, on_progress: OnProgress = no_progress) -> Card
             *_absence(two.removed, two.removed_by_score),
             *_poisons_removed(two),
             *_relabelling(len(two.relabelled[0]), two.relabelled_by_score),
+            *_private(before, after),
         ),
     )
 
@@ -684,6 +685,17 @@ def _choice(found: CrossFit | None, *, forgotten: int) -> list[str]:
             "choose with half of them and to measure with the other."
         ]
     return []
+
+
+def _private(before: Run, after: Run) -> list[str]:
+    """What the private training of either run guarantees; where it is about one example, a card confirms nothing."""
+    notes = [
+        f"Private training {when} the change: {' '.join(words)}"
+        for when, words in (("before", before.manifest.guaranteed), ("after", after.manifest.guaranteed))
+        if words
+    ]
+    said = "What attacks find can contradict a guarantee of privacy; a low figure confirms none."
+    return [*notes, said] if notes else []
 
 
 def _absence(removed: int, by_score: bool) -> list[str]:

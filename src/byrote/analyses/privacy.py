@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from byrote.engine.progress import Progress
 from byrote.errors import BadInput
 from byrote.measures._by_group import by_group
 from byrote.recipes.algorithm import TrainingRecipe
+from byrote.recipes.private import Private
 from byrote.results import Scalar, Table
 from byrote.runs.run import Run
 from byrote.stats.privacy_bounds import (
@@ -152,7 +153,7 @@ def audit_privacy(
     dataset, rows = with_canaries(dataset, canaries, mislabel=mislabel, seed=seed)
     run = audit(
         dataset,
-        recipe,
+        _at_delta(recipe, delta),
         heldout=heldout,
         design=privacy_design(len(dataset), rows, references=references, seed=seed, groups=dataset.groups),
         out=_folder(dataset, out),
@@ -192,7 +193,7 @@ def audit_privacy(
         method=method,
         gaussian=gaussian,
         run=run,
-        notes=_notes(bound, references, groups=dataset.groups is not None),
+        notes=(*_notes(bound, references, groups=dataset.groups is not None), *beside_claim(bound, run)),
     )
 
 
@@ -237,7 +238,7 @@ def audit_privacy_in_many_runs(
     many_runs_epsilon(coin.astype(np.float64), coin, threshold=0.5, delta=delta, confidence=confidence)
     run = audit(
         dataset,
-        recipe,
+        _at_delta(recipe, delta),
         heldout=heldout,
         design=design,
         out=_folder(dataset, out),
@@ -293,7 +294,28 @@ def table_of_many(found: ManyRunsAudit) -> Table:
             "epsilon": (Scalar(value=bound.epsilon, low=bound.epsilon, **shared),),
             CEILING: (Scalar(value=bound.ceiling, low=nan, **shared),),
         },
-        notes=("This is a lower bound: a small value does not prove privacy.",),
+        notes=("This is a lower bound: a small value does not prove privacy.", *beside_claim(bound, found.run)),
+    )
+
+
+def _at_delta(recipe: TrainingRecipe, delta: float) -> TrainingRecipe:
+    """A private recipe claims its epsilon at the delta at which it is bounded from below."""
+    return replace(recipe, delta=delta) if isinstance(recipe, Private) else recipe
+
+
+def beside_claim(bound: EpsilonBound, run: Run) -> tuple[str, ...]:
+    """What the bound says of the epsilon that a private training claims; nothing where none is claimed."""
+    claimed = (run.manifest.privacy or {}).get("epsilon")
+    if claimed is None:
+        return ()
+    if bound.epsilon <= claimed:
+        return (
+            f"The training claims an epsilon of {claimed:.3g} at this delta. The bound does not contradict it, and "
+            "confirms nothing: these canaries are far from the worst case.",
+        )
+    return (
+        f"The training claims an epsilon of {claimed:.3g} at this delta, and the bound is above it. Either the "
+        f"claim is wrong, or this is one of the {1 - bound.confidence:.0%} of audits that err.",
     )
 
 

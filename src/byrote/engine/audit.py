@@ -32,6 +32,8 @@ from byrote.evidence.made_here import remember
 from byrote.evidence.manifest import Manifest
 from byrote.evidence.store import Evidence
 from byrote.recipes.algorithm import TrainingRecipe
+from byrote.recipes.guarantee import Guarantee, promised
+from byrote.recipes.private import Private
 from byrote.results import PerExample
 from byrote.runs.folder import dataset_facts, heldout_facts, model_entries
 from byrote.runs.opening import Tables, described, grown, opened
@@ -143,7 +145,8 @@ def audit(
     identity = _identity(prepared, dataset, heldout, recipe, seed, parent)
 
     def describe() -> Manifest:
-        known = (*remarks, *_noticed(planned, dataset, heldout))
+        privacy = _privacy(prepared, dataset, recipe, changed=finish is not None)
+        known = (*remarks, *_noticed(planned, dataset, heldout), *(() if privacy is None else privacy.words()))
         for note in known:
             listener.say(note)
         return described(
@@ -160,6 +163,7 @@ def audit(
             parent=parent,
             stopping=None if stopping is None else {**stopping, "reached": [], "stopped": None},
             notes=known,
+            privacy=None if privacy is None else privacy.facts(),
         )
 
     with opened(
@@ -209,6 +213,23 @@ def _identity(
         "stopping": prepared.stopping,
         **({} if job.keep_weights_at is None else {"keep_weights_at": job.keep_weights_at}),
     }
+
+
+def _privacy(prepared: Prepared, dataset: Dataset, recipe: TrainingRecipe, *, changed: bool) -> Guarantee | None:
+    """What a private recipe guarantees of each model; None of any other recipe."""
+    if not isinstance(recipe, Private):
+        return None
+    design, goal, groups = prepared.job.design, prepared.goal, dataset.groups
+    with_one = int((design.member == 1).sum(0).max()) if goal is None else goal.looks[-1] // 2 + prepared.full
+    return promised(
+        recipe,
+        epochs=sum(phase.length(recipe.epochs) for phase in design.phases),
+        examples=len(dataset),
+        models=with_one,
+        copies=max(int(phase.count.max()) for phase in design.phases),
+        group=1 if groups is None else int(np.unique(groups, return_counts=True)[1].max()),
+        changed=changed,
+    )
 
 
 def _noticed(design: Design, dataset: Dataset, heldout: Dataset | None) -> tuple[str, ...]:

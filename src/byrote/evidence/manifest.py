@@ -59,7 +59,8 @@ class Manifest:
     this one is a changed form of; `stopping` the looks that were planned, those that were reached, and where and why
     the audit stopped, where it was to stop by itself; `forgotten` when the run's contents were removed and what went;
     `parameters` how many weights a language model has; `id` what the run is known by where it was made; `tables` the
-    SHA-256 of each table that results rest on. The last two are unknown of runs of version 0.1.0.
+    SHA-256 of each table that results rest on. The last two are unknown of runs of version 0.1.0. `privacy` is what a
+    private training guarantees of each model: the fields of `byrote.recipes.guarantee.Guarantee`, `says` its words.
     """
 
     byrote: str
@@ -82,7 +83,13 @@ class Manifest:
     parameters: int | None = None
     id: str | None = None
     tables: dict[str, str] | None = None
+    privacy: dict[str, Any] | None = None
     schema: str = field(default=SCHEMA_VERSION)
+
+    @property
+    def guaranteed(self) -> tuple[str, ...]:
+        """What a private training guarantees, in a few notes; none of any other."""
+        return tuple(str(one) for one in (self.privacy or {}).get("says", ()))
 
     @property
     def identifier(self) -> str:
@@ -173,7 +180,7 @@ def _refuse_malformed(manifest: Manifest) -> None:
     for name in ("dataset", "identity", "design", "executor", "environment"):
         if not isinstance(getattr(manifest, name), dict):
             raise TypeError(f"its {name!r} is no table")
-    for name in ("heldout", "source", "parent", "stopping", "forgotten", "tables"):
+    for name in ("heldout", "source", "parent", "stopping", "forgotten", "tables", "privacy"):
         if not isinstance(getattr(manifest, name), dict | None):
             raise TypeError(f"its {name!r} is no table")
     if not isinstance(manifest.parameters, int | None):

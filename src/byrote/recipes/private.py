@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from byrote.data.task import Task
 from byrote.errors import BadInput
 from byrote.recipes import noise
+from byrote.recipes.algorithm import Shape
 from byrote.recipes.batch import Batch
-from byrote.recipes.recipe import Recipe
-from byrote.recipes.slots import Rows
+from byrote.recipes.recipe import BoundRecipe, Recipe
+from byrote.recipes.samplers import Shuffle
+from byrote.recipes.slots import Rows, described
 
 #: Streams of a step: the coins of the examples, and the noise of the gradients.
 _COINS, _NOISE = 2**18, 2**19
@@ -58,9 +62,9 @@ class ClipByExample:
     largest: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.largest > 0:
+        if not 0 < self.largest < math.inf:
             raise BadInput(
-                f"The 'largest' argument of ClipByExample must be above 0. Got {self.largest}.",
+                f"The 'largest' argument of ClipByExample must be above 0 and finite. Got {self.largest}.",
                 hint="about the median norm of the gradients; 1.0 is a usual start.",
             )
 
@@ -133,71 +137,120 @@ def private(recipe: Recipe, *, members: int, rate: float, clip: float, multiplie
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Guarantee:
-    """What differential privacy promises of one model, for adding or removing one example."""
-
-    epsilon: float
-    delta: float
-    rate: float
-    steps: int
-    multiplier: float
-    accountant: str
-    #: What the promise does not cover.
-    outside: ClassVar[str] = (
-        "It is that of one model. Each example is in several models of an audit, and the audit's evidence and reports "
-        "are outside of it. The architecture, the learning rate and the number of epochs are taken as public. The "
-        "random numbers are not cryptographic."
-    )
-
-    def __str__(self) -> str:
-        return (
-            f"({self.epsilon:.3g}, {self.delta:g})-differential privacy for adding or removing one example, over the "
-            f"weights at the end and at all checkpoints, for {self.steps} Poisson steps of rate {self.rate:g} with "
-            f"noise of {self.multiplier:g} times the clipping norm; {self.accountant}. {self.outside}"
-        )
+#: What of the two a recipe does: both, or one alone, which guarantees nothing and shows what each contributes.
+Arm = Literal["both", "clip", "noise"]
 
 
-def guarantee(recipe: Recipe, *, delta: float) -> Guarantee:
-    """The privacy of a model that the recipe trains through one phase, by opacus' PRV accountant.
+@dataclass(frozen=True)
+class Private:
+    """DP-SGD in place of a recipe's own batches: `private`, with all that the engine needs to know of its guarantee.
+
+    Args:
+        recipe: the network, the objective, the optimizer and whatever else acts on each example by itself.
+        clip: the largest norm C that an example's gradient may have.
+        noise: sigma, what the standard deviation of the noise is in multiples of C.
+        rate: q, the probability with which an example joins a batch.
+        members: how many examples a model is trained on, as anybody may know it; all candidates unless given. The
+            clipped sum is divided by q times this number.
+        arm: "clip" adds no noise, and "noise" clips nothing. Neither guarantees anything.
+        delta: of the guarantee; a tenth of one divided by the number of candidates unless given.
+
+    Models on all data have the rate, the noise and the divisor of those on a part: the guarantee is the same, and their
+    sums are as much larger as they have more examples.
 
     Raises:
-        BadInput: the recipe promises nothing, delta is no probability, or opacus is not installed.
+        BadInput: the recipe mixes examples, or has batches or a change of gradients of its own; a clip that is not
+            above 0, a rate outside of (0, 1], no noise.
+
+    Source: Abadi et al. 2016, arXiv:1607.00133, algorithm 1. Sums by book-keeping: Bu et al. 2022, arXiv:2210.00038.
+
+    Example:
+        >>> import byrote
+        >>> recipe = byrote.Recipe(network=byrote.MLP(hidden=(8,)), epochs=3)
+        >>> byrote.Private(recipe, clip=1.0, noise=2.0, rate=0.1).made(500).batch_size
+        50
     """
-    batches, clip, added = recipe.batches, recipe.example_gradients, recipe.gradient_transform
-    lacks = {
-        "draw its batches by coins": isinstance(batches, Poisson),
-        "clip gradients by example": isinstance(clip, ClipByExample),
-        "add noise": isinstance(added, GaussianNoise) and added.deviation > 0,
-    }
-    if not all(lacks.values()):
-        missing = " and ".join(what for what, there in lacks.items() if not there)
-        raise BadInput(
-            f"The recipe promises no privacy: it does not {missing}.",
-            hint="byrote.recipes.private.private(recipe, members=500, rate=0.1, clip=1.0, multiplier=2.0).",
+
+    recipe: Recipe
+    clip: float = 1.0
+    noise: float = 1.0
+    rate: float = 0.05
+    members: int | None = None
+    arm: Arm = "both"
+    delta: float | None = None
+
+    def __post_init__(self) -> None:
+        _refuse_recipe(self.recipe)
+        if self.arm not in get_args(Arm):
+            raise BadInput(
+                f"The 'arm' argument of Private must be one of {', '.join(get_args(Arm))}. Got {self.arm!r}.",
+                hint="arm='both' is DP-SGD; the others guarantee nothing.",
+            )
+        if self.members is not None and self.members < 1:
+            raise BadInput(
+                f"The 'members' argument of Private must be at least 1. Got {self.members}.",
+                hint="leave it out: all candidates count.",
+            )
+        if not 0 < self.noise < math.inf:
+            raise BadInput(
+                f"The 'noise' argument of Private must be above 0 and finite. Got {self.noise}.",
+                hint="noise=1.0 is a usual start; arm='clip' clips without noise, and guarantees nothing.",
+            )
+        if self.delta is not None and not 0 < self.delta < 1:
+            raise BadInput(
+                f"The 'delta' argument of Private must lie in (0, 1). Got {self.delta}.",
+                hint="leave it out: it is then a tenth of one divided by the number of examples.",
+            )
+        self.made(1)
+
+    @property
+    def epochs(self) -> int:
+        """The recipe's."""
+        return self.recipe.epochs
+
+    @property
+    def batch_size(self) -> int:
+        """How many examples a batch is expected to have, where that is known; else the recipe's."""
+        return self.recipe.batch_size if self.members is None else self.made(self.members).batch_size
+
+    def made(self, examples: int) -> Recipe:
+        """The recipe of slots for so many candidates."""
+        made = private(
+            self.recipe, members=self.members or examples, rate=self.rate, clip=self.clip, multiplier=self.noise
         )
-    if not 0 < delta < 1:
-        raise BadInput(f"The 'delta' argument must lie in (0, 1). Got {delta}.", hint="delta=1e-5 is usual.")
-    assert isinstance(batches, Poisson)
-    assert isinstance(clip, ClipByExample)
-    assert isinstance(added, GaussianNoise)
-    multiplier, steps = added.deviation / clip.largest, recipe.epochs * batches.steps
-    epsilon, accountant = _accounted(multiplier, batches.rate, steps, delta)
-    return Guarantee(
-        epsilon=epsilon, delta=delta, rate=batches.rate, steps=steps, multiplier=multiplier, accountant=accountant
-    )
+        if self.arm == "clip":
+            return replace(made, gradient_transform=None)
+        return replace(made, example_gradients=None) if self.arm == "noise" else made
+
+    def bind(self, shape: Shape, device: torch.device) -> BoundRecipe:
+        """The algorithm for data of that shape."""
+        return self.made(shape.examples).bind(shape, device)
+
+    def check(self, task: Task) -> None:
+        """Refuse slots of the recipe that do not fit."""
+        self.recipe.check(task)
+
+    def describe(self) -> dict[str, Any]:
+        """Every setting by its slot, in JSON's types."""
+        settings: dict[str, Any] = described(self)
+        return settings
 
 
-def _accounted(multiplier: float, rate: float, steps: int, delta: float) -> tuple[float, str]:
-    try:
-        from opacus import __version__
-        from opacus.accountants import PRVAccountant
-    except ImportError as error:
+def _refuse_recipe(recipe: object) -> None:
+    """Refuse what has no slots, mixes the examples of a batch, or shows them by other rules than coins.
+
+    Raises:
+        BadInput: it is one of these.
+    """
+    if not isinstance(recipe, Recipe):
         raise BadInput(
-            "No epsilon is given without an accountant, and opacus is not installed.",
-            hint="pip install 'byrote[privacy]'.",
-        ) from error
-    accountant = PRVAccountant()
-    accountant.history = [(multiplier, rate, steps)]
-    with np.errstate(all="ignore"):  # the accountant takes log(0) where a loss is impossible
-        return float(accountant.get_epsilon(delta=delta)), f"PRV accountant of opacus {__version__}"
+            f"Private takes a recipe that treats each example by itself. Got {type(recipe).__name__}.",
+            hint="Private(byrote.Recipe(network=byrote.MLP()), clip=1.0, noise=1.0, rate=0.05).",
+        )
+    own = [name for name in ("batches", "example_gradients") if getattr(recipe, name) is not None]
+    if own or not isinstance(recipe.sampler, Shuffle):
+        raise BadInput(
+            "Private draws batches by coins and clips gradients by example, and the recipe has "
+            f"{' and '.join(own) or 'a sampler'} of its own.",
+            hint="leave batches, example_gradients and sampler out of the recipe.",
+        )

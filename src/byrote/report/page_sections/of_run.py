@@ -39,7 +39,7 @@ def _listed(run: Run, found: Findings, shown: Sections) -> Iterator[PageSection]
         yield from (hardest(run, facts, shown), TABLE, watched_scores(facts, shown), watched_course(facts, shown))
         return
     yield from (memorized(run, facts, found, shown), typical(facts, shown), TABLE, scores(facts, shown))
-    yield risk(found, shown)
+    yield risk(found, shown, run.manifest.guaranteed)
     if found.grouped is not None:
         yield groups(run, facts, found.grouped, shown)
     yield course(run, facts, shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from byrote.blocks import Block, Missing, Named, TableBlock, Words, sentence
 from byrote.report.attacks import Attacks, attack_columns, attack_rows, refusals
@@ -35,10 +35,11 @@ NO_ONION = (
 )
 
 
-def risk(found: Findings, shown: Sections) -> PageSection:
-    """Whether somebody can tell who was trained on."""
+def risk(found: Findings, shown: Sections, guaranteed: Sequence[str] = ()) -> PageSection:
+    """Whether somebody can tell who was trained on, and what the training guarantees where it was private."""
     attacks = found.attacks
-    blocks = (attacks,) if isinstance(attacks, Missing) else (*_attacks(attacks, shown), *_onion(found, shown))
+    measured = (attacks,) if isinstance(attacks, Missing) else (*_attacks(attacks, shown), *_onion(found, shown))
+    blocks = (*_guaranteed(guaranteed), *measured)
     return PageSection(
         name="risk",
         title="What is at risk: membership",
@@ -47,6 +48,12 @@ def risk(found: Findings, shown: Sections) -> PageSection:
         or "Whether an attacker can identify members of the training data",
         blocks=blocks,
     )
+
+
+def _guaranteed(words: Sequence[str]) -> Iterator[Block]:
+    if words:
+        yield Words(text="Private training", tone="heading")
+        yield Words(text="\n\n".join(plain(one, 600) for one in words), tone="list")
 
 
 def _attacks(attacks: Attacks, shown: Sections) -> Iterator[Block]:
