@@ -26,9 +26,9 @@ def test_an_example_of_a_rare_group_is_shown_as_that_and_once():
     assert [(one.example, one.issue) for one in _chosen(own)] == [(3, RARE_GROUP)]
 
 
-def test_where_no_label_is_wrong_the_first_of_each_kind_are_shown():
-    own = [issue(1, MEMORIZED), issue(2, MEMORIZED), issue(3, OUTLIER)]
-    assert [one.example for one in _chosen(own)] == [1, 3]
+def test_where_no_label_is_wrong_the_kinds_take_turns():
+    own = [issue(n, MEMORIZED) for n in (1, 2, 4, 5)] + [issue(3, OUTLIER), issue(2, OUTLIER)]
+    assert [one.example for one in _chosen(own)] == [1, 3, 2, 4, 5]
     assert len(_chosen([issue(n, LABEL_ERROR) for n in range(9)])) == FIRST
 
 

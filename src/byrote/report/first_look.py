@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 
@@ -123,7 +124,7 @@ def first_look(run: Run, facts: Facts, found: Issues | Missing) -> FirstLook:
     able = can_tell(verdict)
     if isinstance(found, Missing):
         return FirstLook(can_tell=able, verdict=verdict, counts=(), first=(), planted=0, notes=(found.why,))
-    counts = found.counts()
+    counts = ({LABEL_ERROR: 0} if found.errors is not None and found.own else {}) | found.counts()
     return FirstLook(
         can_tell=able,
         verdict=verdict,
@@ -236,19 +237,22 @@ def _tested(share: float, why: str) -> Answer:
 
 
 def _chosen(own: Sequence[Issue]) -> list[Issue]:
-    """The likeliest wrong labels, each example once, then the first of each other kind."""
+    """The likeliest wrong labels, each example once, then examples of the other kinds in turn."""
     best: dict[int, Issue] = {}
     for one in sorted(own, key=lambda one: -one.rank):
         if one.issue in ABOUT_LABELS:
             best.setdefault(one.example, one)
     groups = {one.example: one for one in own if one.issue == RARE_GROUP}
     labels = [groups.get(example, one) for example, one in best.items()]
-    others, kinds = [], {one.issue for one in labels}
+    kinds: dict[str, dict[int, Issue]] = {}
     for one in own:
-        if one.issue not in kinds and one.example not in best:
-            kinds.add(one.issue)
-            others.append(one)
-    return [*labels[: FIRST - bool(others)], *others][:FIRST]
+        if one.example not in best:
+            kinds.setdefault(one.issue, {})[one.example] = one
+    told = {one.issue for one in labels}
+    others = sorted(kinds, key=lambda kind: kind in told)
+    in_turn = [one for row in zip_longest(*(kinds[kind].values() for kind in others)) for one in row if one is not None]
+    chosen = {one.example: one for one in [*labels[: FIRST - bool(kinds.keys() - told)], *in_turn]}
+    return list(chosen.values())[:FIRST]
 
 
 def _shown(run: Run, chosen: Sequence[Issue]) -> tuple[Shown, ...]:
