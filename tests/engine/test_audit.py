@@ -545,6 +545,20 @@ def test_time_before_an_interruption_counts_from_look_to_look(tmp_path: Path, mo
     assert run.manifest.stopping["reached"][0]["seconds"] == 16.0
 
 
+def test_an_audit_may_stop_by_the_errors_of_margins(tmp_path: Path) -> None:
+    margin = "label_memorization[margin]"
+    run = small_audit(tmp_path / "run", models=8, stderr=0.45, full=0, estimate=margin)
+    stopping = run.manifest.stopping
+    assert stopping is not None
+    assert stopping["estimate"] == margin
+    result = run.measure(margin)
+    assert isinstance(result, PerExample)
+    assert stopping["reached"][-1]["stderr"] == percentile_error(result.stderr) != known(run)
+    assert f"9 of 10 examples have an error of {margin} of at most" in " ".join(run.manifest.notes)
+    with pytest.raises(RunMismatch, match=r"stopping\.estimate"):
+        small_audit(tmp_path / "run", models=8, stderr=0.45, full=0)
+
+
 def test_a_recipe_that_diverges_does_not_train_the_most_models(tmp_path: Path) -> None:
     wild = byrote.Recipe(network=byrote.MLP((16,)), epochs=6, batch_size=8, optimizer=byrote.SGD(lr=1e12))
     run = small_audit(tmp_path / "run", models=64, recipe=wild, stderr=0.05)
@@ -561,6 +575,7 @@ def test_a_recipe_that_diverges_does_not_train_the_most_models(tmp_path: Path) -
         ({"budget": "ten"}, r"must be a length of time. Got 'ten'."),
         ({"budget": 1e-6}, "is too short for the first stopping point (6 models"),
         ({"stderr": 0.1, "models": 9}, r"an even number of at least 4. Got 9."),
+        ({"estimate": "margin"}, r"Label memorization is not estimated by 'margin'"),
         ({"stderr": 0.1, "design": "own"}, r"give no design or executor"),
     ],
 )

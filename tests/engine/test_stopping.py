@@ -4,9 +4,23 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
-from byrote.engine.stopping import Goal, duration, expected_error, looks, models_for, percentile_error, worst_error
+from byrote.engine.stopping import (
+    COUNTS,
+    MARGINS,
+    Goal,
+    duration,
+    expected_error,
+    expected_error_by_margins,
+    looks,
+    models_for,
+    percentile_error,
+    refuse_estimate,
+    worst_error,
+)
 from byrote.errors import BadInput
+from byrote.measures.label_memorization_margin import label_memorization_margin
 from byrote.stats.intervals import agresti_caffo
 
 
@@ -20,6 +34,23 @@ def test_the_most_models_are_those_asked_for_or_what_the_error_takes_at_worst() 
     goal = Goal.of(stderr=None, budget="2m", models=None)
     assert goal is not None
     assert (goal.budget, goal.looks[-1]) == (120.0, models_for(0.05))
+
+
+def test_a_goal_names_its_measure_where_it_is_not_the_usual_one() -> None:
+    usual, other = (Goal.of(stderr=0.1, budget=None, models=40, estimate=each) for each in (COUNTS, MARGINS))
+    assert usual is not None
+    assert other is not None
+    assert usual.describe() == {"stderr": 0.1, "budget": None, "looks": [16, 32, 40]}  # as version 0.1.0 wrote it
+    assert other.describe() == {**usual.describe(), "estimate": "label_memorization[margin]"}
+
+
+def test_measures_that_estimate_no_label_memorization_are_refused() -> None:
+    for estimate, task in ((COUNTS, "regression"), (MARGINS, "classes"), (MARGINS, "labels")):
+        refuse_estimate(estimate, task)
+    with pytest.raises(BadInput, match=r"not estimated by 'label_memorization\[probability\]'"):
+        refuse_estimate("label_memorization[probability]", "classes")
+    with pytest.raises(BadInput, match="a regression has no margins"):
+        refuse_estimate(MARGINS, "regression")
 
 
 @pytest.mark.parametrize("stderr", [0.0, -0.1, 0.5, 2.0, float("nan")])
@@ -128,6 +159,42 @@ def test_expected_errors_where_all_answers_agree() -> None:
     assert expected_error((trials, trials, none, trials), 64, rng=np.random.default_rng(0)) < 0.06
 
 
+def margins(models: int, mean: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Normal margins `[model, example]` of pairs, and membership; `mean[side, example]` in standard deviations."""
+    first = rng.random((models // 2, mean.shape[1])) < 0.5
+    member = np.stack([first, ~first], axis=1).reshape(models, -1).astype(np.int8)
+    return np.where(member == 1, mean[1], mean[0]) + rng.normal(size=member.shape), member
+
+
+def by_margins(drawn: np.ndarray, member: np.ndarray) -> np.ndarray:
+    return label_memorization_margin(drawn, member).stderr
+
+
+@pytest.mark.parametrize("pilot", [4, 16])
+def test_expected_errors_by_margins_are_those_that_come(pilot: int) -> None:
+    rng = np.random.default_rng(1)
+    mean = np.stack([rng.normal(2.0, 2.0, 1500), rng.normal(5.0, 1.0, 1500)])
+    drawn, member = margins(pilot, mean, rng)
+    sides = [np.where(member == side, drawn, np.nan) for side in (0, 1)]
+    known = (
+        np.stack([np.isfinite(one).sum(0) for one in sides]),
+        np.stack([np.nanmean(one, axis=0) for one in sides]),
+        np.stack([np.nanvar(one, axis=0, ddof=1) for one in sides]),
+        np.stack([(one > 0).sum(0) for one in sides]),
+    )
+    for models in (16, 64):
+        came = percentile_error(by_margins(*margins(models, mean, rng)))
+        expected = expected_error_by_margins(known, models, rng=np.random.default_rng(0))
+        assert expected == pytest.approx(came, rel=0.15)
+
+
+def test_the_worst_error_by_margins_is_that_of_rates_of_one_half() -> None:
+    rng = np.random.default_rng(0)
+    for models in (8, 32):
+        errors = by_margins(*margins(models, np.zeros((2, 300)), rng))
+        assert np.median(errors) == pytest.approx(worst_error(models, MARGINS), rel=0.1)
+
+
 def covered(rate_in: np.ndarray, rate_out: np.ndarray, goal: Goal, runs: int, model_effect: float) -> dict[str, float]:
     """Coverage where audits stop, at each look were it the only one, and where Wald errors stop them.
 
@@ -184,6 +251,26 @@ def test_intervals_cover_where_an_audit_stops(rates: str, stderr: float, model_e
     found = covered(*RATES[rates], goal, runs=60, model_effect=model_effect)
     assert min(found[str(look)] for look in goal.looks) >= 0.93  # the fixed intervals hold there
     assert found["stopped"] >= 0.93
+
+
+@pytest.mark.slow
+def test_intervals_by_margins_cover_where_an_audit_stops() -> None:
+    rng, goal, inside = np.random.default_rng(3), Goal(looks=looks(128), stderr=0.1, estimate=MARGINS), []
+    mean = np.stack([rng.normal(1.0, 2.0, 200), rng.normal(4.0, 1.0, 200)])
+    truth = ndtr(mean[1]) - ndtr(mean[0])
+    stopped = set()
+    for _ in range(40):
+        drawn, member = margins(128, mean, rng)
+        for look in goal.looks:
+            found = label_memorization_margin(drawn[:look], member[:look])
+            if goal.verdict(look, percentile_error(found.stderr), 0.0, 0.0):
+                inside.append((found.low <= truth) & (truth <= found.high))
+                stopped.add(look)
+                break
+    assert len(inside) == 40
+    assert 16 < min(stopped) < 128
+    for low, high in ((-1, 0.05), (0.05, 0.25), (0.25, 0.75), (0.75, 2)):
+        assert np.mean(inside, axis=0)[(low <= truth) & (truth < high)].mean() >= 0.93
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ import byrote
 from byrote.changes.change import Context
 from byrote.changes.data.deduplicate import RemoveNearDuplicates
 from byrote.changes.registry import changes, parse_change
-from byrote.engine.stopping import Goal, duration
+from byrote.engine.stopping import Goal, duration, refuse_estimate
 from byrote.errors import BadInput
 from byrote.probes.decoding import Decoding
 from byrote.probes.kept_weights import keeping
@@ -488,6 +488,18 @@ CHANGES = (
         wrong=built(Goal.of, stderr=0.7, budget=None, models=None),
         says="--stderr .05",
         right=built(Goal.of, stderr=0.05, budget=None, models=None),
+    ),
+    Case(
+        name="no estimate",
+        wrong=built(refuse_estimate, "margin", "classes"),
+        says="--estimate 'label_memorization[margin]', or leave it out",
+        right=built(refuse_estimate, "label_memorization[margin]", "classes"),
+    ),
+    Case(
+        name="no estimate of numbers",
+        wrong=built(refuse_estimate, "label_memorization[margin]", "regression"),
+        says="leave out --estimate",
+        right=built(refuse_estimate, "label_memorization", "regression"),
     ),
     Case(
         name="odd models",

@@ -59,6 +59,20 @@ def test_four_models_suggest_labels_on_their_page(trained):
     assert not (trained.folder / "results").exists()
 
 
+def test_a_look_tells_what_is_memorized_by_the_measure_that_was_named(trained):
+    margin = "label_memorization[margin]"
+    _, heard = looked(trained, [0, 1, 2, 3, 4, 5], estimate=margin)
+    told = [line for line in heard if line.startswith("Memorized for sure (interval above 0.25) by")]
+    assert len(told) == 1
+    part = trained.so_far([0, 1, 2, 3, 4, 5])
+    for key in (margin, "label_memorization"):
+        found = part.measured_on(key, part.models())
+        sure, error = int((found.low > 0.25).sum()), np.quantile(found.stderr, 0.9, method="inverted_cdf")
+        assert f"by {key}: {sure} example{'' if sure == 1 else 's'} and errors of at most {error:.3f}" in told[0]
+    _, heard = looked(trained, [MODELS], estimate=margin)  # one training tells nothing of it
+    assert not any("Memorized for sure" in line for line in heard)
+
+
 def test_a_look_that_would_take_long_is_left_out(trained):
     heard = []
     early = EarlyReport(heard.append)

@@ -101,7 +101,7 @@ def audit(
         if looks:
             from byrote.report.early import EarlyReport
 
-            early = EarlyReport(redact=redact)
+            early = EarlyReport(redact=redact, estimate=ensemble.estimate)
         run = _train(found, design, folder, training, ensemble, recorded, compiled=compiled, early=early)
         if design != "full-data":
             _reported(run, training if self_test else None, redact=redact)

@@ -75,6 +75,15 @@ class Ensemble:
             rich_help_panel=_ENSEMBLE,
         ),
     ] = None
+    estimate: Annotated[
+        str,
+        typer.Option(
+            metavar="MEASURE",
+            help="Whose errors --stderr, plans and looks at an audit are about: label_memorization, or "
+            "label_memorization[margin], which takes fewer models where margins are normal.",
+            rich_help_panel=_ENSEMBLE,
+        ),
+    ] = "label_memorization"
 
 
 @dataclass(frozen=True, kw_only=True)

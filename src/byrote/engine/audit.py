@@ -25,7 +25,7 @@ from byrote.engine.looks import OnLook
 from byrote.engine.preparation import Prepared, halves, prepare, seeds_of
 from byrote.engine.progress import Progress, listening
 from byrote.engine.resources import check_disk
-from byrote.engine.stopping import Goal, percentile_error
+from byrote.engine.stopping import COUNTS, Goal, percentile_error, said
 from byrote.errors import TooFewModels
 from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.made_here import remember
@@ -67,6 +67,7 @@ def audit(
     parent: dict[str, Any] | None = None,
     executor: dict[str, Any] | None = None,
     look: Callable[[Run, float], None] | None = None,
+    estimate: str = COUNTS,
 ) -> Run:
     """Train an ensemble of the recipe on subsets of the dataset and record what every model says of every example.
 
@@ -104,6 +105,8 @@ def audit(
         executor: the blocks of another run's manifest, to train the very same networks again.
         look: given the run of the models that are there, after the first on all data and after 4, 8, 16 and 32 of the
             ensemble while others train, and the seconds of training to come. What is recorded is the same without it.
+        estimate: the measure whose errors `stderr` is about: "label_memorization", or "label_memorization[margin]",
+            which takes fewer models where margins are normal.
 
     Raises:
         BadInput, RunMismatch, NotEnoughRoom, WorkerFailed: each in a sentence that says what to do.
@@ -140,6 +143,7 @@ def audit(
         executor=executor,
         folder=folder,
         finish=finish,
+        estimate=estimate,
     )
     job, goal, stopping, planned = prepared.job, prepared.goal, prepared.stopping, prepared.job.design
     identity = _identity(prepared, dataset, heldout, recipe, seed, parent)
@@ -285,7 +289,7 @@ def _train_to_goal(
         ahead = (to_come[0] - models) * seconds / models if to_come else 0.0
         why = hopeless or goal.verdict(models, error, seconds, ahead + manifest.executor["seconds_full"])
         look = {"models": models, "stderr": None if np.isnan(error) else error, "seconds": seconds}
-        note = _at_look(models, error, why)
+        note = _at_look(models, error, why, goal.estimate)
         listener.say(note)
         stopping["reached"] = [*stopping["reached"], look]
         if why:
@@ -306,8 +310,8 @@ def _completed(job: Job, manifest: Manifest, workers: int, listener: Progress, l
     complete(job, blocks, workers, listener, seconds=seconds, error_with=error_with, look=look)
 
 
-def _at_look(models: int, error: float, why: str) -> str:
-    known = "" if np.isnan(error) else f"9 of 10 examples have an error of label memorization of at most {error:.3f}"
+def _at_look(models: int, error: float, why: str, estimate: str) -> str:
+    known = "" if np.isnan(error) else f"9 of 10 examples have an error of {said(estimate)} of at most {error:.3f}"
     return f"After {models} models {known or 'no error is known'}{'; training stops here: ' if why else ''}{why}."
 
 
@@ -346,7 +350,7 @@ def _error_at_look(folder: Path, goal: Goal) -> tuple[float, str]:
         models = run.models()
     except TooFewModels:  # a few more models may bring the share below what refuses a result
         return float("nan"), ""
-    result = run.measured_on("label_memorization", models)
+    result = run.measured_on(goal.estimate, models)
     assert isinstance(result, PerExample)
     return percentile_error(result.stderr), ""
 

@@ -33,7 +33,17 @@ from byrote.engine.resources import (
     size_words,
     weights_of,
 )
-from byrote.engine.stopping import Counts, Goal, expected_error, worst_error
+from byrote.engine.stopping import (
+    COUNTS,
+    MARGINS,
+    Counts,
+    Goal,
+    Margins,
+    expected_error,
+    expected_error_by_margins,
+    said,
+    worst_error,
+)
 from byrote.evidence.store import Evidence
 from byrote.probes.registry import made
 from byrote.probes.trajectory import log_spaced
@@ -75,7 +85,7 @@ class Expected:
 
     `seconds` go from the probe to the last shard; measuring and the report come on top. `disk` is that of evidence
     and design. `error` is what the errors of label memorization of 9 of 10 examples should not exceed, by the rates
-    of the pilot; `worst_error` what no error exceeds, whatever the rates.
+    of the pilot; `worst_error` what no error exceeds, whatever the rates, by margins where these are normal.
     """
 
     models: int
@@ -106,6 +116,7 @@ class Plan:
     probes: tuple[str, ...] = ()
     core: float = 1.0
     epochs: float = 1.0
+    estimate: str = COUNTS
 
     def sentences(self) -> list[str]:
         """What a person wants to know, in order."""
@@ -129,13 +140,16 @@ class Plan:
 
     def _error(self) -> str:
         """The error to expect, and on what that rests."""
-        found, whose = self.expected, "9 of 10 examples should get an error of label memorization of at most"
+        found, whose = self.expected, f"9 of 10 examples should get an error of {said(self.estimate)} of at most"
         if self.epochs < ENOUGH_EPOCHS:
             return (
                 f"{whose} {found.error:.3f} to {found.worst_error:.3f}. The first is by {self.pilot}, which is too few "
                 "epochs to promise it: models come to differ as they fit their own data."
             )
-        return f"{whose} {found.error:.3f}, and none can get more than {found.worst_error:.3f}; by {self.pilot}."
+        most = f"none can get more than {found.worst_error:.3f}"
+        if self.estimate != COUNTS:
+            most = f"where margins are normal, {most}"
+        return f"{whose} {found.error:.3f}, and {most}; by {self.pilot}."
 
     def _busy(self) -> Iterator[str]:
         """What there is to say of a machine that others use as well."""
@@ -163,6 +177,7 @@ def plan(
     keep_weights: bool = False,
     keep_weights_at: str | None = None,
     probes: Sequence[str] = (),
+    estimate: str = COUNTS,
 ) -> Plan:
     """What `byrote.audit` of the same arguments should take and give; a pilot is trained and thrown away.
 
@@ -185,6 +200,7 @@ def plan(
         keep_weights=keep_weights,
         keep_weights_at=keep_weights_at,
         probes=probes,
+        estimate=estimate,
     )
     job, goal, most, running = prepared.job, prepared.goal, prepared.ensemble, prepared.workers
     check_network(job)
@@ -193,8 +209,10 @@ def plan(
     core = (time.process_time() - before[0]) / max(time.perf_counter() - before[1], 1e-9)
     probed = time.perf_counter() - started
     processes = _processes(goal, job.design.models, choice.size, running)
-    pilot = _pilot(job, choice, chosen().beside(processes), seed)
-    forecast = _Forecast(job=job, choice=choice, pilot=pilot, workers=running, full=full, probed=probed, seed=seed)
+    pilot = _pilot(job, choice, chosen().beside(processes), seed, estimate)
+    forecast = _Forecast(
+        job=job, choice=choice, pilot=pilot, workers=running, full=full, probed=probed, seed=seed, estimate=estimate
+    )
     sizes = goal.looks if goal else sorted({*OTHER_SIZES, most})
     others = [forecast.expected(size, goal) for size in sizes]
     stop, why = _stop(goal, forecast) if goal else (most, "")
@@ -210,6 +228,7 @@ def plan(
         probes=probe_words(job),
         core=1.0 if job.device != "cpu" else min(1.0, core),
         epochs=pilot.epochs,
+        estimate=estimate,
     )
 
 
@@ -227,7 +246,8 @@ class _Pilot:
 
     `start` is the seconds that processes need to start, `slower` what a block takes against the probe's estimate.
     `counts` are right answers and trials of each example as a member, then as a non-member; None where the pilot saw
-    a part of the data. `epochs` is the share of the epochs after which those were counted.
+    a part of the data. `margins` is what is known of theirs, where they are asked for. `epochs` is the share of the
+    epochs after which those were counted.
     """
 
     start: float
@@ -235,6 +255,7 @@ class _Pilot:
     counts: Counts | None
     words: str
     epochs: float = 1.0
+    margins: Margins | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +269,7 @@ class _Forecast:
     full: int
     probed: float
     seed: int
+    estimate: str = COUNTS
 
     def expected(self, models: int, goal: Goal | None) -> Expected:
         """What the audit takes and gives that ends at so many models."""
@@ -259,7 +281,7 @@ class _Forecast:
             + kept_bytes(self.job)
             + few_bytes(self.job),
             error=self.error(models),
-            worst_error=worst_error(models),
+            worst_error=worst_error(models, self.estimate),
         )
 
     def seconds(self, models: int, goal: Goal | None) -> float:
@@ -288,10 +310,13 @@ class _Forecast:
 
     def error(self, models: int) -> float:
         """The expected percentile error; without rates, that of one that members know and half of the others do."""
+        rng = np.random.default_rng([self.seed, 4])
+        if self.pilot.margins is not None:
+            return expected_error_by_margins(self.pilot.margins, models, rng=rng)
         if self.pilot.counts is None:
             side = np.array([models // 2])
             return float(agresti_caffo(side, side, side // 2, side).stderr[0])
-        return expected_error(self.pilot.counts, models, rng=np.random.default_rng([self.seed, 4]))
+        return expected_error(self.pilot.counts, models, rng=rng)
 
 
 def _from_look_to_look(models: int, size: int) -> list[int]:
@@ -317,7 +342,7 @@ def _stop(goal: Goal, forecast: _Forecast) -> tuple[int, str]:
     raise AssertionError("the last look ends an audit")
 
 
-def _pilot(job: Job, choice: Choice, workers: int, seed: int) -> _Pilot:
+def _pilot(job: Job, choice: Choice, workers: int, seed: int, estimate: str = COUNTS) -> _Pilot:
     """Train a few blocks through the audit's executors: one per process, and at least two pairs of models."""
     pooled = workers > 1 and job.device == "cpu"
     size = min(choice.size, PILOT_BLOCK)
@@ -334,6 +359,7 @@ def _pilot(job: Job, choice: Choice, workers: int, seed: int) -> _Pilot:
         else:
             run_here(small, blocks, clock)
         counts = _counts(small) if examples == len(job.data.inputs) else None
+        margins = _margins(small) if counts is not None and estimate == MARGINS else None
     share, part = epochs / job.recipe.epochs, examples / len(job.data.inputs)
     estimate = choice.seconds(size) * share * part
     # a process's later blocks begin when nobody looks
@@ -348,6 +374,7 @@ def _pilot(job: Job, choice: Choice, workers: int, seed: int) -> _Pilot:
         counts=counts,
         words=words,
         epochs=1.0 if counts is None else share,
+        margins=margins,
     )
 
 
@@ -393,6 +420,19 @@ def _counts(job: Job) -> Counts:
     correct = Evidence(job.folder).load("outputs.correct", range(job.design.models), 0)
     member = job.design.member == 1
     return (correct & member).sum(0), member.sum(0), (correct & ~member).sum(0), (~member).sum(0)
+
+
+def _margins(job: Job) -> Margins:
+    """What is known of the margins of each example as a non-member, then as a member."""
+    margin = Evidence(job.folder).load("outputs.logit_margin", range(job.design.models), 0).astype(np.float64)
+    sides = [np.where(job.design.member == side, margin, np.nan) for side in (0, 1)]
+    above = [(margin > 0) & (job.design.member == side) for side in (0, 1)]
+    return (
+        np.stack([np.isfinite(one).sum(0) for one in sides]),
+        np.stack([np.nanmean(one, axis=0) for one in sides]),
+        np.stack([np.nanvar(one, axis=0, ddof=1) for one in sides]),
+        np.stack([one.sum(0) for one in above]),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from byrote.designs.half_subset_pairs import LARGE_GROUPS, half_subset_pairs
 from byrote.engine.executing import chosen
 from byrote.engine.job import Finish, Job, Labelled, check_device
 from byrote.engine.resources import logits_fit
-from byrote.engine.stopping import Goal
+from byrote.engine.stopping import COUNTS, Goal, refuse_estimate
 from byrote.errors import BadInput
 from byrote.evidence.manifest import FILE, Manifest
 from byrote.probes import registry
@@ -69,6 +69,7 @@ def prepare(
     executor: dict[str, Any] | None = None,
     folder: Path | None = None,
     finish: Finish | None = None,
+    estimate: str = COUNTS,
 ) -> Prepared:
     """The job that these arguments of `audit` ask for; `folder` is that of the run, None where nothing is kept.
 
@@ -80,7 +81,8 @@ def prepare(
     check_device(device)
     refuse_other_classes(dataset, heldout)
     refuse_unknown(probes)
-    goal = Goal.of(stderr=stderr, budget=budget, models=models)
+    refuse_estimate(estimate, dataset.scale.task)
+    goal = Goal.of(stderr=stderr, budget=budget, models=models, estimate=estimate)
     if goal is not None and (design is not None or executor is not None):
         raise BadInput(
             "stderr and budget work only with the half-subset-pairs design; give no design or executor with them.",

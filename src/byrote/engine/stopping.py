@@ -2,7 +2,8 @@
 
 The error is the 90th percentile over examples of the Agresti-Caffo errors of label memorization, so that one example
 in ten may be less certain. Looks are few and fixed before anything trains. Errors that fall to zero by chance would
-end an audit far too early; those of Agresti and Caffo cannot.
+end an audit far too early; those of Agresti and Caffo cannot. By name those of `label_memorization[margin]` are taken
+instead, which cannot either: they contain the error of its form.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from byrote.errors import BadInput
+from byrote.errors import BadInput, meant
+from byrote.evidence.kind import REGRESSION
+from byrote.stats.contrasts import weights
 from byrote.stats.intervals import agresti_caffo
+from byrote.stats.normal_rates import normal_rates, spreads
 
 #: Share of the examples whose error is at most the one that is looked at.
 PERCENTILE = 0.9
@@ -25,6 +29,15 @@ FINEST_ERROR = 0.05
 Counts = tuple[
     Int[np.ndarray, " example"], Int[np.ndarray, " example"], Int[np.ndarray, " example"], Int[np.ndarray, " example"]
 ]
+#: What estimates label memorization unless another way is named, and that other way.
+COUNTS, MARGINS = "label_memorization", "label_memorization[margin]"
+#: Of each side, non-members first: how many margins, their means and variances, and how many are above 0.
+Margins = tuple[
+    Int[np.ndarray, "side example"],
+    Float[np.ndarray, "side example"],
+    Float[np.ndarray, "side example"],
+    Int[np.ndarray, "side example"],
+]
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -32,15 +45,19 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 class Goal:
     """What ends an audit: after the models of any look, an error of at most `stderr`, or no time left in `budget`.
 
-    `looks` are numbers of models, the last of them the most that are trained; `budget` is in seconds.
+    `looks` are numbers of models, the last of them the most that are trained; `budget` is in seconds. `estimate` is
+    the measure whose errors count.
     """
 
     looks: tuple[int, ...]
     stderr: float | None = None
     budget: float | None = None
+    estimate: str = COUNTS
 
     @classmethod
-    def of(cls, *, stderr: float | None, budget: float | int | str | None, models: int | None) -> Goal | None:
+    def of(
+        cls, *, stderr: float | None, budget: float | int | str | None, models: int | None, estimate: str = COUNTS
+    ) -> Goal | None:
         """The goal with its looks; None where neither an error nor a time is given.
 
         At most `models` are trained; unless given, as many as the error takes where it is hardest to reach.
@@ -58,11 +75,12 @@ class Goal:
             raise BadInput(
                 f"The most models to train must be an even number of at least 4. Got {most}.", hint="--models 64"
             )
-        return cls(looks=looks(most), stderr=stderr, budget=seconds)
+        return cls(looks=looks(most), stderr=stderr, budget=seconds, estimate=estimate)
 
     def describe(self) -> dict[str, Any]:
         """The goal in plain words, for manifests."""
-        return {"stderr": self.stderr, "budget": self.budget, "looks": list(self.looks)}
+        by = {} if self.estimate == COUNTS else {"estimate": self.estimate}
+        return {"stderr": self.stderr, "budget": self.budget, "looks": list(self.looks), **by}
 
     def verdict(self, models: int, error: float, spent: float, ahead: float) -> str:
         """Why to stop after so many models; empty where the audit goes on.
@@ -76,6 +94,31 @@ class Goal:
         if self.budget is not None and spent + ahead > self.budget:
             return "the budget is too short for the next stopping point"
         return ""
+
+
+def said(estimate: str) -> str:
+    """A measure in a sentence.
+
+    Example:
+        >>> said("label_memorization"), said("label_memorization[margin]")
+        ('label memorization', 'label_memorization[margin]')
+    """
+    return "label memorization" if estimate == COUNTS else estimate
+
+
+def refuse_estimate(estimate: str, task: str) -> None:
+    """Refuse a measure that estimates no label memorization, or none of this task.
+
+    Raises:
+        BadInput: it does not.
+    """
+    if estimate not in (COUNTS, MARGINS):
+        raise BadInput(
+            f"Label memorization is not estimated by {estimate!r}.",
+            hint=f"{meant(estimate, (COUNTS, MARGINS))}--estimate '{MARGINS}', or leave it out.",
+        )
+    if estimate == MARGINS and task == REGRESSION:
+        raise BadInput(f"{MARGINS} is about classes, and a regression has no margins.", hint="leave out --estimate.")
 
 
 def looks(most: int) -> tuple[int, ...]:
@@ -121,14 +164,19 @@ def percentile_error(stderr: Float[np.ndarray, " example"]) -> float:
     return float(np.quantile(known, PERCENTILE, method="inverted_cdf")) if len(known) else float("nan")
 
 
-def worst_error(models: int) -> float:
-    """The Agresti-Caffo error of an example that half of its members and half of its non-members get right.
+def worst_error(models: int, estimate: str = COUNTS) -> float:
+    """The error of an example that half of its members and half of its non-members get right.
+
+    By counts no error is larger; by margins it is so where these are normal.
 
     Example:
-        >>> round(worst_error(64), 3)
-        0.121
+        >>> round(worst_error(64), 3), round(worst_error(16, "label_memorization[margin]"), 3)
+        (0.121, 0.214)
     """
-    return float(np.sqrt(0.5 / (models // 2 + 2)))
+    if estimate == COUNTS:
+        return float(np.sqrt(0.5 / (models // 2 + 2)))
+    side = np.full((2, 1), models // 2)
+    return _error_by_margins(side, np.zeros((2, 1)), np.ones((2, 1)), side // 2)
 
 
 def models_for(stderr: float) -> int:
@@ -158,6 +206,36 @@ def expected_error(counts: Counts, models: int, *, rng: np.random.Generator) -> 
         for right, tried in ((right_in, trials_in), (right_out, trials_out))
     ]
     return percentile_error(agresti_caffo(drawn[0], trials, drawn[1], trials).stderr)
+
+
+def expected_error_by_margins(margins: Margins, models: int, *, rng: np.random.Generator) -> float:
+    """The same of `label_memorization[margin]`, from the margins of a few models.
+
+    Formula:
+        means are drawn for each example and side from N(m + b (mean - m), b s^2 / n), m being their mean over the
+        examples, s^2 the variance as the measure takes it, and b the share of their variance that s^2 / n does not
+        explain; then models / 2 normal margins a side, and the errors taken.
+    """
+    count, mean, variance, _ = margins
+    spread = np.stack([spreads(*of) for of in zip(count, variance, strict=True)])
+    noise = spread**2 / count
+    scatter = np.maximum(np.nanvar(mean, axis=1, keepdims=True), 1e-12)
+    known = np.clip(1 - np.nanmean(noise, axis=1, keepdims=True) / scatter, 0.01, 0.99)
+    middle = np.nanmean(mean, axis=1, keepdims=True)
+    true = middle + known * (mean - middle) + rng.normal(size=mean.shape) * np.sqrt(known * noise)
+    away, squares, above = np.zeros((3, *mean.shape))
+    for _ in range(models // 2):
+        one = spread * rng.normal(size=mean.shape)
+        away += one
+        squares += one**2
+        above += true + one > 0
+    side = np.full(mean.shape, models // 2)
+    return _error_by_margins(side, true + away / side, (squares - away**2 / side) / (side - 1), above)
+
+
+def _error_by_margins(count: np.ndarray, mean: np.ndarray, variance: np.ndarray, above: np.ndarray) -> float:
+    found = normal_rates(count[None], mean[None], variance[None], above[None])
+    return percentile_error(found.contrast(weights(count[None]))[1].stderr)
 
 
 def _rates(right: np.ndarray, trials: np.ndarray, rng: np.random.Generator) -> np.ndarray:

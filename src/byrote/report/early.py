@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from byrote.analyses.comparison import YARDSTICK
 from byrote.analyses.issues import LEAST_MODELS
-from byrote.analyses.memorized_share import FEWEST_ON_A_SIDE
+from byrote.analyses.memorized_share import FEWEST_ON_A_SIDE, LEAST_MEMORIZED
+from byrote.data.problems import counted
 from byrote.engine.planning import time_words
+from byrote.engine.preparation import FEWEST_MODELS
+from byrote.engine.stopping import percentile_error
 from byrote.errors import ByroteError
 from byrote.report.findings import findings
 from byrote.report.first_look import FirstLook, Shown
@@ -18,6 +22,7 @@ from byrote.report.page import write_pages
 from byrote.report.sections import sections
 from byrote.report.summary import MODELS_FOR_ERRORS
 from byrote.report.text import plain
+from byrote.results import PerExample
 from byrote.runs.run import Run
 
 #: A look may take this share of the training to come, by what the last one took, or by `FIRST` seconds.
@@ -37,13 +42,15 @@ class EarlyReport:
     """What `audit` calls at its looks: writes the page and says what it begins with.
 
     `say` hears the sentences, `page` is where the last one was written; None before the first. `redact` leaves out
-    what is in the data. A look is left out that would take more than a tenth of the training to come.
+    what is in the data. `estimate` is the measure by which sentences tell what is memorized. A look is left out that
+    would take more than a tenth of the training to come.
     """
 
     say: Callable[[str], None] = print
     redact: bool = False
     page: Path | None = None
     took: float = FIRST
+    estimate: str = YARDSTICK
 
     def __call__(self, run: Run, seconds: float) -> None:
         """A look at the models that are there, `seconds` before the end of the training."""
@@ -64,6 +71,8 @@ class EarlyReport:
         self.page = write_pages(run, found, shown)
         for sentence in told(run, shown.first_look, seconds):
             self.say(sentence)
+        if self.estimate != YARDSTICK and len(run.design.models_of("reference")) >= FEWEST_MODELS:
+            self.say(estimated(run, self.estimate))
         self.say(f"The report so far: {self.page}. Ctrl-C keeps it; the same command then goes on.")
 
 
@@ -79,6 +88,19 @@ def told(run: Run, look: FirstLook | None, seconds: float) -> Iterator[str]:
     lacking = [f"{what} ({need} models)" for need, what in TAKES if need > reference and need <= _planned(run)]
     if lacking:
         yield f"Not known yet: {'; '.join(lacking)}."
+
+
+def estimated(run: Run, estimate: str) -> str:
+    """How many examples are memorized for sure by another measure than counts, and with what errors."""
+    told = []
+    for key in (estimate, YARDSTICK):
+        found = run.measured_on(key, run.models())
+        assert isinstance(found, PerExample)
+        sure = counted(int((found.low > LEAST_MEMORIZED).sum()), "example", "examples")
+        told.append(f"{sure} and errors of at most {percentile_error(found.stderr):.3f} in 9 of 10")
+    return (
+        f"Memorized for sure (interval above {LEAST_MEMORIZED:g}) by {estimate}: {told[0]}; by {YARDSTICK}: {told[1]}."
+    )
 
 
 def _planned(run: Run) -> int:

@@ -103,12 +103,25 @@ def score_and_rate(
         (array([[[0.48]]]), array([[[0.7]]]))
     """
     enough = (count > 1) & np.isfinite(mean) & np.isfinite(variance)
-    usual = _median(np.where(enough, variance / (1 - 2 / (9 * np.maximum(count - 1, 1))) ** 3, np.nan))
-    spread = np.sqrt((PRIOR * usual + (count - 1) * variance) / (PRIOR + count - 1))
+    spread = spreads(count, np.where(enough, variance, np.nan))
     with np.errstate(divide="ignore", invalid="ignore"):
         score = np.where(spread > 0, mean / spread, np.where(mean > 0, np.inf, -np.inf))
         score = np.where(enough, np.clip(score, -_FARTHEST, _FARTHEST), np.nan)
         return score, ndtr(score / np.sqrt(1 - 1 / np.maximum(count, 1)))
+
+
+def spreads(
+    count: Int[np.ndarray, "*cell example"], variance: Float[np.ndarray, "*cell example"]
+) -> Float[np.ndarray, "*cell example"]:
+    """The standard deviations of `score_and_rate`, s, from sample variances; nan of those that are.
+
+    Example:
+        >>> spreads(np.array([3, 3, 3]), np.array([0.0, 2.0, 9.0])).round(2)
+        array([1.41, 1.63, 2.24])
+    """
+    usual = _median(np.where(count > 1, variance / (1 - 2 / (9 * np.maximum(count - 1, 1))) ** 3, np.nan))
+    spread: np.ndarray = np.sqrt((PRIOR * usual + (count - 1) * variance) / (PRIOR + count - 1))
+    return spread
 
 
 def _median(values: np.ndarray) -> np.ndarray:
