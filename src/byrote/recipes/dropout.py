@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -38,7 +39,7 @@ class Dropout(nn.Module):
         self.keys: Tensor | None = None
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """`inputs[batch, ...]`; the keys of the batch are set by whoever trains."""
+        """`inputs[batch, ...]`, or `[model, batch, ...]`; keys of as many axes are set by whoever trains."""
         if not self.training or self.p == 0:
             return inputs
         if self.keys is None:
@@ -46,7 +47,9 @@ class Dropout(nn.Module):
                 "byrote.Dropout was asked for a training pass outside a byrote recipe.",
                 hint="call .eval() first, or use torch.nn.Dropout.",
             )
-        drawn = noise.uniform(self.keys, inputs[0].numel(), salt=self.salt).reshape(inputs.shape)
+        drawn = noise.uniform(self.keys, math.prod(inputs.shape[self.keys.dim() :]), salt=self.salt).reshape(
+            inputs.shape
+        )
         return torch.where(drawn < self.p, 0.0, inputs / (1 - self.p))
 
 

@@ -1,7 +1,8 @@
 """Many models: a block of one recipe's models, their weights stacked along a leading model axis.
 
-Only the network itself runs under `vmap`: the loss of the block is the sum of its models' losses, so one backward
-pass gives every model its own gradient, and torch's optimizers work on the stacked weights element by element.
+Only the network itself knows of the stack, as a chain of layers of which some run under `vmap`: the loss of the block
+is the sum of its models' losses, so one backward pass gives every model its own gradient, and torch's optimizers work
+on the stacked weights element by element.
 Augmentations and objectives act by example.
 """
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from byrote.recipes.batch import Batch, Seen
+from byrote.recipes.chain import Chain
 from byrote.recipes.dropout import give, keys_of, salt_all
 from byrote.recipes.models import Parts
 from byrote.recipes.noise import Stream
@@ -74,11 +76,12 @@ class Stacked:
     ) -> None:
         learned = {name for name, weight in networks[0].named_parameters() if weight.requires_grad}
         weights, self.buffers = stack_module_state(list(networks))
-        self.skeleton = networks[0]
-        weight_first(self.skeleton)
+        self.skeleton = networks[0].train()
         self.weights = {name: weight.detach().requires_grad_(name in learned) for name, weight in weights.items()}
         self.names = sorted(learned)
         self.dropouts = salt_all(self.skeleton)
+        self.chain = Chain(self.skeleton, self.weights | self.buffers, self.dropouts)
+        weight_first(self.skeleton)
         self.memory = None if memory is None else memory.expand(len(seeds), *memory.shape).clone()
         device = next(iter(self.weights.values())).device
         self.seeds = torch.tensor(list(seeds), device=device)
@@ -86,7 +89,6 @@ class Stacked:
         self.begin(slots.optimizer, 1, 1.0)
         self.each = torch.arange(len(seeds), device=device)[:, None]
         self._train = vmap(self._one, in_dims=(0, 0, 0, 0 if self.dropouts else None))
-        self._answer = vmap(self._one, in_dims=(0, 0, None, None))
         self.objective = slots.objective
         self.compiled = compiled and not self.buffers and not self.dropouts and self.objective.once
         self._program = torch.compile(grad(self._total, has_aux=True), dynamic=False) if self.compiled else None
@@ -126,16 +128,19 @@ class Stacked:
 
     def forward(self, inputs: Tensor, stream: Stream | None, *, train: bool) -> Tensor:
         """`inputs[model, batch, ...]` give `logits[model, batch, ...]`."""
-        self.skeleton.train(train)
+        if self.skeleton.training != train:
+            self.skeleton.train(train)
         keys = keys_of(self.dropouts, stream) if self.dropouts and stream is not None else None
         with one_by_one():
-            return self._train(self.weights, self.buffers, inputs, keys)
+            if torch.is_grad_enabled() and (inputs.requires_grad or not train):  # the gradients may be others'
+                return self._train(self.weights, self.buffers, inputs, keys)
+            return self.chain(inputs, keys)
 
     def answers(self, inputs: Tensor) -> Tensor:
         """`inputs[batch, ...]` give `logits[model, batch, class]` in evaluation mode."""
         self.skeleton.eval()
         with torch.no_grad(), one_by_one():
-            return self._answer(self.weights, self.buffers, inputs, None)
+            return self.chain.shared(inputs, len(self.seeds))
 
     def backward(self, slots: Slots, batch: Batch, memory: Tensor | None) -> tuple[Seen, Tensor | None]:
         """Fill in the gradients of the learned weights; also gives new rows of the memory.
