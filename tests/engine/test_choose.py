@@ -1,4 +1,6 @@
 import dataclasses
+import time
+import types
 
 import numpy as np
 import pytest
@@ -242,3 +244,24 @@ def test_images_of_one_channel_are_no_obstacle(tmp_path):
     inputs, _ = given.data.tensors(torch.device("cpu"))
     assert inputs.stride() == (64, 64, 8, 1)
     assert module._disparity(given.algorithm(), given, given.rehearsal()) == ""
+
+
+def test_on_a_cpu_the_clock_has_no_say(tmp_path, monkeypatch):
+    """By the clock, neighbours on a busy machine would choose."""
+    monkeypatch.setattr(module, "time", types.SimpleNamespace(process_time=time.process_time))
+    assert choose(job(tmp_path), per_worker=8).seconds_a_model > 0
+
+
+def test_other_orders_are_tried_only_where_something_differs(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "reordered", lambda *_: pytest.fail("another order was tried"))
+    given = job(tmp_path)
+    assert module._disparity(given.algorithm(), given, given.rehearsal()) == ""
+
+
+def test_larger_blocks_are_tried_while_they_are_faster(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        module, "_seconds", lambda _l, models, *_: asked.append(models) or {1: 1.0, 8: 0.5, 16: 0.49, 2: 0.9}[models]
+    )
+    assert choose(job(tmp_path), per_worker=32).size == 8
+    assert asked == [1, 8, 16, 2]

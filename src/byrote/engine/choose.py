@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -24,8 +25,10 @@ PARITY = 1e-4
 PARITY_STEPS = 2
 #: How many other orders of a batch show what rounding does, and how many times that a stack may differ by.
 ORDERS, ROUNDING = 3, 5.0
-WARM_UP, TIMED = 2, 6
-ENOUGH_SECONDS = 0.5
+WARM_UP, TIMED = 1, 6
+ENOUGH_SECONDS = 0.25
+#: Larger blocks are tried while they take less than this share of the time of smaller ones.
+WORTH_MORE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +110,12 @@ def _choice(job: Choosable, most: int, compiled: bool) -> Choice:
         learner = Many(algorithm, list(range(size)), compiled=compiled)
         return _seconds(learner, size, rehearsal, job.device)
 
-    timed = {size: stack(size) for size in [size for size in SIZES if size <= most] or [most]}
+    timed: dict[int, float] = {}
+    for size in [size for size in SIZES if size <= most] or [most]:
+        before = min(timed.values(), default=loop)
+        timed[size] = stack(size)
+        if timed[size] > WORTH_MORE * before:
+            break
     fastest = min(timed.values())
     if loop <= fastest:
         slower = fastest / loop
@@ -139,23 +147,27 @@ def _alone(reason: str, seconds: float) -> Choice:
 
 
 def _seconds(learner: Learner, models: int, rehearsal: Rehearsal, device: str) -> float:
-    """Seconds that one of these models takes for the whole first phase, clean passes included."""
+    """Seconds that one of these models takes for the whole first phase, clean passes included.
+
+    On a CPU it is the processor's time: by the clock, neighbours on a busy machine would choose.
+    """
+    clock = time.process_time if device == "cpu" else time.perf_counter
     learner.begin(rehearsal.length(models, WARM_UP + TIMED))
     for number in range(WARM_UP):
         learner.step(rehearsal.batch(number, models))
     times = []
-    started = time.perf_counter()
+    started = clock()
     for number in range(WARM_UP, WARM_UP + TIMED):
-        before = time.perf_counter()
+        before = clock()
         learner.step(rehearsal.batch(number, models))
         _wait(device)
-        times.append(time.perf_counter() - before)
-        if time.perf_counter() - started > ENOUGH_SECONDS:
+        times.append(clock() - before)
+        if clock() - started > ENOUGH_SECONDS:
             break
-    before = time.perf_counter()
+    before = clock()
     learner.predict(rehearsal.some)
     _wait(device)
-    clean = time.perf_counter() - before
+    clean = clock() - before
     return (min(times) * rehearsal.steps + clean * rehearsal.passes) / models
 
 
@@ -185,15 +197,35 @@ def _disparity(algorithm: Algorithm, job: Choosable, rehearsal: Rehearsal) -> st
         one, losses = _stepped(algorithm, seed, batches)
         if any(_apart(loss[row], alone) for loss, alone in zip(together, losses, strict=True)):
             return "losses differ from those of stacked models"
-        orders = [[reordered(batch, order) for batch in batches] for order in range(ORDERS)]
-        others = [_stepped(algorithm, seed, each)[0] for each in orders]
-        if _apart(answers[row], one.predict(some)[0], [other.predict(some)[0] for other in others]):
+        others = _Reordered(algorithm, seed, batches)
+        if _apart(
+            answers[row], one.predict(some)[0], lambda o=others: [other.predict(some)[0] for other in o.learners]
+        ):
             return "answers in evaluation mode differ from those of stacked models"
-        alone, *rounded = [algorithm.network(each.state).state_dict() for each in (one, *others)]
+        alone = algorithm.network(one.state).state_dict()
         for name, tensor in algorithm.network(stacked).state_dict().items():
-            if _apart(tensor, alone[name], [other[name] for other in rounded]):
+            if _apart(tensor, alone[name], lambda o=others, name=name: o.tensors(name)):
                 return f"{name!r} differs from that of stacked models"
     return ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Reordered:
+    """A model that is trained on its batches in other orders, once somebody asks."""
+
+    algorithm: Algorithm
+    seed: int
+    batches: list[Batch]
+
+    @cached_property
+    def learners(self) -> list[One]:
+        """One for each order."""
+        orders = [[reordered(batch, order) for batch in self.batches] for order in range(ORDERS)]
+        return [_stepped(self.algorithm, self.seed, each)[0] for each in orders]
+
+    def tensors(self, name: str) -> list[Tensor]:
+        """That weight or buffer of each."""
+        return [self.algorithm.network(one.state).state_dict()[name] for one in self.learners]
 
 
 def _stepped(algorithm: Algorithm, seed: int, batches: list[Batch]) -> tuple[One, list[Tensor]]:
@@ -203,11 +235,14 @@ def _stepped(algorithm: Algorithm, seed: int, batches: list[Batch]) -> tuple[One
     return one, [one.step(batch).loss[0] for batch in batches]
 
 
-def _apart(a: Tensor, b: Tensor, rounded: Sequence[Tensor] = ()) -> bool:
-    """Whether a and b differ by more than parity allows, and by more than b does from what differs by rounding."""
+def _apart(a: Tensor, b: Tensor, rounded: Callable[[], Sequence[Tensor]] = tuple) -> bool:
+    """Whether a and b differ by more than parity allows, and by more than b does from what differs by rounding.
+
+    `rounded` makes the latter, where parity is not there already.
+    """
     if not b.numel():
         return False
-    allowed = PARITY * b.float().abs().amax().clamp_min(1.0)
-    for other in rounded:
-        allowed = allowed.maximum(ROUNDING * (b.float() - other.float()).abs().amax())
-    return bool(((a.float() - b.float()).abs() > allowed).any())
+    apart = (a.float() - b.float()).abs()
+    if not bool((apart > PARITY * b.float().abs().amax().clamp_min(1.0)).any()):
+        return False
+    return not any(bool((apart <= ROUNDING * (b.float() - other.float()).abs().amax()).all()) for other in rounded())

@@ -22,7 +22,7 @@ from byrote.data.mapped import Place, place_of
 from byrote.data.task import TASKS, Learned, Task
 from byrote.data.trigger import Trigger
 from byrote.designs.design import Design
-from byrote.engine.block import CLEAN_BATCH, Answering, Learner, train_phase
+from byrote.engine.block import Answering, Learner, train_phase
 from byrote.engine.looking import Looking
 from byrote.engine.many import Many
 from byrote.engine.one import One
@@ -90,6 +90,8 @@ def _labelled(
     return Labelled(inputs=opened, targets=targets, truth=truth, trigger=trigger)
 
 
+#: Examples of a clean pass that is timed.
+REHEARSED = 64
 #: Costly probes look at so many models of the ensemble, which are whole pairs.
 FEW = 8
 
@@ -207,7 +209,7 @@ class Job:
             ids = torch.from_numpy(order[rows])[None].to(self.device)
             return Batch(inputs=inputs[ids], targets=targets[ids], ids=ids)
 
-        some = inputs[:CLEAN_BATCH]
+        some = inputs[:REHEARSED]
         return Rehearsal(
             step=step,
             some=some,
