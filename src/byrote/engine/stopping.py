@@ -171,7 +171,7 @@ def worst_error(models: int, estimate: str = COUNTS) -> float:
 
     Example:
         >>> round(worst_error(64), 3), round(worst_error(16, "label_memorization[margin]"), 3)
-        (0.121, 0.214)
+        (0.121, 0.213)
     """
     if estimate == COUNTS:
         return float(np.sqrt(0.5 / (models // 2 + 2)))
