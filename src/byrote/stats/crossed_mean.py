@@ -35,7 +35,7 @@ def crossed_mean(
     Example:
         >>> values = np.array([[1.0, 0.0, 1.0, 1.0], [1.0, 1.0, 0.0, 1.0], [1.0, 0.0, 0.0, 1.0]])
         >>> crossed_mean(values, np.full(3, -1), np.arange(4), bounds=(0.0, 1.0))
-        Scalar(0.6667 ± 0.25, 95 % [0, 1])
+        Scalar(0.6667 ± 0.19, 95 % [0.03552, 1])
     """
     judged = ~np.isnan(values)
     count = judged.sum(1, keepdims=True)
