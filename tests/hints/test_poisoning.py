@@ -8,8 +8,9 @@ from typing import Any
 
 import byrote
 from byrote.analyses.backdoor_copies import backdoor_copies, numbers, with_backdoor
+from byrote.analyses.backdoor_defences import _count, _of, _suspects
 from byrote.analyses.lab import Lab
-from byrote.analyses.pattern_or_rote import pattern_or_rote
+from byrote.analyses.pattern_or_rote import pattern_or_rote, poisons_of
 from byrote.changes.data.backdoor import Backdoor
 from byrote.changes.data.blended_backdoor import BlendedBackdoor
 from byrote.changes.data.clean_label_backdoor import CleanLabelBackdoor
@@ -21,7 +22,7 @@ from byrote.probes.stamped import StampedProbe
 from changes.data.test__stamping import context, pictures
 from changes.recipe.test_fresh_noise import of
 from followed import Case, each, follow
-from poisoned import drawn, poisoned_audit
+from poisoned import BY_ROTE, drawn, poisoned_audit
 from small import blobs
 
 RECIPE = byrote.Recipe(network=byrote.MLP(hidden=(4,)), epochs=1)
@@ -40,7 +41,7 @@ def stamped(data: Any, *, heldout: bool = True) -> Callable[[Path], Any]:
 def audited(folder: Path, *plants: str, **settings: Any) -> Any:
     """A small audit with this planted."""
     place = folder / f"run-{len(list(folder.iterdir()))}"
-    return poisoned_audit(place, *plants, **{"models": 6, **settings})
+    return poisoned_audit(place, *plants, **{"models": 6, "recipe": RECIPE, **settings})
 
 
 def copied(folder: Path, **settings: Any) -> Any:
@@ -49,6 +50,28 @@ def copied(folder: Path, **settings: Any) -> Any:
     return backdoor_copies(Lab(workers=1, progress=False), run, copies="6", models=6, contrast=False)
 
 
+def suspects(by: str) -> Callable[[Path], Any]:
+    """The suspects of defences of a small audit."""
+
+    def found(folder: Path) -> Any:
+        run = audited(folder, "backdoor=0.05")
+        return _suspects(run, by, 9, poisons_of(run), 0)
+
+    return found
+
+
+def ranked(name: str, *plants: str, **settings: Any) -> Callable[[Path], Any]:
+    """Those of one of them."""
+
+    def found(folder: Path) -> Any:
+        run = audited(folder, "backdoor=0.05", *plants, **settings)
+        return _of(run, name, 9, poisons_of(run), 0)
+
+    return found
+
+
+#: What triage is taught.
+TAUGHT = ("label-noise=0.2", "ambiguous-examples=0.3", "conflicting-duplicates=0.2")
 POISONED = Backdoor(0.05).apply(pictures(), context())
 
 CASES = (
@@ -112,6 +135,22 @@ CASES = (
     Case(
         name="copies with nothing held out", wrong=lambda folder: copied(folder, heldout=None), says="heldout=…",
         right=lambda folder: copied(folder, heldout=drawn(30, seed=1)), slow=True,
+    ),
+    Case(
+        name="an expected share of all", wrong=lambda _: _count(0.9, 100), says="expected=0.05",
+        right=lambda _: _count(0.05, 100),
+    ),
+    Case(
+        name="no defence", wrong=suspects("spectral_signature"), says="by=cumulative_sample_loss;random",
+        right=suspects("cumulative_sample_loss;random"),
+    ),
+    Case(
+        name="a measure of no example", wrong=ranked("noisy_label_memorization"), says="by=spectral_signature",
+        right=ranked("spectral_signature", probes=("poison_signatures",)),
+    ),
+    Case(
+        name="triage of no wrong labels", wrong=ranked("triage", *TAUGHT[1:], models=16, recipe=BY_ROTE),
+        says="--plant label-noise=0.03", right=ranked("triage", *TAUGHT[:2], models=16, recipe=BY_ROTE), slow=True,
     ),
 )  # fmt: skip
 

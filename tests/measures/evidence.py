@@ -103,6 +103,8 @@ def make_evidence(
             evidence[f"{kind}.label_accuracy"] = ((logits > 0).mean(-1)).astype(np.float32)
     stamped = np.random.default_rng([seed, 1]).random((3, models, queries)) < 0.6
     evidence |= dict(zip(("stamped.target", "stamped.plain", "stamped.counts"), stamped, strict=True))
+    signature = np.random.default_rng([seed, 2]).uniform(0, 1, (2, models, examples)).astype(np.float32)
+    evidence |= dict(zip(("poison_signatures.spectral", "poison_signatures.cluster"), signature, strict=True))
     evidence["trajectory.epochs"] = np.array(epochs, np.int64)
     shaken = answers(path[:, -1, None] + rng.normal(0, 0.3, (models, 3, examples, classes)), label)
     evidence["augmented.log_odds"] = shaken["log_odds"]

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import numpy as np
+
+from byrote.measures.spectral_signature import spectral_signature
+from measures.evidence import make_evidence, slow_member_mean
+
+
+def test_agrees_with_the_slow_loop() -> None:
+    run = make_evidence(unknown=0.2)
+    each, member = run["poison_signatures.spectral"], run["design.member"]
+    expected = slow_member_mean(lambda k, i: each[k, i], member)
+    np.testing.assert_allclose(spectral_signature(each, member).values, expected, rtol=1e-6)
+
+
+def test_a_class_too_small_in_one_model_is_undefined() -> None:
+    each = np.array([[0.5, np.nan], [0.7, 0.25]])
+    found = spectral_signature(each, np.ones((2, 2), np.int8))
+    assert found.values[0] == 0.6
+    assert np.isnan(found.values[1])
+    assert found.reason(1)
