@@ -47,7 +47,7 @@ ENOUGH = 2 * FEWEST_ON_A_SIDE
 MEANING = {
     CONFLICTING_COPY: "the same input, other labels",
     RARE_GROUP: "too few to learn from",
-    LABEL_ERROR: f"score above {WRONG:g}",
+    LABEL_ERROR: "the label may be wrong",
     EXACT_COPY: "the same input and label",
     NEAR_COPY: "nearly the same input",
     AMBIGUOUS: "models without it disagree",
