@@ -14,14 +14,17 @@ WHOLE = {
     "fine-tune-on-rest",
     "goldfish",
     "gradient-ascent",
+    "gradient-difference",
     "ngram-guard",
     "random-shift",
     "remove-exact-duplicates",
+    "scrub",
 }
 OF_FILES = {"relabel", "remove", "review"}
+OF_NOTHING = {"retrain"}
 ALL = sorted(change.name for change in (*CONTROLS, *REMEDIES))
-NAMES = [name for name in ALL if name not in OF_FILES]
-OF_AMOUNTS = {change.name: change for change in REMEDIES if change.name not in OF_FILES}
+NAMES = [name for name in ALL if name not in OF_FILES | OF_NOTHING]
+OF_AMOUNTS = {change.name: change for change in REMEDIES if change.name not in OF_FILES | {"dp-sgd"}}
 
 every_name = over_all("name", dict(zip(NAMES, NAMES, strict=True)))
 every_control = over_all("control", {control.name: control for control in CONTROLS})
@@ -54,6 +57,17 @@ def test_a_remedy_has_an_amount_of_its_own(change: type) -> None:
 def test_a_change_of_a_file_must_be_given_one(name: str) -> None:
     with pytest.raises(BadInput, match=f"^The change '{name}' needs a file. Hint: {name}=FILE$"):
         parse_change(name)
+
+
+def test_an_epsilon_must_be_given_and_a_usual_one_is_named() -> None:
+    with pytest.raises(BadInput, match=r"^The change 'dp-sgd' needs an amount\. Hint: dp-sgd=8\.0$"):
+        parse_change("dp-sgd")
+
+
+@pytest.mark.parametrize("name", sorted(OF_NOTHING))
+def test_what_takes_no_amount_says_so(name: str) -> None:
+    with pytest.raises(BadInput, match=rf"^The change '{name}' takes no amount\. Got '3'\. Hint: --with {name}$"):
+        parse_change(f"{name}=3")
 
 
 @every_control

@@ -59,7 +59,7 @@ def parse_change(text: str) -> Change:
     hints = get_type_hints(kind)
     given: dict[str, Any] = {}
     if amount and first is not None:
-        given[first.name] = _amount(name, first, hints[first.name], amount)
+        given[first.name] = _amount(kind, first, hints[first.name], amount)
     elif amount:
         raise BadInput(f"The change {name!r} takes no amount. Got {amount!r}.", hint=f"--with {name}")
     kinds = {each.name: hints[each.name] for each in dataclasses.fields(kind)}
@@ -71,7 +71,7 @@ def parse_change(text: str) -> Change:
         what, such = (
             ("a file", f"{name}=FILE")
             if first is not None and hints[first.name] is Path
-            else ("an amount", f"{name}=0.05")
+            else ("an amount", f"{name}={_usual(kind)}")
         )
         raise BadInput(f"The change {name!r} needs {what}.", hint=such) from None
     return made
@@ -84,10 +84,16 @@ def _split(kind: type[Any], settings: str) -> tuple[str, dict[str, str]]:
     return split_settings(settings)
 
 
-def _amount(name: str, first: dataclasses.Field[Any], kind: Any, text: str) -> Any:
+def _usual(change: type[Any]) -> Any:
+    """What the first setting is unless given, or what a hint names where it must be given."""
+    first = dataclasses.fields(change)[0].default
+    return first if first is not dataclasses.MISSING else getattr(change, "usual", 0.05)
+
+
+def _amount(change: type[Any], first: dataclasses.Field[Any], kind: Any, text: str) -> Any:
+    name, usual = change.name, _usual(change)
     if kind not in (int, float):
         return value_of(kind, text, first.name, f"the change {name!r}")
-    usual = first.default if first.default is not dataclasses.MISSING else 0.05
     try:
         value = kind(text)
     except ValueError:

@@ -1,19 +1,27 @@
-"""More training of one model, on chosen rows and with a weight on the loss."""
+"""More training of one model, on chosen rows and with weights on their losses."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, cycle
 from typing import cast
 
 import numpy as np
 import torch
+from jaxtyping import Int
+from torch import Tensor, nn
 
 from byrote.changes.change import Context, TrainedModel
 from byrote.data.corpus import Corpus
-from byrote.engine.packing import batch_of, packed
+from byrote.engine.packing import batch_of, filled, planned
 from byrote.recipes.algorithm import Algorithm, Batch
+from byrote.recipes.objectives.next_token import IGNORED
 from byrote.recipes.recipe import BoundRecipe
+
+#: The weights by which the losses of a batch to forget are climbed: one by row, or of text by token.
+Climb = Callable[[Batch], Tensor]
 
 
 def train_on(
@@ -22,14 +30,87 @@ def train_on(
     """Train on these examples or documents for so many epochs; a negative weight climbs. No rows, no change."""
     if not len(rows):
         return model
-    algorithm, state = model.algorithm, model.state
-    device = next(algorithm.network(state).parameters()).device
-    shown = [batches(algorithm, context, context.rng.permutation(rows), device) for _ in range(epochs)]
-    state = algorithm.begin(state, sum(map(len, shown)), rate=rate)
-    for batch in chain.from_iterable(shown):
-        weights = torch.full((len(batch.ids),), weight, device=device)
-        state, _ = algorithm.step(state, replace(batch, weights=weights))
+    shown = epochs_of(model, context, rows, epochs)
+    return take(model, [weighted(batch, torch.full((len(batch.ids),), weight)) for batch in shown], rate=rate)
+
+
+def climb_and_keep(
+    model: TrainedModel, context: Context, *, epochs: int, rate: float, climb: Climb | None = None
+) -> TrainedModel:
+    """In each step climb the loss of a batch to forget, and descend that of as large a batch to retain.
+
+    The loss of a step is the mean over what is retained minus the mean of `climb` times the loss over what is to be
+    forgotten; without `climb` all of that counts 1. An epoch shows what is to be forgotten once.
+    """
+    if not len(context.forget):
+        return model
+    shown = epochs_of(model, context, context.forget, epochs)
+    kept: Iterator[Batch] = iter(())
+    if len(context.retain):
+        size = sum(len(batch.ids) for batch in shown)
+        some = context.rng.permutation(context.retain)[:size] if not isinstance(context.dataset, Corpus) else None
+        kept = cycle(epochs_of(model, context, context.retain if some is None else some, 1))
+    return take(model, (_beside(batch, climb, next(kept, None)) for batch in shown), rate=rate, steps=len(shown))
+
+
+def _beside(forgotten: Batch, climb: Climb | None, kept: Batch | None) -> Batch:
+    """Both batches in one, weighted so that each counts as a mean of its own."""
+    weights = torch.ones(len(forgotten.ids)) if climb is None else climb(forgotten)
+    if kept is None:
+        return weighted(forgotten, -weights)
+    sizes = [
+        int((one.targets != IGNORED).sum()) if one.documents is not None else len(one.ids) for one in (forgotten, kept)
+    ]
+    shape = (len(kept.ids), *weights.shape[1:])
+    scales = [sum(sizes) / max(size, 1) for size in sizes]
+    both = torch.cat([-scales[0] * weights, torch.full(shape, scales[1], device=weights.device)])
+    return weighted(
+        replace(
+            forgotten,
+            **{
+                name: torch.cat([getattr(forgotten, name), getattr(kept, name)])
+                for name in ("inputs", "targets", "ids", "documents")
+                if getattr(forgotten, name) is not None
+            },
+        ),
+        both,
+    )
+
+
+def take(
+    model: TrainedModel, shown: Sequence[Batch] | Iterator[Batch], *, rate: float, steps: int | None = None
+) -> TrainedModel:
+    """The model after a step on each of these batches, at a share of the recipe's learning rate and its schedule."""
+    algorithm = model.algorithm
+    state = algorithm.begin(model.state, len(cast(Sequence[Batch], shown)) if steps is None else steps, rate=rate)
+    for batch in shown:
+        state, _ = algorithm.step(state, batch)
     return TrainedModel(algorithm=algorithm, state=state)
+
+
+def weighted(batch: Batch, weights: Tensor) -> Batch:
+    """The batch with weights on its losses; of text all tokens of a row get that of the row where one is given."""
+    weights = weights.to(batch.inputs.device)
+    if batch.documents is not None and weights.ndim == 1:
+        weights = weights[:, None].expand(batch.targets.shape)
+    return replace(batch, weights=weights)
+
+
+def epochs_of(model: TrainedModel, context: Context, rows: Int[np.ndarray, " row"], epochs: int) -> list[Batch]:
+    """The batches of so many epochs of these rows, each in an order of its own."""
+    device = device_of(model)
+    shown = (batches(model.algorithm, context, context.rng.permutation(rows), device) for _ in range(epochs))
+    return list(chain.from_iterable(shown))
+
+
+def device_of(model: TrainedModel) -> torch.device:
+    """Where its weights are."""
+    return next(model.algorithm.network(model.state).parameters()).device
+
+
+def as_it_is(model: TrainedModel) -> nn.Module:
+    """A copy of its network, in evaluation mode, which later steps leave as it is."""
+    return copy.deepcopy(model.algorithm.network(model.state)).eval().requires_grad_(requires_grad=False)
 
 
 def batches(algorithm: Algorithm, context: Context, order: np.ndarray, device: torch.device) -> list[Batch]:
@@ -37,8 +118,13 @@ def batches(algorithm: Algorithm, context: Context, order: np.ndarray, device: t
     data, size = context.dataset, algorithm.batch_size
     if isinstance(data, Corpus):
         length = cast(BoundRecipe, algorithm).shape.inputs[0]  # language models are trained by a Recipe
-        packs = torch.from_numpy(packed(data, order, length).astype(np.int64)).to(device)
-        return [batch_of(packs[start : start + size]) for start in range(0, len(packs), size)]
+        packs = (
+            torch.from_numpy(one.astype(np.int64)).to(device)
+            for one in filled(data, planned(data, order, length), length)
+        )
+        tokens, documents = packs
+        cuts = range(0, len(tokens), size)
+        return [batch_of(tokens[start : start + size], documents[start : start + size]) for start in cuts]
     chosen = [order[start : start + size] for start in range(0, len(order), size)]
     return [
         Batch(

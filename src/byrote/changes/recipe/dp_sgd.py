@@ -32,6 +32,7 @@ class DpSgd:
     arm: Arm = "both"
     stage: ClassVar[str] = "recipe"
     name: ClassVar[str] = "dp-sgd"
+    usual: ClassVar[float] = 8.0
     aimed: ClassVar[bool] = False
 
     def apply(self, stage: Any, context: Context) -> Any:
