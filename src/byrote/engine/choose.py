@@ -6,7 +6,7 @@ import heapq
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -198,13 +198,11 @@ def _disparity(algorithm: Algorithm, job: Choosable, rehearsal: Rehearsal) -> st
         if any(_apart(loss[row], alone) for loss, alone in zip(together, losses, strict=True)):
             return "losses differ from those of stacked models"
         others = _Reordered(algorithm, seed, batches)
-        if _apart(
-            answers[row], one.predict(some)[0], lambda o=others: [other.predict(some)[0] for other in o.learners]
-        ):
+        if _apart(answers[row], one.predict(some)[0], partial(others.answers, some)):
             return "answers in evaluation mode differ from those of stacked models"
         alone = algorithm.network(one.state).state_dict()
         for name, tensor in algorithm.network(stacked).state_dict().items():
-            if _apart(tensor, alone[name], lambda o=others, name=name: o.tensors(name)):
+            if _apart(tensor, alone[name], partial(others.tensors, name)):
                 return f"{name!r} differs from that of stacked models"
     return ""
 
@@ -222,6 +220,10 @@ class _Reordered:
         """One for each order."""
         orders = [[reordered(batch, order) for batch in self.batches] for order in range(ORDERS)]
         return [_stepped(self.algorithm, self.seed, each)[0] for each in orders]
+
+    def answers(self, inputs: Tensor) -> list[Tensor]:
+        """What each answers in evaluation mode."""
+        return [one.predict(inputs)[0] for one in self.learners]
 
     def tensors(self, name: str) -> list[Tensor]:
         """That weight or buffer of each."""
