@@ -111,7 +111,11 @@ def test_kinds_of_layers():
         lambda: nn.LayerNorm(40),
         nn.ReLU,
     )
-    assert kinds(stack(lambda: mlp(*layers))[1]) == [Flat, Linear, Plain, Norm, BatchNorm, Layer, Linear]
+    assert kinds(stack(lambda: mlp(*layers))[1]) == [Flat, Linear, Norm, BatchNorm, Layer, Linear]
+    layers = (nn.ReLU, lambda: Dropout(0.1), nn.ReLU, lambda: nn.Linear(40, 40), nn.Tanh)
+    state = stack(lambda: mlp(*layers))[1]
+    assert kinds(state) == [Flat, Linear, Plain, Plain, Linear, Plain, Linear]
+    assert [layer.rectified for layer in state.chain.layers if type(layer) is Linear] == [True, False, False]
 
 
 def hooked():

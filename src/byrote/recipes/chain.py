@@ -58,7 +58,12 @@ class Layer:
 
 
 class Linear(Layer):
-    """A plain linear layer; weights that are learned have a place for their gradients."""
+    """A plain linear layer, and the ReLU after it where there is one, which is computed in place.
+
+    Weights that are learned have a place for their gradients.
+    """
+
+    rectified = False
 
     def __init__(self, module: nn.Linear, tensors: Mapping[str, Tensor], numbers: Sequence[int]) -> None:
         super().__init__(module, tensors, numbers)
@@ -69,9 +74,10 @@ class Linear(Layer):
     def through(self, inputs: Tensor, keys: Keys) -> Tensor:
         """`inputs[model, batch, feature]` without `vmap`."""
         if inputs.dim() != 3:
-            return self.mapped(inputs, keys)
-        outputs: Tensor = _Product.apply(inputs, self.weight, self.bias, self)  # type: ignore[no-untyped-call]
-        return outputs
+            outputs = self.mapped(inputs, keys)
+            return outputs.relu() if self.rectified else outputs
+        native: Tensor = _Product.apply(inputs, self.weight, self.bias, self)  # type: ignore[no-untyped-call]
+        return native
 
     def product(self, inputs: Tensor) -> Tensor:
         """The outputs: inputs @ weight.T + bias, in the faster of both orders."""
@@ -97,17 +103,23 @@ class Linear(Layer):
 
 
 class _Product(torch.autograd.Function):
-    """A linear layer whose backward pass writes the gradients of its weights itself, without a copy."""
+    """A linear layer, rectified or not, whose backward pass writes its weights' gradients itself, without a copy."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, layer: Linear) -> Tensor:
-        ctx.save_for_backward(inputs)
+        outputs = layer.product(inputs)
         ctx.layer = layer
-        return layer.product(inputs)
+        if not layer.rectified:
+            ctx.save_for_backward(inputs)
+            return outputs
+        ctx.save_for_backward(inputs, outputs.relu_())
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None, None]:
-        (inputs,) = ctx.saved_tensors
+        inputs, *rectified = ctx.saved_tensors
+        if rectified:
+            gradient = torch.ops.aten.threshold_backward(gradient, rectified[0], 0)
         ctx.layer.learn(inputs, gradient)
         return (torch.bmm(gradient, ctx.layer.weight) if ctx.needs_input_grad[0] else None), None, None, None
 
@@ -203,7 +215,19 @@ def layers_of(network: nn.Module, tensors: Mapping[str, Tensor], dropouts: Seque
             rows[-1].append(link)
         else:
             rows.append([link])
-    return [_layer(row, tensors, dropouts) for row in rows]
+    return _rectified([_layer(row, tensors, dropouts) for row in rows])
+
+
+def _rectified(layers: list[Layer]) -> list[Layer]:
+    """A ReLU right after a linear layer becomes a part of it."""
+    kept: list[Layer] = []
+    for layer in layers:
+        before = kept[-1] if kept else None
+        if isinstance(before, Linear) and type(layer) is Plain and type(layer.module) is nn.ReLU:
+            before.rectified = True
+        else:
+            kept.append(layer)
+    return kept
 
 
 def _links(network: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
