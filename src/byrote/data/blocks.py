@@ -11,15 +11,15 @@ from jaxtyping import Bool, Float, Shaped
 VALUES_PER_BLOCK = 1 << 21
 
 
-def row_blocks(array: Shaped[np.ndarray, "example ..."]) -> Iterator[slice]:
-    """Slices of consecutive rows that together cover the array, about two million values each.
+def row_blocks(array: Shaped[np.ndarray, "example ..."], values: int | None = None) -> Iterator[slice]:
+    """Slices of consecutive rows that together cover the array, about so many values each, or two million.
 
     Example:
         >>> list(row_blocks(np.zeros((3, 2))))
         [slice(0, 3, None)]
     """
     values_per_row = max(1, int(np.prod(array.shape[1:])))
-    rows = max(1, VALUES_PER_BLOCK // values_per_row)
+    rows = max(1, (values or VALUES_PER_BLOCK) // values_per_row)
     for start in range(0, len(array), rows):
         yield slice(start, min(start + rows, len(array)))
 

@@ -24,6 +24,8 @@ from byrote.runs.by_model import Arrays, shape_of
 from byrote.runs.opening import Tables, described, opened
 from byrote.runs.run import Run
 
+#: Signals take eight float64 numbers a logit while they are computed, so that a block stays in a processor's cache.
+LOGITS_PER_BLOCK = 1 << 16
 _AS_GIVEN = (
     "labels[example], member[model, example] of 0 and 1, evidence[model, example, …], all in one order, as "
     "evidence={'outputs.logits': …}; ids=… differ, or are left out; pair=… gives both models of a pair the same "
@@ -213,7 +215,8 @@ def signals_of_one(
 ) -> dict[str, np.ndarray]:
     """The same of one model; a block of examples is computed at a time."""
     with np.errstate(invalid="ignore", over="ignore"):  # of a model that diverged they are not finite
-        blocks = [_signals(logits[rows].astype(np.float64), labels[rows]) for rows in row_blocks(logits)]
+        each = row_blocks(logits, LOGITS_PER_BLOCK)
+        blocks = [_signals(logits[rows].astype(np.float64), labels[rows]) for rows in each]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
