@@ -25,7 +25,7 @@ from byrote.runs.opening import Tables, described, opened
 from byrote.runs.run import Run
 
 #: Signals take eight float64 numbers a logit while they are computed, so that a block stays in a processor's cache.
-LOGITS_PER_BLOCK = 1 << 16
+LOGITS_PER_BLOCK = 1 << 15
 _AS_GIVEN = (
     "labels[example], member[model, example] of 0 and 1, evidence[model, example, …], all in one order, as "
     "evidence={'outputs.logits': …}; ids=… differ, or are left out; pair=… gives both models of a pair the same "
