@@ -61,16 +61,26 @@ class Book:
         """By name the sums `[model, ...]` of the gradients, each times its factor of `factors[model, batch]`."""
         found: dict[str, Tensor] = {}
         for layer, a, d in zip(self.layers, self.put_in, self.came_back, strict=True):
-            scaled = d * factors.reshape(*factors.shape, *[1] * (d.dim() - 2))
-            found |= self._linear(layer, a, scaled) if isinstance(layer.module, nn.Linear) else {}
-            found |= {} if isinstance(layer.module, nn.Linear) else self._by_vjp(layer, a, scaled)
+            if isinstance(layer.module, nn.Linear):
+                found |= self._linear(layer, a, d, factors)
+            else:
+                found |= self._by_vjp(layer, a, d * _along(factors, d))
         return found
 
-    def _linear(self, layer: Layer, a: Tensor, d: Tensor) -> dict[str, Tensor]:
-        own = self._own(layer)
-        a, d = a.flatten(1, -2), d.flatten(1, -2)
-        made: dict[str, Callable[[], Tensor]] = {"weight": lambda: d.mT @ a, "bias": lambda: d.sum(1)}
-        return {own[name]: make() for name, make in made.items() if name in own}
+    def _linear(self, layer: Layer, a: Tensor, d: Tensor, factors: Tensor) -> dict[str, Tensor]:
+        own, found = self._own(layer), {}
+        narrow = d.shape[-1] < a.shape[-1]  # what is narrower is scaled
+        scaled, other = (d * _along(factors, d), a) if narrow else (a * _along(factors, a), d)
+        one, two = (scaled, other) if narrow else (other, scaled)
+        if "weight" in own:
+            found[own["weight"]] = one.flatten(1, -2).mT @ two.flatten(1, -2)
+        if "bias" in own:
+            found[own["bias"]] = (
+                scaled.flatten(1, -2).sum(1)
+                if narrow
+                else (factors[:, None] @ (d if d.dim() == 3 else d.flatten(2, -2).sum(2)))[:, 0]
+            )
+        return found
 
     def _own(self, layer: Layer) -> dict[str, str]:
         """The names that a layer and the network have for each of its learned weights."""
@@ -100,6 +110,11 @@ class Book:
 def by_example(layer: nn.Module, a: Tensor, d: Tensor) -> Tensor:
     """The mark of a layer without a rule: its gradients are made, one for each example."""
     raise NoRule(layer)
+
+
+def _along(factors: Tensor, values: Tensor) -> Tensor:
+    """Factors by example over all other axes of the values."""
+    return factors.reshape(*factors.shape, *[1] * (values.dim() - 2))
 
 
 def _tensors(module: nn.Module) -> Iterator[str]:

@@ -6,7 +6,7 @@ The mixing function is the 32-bit "lowbias32" of Chris Wellons (hash-prospector,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,17 +58,16 @@ def normal(keys: Tensor, draws: int, *, salt: int) -> Tensor:
     return (-2 * torch.log1p(-u)).sqrt() * torch.cos(2 * torch.pi * v)
 
 
-def coins(seed: int, step: int, ids: np.ndarray, *, salt: int) -> np.ndarray:
-    """`keys` of `ids[example]` in numpy, 32 bits each, for a seed with its salt."""
+def coins(seed: int, step: int, mixed: np.ndarray, *, salt: int) -> np.ndarray:
+    """`keys` in numpy, 32 bits each, of the ids of which these are `mixed_ids`, for a seed with its salt."""
     of_model = _mixed(_mixed(int(seed) + salt * 0x01000193 + 0x9E3779B9) + step)
-    drawn: np.ndarray = _mixed(np.uint32(of_model) + _mixed_numbers(1 + int(ids.max(initial=0)))[ids])
+    drawn: np.ndarray = _mixed(np.uint32(of_model) + mixed)
     return drawn
 
 
-@lru_cache(maxsize=8)
-def _mixed_numbers(count: int) -> np.ndarray:
-    """What the first whole numbers are as ids, computed once."""
-    mixed: np.ndarray = _mixed(np.arange(count, dtype=np.uint32) + np.uint32(0x7F4A7C15))
+def mixed_ids(ids: np.ndarray) -> np.ndarray:
+    """What `coins` makes of ids whatever the seed and the step, so that it need not be done at each."""
+    mixed: np.ndarray = _mixed(ids.astype(np.uint32) + np.uint32(0x7F4A7C15))
     return mixed
 
 
@@ -76,11 +75,14 @@ def _mixed(x: Any) -> Any:
     """`mix` of one integer, or of an array of numpy's integers of 32 bits, in a fraction of the time."""
     if isinstance(x, int):
         x &= _LOW
-    x = x ^ (x >> 16)
-    x = (x * 0x7FEB352D) & _LOW
-    x = x ^ (x >> 15)
-    x = (x * 0x846CA68B) & _LOW
-    return x ^ (x >> 16)
+        x = ((x ^ (x >> 16)) * 0x7FEB352D) & _LOW
+        x = ((x ^ (x >> 15)) * 0x846CA68B) & _LOW
+        return x ^ (x >> 16)
+    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)  # which overflows as it is to
+    x ^= x >> 15
+    x *= np.uint32(0x846CA68B)
+    x ^= x >> 16
+    return x
 
 
 def seed_of_step(seed: int, step: int, salt: int) -> int:

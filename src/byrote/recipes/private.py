@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -48,11 +49,20 @@ class Poisson:
 
     def at(self, seed: int, step: int, count: UInt8[np.ndarray, " example"]) -> Rows:
         """The rows that join; an example of count c has c coins."""
-        joined = [np.zeros(0, np.int64)]
-        for copy in range(int(count.max(initial=0))):
-            rows = np.flatnonzero(count > copy)
-            joined.append(rows[noise.coins(seed, step, rows, salt=_COINS + copy) < round(self.rate * 2**32)])
-        return np.sort(np.concatenate(joined)), None
+        bound = round(self.rate * 2**32)
+        joined = [
+            rows[noise.coins(seed, step, mixed, salt=_COINS + copy) < bound]
+            for copy, (rows, mixed) in enumerate(_drawable(count.tobytes()))
+        ]
+        return (joined[0] if len(joined) == 1 else np.sort(np.concatenate([*joined, np.zeros(0, np.int64)]))), None
+
+
+@lru_cache(maxsize=256)
+def _drawable(count: bytes) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The rows that have a first copy, a second and so on, and what coins are made of: the same at every step."""
+    counts = np.frombuffer(count, np.uint8)
+    every = [np.flatnonzero(counts > copy) for copy in range(int(counts.max(initial=0)))]
+    return [(rows, noise.mixed_ids(rows)) for rows in every]
 
 
 @dataclass(frozen=True)
@@ -95,9 +105,10 @@ class GaussianNoise:
         assert batch.noise is not None, "a step has random numbers"
         names = sorted(gradients)
         sizes = [gradients[name][0].numel() for name in names]
-        drawn = batch.noise.normals(sum(sizes), salt=_NOISE)
         size = batch.counted() if batch.normaliser is None else batch.normaliser
-        drawn *= self.deviation / (size[:, None] if isinstance(size, Tensor) else size)
+        scale = self.deviation / (size[:, None] if isinstance(size, Tensor) else size)
+        drawn = batch.noise.normals(sum(sizes), salt=_NOISE)
+        drawn *= scale
         for name, part in zip(names, torch.split(drawn, sizes, 1), strict=True):
             gradients[name].add_(part.reshape(gradients[name].shape))
 
