@@ -113,7 +113,7 @@ def bounded(recipe: Recipe, data: byrote.Dataset, rows: np.ndarray, number: int)
     """The bounds of so many audits, of 20 models at a time."""
     design = privacy_design(len(data), rows, models=number, seed=0)
     algorithm = recipe.bind(Shape(inputs=data.inputs.shape[1:], classes=10, examples=len(data)), CPU)
-    inputs, labels = data.tensors(CPU)
+    inputs, labels = torch.from_numpy(np.array(data.inputs)), torch.from_numpy(np.array(data.targets))
     size = round(SHARE * CANARIES)
     for first in range(0, number, 20):
         models = range(first, min(first + 20, number))

@@ -105,7 +105,7 @@ def test_the_largest_draw_stays_below_1():
 
 def test_coins_are_the_keys_and_no_two_steps_of_a_model_have_one_seed():
     ids, seed = np.array([0, 5, 3, 2**20]), 2**40 + 7
-    drawn = noise.coins(seed, 12, noise.mixed_ids(ids), salt=5)
+    drawn = noise.coins(seed, np.array([11, 12]), noise.mixed_ids(ids), salt=5)[1]
     salted = torch.tensor([seed + 5 * 0x01000193])
     assert drawn.tolist() == noise.keys(salted, 12, torch.from_numpy(ids)[None])[0].tolist()
     seeds = {noise.seed_of_step(seed, step, 3) for step in range(5000)}

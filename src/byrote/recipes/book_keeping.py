@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
 from byrote.recipes.batch import Batch, Seen
+from byrote.recipes.chain import Linear
 from byrote.recipes.dropout import give, keys_of
 from byrote.recipes.ghost_rules import Layer, NoRule, before_scaling, layers_of
 from byrote.recipes.models import Models, Parts
@@ -26,16 +27,21 @@ from byrote.recipes.slots import Slots
 Keys = list[Tensor] | None
 #: The layers of each network that was looked at; None where its gradients must be made.
 _KNOWN: WeakKeyDictionary[nn.Module, list[Layer] | None] = WeakKeyDictionary()
+_OWN: WeakKeyDictionary[nn.Module, dict[nn.Module, dict[str, str]]] = WeakKeyDictionary()
 #: Norms are trusted where they are that close to those of gradients, on so many examples of each model.
 CLOSE, TRIED = 1e-4, 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Book:
-    """What a backward pass brought: `put_in[model, batch, ...]` and `came_back[model, batch, ...]` of each layer."""
+    """What a backward pass brought: `put_in[model, batch, ...]` and `came_back[model, batch, ...]` of each layer.
+
+    `own` are the names that a layer and the network have for each of the layer's learned weights.
+    """
 
     parts: Parts
     layers: list[Layer]
+    own: dict[nn.Module, dict[str, str]]
     put_in: list[Tensor]
     came_back: tuple[Tensor, ...]
     seen: Seen
@@ -51,9 +57,9 @@ class Book:
             each = self._by_vjp(layer, a[:, :, None], d[:, :, None], nested=True)
             return torch.stack([gradient.flatten(2).square().sum(2) for gradient in each.values()]).sum(0)
         if isinstance(layer.module, nn.Linear) and a.dim() == 3:  # without a copy of arrays that are not in order
-            own = self._own(layer)
-            put_in = a.square().sum(2) if "weight" in own else 0.0
-            return d.square().sum(2) * (put_in + float("bias" in own))
+            own = self.own[layer.module]
+            put_in = _squares(a) if "weight" in own else 0.0
+            return _squares(d) * (put_in + float("bias" in own))
         flat = before_scaling(layer.module, a.flatten(0, 1))
         return layer.rule(layer.module, flat, d.flatten(0, 1)).reshape(d.shape[:2])
 
@@ -68,7 +74,7 @@ class Book:
         return found
 
     def _linear(self, layer: Layer, a: Tensor, d: Tensor, factors: Tensor) -> dict[str, Tensor]:
-        own, found = self._own(layer), {}
+        own, found = self.own[layer.module], {}
         narrow = d.shape[-1] < a.shape[-1]  # what is narrower is scaled
         scaled, other = (d * _along(factors, d), a) if narrow else (a * _along(factors, a), d)
         one, two = (scaled, other) if narrow else (other, scaled)
@@ -82,16 +88,9 @@ class Book:
             )
         return found
 
-    def _own(self, layer: Layer) -> dict[str, str]:
-        """The names that a layer and the network have for each of its learned weights."""
-        prefix = next(name for name, module in self.parts.skeleton.named_modules() if module is layer.module)
-        start = f"{prefix}." if prefix else ""
-        names = [name for name, _ in layer.module.named_parameters(recurse=False)]
-        return {name: start + name for name in names if start + name in self.parts.learned}
-
     def _by_vjp(self, layer: Layer, a: Tensor, d: Tensor, *, nested: bool = False) -> dict[str, Tensor]:
         """The layer's own backward pass, of all examples of a model or, `nested`, of each."""
-        own = self._own(layer)
+        own = self.own[layer.module]
         start = next(iter(own.values())).rpartition(".")[0]
         known = {**self.parts.weights, **self.parts.buffers}
         here = {name: known[f"{start}.{name}" if start else name] for name in _tensors(layer.module)}
@@ -110,6 +109,25 @@ class Book:
 def by_example(layer: nn.Module, a: Tensor, d: Tensor) -> Tensor:
     """The mark of a layer without a rule: its gradients are made, one for each example."""
     raise NoRule(layer)
+
+
+def _own(parts: Parts, layers: list[Layer]) -> dict[nn.Module, dict[str, str]]:
+    if parts.skeleton not in _OWN:
+        names = {module: f"{name}." if name else "" for name, module in parts.skeleton.named_modules()}
+        _OWN[parts.skeleton] = {
+            layer.module: {
+                name: names[layer.module] + name
+                for name, _ in layer.module.named_parameters(recurse=False)
+                if names[layer.module] + name in parts.learned
+            }
+            for layer in layers
+        }
+    return _OWN[parts.skeleton]
+
+
+def _squares(rows: Tensor) -> Tensor:
+    """Squared norms over the last axis, by whichever way is faster in their order."""
+    return torch.linalg.vector_norm(rows, dim=2).square() if rows.is_contiguous() else rows.square().sum(2)
 
 
 def _along(factors: Tensor, values: Tensor) -> Tensor:
@@ -133,7 +151,54 @@ def kept(slots: Slots, models: Models, batch: Batch, memory: Tensor | None, slow
     if parts.skeleton not in _KNOWN:
         _KNOWN[parts.skeleton] = _trusted(slots, parts, batch, memory, slow)
     layers = _KNOWN[parts.skeleton]
-    return None if layers is None else _book(slots, parts, layers, batch, memory)
+    if layers is None:
+        return None
+    links = _linked(models, layers)
+    if links:
+        return _book_of_chain(slots, models, parts, layers, links, batch, memory)
+    return _book(slots, parts, layers, batch, memory)
+
+
+def _linked(models: Models, layers: list[Layer]) -> list[Linear]:
+    """The links of a stack's chain that are these layers, where all are plain linear ones; else none."""
+    chain = getattr(models, "chain", None)
+    links = {} if chain is None else {link.module: link for link in chain.layers if type(link) is Linear}
+    fitting = all(layer.module in links and len(layer.put_in) == 1 for layer in layers)
+    return [links[layer.module] for layer in layers] if fitting else []
+
+
+def _book_of_chain(
+    slots: Slots,
+    models: Models,
+    parts: Parts,
+    layers: list[Layer],
+    links: list[Linear],
+    batch: Batch,
+    memory: Tensor | None,
+) -> Book:
+    """The same by the stack's own pass, which is faster than the one under `vmap`."""
+    books: list[list[tuple[Tensor, Tensor]]] = [[] for _ in links]
+    for link, book in zip(links, books, strict=True):
+        link.book = book
+    try:
+        logits, loss, rows = slots.objective.loss(
+            lambda inputs, *, train: models.forward(inputs, batch.noise, train=train), batch, memory
+        )
+        batch.weighted(loss).sum().backward()  # type: ignore[no-untyped-call]
+    finally:
+        for link in links:
+            link.book = None
+    put_in, came_back = zip(*(one for (one,) in books), strict=True)
+    seen = Seen(logits=logits.detach(), loss=loss.detach())
+    return Book(
+        parts=parts,
+        layers=layers,
+        own=_own(parts, layers),
+        put_in=[*put_in],
+        came_back=came_back,
+        seen=seen,
+        memory=rows,
+    )
 
 
 def _trusted(
@@ -184,7 +249,9 @@ def _book(slots: Slots, parts: Parts, layers: list[Layer], batch: Batch, memory:
     logits, loss, rows = slots.objective.loss(forward, batch, memory)
     came_back = torch.autograd.grad(batch.weighted(loss).sum(), moved)
     seen = Seen(logits=logits.detach(), loss=loss.detach())
-    return Book(parts=parts, layers=layers, put_in=put_in, came_back=came_back, seen=seen, memory=rows)
+    return Book(
+        parts=parts, layers=layers, own=_own(parts, layers), put_in=put_in, came_back=came_back, seen=seen, memory=rows
+    )
 
 
 def _every(

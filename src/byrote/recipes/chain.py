@@ -60,7 +60,8 @@ class Layer:
 class Linear(Layer):
     """A plain linear layer, and the ReLU after it where there is one, which is computed in place.
 
-    Weights that are learned have a place for their gradients.
+    Weights that are learned have a place for their gradients. Where it has a `book`, a backward pass leaves what went in
+    and what came back there, and no gradients.
     """
 
     rectified = False
@@ -70,6 +71,7 @@ class Linear(Layer):
         self.weight, self.bias = self.tensors["weight"], self.tensors.get("bias")
         self.places = {name: torch.empty_like(one) for name, one in self.tensors.items() if one.requires_grad}
         self.narrow = module.out_features < NARROW
+        self.book: list[tuple[Tensor, Tensor]] | None = None
 
     def through(self, inputs: Tensor, keys: Keys) -> Tensor:
         """`inputs[model, batch, feature]` without `vmap`."""
@@ -90,6 +92,9 @@ class Linear(Layer):
 
     def learn(self, inputs: Tensor, gradient: Tensor) -> None:
         """Write, or add, the gradients of the weights; those that the backward pass before left are overwritten."""
+        if self.book is not None:
+            self.book.append((inputs, gradient))
+            return
         if "weight" in self.places:
             if self.weight.grad is None:
                 self.weight.grad = torch.bmm(gradient.mT, inputs, out=self.places["weight"])

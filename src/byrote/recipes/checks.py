@@ -17,7 +17,7 @@ _SLOTS = {
     "augmentation": ("apply", "byrote.RandomShift(2) or byrote.HorizontalFlip(), as a call."),
     "gradient_transform": ("apply", "byrote.ClipNorm(1.0), as a call."),
     "input_perturbation": ("apply", "byrote.ProjectedGradient(…), as a call."),
-    "batches": ("at", "byrote.recipes.private.Poisson(rate=0.05), as a call; leave it out for epochs."),
+    "batches": ("between", "byrote.recipes.private.Poisson(rate=0.05), as a call; leave it out for epochs."),
     "example_gradients": ("factors", "byrote.recipes.private.ClipByExample(1.0), as a call."),
     "sampler": ("order", "leave it out: every epoch shuffles; byrote.ClassBalanced(), as a call, draws."),
 }

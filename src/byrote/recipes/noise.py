@@ -58,10 +58,10 @@ def normal(keys: Tensor, draws: int, *, salt: int) -> Tensor:
     return (-2 * torch.log1p(-u)).sqrt() * torch.cos(2 * torch.pi * v)
 
 
-def coins(seed: int, step: int, mixed: np.ndarray, *, salt: int) -> np.ndarray:
-    """`keys` in numpy, 32 bits each, of the ids of which these are `mixed_ids`, for a seed with its salt."""
-    of_model = _mixed(_mixed(int(seed) + salt * 0x01000193 + 0x9E3779B9) + step)
-    drawn: np.ndarray = _mixed(np.uint32(of_model) + mixed)
+def coins(seed: int, steps: np.ndarray, mixed: np.ndarray, *, salt: int) -> np.ndarray:
+    """`keys[step, example]` in numpy, 32 bits each, of the ids that were mixed, for a seed with its salt."""
+    of_model = np.uint32(_mixed(int(seed) + salt * 0x01000193 + 0x9E3779B9))
+    drawn: np.ndarray = _mixed(_mixed(of_model + steps.astype(np.uint32))[:, None] + mixed)
     return drawn
 
 

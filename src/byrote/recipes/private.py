@@ -23,6 +23,8 @@ from byrote.recipes.slots import Rows, described
 
 #: Streams of a step: the coins of the examples, and the noise of the gradients.
 _COINS, _NOISE = 2**18, 2**19
+#: Coins that are drawn at a time.
+_AT_A_TIME = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +51,19 @@ class Poisson:
 
     def at(self, seed: int, step: int, count: UInt8[np.ndarray, " example"]) -> Rows:
         """The rows that join; an example of count c has c coins."""
-        bound = round(self.rate * 2**32)
-        joined = [
-            rows[noise.coins(seed, step, mixed, salt=_COINS + copy) < bound]
-            for copy, (rows, mixed) in enumerate(_drawable(count.tobytes()))
-        ]
-        return (joined[0] if len(joined) == 1 else np.sort(np.concatenate([*joined, np.zeros(0, np.int64)]))), None
+        return self.between(seed, step, step + 1, count)[0]
+
+    def between(self, seed: int, first: int, last: int, count: UInt8[np.ndarray, " example"]) -> list[Rows]:
+        """The rows that join at each of these steps, the last one not included."""
+        bound, joined = round(self.rate * 2**32), [[np.zeros(0, np.int64)] for _ in range(first, last)]
+        for copy, (rows, mixed) in enumerate(_drawable(count.tobytes())):
+            size = max(1, _AT_A_TIME // max(1, len(rows)))
+            for start in range(first, last, size):
+                steps = np.arange(start, min(start + size, last))
+                hit = noise.coins(seed, steps, mixed, salt=_COINS + copy) < bound
+                for step, shown in zip(steps - first, hit, strict=True):
+                    joined[step].append(rows[shown])
+        return [(each[1] if len(each) == 2 else np.sort(np.concatenate(each)), None) for each in joined]
 
 
 @lru_cache(maxsize=256)

@@ -211,7 +211,7 @@ class BoundRecipe:
         """The rows of each step of that epoch: its order cut into batches, unless the recipe says otherwise."""
         slot = self.recipe.batches
         if slot is not None:
-            return [slot.at(seed, epoch * slot.steps + step, count) for step in range(slot.steps)]
+            return slot.between(seed, epoch * slot.steps, (epoch + 1) * slot.steps, count)
         order = self.order(seed, epoch, count)
         return [(order[start : start + self.batch_size], None) for start in range(0, len(order), self.batch_size)]
 

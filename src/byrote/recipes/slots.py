@@ -160,8 +160,8 @@ class Batches(Protocol):
         """How many steps make an epoch."""
         ...
 
-    def at(self, seed: int, step: int, count: UInt8[np.ndarray, " example"]) -> Rows:
-        """Rows of the dataset, of those with a count, at that step since the beginning of training."""
+    def between(self, seed: int, first: int, last: int, count: UInt8[np.ndarray, " example"]) -> list[Rows]:
+        """Rows of the dataset, of those with a count, at each of these steps since the beginning of training."""
         ...
 
 
