@@ -60,8 +60,8 @@ class Layer:
 class Linear(Layer):
     """A plain linear layer, and the ReLU after it where there is one, which is computed in place.
 
-    Weights that are learned have a place for their gradients. Where it has a `book`, a backward pass leaves what went in
-    and what came back there, and no gradients.
+    Weights that are learned have a place for their gradients. Where it has a `book`, a backward pass leaves what went
+    in and what came back there, and no gradients.
     """
 
     rectified = False
