@@ -293,6 +293,7 @@ def test_one_language_model_is_attacked_with_errors_about_documents(tmp_path: Pa
     assert "balanced_accuracy" not in found.figures
     assert "± is about other examples, not about other models" in found.notes
     assert np.isfinite(found.curve.low).all()
+    assert any(note.startswith("a bag of words, which looks at no model, tells members with") for note in found.notes)
 
 
 def test_texts_of_persons_are_attacked_together(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 import byrote
 from attacked_inputs import attacked
 from attacked_texts import attacked_texts
+from byrote.analyses.blind_baseline import blind_baseline
 from byrote.analyses.calibration import Calibration, calibrate
 from byrote.analyses.card import card
 from byrote.analyses.check import Condition, _figure
@@ -44,7 +45,7 @@ from byrote.runs.imported import import_arrays
 from byrote.runs.readers import read
 from byrote.runs.run import Run
 from followed import Case, each, follow
-from made_once import copied
+from made_once import copied, opened
 from runs.readers import folders
 from small import RECIPE, blobs, small_audit
 
@@ -288,6 +289,12 @@ ALWAYS = np.concatenate([np.ones((8, 1), int), member(8, 20)[:, 1:]], axis=1)
 DIVERGED = np.where(np.arange(8)[:, None] < 2, np.nan, RNG.normal(size=(8, 20)))
 
 ANALYSES = (
+    Case(
+        name="words of no texts",
+        wrong=on(lambda folder: small_audit(new(folder), models=4), blind_baseline),
+        says="byrote audit docs",
+        right=lambda folder: blind_baseline(opened("documents", folder, new(folder).name)),
+    ),
     Case(
         name="no held-out documents",
         wrong=lambda folder: membership_attack(

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 from scipy.special import expit
 
+from byrote.analyses.blind_baseline import attackable, blind, blind_words
 from byrote.analyses.catalog import analysis
 from byrote.analyses.groups import groups_of, method_words, of_groups, on_groups, size_slices
 from byrote.blocks import Block, TableBlock, Words, cut, section, sentence
@@ -279,13 +280,7 @@ class _Attacked:
             )
         design = {name: run.load(f"design.{name}", models) for name in ("member", "pair", "stratum")}
         if run.of_text:
-            design["member"] = _attackable(design["member"])
-            if not (design["member"] >= 0).any():
-                raise MissingEvidence(
-                    f"No document of the run {str(run.folder)!r} is known to be trained on by one model and not by "
-                    "another, and it has no held-out documents.",
-                    hint="audit again with --heldout FILE: documents of the same kind that the model never saw.",
-                )
+            design["member"] = attackable(run, models)
         arguments = {name: run.load(need, models) for name, need in entry.parameters.items()}
         return cls(run=run, entry=entry, settings=dict(options or {}), models=models, arguments=arguments, **design)
 
@@ -358,20 +353,6 @@ class _Attacked:
         return int((member >= 0).any(0).sum()) if self.run.of_text else member.shape[1]
 
 
-def _attackable(member: Int8[np.ndarray, "model example"]) -> Int8[np.ndarray, "model example"]:
-    """Membership, -1 of documents that several models all have or all lack: how hard they are says who is a member.
-
-    Example:
-        >>> _attackable(np.array([[1, 1, 0], [0, 1, 0]], np.int8))
-        array([[ 1, -1, -1],
-               [ 0, -1, -1]], dtype=int8)
-    """
-    differs = (member == 1).any(0) & (member == 0).any(0)
-    if len(member) == 1:
-        differs = np.full(member.shape[1], bool((member == 1).any() and (member == 0).any()))
-    return np.where(differs, member, np.int8(-1))
-
-
 def _notes(attacked: _Attacked, by: By, units: _Units, values: np.ndarray) -> Iterator[str]:
     """What the errors cover, how models are compared, and how many scores are undefined."""
     run = attacked.run
@@ -396,6 +377,8 @@ def _notes(attacked: _Attacked, by: By, units: _Units, values: np.ndarray) -> It
             "models are compared within strata: of one designed training set size, and with the same large groups; "
             "rates are means over the strata, weighted by their members"
         )
+    if run.of_text:
+        yield blind_words(blind(run, attacked.models))
     undefined = int(np.isnan(values[:, counted]).sum())
     if undefined:
         yield f"{undefined:,} of {values[:, counted].size:,} scores are undefined and left out"
