@@ -13,8 +13,9 @@ from byrote.cli import doctor
 
 ROOT = Path(__file__).parents[1]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-#: What transformers asks for where byrote loads a model; and what byrote finds without importing it.
-NOT_IMPORTED = {"accelerate", "infini-gram"}
+#: What transformers asks for where byrote loads a model; what byrote finds without importing it; and what is imported
+#: under another name.
+NOT_IMPORTED = {"accelerate", "infini-gram", "python-stdnum"}
 
 
 def imported() -> set[str]:

@@ -36,6 +36,7 @@ PROMISES: dict[str, Callable[[], object]] = {
     "infini-gram": lambda: import_module("byrote.data.index.infini_gram")._refuse_unready(Path()),
     "ray": lambda: import_module("byrote.engine.ray_cluster")._ray(),
     "pandas": lambda: Scalar(value=0.5, stderr=0.1, low=0.3, high=0.7, models=8, examples=90).to_pandas(),
+    "personal-data": lambda: import_module("byrote.data.personal").Detectors(),
     "privacy": lambda: import_module("byrote.recipes.private")._accounted(1.0, 0.1, 10, 1e-5),
 }
 #: For work on byrote itself; and what brings a package that the person's own script imports.

@@ -25,6 +25,7 @@ from byrote.cli.listing import ListsAnalyses, ListsChanges
 from byrote.cli.plan import plan
 from byrote.cli.probes import probe as probe_run
 from byrote.cli.risks import attack, forgetting, onion
+from byrote.cli.scan import scan
 from byrote.cli.scores import calibrate, compare, triage
 from byrote.cli.study import app as study_app
 from byrote.cli.terminal import Given, RunFolder, Workers, with_contents_if_admitted
@@ -266,7 +267,21 @@ def doctor() -> None:
 #: The commands by what a person wants, in the order of the help; and those whose help lists more than their options.
 PANELS = {
     "Audit": (audit, plan, plant, read),
-    "Ask": (measure, measures, ask, attack, compare, triage, calibrate, where, probe_run, trace, onion, forgetting),
+    "Ask": (
+        measure,
+        measures,
+        ask,
+        attack,
+        compare,
+        triage,
+        calibrate,
+        where,
+        probe_run,
+        trace,
+        scan,
+        onion,
+        forgetting,
+    ),
     "Change": (change, apply, card, diff),
     "Share": (report, export, forget_contents),
     "Look after": (verify, check, doctor),
