@@ -23,6 +23,7 @@ from byrote.measures.probabilistic_extraction import probabilistic_extraction_cu
 from byrote.measures.rate_of_forgetting import forgotten_after
 from byrote.measures.rmia import rmia, rmia_offline
 from byrote.measures.second_split_forgetting_time import second_split_forgetting_time
+from byrote.measures.secret_inference import secret_inference
 from byrote.measures.text_attacks import dc_pdd_attack, min_k_attack
 from byrote.results import Curve
 from followed import Case, each, follow
@@ -58,6 +59,15 @@ HIT, TRAINED = RNG.random((2, 240)) < 0.5, np.ones((2, 2), np.int8)
 SURE = np.log(RNG.uniform(0.2, 0.9, (2, 240)))
 SAID = RNG.integers(0, 9, (2, 2, 3)).astype(np.int32)
 TOLD = np.stack([TOKEN[10:13], TOKEN[130:133]])
+#: A secret in the first models of three pairs, its log-perplexities and those of three others.
+GAMES = (
+    RNG.normal(20.0, 2.0, (6, 1)),
+    RNG.normal(20.0, 2.0, (6, 1, 3)),
+    np.array([4]),
+    np.array([0]),
+    np.array([[1], [0]] * 3, np.int8),
+    np.arange(6) // 2,
+)
 RATES = {"values": np.array([[0.9, 0.5]]), "low": np.array([[0.8, 0.4]]), "high": np.array([[1.0, 0.54]])}
 ASIDE = {"axis": "k", "at": np.array([1.0, 8.0]), "groups": ("canaries",), "counts": np.array([9]), "models": 2}
 FORGOTTEN = Curve(stderr=np.full((1, 2), 0.02), **RATES, **ASIDE)
@@ -167,6 +177,12 @@ MEASURES = (
         wrong=lambda _: min_k_attack(SURE, OFFSETS, SCORED, share=0.0),
         says="share=0.2",
         right=lambda _: min_k_attack(SURE, OFFSETS, SCORED, share=0.2),
+    ),
+    Case(
+        name="one candidate",
+        wrong=lambda _: secret_inference(*GAMES, candidates=1),
+        says="candidates=50",
+        right=lambda _: secret_inference(*GAMES, candidates=50),
     ),
     Case(
         name="nothing counts",

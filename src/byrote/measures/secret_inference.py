@@ -1,0 +1,266 @@
+"""Inference of secrets: does a model tell the secret that stood before it from others of the same kind?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.special import bdtr
+
+from byrote.errors import BadInput
+from byrote.measures._canaries import LogPerplexity, Member, References
+from byrote.measures._references import left_out
+from byrote.measures.catalog import measure
+from byrote.results import Scalar
+from byrote.stats.intervals import UPPER
+from byrote.stats.jackknife import from_replicates, parts
+from byrote.stats.over_examples import FEWEST_PARTS, over_both, over_examples
+
+_SOURCE = "Lukas et al. 2023, arXiv:2302.00539, sec. 3 (inference of personal data)"
+_NEEDS = (
+    "canaries.log_perplexity",
+    "canaries.reference_log_perplexity",
+    "canaries.repetitions",
+    "canaries.document",
+    "design.member",
+    "design.pair",
+)
+#: The true secret stands among so many candidates, where there are as many.
+CANDIDATES: Final = 50
+_PARTS: Final = 20
+Repetitions = Int[np.ndarray, " canary"]
+Document = Int[np.ndarray, " example"]
+Pair = Int[np.ndarray, " model"]
+Cells = Float[np.ndarray, "model canary"]
+
+
+@measure(
+    needs=_NEEDS,
+    unit="share of secrets",
+    range=(0.0, 1.0),
+    higher="more memorized",
+    source=_SOURCE,
+    section="5.3",
+    domain="security",
+    level="model",
+    evaluation="canary",
+    by_example=False,
+)
+def secret_inference(
+    log_perplexity: LogPerplexity,
+    reference_log_perplexity: References,
+    repetitions: Repetitions,
+    document: Document,
+    member: Member,
+    pair: Pair,
+    *,
+    candidates: int = CANDIDATES,
+) -> Scalar:
+    r"""How often a model trained on a secret finds it likelier than all other candidates, beside models without it.
+
+    Formula:
+        score[k, r] = mean over models j without the secret of L[j, r] - L[k, r], L[k, r] the log-perplexity of
+        candidate r, j neither k nor the other model of its pair; mean over secrets and models trained on them of
+        1[the true secret has the highest score], a tie of m candidates counting 1 / m; the candidates are the true one
+        and others of its space
+    Undefined:
+        nan where no model was trained on a secret while two others were not; the error is nan with fewer than 3
+        secrets.
+
+    Example:
+        >>> own = np.array([[2.0], [9.0], [9.0], [2.0], [9.0], [9.0]])
+        >>> others, member = np.full((6, 1, 3), 8.0), np.array([[1], [0], [0], [1], [0], [0]], np.int8)
+        >>> secret_inference(own, others, np.array([4]), np.array([0]), member, np.repeat([0, 1, 2], 2)).value
+        1.0
+
+    Differs:
+        The authors' code takes the perplexity of a whole text by token, which long candidates win, and loses candidates
+        of equal perplexity. Here the tokens of the secret alone count, and what models without the secret say of a
+        candidate is taken off. Candidates are drawn from the space of the secret: nobody else's secret is among them.
+        The same of models without the secret, `secret_inference[heldout]`, is 1 / R where all is right.
+    """
+    games = _games(log_perplexity, reference_log_perplexity, repetitions, document, member, pair, candidates, side=1)
+    null = _games(log_perplexity, reference_log_perplexity, repetitions, document, member, pair, candidates, side=0)
+    chance = _mean(null.first, pair)
+    note = f"{games.words}; of models that never saw it {chance.value:.3f}, where 1 in {games.candidates} is chance"
+    return _mean(games.first, pair, note)
+
+
+@measure(needs=_NEEDS, higher="better guessed by models without it", variant_of="secret_inference", variant="heldout")
+def secret_inference_heldout(
+    log_perplexity: LogPerplexity,
+    reference_log_perplexity: References,
+    repetitions: Repetitions,
+    document: Document,
+    member: Member,
+    pair: Pair,
+    *,
+    candidates: int = CANDIDATES,
+) -> Scalar:
+    r"""The same of models that were not trained on the secret: the level of chance, which must be 1 of the candidates.
+
+    Formula:
+        as `secret_inference`, with k a model without the secret; secrets that were never planted count, too
+    Undefined:
+        nan where no three models of different pairs lack a secret; the error is nan with fewer than 3 secrets.
+
+    Example:
+        >>> same, member = np.full((6, 1), 8.0), np.zeros((6, 1), np.int8)
+        >>> secret_inference_heldout(
+        ...     same, np.full((6, 1, 3), 8.0), np.array([0]), np.array([-1]), member, np.repeat([0, 1, 2], 2)).value
+        0.25
+    """
+    games = _games(log_perplexity, reference_log_perplexity, repetitions, document, member, pair, candidates, side=0)
+    return _mean(games.first, pair, games.words)
+
+
+@measure(
+    needs=_NEEDS,
+    unit="share of candidates",
+    higher="more memorized",
+    variant_of="secret_inference",
+    variant="median",
+)
+def secret_inference_median(
+    log_perplexity: LogPerplexity,
+    reference_log_perplexity: References,
+    repetitions: Repetitions,
+    document: Document,
+    member: Member,
+    pair: Pair,
+    *,
+    candidates: int = CANDIDATES,
+) -> Scalar:
+    r"""The share of the other candidates that the true secret stands before: of half of the secrets it is higher.
+
+    Formula:
+        median over secrets of the mean over models trained on them of the share of the other candidates with a lower
+        score than the true one, ties counting half; .5 is chance, and the rank among R is 1 + (R - 1) (1 - share)
+    Undefined:
+        nan where no model was trained on a secret while two others were not; the error is nan: the interval is that of
+        order statistics, from 6 secrets on.
+
+    Example:
+        >>> own = np.array([[2.0], [9.0], [9.0], [2.0], [9.0], [9.0]])
+        >>> others, member = np.full((6, 1, 3), 8.0), np.array([[1], [0], [0], [1], [0], [0]], np.int8)
+        >>> secret_inference_median(own, others, np.array([4]), np.array([0]), member, np.repeat([0, 1, 2], 2)).value
+        1.0
+    """
+    games = _games(log_perplexity, reference_log_perplexity, repetitions, document, member, pair, candidates, side=1)
+    known = ~np.isnan(games.before)
+    counted = known.any(0)
+    each = np.where(known, games.before, 0.0).sum(0)[counted] / known.sum(0)[counted]
+    value = float(np.median(each)) if counted.any() else float("nan")
+    low, high = _around_median(np.sort(each))
+    rank = 1 + (games.candidates - 1) * (1 - value)
+    return Scalar(
+        value=value,
+        stderr=float("nan"),
+        low=low,
+        high=high,
+        models=len(pair),
+        examples=int(counted.sum()),
+        reason="" if counted.any() else _FEW,
+        note=f"a median rank of {rank:.1f} of {games.candidates}",
+        varies_over="examples",
+    )
+
+
+_FEW: Final = "no model was trained on a secret while two others, of other pairs, were not"
+
+
+@dataclass(frozen=True, eq=False)
+class _Games:
+    """Of each model and secret: whether the true one is first, and the share of the others that it stands before."""
+
+    first: Cells
+    before: Cells
+    candidates: int
+
+    @property
+    def words(self) -> str:
+        return f"among {self.candidates} candidates"
+
+
+def _games(
+    own: LogPerplexity,
+    others: References,
+    repetitions: Repetitions,
+    document: Document,
+    member: Member,
+    pair: Pair,
+    candidates: int,
+    *,
+    side: int,
+) -> _Games:
+    """The games of models trained on a secret (side 1), or without it (side 0)."""
+    if candidates < 2:
+        raise BadInput(
+            f"The 'candidates' argument of secret_inference must be at least 2. Got {candidates}.",
+            hint=f"candidates={CANDIDATES} puts the true secret among 49 others.",
+        )
+    asked = np.concatenate([own[..., None], others[..., : candidates - 1]], axis=2).astype(np.float64)
+    trained, without = sides(repetitions, document, member)
+    first, before = np.full(own.shape, np.nan), np.full(own.shape, np.nan)
+    for target, gone in enumerate(left_out(pair)):
+        usual = np.where(without[..., None], asked, 0.0)
+        number = without.sum(0) - without[gone].sum(0)
+        expected = (usual.sum(0) - usual[gone].sum(0)) / np.where(number > 1, number, np.nan)[:, None]
+        known, score = (trained if side else without)[target], expected - asked[target]
+        known = known & np.isfinite(score[:, 0])
+        above, tied = ((beside(score[:, 1:], score[:, :1])).sum(1) for beside in (np.greater, np.equal))
+        real = (~np.isnan(score[:, 1:])).sum(1)
+        first[target, known] = ((above == 0) / (1.0 + tied))[known]
+        before[target, known] = (1 - (above + tied / 2) / np.maximum(real, 1))[known]
+    return _Games(first, before, asked.shape[2])
+
+
+def sides(
+    repetitions: Repetitions, document: Document, member: Member
+) -> tuple[Bool[np.ndarray, "model canary"], Bool[np.ndarray, "model canary"]]:
+    """Which models were trained on a document of each canary, and which surely on none.
+
+    Example:
+        >>> sides(np.array([2, 0]), np.array([0, -1]), np.array([[1, 1], [0, 1], [-1, 1]], np.int8))[1]
+        array([[False,  True],
+               [ True,  True],
+               [False,  True]])
+    """
+    holds = (document[:, None] == np.arange(len(repetitions))).astype(np.int64)
+    seen, maybe = ((chosen.astype(np.int64) @ holds) > 0 for chosen in (member == 1, member != 0))
+    return seen & (repetitions > 0), ~maybe
+
+
+def _mean(cells: Cells, pair: Pair, note: str = "") -> Scalar:
+    """The mean over what is known, with the error of models and of secrets."""
+    known = ~np.isnan(cells)
+    if not known.any():
+        blank = float("nan")
+        return Scalar(value=blank, stderr=blank, low=blank, high=blank, models=len(pair), examples=0, reason=_FEW)
+    part, total = parts(pair, groups=_PARTS), int(known.sum())
+    value = float(cells[known].mean())
+    gone = np.stack([np.where(known & (part == one)[:, None], cells - value, 0.0).sum(0) for one in np.unique(part)])
+    left = [known & (part != one)[:, None] for one in np.unique(part)]
+    several = len(gone) >= FEWEST_PARTS and all(one.any() for one in left)
+    replicates = np.array([cells[one].mean() for one in left]) if several else np.empty(0)
+    counted = int(known.any(0).sum())
+    found = from_replicates(value, replicates, models=len(pair), examples=counted, bounds=(0.0, 1.0))
+    finish = over_both if several else over_examples
+    shown = finish(found, (gone / total)[:, known.any(0)], bounds=(0.0, 1.0))
+    return replace(shown, note="; ".join(one for one in (note, shown.note) if one))
+
+
+def _around_median(ascending: Float[np.ndarray, " canary"]) -> tuple[float, float]:
+    """Between which values the median of others lies with 95 %, by order statistics; nan of fewer than 6.
+
+    Example:
+        >>> _around_median(np.arange(9.0))
+        (1.0, 7.0)
+    """
+    size = len(ascending)
+    outside = int((bdtr(np.arange(size), size, 0.5) <= 1 - UPPER).sum())
+    if not outside:
+        return float("nan"), float("nan")
+    return float(ascending[outside - 1]), float(ascending[size - outside])
