@@ -74,6 +74,7 @@ def test_telephones_are_found_at_home_and_abroad(every: Detectors) -> None:
         ("card", "4000 0012 3456 7899"),
     ]
     assert found(Detectors(kinds=("phone",), regions=("US",)), "030 12345678") == []
+    assert found(Detectors(kinds=("phone",), regions=()), text) == [("phone", "+33 1 99 00 12 34")]
 
 
 def test_what_was_masked_is_not_found_again(every: Detectors) -> None:
@@ -94,8 +95,6 @@ def test_kinds_and_regions_that_there_are_not_are_refused(every: Detectors) -> N
         Detectors(kinds=("name",))
     with pytest.raises(BadInput, match="There is no region 'XX' with telephone numbers"):
         Detectors(regions=("XX",))
-    with pytest.raises(BadInput, match="Telephone numbers need a region"):
-        Detectors(regions=())
 
 
 def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

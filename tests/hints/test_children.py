@@ -21,6 +21,7 @@ from byrote.changes.change import Context
 from byrote.changes.child import change, refuse_others
 from byrote.changes.child_decoder import _read_again, _refuse_unread
 from byrote.changes.data.ambiguous_examples import AmbiguousExamples
+from byrote.changes.data.mask_personal_data import MaskPersonalData
 from byrote.changes.data.redraw_secrets import RedrawSecrets
 from byrote.changes.decoder.ngram_guard import TokenBans
 from byrote.changes.registry import changes, parse_change
@@ -148,7 +149,19 @@ def secrets(*, planted: bool) -> Callable[[Path], Any]:
 
 SHORT = letters(["abcd", "abcd", "abcd"])
 
+
+def masks(data: Any) -> Callable[[Path], Any]:
+    """Personal data are masked."""
+    return lambda _: MaskPersonalData().apply(data, Context(dataset=data, rng=np.random.default_rng(0)))
+
+
 CHILDREN = (
+    Case(
+        name="a mask of no texts",
+        wrong=masks(blobs()),
+        says="language models",
+        right=masks(corpus_from_texts(["to be", "or not"])),
+    ),
     Case(
         name="a change of a guarded run",
         wrong=changed("ngram-guard=4", run=lambda _: guarded()),

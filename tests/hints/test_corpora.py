@@ -20,6 +20,7 @@ from byrote.data.index.corpus_index import index_texts, index_tokens
 from byrote.data.index.infini_gram import infini_gram
 from byrote.data.index.joined import joined_texts, joined_tokens
 from byrote.data.index.near_duplicates import near_duplicates
+from byrote.data.personal import Detectors
 from byrote.data.tokenizers import byte_pairs, encoder
 from followed import Case, each, follow, without
 
@@ -338,6 +339,24 @@ CORPORA = (
         wrong=lambda folder: infini_gram(joined_tokens(np.arange(6), np.array([0, 6])), folder),
         says="leave out the folder",
         right=lambda _: index_tokens(np.arange(6), np.array([0, 6])),
+    ),
+    Case(
+        name="no such personal data",
+        wrong=lambda _: Detectors(kinds=("name",)),
+        says="card, iban, email, phone",
+        right=lambda _: Detectors(kinds=("card",)),
+    ),
+    Case(
+        name="no such region",
+        wrong=lambda _: Detectors(regions=("USA",)),
+        says="--region US",
+        right=lambda _: Detectors(regions=("US", "DE")),
+    ),
+    Case(
+        name="no phonenumbers",
+        wrong=without("phonenumbers", lambda _: Detectors(kinds=("phone",))),
+        says="--kind card --kind email",
+        right=lambda _: Detectors(kinds=("card", "email")),
     ),
     Case(name="no rensa", wrong=without("rensa", duplicates), says="byrote[language]", right=duplicates),
     Case(name="no pydivsufsort", wrong=without("pydivsufsort", sorted_), says="byrote[language]", right=sorted_),

@@ -46,6 +46,8 @@ class Found:
 class Detectors:
     """What to look for, and in which regions telephone numbers are at home that are written without a country.
 
+    Without a region international numbers alone are found.
+
     Example:
         >>> Detectors(kinds=("card", "email")).find("Pay with 4000 0012 3456 7899, or ask ann@example.org.")
         [Found(start=9, stop=28, kind='card'), Found(start=37, stop=52, kind='email')]
@@ -137,7 +139,7 @@ def _emails(text: str, regions: Sequence[str]) -> Iterator[tuple[int, int]]:
 def _phones(text: str, regions: Sequence[str]) -> Iterator[tuple[int, int]]:
     from phonenumbers import PhoneNumberMatcher
 
-    for region in regions:
+    for region in regions or (None,):
         yield from ((match.start, match.end) for match in PhoneNumberMatcher(text, region))
 
 
@@ -155,9 +157,9 @@ def _refuse_missing(kind: str) -> None:
 def _refuse_unknown(regions: Sequence[str]) -> None:
     from phonenumbers import SUPPORTED_REGIONS
 
-    wrong = [region for region in regions if region not in SUPPORTED_REGIONS]
-    if wrong or not regions:
-        raise BadInput(
-            f"There is no region {wrong[0]!r} with telephone numbers." if wrong else "Telephone numbers need a region.",
-            hint="two capital letters name a region, as --region US --region DE.",
-        )
+    for region in regions:
+        if region not in SUPPORTED_REGIONS:
+            raise BadInput(
+                f"There is no region {region!r} with telephone numbers.",
+                hint="two capital letters name a region, as --region US --region DE.",
+            )
