@@ -466,6 +466,12 @@ CHANGES = (
         right=built(made, "stability,draws=20", after=True),
     ),
     Case(
+        name="no neighbours of texts",
+        wrong=built(made, "neighbours,number=0"),
+        says="neighbours,number=8,share=0.1",
+        right=built(made, "neighbours,number=8,share=0.1"),
+    ),
+    Case(
         name="no neighbour",
         wrong=built(made, "readout,neighbours=0", after=True),
         says="readout,neighbours=5,most=5000",

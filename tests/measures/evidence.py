@@ -353,6 +353,8 @@ def _documents(rng: np.random.Generator, member: np.ndarray, vocabulary: int = 7
         "corpus.offsets": offsets,
         "corpus.scored": scored,
         **{f"tokens.{name}": array for name, array in token_answers(logits, token, scored).items()},
+        "neighbours.neighbour_log_probability": rng.normal(-3.0, 0.5, member.shape).astype(np.float32),
+        "document_gradients.document_gradient_norm": rng.exponential(2.0, member.shape).astype(np.float32),
         "decoding.log_probability": token_answers(logits / 0.7, token, scored)["log_probability"],
         **_continuations(rng, member, token, offsets),
         **_contexts(rng, member, lengths),

@@ -26,6 +26,7 @@ _DOCUMENTS = ("corpus.offsets", "corpus.scored")
 #: A model's variance of the log-probability is at least this: where it is sure of the next token, it is rounding.
 LEAST_VARIANCE = 1e-6
 Tokens = Float[np.ndarray, "model token"]
+Documents = Float[np.ndarray, "model example"]
 Offsets = Int[np.ndarray, " boundary"]
 Scored = Bool[np.ndarray, " token"]
 
@@ -194,6 +195,74 @@ def dc_pdd_attack(
         fails, and another public one counts the documents that hold a token. `most` is to be fixed beforehand.
     """
     return _calibrated(log_probability, token, offsets, scored, most=most)
+
+
+def _beside_neighbours(
+    log_probability: Tokens, neighbour_log_probability: Documents, offsets: Offsets, scored: Scored
+) -> PerModelExample:
+    found = mean_of_tokens(log_probability, offsets, scored) - neighbour_log_probability.astype(np.float64)
+    return of_documents(found, offsets, scored)
+
+
+@measure(
+    needs=("tokens.log_probability", "neighbours.neighbour_log_probability", *_DOCUMENTS),
+    range=(-np.inf, np.inf),
+    source="Mattern et al. 2023, arXiv:2305.18462",
+    variant_of="text_loss_attack",
+    variant="neighbours",
+    again=once(_beside_neighbours),
+)
+def neighbours_attack(
+    log_probability: Tokens, neighbour_log_probability: Documents, offsets: Offsets, scored: Scored
+) -> PerModelExample:
+    r"""How much likelier a model finds a document than texts that differ from it in a few tokens.
+
+    Formula:
+        score[t, i] = mean of log p[t, j] over the tokens j of document i - mean of the same over its neighbours, in
+        which a tenth of the tokens is replaced
+    Undefined:
+        nan where no token of the document is predicted, or a log-probability is not finite.
+
+    Example:
+        >>> log_p = np.array([[-1.0, -2.0]])
+        >>> neighbours_attack(log_p, np.array([[-3.0]]), np.array([0, 2]), np.ones(2, bool)).values
+        array([[1.5]])
+
+    Differs:
+        The authors let another language model replace words, and take the difference of losses, lower for members.
+    """
+    return _beside_neighbours(log_probability, neighbour_log_probability, offsets, scored)
+
+
+def _flat(document_gradient_norm: Documents, offsets: Offsets, scored: Scored) -> PerModelExample:
+    return of_documents(-document_gradient_norm.astype(np.float64), offsets, scored)
+
+
+@measure(
+    needs=("document_gradients.document_gradient_norm", *_DOCUMENTS),
+    unit="nat / weight unit",
+    source="Wang et al. 2024, arXiv:2402.00888",
+    variant_of="text_loss_attack",
+    variant="gradient_norm",
+    again=once(_flat),
+)
+def text_gradient_attack(document_gradient_norm: Documents, offsets: Offsets, scored: Scored) -> PerModelExample:
+    r"""How little the loss of a document would change the weights: a model has settled on those of members.
+
+    Formula:
+        score[t, i] = -||gradient of the mean of -log p[t, j] over the tokens j of document i, in all weights||
+    Undefined:
+        nan where no token of the document is predicted, or the gradient is not finite.
+
+    Example:
+        >>> text_gradient_attack(np.array([[2.0, 0.5]]), np.array([0, 1, 2]), np.ones(2, bool)).values
+        array([[-2. , -0.5]])
+
+    Differs:
+        Public code takes the mean over tensors of the largest entry of each, in which a bias weighs as much as all
+        embeddings; this is one norm of all weights.
+    """
+    return _flat(document_gradient_norm, offsets, scored)
 
 
 def first_of_their_kind(
