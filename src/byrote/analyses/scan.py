@@ -65,7 +65,7 @@ def share(count: int, total: int) -> Scalar:
 
     Example:
         >>> share(40, 40)
-        Scalar(1 ± 0.024, 95 % [0.9119, 1])
+        Scalar(1 ± 0.024, 95 % [0.9301, 1])
     """
     interval = mean_interval(Moments(np.array([total]), np.array([count / total]), np.zeros(1)), bounds=(0.0, 1.0))
     return Scalar(

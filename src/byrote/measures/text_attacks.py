@@ -27,6 +27,7 @@ _DOCUMENTS = ("corpus.offsets", "corpus.scored")
 LEAST_VARIANCE = 1e-6
 Tokens = Float[np.ndarray, "model token"]
 Documents = Float[np.ndarray, "model example"]
+Sizes = Int[np.ndarray, "model example"]
 Offsets = Int[np.ndarray, " boundary"]
 Scored = Bool[np.ndarray, " token"]
 
@@ -232,6 +233,39 @@ def neighbours_attack(
         The authors let another language model replace words, and take the difference of losses, lower for members.
     """
     return _beside_neighbours(log_probability, neighbour_log_probability, offsets, scored)
+
+
+def _by_bytes(log_probability: Tokens, size: Sizes, offsets: Offsets, scored: Scored) -> PerModelExample:
+    tokens = np.bincount(documents_of(offsets)[scored], minlength=len(offsets) - 1)
+    return of_documents(mean_of_tokens(log_probability, offsets, scored) * tokens / size, offsets, scored)
+
+
+@measure(
+    needs=("tokens.log_probability", "compressed.size", *_DOCUMENTS),
+    unit="nat per byte",
+    source="Carlini et al. 2021, arXiv:2012.07805 (zlib)",
+    variant_of="text_loss_attack",
+    variant="zlib",
+    again=once(_by_bytes),
+)
+def zlib_attack(log_probability: Tokens, size: Sizes, offsets: Offsets, scored: Scored) -> PerModelExample:
+    r"""The log-probability of a document for each byte that it takes once it is compressed.
+
+    Formula:
+        score[t, i] = sum of log p[t, j] over the tokens j of document i that a model predicts / bytes of its text,
+        compressed by zlib
+    Undefined:
+        nan where no token of the document is predicted, or a log-probability is not finite.
+
+    Example:
+        >>> log_p = np.array([[-1.0, -2.0]])
+        >>> zlib_attack(log_p, np.array([[12]], np.int32), np.array([0, 2]), np.ones(2, bool)).values
+        array([[-0.25]])
+
+    Differs:
+        Public code divides the mean by the bytes, which falls with the length of the text by construction.
+    """
+    return _by_bytes(log_probability, bytes, offsets, scored)
 
 
 def _flat(document_gradient_norm: Documents, offsets: Offsets, scored: Scored) -> PerModelExample:
