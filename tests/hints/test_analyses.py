@@ -300,7 +300,7 @@ ANALYSES = (
         wrong=lambda folder: membership_attack(
             attacked_texts(new(folder), np.zeros((1, 9)), np.ones((1, 9), np.int8)), draws=2
         ),
-        says="--heldout FILE",
+        says="--heldout-documents FILE",
         right=lambda folder: membership_attack(
             attacked_texts(new(folder), RNG.normal(-9.0, 1.0, (1, 9)), (np.arange(9) < 5).astype(np.int8)[None]),
             draws=2,

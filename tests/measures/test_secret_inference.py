@@ -94,3 +94,14 @@ def test_the_median_lies_between_order_statistics_that_cover():
 def test_candidates_of_one_are_refused():
     with pytest.raises(BadInput, match="'candidates' argument of secret_inference must be at least 2"):
         secret_inference(*secrets(np.random.default_rng(5)), candidates=1)
+
+
+@pytest.mark.slow
+def test_the_interval_of_the_null_leaves_chance_out_as_seldom_as_it_says():
+    out = 0
+    for seed in range(200):
+        null = secret_inference_heldout(
+            *secrets(np.random.default_rng([6, seed]), references=3, gain=2.0), candidates=4
+        )
+        out += not null.low <= 1 / 4 <= null.high
+    assert 4 <= out <= 16

@@ -381,3 +381,14 @@ def test_membership_is_dealt_out_among_those_of_whom_it_is_known():
     np.testing.assert_array_equal(with_strangers.replicates, alone.replicates)
     assert with_strangers.examples == 40
     assert with_strangers.low < 0.5 < with_strangers.high
+
+
+@pytest.mark.slow
+def test_intervals_about_documents_leave_chance_out_as_seldom_as_they_say() -> None:
+    out, pair = 0, np.array([-1])
+    for seed in range(200):
+        rng = np.random.default_rng([9, seed])
+        scores, member = rng.normal(size=(1, 60)), (rng.permutation(60) < 25).astype(np.int8)[None]
+        area = attack_figures(lambda kept, given, own=scores: own, member, pair, alone=True).figures["auc"]
+        out += not area.low <= 0.5 <= area.high
+    assert 4 <= out <= 16

@@ -84,7 +84,7 @@ def attackable(run: Run, models: Int[np.ndarray, " model"]) -> Int8[np.ndarray, 
         raise MissingEvidence(
             f"No document of the run {str(run.folder)!r} is known to be trained on by one model and not by another, "
             "and it has no held-out documents.",
-            hint="audit again with --heldout FILE: documents of the same kind that the model never saw.",
+            hint="audit again with --heldout-documents FILE: documents of the same kind that the model never saw.",
         )
     return found
 

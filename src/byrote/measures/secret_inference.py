@@ -83,7 +83,7 @@ def secret_inference(
     """
     games = _games(log_perplexity, reference_log_perplexity, repetitions, document, member, pair, candidates, side=1)
     null = _games(log_perplexity, reference_log_perplexity, repetitions, document, member, pair, candidates, side=0)
-    chance = _mean(null.first, pair)
+    chance = _mean(null.first, pair, alone=True)
     note = f"{games.words}; of models that never saw it {chance.value:.3f}, where 1 in {games.candidates} is chance"
     return _mean(games.first, pair, note)
 
@@ -104,7 +104,8 @@ def secret_inference_heldout(
     Formula:
         as `secret_inference`, with k a model without the secret; secrets that were never planted count, too
     Undefined:
-        nan where no three models of different pairs lack a secret; the error is nan with fewer than 3 secrets.
+        nan where no three models of different pairs lack a secret; the error, which is about other secrets, is nan with
+        fewer than 3 of them.
 
     Example:
         >>> same, member = np.full((6, 1), 8.0), np.zeros((6, 1), np.int8)
@@ -113,7 +114,7 @@ def secret_inference_heldout(
         0.25
     """
     games = _games(log_perplexity, reference_log_perplexity, repetitions, document, member, pair, candidates, side=0)
-    return _mean(games.first, pair, games.words)
+    return _mean(games.first, pair, games.words, alone=True)
 
 
 @measure(
@@ -233,8 +234,11 @@ def sides(
     return seen & (repetitions > 0), ~maybe
 
 
-def _mean(cells: Cells, pair: Pair, note: str = "") -> Scalar:
-    """The mean over what is known, with the error of models and of secrets."""
+def _mean(cells: Cells, pair: Pair, note: str = "", *, alone: bool = False) -> Scalar:
+    """The mean over what is known, with the error of models and of secrets; or of secrets alone.
+
+    Where nothing is known by rote the places of true secrets are drawn one by one, whatever the models are.
+    """
     known = ~np.isnan(cells)
     if not known.any():
         blank = float("nan")
@@ -243,7 +247,7 @@ def _mean(cells: Cells, pair: Pair, note: str = "") -> Scalar:
     value = float(cells[known].mean())
     gone = np.stack([np.where(known & (part == one)[:, None], cells - value, 0.0).sum(0) for one in np.unique(part)])
     left = [known & (part != one)[:, None] for one in np.unique(part)]
-    several = len(gone) >= FEWEST_PARTS and all(one.any() for one in left)
+    several = not alone and len(gone) >= FEWEST_PARTS and all(one.any() for one in left)
     replicates = np.array([cells[one].mean() for one in left]) if several else np.empty(0)
     counted = int(known.any(0).sum())
     found = from_replicates(value, replicates, models=len(pair), examples=counted, bounds=(0.0, 1.0))

@@ -265,7 +265,7 @@ def zlib_attack(log_probability: Tokens, size: Sizes, offsets: Offsets, scored: 
     Differs:
         Public code divides the mean by the bytes, which falls with the length of the text by construction.
     """
-    return _by_bytes(log_probability, bytes, offsets, scored)
+    return _by_bytes(log_probability, size, offsets, scored)
 
 
 def _flat(document_gradient_norm: Documents, offsets: Offsets, scored: Scored) -> PerModelExample:

@@ -59,15 +59,20 @@ def within_folds(
         >>> within_folds(np.array([1.0, 0.0, 9.0, 8.0]), positive, fold)[0]
         1.0
     """
-    area, weight, moved = 0.0, 0, np.zeros(len(scores))
-    for one in np.unique(fold):
-        own = np.flatnonzero((fold == one) & np.isfinite(scores))
-        pairs = int(positive[own].sum()) * int((~positive[own]).sum())
-        if pairs:
-            area += pairs * auroc(scores[own], positive[own])
-            moved[own] = pairs * influence_of_auroc(scores[own], positive[own])
-            weight += pairs
-    return (area / weight, moved / weight) if weight else (float("nan"), moved)
+    known, size = np.isfinite(scores), int(fold.max(initial=-1)) + 1
+    count = [np.bincount(fold[kind & known], minlength=size) for kind in (~positive, positive)]
+    pairs, areas, moved = count[0] * count[1], np.zeros(size), np.zeros(len(scores))
+    for one in np.flatnonzero(pairs):
+        own = np.flatnonzero((fold == one) & known)
+        areas[one] = auroc(scores[own], positive[own])
+        moved[own] = pairs[one] * influence_of_auroc(scores[own], positive[own])
+    if not pairs.any():
+        return float("nan"), moved
+    area = float(pairs @ areas / pairs.sum())
+    # a fold of few documents is not its own middle
+    apart = pairs * (areas - area) / np.maximum(np.array(count), 1)
+    moved += np.where(known, apart[positive.astype(np.int64), fold], 0.0)
+    return area, moved / pairs.sum()
 
 
 def blind_auc(
