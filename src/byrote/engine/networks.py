@@ -18,6 +18,7 @@ from byrote.data.corpus import Corpus
 from byrote.data.tokenizers import FILE as TOKENIZER
 from byrote.data.tokenizers import encoder, read_tokenizer
 from byrote.designs.design import Design
+from byrote.engine.language_setting import heldout_of
 from byrote.engine.reading import asked_before, readings
 from byrote.errors import BadInput, RunMismatch
 from byrote.evidence.kinds.weights import WEIGHTS
@@ -152,6 +153,7 @@ def block_of_documents(
         task="text",
         algorithm=None,
         corpus=corpus,
+        heldout_corpus=heldout_of(corpus, design),
         context=context,
         canaries=canaries,
         few=models,

@@ -268,6 +268,44 @@ def zlib_attack(log_probability: Tokens, size: Sizes, offsets: Offsets, scored: 
     return _by_bytes(log_probability, size, offsets, scored)
 
 
+def _recalled(
+    given_log_probability: Documents, alone_log_probability: Documents, offsets: Offsets, scored: Scored
+) -> PerModelExample:
+    alone = alone_log_probability.astype(np.float64)
+    return of_documents(given_log_probability.astype(np.float64) / np.where(alone < 0, alone, np.nan), offsets, scored)
+
+
+@measure(
+    needs=("recall.given_log_probability", "recall.alone_log_probability", *_DOCUMENTS),
+    unit="ratio",
+    range=(0.0, np.inf),
+    source="Xie et al. 2024, arXiv:2406.15968 (ReCaLL)",
+    variant_of="text_loss_attack",
+    variant="recall",
+    again=once(_recalled),
+)
+def recall_attack(
+    given_log_probability: Documents, alone_log_probability: Documents, offsets: Offsets, scored: Scored
+) -> PerModelExample:
+    r"""How much less likely held-out text before it makes a document: of members it takes more away.
+
+    Formula:
+        score[t, i] = mean of log p[t, j | P] / mean of log p[t, j], over the first tokens j of document i, as many as
+        the context has room for after the held-out text P
+    Undefined:
+        nan where no token of the document is predicted, it is a part of P, or a model is sure of all of it.
+
+    Example:
+        >>> given, alone = np.array([[-3.0]]), np.array([[-2.0]])
+        >>> recall_attack(given, alone, np.array([0, 2]), np.ones(2, bool)).values
+        array([[1.5]])
+
+    Differs:
+        The authors put whole held-out examples before a document, and ask for all of it also where both do not fit.
+    """
+    return _recalled(given_log_probability, alone_log_probability, offsets, scored)
+
+
 def _flat(document_gradient_norm: Documents, offsets: Offsets, scored: Scored) -> PerModelExample:
     return of_documents(-document_gradient_norm.astype(np.float64), offsets, scored)
 
