@@ -356,6 +356,7 @@ def _documents(rng: np.random.Generator, member: np.ndarray, vocabulary: int = 7
         "neighbours.neighbour_log_probability": rng.normal(-3.0, 0.5, member.shape).astype(np.float32),
         "recall.given_log_probability": -rng.gamma(9.0, 0.4, member.shape).astype(np.float32),
         "recall.alone_log_probability": -rng.gamma(9.0, 0.3, member.shape).astype(np.float32),
+        "lowercase.lowercase_log_probability": -rng.gamma(9.0, 40.0, member.shape).astype(np.float32),
         "compressed.size": np.tile(20 + 2 * lengths, (len(member), 1)).astype(np.int32),
         "document_gradients.document_gradient_norm": rng.exponential(2.0, member.shape).astype(np.float32),
         "decoding.log_probability": token_answers(logits / 0.7, token, scored)["log_probability"],

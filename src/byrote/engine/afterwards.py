@@ -256,6 +256,10 @@ def _read_documents(
     for one in asked.values():
         if isinstance(one, TextProbe):
             one.refuse_unfit(networks.corpus, networks.context, networks.canaries)
+    asked = {
+        name: one.with_texts(networks.corpus, networks.encode) if isinstance(one, TextProbe) else one
+        for name, one in asked.items()
+    }
     if networks.found is None:
         block, algorithm = networks.blocks(), networks.algorithm()
         known = lambda model: replace(block(model), algorithm=algorithm)  # noqa: E731

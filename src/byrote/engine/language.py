@@ -183,7 +183,15 @@ def audit_language(
         device=device,
         checkpoints=log_spaced(recipe.epochs, checkpoints) if checkpoints else (),
         canaries=asked,
-        readings=readings(whole, length, canaries=asked, generate=generate, decoding=decoding, named=named.reading),
+        readings=readings(
+            whole,
+            length,
+            canaries=asked,
+            generate=generate,
+            decoding=decoding,
+            named=named.reading,
+            encode=lambda: None if tokenizer is None else encoder(tokenizer),
+        ),
         keep_weights=keep_weights or _keeps_weights(folder),
         finish=finish,
         keep_weights_at=keep_weights_at,
@@ -331,6 +339,7 @@ def audit_model(
         lengths=contexts,
         decoding=decoding,
         named=named.reading,
+        encode=lambda: found.encode,
     )
     listener = listening(progress, doing="reading")
     manifest = described(

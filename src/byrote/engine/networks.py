@@ -14,7 +14,7 @@ from torch import nn
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import read_canaries
 from byrote.data.canary_tokens import CanaryTokens, tokenize_canaries
-from byrote.data.corpus import Corpus
+from byrote.data.corpus import Corpus, Encode
 from byrote.data.tokenizers import FILE as TOKENIZER
 from byrote.data.tokenizers import encoder, read_tokenizer
 from byrote.designs.design import Design
@@ -97,8 +97,17 @@ class Networks:
         folder = self.run.folder
         if not os.path.exists(folder / CANARIES):
             return None
-        encode = self.found.encode if self.found is not None else encoder(read_tokenizer(folder / TOKENIZER))
+        encode = self.encode()
+        assert encode is not None, "canaries are planted in texts"
         return tokenize_canaries(read_canaries(folder / CANARIES), self.corpus, encode, context=self.context)
+
+    def encode(self) -> Encode | None:
+        """The tokenizer of the models; None where the corpus came with tokens."""
+        if self.found is not None:
+            return self.found.encode
+        path = self.run.folder / TOKENIZER
+        made: Encode | None = encoder(read_tokenizer(path)) if os.path.exists(path) else None
+        return made
 
     def readings(self, *, decoding: Decoding) -> tuple[Probe, ...]:
         """The probes of the audit and of later; `decoding` is how answers are drawn if the run does not record it."""
@@ -106,7 +115,7 @@ class Networks:
         later = [self.run.probed_with(kind) for kind in self.run.manifest.evidence]
         asked["named"] = (*asked["named"], *(name for name in later if name))
         asked["decoding"] = asked["decoding"] or decoding
-        return readings(self.corpus, self.context, canaries=self.canaries, **asked)
+        return readings(self.corpus, self.context, canaries=self.canaries, encode=self.encode, **asked)
 
     def block(self, model: int) -> Block:
         """One of the models, as probes see it at the end."""

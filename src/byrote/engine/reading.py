@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from byrote.data.canary_tokens import CanaryTokens
-from byrote.data.corpus import Corpus
+from byrote.data.corpus import Corpus, Encode
 from byrote.engine.token_parts import PART, TokenParts
 from byrote.errors import BadInput
 from byrote.evidence.store import Evidence
@@ -43,11 +43,13 @@ def readings(
     lengths: Sequence[int] = (),
     decoding: Decoding | None = None,
     named: Sequence[str] = (),
+    encode: Callable[[], Encode | None] = lambda: None,
 ) -> tuple[Probe, ...]:
     """The probes that read each trained network of a corpus, besides the token signals.
 
     `generate` is the number of tokens that are given and the number that are then generated, `lengths` the numbers of
     tokens given before the same suffix, `decoding` how answers are drawn. A `named` probe replaces a default one.
+    `encode` gives the tokenizer for probes that ask for other texts, or None.
 
     Raises:
         BadInput: there is no probe of that name, or it has nothing to ask of this corpus.
@@ -66,6 +68,7 @@ def readings(
         probe = registry.made(name)
         if isinstance(probe, TextProbe):
             probe.refuse_unfit(corpus, context, canaries)
+            probe = probe.with_texts(corpus, encode)
         found[probe.name] = probe
     return tuple(found.values())
 

@@ -21,7 +21,6 @@ from byrote.measures._repetitions import copies_of
 from byrote.measures.catalog import Again, measure
 from byrote.results import PerModelExample
 
-_REASONS = ("", UNSCORED, NOT_FINITE)
 _DOCUMENTS = ("corpus.offsets", "corpus.scored")
 #: A model's variance of the log-probability is at least this: where it is sure of the next token, it is rounding.
 LEAST_VARIANCE = 1e-6
@@ -272,7 +271,8 @@ def _recalled(
     given_log_probability: Documents, alone_log_probability: Documents, offsets: Offsets, scored: Scored
 ) -> PerModelExample:
     alone = alone_log_probability.astype(np.float64)
-    return of_documents(given_log_probability.astype(np.float64) / np.where(alone < 0, alone, np.nan), offsets, scored)
+    found = given_log_probability.astype(np.float64) / np.where(alone < 0, alone, np.nan)
+    return of_documents(found, offsets, scored, f"it stands before the others, or {NOT_FINITE}")
 
 
 @measure(
@@ -304,6 +304,42 @@ def recall_attack(
         The authors put whole held-out examples before a document, and ask for all of it also where both do not fit.
     """
     return _recalled(given_log_probability, alone_log_probability, offsets, scored)
+
+
+def _by_lower_case(
+    log_probability: Tokens, lowercase_log_probability: Documents, offsets: Offsets, scored: Scored
+) -> PerModelExample:
+    tokens = np.bincount(documents_of(offsets)[scored], minlength=len(offsets) - 1)
+    own = mean_of_tokens(log_probability, offsets, scored) * tokens
+    found = lowercase_log_probability.astype(np.float64) / np.where(own < 0, own, np.nan)
+    return of_documents(found, offsets, scored, f"it has no capitals, or {NOT_FINITE}")
+
+
+@measure(
+    needs=("tokens.log_probability", "lowercase.lowercase_log_probability", *_DOCUMENTS),
+    unit="ratio",
+    range=(0.0, np.inf),
+    source="Carlini et al. 2021, arXiv:2012.07805 (lowercase)",
+    variant_of="text_loss_attack",
+    variant="lowercase",
+    again=once(_by_lower_case),
+)
+def lowercase_attack(
+    log_probability: Tokens, lowercase_log_probability: Documents, offsets: Offsets, scored: Scored
+) -> PerModelExample:
+    r"""How much less likely a document is in small letters: a model has seen a member with its own capitals.
+
+    Formula:
+        score[t, i] = sum of log p over the tokens of document i in small letters / sum of log p[t, j] over its own
+    Undefined:
+        nan where no token of the document is predicted, it has no capitals, or a model is sure of all of it.
+
+    Example:
+        >>> log_p = np.array([[-1.0, -2.0]])
+        >>> lowercase_attack(log_p, np.array([[-6.0]]), np.array([0, 2]), np.ones(2, bool)).values
+        array([[2.]])
+    """
+    return _by_lower_case(log_probability, lowercase_log_probability, offsets, scored)
 
 
 def _flat(document_gradient_norm: Documents, offsets: Offsets, scored: Scored) -> PerModelExample:
@@ -368,11 +404,11 @@ def frequencies(token: Int[np.ndarray, " token"], offsets: Int[np.ndarray, " bou
 
 
 def of_documents(
-    scores: Float[np.ndarray, "model example"], offsets: Int[np.ndarray, " boundary"], scored: Scored
+    scores: Float[np.ndarray, "model example"], offsets: Offsets, scored: Scored, broken: str = NOT_FINITE
 ) -> PerModelExample:
-    """Scores of one model alone, blank where the document has none."""
+    """Scores of one model alone, blank where the document has none; `broken` says why one is not finite."""
     code = np.where(~has_scored(offsets, scored), 1, np.where(np.isfinite(scores), 0, 2)).astype(np.int8)
-    return scores_of(scores, _REASONS, code, np.zeros(len(scores), np.int64))
+    return scores_of(scores, ("", UNSCORED, broken), code, np.zeros(len(scores), np.int64))
 
 
 def _refuse_share(share: float, name: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from byrote.data.canary_tokens import CanaryTokens
-from byrote.data.corpus import Corpus
+from byrote.data.corpus import Corpus, Encode
 from byrote.data.task import Task
 from byrote.data.trigger import Trigger
 from byrote.errors import BadInput
@@ -245,6 +245,16 @@ class TextProbe(_NetworkProbe):
         Raises:
             BadInput: with what is required.
         """
+
+    def with_texts(self, corpus: Corpus, encode: Callable[[], Encode | None]) -> TextProbe:
+        """The probe with texts of its own that it asks for, by tokens; most ask for those of the corpus alone.
+
+        `encode` gives the tokenizer, or None where there is none.
+
+        Raises:
+            BadInput: it needs a tokenizer, and there is none.
+        """
+        return self
 
     def look(self, at: Any) -> None:
         """Read one network after another."""
