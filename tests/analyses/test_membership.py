@@ -28,6 +28,7 @@ from byrote.measures.label_memorization import label_memorization_probability
 from byrote.results import Scalar, decimal
 from byrote.runs.run import Run
 from byrote.stats.ranking import auroc
+from documents import small_language_audit
 from measures.attacks import gaussian
 from measures.evidence import half_subset_pairs
 from small import small_audit
@@ -315,3 +316,22 @@ def test_texts_that_tell_nothing_are_refused(tmp_path: Path) -> None:
         membership_attack(attacked_texts(tmp_path, mean, np.ones((1, 9), np.int8)))
     with pytest.raises(MissingEvidence, match="'lira' is not for the targets"):
         membership_attack(attacked_texts(tmp_path / "b", mean, np.ones((1, 9), np.int8)), "lira")
+
+
+@pytest.mark.slow
+def test_readings_of_texts_are_attacked(tmp_path: Path) -> None:
+    names = ["Ann", "Bob", "Cid", "Dan", "Eve", "Fay"]
+    texts = [f"The Paragraph {number} Tells Of {name}" for number, name in enumerate(names * 3)]
+    others = [f"Another {number} Tells Of {name}" for number, name in enumerate(names[:4] * 2)]
+    run = small_language_audit(
+        tmp_path / "run",
+        corpus=byrote.corpus_from_texts(texts),
+        heldout=byrote.corpus_from_texts(others, ids=[f"other {number}" for number in range(8)]),
+        length=48,
+        checkpoints=0,
+        probes=("neighbours,number=2", "recall,before=6", "compressed", "document_gradients", "lowercase"),
+    )
+    for name in ("neighbours", "recall", "zlib", "gradient_norm", "lowercase"):
+        found = membership_attack(run, f"text_loss_attack[{name}]", draws=2)
+        assert found.examples == 26
+        assert 0 <= found.figures["auc"].low < found.figures["auc"].high <= 1

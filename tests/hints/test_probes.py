@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,11 @@ from byrote.engine.afterwards import probe
 from byrote.probes.handed import part_of, read_of
 from byrote.probes.intrinsic_dimension import IntrinsicDimensionProbe
 from byrote.probes.layer_probes import LayerProbesProbe
+from byrote.probes.lowercase import Lowercase
 from byrote.probes.neural_collapse import NeuralCollapseProbe
+from byrote.probes.recall import Recall
 from byrote.probes.similarity import SimilarityProbe
+from documents import Bigrams, letters
 from engine.toys import bound
 from followed import Case, each, follow
 from small import blobs, small_audit
@@ -61,7 +65,34 @@ def compared(name: str, **settings: Any) -> Callable[[Path], Any]:
     return lambda folder: probe(small_audit(folder / name, **how), "similarity")
 
 
+def recalled(context: int, *, before: int, heldout: bool = True) -> Callable[[Path], Any]:
+    """Documents are read after held-out ones."""
+    held = TEXTS if heldout else None
+    block = SimpleNamespace(corpus=TEXTS, heldout_corpus=held, context=context, device="cpu")
+    return lambda _: Recall(before=before).read(Bigrams(27), block, lambda share: None)
+
+
+TEXTS = letters(["abcd", "efgh"])
+
 PROBES = (
+    Case(
+        name="nothing held out before others",
+        wrong=recalled(8, before=2, heldout=False),
+        says="--heldout-documents FILE",
+        right=recalled(8, before=2),
+    ),
+    Case(
+        name="no room after others",
+        wrong=recalled(4, before=4),
+        says="recall,before=1",
+        right=recalled(4, before=1),
+    ),
+    Case(
+        name="small letters without a tokenizer",
+        wrong=lambda _: Lowercase().with_texts(TEXTS, lambda: None),
+        says="tokenizer=…",
+        right=lambda _: Lowercase().with_texts(TEXTS, lambda: lambda texts: [[1] * len(text) for text in texts]),
+    ),
     Case(
         name="no layers",
         wrong=lambda _: read_of(Free(), ROWS),
