@@ -8,6 +8,7 @@ from byrote.measures.secret_inference import (
     secret_inference,
     secret_inference_heldout,
     secret_inference_median,
+    secret_reconstruction,
     sides,
 )
 
@@ -66,6 +67,16 @@ def test_what_all_models_find_likely_is_taken_off():
     median = secret_inference_median(*given)
     assert median.value == 1.0
     assert median.note == "a median rank of 1.0 of 50"
+
+
+def test_a_secret_is_reconstructed_where_it_is_surely_first_of_its_space():
+    rank = np.array([[1.0, 1.0, 2.0], [5.0, 1.0, 3.0], [1.0, 4.0, np.nan], [6.0, 7.0, 8.0]])
+    member, pair = np.array([[1, 1, 1], [0, 0, 0], [1, 1, 1], [0, 0, 0]], np.int8), np.array([0, 0, 1, 1])
+    found = secret_reconstruction(rank, np.ones(3, np.int64), np.arange(3), member, pair)
+    assert found.value == pytest.approx(3 / 5)
+    assert found.note.startswith("of models that never saw it 0.167")
+    nothing = secret_reconstruction(np.full((4, 3), np.nan), np.ones(3, np.int64), np.arange(3), member, pair)
+    assert nothing.reason == "no model was trained on a secret that was searched for"
 
 
 def test_sides_leave_out_what_nobody_knows():

@@ -169,6 +169,46 @@ def secret_inference_median(
     )
 
 
+@measure(
+    needs=(
+        "canaries.rank_most",
+        "canaries.repetitions",
+        "canaries.document",
+        "design.member",
+        "design.pair",
+    ),
+    source="Lukas et al. 2023, arXiv:2302.00539, sec. 3 (reconstruction of personal data)",
+    variant_of="secret_inference",
+    variant="reconstruction",
+)
+def secret_reconstruction(
+    rank_most: LogPerplexity, repetitions: Repetitions, document: Document, member: Member, pair: Pair
+) -> Scalar:
+    r"""How often a model trained on a secret finds it the likeliest of all secrets of its space, without candidates.
+
+    Formula:
+        mean over secrets and models trained on them of 1[the secret is surely first in its whole space]
+    Undefined:
+        nan where no model was trained on a secret that was searched for; the error is nan with fewer than 3 secrets.
+
+    Example:
+        >>> ranks, member = np.array([[1.0], [9.0], [1.0], [7.0]]), np.array([[1], [0], [1], [0]], np.int8)
+        >>> secret_reconstruction(ranks, np.array([4]), np.array([0]), member, np.array([0, 0, 1, 1])).value
+        1.0
+
+    Differs:
+        The authors draw some answers after the text before a secret, and take the one of least perplexity. Here the
+        whole space is searched, so that no luck of the draw is in it; a search that ended too early counts as failed.
+    """
+    trained, without = sides(repetitions, document, member)
+    first = np.where(np.isnan(rank_most), np.nan, rank_most <= 1)
+    chance = _mean(np.where(without, first, np.nan), pair, alone=True)
+    note = "" if chance.reason else f"of models that never saw it {chance.value:.3f}"
+    found = _mean(np.where(trained, first, np.nan), pair, note)
+    return replace(found, reason=_UNSEARCHED) if found.reason else found
+
+
+_UNSEARCHED: Final = "no model was trained on a secret that was searched for"
 _FEW: Final = "no model was trained on a secret while two others, of other pairs, were not"
 
 
