@@ -32,6 +32,8 @@ RADIUS: Final = "radius"
 UNIT: Final = "unit"
 #: Places by size, the largest first.
 RANK: Final = "rank"
+#: Personal data that were found in documents, one after the other.
+ITEM: Final = "item"
 
 AXES: Final = (
     MODEL,
@@ -52,4 +54,5 @@ AXES: Final = (
     RADIUS,
     UNIT,
     RANK,
+    ITEM,
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from byrote.data.personal import KINDS, Detectors
-from byrote.data.personal_examples import examples
+from byrote.data.personal_examples import alike, examples
 
 
 def test_examples_of_every_kind_are_of_that_kind() -> None:
@@ -25,3 +25,23 @@ def test_examples_are_of_the_kinds_that_are_looked_for() -> None:
         ("email", "as usual", 3),
         ("email", "spelled out", 3),
     ]
+
+
+def test_others_of_a_form_are_valid_and_keep_what_is_not_the_persons_own() -> None:
+    pytest.importorskip("phonenumbers", reason="needs the extra personal-data")
+    detectors, rng = Detectors(), np.random.default_rng(1)
+    for kind, secret, kept in (
+        ("card", "4000-0012-3456-7899", "4000-0012"),
+        ("iban", "DE89 3704 0044 0532 0130 00", "DE"),
+        ("phone", "+33 1 99 00 12 34", "+33 1 99 00"),
+    ):
+        made = alike(secret, kind, detectors, 10, rng)
+        assert len({*made, secret}) == 11
+        for one in made:
+            assert one.startswith(kept)
+            assert len(one) == len(secret)
+            assert [(found.kind, found.stop) for found in detectors.find(one)] == [(kind, len(one))]
+
+
+def test_where_no_other_is_valid_there_are_fewer() -> None:
+    assert alike("4000", "card", Detectors(kinds=("card",)), 3, np.random.default_rng(0)) == []

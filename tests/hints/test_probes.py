@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,9 @@ from torch import nn
 
 import byrote
 from byrote.analyses.benign_memorization import benign_memorization
+from byrote.data.corpus import corpus_from_texts
 from byrote.engine.afterwards import probe
+from byrote.probes.found_data import FoundData
 from byrote.probes.handed import part_of, read_of
 from byrote.probes.intrinsic_dimension import IntrinsicDimensionProbe
 from byrote.probes.layer_probes import LayerProbesProbe
@@ -74,6 +76,17 @@ def recalled(context: int, *, before: int, heldout: bool = True) -> Callable[[Pa
 
 TEXTS = letters(["abcd", "efgh"])
 
+
+def numbers_in(*texts: str) -> Callable[[Path], Any]:
+    """Numbers of persons are looked for in texts."""
+
+    def encode(some: Sequence[str]) -> list[list[int]]:
+        return [list(text.encode()) for text in some]
+
+    made = corpus_from_texts(texts).tokenized(encode, vocabulary=256)
+    return lambda _: FoundData(others=2).with_texts(made, lambda: encode)
+
+
 PROBES = (
     Case(
         name="nothing held out before others",
@@ -86,6 +99,18 @@ PROBES = (
         wrong=recalled(4, before=4),
         says="recall,before=1",
         right=recalled(4, before=1),
+    ),
+    Case(
+        name="no numbers of persons",
+        wrong=numbers_in("nothing stands here", "nor here"),
+        says="`byrote plant` plants some",
+        right=numbers_in("nothing stands here", "The card number of Ann is 4000 0012 3456 7899"),
+    ),
+    Case(
+        name="numbers of persons without a tokenizer",
+        wrong=lambda _: FoundData().with_texts(TEXTS, lambda: None),
+        says="tokenizer=…",
+        right=numbers_in("The card number of Ann is 4000 0012 3456 7899"),
     ),
     Case(
         name="small letters without a tokenizer",

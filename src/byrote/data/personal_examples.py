@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 
 from byrote.data.personal import Detectors
-from byrote.data.secret_spaces import CARD, EMAIL, IBAN, PHONE, secret_space
+from byrote.data.secret_spaces import CARD, EMAIL, IBAN, PHONE, iban_digits, luhn_digit, secret_space
+
+#: So many last digits of a number are its own; those before it are of an issuer, a bank or a region.
+LAST: Final = {CARD: 8, IBAN: 8, PHONE: 4}
+#: Numbers are drawn so often for each that is wanted.
+TRIES: Final = 50
 
 
 def examples(detectors: Detectors, count: int, rng: np.random.Generator) -> Iterator[tuple[str, str, list[str]]]:
@@ -31,6 +37,37 @@ def examples(detectors: Detectors, count: int, rng: np.random.Generator) -> Iter
         yield EMAIL, "spelled out", [one.replace("@", " at ").replace(".", " dot ") for one in addresses]
     if PHONE in detectors.kinds:
         yield from _phones(detectors.regions, count, rng)
+
+
+def alike(secret: str, kind: str, detectors: Detectors, count: int, rng: np.random.Generator) -> list[str]:
+    """Others of the same form: the last digits are drawn anew, and checksums put right; fewer where few are valid.
+
+    Example:
+        >>> alike("4000 0012 3456 7899", "card", Detectors(kinds=("card",)), 2, np.random.default_rng(0))
+        ['4000 0012 8652 3006', '4000 0012 1869 5690']
+    """
+    places = [at for at, letter in enumerate(secret) if letter.isdigit()][-LAST[kind] :]
+    found, tried = list[str](), 0
+    while len(found) < count and tried < TRIES * count:
+        letters, tried = list(secret), tried + 1
+        for at, digit in zip(places, rng.integers(10, size=len(places)).tolist(), strict=True):
+            letters[at] = str(digit)
+        made = _checked("".join(letters), kind)
+        whole = [(one.kind, one.start, one.stop) for one in detectors.find(made)] == [(kind, 0, len(made))]
+        if whole and made != secret and made not in found:
+            found.append(made)
+    return found
+
+
+def _checked(number: str, kind: str) -> str:
+    """The number with the checksum of its kind."""
+    if kind == CARD:
+        digits = "".join(filter(str.isdigit, number))
+        return number[:-1] + luhn_digit(digits[:-1])
+    if kind == IBAN:
+        account = "".join(filter(str.isalnum, number[4:]))
+        return f"{number[:2]}{iban_digits(number[:2], account)}{number[4:]}"
+    return number
 
 
 def in_fours(text: str, between: str = " ") -> str:

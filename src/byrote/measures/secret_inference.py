@@ -34,6 +34,8 @@ Repetitions = Int[np.ndarray, " canary"]
 Document = Int[np.ndarray, " example"]
 Pair = Int[np.ndarray, " model"]
 Cells = Float[np.ndarray, "model canary"]
+#: Which models were trained on each secret, and which surely were not.
+Sides = tuple[Bool[np.ndarray, "model canary"], Bool[np.ndarray, "model canary"]]
 
 
 @measure(
@@ -81,11 +83,8 @@ def secret_inference(
         candidate is taken off. Candidates are drawn from the space of the secret: nobody else's secret is among them.
         The same of models without the secret, `secret_inference[heldout]`, is 1 / R where all is right.
     """
-    games = _games(log_perplexity, reference_log_perplexity, repetitions, document, member, pair, candidates, side=1)
-    null = _games(log_perplexity, reference_log_perplexity, repetitions, document, member, pair, candidates, side=0)
-    chance = _mean(null.first, pair, alone=True)
-    note = f"{games.words}; of models that never saw it {chance.value:.3f}, where 1 in {games.candidates} is chance"
-    return _mean(games.first, pair, note)
+    both = sides(repetitions, document, member)
+    return _told(log_perplexity, reference_log_perplexity, both, pair, candidates)
 
 
 @measure(needs=_NEEDS, higher="better guessed by models without it", variant_of="secret_inference", variant="heldout")
@@ -113,7 +112,8 @@ def secret_inference_heldout(
         ...     same, np.full((6, 1, 3), 8.0), np.array([0]), np.array([-1]), member, np.repeat([0, 1, 2], 2)).value
         0.25
     """
-    games = _games(log_perplexity, reference_log_perplexity, repetitions, document, member, pair, candidates, side=0)
+    both = sides(repetitions, document, member)
+    games = _games(log_perplexity, reference_log_perplexity, both, pair, candidates, side=0)
     return _mean(games.first, pair, games.words, alone=True)
 
 
@@ -149,7 +149,8 @@ def secret_inference_median(
         >>> secret_inference_median(own, others, np.array([4]), np.array([0]), member, np.repeat([0, 1, 2], 2)).value
         1.0
     """
-    games = _games(log_perplexity, reference_log_perplexity, repetitions, document, member, pair, candidates, side=1)
+    both = sides(repetitions, document, member)
+    games = _games(log_perplexity, reference_log_perplexity, both, pair, candidates, side=1)
     known = ~np.isnan(games.before)
     counted = known.any(0)
     each = np.where(known, games.before, 0.0).sum(0)[counted] / known.sum(0)[counted]
@@ -208,6 +209,49 @@ def secret_reconstruction(
     return replace(found, reason=_UNSEARCHED) if found.reason else found
 
 
+@measure(
+    needs=(
+        "found_data.found_log_perplexity",
+        "found_data.other_log_perplexity",
+        "found_data.found_in",
+        "design.member",
+        "design.pair",
+    ),
+    variant_of="secret_inference",
+    variant="found",
+)
+def secret_inference_found(
+    found_log_perplexity: LogPerplexity,
+    other_log_perplexity: References,
+    found_in: Document,
+    member: Member,
+    pair: Pair,
+    *,
+    candidates: int = CANDIDATES,
+) -> Scalar:
+    r"""The same of numbers that stand in the documents of themselves: cards, accounts and telephones.
+
+    Formula:
+        as `secret_inference`, with L[k, r] over the text around the number, of which candidates differ in the number
+        and in what follows it
+    Undefined:
+        nan where no model was trained on a document with such a number while two others were not; the error is nan with
+        fewer than 3 numbers.
+
+    Example:
+        >>> own = np.array([[2.0], [9.0], [9.0], [2.0], [9.0], [9.0]])
+        >>> others, member = np.full((6, 1, 3), 8.0), np.array([[1], [0], [0], [1], [0], [0]], np.int8)
+        >>> secret_inference_found(own, others, np.array([0]), member, np.repeat([0, 1, 2], 2)).value
+        1.0
+
+    Differs:
+        The other candidates have the first digits of the true one, and valid checksums. E-mail addresses and names are
+        not asked for.
+    """
+    both = sides(np.ones(found_log_perplexity.shape[1], np.int64), found_in, member)
+    return _told(found_log_perplexity, other_log_perplexity, both, pair, candidates)
+
+
 _UNSEARCHED: Final = "no model was trained on a secret that was searched for"
 _FEW: Final = "no model was trained on a secret while two others, of other pairs, were not"
 
@@ -228,9 +272,7 @@ class _Games:
 def _games(
     own: LogPerplexity,
     others: References,
-    repetitions: Repetitions,
-    document: Document,
-    member: Member,
+    both: Sides,
     pair: Pair,
     candidates: int,
     *,
@@ -243,7 +285,7 @@ def _games(
             hint=f"candidates={CANDIDATES} puts the true secret among 49 others.",
         )
     asked = np.concatenate([own[..., None], others[..., : candidates - 1]], axis=2).astype(np.float64)
-    trained, without = sides(repetitions, document, member)
+    trained, without = both
     first, before = np.full(own.shape, np.nan), np.full(own.shape, np.nan)
     for target, gone in enumerate(left_out(pair)):
         usual = np.where(without[..., None], asked, 0.0)
@@ -258,9 +300,15 @@ def _games(
     return _Games(first, before, asked.shape[2])
 
 
-def sides(
-    repetitions: Repetitions, document: Document, member: Member
-) -> tuple[Bool[np.ndarray, "model canary"], Bool[np.ndarray, "model canary"]]:
+def _told(own: LogPerplexity, others: References, both: Sides, pair: Pair, candidates: int) -> Scalar:
+    """How often the true one is first, with the null in the note."""
+    games = _games(own, others, both, pair, candidates, side=1)
+    chance = _mean(_games(own, others, both, pair, candidates, side=0).first, pair, alone=True)
+    note = f"{games.words}; of models that never saw it {chance.value:.3f}, where 1 in {games.candidates} is chance"
+    return _mean(games.first, pair, note)
+
+
+def sides(repetitions: Repetitions, document: Document, member: Member) -> Sides:
     """Which models were trained on a document of each canary, and which surely on none.
 
     Example:
