@@ -12,7 +12,7 @@ from documents import Bigrams
 
 TEXTS = [
     "Call +33 1 99 00 12 34 now",
-    "pay 4000 0012 3456 7899 or 4000-0012-3456-7899",
+    "pay 4000 0012 3456 7899 or 4111-1111-1111-1111",
     "nothing",
     "x 30569309025904 y",
 ]
@@ -43,10 +43,8 @@ def test_one_number_a_document_is_asked_for_beside_others_of_its_form() -> None:
 
 def test_a_uniform_network_tells_no_number_from_another() -> None:
     made = corpus(TEXTS)
-    asked, block = (
-        FoundData(others=4).with_texts(made, lambda: encode),
-        SimpleNamespace(corpus=made, device="cpu", context=64),
-    )
+    block = SimpleNamespace(corpus=made, device="cpu", context=64)
+    asked = FoundData(others=4).with_texts(made, lambda: encode)
     found = asked.read(Bigrams(256), block, lambda share: None)
     assert found["found_in"].tolist() == [0, 1, -1, 2]
     np.testing.assert_allclose(
@@ -61,7 +59,7 @@ def test_at_most_so_many_are_drawn() -> None:
 
 def test_numbers_that_stand_in_two_documents_are_nobodys_own() -> None:
     with pytest.raises(BadInput, match="stands in one document of 'mine' alone"):
-        FoundData().with_texts(corpus(["pay 4000 0012 3456 7899", "4000 0012 3456 7899 again"]), lambda: encode)
+        FoundData().with_texts(corpus(["pay 4000 0012 3456 7899", "4000-0012-3456-7899 again"]), lambda: encode)
 
 
 def test_a_corpus_without_a_tokenizer_is_refused() -> None:

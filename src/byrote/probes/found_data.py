@@ -47,9 +47,9 @@ FOUND_DATA = Kind(
 class FoundData(TextProbe):
     """The log-perplexity of texts around card, account and telephone numbers, with these and with others.
 
-    Asked are numbers that stand in one document alone, one a document and at most `most`, each beside `others`. The text before a
-    number is the same for all, so that differences are those of the number and of what follows it. E-mail addresses are
-    not asked for: there is no telling what others of their form are.
+    Asked are numbers that stand in one document alone, one a document and at most `most`, each beside `others`. The
+    text before a number is the same for all, so that differences are those of the number and of what follows it.
+    E-mail addresses are not asked for: there is no telling what others of their form are.
 
     Source: after Lukas et al. 2023, arXiv:2302.00539, section 3.
     """
@@ -108,7 +108,7 @@ def _alone(
 ) -> list[tuple[int, int, int, str]]:
     """Numbers that stand in one document alone, the first of each: where, and of which kind; so many at random."""
     found = [(row, one) for row, text in enumerate(corpus.texts) for one in detectors.find(text)]
-    said = [corpus.texts[row][one.start : one.stop] for row, one in found]
+    said = ["".join(filter(str.isalnum, corpus.texts[row][one.start : one.stop])) for row, one in found]
     times = Counter(said)
     first = {row: one for (row, one), text in reversed([*zip(found, said, strict=True)]) if times[text] == 1}
     chosen = sorted(rng.permutation(sorted(first))[:most].tolist())
