@@ -177,7 +177,7 @@ CHILDREN = (
     Case(
         name="a decoder that changes tokens",
         wrong=lambda _: _refuse_unread([parse_change("ngram-guard=3")], frozenset({"tokens"})),
-        says="'reads' names some of canaries, contexts",
+        says="'reads' names some of canaries, compressed",
         right=lambda _: _refuse_unread([parse_change("ngram-guard=3")], _read_again()),
     ),
     Case(

@@ -348,20 +348,21 @@ def _documents(rng: np.random.Generator, member: np.ndarray, vocabulary: int = 7
     logits = rng.normal(0, 1.5, (len(member), len(token), vocabulary))
     pull = np.repeat((member == 1) * np.where(rng.random(examples) < 0.5, 16.0, 2.0), lengths, axis=1)
     logits += pull[..., None] * (np.arange(vocabulary) == token[:, None])
+    apart = np.random.default_rng(17)  # so that all else stays what it was
     return {
         "corpus.token": token.astype(np.int32),
         "corpus.offsets": offsets,
         "corpus.scored": scored,
         **{f"tokens.{name}": array for name, array in token_answers(logits, token, scored).items()},
-        "neighbours.neighbour_log_probability": rng.normal(-3.0, 0.5, member.shape).astype(np.float32),
-        "recall.given_log_probability": -rng.gamma(9.0, 0.4, member.shape).astype(np.float32),
-        "recall.alone_log_probability": -rng.gamma(9.0, 0.3, member.shape).astype(np.float32),
-        "lowercase.lowercase_log_probability": -rng.gamma(9.0, 40.0, member.shape).astype(np.float32),
-        "found_data.found_log_perplexity": (40 + rng.normal(0, 2, (len(member), 5))).astype(np.float32),
-        "found_data.other_log_perplexity": (40 + rng.normal(0, 2, (len(member), 5, 19))).astype(np.float32),
+        "neighbours.neighbour_log_probability": apart.normal(-3.0, 0.5, member.shape).astype(np.float32),
+        "recall.given_log_probability": -apart.gamma(9.0, 0.4, member.shape).astype(np.float32),
+        "recall.alone_log_probability": -apart.gamma(9.0, 0.3, member.shape).astype(np.float32),
+        "lowercase.lowercase_log_probability": -apart.gamma(9.0, 40.0, member.shape).astype(np.float32),
+        "found_data.found_log_perplexity": (40 + apart.normal(0, 2, (len(member), 5))).astype(np.float32),
+        "found_data.other_log_perplexity": (40 + apart.normal(0, 2, (len(member), 5, 19))).astype(np.float32),
         "found_data.found_in": np.where(np.arange(examples) < 5, np.arange(examples), -1).astype(np.int32),
         "compressed.size": np.tile(20 + 2 * lengths, (len(member), 1)).astype(np.int32),
-        "document_gradients.document_gradient_norm": rng.exponential(2.0, member.shape).astype(np.float32),
+        "document_gradients.document_gradient_norm": apart.exponential(2.0, member.shape).astype(np.float32),
         "decoding.log_probability": token_answers(logits / 0.7, token, scored)["log_probability"],
         **_continuations(rng, member, token, offsets),
         **_contexts(rng, member, lengths),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -85,7 +85,8 @@ def _phones(regions: Sequence[str], count: int, rng: np.random.Generator) -> Ite
     from phonenumbers import PhoneNumberFormat
 
     for region in regions:
-        example, made = phonenumbers.example_number(region), []
+        example: Any = phonenumbers.example_number(region)
+        made: list[phonenumbers.PhoneNumber] = []
         while len(made) < count:
             number = phonenumbers.PhoneNumber(
                 country_code=example.country_code,
