@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int8
+from jaxtyping import Float, Int, Int8
 from scipy.sparse import csr_array
-from sklearn.naive_bayes import MultinomialNB
+from scipy.special import stdtrit
+from scipy.stats import rankdata
 
 from byrote.results import Scalar
-from byrote.stats.jackknife import from_replicates, parts, units
-from byrote.stats.over_examples import over_both, over_examples
-from byrote.stats.ranking import auroc, influence_of_auroc
+from byrote.stats.intervals import UPPER
+from byrote.stats.jackknife import from_replicates, units
+from byrote.stats.over_examples import over_examples
+from byrote.stats.ranking import influence_of_auroc
 
 #: Documents are scored by what the other parts of them say.
 FOLDS: Final = 10
+#: Membership is dealt out anew so often.
+DRAWS: Final = 20
 
 
 def bags(token: Int[np.ndarray, " token"], offsets: Int[np.ndarray, " boundary"]) -> csr_array:
@@ -31,48 +36,64 @@ def bags(token: Int[np.ndarray, " token"], offsets: Int[np.ndarray, " boundary"]
 
 
 def cross_fitted(
-    bag: csr_array, positive: Bool[np.ndarray, " document"], fold: Int[np.ndarray, " document"]
-) -> Float[np.ndarray, " document"]:
-    """Log-odds that a document is positive, by naive Bayes on the other folds; nan where these are of one kind.
+    bag: csr_array, member: Int8[np.ndarray, "draw document"], fold: Int[np.ndarray, " document"]
+) -> Float[np.ndarray, "draw document"]:
+    """Log-odds that a document is a member, by naive Bayes on the other folds; nan where these are of one kind.
 
     Formula:
         sum over tokens w of n_iw (log((N_w1 + 1) / (N_1 + V)) - log((N_w0 + 1) / (N_0 + V))), N counts of the others
     """
-    found = np.full(len(positive), np.nan)
+    found = np.full(member.shape, np.nan)
+    kinds = [(member == kind).T.astype(np.float64) for kind in (1, 0)]
+    everything = [bag.T @ kind for kind in kinds]
     for one in np.unique(fold):
-        others, own = np.flatnonzero(fold != one), np.flatnonzero(fold == one)
-        if len(np.unique(positive[others])) == 2:
-            fitted = MultinomialNB(fit_prior=False).fit(bag[others], positive[others])
-            found[own] = bag[own] @ (fitted.feature_log_prob_[1] - fitted.feature_log_prob_[0])
+        own = np.flatnonzero(fold == one)
+        others = [whole - bag[own].T @ kind[own] for whole, kind in zip(everything, kinds, strict=True)]
+        inside, outside = (np.log(count + 1) - np.log(count.sum(0) + len(count)) for count in others)
+        both = np.all([kind[fold != one].any(0) for kind in kinds], axis=0)
+        found[:, own] = np.where(both, bag[own] @ (inside - outside), np.nan).T
     return found
 
 
 def within_folds(
-    scores: Float[np.ndarray, " document"], positive: Bool[np.ndarray, " document"], fold: Int[np.ndarray, " document"]
-) -> tuple[float, Float[np.ndarray, " document"]]:
-    """AUC of pairs of documents that are of one fold, and how far each document moves it.
+    scores: Float[np.ndarray, "draw document"],
+    member: Int8[np.ndarray, "draw document"],
+    fold: Int[np.ndarray, " document"],
+) -> Float[np.ndarray, " draw"]:
+    """AUC of pairs of documents that are of one fold; nan without any.
 
-    Across folds scores do not compare: where a fold has more positives, the others have fewer of their tokens.
+    Across folds scores do not compare: where a fold has more members, the others have fewer of their tokens.
 
     Example:
-        >>> fold, positive = np.array([0, 0, 1, 1]), np.array([True, False, True, False])
-        >>> within_folds(np.array([1.0, 0.0, 9.0, 8.0]), positive, fold)[0]
-        1.0
+        >>> fold, member = np.array([0, 0, 1, 1]), np.array([[1, 0, 1, 0]], np.int8)
+        >>> within_folds(np.array([[1.0, 0.0, 9.0, 8.0]]), member, fold)
+        array([1.])
     """
-    known, size = np.isfinite(scores), int(fold.max(initial=-1)) + 1
-    count = [np.bincount(fold[kind & known], minlength=size) for kind in (~positive, positive)]
-    pairs, areas, moved = count[0] * count[1], np.zeros(size), np.zeros(len(scores))
-    for one in np.flatnonzero(pairs):
-        own = np.flatnonzero((fold == one) & known)
-        areas[one] = auroc(scores[own], positive[own])
-        moved[own] = pairs[one] * influence_of_auroc(scores[own], positive[own])
-    if not pairs.any():
-        return float("nan"), moved
-    area = float(pairs @ areas / pairs.sum())
-    # a fold of few documents is not its own middle
-    apart = pairs * (areas - area) / np.maximum(np.array(count), 1)
-    moved += np.where(known, apart[positive.astype(np.int64), fold], 0.0)
-    return area, moved / pairs.sum()
+    right, pairs = np.zeros(len(scores)), np.zeros(len(scores))
+    for one in np.unique(fold):
+        own = np.flatnonzero(fold == one)
+        known = (member[:, own] >= 0) & np.isfinite(scores[:, own])
+        inside = known & (member[:, own] == 1)
+        rank = rankdata(np.where(known, scores[:, own], np.inf), axis=1)
+        count = inside.sum(1)
+        right += np.where(inside, rank, 0.0).sum(1) - count * (count + 1) / 2
+        pairs += count * (known.sum(1) - count)
+    return np.asarray(right / np.where(pairs > 0, pairs, np.nan))
+
+
+def influence_within_folds(
+    scores: Float[np.ndarray, " document"], member: Int8[np.ndarray, " document"], fold: Int[np.ndarray, " document"]
+) -> Float[np.ndarray, " document"]:
+    """How far each document moves that AUC, by the documents of its fold; 0 of those that are not compared."""
+    pairs, moved = 0, np.zeros(len(scores))
+    for one in np.unique(fold):
+        own = np.flatnonzero((fold == one) & (member >= 0) & np.isfinite(scores))
+        inside = member[own] == 1
+        number = int(inside.sum()) * int((~inside).sum())
+        if number:
+            moved[own] = number * influence_of_auroc(scores[own], inside)
+            pairs += number
+    return moved / max(pairs, 1)
 
 
 def blind_auc(
@@ -85,8 +106,9 @@ def blind_auc(
 ) -> Scalar:
     """AUC of naive Bayes on words for members against others, the mean over models; documents of -1 do not count.
 
-    Of a pair one model is asked: of its mate the same words tell the opposite. The error is about other models and
-    other documents, or, of too few models, about documents.
+    Of a pair one model is asked: of its mate the same words tell the opposite. The error is about other documents.
+    Each fold is judged by what the others taught, so that all share what chance makes of the words: the error is not
+    below the scatter of the AUC where membership is dealt out anew, whole clusters at random.
 
     Undefined:
         nan without two documents of either kind.
@@ -98,24 +120,32 @@ def blind_auc(
         whole clusters; documents of one fold are compared.
     """
     asked = np.unique(units(pair), return_index=True)[1]
-    areas, moved = np.full(len(asked), np.nan), np.zeros((len(asked), int(cluster.max(initial=-1)) + 1))
-    for row, model in enumerate(asked.tolist()):
-        some = np.flatnonzero(member[model] >= 0)
-        inside = member[model][some] == 1
-        fold = _folds(cluster[some], np.random.default_rng([seed, 6, row]))
-        areas[row], influence = within_folds(cross_fitted(bag[some], inside, fold), inside, fold)
-        moved[row] = np.bincount(cluster[some], influence / len(asked), moved.shape[1])
-    value, count = float(areas.mean()), int((member >= 0).any(0).sum())
-    part = parts(pair[asked], groups=len(asked)) if len(asked) > 2 else np.zeros(len(asked), np.int64)
-    replicates = np.array([areas[part != one].mean() for one in np.unique(part)]) if len(asked) > 2 else np.empty(0)
-    found = from_replicates(value, replicates, models=len(asked), examples=count, bounds=(0.0, 1.0))
-    if np.isnan(value):
+    some = np.flatnonzero((member[asked] >= 0).any(0))
+    bag, member, count = bag[some], member[np.ix_(asked, some)], len(some)
+    first, cluster = np.unique(cluster[some], return_index=True, return_inverse=True)[1:]
+    rng = np.random.default_rng([seed, 6])
+    dealt = np.stack([np.arange(count), *(rng.permutation(first)[cluster] for _ in range(DRAWS))])
+    areas, moved = np.full((len(asked), len(dealt)), np.nan), np.zeros((len(asked), len(first)))
+    for row, own in enumerate(member):
+        fold, given = rng.permutation(len(first))[cluster] % FOLDS, own[dealt]
+        scores = cross_fitted(bag, given, fold)
+        areas[row] = within_folds(scores, given, fold)
+        moved[row] = np.bincount(cluster, influence_within_folds(scores[0], own, fold) / len(asked), len(first))
+    value, null = float(areas[:, 0].mean()), areas[:, 1:].mean(0)
+    found = from_replicates(value, np.empty(0), models=len(asked), examples=count, bounds=(0.0, 1.0))
+    return found if np.isnan(value) else _no_less_than(null, over_examples(found, moved, bounds=(0.0, 1.0)))
+
+
+def _no_less_than(null: Float[np.ndarray, " draw"], found: Scalar) -> Scalar:
+    """The figure with an error that is not below the scatter of the null."""
+    scatter = float(np.std(null, ddof=1))
+    if not scatter > 0:
         return found
-    finish = over_both if len(replicates) else over_examples
-    return finish(found, moved, bounds=(0.0, 1.0))
-
-
-def _folds(cluster: Int[np.ndarray, " document"], rng: np.random.Generator) -> Int[np.ndarray, " document"]:
-    """The fold of each document: clusters whole, at random."""
-    names, number = np.unique(cluster, return_inverse=True)
-    return np.asarray(rng.permutation(len(names))[number] % FOLDS)
+    reach = float(stdtrit(len(null) - 1, UPPER)) * scatter
+    return replace(
+        found,
+        stderr=float(np.fmax(found.stderr, scatter)),
+        low=max(float(np.fmin(found.low, found.value - reach)), 0.0),
+        high=min(float(np.fmax(found.high, found.value + reach)), 1.0),
+        note="",
+    )
