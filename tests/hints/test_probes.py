@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,15 @@ import byrote
 from byrote.analyses.benign_memorization import benign_memorization
 from byrote.data.corpus import corpus_from_texts
 from byrote.engine.afterwards import probe
+from byrote.engine.reading import readings
 from byrote.probes.found_data import FoundData
 from byrote.probes.handed import part_of, read_of
 from byrote.probes.intrinsic_dimension import IntrinsicDimensionProbe
 from byrote.probes.layer_probes import LayerProbesProbe
 from byrote.probes.lowercase import Lowercase
 from byrote.probes.neural_collapse import NeuralCollapseProbe
-from byrote.probes.recall import Recall
 from byrote.probes.similarity import SimilarityProbe
-from documents import Bigrams, letters
+from documents import letters
 from engine.toys import bound
 from followed import Case, each, follow
 from small import blobs, small_audit
@@ -69,9 +68,8 @@ def compared(name: str, **settings: Any) -> Callable[[Path], Any]:
 
 def recalled(context: int, *, before: int, heldout: bool = True) -> Callable[[Path], Any]:
     """Documents are read after held-out ones."""
-    held = TEXTS if heldout else None
-    block = SimpleNamespace(corpus=TEXTS, heldout_corpus=held, context=context, device="cpu")
-    return lambda _: Recall(before=before).read(Bigrams(27), block, lambda share: None)
+    named, held = (f"recall,before={before}",), TEXTS if heldout else None
+    return lambda _: readings(TEXTS, context, named=named, heldout=held)
 
 
 TEXTS = letters(["abcd", "efgh"])

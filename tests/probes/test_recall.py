@@ -15,10 +15,8 @@ from documents import Bigrams, Summing, numbers
 CORPUS = numbers([[1, 2, 3, 0, 1, 1, 2], [4, 4, 1], [2], [3, 3, 0, 2]], 5)
 
 
-def block(context: int = 8, heldout: list[int] | None = None) -> SimpleNamespace:
-    rows = [3] if heldout is None else heldout
-    held = CORPUS.subset(np.array(rows)) if rows else None
-    return SimpleNamespace(corpus=CORPUS, heldout_corpus=held, context=context, device="cpu")
+def block(context: int = 8) -> SimpleNamespace:
+    return SimpleNamespace(corpus=CORPUS, heldout_corpus=CORPUS.subset(np.array([3])), context=context, device="cpu")
 
 
 def said(network: nn.Module, before: list[int], document: list[int]) -> float:
@@ -54,6 +52,7 @@ def test_what_looks_at_one_token_does_not_mind_what_stands_before() -> None:
 
 def test_without_held_out_documents_or_room_it_is_refused() -> None:
     with pytest.raises(BadInput, match="puts held-out documents before the others, and there are none"):
-        Recall().read(Bigrams(5), block(heldout=[]), lambda share: None)
+        Recall().with_texts(CORPUS, lambda: None)
     with pytest.raises(BadInput, match="4 tokens before a document leave no room for it in a context of 4"):
-        Recall(before=4).read(Bigrams(5), block(context=4), lambda share: None)
+        Recall(before=4).refuse_unfit(CORPUS, 4, None)
+    Recall(before=3).refuse_unfit(CORPUS, 4, None)

@@ -257,7 +257,7 @@ def _read_documents(
         if isinstance(one, TextProbe):
             one.refuse_unfit(networks.corpus, networks.context, networks.canaries)
     asked = {
-        name: one.with_texts(networks.corpus, networks.encode) if isinstance(one, TextProbe) else one
+        name: one.with_texts(networks.corpus, networks.encode, networks.heldout) if isinstance(one, TextProbe) else one
         for name, one in asked.items()
     }
     if networks.found is None:

@@ -32,7 +32,7 @@ from byrote.engine.division import blocks_of_documents, divided_documents
 from byrote.engine.executing import chosen
 from byrote.engine.job import Block, Finish, check_device
 from byrote.engine.language_job import LanguageJob, check_network
-from byrote.engine.language_setting import WEIGHTS
+from byrote.engine.language_setting import WEIGHTS, heldout_of
 from byrote.engine.networks import block_of_documents
 from byrote.engine.preparation import default_device, default_workers, large_first_in, seeds_of
 from byrote.engine.progress import Progress, listening
@@ -191,6 +191,7 @@ def audit_language(
             decoding=decoding,
             named=named.reading,
             encode=lambda: None if tokenizer is None else encoder(tokenizer),
+            heldout=heldout_of(whole, design),
         ),
         keep_weights=keep_weights or _keeps_weights(folder),
         finish=finish,
@@ -340,6 +341,7 @@ def audit_model(
         decoding=decoding,
         named=named.reading,
         encode=lambda: found.encode,
+        heldout=heldout_of(whole, design),
     )
     listener = listening(progress, doing="reading")
     manifest = described(

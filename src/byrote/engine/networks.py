@@ -109,13 +109,20 @@ class Networks:
         made: Encode | None = encoder(read_tokenizer(path)) if os.path.exists(path) else None
         return made
 
+    @property
+    def heldout(self) -> Corpus | None:
+        """The documents that no model trains on."""
+        return heldout_of(self.corpus, self.run.design)
+
     def readings(self, *, decoding: Decoding) -> tuple[Probe, ...]:
         """The probes of the audit and of later; `decoding` is how answers are drawn if the run does not record it."""
         asked = asked_before(self.run.manifest.identity)
         later = [self.run.probed_with(kind) for kind in self.run.manifest.evidence]
         asked["named"] = (*asked["named"], *(name for name in later if name))
         asked["decoding"] = asked["decoding"] or decoding
-        return readings(self.corpus, self.context, canaries=self.canaries, encode=self.encode, **asked)
+        return readings(
+            self.corpus, self.context, canaries=self.canaries, encode=self.encode, heldout=self.heldout, **asked
+        )
 
     def block(self, model: int) -> Block:
         """One of the models, as probes see it at the end."""

@@ -44,12 +44,14 @@ def readings(
     decoding: Decoding | None = None,
     named: Sequence[str] = (),
     encode: Callable[[], Encode | None] = lambda: None,
+    heldout: Corpus | None = None,
 ) -> tuple[Probe, ...]:
     """The probes that read each trained network of a corpus, besides the token signals.
 
     `generate` is the number of tokens that are given and the number that are then generated, `lengths` the numbers of
     tokens given before the same suffix, `decoding` how answers are drawn. A `named` probe replaces a default one.
-    `encode` gives the tokenizer for probes that ask for other texts, or None.
+    `encode` gives the tokenizer for probes that ask for other texts, or None; `heldout` are the documents that no model
+    trains on.
 
     Raises:
         BadInput: there is no probe of that name, or it has nothing to ask of this corpus.
@@ -68,7 +70,7 @@ def readings(
         probe = registry.made(name)
         if isinstance(probe, TextProbe):
             probe.refuse_unfit(corpus, context, canaries)
-            probe = probe.with_texts(corpus, encode)
+            probe = probe.with_texts(corpus, encode, heldout)
         found[probe.name] = probe
     return tuple(found.values())
 

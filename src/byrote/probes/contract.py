@@ -246,13 +246,15 @@ class TextProbe(_NetworkProbe):
             BadInput: with what is required.
         """
 
-    def with_texts(self, corpus: Corpus, encode: Callable[[], Encode | None]) -> TextProbe:
+    def with_texts(
+        self, corpus: Corpus, encode: Callable[[], Encode | None], heldout: Corpus | None = None
+    ) -> TextProbe:
         """The probe with texts of its own that it asks for, by tokens; most ask for those of the corpus alone.
 
-        `encode` gives the tokenizer, or None where there is none.
+        `encode` gives the tokenizer, or None where there is none; `heldout` are the documents that no model trains on.
 
         Raises:
-            BadInput: it needs a tokenizer, and there is none.
+            BadInput: it needs a tokenizer, or held-out documents, and there is none.
         """
         return self
 

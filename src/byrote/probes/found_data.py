@@ -1,4 +1,4 @@
-"""Found personal data: what a language model says of numbers that stand in documents, and of others of their form."""
+"""Found personal data: what a language model says of those in its documents, and of others of the same form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import nn
 from byrote.axes import EXAMPLE, ITEM, MODEL, REFERENCE
 from byrote.data.corpus import Corpus, Encode, corpus_from_texts
 from byrote.data.personal import Detectors
-from byrote.data.personal_examples import LAST, alike
+from byrote.data.personal_examples import alike
 from byrote.errors import BadInput
 from byrote.evidence.kind import OF_TEXT, Kind, Quantity
 from byrote.probes import tokens
@@ -45,11 +45,11 @@ FOUND_DATA = Kind(
 @probe
 @dataclass
 class FoundData(TextProbe):
-    """The log-perplexity of texts around card, account and telephone numbers, with these and with others.
+    """The log-perplexity of texts around numbers of cards, accounts and telephones and e-mail addresses, and others.
 
     Asked are numbers that stand in one document alone, one a document and at most `most`, each beside `others`. The
     text before a number is the same for all, so that differences are those of the number and of what follows it.
-    E-mail addresses are not asked for: there is no telling what others of their form are.
+    Other e-mail addresses have made-up names, at the same place. Names in the text are not asked for.
 
     Source: after Lukas et al. 2023, arXiv:2302.00539, section 3.
     """
@@ -62,7 +62,9 @@ class FoundData(TextProbe):
     name: ClassVar[str] = "found_data"
     kinds = (FOUND_DATA,)
 
-    def with_texts(self, corpus: Corpus, encode: Callable[[], Encode | None]) -> FoundData:
+    def with_texts(
+        self, corpus: Corpus, encode: Callable[[], Encode | None], heldout: Corpus | None = None
+    ) -> FoundData:
         """The probe with the texts around the numbers, by tokens."""
         tokenizer, rng = encode(), np.random.default_rng(0)
         if tokenizer is None:
@@ -70,7 +72,7 @@ class FoundData(TextProbe):
                 "The probe found_data asks for other texts, and a corpus that comes with tokens has no tokenizer.",
                 hint="tokenizer=…, or leave the probe out.",
             )
-        detectors, texts, documents = Detectors(kinds=tuple(LAST)), list[str](), list[int]()
+        detectors, texts, documents = Detectors(), list[str](), list[int]()
         for document, start, stop, kind in _alone(corpus, detectors, self.most, rng):
             text = corpus.texts[document]
             made = alike(text[start:stop], kind, detectors, self.others, rng)
@@ -80,7 +82,7 @@ class FoundData(TextProbe):
                 documents.append(document)
         if not documents:
             raise BadInput(
-                f"No card, account or telephone number stands in one document of {corpus.name!r} alone.",
+                f"No number or address of a person stands in one document of {corpus.name!r} alone.",
                 hint="leave the probe out; `byrote scan` counts what stands in a corpus, `byrote plant` plants some.",
             )
         shown = corpus_from_texts(texts).tokenized(tokenizer, vocabulary=corpus.vocabulary, bos=corpus.bos)

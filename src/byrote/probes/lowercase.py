@@ -43,7 +43,9 @@ class Lowercase(TextProbe):
     name: ClassVar[str] = "lowercase"
     kinds = (LOWERCASE,)
 
-    def with_texts(self, corpus: Corpus, encode: Callable[[], Encode | None]) -> Lowercase:
+    def with_texts(
+        self, corpus: Corpus, encode: Callable[[], Encode | None], heldout: Corpus | None = None
+    ) -> Lowercase:
         """The probe with the texts in small letters, by tokens."""
         tokenizer = encode()
         if tokenizer is None:

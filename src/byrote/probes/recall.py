@@ -12,7 +12,8 @@ from jaxtyping import Int
 from torch import nn
 
 from byrote.axes import EXAMPLE, MODEL
-from byrote.data.corpus import Corpus
+from byrote.data.canary_tokens import CanaryTokens
+from byrote.data.corpus import Corpus, Encode
 from byrote.errors import BadInput
 from byrote.evidence.kind import OF_TEXT, Kind, Quantity
 from byrote.probes import tokens
@@ -52,21 +53,37 @@ class Recall(TextProbe):
     name: ClassVar[str] = "recall"
     kinds = (RECALL,)
 
-    def read(self, network: nn.Module, block: Block, progress: Callable[[float], None]) -> dict[str, np.ndarray]:
-        """`given_log_probability` and `alone_log_probability` of one network, `[document]`."""
-        assert block.corpus is not None
-        if block.heldout_corpus is None:
+    def refuse_unfit(self, corpus: Corpus, context: int, canaries: CanaryTokens | None) -> None:
+        """Refuse a context without room for a document after so many tokens.
+
+        Raises:
+            BadInput: it has none.
+        """
+        if context - self.before - (corpus.bos is not None) < 1:
+            raise BadInput(
+                f"{self.before} tokens before a document leave no room for it in a context of {context}.",
+                hint=f"recall,before={max(1, context // 4)}",
+            )
+
+    def with_texts(self, corpus: Corpus, encode: Callable[[], Encode | None], heldout: Corpus | None = None) -> Recall:
+        """The probe itself, where there are held-out documents.
+
+        Raises:
+            BadInput: there are none.
+        """
+        if heldout is None:
             raise BadInput(
                 "The probe recall puts held-out documents before the others, and there are none.",
                 hint="--heldout-documents FILE, or leave the probe out.",
             )
+        return self
+
+    def read(self, network: nn.Module, block: Block, progress: Callable[[float], None]) -> dict[str, np.ndarray]:
+        """`given_log_probability` and `alone_log_probability` of one network, `[document]`."""
+        assert block.corpus is not None
+        assert block.heldout_corpus is not None, "without any it is refused before anything is read"
         before = block.heldout_corpus.tokens[: self.before]
         room = block.context - len(before) - (block.corpus.bos is not None)
-        if min(room, len(before)) < 1:
-            raise BadInput(
-                f"{self.before} tokens before a document leave no room for it in a context of {block.context}.",
-                hint=f"recall,before={max(1, block.context // 4)}",
-            )
         found = {}
         for number, (name, shown) in enumerate((("given", before), ("alone", before[:0]))):
             corpus = beginning(block.corpus, shown, room)
