@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,15 @@ def test_others_of_a_form_are_valid_and_keep_what_is_not_the_persons_own() -> No
             assert one.startswith(kept)
             assert len(one) == len(secret)
             assert [(found.kind, found.stop) for found in detectors.find(one)] == [(kind, len(one))]
+
+
+def test_other_addresses_have_other_names_in_the_same_spelling() -> None:
+    detectors = Detectors(kinds=("email",))
+    made = alike("Ann.B-lee07@mail.example.org", "email", detectors, 8, np.random.default_rng(2))
+    assert len({*made}) == 8
+    for one in made:
+        assert re.fullmatch(r"[A-Z][a-z]+\.[A-Z]-[a-z]+\d\d@mail\.example\.org", one)
+        assert not one.startswith("Ann.")
 
 
 def test_where_no_other_is_valid_there_are_fewer() -> None:

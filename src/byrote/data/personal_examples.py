@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from byrote.data.personal import Detectors
 from byrote.data.secret_spaces import CARD, EMAIL, IBAN, PHONE, iban_digits, luhn_digit, secret_space
+from byrote.data.words import FIRST_NAMES, LAST_NAMES
 
 #: So many last digits of a number are its own; those before it are of an issuer, a bank or a region.
 LAST: Final = {CARD: 8, IBAN: 8, PHONE: 4}
@@ -40,23 +42,43 @@ def examples(detectors: Detectors, count: int, rng: np.random.Generator) -> Iter
 
 
 def alike(secret: str, kind: str, detectors: Detectors, count: int, rng: np.random.Generator) -> list[str]:
-    """Others of the same form: the last digits are drawn anew, and checksums put right; fewer where few are valid.
+    """Others of the same form, fewer where few are valid: the last digits are drawn anew, and checksums put right.
+
+    Of an e-mail address names and digits before the @ are drawn anew.
 
     Example:
         >>> alike("4000 0012 3456 7899", "card", Detectors(kinds=("card",)), 2, np.random.default_rng(0))
         ['4000 0012 8652 3006', '4000 0012 1869 5690']
     """
-    places = [at for at, letter in enumerate(secret) if letter.isdigit()][-LAST[kind] :]
     found, tried = list[str](), 0
     while len(found) < count and tried < TRIES * count:
-        letters, tried = list(secret), tried + 1
-        for at, digit in zip(places, rng.integers(10, size=len(places)).tolist(), strict=True):
-            letters[at] = str(digit)
-        made = _checked("".join(letters), kind)
+        made, tried = _address(secret, rng) if kind == EMAIL else _number(secret, kind, rng), tried + 1
         whole = [(one.kind, one.start, one.stop) for one in detectors.find(made)] == [(kind, 0, len(made))]
         if whole and made != secret and made not in found:
             found.append(made)
     return found
+
+
+def _number(secret: str, kind: str, rng: np.random.Generator) -> str:
+    places = [at for at, letter in enumerate(secret) if letter.isdigit()][-LAST[kind] :]
+    letters = list(secret)
+    for at, digit in zip(places, rng.integers(10, size=len(places)).tolist(), strict=True):
+        letters[at] = str(digit)
+    return _checked("".join(letters), kind)
+
+
+def _address(secret: str, rng: np.random.Generator) -> str:
+    """Another name at the same place, in the same spelling; a letter for a letter."""
+    name, at, place = secret.partition("@")
+    pieces, names = re.split(r"([A-Za-z]+|\d+)", name), FIRST_NAMES
+    for number, piece in enumerate(pieces):
+        if piece.isdigit():
+            pieces[number] = "".join(map(str, rng.integers(10, size=len(piece)).tolist()))
+        elif piece.isalpha():
+            drawn = names[int(rng.integers(len(names)))].lower()[: 1 if len(piece) == 1 else None]
+            pieces[number] = drawn.upper() if piece.isupper() else drawn.title() if piece[0].isupper() else drawn
+            names = LAST_NAMES
+    return "".join((*pieces, at, place))
 
 
 def _checked(number: str, kind: str) -> str:

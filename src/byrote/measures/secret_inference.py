@@ -229,7 +229,7 @@ def secret_inference_found(
     *,
     candidates: int = CANDIDATES,
 ) -> Scalar:
-    r"""The same of numbers that stand in the documents of themselves: cards, accounts and telephones.
+    r"""The same of what stands in the documents of itself: cards, accounts, telephones and e-mail addresses.
 
     Formula:
         as `secret_inference`, with L[k, r] over the text around the number, of which candidates differ in the number
@@ -245,8 +245,8 @@ def secret_inference_found(
         1.0
 
     Differs:
-        The other candidates have the first digits of the true one, and valid checksums. E-mail addresses and names are
-        not asked for.
+        The other candidates have the first digits of the true one, and valid checksums; other e-mail addresses have
+        made-up names at the same place. Names in the text are not asked for.
     """
     both = sides(np.ones(found_log_perplexity.shape[1], np.int64), found_in, member)
     return _told(found_log_perplexity, other_log_perplexity, both, pair, candidates)
