@@ -157,6 +157,12 @@ def masks(data: Any) -> Callable[[Path], Any]:
 
 CHILDREN = (
     Case(
+        name="a mask of what is not looked for",
+        wrong=lambda _: parse_change("mask-personal-data=name"),
+        says="mask-personal-data=card;iban;email;phone",
+        right=lambda _: parse_change("mask-personal-data=card;iban;email;phone"),
+    ),
+    Case(
         name="a mask of no texts",
         wrong=masks(blobs()),
         says="language models",

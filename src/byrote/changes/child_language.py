@@ -78,6 +78,7 @@ def change_language(
     identity = run.manifest.identity
     files = [run.folder / CANARIES, run.folder / TOKENIZER]
     canaries, tokenizer = (None if not path.exists() else path for path in files)
+    idle = {name for one in changes for name in getattr(one, "leaves_nothing_for", ())}
     planted = None if canaries is None else read_canaries(canaries)
     whole = corpus if not len(heldout) else corpus.joined(heldout, corpus.name)
     design = run.design.restricted_to(kept) if len(corpus) != trained else run.design
@@ -98,7 +99,7 @@ def change_language(
         checkpoints=len(run.manifest.checkpoints),
         keep_weights=bool(identity.get("keep_weights", False)),
         keep_weights_at=identity.get("keep_weights_at"),
-        probes=identity.get("probes", ()),
+        probes=[name for name in identity.get("probes", ()) if name.partition(",")[0] not in idle],
         progress=progress,
         source=run.source or run.manifest.source,
         parent=parent_of(run, changes, forget, ids),
