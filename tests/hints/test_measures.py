@@ -15,6 +15,7 @@ from byrote.measures._windows import windows_of
 from byrote.measures.approximate_extraction import approximate_extraction_within
 from byrote.measures.discoverable_extraction import discoverable_extraction_by_prefix
 from byrote.measures.exact_memorization import exact_memorization_epochs
+from byrote.measures.extraction_threshold import exposure_threshold
 from byrote.measures.forgetting_events import forgetting_events_checkpoint
 from byrote.measures.influence import influence
 from byrote.measures.k_eidetic_memorization import k_eidetic_memorization
@@ -68,6 +69,8 @@ GAMES = (
     np.array([[1], [0]] * 3, np.int8),
     np.arange(6) // 2,
 )
+#: The same secret, which was the first of its space.
+RANKED = (*GAMES[:2], np.ones((6, 1)), np.ones((6, 1)), *GAMES[2:5])
 RATES = {"values": np.array([[0.9, 0.5]]), "low": np.array([[0.8, 0.4]]), "high": np.array([[1.0, 0.54]])}
 ASIDE = {"axis": "k", "at": np.array([1.0, 8.0]), "groups": ("canaries",), "counts": np.array([9]), "models": 2}
 FORGOTTEN = Curve(stderr=np.full((1, 2), 0.02), **RATES, **ASIDE)
@@ -183,6 +186,12 @@ MEASURES = (
         wrong=lambda _: secret_inference(*GAMES, candidates=1),
         says="candidates=50",
         right=lambda _: secret_inference(*GAMES, candidates=50),
+    ),
+    Case(
+        name="less than one guess",
+        wrong=lambda _: exposure_threshold(*RANKED, bits=-1.0),
+        says="bits=10",
+        right=lambda _: exposure_threshold(*RANKED, bits=10.0),
     ),
     Case(
         name="nothing counts",

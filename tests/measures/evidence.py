@@ -443,14 +443,14 @@ def _secrets(
     document[unseen] = rng.permutation(np.flatnonzero(repetitions))[np.arange(len(unseen)) % 3]
     surprise = 20 + rng.normal(0, 2, (models, canaries, references + 1))
     planted = surprise[..., 0] - 2 * np.log2(1 + repetitions)
-    rank = np.clip(np.floor(10.0**6 * np.exp2(planted - surprise.max())), 1, 10.0**6)
+    rank = np.clip(np.floor(np.exp2(planted - planted.min() - 6)), 1, 10.0**6)  # the least perplexing are first
     return {
         "canaries.log_perplexity": planted.astype(np.float32),
         "canaries.reference_log_perplexity": surprise[..., 1:].astype(np.float32),
         "canaries.repetitions": repetitions,
         "canaries.space_bits": np.full(canaries, np.log2(10.0**6)),
         "canaries.rank_least": rank,
-        "canaries.rank_most": np.minimum(2 * rank, 10.0**6),
+        "canaries.rank_most": np.where(rank == 1, 1, np.minimum(2 * rank, 10.0**6)),
         "canaries.document": document,
     }
 

@@ -25,13 +25,13 @@ from byrote.stats.moments import RunningMoments
 from byrote.stats.skew_normal import CRITICAL, fit, misfit
 
 _SOURCE = "Carlini et al. 2019, arXiv:1802.08232, sec. 4"
-_SEEN = ("canaries.repetitions", "canaries.document", "design.member")
-_SAMPLED = ("canaries.log_perplexity", "canaries.reference_log_perplexity")
+SEEN = ("canaries.repetitions", "canaries.document", "design.member")
+SAMPLED = ("canaries.log_perplexity", "canaries.reference_log_perplexity")
 _NULL = "1.44 bits are expected of a secret that was never seen"
 
 
 @measure(
-    needs=(*_SAMPLED, *_SEEN),
+    needs=(*SAMPLED, *SEEN),
     unit="bit",
     range=(0.0, np.inf),
     higher="more memorized",
@@ -86,7 +86,7 @@ def exposure(
 
 
 @measure(
-    needs=("canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *_SEEN),
+    needs=("canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *SEEN),
     source=f"{_SOURCE}.1",
     variant_of="exposure",
     variant="search",
@@ -134,7 +134,7 @@ def exposure_search(
 
 
 @measure(
-    needs=(*_SAMPLED, "canaries.space_bits", *_SEEN),
+    needs=(*SAMPLED, "canaries.space_bits", *SEEN),
     source=f"{_SOURCE}.3, by extrapolation",
     variant_of="exposure",
     variant="skew_normal",
@@ -197,7 +197,7 @@ def exposure_skew_normal(
 
 
 @measure(
-    needs=(*_SAMPLED, "canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *_SEEN),
+    needs=(*SAMPLED, "canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *SEEN),
     source=_SOURCE,
     variant_of="exposure",
     variant="best",
@@ -248,7 +248,7 @@ def exposure_best(
 
 
 @measure(
-    needs=(*_SAMPLED, "canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *_SEEN),
+    needs=(*SAMPLED, "canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *SEEN),
     higher="more memorized the more often it is repeated",
     source=f"{_SOURCE} and sec. 5",
     level="model",
@@ -286,7 +286,7 @@ def exposure_by_repetitions(
 
 
 @measure(
-    needs=(*_SAMPLED, "canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *_SEEN),
+    needs=(*SAMPLED, "canaries.rank_least", "canaries.rank_most", "canaries.space_bits", *SEEN),
     unit="share of the secret's bits",
     range=(0.0, 1.0),
     higher="more memorized the more often it is repeated",
