@@ -32,6 +32,7 @@ from byrote.analyses.robustness import robustness
 from byrote.analyses.scaling import compare_sizes
 from byrote.analyses.second_split import second_split
 from byrote.analyses.target import _refuse_one_sided, load_weights, read_members
+from byrote.analyses.text_risks import text_risks
 from byrote.analyses.trace import trace
 from byrote.analyses.unlearn import _examples, unlearn
 from byrote.analyses.unlearning import refuse_unpredicted
@@ -294,6 +295,12 @@ ANALYSES = (
         wrong=on(lambda folder: small_audit(new(folder), models=4), blind_baseline),
         says="byrote audit docs",
         right=lambda folder: blind_baseline(opened("documents", folder, new(folder).name)),
+    ),
+    Case(
+        name="risks to no texts",
+        wrong=on(lambda folder: opened("classes", folder, new(folder).name), text_risks),
+        says="byrote audit docs",
+        right=lambda folder: text_risks(opened("documents", folder, new(folder).name)),
     ),
     Case(
         name="no held-out documents",

@@ -16,7 +16,7 @@ from byrote.runs.run import Run
 #: Analyses that every report runs again, in sections of its own, so their saved results change no page. The canaries
 #: of a privacy audit are in no report.
 MEASURED_ANEW: Final = frozenset(
-    ("comparison", "epsilon", "group_risk", "issues", "membership", "pattern_or_rote", "target")
+    ("comparison", "epsilon", "group_risk", "issues", "membership", "pattern_or_rote", "target", "text_risks")
 )
 #: Those with a section of their own in the report, drawn.
 ELSEWHERE: Final = MEASURED_ANEW | {"onion", "triage"}

@@ -8,11 +8,12 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from byrote.analyses.text_risks import text_risks
 from byrote.errors import MissingEvidence, TooFewModels
 from byrote.measures._confirmation import Confirmation, confirmation
 from byrote.measures._repetitions import copies_of
 from byrote.measures._windows import PREFIX, SUFFIX, Windows, windows_of
-from byrote.results import Curve, PerCanary, PerExample, Result, Scalar
+from byrote.results import Curve, PerCanary, PerExample, Result, Scalar, Table
 from byrote.runs.run import OnProgress, Run, no_progress
 
 #: The kind of evidence that tells how likely texts are where answers are drawn otherwise than from the model as it is.
@@ -106,6 +107,7 @@ class LanguageFacts:
     memorized: Scalar | None
     use: Scalar | None
     counterfactual: PerExample | None
+    risks: Table
     drawn: str
 
     @property
@@ -170,6 +172,7 @@ def language_facts(run: Run, on_progress: OnProgress = no_progress) -> LanguageF
         memorized=_measured(run, Scalar, "unintended_memorization"),
         use=_measured(run, Scalar, "unintended_memorization[heldout_loss]"),
         counterfactual=counterfactual,
+        risks=text_risks(run),
         drawn=_drawn(run),
     )
 

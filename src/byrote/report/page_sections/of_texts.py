@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from byrote.analyses.catalog import find_analysis
 from byrote.blocks import Figure
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import Canaries, read_canaries
-from byrote.report.asked import all_asked
+from byrote.report.asked import all_asked, asked
 from byrote.report.language_facts import LanguageFacts
 from byrote.report.page_sections.origin import origin
 from byrote.report.page_sections.presence import presence, present
@@ -19,6 +20,9 @@ from byrote.report.passages import Passage
 from byrote.report.passages import passages as passages_of
 from byrote.report.provenance import provenance
 from byrote.runs.run import Run
+
+#: What the section of risks says while it is folded.
+RISK = "Whom an attacker learns of, how well, with which access, and what was not tried"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,8 @@ def _listed(
     masked = not texts.show_secrets
     yield passages(found, *shown, masked=masked)
     yield PageSection(name="examples", title="All documents", short="All documents", template="documents.html.jinja")
+    risks = asked(find_analysis("text_risks"), found.risks)
+    yield PageSection(name="risk", title=risks.title, short=risks.title, summary=RISK, blocks=risks.blocks)
     if set(DEPENDS) & set(figures):
         yield dependence(found, figures)
     listed = secrets_of(found, texts.canaries, show_secrets=texts.show_secrets)
