@@ -127,3 +127,11 @@ def test_copies_are_read_once():
     found = signals(Counting(9), corpus, context=8)
     assert sum(read) == 2
     np.testing.assert_array_equal(found["margin"][:3], found["margin"][12:15])
+
+
+def test_the_likelihood_alone_is_that_of_all_signals():
+    corpus = corpus_of(np.random.default_rng(3), bos=None)
+    everything = signals(network(), corpus, context=5)
+    alone = signals(network(), corpus, context=5, likelihood_alone=True)
+    assert {*alone} == {"log_probability"}
+    np.testing.assert_allclose(alone["log_probability"], everything["log_probability"], rtol=1e-5)

@@ -92,7 +92,9 @@ class FoundData(TextProbe):
         """The columns of `found_data` of one network."""
         assert self.shown is not None, "the texts are there before anything is read"
         shown = self.shown
-        read = tokens.signals(network, shown, device=block.device, context=block.context, progress=progress)
+        read = tokens.signals(
+            network, shown, device=block.device, context=block.context, progress=progress, likelihood_alone=True
+        )
         bits = np.add.reduceat(np.where(shown.scored, read["log_probability"], 0.0), shown.offsets[:-1]) / -BIT
         table = bits.reshape(len(self.documents), 1 + self.others).astype(np.float32)
         assert block.corpus is not None

@@ -61,7 +61,9 @@ class Lowercase(TextProbe):
         assert block.corpus is not None
         assert self.lowered is not None, "the texts are there before anything is read"
         small = self.lowered
-        read = tokens.signals(network, small, device=block.device, context=block.context, progress=progress)
+        read = tokens.signals(
+            network, small, device=block.device, context=block.context, progress=progress, likelihood_alone=True
+        )
         sums = np.add.reduceat(np.where(small.scored, read["log_probability"], 0.0), small.offsets[:-1])
         same = np.array([one == other for one, other in zip(block.corpus.texts, small.texts, strict=True)])
         bare = np.add.reduceat(small.scored.astype(np.int64), small.offsets[:-1]) == 0

@@ -71,7 +71,9 @@ class Neighbours(TextProbe):
                 progress((draw + share) / self.number)
 
             drawn = dataclasses.replace(corpus, tokens=replaced(corpus, self.share, draw), answers=None)
-            read = tokens.signals(network, drawn, device=block.device, context=block.context, progress=part)
+            read = tokens.signals(
+                network, drawn, device=block.device, context=block.context, progress=part, likelihood_alone=True
+            )
             total += mean_of_scored(corpus, read["log_probability"])
         return {"neighbour_log_probability": (total / self.number).astype(np.float32)}
 

@@ -91,7 +91,9 @@ class Recall(TextProbe):
             def part(share: float, number: int = number) -> None:
                 progress((number + share) / 2)
 
-            read = tokens.signals(network, corpus, device=block.device, context=block.context, progress=part)
+            read = tokens.signals(
+                network, corpus, device=block.device, context=block.context, progress=part, likelihood_alone=True
+            )
             found[name] = read["log_probability"]
         alone = beginning(block.corpus, before[:0], room)
         own = np.arange(len(alone.tokens)) + np.repeat(np.arange(1, len(alone) + 1), alone.lengths) * len(before)

@@ -94,8 +94,9 @@ def signals(
     device: str = "cpu",
     context: int,
     progress: Callable[[float], None] = silent,
+    likelihood_alone: bool = False,
 ) -> dict[str, np.ndarray]:
-    """The columns of `tokens`, in float32 whatever the network's own precision.
+    """The columns of `tokens`, in float32 whatever the network's own precision; or `log_probability` alone, for less.
 
     Rows of like length go through together, padded at their ends, which no earlier token of a causal model sees.
     Documents that are token for token the same are read once.
@@ -105,8 +106,10 @@ def signals(
     rows = rows_of(corpus, np.unique(original), context)
     columns: dict[str, np.ndarray] = {name: np.full(len(corpus.tokens), np.nan, np.float32) for name in FLOATS}
     columns |= {"rank": np.zeros(len(corpus.tokens), np.int32), "hit": np.zeros(len(corpus.tokens), bool)}
+    columns = {name: columns[name] for name in FLOATS[:1]} if likelihood_alone else columns
     room = max(1, BATCH_BYTES // (4 * corpus.vocabulary))
     done, total = 0, max(1, int((rows.stop - rows.start).sum()))
+    reading = likelihood if likelihood_alone else statistics
     scratch: Tensor | None = None  # fresh memory for every part costs more than the arithmetic
     for batch in batches_of_rows(rows.stop - rows.start, room):
         inputs, at = _batch(corpus, rows, batch)
@@ -118,7 +121,7 @@ def signals(
             if scratch is None or scratch.shape[1] < min(size, len(flat)):
                 scratch = logits.new_empty(3, min(size, len(flat)), corpus.vocabulary)
             parts = [
-                statistics(torch.index_select(logits, 0, some, out=scratch[0, : len(some)]), true, scratch[1:])
+                reading(torch.index_select(logits, 0, some, out=scratch[0, : len(some)]), true, scratch[1:])
                 for some, true in zip(torch.split(flat, size), torch.split(target, size), strict=True)
             ]
             for name in columns:
@@ -191,6 +194,20 @@ def statistics(
         "hit": margin > 0,
         "margin": margin,
     }
+
+
+def likelihood(
+    logits: Float[Tensor, "prediction token"],
+    target: Int[Tensor, " prediction"],
+    scratch: Float[Tensor, "2 enough token"] | None = None,
+) -> dict[str, Tensor]:
+    """The log-probability of each target, which takes one pass over the logits.
+
+    Example:
+        >>> likelihood(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))["log_probability"].round(decimals=4)
+        tensor([-0.6931])
+    """
+    return {"log_probability": -nn.functional.cross_entropy(logits, target, reduction="none")}
 
 
 def originals(corpus: Corpus) -> Int64[np.ndarray, " document"]:
