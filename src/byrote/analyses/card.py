@@ -39,6 +39,8 @@ Of = Callable[[Run, np.ndarray], Scalar]
 SHARE: Bounds = (0.0, 1.0)
 MEMORIZATION: Bounds = (-1.0, 1.0)
 MEMBERS = "accuracy on members"
+#: The measure of label memorization by the answers under an attack on the inputs.
+UNDER_ATTACK = "label_memorization[adversarial]"
 #: The figures of each row of the table.
 FIGURES = ("before", "after", "difference")
 #: Below this mean accuracy on members a recipe does not interpolate, and memorization cannot show.
@@ -454,6 +456,10 @@ class _Two:
         name = "accuracy under attack on"
         within = _accuracy(member=1, answers="adversarial.correct")
         found = [self.figure(f"{name} members", within, "higher", SHARE, tells="robust")]
+        if self.told_apart:
+            of = _mean_of(UNDER_ATTACK, np.ones(len(self.common), bool), MEMORIZATION)
+            row = self.figure("label memorization under attack", of, "lower", MEMORIZATION, tells="gain")
+            found.append(row)
         if self._without_heldout:
             return found
         held = self.figure(f"{name} held-out data", _heldout_robust, "higher", SHARE, tells="robust", judged=True)
@@ -535,7 +541,7 @@ class _Two:
         """Means over the common examples of every measure that was taken on both runs."""
         everything = np.ones(len(self.common), bool)
         figures = []
-        keys = sorted(_measured(self.before) & _measured(self.after) - {"label_memorization"})
+        keys = sorted(_measured(self.before) & _measured(self.after) - {"label_memorization", UNDER_ATTACK})
         for done, key in enumerate(keys, start=1):
             entry = catalog()[key]
             figure = self.figure(

@@ -102,7 +102,7 @@ def robustness(run: Run, *, draws: int = 20, seed: int = 0) -> Table:
     rows |= risks
     strength = strength_of(run)
     return Table(
-        title="Robustness to changed inputs",
+        title="Clean answers, and the worst answers under attack",
         rows={"what": tuple(rows)},
         figures={
             CLEAN: tuple(clean for clean, _, _ in rows.values()),
@@ -123,7 +123,7 @@ def apart(clean: Scalar, attacked: Scalar, bounds: Bounds) -> Scalar:
 
 
 def _accuracies(run: Run) -> dict[str, Row]:
-    """Accuracy on members, non-members and held-out data, and what members have above non-members."""
+    """Accuracy on members, non-members and held-out data."""
     kinds = ("outputs.correct", "adversarial.correct")
     inside, outside = ([run.accuracy(member=side, answers=kind) for kind in kinds] for side in (1, 0))
     rows: dict[str, Row] = {
@@ -133,8 +133,6 @@ def _accuracies(run: Run) -> dict[str, Row]:
     held = [run.heldout_accuracy(answers=kind) for kind in ("heldout.correct", "adversarial.heldout_correct")]
     if held[0] is not None and held[1] is not None:
         rows["accuracy on held-out data"] = (held[0], held[1], SHARE)
-    gaps = [apart(out, within, SHARE) for within, out in zip(inside, outside, strict=True)]
-    rows["members minus non-members"] = (gaps[0], gaps[1], MEMORIZATION)
     return rows
 
 
