@@ -20,6 +20,7 @@ from byrote.recipes.dropout import salt_all
 from byrote.recipes.noise import Stream
 from byrote.recipes.objectives.cross_entropy import CrossEntropy
 from byrote.recipes.optimizers import SGD
+from byrote.recipes.pooling import pool_channels_last
 from byrote.recipes.samplers import Shuffle
 from byrote.recipes.schedules import Cosine
 from byrote.recipes.seeding import seed_generators
@@ -135,6 +136,7 @@ class BoundRecipe:
         return self._state(network, seed, self.memory())
 
     def _state(self, network: nn.Module, seed: int, memory: Tensor | None) -> OneModel:
+        pool_channels_last(network)
         return OneModel(
             network=network.train(),
             dropouts=salt_all(network),
