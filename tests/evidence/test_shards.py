@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from byrote.errors import DamagedShard
 from byrote.evidence import shards
-from byrote.evidence.shards import SCHEMA_VERSION, read_columns, read_header, read_shard, write_bytes, write_shard
+from byrote.evidence.shards import (
+    SCHEMA_VERSION,
+    read_columns,
+    read_header,
+    read_rows,
+    read_shard,
+    stored,
+    write_bytes,
+    write_shard,
+)
 
 DTYPES = (
     "float16",
@@ -214,6 +223,21 @@ def test_blocks_of_examples_are_slices_of_the_whole(tmp_path_factory, start, len
     np.testing.assert_array_equal(found["log_odds"], columns["log_odds"][block])
     np.testing.assert_array_equal(found["logits"], columns["logits"][block])
     np.testing.assert_array_equal(found["trajectory"], columns["trajectory"][:, block])
+    where = stored(path)
+    for name in ("log_odds", "logits"):
+        np.testing.assert_array_equal(read_rows(path, where[name], block), columns[name][block])
+
+
+def test_columns_of_every_type_are_where_they_are_said_to_be(tmp_path):
+    types = ("bool", *(f"{sign}int{8 * size}" for sign in ("", "u") for size in (1, 2, 4, 8)), "<f2", "<f4", "<f8")
+    columns = {f"c{number}": np.arange(number, number + 9).astype(kind) for number, kind in enumerate(types)}
+    write_shard(tmp_path / "s", columns, {})
+    where = stored(tmp_path / "s")
+    assert where.keys() == columns.keys()
+    for name, column in columns.items():
+        found = read_rows(tmp_path / "s", where[name], slice(2, 7))
+        assert found.dtype == column.dtype
+        np.testing.assert_array_equal(found, column[2:7])
 
 
 def test_scalars_keep_their_shape_and_foreign_byte_orders_their_values(tmp_path):

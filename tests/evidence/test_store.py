@@ -164,3 +164,17 @@ def test_sweep_removes_the_damaged_alone(store):
     assert store.sweep("outputs", 0, 0) == ""
     assert store.has("outputs", 0, 0)
     assert store.sweep("outputs", 9, 0) == ""
+
+
+def test_a_shard_that_is_written_again_is_read_again(tmp_path):
+    evidence = Evidence(tmp_path)
+    first, second = np.arange(6, dtype=np.float32), np.arange(9, dtype=np.float32)
+    evidence.write("outputs", 0, 0, {"log_odds": first}, {})
+    np.testing.assert_array_equal(evidence.load("outputs.log_odds", [0], 0, slice(2, 5))[0], first[2:5])
+    path = evidence.path("outputs", 0, 0)
+    path.unlink()
+    evidence.write("outputs", 0, 0, {"entropy": second, "log_odds": -second}, {})
+    np.testing.assert_array_equal(evidence.load("outputs.log_odds", [0], 0, slice(2, 5))[0], -second[2:5])
+    path.unlink()
+    with pytest.raises(MissingEvidence):
+        evidence.load("outputs.log_odds", [0], 0)

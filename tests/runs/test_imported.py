@@ -6,9 +6,11 @@ import pytest
 from scipy.special import log_softmax
 
 from byrote.errors import BadInput, MissingEvidence
+from byrote.evidence.by_model import ByModel
+from byrote.evidence.store import Evidence
+from byrote.measures.label_error_probability import label_error_probability
 from byrote.measures.label_memorization import label_memorization, label_memorization_probability
 from byrote.runs import imported as module
-from byrote.runs.by_model import ByModel
 from byrote.runs.imported import import_arrays, signals_of
 from byrote.runs.run import Run
 
@@ -287,6 +289,21 @@ def test_importing_logits_takes_the_memory_of_one_model(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5 * one.nbytes  # signals of all examples at once would take 17 times that
+
+
+def test_label_errors_read_the_logits_a_model_at_a_time(tmp_path, monkeypatch):
+    run, seen, load = imported(tmp_path / "run"), [], Evidence.load
+
+    def watched(self, name, models, phase, examples=slice(None)):
+        seen.append((name, len(models)))
+        return load(self, name, models, phase, examples)
+
+    monkeypatch.setattr(Evidence, "load", watched)
+    found = run.measure("label_error_probability")
+    assert {many for name, many in seen if name == "outputs.logits"} == {1}
+    expected = label_error_probability(LOGITS, LABELS, MEMBER.astype(np.int8), PAIR)
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.stderr, expected.stderr)
 
 
 def test_signals_are_the_same_whatever_the_blocks(monkeypatch):

@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 
 from byrote.analyses.catalog import kept_table
 from byrote.data.controls import LABEL_NOISE
+from byrote.evidence.by_model import ByModel, shape_of
 from byrote.measures.label_error_probability import log_odds_of_labels
 from byrote.results import PerExample, Scalar
 from byrote.runs.run import Run
@@ -115,11 +116,12 @@ def probabilities(run: Run, score: PerExample) -> PerExample:
     is over models and over the examples that the curve is fitted to, of which 20,000 do.
     """
     models, some = run.models(), slice(None, None, -(-len(run.ids) // MOST))
-    answers, labels = run.load("outputs.logits", models, some), run.labels[some]
-    drawn = np.random.default_rng([0, 9]).integers(1, answers.shape[2], len(labels))
-    asked = np.stack([labels, (labels + drawn) % answers.shape[2]])
+    answers = ByModel(len(models), lambda row: run.load("outputs.logits", models[row : row + 1], some)[0])
+    labels, classes = run.labels[some], shape_of(answers)[2]
+    drawn = np.random.default_rng([0, 9]).integers(1, classes, len(labels))
+    asked = np.stack([labels, (labels + drawn) % classes])
     given, other = log_odds_of_labels(answers, labels, run.member[np.ix_(models, np.arange(len(run.ids))[some])], asked)
-    own, ways = ~np.isin(run.ids[some], run.controls.example), answers.shape[2] - 1
+    own, ways = ~np.isin(run.ids[some], run.controls.example), classes - 1
     found = curve(given[own], other[own], ways)
     again = curves(given[own], other[own], ways, rng=np.random.default_rng([0, 10]))
     with np.errstate(divide="ignore"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from byrote.analyses.label_errors import WRONG
 from byrote.data.task import refuse_other_tasks
@@ -16,6 +16,8 @@ from byrote.runs.run import Run
 LATE: Final = "1 - geometric mean of the probability of its label during training"
 #: Where more of the examples are above `WRONG`, the training learned most of its data late.
 MOST_LATE: Final = 0.25
+#: So many arrays of all models are at work at a time.
+_ARRAYS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,16 +69,22 @@ def learned_late(run: Run) -> LearnedLate:
     """
     refuse_other_tasks(run.task, str(run.folder), "Whether a label was learned late")
     models = run.models("reference" if len(run.design.models_of("reference")) else "full")
-    times = np.where(run.member[models] == 1, run.load("presentation.presentations", models), 0)
-    loss = run.load("presentation.loss_sum", models).astype(np.float64)
-    seen = (times > 0).sum(0)
-    with np.errstate(invalid="ignore"):
-        mean = np.where(times > 0, loss / np.maximum(times, 1), 0.0).sum(0) / seen
-        score, shown = -np.expm1(-mean), times.sum(0) / seen
+    blocks = [_of_block(run, models, rows) for rows in run.blocks(_ARRAYS * len(models))]
+    score, shown, seen = (np.concatenate(part) for part in zip(*blocks, strict=True))
     late = score > WRONG
     return LearnedLate(
         score=score, flagged=late & (late.sum() <= MOST_LATE * (seen > 0).sum()), shown=shown, trainings=len(models)
     )
+
+
+def _of_block(run: Run, models: Int[np.ndarray, " model"], rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of a block of examples the score, how often each was shown, and by how many trainings."""
+    times = np.where(run.member[models][:, rows] == 1, run.load("presentation.presentations", models, rows), 0)
+    loss = run.load("presentation.loss_sum", models, rows).astype(np.float64)
+    seen = (times > 0).sum(0)
+    with np.errstate(invalid="ignore"):
+        mean = np.where(times > 0, loss / np.maximum(times, 1), 0.0).sum(0) / seen
+        return -np.expm1(-mean), times.sum(0) / seen, seen
 
 
 def _trainings(count: int) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import secrets
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -19,6 +22,12 @@ from byrote.errors import BadInput, DamagedShard, NotEnoughRoom, NotWritable
 SCHEMA_VERSION = "1"
 #: The entry of a shard's metadata that holds the header's words as JSON.
 HEADER = "byrote"
+#: The types of columns by their names in a shard.
+_TYPES: Final = {
+    **{f"{letter.upper()}{8 * size}": np.dtype(f"<{letter}{size}") for letter in "iu" for size in (1, 2, 4, 8)},
+    **{f"F{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
+    "BOOL": np.dtype(bool),
+}
 #: So much of a file's name stands in that of its half-written form, which must not be too long for the system.
 LETTERS = 40
 _HINT = (
@@ -140,6 +149,44 @@ def _header(metadata: Mapping[str, str] | None) -> dict[str, str]:
     if not isinstance(words, dict):
         raise ValueError(f"the entry {HEADER!r} of its header is no table")  # noqa: TRY004 - a file's fault
     return words
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where in its file a column of a shard lies."""
+
+    position: int
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+
+def stored(path: Path) -> dict[str, Stored]:
+    """The columns of a shard that was verified before, but those of types that NumPy lacks."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entries = json.loads(file.read(length))
+    return {
+        name: Stored(8 + length + entry["data_offsets"][0], _TYPES[entry["dtype"]], tuple(entry["shape"]))
+        for name, entry in entries.items()
+        if name != "__metadata__" and entry["dtype"] in _TYPES
+    }
+
+
+def read_rows(path: Path, column: Stored, examples: slice) -> np.ndarray:
+    """A block of examples, along the first axis, of a column of a shard verified before.
+
+    Reading a block of 2,000 models opens 2,000 files, which takes a tenth of the time that it takes to open them as
+    shards.
+    """
+    start, stop, _ = examples.indices(column.shape[0])
+    count, row = max(0, stop - start), math.prod(column.shape[1:])
+    size = row * column.dtype.itemsize
+    file = os.open(path, os.O_RDONLY)
+    try:
+        content = os.pread(file, count * size, column.position + start * size)
+    finally:
+        os.close(file)
+    return np.frombuffer(content, column.dtype, count * row).reshape(count, *column.shape[1:])
 
 
 def read_columns(path: Path, names: Iterable[str], examples: slice, axis: int | None) -> dict[str, np.ndarray]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from byrote.data.inert import inert
 from byrote.errors import DamagedShard, MissingEvidence
 from byrote.evidence.kind import Quantity
 from byrote.evidence.schema import SCHEMA, kind_of, quantity
-from byrote.evidence.shards import read_columns, read_header, read_shard, write_shard
+from byrote.evidence.shards import Stored, read_columns, read_header, read_rows, read_shard, stored, write_shard
 
 LOGITS = (
     "logits are kept while they fit: record again with fewer models or examples, or import them with import_arrays."
@@ -35,7 +37,7 @@ class Evidence:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._paths: dict[tuple[str, int, int], Path] = {}
-        self._verified: dict[Path, dict[str, str]] = {}
+        self._verified: dict[Path, _Whole] = {}
 
     def path(self, kind: str, model: int, phase: int) -> Path:
         """Where that shard stands, whether it exists or not."""
@@ -68,10 +70,17 @@ class Evidence:
         Raises:
             DamagedShard: see `read_shard`.
         """
-        path = self.path(kind, model, phase)
-        if path not in self._verified:
+        self._whole(self.path(kind, model, phase))
+
+    def _whole(self, path: Path) -> _Whole:
+        """What is known of a shard that is whole; one that was written again since is read again."""
+        found, stamp = self._verified.get(path), _stamp(path)
+        if found is None or found.stamp != stamp:
             read_shard(path)
-            self._verified[path] = read_header(path)
+            header = read_header(path)
+            found = _Whole(stamp, header, frozenset(header.get("columns", "").split(",")), stored(path))
+            self._verified[path] = found
+        return found
 
     def require(self, name: str, model: int, phase: int) -> None:
         """Make sure that a quantity's shard is there and whole.
@@ -80,20 +89,23 @@ class Evidence:
             MissingEvidence: it is not there.
             DamagedShard: see `read_shard`.
         """
+        self._required(name, model, phase)
+
+    def _required(self, name: str, model: int, phase: int) -> _Whole:
         kind = kind_of(name)
-        if not self.has(kind.shards, model, phase):
+        path = self.path(kind.shards, model, phase)
+        if _stamp(path) is None:
             raise MissingEvidence(
                 f"{name!r} is not recorded for model {model}.",
                 hint=f"{kind.recorded_by}."
                 if kind.recorded_by and not (self.folder / kind.shards).exists()
                 else MAKE_AGAIN,
             )
-        self.verify(kind.shards, model, phase)
+        return self._whole(path)
 
     def header(self, kind: str, model: int, phase: int) -> dict[str, str]:
         """The header of a verified shard."""
-        self.verify(kind, model, phase)
-        return dict(self._verified[self.path(kind, model, phase)])
+        return dict(self._whole(self.path(kind, model, phase)).header)
 
     def sweep(self, kind: str, model: int, phase: int) -> str:
         """Remove a shard that is damaged; returns what was wrong, or nothing where it is whole or missing."""
@@ -125,8 +137,7 @@ class Evidence:
         kind = kind_of(name).shards
         stacked: np.ndarray | None = None
         for row, model in enumerate(models):
-            self.require(name, model, phase)
-            values = self._column(name, model, phase, examples)
+            values = self._column(name, self.path(kind, model, phase), self._required(name, model, phase), examples)
             if stacked is None:
                 stacked = np.empty((len(models), *values.shape), values.dtype)
             if values.shape != stacked.shape[1:]:
@@ -159,17 +170,14 @@ class Evidence:
                 hint=f"remove this file; {MAKE_AGAIN}",
             ) from error
 
-    def _column(self, name: str, model: int, phase: int, examples: slice) -> np.ndarray:
-        kind, column = kind_of(name).shards, name.split(".")[1]
-        path = self.path(kind, model, phase)
-        header = self.header(kind, model, phase)
-        stored = header.get("columns", "").split(",")
-        if column in stored:
-            return read_columns(path, [column], examples, cut_along(quantity(name)))[column]
+    def _column(self, name: str, path: Path, whole: _Whole, examples: slice) -> np.ndarray:
+        kind, column, header = kind_of(name).shards, name.split(".")[1], whole.header
+        if column in whole.columns:
+            return _read(path, whole, column, examples, cut_along(quantity(name)))
         derived = quantity(name).derived
-        if derived is None or derived[0] not in stored:
+        if derived is None or derived[0] not in whole.columns:
             raise MissingEvidence(
-                f"{name!r} is not recorded in this run; {kind!r} holds {', '.join(sorted(stored))}.",
+                f"{name!r} is not recorded in this run; {kind!r} holds {', '.join(sorted(whole.columns))}.",
                 hint=LOGITS
                 if column == "logits"
                 else "it was recorded by another version of byrote; audit again into another folder."
@@ -179,7 +187,32 @@ class Evidence:
             )
         with np.errstate(invalid="ignore"):  # of an answer that is not finite nothing finite follows
             along = cut_along(quantity(f"{kind}.{derived[0]}"))
-            return derived[1](read_columns(path, [derived[0]], examples, along)[derived[0]])
+            return derived[1](_read(path, whole, derived[0], examples, along))
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Which file it is; None where there is none, which reading it tells."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A shard that was read whole against its checksum: which file, its header, its columns and where they lie."""
+
+    stamp: tuple[int, ...] | None
+    header: dict[str, str]
+    columns: frozenset[str]
+    stored: dict[str, Stored]
+
+
+def _read(path: Path, whole: _Whole, column: str, examples: slice, along: int | None) -> np.ndarray:
+    if along == 0 and examples.step in (None, 1) and column in whole.stored:
+        return read_rows(path, whole.stored[column], examples)
+    return read_columns(path, [column], examples, along)[column]
 
 
 def cut_along(entry: Quantity) -> int | None:

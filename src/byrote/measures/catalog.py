@@ -20,11 +20,11 @@ R = TypeVar("R", bound=Result)
 Role = Literal["reference", "full", "target"]
 #: Values with each part of the models left out, `[part, example]`, of the part that each model is left out with and
 #: of the evidence by parameter.
-Without = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray | None]
+Without = Callable[[np.ndarray, Mapping[str, Any]], np.ndarray | None]
 #: An attack's scores again, of the models kept (whole pairs) where model k has the members of model `given[k]`.
 Again = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: The result and these values.
-Together = Callable[[np.ndarray, Mapping[str, np.ndarray]], tuple[PerExample, np.ndarray] | None]
+Together = Callable[[np.ndarray, Mapping[str, Any]], tuple[PerExample, np.ndarray] | None]
 
 _REGISTERED: dict[str, Measure] = {}
 
@@ -37,7 +37,8 @@ class Measure:
     `by_example` says that an example's value depends on no other example, so that the measure may run over
     blocks of examples. `without(part, evidence)`, where there is one, gives the values with each part of the models
     left out, `[part, example]`, from sums; None where this evidence has no such form. `together(part, evidence)` gives
-    the result and these values at once, where both come from the same sums.
+    the result and these values at once, where both come from the same sums. `by_model` names parameters of which it is
+    given a sequence with an array for each model, so that one of them is in memory at a time.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Measure:
     without: Without | None = None
     together: Together | None = None
     again: Callable[[Mapping[str, np.ndarray]], Again | None] | None = None
+    by_model: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -134,6 +136,7 @@ def measure(
     without: Without | None = None,
     together: Together | None = None,
     again: Callable[[Mapping[str, np.ndarray]], Again | None] | None = None,
+    by_model: Sequence[str] = (),
     **facts: Unpack[Facts],
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Enter a function into the catalog and hand it back as it is.
@@ -142,7 +145,7 @@ def measure(
     that measure's facts, if that was entered before, apart from those that it states itself.
     `without` is a faster way to the values with parts of the models left out than to run it again, part by part;
     `together` a faster way to the result and these; `again` is a faster way to the scores of an attack without parts of
-    the models, or with members swapped.
+    the models, or with members swapped; `by_model` names parameters that it goes through a model at a time.
     """
     base = _REGISTERED.get(variant_of)
     known: dict[str, Any] = {} if base is None else {name: getattr(base, name) for name in Facts.__annotations__}
@@ -156,6 +159,7 @@ def measure(
             without=without,
             together=together,
             again=again,
+            by_model=tuple(by_model),
             **{**known, **facts},
         )
         _REGISTERED[entry.key] = entry

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Int8
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit, stdtrit
 
+from byrote.evidence.by_model import Arrays, shape_of
 from byrote.measures.assemble import per_example
 from byrote.measures.catalog import measure
 from byrote.results import PerExample
@@ -36,14 +37,14 @@ _START = LabelModel(0.05, 1.0)
 _EDGE = 6.0
 
 
-def _together(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> tuple[PerExample, np.ndarray] | None:
+def _together(part: np.ndarray, evidence: Mapping[str, Any]) -> tuple[PerExample, np.ndarray] | None:
     """The measure and the replicates that its errors come from; None for other parts than its own."""
     if not np.array_equal(part, parts(evidence["pair"], groups=GROUPS)):
         return None
     return _measured(evidence["logits"], evidence["label"], evidence["member"], part)
 
 
-def _without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray:
+def _without(part: np.ndarray, evidence: Mapping[str, Any]) -> np.ndarray:
     return _measured(evidence["logits"], evidence["label"], evidence["member"], part)[1]
 
 
@@ -60,9 +61,10 @@ def _without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray
     by_example=False,
     without=_without,
     together=_together,
+    by_model=("logits",),
 )
 def label_error_probability(
-    logits: Float[np.ndarray, "model example class"],
+    logits: Arrays,
     label: Int[np.ndarray, " example"],
     member: Int8[np.ndarray, "model example"],
     pair: Int[np.ndarray, " model"],
@@ -95,7 +97,7 @@ def label_error_probability(
 
 
 def log_odds_of_labels(
-    logits: Float[np.ndarray, "model example class"],
+    logits: Arrays,
     label: Int[np.ndarray, " example"],
     member: Int8[np.ndarray, "model example"],
     asked: Int[np.ndarray, "labelling example"],
@@ -123,9 +125,7 @@ def log_odds_of_labels(
     return found
 
 
-def _measured(
-    logits: np.ndarray, label: np.ndarray, member: np.ndarray, part: np.ndarray
-) -> tuple[PerExample, np.ndarray]:
+def _measured(logits: Arrays, label: np.ndarray, member: np.ndarray, part: np.ndarray) -> tuple[PerExample, np.ndarray]:
     """The measure, and its values with each part of the models left out."""
     sums, counts = _sums_by_part(logits, member == 0, part)
     total, judged = sums.sum(0), counts.sum(0)
@@ -227,11 +227,11 @@ def label_model(answers: _Answers, start: LabelModel = _START) -> LabelModel:
     return model_at(found.x)
 
 
-def _sums_by_part(logits: np.ndarray, outside: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sums_by_part(logits: Arrays, outside: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`[part, class, example]`: log-probabilities summed over the models not trained on it; and how many they are."""
-    number = int(part.max(initial=-1)) + 1
-    sums = np.zeros((number, logits.shape[2], logits.shape[1]))
-    counts = np.zeros((number, logits.shape[1]), np.int64)
+    number, (_, examples, classes) = int(part.max(initial=-1)) + 1, shape_of(logits)
+    sums = np.zeros((number, classes, examples))
+    counts = np.zeros((number, examples), np.int64)
     for answers, chosen, belongs in zip(logits, outside, part, strict=True):
         rows = np.flatnonzero(chosen)
         log_p = answers[rows].T.astype(np.float64, order="C")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from byrote.evidence.by_model import some
 from byrote.evidence.schema import quantity
 from byrote.measures.catalog import Measure
 from byrote.results import PerExample
@@ -15,7 +17,7 @@ from byrote.results import PerExample
 def measured_without(
     entry: Measure,
     part: Int[np.ndarray, " model"],
-    evidence: Mapping[str, np.ndarray],
+    evidence: Mapping[str, Any],
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[PerExample, Float[np.ndarray, "part example"]]:
     """The result of a measure and its values with each part left out, at once where both come from the same sums."""
@@ -30,7 +32,7 @@ def measured_without(
 def without_each(
     entry: Measure,
     part: Int[np.ndarray, " model"],
-    evidence: Mapping[str, np.ndarray],
+    evidence: Mapping[str, Any],
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> Float[np.ndarray, "part example"]:
     """Values with each part left out, by the measure's own sums if there are any; `on_progress` gets the share done."""
@@ -41,7 +43,7 @@ def without_each(
 def again_without_each(
     entry: Measure,
     part: Int[np.ndarray, " model"],
-    evidence: Mapping[str, np.ndarray],
+    evidence: Mapping[str, Any],
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> Float[np.ndarray, "part example"]:
     """The same by running the measure again on the models that are left, part by part."""
@@ -52,11 +54,11 @@ def again_without_each(
     return np.stack(found)
 
 
-def _again(entry: Measure, kept: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray:
-    some = {
-        name: evidence[name][kept] if quantity(need).dims[0] == "model" else evidence[name]
+def _again(entry: Measure, kept: np.ndarray, evidence: Mapping[str, Any]) -> np.ndarray:
+    given = {
+        name: some(evidence[name], np.flatnonzero(kept)) if quantity(need).dims[0] == "model" else evidence[name]
         for name, need in entry.parameters.items()
     }
-    result = entry.function(**some)
+    result = entry.function(**given)
     assert isinstance(result, PerExample)
     return result.values

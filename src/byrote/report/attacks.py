@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from byrote.analyses.membership import AttackFigures, membership_attack
+from byrote.axes import EXAMPLE, MODEL
 from byrote.evidence.schema import quantity
 from byrote.report.missing import Missing, where_possible
 from byrote.report.summary import percent
@@ -230,8 +231,11 @@ class _Some(Run):
     def load(self, name: str, models: Sequence[int] | np.ndarray, examples: slice = slice(None)) -> np.ndarray:
         if name.startswith(("data.", "controls.")):
             return super().load(name, models, examples)
-        dims = quantity(name).dims
-        if "example" not in dims:
-            return super().load(name, models)
-        whole = super().load(name, models)
-        return np.take(whole, self.rows[examples], dims.index("example"))
+        entry, load = quantity(name), super().load
+        if EXAMPLE not in entry.dims:
+            return load(name, models)
+        rows, axis = self.rows[examples], entry.dims.index(EXAMPLE)
+        if entry.fact or entry.dims[0] != MODEL or not len(models):
+            return np.take(load(name, models), rows, axis)
+        # a model at a time: all examples of all models may not fit into memory
+        return np.concatenate([np.take(load(name, [int(model)]), rows, axis) for model in models])

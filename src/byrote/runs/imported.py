@@ -15,12 +15,12 @@ from byrote.data.controls import Controls
 from byrote.data.inert import inert, inert_texts
 from byrote.designs.design import NO_PAIR, observed
 from byrote.errors import BadInput
+from byrote.evidence.by_model import Arrays, shape_of
 from byrote.evidence.finite import not_finite, verdict
 from byrote.evidence.kind import Quantity
 from byrote.evidence.schema import every_kind, kind_of, quantity
 from byrote.evidence.store import Evidence
 from byrote.probes.probabilities import are_probabilities
-from byrote.runs.by_model import Arrays, shape_of
 from byrote.runs.opening import Tables, described, opened
 from byrote.runs.run import Run
 

@@ -26,6 +26,7 @@ from byrote.data.task import Learned, Task, learned_of
 from byrote.designs.design import ROLES, UNKNOWN_COUNT, UNTRAINED, Design
 from byrote.designs.strata import strata
 from byrote.errors import BadInput, MissingEvidence, NotEnoughRoom, NotWritable, OtherExamples, TooFewModels
+from byrote.evidence.by_model import ByModel
 from byrote.evidence.finite import DIVERGED, MOST, flagged, not_finite
 from byrote.evidence.kinds.weights import WEIGHTS_AT
 from byrote.evidence.manifest import Manifest
@@ -675,8 +676,15 @@ class Run:
             return replace(result, counts=counts, **{name: getattr(result, name)[kept] for name in columns})
         return result
 
-    def _arguments(self, entry: Measure, models: np.ndarray, examples: slice) -> dict[str, np.ndarray]:
-        return {name: self.load(need, models, examples) for name, need in entry.parameters.items()}
+    def _arguments(self, entry: Measure, models: np.ndarray, examples: slice) -> dict[str, Any]:
+        def one_by_one(need: str) -> ByModel:
+            self.load(need, models[:1], examples)  # what is missing is told before anything is computed
+            return ByModel(len(models), lambda row: self.load(need, models[row : row + 1], examples)[0])
+
+        return {
+            name: one_by_one(need) if name in entry.by_model else self.load(need, models, examples)
+            for name, need in entry.parameters.items()
+        }
 
     def _blocks(
         self, entry: Measure, models: np.ndarray, options: Mapping[str, Any]
@@ -694,7 +702,11 @@ class Run:
         cells = len(models) * (checkpoints if any(CHECKPOINT in quantity(n).dims for n in entry.needs) else 1)
         if any(TOKEN in quantity(n).dims for n in entry.needs):
             cells *= 1 + int(self.offsets[-1]) // max(1, len(self.ids))
-        size = max(1, BLOCK_BYTES // (8 * cells * len(entry.needs))) if entry.by_example else len(self.ids)
+        yield from self.blocks(cells * len(entry.needs) if entry.by_example else 0)
+
+    def blocks(self, cells: int) -> Iterator[slice]:
+        """The examples in blocks in which so many numbers of each take little memory; all at once where it is none."""
+        size = max(1, BLOCK_BYTES // (8 * cells)) if cells else len(self.ids)
         for start in range(0, len(self.ids), size):
             yield slice(start, min(start + size, len(self.ids)))
 
@@ -883,8 +895,12 @@ class Run:
     def votes(self, rows: np.ndarray) -> np.ndarray:
         """`[row, class]`: how many models that did not train on the example predict each class."""
         counts = np.zeros((len(rows), len(self.class_names)), np.int64)
+        if not len(rows):
+            return counts
+        first = int(rows.min())
+        among = slice(first, int(rows.max()) + 1)
         for model in self.models():
-            predicted = self.load("outputs.prediction", [int(model)])[0][rows]
+            predicted = self.load("outputs.prediction", [int(model)], among)[0][rows - first]
             outside = self.member[model][rows] == 0
             counts[np.flatnonzero(outside), predicted[outside]] += 1
         return counts

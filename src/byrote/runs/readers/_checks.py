@@ -9,7 +9,7 @@ from jaxtyping import Int, Int8, Shaped
 
 from byrote.designs.design import NO_PAIR
 from byrote.errors import BadInput
-from byrote.runs.by_model import Arrays, shape_of
+from byrote.evidence.by_model import Arrays, shape_of
 
 AGREEING = "the order of the examples was checked by the models' being right about their members, for want of labels"
 UNCHECKED = "the order of the examples could not be checked: the files carry no labels"

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Int
 
 from byrote.errors import BadInput
-from byrote.runs.by_model import ByModel
+from byrote.evidence.by_model import ByModel
 from byrote.runs.imported import import_arrays, signals_of_one
 from byrote.runs.readers._checks import (
     AGREEING,

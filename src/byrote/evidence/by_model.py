@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import overload
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Int, Shaped
 
 #: Arrays `[model, …]`: in memory, memory-mapped, or one for each model.
 Arrays = Shaped[np.ndarray, "model ..."] | Sequence[Shaped[np.ndarray, "..."]]
@@ -50,3 +50,15 @@ def shape_of(arrays: Arrays) -> tuple[int, ...]:
     if isinstance(arrays, np.ndarray):
         return arrays.shape
     return (len(arrays), *(np.shape(arrays[0]) if len(arrays) else ()))
+
+
+def some(arrays: Arrays, models: Int[np.ndarray, " chosen"]) -> Arrays:
+    """Those of some models.
+
+    Example:
+        >>> some(np.eye(3), np.array([0, 2])).tolist(), [one.tolist() for one in some(list(np.eye(2)), np.array([1]))]
+        ([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], [[0.0, 1.0]])
+    """
+    if isinstance(arrays, np.ndarray):
+        return arrays[models]
+    return ByModel(len(models), lambda row: arrays[int(models[row])])
