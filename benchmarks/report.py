@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from _invented import make
+from _invented import Invented, make
 from _timing import finish
 
 CHECKPOINTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 17, 22, 28, 36, 46, 60, 77, 100)
@@ -52,7 +52,7 @@ def main() -> None:
             models, examples = max(16, models // 5 // 2 * 2), examples // 5
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place) / name
-            make(folder, models, examples, epochs)
+            make(folder, Invented(models, examples, epochs))
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 figures[f"{name} seconds"], figures[f"{name} GB"] = pool.apply(report_on, (str(folder),))
     finish(figures, BARS, at_most=tuple(BARS))

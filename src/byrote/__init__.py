@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from byrote.data.npy_folder import from_npy_folder as from_npy_folder
     from byrote.data.npz import from_npz as from_npz
     from byrote.data.table import from_table as from_table
+    from byrote.data.tar_shards import from_tar_shards as from_tar_shards
     from byrote.data.text_table import from_text_table as from_text_table
     from byrote.data.torch_dataset import from_torch as from_torch
     from byrote.designs.coins import coins as coins
@@ -128,6 +129,7 @@ _HOMES = {
     "from_npz": "data.npz",
     "from_pandas": "data.frame",
     "from_table": "data.table",
+    "from_tar_shards": "data.tar_shards",
     "from_text_table": "data.text_table",
     "from_torch": "data.torch_dataset",
     "coins": "designs.coins",

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from byrote.data import room
+from byrote.data.mapped import place_of
 from byrote.data.table import from_table, read_rows, rows_said
-from byrote.errors import BadInput, ByroteError
+from byrote.errors import BadInput, ByroteError, NotEnoughRoom
 
 ROWS = 40
 
@@ -324,3 +326,26 @@ def test_many_columns_of_one_fault_are_told_together(tmp_path):
         "6 columns are left out ('a', 'b', 'c', …): of each, every row has the same value (1)."
         in from_table(path, target="y").notes
     )
+
+
+def test_a_large_parquet_file_is_read_by_row_group_and_gives_the_same_data(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    columns = {f"x{number}": rng.normal(size=2000).cumsum() for number in range(40)}
+    columns["x3"][::7] = np.nan
+    table = pa.table({**columns, "on": rng.random(2000) < 0.5, "town": rng.choice(["A", "B", "C"], 2000)})
+    table = table.append_column("kind", pa.array(rng.choice(["yes", "no"], 2000)).dictionary_encode())
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=300)
+    expected = from_table(tmp_path / "t.parquet", target="kind")
+    monkeypatch.setattr(room, "memory", lambda: 2**20)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    made = from_table(tmp_path / "t.parquet", target="kind")
+    assert place_of(expected.training.inputs) is None
+    assert place_of(made.training.inputs) is not None
+    assert made.notes == expected.notes
+    for one, other in ((made.training, expected.training), (made.heldout, expected.heldout)):
+        assert one.fingerprint() == other.fingerprint()
+        assert one.display.cells(one.ids[5], one.inputs[5]) == other.display.cells(other.ids[5], other.inputs[5])
+    assert not list(tmp_path.glob("*.arrow"))
+    monkeypatch.setattr(room, "memory", lambda: 2**18)
+    with pytest.raises(NotEnoughRoom, match="The table"):  # ids and digests of so many rows do not fit
+        from_table(tmp_path / "t.parquet", target="kind")

@@ -91,7 +91,7 @@ def apply(
     ],
     source: Given = None,
 ) -> None:
-    """Write your own table, arrays, folder of images or corpus again, relabelled and without what is to be removed."""
+    """Write your own table, arrays, images or corpus again, relabelled and without what is to be removed."""
     from byrote.data.applied import list_beside
     from byrote.data.decisions import REVIEW, read_decisions
     from byrote.runs.run import Run
@@ -153,7 +153,7 @@ def _applied(run: Run, source: Path | None, out: Path, decisions: Sequence[Decis
             skip=planted.__contains__,
         )
     raise BadInput(
-        f"The run {str(run.folder)!r} was not made from a table, arrays, a folder of images or a corpus.",
+        f"The run {str(run.folder)!r} was not made from a table, arrays, images or a corpus.",
         hint="--source FOLDER applies them to a Hugging Face dataset that save_to_disk wrote; of other sources change "
         "the data where they are made.",
     )

@@ -16,7 +16,8 @@ from byrote.errors import BadInput
 
 SOURCE = (
     "digits, fashion-mnist, a table (.csv, .tsv, .parquet) with --target, an .npz file, a folder of images with a "
-    "subfolder a class or of inputs.npy and targets.npy, or a Python file with dataset() and recipe()."
+    "subfolder a class or of inputs.npy and targets.npy, .tar shards of images, or a Python file with dataset() and "
+    "recipe()."
 )
 Source = Annotated[str, typer.Argument(help=SOURCE)]
 DataDir = Annotated[str | None, typer.Option(help="Where fashion-mnist's four idx .gz files are.")]
@@ -222,7 +223,8 @@ class OwnData:
     size: Annotated[
         int | None,
         typer.Option(
-            help="Pixels that a folder's images are brought to, in width and height.", rich_help_panel=_OWN_DATA
+            help="Pixels that images of a folder or shards are brought to, in width and height.",
+            rich_help_panel=_OWN_DATA,
         ),
     ] = None
     heldout: Annotated[

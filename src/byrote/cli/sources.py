@@ -105,8 +105,8 @@ def experiment(
     else:
         raise BadInput(
             f"There is no source {name!r}.",
-            hint=f"name one of {', '.join(NAMES)}, a table ({', '.join(SUFFIXES)}), an .npz file, a folder of images, "
-            "or a Python file that defines dataset() and recipe().",
+            hint=f"name one of {', '.join(NAMES)}, a table ({', '.join(SUFFIXES)}), an .npz file, a folder or shards "
+            "of images, or a Python file that defines dataset() and recipe().",
         )
     asked = DEFAULT_PLANTS.get(name, ()) if plants is None else plants
     return replace(

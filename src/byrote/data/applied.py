@@ -1,4 +1,4 @@
-"""Decisions applied: a person's own table, arrays or folder of images, written again with them."""
+"""Decisions applied: a person's own table, arrays, folder or shards of images, written again with them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from byrote.data.applied_arrays import write_npy_folder, write_npz
+from byrote.data.applied_shards import write_shards
 from byrote.data.csv_file import SEPARATOR_LINE
 from byrote.data.decisions import (
     NEW,
@@ -34,6 +35,7 @@ from byrote.data.inert import inert, spreadsheet_cell
 from byrote.data.npy_folder import is_npy_folder
 from byrote.data.parquet import read_parquet
 from byrote.data.table import PARQUET, TEXT, Facts, Rows, facts_of, read_table
+from byrote.data.tar_shards import is_shards
 from byrote.data.targets import Target
 from byrote.data.task import Task, scale_of
 from byrote.errors import CHECK_THE_PATH, BadInput
@@ -52,8 +54,8 @@ def apply_decisions(
     task: Task | None = None,
     skip: Callable[[str], bool] = lambda example: False,
 ) -> tuple[Decision, ...]:
-    """Write a table (.csv, .tsv, .parquet), an .npz file, or a folder of .npy files or of images again, with labels
-    changed and examples left out.
+    """Write a table (.csv, .tsv, .parquet), an .npz file, a folder of .npy files or of images, or shards of images
+    (.tar) again, with labels changed and examples left out.
 
     All other cells, files and their order stay. `target`, `id` and `task` are how a table is read. Examples for which
     `skip` holds are not of the source, as planted ones, and are left alone. A list of the decisions that were applied
@@ -68,6 +70,8 @@ def apply_decisions(
     mine = applied_to(decisions, skip)
     if is_npy_folder(str(source)):
         write_npy_folder(source, out, mine, task=task)
+    elif is_shards(str(source)):
+        write_shards(source, out, mine)
     elif source.is_dir():
         write_folder(source, out, mine)
     elif source.suffix.lower() == ".npz":

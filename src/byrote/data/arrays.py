@@ -12,6 +12,7 @@ from byrote.data.blocks import finite_rows
 from byrote.data.convert import Layout, brightest, image_layout, listed, to_numpy
 from byrote.data.dataset import Dataset, Display
 from byrote.data.labels import is_absent, marks_said, read_targets
+from byrote.data.mapped import built, copied, place_of
 from byrote.data.problems import Problems, counted, quoted
 from byrote.data.room import text_array
 from byrote.data.spelling import plain_texts
@@ -251,13 +252,22 @@ def _fitting(shape: tuple[int, ...], shown: tuple[int, ...]) -> Layout | None:
 
 
 def _float32(raw: Shaped[np.ndarray, "example ..."], *, scaled: bool) -> Float[np.ndarray, "example ..."]:
-    if scaled and (by := brightest(raw)) > 1:
-        return np.asarray(np.divide(raw, np.float32(by), dtype=np.float32))
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported as such
-        return raw.astype(np.float32, copy=False)
+    by = np.float32(brightest(raw)) if scaled else np.float32(1)
+    if raw.dtype == np.float32 and by == 1:
+        return raw
+
+    def converted(rows: slice) -> np.ndarray:
+        if by > 1:
+            return np.asarray(np.divide(raw[rows], by, dtype=np.float32))
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported as such
+            return np.asarray(raw[rows], np.float32)
+
+    return built(raw.shape, np.float32, converted)
 
 
 def _channel_first(array: Float[np.ndarray, "example ..."], layout: Layout | None) -> Float[np.ndarray, "example ..."]:
     if layout == "hw":
         return array[:, None]
-    return np.moveaxis(array, -1, 1) if layout == "hwc" else array
+    turned = np.moveaxis(array, -1, 1) if layout == "hwc" else array
+    # what is in a file is read row by row, and so lies row by row
+    return turned if turned.flags.c_contiguous or place_of(turned) is None else copied(turned)

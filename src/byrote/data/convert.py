@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from byrote.data.inert import inert
-from byrote.data.mapped import created, opened
+from byrote.data.mapped import created, new, opened
 from byrote.data.problems import counted
 from byrote.errors import BadInput
 
@@ -205,7 +205,7 @@ def gathered(
 
     Last comes what images were divided by whose type says no range; 1 where there are none.
 
-    With `into` the array is that .npy file's, and takes no memory.
+    With `into` the array is that .npy file's, and takes no memory; without, a large one is in a file of the process.
 
     Raises:
         BadInput: an input is no array of numbers, shapes differ, or there are not `count` items.
@@ -226,7 +226,7 @@ def gathered(
             ) from None
         if inputs is None:
             size = (count, *example.shape)
-            inputs = np.empty(size, np.float32) if into is None else created(into, size)
+            inputs = new(size) if into is None else created(into, size)
         if example.shape != inputs.shape[1:]:
             raise BadInput(
                 f"All examples of {name!r} must have one shape. Example 0 has {inputs.shape[1:]} and "

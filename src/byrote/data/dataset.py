@@ -16,6 +16,7 @@ from byrote.data.blocks import range_of, row_blocks
 from byrote.data.contents import contents
 from byrote.data.controls import Controls
 from byrote.data.learned.one_class import OneClass
+from byrote.data.mapped import taken
 from byrote.data.problems import counted, quoted
 from byrote.data.spelling import alike_groups
 from byrote.data.task import Learned, Task, scale_of
@@ -227,7 +228,7 @@ class Dataset:
             )
         ids = self.ids[chosen]
         return self.replace(
-            inputs=self.inputs[chosen],
+            inputs=taken(self.inputs, chosen),
             targets=self.targets[chosen],
             ids=ids,
             groups=None if self.groups is None else self.groups[chosen],

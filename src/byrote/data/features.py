@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 
 from byrote.data.dataset import Display, number_said, rounded
 from byrote.data.inert import inert
+from byrote.data.mapped import built
 from byrote.data.own_cells import OwnCells
 from byrote.data.problems import counted, quoted
 from byrote.data.spelling import alike_said
@@ -128,13 +129,17 @@ class Encoding:
         return tuple(inert(name) for column in self.columns for name in column.names())
 
     def apply(self, table: pa.Table) -> Float[np.ndarray, "row feature"]:
-        """The rows of a table with these columns, as float32."""
+        """The rows of a table with these columns, as float32; in a file where they are large for the memory."""
+        used = table.select([column.column for column in self.columns])
+        shape = (len(table), len(self.names()))
+        return built(shape, np.float32, lambda rows: self._apply(used.slice(rows.start, rows.stop - rows.start)))
+
+    def _apply(self, table: pa.Table) -> Float[np.ndarray, "row feature"]:
         out = np.zeros((len(table), len(self.names())), np.float32)
         start = 0
-        cells = dict(zip(table.column_names, table.columns, strict=True))
-        for column in self.columns:
+        for column, cells in zip(self.columns, table.columns, strict=True):
             width = len(column.names())
-            column.apply(cells[column.column], out[:, start : start + width])
+            column.apply(cells, out[:, start : start + width])
             start += width
         return out
 

@@ -4,46 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-from jaxtyping import Float
-
-from byrote.data.arrays import from_arrays
-from byrote.data.convert import OPAQUE, SMALLEST_SIDE, Transparent, one_example, scale_together
-from byrote.data.dataset import Dataset
+from byrote.data.image_files import HELD, SUFFIXES, TRAINING, ImageFile, refuse_size, split_images
 from byrote.data.inert import inert
-from byrote.data.problems import Problems, counted, quoted
-from byrote.data.split import HELD_OUT, Split, held_out, split
+from byrote.data.problems import counted, quoted
+from byrote.data.split import HELD_OUT, Split
 from byrote.errors import CHECK_THE_PATH, BadInput
 
-SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
-#: Folders of a dataset that was split already, in any case, also as `training_set`: one is trained on, and the first
-#: that there is of the others held out.
-TRAINING: Final = ("train", "training")
-HELD: Final = ("test", "testing", "val", "valid", "validation", "eval", "evaluation")
 _SET: Final = re.compile(r"[ _-]?(set|data)$")
 #: What macOS puts beside the content of an archive.
 _REMAINS: Final = "__MACOSX"
-#: What a file may be, whatever its name says: no format whose decoder runs another program.
-FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-#: An image of more pixels is refused before it is unpacked.
-MOST_PIXELS: Final = 50_000_000
-LARGEST_SIDE: Final = 4096
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageFile:
-    """An image: where it is, its id, and its class as the folder is called."""
-
-    path: Path
-    id: str
-    name: str
 
 
 def from_image_folder(path: Path | str, *, size: int | None = None, heldout: float = HELD_OUT, seed: int = 0) -> Split:
@@ -74,11 +47,7 @@ def from_image_folder(path: Path | str, *, size: int | None = None, heldout: flo
         Dataset('pets', 8 examples of 1 × 8 × 8, 2 classes)
     """
     folder = Path(path)
-    if size is not None and not SMALLEST_SIDE <= size <= LARGEST_SIDE:
-        raise BadInput(
-            f"The 'size' argument must be pixels from {SMALLEST_SIDE} to {LARGEST_SIDE}. Got {size}.",
-            hint="size=32 is enough for the networks here; leave it out where all images have one size.",
-        )
+    refuse_size(size)
     roots, notes = _roots(folder)
     classes = sorted({name for root in roots for name in _subfolders(root)})
     files = [_files(folder, root, classes) for root in roots]
@@ -102,13 +71,9 @@ def from_image_folder(path: Path | str, *, size: int | None = None, heldout: flo
     if not all(found):
         bare = [inert(root.name) for root, part in zip(roots, found, strict=True) if not part]
         raise BadInput(f"The folder {quoted(bare)} in {str(path)!r} holds no image.", hint="remove it, or fill it.")
-    inputs, scaled = _read([file for part in found for file in part], name, size)
-    notes = (*notes, *scaled)
-    parts = np.split(inputs, np.cumsum([len(part) for part in found])[:-1])
-    datasets = [_dataset(part, files, name, there) for part, files in zip(parts, found, strict=True)]
-    if len(datasets) == 2:
-        return Split(training=datasets[0], heldout=datasets[1].replace(name=f"{name}-held-out"), notes=notes)
-    return split(datasets[0], held_out(datasets[0].targets, None, share=heldout, seed=seed), notes=notes)
+    if len(found) == 1:
+        return split_images(found[0], None, name, there, size=size, heldout=heldout, seed=seed, notes=notes)
+    return split_images(found[0], found[1], name, there, size=size, notes=notes)
 
 
 def class_files(folder: Path) -> list[tuple[ImageFile, Path]]:
@@ -119,13 +84,6 @@ def class_files(folder: Path) -> list[tuple[ImageFile, Path]]:
     """
     roots, _ = _roots(folder)
     return [(one, root) for root in roots for one in _files(folder, root, _subfolders(root))[0]]
-
-
-def _dataset(inputs: np.ndarray, files: Sequence[ImageFile], name: str, class_names: Sequence[str]) -> Dataset:
-    label = {one: number for number, one in enumerate(class_names)}
-    targets = np.array([label[file.name] for file in files], np.int64)
-    names = [inert(one) for one in class_names]
-    return from_arrays(inputs, targets, name=name, ids=[file.id for file in files], class_names=names)
 
 
 def _roots(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
@@ -170,129 +128,3 @@ def _files(folder: Path, root: Path, classes: Sequence[str]) -> tuple[list[Image
                 else:
                     others.append(shown)
     return images, others
-
-
-def _read(
-    files: Sequence[ImageFile], name: str, size: int | None
-) -> tuple[Float[np.ndarray, "image channel height width"], tuple[str, ...]]:
-    """All images in one array, and a note of what some were divided by; what is wrong with them is told together."""
-    problems = Problems(name)
-    broken: dict[str, str] = {}
-    bare: list[str] = []
-    unknown: list[int] = []
-    inputs = np.zeros((0, 1, 0, 0), np.float32)
-    shapes: dict[str, tuple[int, int, bool]] = {}
-    for file in files:
-        try:
-            shapes[file.id] = _shape(file.path)
-        except Exception as error:  # whatever a decoder makes of a damaged file belongs to that file
-            broken[file.id] = _message(error)
-    sizes = Counter((height, width) for height, width, _ in shapes.values())
-    if size is None and len(sizes) > 1:
-        common, _ = sizes.most_common(1)[0]
-        other = next(key for key, (height, width, _) in shapes.items() if (height, width) != common)
-        height, width, _ = shapes[other]
-        problems.add(
-            f"its images have {len(sizes)} sizes; most are {common[1]} × {common[0]}, {other!r} is {width} × {height}",
-            "--size 32 brings all to 32 × 32",
-        )
-    if sizes and not problems.clauses:
-        height, width = (size, size) if size else next(iter(sizes))
-        channels = 3 if any(coloured for *_, coloured in shapes.values()) else 1
-        _refuse_too_large(name, len(files), channels, height, width)
-        inputs = np.zeros((len(files), channels, height, width), np.float32)
-        for position, file in enumerate(files):
-            if file.id in broken:
-                continue
-            try:
-                image, is_unknown = _decoded(file.path)
-                inputs[position] = _resized(image, height, width)
-                unknown += [position] * is_unknown
-            except Transparent:
-                bare.append(file.id)
-            except Exception as error:  # as above
-                broken[file.id] = _message(error)
-    if broken:
-        shown = "; ".join(f"{key!r}: {why}" for key, why in list(broken.items())[:3])
-        more = ", …" if len(broken) > 3 else ""
-        cannot = counted(len(broken), "image cannot be decoded", "images cannot be decoded")
-        problems.add(f"{cannot} ({shown}{more})", "mend or remove these files")
-    if bare:
-        are = counted(len(bare), "image is", "images are")
-        problems.add(f"{are} of one colour without transparency, which is not read ({quoted(bare)})", OPAQUE)
-    below = [files[row].id for row in unknown if inputs[row].min() < 0]
-    if below:
-        hold = counted(len(below), "image holds", "images hold")
-        problems.add(
-            f"{hold} numbers below 0, so that nothing says what is black and what is white ({quoted(below)})",
-            "save them with 8 or 16 bits, or all as arrays in an .npz",
-        )
-    problems.settle()
-    by = scale_together(inputs, unknown)
-    if by == 1:
-        return inputs, ()
-    of = counted(len(unknown), "image does not say its range", "images do not say their range")
-    return inputs, (f"{of} (32 bits or decimal numbers): divided by {by:.0f}, they go from 0 to 1.",)
-
-
-def _opened(path: Path) -> Any:
-    from PIL import Image
-
-    if not path.is_file():  # opening a pipe would wait for its writer
-        raise ValueError("it is a pipe, a device or a broken link")
-    picture = Image.open(path, formats=FORMATS)
-    if picture.width * picture.height > MOST_PIXELS:
-        picture.close()
-        raise ValueError(f"it has {picture.width} × {picture.height} pixels, more than {MOST_PIXELS:,}")
-    return picture
-
-
-def _shape(path: Path) -> tuple[int, int, bool]:
-    """Height, width and whether it has colours, by the file's head."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with _opened(path) as picture:
-            turned = picture.getexif().get(0x0112) in (5, 6, 7, 8)
-            grey = picture.mode in ("1", "L", "LA", "La", "F") or picture.mode.startswith("I")
-            sides = (picture.width, picture.height) if turned else (picture.height, picture.width)
-            return *sides, not grey
-
-
-def _decoded(path: Path) -> tuple[Float[np.ndarray, "channel height width"], bool]:
-    """The image as it is meant to be seen, turned as its camera was held; and whether nothing says its range."""
-    from PIL import ImageOps
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with _opened(path) as picture:
-            ImageOps.exif_transpose(picture, in_place=True)
-            return one_example(picture)
-
-
-def _resized(
-    image: Float[np.ndarray, "channel height width"], height: int, width: int
-) -> Float[np.ndarray, "channel height2 width2"]:
-    if image.shape[1:] == (height, width):
-        return image
-    from PIL import Image
-
-    sides = (width, height)
-    return np.stack([np.asarray(Image.fromarray(one).resize(sides, Image.Resampling.BILINEAR)) for one in image])
-
-
-def _message(error: Exception) -> str:
-    """A decoder's complaint in a few words, without the path."""
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return "no image that is known" if "cannot identify" in first else inert(first)[:100]
-
-
-def _refuse_too_large(name: str, images: int, channels: int, height: int, width: int) -> None:
-    """Refuse before anything is unpacked what this machine's memory cannot hold."""
-    needed = images * channels * height * width * 4
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > memory:
-        raise BadInput(
-            f"The {images} images of {name!r} take {needed / 2**30:.1f} GiB at {width} × {height} pixels, this machine "
-            f"has {memory / 2**30:.1f}.",
-            hint="--size 64 makes them smaller.",
-        )

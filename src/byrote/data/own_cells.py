@@ -31,8 +31,8 @@ class OwnCells:
     @classmethod
     def of(cls, table: pa.Table, ids: Shaped[np.ndarray, " row"], inputs: Float[np.ndarray, "row feature"]) -> OwnCells:
         """The cells of rows of which these are the features."""
-        digests = [_digest(row) for rows in row_blocks(inputs) for row in inputs[rows]]
-        return cls(table, ids, np.array(digests, np.uint64))
+        digests = (_digest(row) for rows in row_blocks(inputs) for row in inputs[rows])
+        return cls(table, ids, np.fromiter(digests, np.uint64, len(inputs)))
 
     def cells(self, id: str, example: Float[np.ndarray, " feature"]) -> tuple[tuple[str, str], ...] | None:  # noqa: A002
         """Names and cells of one row; None where it is none of the file's. A copy under another id has those it copies.

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from byrote.data.mapped import dropped, is_large, refuse_beyond_disk, scratch_file
 from byrote.data.problems import quoted
 from byrote.data.room import refuse_beyond_memory
 from byrote.errors import BadInput
@@ -25,26 +26,69 @@ CELL: Final = 4
 MOST_COLUMNS: Final = 50_000
 #: Bytes of a value by its type in the file; of texts, what it takes to say where one ends.
 _WIDTHS: Final = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 4}
+_NUMBERS: Final = frozenset(_WIDTHS) - {"BYTE_ARRAY"}
 #: How texts are stored that repeat one another: whole ones by number, or their beginnings.
 _BY_NUMBER: Final = frozenset(("RLE_DICTIONARY", "PLAIN_DICTIONARY"))
 _BY_BEGINNING: Final = "DELTA_BYTE_ARRAY"
 #: Rows looked at together while texts stand as their numbers, and bytes where they must be expanded to be measured.
 _ROWS: Final = 1 << 18
+#: Rows of a large file that are read at a time.
+_BATCH: Final = 1 << 16
+#: Bytes of memory that a row takes, whatever it holds: its id, its digest, its target.
+ROW: Final = 256
 _BYTES: Final = 1 << 26
 
 
 def read_parquet(path: Path, what: str) -> pa.Table:
-    """The rows of a file, if this machine's memory holds them; `what` names the file in the refusal.
+    """The rows of a file; `what` names the file in refusals.
+
+    Texts must fit into memory. Numbers that are large for it are read by row group into a file, and stay there.
 
     Raises:
-        NotEnoughRoom: it does not.
+        NotEnoughRoom: texts do not fit into memory, or numbers onto the disk.
         BadInput: two columns have one name.
     """
     file = pq.ParquetFile(path, pre_buffer=False)
     refuse_wide(path, file.metadata.num_columns)
     refuse_repeated_names(path, file.schema_arrow.names)
-    refuse_unpacking(path, file, what)
-    return file.read(use_threads=False)
+    refuse_beyond_memory(what, file.metadata.num_rows * ROW)
+    numbers, others = _parts(file)
+    refuse_unpacking(path, file, what, others)
+    return _mapped(file) if is_large(_size(file, numbers)) else file.read(use_threads=False)
+
+
+def _parts(file: pq.ParquetFile) -> tuple[list[str], list[str]]:
+    """The columns of single numbers by their names, and all others."""
+    leaves = [file.schema.column(index) for index in range(len(file.schema))]
+    plain = {leaf.path for leaf in leaves if leaf.physical_type in _NUMBERS and not leaf.max_repetition_level}
+    names = file.schema_arrow.names
+    return [name for name in names if name in plain], [name for name in names if name not in plain]
+
+
+def _size(file: pq.ParquetFile, columns: Sequence[str]) -> int:
+    """The bytes that columns of numbers take at least."""
+    groups = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
+    leaves = [(index, file.schema.column(index)) for index in range(len(file.schema))]
+    return sum(_least(leaf, [g.column(index) for g in groups]) for index, leaf in leaves if leaf.path in set(columns))
+
+
+def _mapped(file: pq.ParquetFile) -> pa.Table:
+    """The table in a file without a name, which the system takes back with the last column of it."""
+    size = file.metadata.num_rows * sum(_width(field.type) for field in file.schema_arrow)
+    path, lock = scratch_file(".arrow")
+    try:
+        refuse_beyond_disk(path.parent, size)
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, file.schema_arrow) as writer:
+            for batch in file.iter_batches(batch_size=_BATCH, use_threads=False):
+                writer.write_batch(batch)
+        return pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
+    finally:
+        dropped(path, lock)
+
+
+def _width(kind: pa.DataType) -> int:
+    """The bytes of a value, about."""
+    return max(1, kind.bit_width // 8) if pa.types.is_primitive(kind) else CELL
 
 
 def refuse_wide(path: Path | str, columns: int) -> None:

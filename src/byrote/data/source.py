@@ -14,19 +14,24 @@ from byrote.data.npz import from_npz
 from byrote.data.problems import quoted
 from byrote.data.split import HELD_OUT, Split, standardised
 from byrote.data.table import SUFFIXES, from_table, read_rows
+from byrote.data.tar_shards import from_tar_shards, is_shards
 from byrote.data.task import Task
 from byrote.data.text_table import from_text_table
 from byrote.errors import BadInput
 
-Kind = Literal["table", "npz", "images", "npy"]
+Kind = Literal["table", "npz", "images", "npy", "shards"]
 WORDS: Final[Mapping[Kind, str]] = {
     "table": "a table",
     "npz": "an .npz file",
     "images": "a folder of images",
     "npy": "a folder of .npy files",
+    "shards": "shards of images",
 }
-#: Which kind of source each option is for.
-_FOR: Final[Mapping[str, Kind]] = {**dict.fromkeys(("target", "group", "id", "text"), "table"), "size": "images"}
+#: Which kinds of source each option is for.
+_FOR: Final[Mapping[str, tuple[Kind, ...]]] = {
+    **dict.fromkeys(("target", "group", "id", "text"), ("table",)),
+    "size": ("images", "shards"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +68,15 @@ def kind_of(name: str) -> Kind | None:
         ('table', 'npz', None)
     """
     lower = name.lower()
+    if is_shards(name):
+        return "shards"
     if os.path.isdir(name):
         return "npy" if is_npy_folder(name) else "images"
     return "table" if lower.endswith(SUFFIXES) else "npz" if lower.endswith(".npz") else None
 
 
 def read_source(name: str, reading: Reading, *, seed: int) -> Split:
-    """Read a table, an .npz file, or a folder of .npy files or images; rows of numbers are centred and scaled.
+    """Read a table, an .npz file, a folder of .npy files or images, or shards; rows of numbers are centred and scaled.
 
     What stays in its file is left as it is.
 
@@ -80,13 +87,13 @@ def read_source(name: str, reading: Reading, *, seed: int) -> Split:
     if kind is None:
         raise BadInput(
             f"The source {name!r} does not have the ending of a data file.",
-            hint=f"a table ends in {', '.join(SUFFIXES)}; arrays in .npz; a folder contains one subfolder per "
-            f"class, or "
-            "inputs.npy and targets.npy.",
+            hint=f"a table ends in {', '.join(SUFFIXES)}; arrays in .npz; shards of images in .tar; a folder contains "
+            "one subfolder per class, or shards, or inputs.npy and targets.npy.",
         )
     refuse_unfit_options(reading, kind, name)
-    if kind == "images":
-        return from_image_folder(name, size=reading.size, heldout=reading.heldout, seed=seed)
+    if kind in ("images", "shards"):
+        images = from_image_folder if kind == "images" else from_tar_shards
+        return images(name, size=reading.size, heldout=reading.heldout, seed=seed)
     if kind == "npy":
         return from_npy_folder(name, task=reading.task, tolerance=reading.tolerance)
     if kind == "npz":
@@ -143,8 +150,8 @@ def refuse_unfit_options(reading: Reading, kind: Kind | None, name: str) -> None
             )
     for option, meant in _FOR.items():
         value = getattr(reading, option)
-        if value is not None and meant != kind:
+        if value is not None and kind not in meant:
             raise BadInput(
-                f"--{option} {value} is for {WORDS[meant]}, and {name!r} is {WORDS[kind] if kind else 'none'}.",
-                hint=f"leave it out, or audit {WORDS[meant]}.",
+                f"--{option} {value} is for {WORDS[meant[0]]}, and {name!r} is {WORDS[kind] if kind else 'none'}.",
+                hint=f"leave it out, or audit {WORDS[meant[0]]}.",
             )

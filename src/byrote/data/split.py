@@ -8,10 +8,11 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from byrote.data.blocks import deviation_of_rows, mean_of_rows, row_blocks
+from byrote.data.blocks import deviation_of_rows, mean_of_rows
 from byrote.data.dataset import Dataset, Display, rounded
 from byrote.data.digits import stratified
 from byrote.data.features import Encoding
+from byrote.data.mapped import built
 from byrote.data.task import scale_of
 from byrote.data.vocabulary import Vocabulary
 from byrote.errors import BadInput
@@ -119,10 +120,8 @@ def standardised(read: Split) -> Split:
     scale = np.where(deviation > 0, deviation, 1.0)
 
     def scaled(dataset: Dataset) -> Dataset:
-        inputs = np.empty(dataset.inputs.shape, np.float32)
         display = ScaledDisplay(**vars(dataset.display), mean=mean, scale=scale)
-        for rows in row_blocks(dataset.inputs):
-            inputs[rows] = (dataset.inputs[rows] - mean) / scale
+        inputs = built(dataset.inputs.shape, np.float32, lambda rows: (dataset.inputs[rows] - mean) / scale)
         return dataset.replace(inputs=inputs, display=display)
 
     return replace(

@@ -20,9 +20,9 @@ from byrote.data.features import RowDisplay, fit, is_category, is_named, is_nume
 from byrote.data.inert import inert, inert_texts
 from byrote.data.labels import marks_said
 from byrote.data.own_cells import OwnCells
-from byrote.data.parquet import CELL, index_columns, read_parquet, refuse_repeated_names
+from byrote.data.parquet import index_columns, read_parquet, refuse_repeated_names
 from byrote.data.problems import Problems, counted, quoted, rows_said
-from byrote.data.room import refuse_beyond_memory, text_array
+from byrote.data.room import text_array
 from byrote.data.spelling import plain_texts
 from byrote.data.split import HELD_OUT, Split, held_out, split
 from byrote.data.targets import MOST_DECIMALS, Target, Targets, read_columns, refuse_tolerance, written_at
@@ -142,7 +142,6 @@ def split_of(
             f"The table {str(path)!r} has no column to learn from beside {quoted(facts.targets.columns)}.",
             hint=" ".join([*notes, "give it columns of numbers or names."]),
         )
-    refuse_beyond_memory(f"The table {str(path)!r}", len(rows) * len(encoding.names()) * CELL)
     whole = from_arrays(
         encoding.apply(features),
         facts.targets.values,

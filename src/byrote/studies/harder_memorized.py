@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from byrote.analyses.comparison import rank_correlation
 from byrote.data.dataset import Dataset
+from byrote.data.mapped import copied
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.recipes.optimizers import SGD
 from byrote.stats.verdicts import Verdict
@@ -40,7 +41,7 @@ def blended(
     rows = rng.permutation(len(dataset))[:count]
     share = rng.uniform(size=count)
     others = np.array([rng.choice(np.flatnonzero(dataset.targets != label)) for label in dataset.targets[rows]])
-    inputs = np.array(dataset.inputs)
+    inputs = copied(dataset.inputs)
     wide = share.reshape(-1, *[1] * (inputs.ndim - 1))
     inputs[rows] = (1 - wide) * dataset.inputs[rows] + wide * dataset.inputs[others]
     return dataset.replace(name=f"{dataset.name}-blended", inputs=inputs), rows, share

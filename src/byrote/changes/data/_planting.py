@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, Shaped
 
 from byrote.data.controls import DUPLICATES, Controls
 from byrote.data.dataset import Dataset
+from byrote.data.mapped import joined
 from byrote.errors import BadInput
 
 
@@ -81,7 +82,7 @@ def appended(
 ) -> Dataset:
     """The dataset with new examples at its end; its inputs are copied into memory, as they must be."""
     return dataset.replace(
-        inputs=np.concatenate([dataset.inputs, inputs.astype(dataset.inputs.dtype, copy=False)]),
+        inputs=joined(dataset.inputs, inputs),
         targets=np.concatenate([dataset.targets, targets]),
         ids=np.concatenate([dataset.ids, ids]),
         groups=None if dataset.groups is None or groups is None else np.concatenate([dataset.groups, groups]),

@@ -10,6 +10,7 @@ import numpy as np
 from byrote.changes.data._planting import check_rate, chosen, names_of, planned_count, untouched
 from byrote.data.controls import AMBIGUOUS, HasRng, planted
 from byrote.data.dataset import Dataset
+from byrote.data.mapped import copied
 from byrote.errors import BadInput
 
 
@@ -43,7 +44,7 @@ class AmbiguousExamples:
         others = np.array(
             [context.rng.choice(free[dataset.targets[free] != dataset.targets[position]]) for position in positions]
         )
-        inputs = np.array(dataset.inputs)
+        inputs = copied(dataset.inputs)
         inputs[positions] = (dataset.inputs[positions] + dataset.inputs[others]) / 2
         controls = planted(AMBIGUOUS, dataset.ids[positions], names_of(dataset, dataset.targets[others]))
         return dataset.replace(inputs=inputs, controls=dataset.controls.merged(controls))

@@ -14,6 +14,7 @@ from byrote.changes.data._planting import check_rate, chosen, names_of, planned_
 from byrote.data.blocks import mean_of_rows
 from byrote.data.controls import LABEL_NOISE, HasRng, planted
 from byrote.data.dataset import Dataset
+from byrote.data.mapped import taken
 from byrote.errors import BadInput
 
 
@@ -53,7 +54,9 @@ class AsymmetricLabelNoise:
 def nearest_class(dataset: Dataset) -> Int[np.ndarray, " class"]:
     """For each class the one, never itself, whose mean input is nearest; -1 for a class without examples."""
     present = np.unique(dataset.targets)
-    means = np.stack([mean_of_rows(dataset.inputs[dataset.targets == label]).ravel() for label in present])
+    means = np.stack(
+        [mean_of_rows(taken(dataset.inputs, np.flatnonzero(dataset.targets == label))).ravel() for label in present]
+    )
     distance = cdist(means, means)
     np.fill_diagonal(distance, np.inf)
     nearest = np.full(dataset.classes, -1, np.int64)

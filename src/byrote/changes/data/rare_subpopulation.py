@@ -12,6 +12,7 @@ from byrote.changes.data._planting import check_rate, chosen, planned_count, unt
 from byrote.data.blocks import mean_of_rows
 from byrote.data.controls import RARE_SUBPOPULATION, HasRng, planted
 from byrote.data.dataset import Dataset
+from byrote.data.mapped import copied
 from byrote.errors import BadInput
 
 
@@ -52,7 +53,7 @@ class RareSubpopulation:
             )
         label = context.rng.choice(able)
         positions = chosen(free[dataset.targets[free] == label], count, caller=self.name, rng=context.rng)
-        inputs = np.array(dataset.inputs)
+        inputs = copied(dataset.inputs)
         inputs[positions] = _transformed(dataset, inputs[positions])
         ids = dataset.ids[positions]
         controls = dataset.controls.merged(planted(RARE_SUBPOPULATION, ids, ids))
