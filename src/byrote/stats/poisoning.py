@@ -65,6 +65,6 @@ def with_floor(difference: Scalar, first: float, second: float, pairs: int) -> S
     tries = np.array([pairs], np.float64)
     found = agresti_caffo(tries * first, tries, tries * second, tries)
     stderr, low, high = (float(one[0]) for one in (found.stderr, found.low, found.high))
-    known = {"stderr": stderr, "low": low, "high": high, "note": ""}
     # replicates that do not move would say that nothing ever does, also where two figures are compared
-    return replace(difference, **known, replicates=np.empty(0), influence=np.empty((0, 0)))
+    none, nobody = np.empty(0), np.empty((0, 0))
+    return replace(difference, stderr=stderr, low=low, high=high, note="", replicates=none, influence=nobody)

@@ -81,11 +81,12 @@ def patch(dataset: Dataset, target: int, *, size: int, shape: Shape, corner: Cor
 def _cells(size: int, shape: Shape) -> Bool[np.ndarray, "size size"]:
     """Which pixels of the patch are covered."""
     row, column = np.indices((size, size))
-    return {
+    cells: dict[str, np.ndarray] = {
         "square": np.ones((size, size), bool),
         "cross": (row == column) | (row + column == size - 1),
         "checkers": (row + column) % 2 == 0,
-    }[shape]
+    }
+    return cells[shape]
 
 
 def matched_noise(dataset: Dataset, count: int, rng: np.random.Generator) -> Float[np.ndarray, "count ..."]:
@@ -101,7 +102,7 @@ def matched_noise(dataset: Dataset, count: int, rng: np.random.Generator) -> Flo
 def candidates(dataset: Dataset, target: int, *, of_target: bool) -> Int[np.ndarray, " candidate"]:
     """Untouched examples of the target class, or of all others."""
     free = untouched(dataset)
-    return free[(dataset.targets[free] == target) == of_target]
+    return np.asarray(free[(dataset.targets[free] == target) == of_target])
 
 
 def poisoned(
