@@ -70,6 +70,13 @@ bench: setup
 	$(THREADS) $(BIN)/python benchmarks/corpus_index.py
 	$(THREADS) $(BIN)/python benchmarks/where.py --quick
 	$(THREADS) $(BIN)/python benchmarks/report.py
+	$(THREADS) $(BIN)/python benchmarks/representations.py --quick
+	$(THREADS) $(BIN)/python benchmarks/rewinding.py --quick
+	$(THREADS) $(BIN)/python benchmarks/language_models.py --quick
+	$(THREADS) $(BIN)/python benchmarks/large_plans.py
+	$(THREADS) $(BIN)/python benchmarks/risks.py
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/peers memaudit==0.2.0
+	$(THREADS) PYTHONPATH=$(VENV)/peers $(BIN)/python benchmarks/fine_tunes.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -10,7 +10,7 @@ Made-up documents of 200 words, whose frequencies fall with their rank (Zipf). B
 - Near duplicates: 2,000 documents, a fifth of them perturbed copies, by `near_duplicates` (shingles, MinHash by rensa,
   verification) against datasketch's MinHashLSH with as many minima and the same shingles and verification. At least
   twice as fast, and as many pairs found: shingling, which both do in Python, is most of the time. Without datasketch
-  (`pip install datasketch`) this part is left out, and it says so.
+  (in the extra `dev`) this part is left out, and it says so.
 
 Usage: python benchmarks/corpus_index.py [--quick]
 """

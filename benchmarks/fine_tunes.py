@@ -6,7 +6,7 @@ were not planted, which its headline takes. Bar: byrote finds none of its contro
 are those of its callback, before and after the training.
 
 memaudit 0.2.0 need not be installed with what it names: `pip install --no-deps --target DIR memaudit==0.2.0`, and DIR
-on PYTHONPATH.
+on PYTHONPATH, as `make bench` does.
 
 Usage: python benchmarks/fine_tunes.py
 """

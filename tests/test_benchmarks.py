@@ -26,3 +26,9 @@ def test_every_import_of_byrote_exists(file: Path) -> None:
 
 def test_the_benchmarks_import_byrote() -> None:
     assert sum(len(list(imported(file))) for file in FILES) > 50
+
+
+def test_make_bench_runs_every_benchmark() -> None:
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nbench: ")[2].partition("\n\n")[0]
+    there = {file.name for file in (ROOT / "benchmarks").glob("[!_]*.py")}
+    assert {word.removeprefix("benchmarks/") for word in recipe.split() if word.startswith("benchmarks/")} == there
