@@ -18,7 +18,7 @@ def test_sums_and_those_without_a_part_by_a_slow_loop() -> None:
                 for side in (0, 1):
                     for i in range(5):
                         some = [k for k in models if member[k, i] == side and stratum[k, i] == name]
-                        assert which.count[number, place, side, i] == len(some)
+                        assert which.models[number, place, side, i] == len(some)
                         np.testing.assert_allclose(
                             which.sums[:, number, place, side, i], rows[some, :, i].sum(0), atol=1e-12
                         )

@@ -14,18 +14,18 @@ from byrote.measures._strata import Member, chosen_by_cell, names_of
 class Sums(NamedTuple):
     """How many models there are, and the sums of some quantities over them."""
 
-    count: Int[np.ndarray, "part stratum side example"]
+    models: Int[np.ndarray, "part stratum side example"]
     sums: Float[np.ndarray, "quantity part stratum side example"]
 
     @property
     def whole(self) -> Sums:
         """Those of all parts, as one."""
-        return Sums(self.count.sum(0, keepdims=True), self.sums.sum(1, keepdims=True))
+        return Sums(self.models.sum(0, keepdims=True), self.sums.sum(1, keepdims=True))
 
     @property
     def without_each(self) -> Sums:
         """Those of all parts but each one."""
-        return Sums(self.count.sum(0) - self.count, self.sums.sum(1, keepdims=True) - self.sums)
+        return Sums(self.models.sum(0) - self.models, self.sums.sum(1, keepdims=True) - self.sums)
 
 
 def sums_by_cell(
@@ -41,7 +41,7 @@ def sums_by_cell(
     Example:
         >>> rows, member = np.array([[[2.0, 3.0]], [[4.0, 5.0]]]), np.array([[1, 0], [0, 0]], np.int8)
         >>> found = sums_by_cell(iter(rows), member, np.zeros((2, 2), np.int16), quantities=1)
-        >>> found.count[0, 0].tolist(), found.sums[0, 0, 0].tolist()
+        >>> found.models[0, 0].tolist(), found.sums[0, 0, 0].tolist()
         ([[1, 2], [1, 0]], [[4.0, 8.0], [2.0, 0.0]])
     """
     parts = 1 if part is None else int(part.max(initial=-1)) + 1

@@ -33,11 +33,11 @@ def _summed(
 
 def _moments(centre: np.ndarray, sums: Sums) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Counts, means and sample variances."""
-    count = np.where(sums.count > 0, sums.count, np.nan)
+    count = np.where(sums.models > 0, sums.models, np.nan)
     with np.errstate(invalid="ignore", over="ignore"):
         away = sums.sums[0] / count
         squares = np.maximum(sums.sums[1] - count * away**2, 0.0)
-        return sums.count, centre + away, squares / np.where(sums.count > 1, count - 1, np.nan)
+        return sums.models, centre + away, squares / np.where(sums.models > 1, count - 1, np.nan)
 
 
 def _without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -39,7 +39,7 @@ def _without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray
     return np.stack(
         [
             np.where(too_few(count), np.nan, contrast(_rates(count, right, probability), weights(count)))
-            for count, right, probability in zip(sums.count, *sums.sums, strict=True)
+            for count, right, probability in zip(sums.models, *sums.sums, strict=True)
         ]
     )
 
@@ -82,7 +82,7 @@ def label_memorization_shrunk(
         nothing of what is gained. They combine the intervals of the rates by Zou and Donner's method.
     """
     sums = _summed(correct, probability, member, stratum)
-    count = sums.count[0]
+    count = sums.models[0]
     rate = _rates(count, *sums.sums[:, 0])
     value, interval = contrast_of_intervals(rate, *ends_of_rates(rate, count), weights(count))
     nonmembers, members = count.sum(0)
