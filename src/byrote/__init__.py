@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from byrote.engine.ray_cluster import on_ray as on_ray
     from byrote.errors import BadInput as BadInput
     from byrote.errors import ByroteError as ByroteError
+    from byrote.recipes.augmentations import Cutout as Cutout
     from byrote.recipes.augmentations import FeatureMask as FeatureMask
     from byrote.recipes.augmentations import HorizontalFlip as HorizontalFlip
     from byrote.recipes.augmentations import RandomShift as RandomShift
@@ -72,6 +73,8 @@ if TYPE_CHECKING:
     from byrote.recipes.dropout import ExampleTiedDropout as ExampleTiedDropout
     from byrote.recipes.gradient_transforms import ClipNorm as ClipNorm
     from byrote.recipes.input_perturbations import ProjectedGradient as ProjectedGradient
+    from byrote.recipes.mixing import CutMix as CutMix
+    from byrote.recipes.mixing import Mixup as Mixup
     from byrote.recipes.networks.backbone import Backbone as Backbone
     from byrote.recipes.networks.bag_of_embeddings import BagOfEmbeddings as BagOfEmbeddings
     from byrote.recipes.networks.mlp import MLP as MLP
@@ -84,8 +87,13 @@ if TYPE_CHECKING:
     from byrote.recipes.objectives.early_learning_regularization import (
         EarlyLearningRegularization as EarlyLearningRegularization,
     )
+    from byrote.recipes.objectives.focal import Focal as Focal
+    from byrote.recipes.objectives.generalised_cross_entropy import GeneralisedCrossEntropy as GeneralisedCrossEntropy
+    from byrote.recipes.objectives.mean_absolute_error import MeanAbsoluteError as MeanAbsoluteError
     from byrote.recipes.objectives.next_token import NextToken as NextToken
+    from byrote.recipes.objectives.robust_log_loss import RobustLogLoss as RobustLogLoss
     from byrote.recipes.objectives.squared_error import SquaredError as SquaredError
+    from byrote.recipes.objectives.symmetric_cross_entropy import SymmetricCrossEntropy as SymmetricCrossEntropy
     from byrote.recipes.objectives.trades import Trades as Trades
     from byrote.recipes.optimizers import SGD as SGD
     from byrote.recipes.optimizers import AdamW as AdamW
@@ -149,6 +157,9 @@ _HOMES = {
     "audit_privacy": "analyses.privacy",
     "audit_privacy_in_many_runs": "analyses.privacy",
     "FeatureMask": "recipes.augmentations",
+    "Cutout": "recipes.augmentations",
+    "CutMix": "recipes.mixing",
+    "Mixup": "recipes.mixing",
     "HorizontalFlip": "recipes.augmentations",
     "RandomShift": "recipes.augmentations",
     "CoTeaching": "recipes.co_teaching",
@@ -165,6 +176,11 @@ _HOMES = {
     "SmallCNN": "recipes.networks.small_cnn",
     "BinaryCrossEntropy": "recipes.objectives.binary_cross_entropy",
     "CrossEntropy": "recipes.objectives.cross_entropy",
+    "Focal": "recipes.objectives.focal",
+    "GeneralisedCrossEntropy": "recipes.objectives.generalised_cross_entropy",
+    "MeanAbsoluteError": "recipes.objectives.mean_absolute_error",
+    "RobustLogLoss": "recipes.objectives.robust_log_loss",
+    "SymmetricCrossEntropy": "recipes.objectives.symmetric_cross_entropy",
     "SquaredError": "recipes.objectives.squared_error",
     "Trades": "recipes.objectives.trades",
     "balanced_weights": "recipes.defaults",

@@ -11,6 +11,8 @@ from byrote.errors import BadInput
 from over_all import over_all
 
 WHOLE = {
+    "cutout",
+    "early-stopping",
     "fine-tune-on-rest",
     "goldfish",
     "gradient-ascent",
@@ -21,7 +23,7 @@ WHOLE = {
     "scrub",
 }
 OF_FILES = {"relabel", "remove", "review"}
-OF_NOTHING = {"retrain"}
+OF_NOTHING = {"mae", "retrain"}
 ALL = sorted(change.name for change in (*CONTROLS, *REMEDIES))
 NAMES = [name for name in ALL if name not in OF_FILES | OF_NOTHING]
 OF_AMOUNTS = {change.name: change for change in REMEDIES if change.name not in OF_FILES | {"dp-sgd"}}
@@ -102,7 +104,7 @@ def test_a_rate_stays_below_one(control: type) -> None:
         parse_change(f"{control.name}=1")
 
 
-@pytest.mark.parametrize("text", ["", "=0.1", "spice=0.1", "Label-Noise=0.1", " label-noise=0.1"])
+@pytest.mark.parametrize("text", ["", "=0.1", "cinnamon=0.1", "Label-Noise=0.1", " label-noise=0.1"])
 def test_a_name_that_is_none_gets_the_valid_ones(text: str) -> None:
     with pytest.raises(
         BadInput,

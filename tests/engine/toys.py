@@ -14,15 +14,17 @@ from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.engine.job import Job, Labelled
 from byrote.evidence.shards import read_header, read_shard
 from byrote.recipes.algorithm import Shape
-from byrote.recipes.augmentations import FeatureMask, HorizontalFlip, RandomShift
+from byrote.recipes.augmentations import Cutout, FeatureMask, HorizontalFlip, RandomShift
 from byrote.recipes.gradient_transforms import ClipNorm
 from byrote.recipes.input_perturbations import ProjectedGradient
+from byrote.recipes.mixing import CutMix, Mixup
 from byrote.recipes.networks.backbone import Backbone
 from byrote.recipes.networks.mlp import MLP
 from byrote.recipes.networks.network import Network
 from byrote.recipes.networks.resnet import ResNet
 from byrote.recipes.networks.small_cnn import SmallCNN
 from byrote.recipes.objectives.early_learning_regularization import EarlyLearningRegularization
+from byrote.recipes.objectives.generalised_cross_entropy import GeneralisedCrossEntropy
 from byrote.recipes.optimizers import SGD, AdamW
 from byrote.recipes.recipe import BoundRecipe, Recipe
 from byrote.recipes.schedules import Triangle
@@ -58,6 +60,8 @@ RECIPES = {
     "backbone": (ROW, recipe(Backbone(features), optimizer=SGD(lr=0.05, weight_decay=0.01))),
     "frozen backbone": (ROW, recipe(Backbone(features, frozen=True), optimizer=SGD(lr=0.05, weight_decay=0.01))),
     "elr": (ROW, recipe(MLP(hidden=(12,)), objective=EarlyLearningRegularization())),
+    "mixed up": (ROW, recipe(MLP(hidden=(12,), dropout=0.2), mixing=Mixup(0.5), objective=GeneralisedCrossEntropy())),
+    "cut and mixed": (IMAGE, recipe(SmallCNN(width=4), mixing=CutMix(), augmentation=Cutout(2))),
     "adamw": (ROW, recipe(MLP(hidden=(40,)), optimizer=AdamW(lr=0.01, eps=1e-4))),
     "adversarial and clipped": (
         ROW,

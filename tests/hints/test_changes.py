@@ -29,6 +29,7 @@ from byrote.changes.data.rare_subpopulation import RareSubpopulation
 from byrote.changes.data.relabel_most_memorized import RelabelMostMemorized
 from byrote.changes.forget import named, read_ids, refuse_share
 from byrote.changes.recipe.adversarial_training import TradesTraining
+from byrote.changes.recipe.early_stopping import best_checkpoint
 from byrote.changes.recipe.goldfish import GoldfishLoss
 from byrote.changes.recipe.weight_decay import WeightDecay
 from byrote.changes.registry import parse_change
@@ -38,6 +39,7 @@ from byrote.recipes.networks.backbone import Backbone
 from byrote.recipes.networks.model_folder import find_model
 from byrote.recipes.networks.pretrained import chat_joining, load_pretrained
 from byrote.runs.run import Run
+from changes.data.test__stamping import pictures
 from documents import small_language_audit
 from followed import Case, each, follow
 from foreign import small_gpt
@@ -45,6 +47,8 @@ from made_once import copied
 from small import RECIPE, blobs
 
 CONTEXT = Context(dataset=blobs(), rng=np.random.default_rng(0))
+PICTURES = dataclasses.replace(CONTEXT, dataset=pictures())
+WORDS = dataclasses.replace(CONTEXT, dataset=corpus_from_texts(["one two three", "four five six"], name="said"))
 
 
 def applied(one: Any, stage: Any, context: Any = CONTEXT) -> Callable[[Path], Any]:
@@ -389,6 +393,74 @@ CHANGES = (
         wrong=applied(TradesTraining(), dataclasses.replace(RECIPE, input_perturbation=byrote.ProjectedGradient())),
         says="objective=byrote.CrossEntropy() and no input_perturbation",
         right=applied(TradesTraining(), dataclasses.replace(RECIPE, objective=byrote.CrossEntropy())),
+    ),
+    Case(
+        name="a loss in place of another",
+        wrong=applied(parse_change("gce"), dataclasses.replace(RECIPE, objective=byrote.CrossEntropy(0.1))),
+        says="objective=byrote.CrossEntropy().",
+        right=applied(parse_change("gce"), dataclasses.replace(RECIPE, objective=byrote.CrossEntropy())),
+    ),
+    Case(
+        name="no labels to smooth",
+        wrong=applied(parse_change("label-smoothing"), dataclasses.replace(RECIPE, objective=byrote.Focal())),
+        says="objective=byrote.CrossEntropy() or byrote.NextToken()",
+        right=applied(parse_change("label-smoothing"), dataclasses.replace(RECIPE, objective=byrote.CrossEntropy())),
+    ),
+    Case(
+        name="no units to drop",
+        wrong=applied(parse_change("dropout"), dataclasses.replace(RECIPE, network=byrote.ResNet(depth=8))),
+        says="take byrote.MLP",
+        right=applied(parse_change("dropout"), dataclasses.replace(RECIPE, network=byrote.MLP())),
+    ),
+    Case(
+        name="a stop after the end",
+        wrong=applied(parse_change("early-stopping=9"), RECIPE),
+        says="early-stopping=3 stops halfway",
+        right=applied(parse_change("early-stopping=3"), RECIPE),
+    ),
+    Case(
+        name="nothing that chooses a stop",
+        wrong=applied(parse_change("early-stopping"), RECIPE),
+        says="early-stopping=5 stops after 5 epochs.",
+        right=applied(parse_change("early-stopping=5"), RECIPE),
+    ),
+    Case(
+        name="best at the end",
+        wrong=lambda _: best_checkpoint(np.arange(2).astype(bool)[None, :, None], np.ones((1, 1), bool)),
+        says="early-stopping=5 stops after 5 epochs all the same",
+        right=applied(parse_change("early-stopping=5"), RECIPE),
+    ),
+    Case(
+        name="a square over rows",
+        wrong=applied(parse_change("cutout"), RECIPE),
+        says="mixup, dropout or weight-decay",
+        right=lambda _: [parse_change(name).apply(RECIPE, CONTEXT) for name in ("mixup", "dropout", "weight-decay")],
+    ),
+    Case(
+        name="a square over all",
+        wrong=applied(parse_change("cutout=8"), RECIPE, PICTURES),
+        says="cutout=2 is half of a side",
+        right=applied(parse_change("cutout=2"), RECIPE, PICTURES),
+    ),
+    Case(
+        name="words to mix",
+        wrong=applied(parse_change("mixup"), RECIPE, WORDS),
+        says="dropout, label-smoothing or weight-decay",
+        right=lambda _: [
+            parse_change(one).apply(RECIPE, WORDS) for one in ("dropout", "label-smoothing", "weight-decay")
+        ],
+    ),
+    Case(
+        name="rows to cut",
+        wrong=applied(parse_change("cutmix"), RECIPE),
+        says="mixup mixes rows",
+        right=applied(parse_change("mixup"), RECIPE),
+    ),
+    Case(
+        name="mixed twice",
+        wrong=applied(parse_change("mixup"), dataclasses.replace(RECIPE, mixing=byrote.Mixup())),
+        says="change the run before it",
+        right=applied(parse_change("mixup"), RECIPE),
     ),
     Case(
         name="goldfish of classes",

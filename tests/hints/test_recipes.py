@@ -210,10 +210,65 @@ RECIPES = (
         name="trades at once", wrong=built(byrote.Trades, steps=0), says="steps=5", right=built(byrote.Trades, steps=5)
     ),
     Case(
+        name="an exponent of two",
+        wrong=built(byrote.GeneralisedCrossEntropy, 2.0),
+        says="0.7 is the authors'; byrote.CrossEntropy() is the limit",
+        right=built(byrote.GeneralisedCrossEntropy, 0.7),
+    ),
+    Case(
+        name="a loss of nothing",
+        wrong=built(byrote.SymmetricCrossEntropy, alpha=0.0, beta=0.0),
+        says="byrote.SymmetricCrossEntropy(alpha=0.1, beta=1.0)",
+        right=built(byrote.SymmetricCrossEntropy, alpha=0.1, beta=1.0),
+    ),
+    Case(
+        name="a floor above",
+        wrong=built(byrote.SymmetricCrossEntropy, floor=1.0),
+        says="floor=-4.0",
+        right=built(byrote.SymmetricCrossEntropy, floor=-4.0),
+    ),
+    Case(name="a focus", wrong=built(byrote.Focal, -1.0), says="2.0 is the authors'", right=built(byrote.Focal, 2.0)),
+    Case(
+        name="an offset of the log",
+        wrong=built(byrote.RobustLogLoss, 0.0),
+        says="byrote.RobustLogLoss(a=0.1)",
+        right=built(byrote.RobustLogLoss, a=0.1),
+    ),
+    Case(
         name="goldfish",
         wrong=built(Goldfish, one_in=1),
         says="one_in=4",
         right=built(Goldfish, one_in=4, context=13),
+    ),
+    Case(
+        name="smoothed away",
+        wrong=built(byrote.CrossEntropy, 1.0),
+        says="0.1 is usual",
+        right=built(byrote.CrossEntropy, 0.1),
+    ),
+    Case(
+        name="nothing to mix",
+        wrong=built(byrote.Mixup, 0.0),
+        says="1.0 makes all shares alike likely",
+        right=built(byrote.Mixup, 1.0),
+    ),
+    Case(
+        name="mixed and drawn one by one",
+        wrong=recipe(mixing=byrote.Mixup(), batches=Poisson(rate=0.5)),
+        says="leave out mixing, or batches and example_gradients",
+        right=recipe(mixing=byrote.Mixup()),
+    ),
+    Case(
+        name="mixtures that are remembered",
+        wrong=recipe(mixing=byrote.Mixup(), objective=byrote.EarlyLearningRegularization()),
+        says="objective=byrote.CrossEntropy()",
+        right=recipe(mixing=byrote.Mixup(), objective=byrote.CrossEntropy()),
+    ),
+    Case(
+        name="a square of less than nothing",
+        wrong=built(byrote.Cutout, -1),
+        says="byrote.Cutout(size=4)",
+        right=built(byrote.Cutout, size=4),
     ),
     Case(
         name="weights of classes",

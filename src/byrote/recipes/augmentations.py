@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from byrote.errors import BadInput
+from byrote.recipes.slots import Augmentation
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,75 @@ class FreshNoise:
         return (1 - self.share) * inputs + self.share * (self.mean + self.deviation * drawn)
 
 
+@dataclass(frozen=True)
+class Cutout:
+    """Paint a square of `size` pixels a side over each image, anew at each step; its centre is anywhere in the image.
+
+    What of the square lies outside is cut off. `fill` is its value in all channels.
+
+    Source: DeVries & Taylor 2017, arXiv:1708.04552; half of the image's side is their CIFAR-10 setting.
+
+    Example:
+        >>> import torch
+        >>> Cutout(size=1).apply(torch.ones(1, 1, 1, 3), torch.tensor([[0.5, 0.9]]))
+        tensor([[[[1., 1., 0.]]]])
+    """
+
+    size: int = 4
+    fill: float = 0.0
+    draws: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise BadInput(
+                f"The 'size' argument of Cutout must be at least 0. Got {self.size}.",
+                hint="byrote.Cutout(size=4) is half of an image of 8 x 8 pixels; 0 paints nothing.",
+            )
+
+    def apply(self, inputs: Tensor, uniform: Tensor) -> Tensor:
+        """`inputs[n, channel, height, width]`."""
+        check_images("Cutout", inputs)
+        sides = torch.full((len(inputs), 2), float(self.size), device=inputs.device)
+        return torch.where(box(inputs, uniform, sides), self.fill, inputs)
+
+
+@dataclass(frozen=True)
+class InTurn:
+    """Several augmentations, one after the other.
+
+    Example:
+        >>> InTurn((RandomShift(1), Cutout(2))).draws
+        4
+    """
+
+    parts: tuple[Augmentation, ...]
+
+    @property
+    def draws(self) -> int:
+        """Those of all."""
+        return sum(part.draws for part in self.parts)
+
+    def apply(self, inputs: Tensor, uniform: Tensor) -> Tensor:
+        """`inputs[n, ...]`; each part has uniform numbers of its own."""
+        for part, own in zip(self.parts, uniform.split([part.draws for part in self.parts], 1), strict=True):
+            inputs = part.apply(inputs, own)
+        return inputs
+
+
+def box(inputs: Tensor, uniform: Tensor, sides: Tensor) -> Tensor:
+    """Which pixels lie in a rectangle, `[n, 1, height, width]`: `sides[n, 2]` long, its centre at `uniform[n, 2]`."""
+    along = []
+    for axis, pixels in enumerate(inputs.shape[-2:]):
+        away = torch.arange(pixels, device=inputs.device) + 0.5 - uniform[:, axis, None] * pixels
+        half = sides[:, axis, None] / 2
+        along.append((-half <= away) & (away < half))
+    return (along[0][:, :, None] & along[1][:, None, :])[:, None]
+
+
 def check_images(name: str, inputs: Tensor) -> None:
     """Refuse anything but a batch of images."""
     if inputs.dim() != 4:
         raise BadInput(
-            f"{name} shifts or mirrors images of shape (channel, height, width). Got inputs of shape "
-            f"{tuple(inputs.shape[1:])}.",
+            f"{name} is for images of shape (channel, height, width). Got inputs of shape {tuple(inputs.shape[1:])}.",
             hint="drop it from the recipe, or give the dataset as images.",
         )

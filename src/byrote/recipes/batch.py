@@ -32,7 +32,8 @@ class Batch:
     Models that are `resting` take no step, where others of their block have more steps than they.
 
     A slot sees the batches of many models at once: then all arrays have a leading model axis, of length one in the
-    plain loop. `noise` makes random numbers by example, and `extent()` gives the range of the data, see `Shape`.
+    plain loop. `noise` makes random numbers by example, `extent()` gives the range of the data, see `Shape`, and
+    `classes` is how many numbers a network answers with.
     """
 
     inputs: Tensor
@@ -44,6 +45,7 @@ class Batch:
     documents: Tensor | None = None
     resting: tuple[bool, ...] | None = None
     noise: Stream | None = field(default=None, repr=False)
+    classes: int | None = None
     extent: Callable[[], Extent | None] = field(default=lambda: None, repr=False)
 
     def with_axis(self) -> Batch:

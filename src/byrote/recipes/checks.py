@@ -17,6 +17,7 @@ _SLOTS = {
     "augmentation": ("apply", "byrote.RandomShift(2) or byrote.HorizontalFlip(), as a call."),
     "gradient_transform": ("apply", "byrote.ClipNorm(1.0), as a call."),
     "input_perturbation": ("apply", "byrote.ProjectedGradient(…), as a call."),
+    "mixing": ("apply", "byrote.Mixup() or byrote.CutMix(), as a call."),
     "batches": ("between", "byrote.recipes.private.Poisson(rate=0.05), as a call; leave it out for epochs."),
     "example_gradients": ("factors", "byrote.recipes.private.ClipByExample(1.0), as a call."),
     "sampler": ("order", "leave it out: every epoch shuffles; byrote.ClassBalanced(), as a call, draws."),
@@ -28,7 +29,7 @@ OBJECTIVES = {
     "regression": "byrote.SquaredError()",
 }
 #: Slots that change inputs, which tokens cannot be.
-_OF_INPUTS = ("augmentation", "input_perturbation")
+_OF_INPUTS = ("augmentation", "input_perturbation", "mixing")
 
 
 def check_slots(recipe: Any) -> None:
@@ -48,6 +49,11 @@ def check_slots(recipe: Any) -> None:
         slot = getattr(recipe, name)
         if slot is not None and (isinstance(slot, type) or not hasattr(slot, method)):
             raise BadInput(f"The {name!r} argument of Recipe must have a method {method}. Got {slot!r}.", hint=hint)
+    if recipe.mixing is not None and recipe.objective.memory(1, 2) is not None:
+        raise BadInput(
+            f"The recipe's objective {recipe.objective!r} remembers each example, and {recipe.mixing!r} mixes them.",
+            hint="leave out mixing, or take objective=byrote.CrossEntropy().",
+        )
     if not hasattr(recipe.sampler, "repeats"):
         raise BadInput(
             f"The 'sampler' argument of Recipe must have a property repeats. Got {recipe.sampler!r}.",

@@ -32,6 +32,7 @@ from byrote.recipes.slots import (
     ExampleGradients,
     GradientTransform,
     InputPerturbation,
+    Mixing,
     NetworkSlot,
     Objective,
     Optimizer,
@@ -67,6 +68,7 @@ class Recipe:
     schedule: Schedule = field(default_factory=Cosine)
     batches: Batches | None = field(default=None, metadata=ADDED)
     example_gradients: ExampleGradients | None = field(default=None, metadata=ADDED)
+    mixing: Mixing | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -76,6 +78,11 @@ class Recipe:
                     f"The {name!r} argument of Recipe must be a whole number of at least 1. Got {value!r}.",
                     hint="Recipe(…, epochs=20, batch_size=128).",
                 )
+        if self.mixing is not None and (self.batches is not None or self.example_gradients is not None):
+            raise BadInput(
+                f"The recipe mixes the examples of a batch, by {self.mixing!r}, and draws or clips them one by one.",
+                hint="leave out mixing, or batches and example_gradients.",
+            )
         if not hasattr(self.network, "build"):
             raise BadInput(
                 f"The 'network' argument of Recipe must have a method build(inputs, classes). Got {self.network!r}.",
@@ -187,6 +194,7 @@ class BoundRecipe:
             normaliser=self.normaliser,
             noise=Stream(state.seeds, state.total, batch.ids),
             extent=self._extent_of_data,
+            classes=self.shape.classes,
         )
 
     def _extent_of_data(self) -> Extent | None:

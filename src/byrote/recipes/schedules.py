@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from byrote.recipes.slots import Schedule
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -70,3 +72,20 @@ class Triangle:
     def factor(self, done: float) -> float:
         """`done` is the share of the steps already made, in [0, 1)."""
         return (done + 1e-3) / (self.peak + 1e-3) if done < self.peak else (1 - done) / (1 - self.peak)
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The first `share` of another schedule: what a training that is stopped there has had of it.
+
+    Example:
+        >>> Stopped(Linear(), 0.5).factor(1.0)
+        0.5
+    """
+
+    schedule: Schedule
+    share: float
+
+    def factor(self, done: float) -> float:
+        """`done` is the share of the steps already made of those before the stop, in [0, 1)."""
+        return self.schedule.factor(done * self.share)

@@ -78,6 +78,18 @@ class Augmentation(Protocol):
 
 
 @runtime_checkable
+class Mixing(Protocol):
+    """A random mixture of each input with another one of its batch, made from uniform numbers of its own."""
+
+    @property
+    def draws(self) -> int: ...
+
+    def apply(self, inputs: Tensor, others: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """`inputs[n, ...]`, `others[n, ...]`, `uniform[n, draws]` give mixtures, and the own target's share `[n]`."""
+        ...
+
+
+@runtime_checkable
 class InputPerturbation(Protocol):
     """A change of the inputs that may look at the network, which is in evaluation mode meanwhile."""
 
@@ -171,6 +183,9 @@ class Slots(Protocol):
 
     @property
     def augmentation(self) -> Augmentation | None: ...
+
+    @property
+    def mixing(self) -> Mixing | None: ...
 
     @property
     def input_perturbation(self) -> InputPerturbation | None: ...

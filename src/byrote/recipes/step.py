@@ -10,14 +10,21 @@ from torch import Tensor
 from byrote.recipes import noise
 from byrote.recipes.batch import Batch, Seen
 from byrote.recipes.by_example import backward_by_example
+from byrote.recipes.mixing import mixed
 from byrote.recipes.models import Models
 from byrote.recipes.slots import Augmentation, Forward, Slots
 
 
 def take_step(slots: Slots, models: Models, batch: Batch) -> Seen:
-    """One update of every model on its own batch."""
+    """One update of every model on its own batch.
+
+    What is seen of mixed examples is what the networks say of each by itself, in evaluation mode.
+    """
     if slots.augmentation is not None:
         batch = replace(batch, inputs=augmented(slots.augmentation, batch))
+    unmixed = None
+    if slots.mixing is not None:
+        unmixed, batch = losses(slots, models, batch), mixed(slots.mixing, batch)
     memory = models.recalled(batch.ids)
     batch = perturbed(slots, models, batch, memory)
     if slots.example_gradients is None:
@@ -29,7 +36,7 @@ def take_step(slots: Slots, models: Models, batch: Batch) -> Seen:
     if rows is not None:
         models.remember(batch, rows)
     models.update(slots, batch)
-    return seen
+    return seen if unmixed is None else unmixed
 
 
 def backward(slots: Slots, models: Models, batch: Batch, memory: Tensor | None) -> tuple[Seen, Tensor | None]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from byrote.changes.change import Context
-from byrote.changes.recipe.inner import changed
+from byrote.changes.recipe.inner import in_place_of_cross_entropy
 from byrote.recipes.objectives.early_learning_regularization import EarlyLearningRegularization
 
 
@@ -19,5 +19,9 @@ class EarlyLearning:
     name: ClassVar[str] = "early-learning-regularization"
 
     def apply(self, stage: Any, context: Context) -> Any:
-        """The recipe with this objective."""
-        return changed(stage, lambda recipe: {"objective": EarlyLearningRegularization(strength=self.strength)})
+        """The recipe with this objective.
+
+        Raises:
+            BadInput: its objective is not plain cross-entropy.
+        """
+        return in_place_of_cross_entropy(stage, self.name, EarlyLearningRegularization(strength=self.strength))

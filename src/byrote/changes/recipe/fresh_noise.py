@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from byrote.changes.change import Context
-from byrote.changes.recipe.inner import changed
+from byrote.changes.recipe.inner import augmented_by
 from byrote.data.dataset import Dataset
 from byrote.errors import BadInput
 from byrote.recipes import augmentations
@@ -46,4 +46,4 @@ class FreshNoise:
             )
         mean, deviation = (float(level(data.inputs, dtype=np.float64)) for level in (np.mean, np.std))
         noise = augmentations.FreshNoise(share=self.share, mean=mean, deviation=deviation)
-        return changed(stage, lambda recipe: {"augmentation": noise})
+        return augmented_by(stage, noise)

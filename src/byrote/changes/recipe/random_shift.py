@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from byrote.changes.change import Context
-from byrote.changes.recipe.inner import changed
+from byrote.changes.recipe.inner import augmented_by
 from byrote.recipes import augmentations
 
 
@@ -19,5 +19,5 @@ class RandomShift:
     name: ClassVar[str] = "random-shift"
 
     def apply(self, stage: Any, context: Context) -> Any:
-        """The recipe with this augmentation."""
-        return changed(stage, lambda recipe: {"augmentation": augmentations.RandomShift(self.pixels)})
+        """The recipe with this augmentation, after what it has."""
+        return augmented_by(stage, augmentations.RandomShift(self.pixels))

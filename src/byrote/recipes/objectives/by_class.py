@@ -1,4 +1,4 @@
-"""Cross-entropy of batches of many models, for classes and for distributions over classes."""
+"""Losses of batches of many models, for classes and for distributions over classes."""
 
 from __future__ import annotations
 
@@ -19,3 +19,10 @@ def cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0) ->
     """
     flat = F.cross_entropy(logits.flatten(0, 1), targets.flatten(0, 1), reduction="none", label_smoothing=smoothing)
     return flat.reshape(logits.shape[:2])
+
+
+def of_targets(by_class: Tensor, targets: Tensor) -> Tensor:
+    """The loss of each target's class, or its mean over a distribution: `by_class[model, batch, class]` to two axes."""
+    if is_distribution(targets):
+        return (targets * by_class).sum(-1)
+    return by_class.gather(-1, targets[..., None])[..., 0]

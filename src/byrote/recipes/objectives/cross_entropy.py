@@ -32,6 +32,11 @@ class CrossEntropy:
     once: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise BadInput(
+                f"The 'label_smoothing' argument of CrossEntropy must lie in [0, 1). Got {self.label_smoothing}.",
+                hint="0 learns the labels as they are; 0.1 is usual for smoothing.",
+            )
         if self.class_weights is not None and not all(weight > 0 for weight in self.class_weights):
             raise BadInput(
                 f"The 'class_weights' argument of CrossEntropy must be above 0, one per class. Got "

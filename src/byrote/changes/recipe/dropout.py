@@ -1,0 +1,45 @@
+"""Dropout of hidden units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
+
+from byrote.changes.change import Context
+from byrote.changes.recipe.inner import changed
+from byrote.errors import BadInput
+from byrote.recipes import dropout
+from byrote.recipes.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class HiddenDropout:
+    """Leave out each hidden unit with probability `p` at every step; in evaluation mode all units are there.
+
+    Source: Srivastava et al. 2014 (JMLR 15, "Dropout: a simple way to prevent neural networks from overfitting").
+    """
+
+    p: float = 0.5
+    stage: ClassVar[str] = "recipe"
+    name: ClassVar[str] = "dropout"
+
+    def __post_init__(self) -> None:
+        dropout.Dropout(self.p)  # it refuses what cannot be
+
+    def apply(self, stage: Any, context: Context) -> Any:
+        """The recipe whose network has this dropout.
+
+        Raises:
+            BadInput: its network has no such setting.
+        """
+        return changed(stage, self._slots)
+
+    def _slots(self, recipe: Recipe) -> dict[str, Any]:
+        network: Any = recipe.network
+        if "dropout" not in {one.name for one in fields(network)}:
+            raise BadInput(
+                f"The network {type(network).__name__} has no setting 'dropout'.",
+                hint="take byrote.MLP, byrote.SmallCNN or byrote.BagOfEmbeddings, or put byrote.Dropout into a network "
+                "of your own.",
+            )
+        return {"network": replace(network, dropout=self.p)}
