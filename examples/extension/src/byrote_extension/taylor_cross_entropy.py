@@ -9,30 +9,29 @@ from torch import Tensor
 
 from byrote.errors import BadInput
 from byrote.recipes.batch import Batch
+from byrote.recipes.objectives.by_class import of_targets
 from byrote.recipes.slots import Forward
 
 
 @dataclass(frozen=True)
-class GeneralisedCrossEntropy:
-    """Cross-entropy for q towards 0, and 1 - p for q = 1; in between, wrong labels are learned less.
+class TaylorCrossEntropy:
+    """The first terms of the series of cross-entropy, and 1 - p for one term; the fewer, the less wrong labels pull.
 
     Formula:
-        loss_i = (1 - p_i^q) / q, p_i the probability of the label of i
+        loss_i = sum over j = 1 .. terms of (1 - p_i)^j / j, p_i the probability of the label of i
 
-    Source: Zhang & Sabuncu 2018, arXiv:1805.07836, eq. 6.
-    Differs:
-        Their truncated loss, which drops examples of a small probability, is not here.
+    Source: Feng et al. 2020 (IJCAI, "Can cross entropy loss be robust to label noise?").
     """
 
-    q: float = 0.7
+    terms: int = 2
     task: ClassVar[str] = "classes"
     once: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.q <= 1:
+        if self.terms < 1:
             raise BadInput(
-                f"The 'q' argument of GeneralisedCrossEntropy must be in (0, 1]. Got {self.q}.",
-                hint="0.7 is the authors'; byrote.CrossEntropy() is the limit for q towards 0.",
+                f"The 'terms' argument of TaylorCrossEntropy must be at least 1. Got {self.terms}.",
+                hint="terms=2; byrote.CrossEntropy() is the limit for many terms.",
             )
 
     def memory(self, examples: int, classes: int) -> None:
@@ -42,5 +41,6 @@ class GeneralisedCrossEntropy:
     def loss(self, forward: Forward, batch: Batch, memory: Tensor | None) -> tuple[Tensor, Tensor, None]:
         """Logits `[model, batch, class]` in training mode, `loss[model, batch]`, and no memory."""
         logits = forward(batch.inputs, train=True)
-        log_p = logits.log_softmax(-1).gather(-1, batch.targets[..., None])[..., 0]
-        return logits, -(self.q * log_p).expm1() / self.q, None
+        short = -logits.log_softmax(-1).expm1()
+        by_class = sum((short**term / term for term in range(2, self.terms + 1)), start=short)
+        return logits, of_targets(by_class, batch.targets), None
