@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import byrote
 from byrote.changes.data.backdoor import Backdoor
 from byrote.data.trigger import Trigger
 from byrote.engine.afterwards import probe
+from byrote.engine.job import Labelled
 from byrote.errors import BadInput
 from byrote.probes.contract import Block
 from byrote.probes.moment import Models, Moment
@@ -115,3 +117,10 @@ def test_without_a_backdoor_or_held_out_examples_it_is_refused(tmp_path, run):
         small_audit(tmp_path / "run", dataset=run.dataset, heldout=None, recipe=RECIPE, probes=("stamped",))
     with pytest.raises(BadInput, match="and no backdoor is planted"):
         probe(dataclasses.replace(run, dataset=pictures()), "stamped")
+
+
+def test_the_trigger_goes_with_the_data_to_other_processes(run):
+    sent = pickle.loads(pickle.dumps(Labelled.of(run.dataset)))
+    np.testing.assert_array_equal(sent.trigger.opacity, run.dataset.trigger.opacity)
+    assert sent.trigger.target == 1
+    np.testing.assert_array_equal(sent.truth, run.controls.true_labels(run.ids, run.labels, run.class_names))
