@@ -8,7 +8,10 @@ import pytest
 import byrote
 from attacked_texts import attacked_texts, normal_texts
 from byrote.analyses.blind_baseline import blind_baseline
+from byrote.analyses.membership import membership_attack
 from byrote.errors import MissingEvidence
+from byrote.report.redact import forget_contents
+from byrote.runs.run import Run
 from made_once import opened
 
 
@@ -34,6 +37,17 @@ def test_members_of_another_kind_are_told_and_copies_are_no_help(tmp_path: Path)
     alone = blind_baseline(attacked_texts(tmp_path / "b", np.zeros((1, 100)), drawn, token=twice)).figures["auc"][0]
     assert alone is not None
     assert alone.value == 0.5
+
+
+def test_words_that_were_forgotten_tell_nothing(tmp_path: Path) -> None:
+    """What is left of them is different in every document, as if words told nobody."""
+    forget_contents(opened("documents", tmp_path))
+    run = Run.open(tmp_path / "run")
+    with pytest.raises(MissingEvidence, match="'blind_baseline' reads texts"):
+        blind_baseline(run)
+    with pytest.raises(MissingEvidence, match="reads texts, and those of the run"):
+        membership_attack(run, "text_loss_attack[dc_pdd]", draws=2)
+    assert any("not known: the texts were forgotten" in note for note in membership_attack(run, draws=2).notes)
 
 
 def test_a_run_of_no_texts_is_refused(tmp_path: Path) -> None:

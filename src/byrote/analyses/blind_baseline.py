@@ -35,7 +35,7 @@ def blind_baseline(run: Run, *, seed: int = 0) -> Table:
         baseline. Here one setting is fixed.
 
     Raises:
-        MissingEvidence: the run is not of language models, or no document tells models apart.
+        MissingEvidence: the run is not of language models, its texts were forgotten, or no document tells models apart.
     """
     found = blind(run, run.models(), seed=seed)
     return Table(
@@ -57,9 +57,17 @@ def blind(run: Run, models: np.ndarray, *, seed: int = 0) -> Scalar:
             f"The run {str(run.folder)!r} holds no texts that a bag of words could be of.",
             hint="ask a run of language models, as of `byrote audit docs`.",
         )
+    run.refuse_forgotten("blind_baseline", ("corpus.token",))
     member = attackable(run, models)
     bag = bags(run.load("corpus.token", [0]), run.offsets)
     return blind_auc(bag, member, run.load("design.pair", models), _whole(run), seed=seed)
+
+
+def words_alone(run: Run, models: np.ndarray) -> str:
+    """What a bag of words says of figures of membership; or that the texts, and with them their words, are gone."""
+    if run.forgotten:
+        return "whether the words alone give members away is not known: the texts were forgotten"
+    return blind_words(blind(run, models))
 
 
 def blind_words(found: Scalar) -> str:

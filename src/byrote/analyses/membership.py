@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 from scipy.special import expit
 
-from byrote.analyses.blind_baseline import attackable, blind, blind_words
+from byrote.analyses.blind_baseline import attackable, words_alone
 from byrote.analyses.catalog import analysis
 from byrote.analyses.groups import groups_of, method_words, of_groups, on_groups, size_slices
 from byrote.blocks import Block, TableBlock, Words, cut, section, sentence
@@ -281,6 +281,7 @@ class _Attacked:
         design = {name: run.load(f"design.{name}", models) for name in ("member", "pair", "stratum")}
         if run.of_text:
             design["member"] = attackable(run, models)
+        run.refuse_forgotten(key, entry.needs)
         arguments = {name: run.load(need, models) for name, need in entry.parameters.items()}
         return cls(run=run, entry=entry, settings=dict(options or {}), models=models, arguments=arguments, **design)
 
@@ -378,7 +379,7 @@ def _notes(attacked: _Attacked, by: By, units: _Units, values: np.ndarray) -> It
             "rates are means over the strata, weighted by their members"
         )
     if run.of_text:
-        yield blind_words(blind(run, attacked.models))
+        yield words_alone(run, attacked.models)
     undefined = int(np.isnan(values[:, counted]).sum())
     if undefined:
         yield f"{undefined:,} of {values[:, counted].size:,} scores are undefined and left out"

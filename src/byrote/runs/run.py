@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -595,6 +595,19 @@ class Run:
         self._keep(entry, role, result)
         return replace(result, ids=self.ids) if isinstance(result, PerExample | PerModelExample | PerPair) else result
 
+    def refuse_forgotten(self, key: str, needs: Iterable[str]) -> None:
+        """Refuse what reads texts of a run whose texts were forgotten.
+
+        Raises:
+            MissingEvidence: it does.
+        """
+        reads = any(quantity(need).text for need in needs) and key.partition("[")[0] not in SAME_TEXTS
+        if self.forgotten and reads:
+            raise MissingEvidence(
+                f"{key!r} reads texts, and those of the run {str(self.folder)!r} were forgotten.",
+                hint="audit again into another folder; a table that was made before is kept under results/.",
+            )
+
     def measured_on(self, key: str, models: np.ndarray, **options: Any) -> Result:
         """A measure on these models only; nothing is kept.
 
@@ -612,15 +625,7 @@ class Run:
                 f"{key!r} is not for the targets of the run {str(self.folder)!r}, which has {self.learns.says}.",
                 hint=INSTEAD[self.task],
             )
-        if (
-            self.forgotten
-            and any(quantity(need).text for need in entry.needs)
-            and key.partition("[")[0] not in SAME_TEXTS
-        ):
-            raise MissingEvidence(
-                f"{key!r} reads texts, and those of the run {str(self.folder)!r} were forgotten.",
-                hint="audit again into another folder; a table that was made before is kept under results/.",
-            )
+        self.refuse_forgotten(key, entry.needs)
         if (
             self.guarded
             and entry.evaluation == "extraction"
