@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from byrote.axes import EXAMPLE, MODEL
-from byrote.data.corpus import Corpus
 from byrote.evidence.kind import OF_TEXT, Kind, Quantity
 from byrote.probes import tokens
 from byrote.probes.contract import Block, TextProbe
@@ -46,26 +45,28 @@ class DocumentGradients(TextProbe):
         corpus, found = block.corpus, np.full(len(block.corpus), np.nan, np.float32)
         original = tokens.originals(corpus)
         network.eval()
+        weights = {one: one.requires_grad for one in network.parameters() if one.is_floating_point()}
+        for one in weights:
+            one.requires_grad_(True)
         for done, row in enumerate(np.unique(original).tolist()):
-            found[row] = _norm(network, corpus.subset(np.array([row])), block)
+            found[row] = _norm(network, [*weights], row, block)
             progress((done + 1) / len(corpus))
+        for one, required in weights.items():
+            one.requires_grad_(required)
         return {"document_gradient_norm": found[original]}
 
 
-def _norm(network: nn.Module, document: Corpus, block: Block) -> float:
+def _norm(network: nn.Module, weights: list[nn.Parameter], row: int, block: Block) -> float:
     """The norm of one document; nan where nothing of it is predicted."""
-    total, count = torch.zeros((), device=block.device), int(document.scored.sum())
-    if not count:
-        return float("nan")
-    frozen = {one: one.requires_grad for one in network.parameters() if one.is_floating_point()}
+    assert block.corpus is not None
+    corpus, total, count = block.corpus, torch.zeros((), device=block.device), 0
     with torch.enable_grad():
-        for one in frozen:
-            one.requires_grad_(True)
-        for inputs, (place, position, token) in tokens.batches(document, block.context):
+        for inputs, (place, position, token) in tokens.batches(corpus, block.context, np.array([row])):
             logits = network(torch.from_numpy(inputs).to(block.device)).float()
-            true = torch.from_numpy(document.tokens[token].astype(np.int64)).to(block.device)
+            true = torch.from_numpy(corpus.tokens[token].astype(np.int64)).to(block.device)
             total = total + nn.functional.cross_entropy(logits[place, position], true, reduction="sum")
-        gradients = torch.autograd.grad(total / count, [*frozen], allow_unused=True)
-    for one, required in frozen.items():
-        one.requires_grad_(required)
+            count += len(true)
+        if not count:
+            return float("nan")
+        gradients = torch.autograd.grad(total / count, weights, allow_unused=True)
     return float(torch.stack([one.float().square().sum() for one in gradients if one is not None]).sum().sqrt())

@@ -132,9 +132,11 @@ def signals(
     return columns
 
 
-def batches(corpus: Corpus, context: int) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
-    """Every document once, as a network reads it: inputs, and of each prediction its row, its place and its token."""
-    rows = rows_of(corpus, np.arange(len(corpus)), context)
+def batches(
+    corpus: Corpus, context: int, documents: Int[np.ndarray, " document"] | None = None
+) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """Every document, or these, as a network reads it: inputs, and of each prediction its row, place and token."""
+    rows = rows_of(corpus, np.arange(len(corpus)) if documents is None else documents, context)
     for batch in batches_of_rows(rows.stop - rows.start, max(1, BATCH_BYTES // (4 * corpus.vocabulary))):
         yield _batch(corpus, rows, batch)
 
