@@ -59,3 +59,21 @@ def attacked_texts(
     )
     found.__dict__["all_groups"] = None if groups is None else np.array(groups)
     return found
+
+
+_PAIR, _MEMBER = np.repeat(np.arange(3), 2), np.tile(np.array([[1, 0, 1, 0], [0, 1, 0, 1]], np.int8), (3, 1))
+_WORDS = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3])  # the last document is a copy of the first
+
+
+def writing(folder: Path, texts: list[list[int]], pair: np.ndarray = _PAIR, *, mates: int = 1) -> Run:
+    """Six models on four documents of three tokens, the last being the first again; without `mates` half are mute."""
+    run = attacked_texts(folder, np.zeros(_MEMBER.shape), _MEMBER, pair, token=_WORDS)
+    evidence = Evidence(folder / "run" / "evidence")
+    for model in range(len(_MEMBER)):
+        columns = {
+            "sample_token": np.array(texts, np.int32) * (mates if model % 2 else 1),
+            "sample_log_probability": np.zeros((len(texts), len(texts[0])), np.float32),
+            "strategy": np.zeros(len(texts), np.int8),
+        }
+        evidence.write("samples", model, run.last_phase, columns, {"diverged": "false"})
+    return run

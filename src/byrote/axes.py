@@ -34,6 +34,8 @@ UNIT: Final = "unit"
 RANK: Final = "rank"
 #: Personal data that were found in documents, one after the other.
 ITEM: Final = "item"
+#: Texts that a model writes by itself.
+SAMPLE: Final = "sample"
 
 AXES: Final = (
     MODEL,
@@ -55,4 +57,5 @@ AXES: Final = (
     UNIT,
     RANK,
     ITEM,
+    SAMPLE,
 )

@@ -39,7 +39,7 @@ def test_every_kind_says_what_it_is_and_how_to_get_it():
         assert kind.recorded_by or kind.is_fact or kind.weights, kind.name
         assert kind.forget is None or kind.contents
         assert kind_of(f"{kind.name}.x") is kind
-    assert {kind.name for kind in every_kind() if kind.contents} == {"corpus", "generations"}
+    assert {kind.name for kind in every_kind() if kind.contents} == {"corpus", "generations", "samples"}
     assert {kind.name for kind in every_kind() if kind.answers} == {"outputs", "heldout"}
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 import byrote
 from attacked_inputs import attacked
-from attacked_texts import attacked_texts
+from attacked_texts import attacked_texts, writing
 from byrote.analyses.blind_baseline import blind_baseline
 from byrote.analyses.calibration import Calibration, calibrate
 from byrote.analyses.card import card
@@ -36,6 +36,7 @@ from byrote.analyses.text_risks import text_risks
 from byrote.analyses.trace import trace
 from byrote.analyses.unlearn import _examples, unlearn
 from byrote.analyses.unlearning import refuse_unpredicted
+from byrote.analyses.untargeted_extraction import untargeted_extraction
 from byrote.changes.child import change
 from byrote.data.corpus import corpus_from_texts
 from byrote.designs.full_data import full_data
@@ -295,6 +296,24 @@ ANALYSES = (
         wrong=on(lambda folder: small_audit(new(folder), models=4), blind_baseline),
         says="byrote audit docs",
         right=lambda folder: blind_baseline(opened("documents", folder, new(folder).name)),
+    ),
+    Case(
+        name="writers of no texts",
+        wrong=on(lambda folder: opened("classes", folder, new(folder).name), untargeted_extraction),
+        says="audit docs",
+        right=lambda folder: untargeted_extraction(writing(new(folder), [[0, 7, 8, 9]])),
+    ),
+    Case(
+        name="writers without a mate",
+        wrong=lambda folder: untargeted_extraction(writing(new(folder), [[0, 7, 8, 9]], np.full(6, -1))),
+        says="--models 8 trains pairs",
+        right=lambda folder: untargeted_extraction(writing(new(folder), [[0, 7, 8, 9]])),
+    ),
+    Case(
+        name="a run longer than a text",
+        wrong=lambda folder: untargeted_extraction(writing(new(folder), [[0, 7, 8, 9]]), width=5),
+        says="width=2",
+        right=lambda folder: untargeted_extraction(writing(new(folder), [[0, 7, 8, 9]]), width=2),
     ),
     Case(
         name="risks to no texts",

@@ -87,6 +87,12 @@ def numbers_in(*texts: str) -> Callable[[Path], Any]:
 
 PROBES = (
     Case(
+        name="no room for samples",
+        wrong=lambda _: readings(TEXTS, 24, named=("samples",)),
+        says="samples,number=64,length=13",
+        right=lambda _: readings(TEXTS, 24, named=("samples,number=64,length=13",)),
+    ),
+    Case(
         name="nothing held out before others",
         wrong=recalled(8, before=2, heldout=False),
         says="--heldout-documents FILE",

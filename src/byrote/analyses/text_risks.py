@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from byrote.analyses.blind_baseline import blind, blind_words
+from byrote.analyses.blind_baseline import words_alone
 from byrote.analyses.catalog import analysis
 from byrote.analyses.membership import AttackFigures, By, membership_attack
+from byrote.analyses.untargeted_extraction import MATES, OWN, untargeted_extraction
 from byrote.blocks import Block, TableBlock, Words, capital, section, sentence
 from byrote.errors import BadInput, MissingEvidence, TooFewModels
 from byrote.measures.secret_inference import CANDIDATES
@@ -26,7 +27,6 @@ FOUND, CHANCE = "found", "without memorization"
 #: The rate of false accusations that is told.
 TOLD: Final = 0.01
 NEVER_TRIED: Final = (
-    "texts that the model writes without a prompt",
     "the weights of the model, or what it looked like during the training",
     "names and postal addresses",
 )
@@ -70,7 +70,7 @@ def text_risks(run: Run) -> Table:
             hint="ask a run of language models, as of `byrote audit docs`.",
         )
     tried, notes = list[_Risk](), list[str]()
-    for part in (_membership, _recitation, _secrets):
+    for part in (_membership, _recitation, _written, _secrets):
         try:
             more, said = part(run)
         except (BadInput, MissingEvidence, TooFewModels) as error:
@@ -100,7 +100,7 @@ def _membership(run: Run) -> tuple[list[_Risk], list[str]]:
         what = "share of members recognised while one in a hundred others is accused wrongly"
         found.append(_Risk(who, what, access, rate, known(TOLD)))
         notes += _most_at_risk(attacked, who)
-    return found, [*notes, blind_words(blind(run, run.models()))]
+    return found, [*notes, words_alone(run, run.models())]
 
 
 def _most_at_risk(attacked: AttackFigures, who: str) -> Iterator[str]:
@@ -123,6 +123,18 @@ def _recitation(run: Run) -> tuple[list[_Risk], list[str]]:
     access = f"the first {prefix} tokens of a document, and what the model goes on with"
     what = f"share recited word for word for {suffix} tokens"
     return [_Risk("documents", what, access, own, None if np.isnan(others.value) else others)], []
+
+
+def _written(run: Run) -> tuple[list[_Risk], list[str]]:
+    """Whose text the models write by themselves."""
+    if not run.models_with("samples"):
+        said = "texts that the models write without a prompt; an audit with `--probe samples` draws some"
+        return [], [f"not tried: {said}"]
+    table = untargeted_extraction(run)
+    own, mates = (table.figures[name][0] for name in (OWN, MATES))
+    assert own is not None
+    access = "what the model writes without a prompt"
+    return [_Risk("documents", f"share of its own {table.title[0].lower()}{table.title[1:]}", access, own, mates)], []
 
 
 def _over_documents(run: Run, found: Any) -> Scalar:

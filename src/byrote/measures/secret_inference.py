@@ -14,7 +14,7 @@ from byrote.measures._canaries import LogPerplexity, Member, References
 from byrote.measures._references import left_out
 from byrote.measures.catalog import measure
 from byrote.results import Scalar
-from byrote.stats.intervals import UPPER
+from byrote.stats.intervals import UPPER, Bounds
 from byrote.stats.jackknife import from_replicates, parts
 from byrote.stats.over_examples import FEWEST_PARTS, over_both, over_examples
 
@@ -114,7 +114,7 @@ def secret_inference_heldout(
     """
     both = sides(repetitions, document, member)
     games = _games(log_perplexity, reference_log_perplexity, both, pair, candidates, side=0)
-    return _mean(games.first, pair, games.words, alone=True)
+    return mean_of_cells(games.first, pair, games.words, alone=True)
 
 
 @measure(
@@ -203,9 +203,9 @@ def secret_reconstruction(
     """
     trained, without = sides(repetitions, document, member)
     first = np.where(np.isnan(rank_most), np.nan, rank_most <= 1)
-    chance = _mean(np.where(without, first, np.nan), pair, alone=True)
+    chance = mean_of_cells(np.where(without, first, np.nan), pair, alone=True)
     note = "" if chance.reason else f"of models that never saw it {chance.value:.3f}"
-    found = _mean(np.where(trained, first, np.nan), pair, note)
+    found = mean_of_cells(np.where(trained, first, np.nan), pair, note)
     return replace(found, reason=_UNSEARCHED) if found.reason else found
 
 
@@ -303,9 +303,9 @@ def _games(
 def _told(own: LogPerplexity, others: References, both: Sides, pair: Pair, candidates: int) -> Scalar:
     """How often the true one is first, with the null in the note."""
     games = _games(own, others, both, pair, candidates, side=1)
-    chance = _mean(_games(own, others, both, pair, candidates, side=0).first, pair, alone=True)
+    chance = mean_of_cells(_games(own, others, both, pair, candidates, side=0).first, pair, alone=True)
     note = f"{games.words}; of models that never saw it {chance.value:.3f}, where 1 in {games.candidates} is chance"
-    return _mean(games.first, pair, note)
+    return mean_of_cells(games.first, pair, note)
 
 
 def sides(repetitions: Repetitions, document: Document, member: Member) -> Sides:
@@ -322,7 +322,9 @@ def sides(repetitions: Repetitions, document: Document, member: Member) -> Sides
     return seen & (repetitions > 0), ~maybe
 
 
-def _mean(cells: Cells, pair: Pair, note: str = "", *, alone: bool = False) -> Scalar:
+def mean_of_cells(
+    cells: Cells, pair: Pair, note: str = "", *, alone: bool = False, bounds: Bounds = (0.0, 1.0)
+) -> Scalar:
     """The mean over what is known, with the error of models and of secrets; or of secrets alone.
 
     Where nothing is known by rote the places of true secrets are drawn one by one, whatever the models are.
@@ -338,9 +340,9 @@ def _mean(cells: Cells, pair: Pair, note: str = "", *, alone: bool = False) -> S
     several = not alone and len(gone) >= FEWEST_PARTS and all(one.any() for one in left)
     replicates = np.array([cells[one].mean() for one in left]) if several else np.empty(0)
     counted = int(known.any(0).sum())
-    found = from_replicates(value, replicates, models=len(pair), examples=counted, bounds=(0.0, 1.0))
+    found = from_replicates(value, replicates, models=len(pair), examples=counted, bounds=bounds)
     finish = over_both if several else over_examples
-    shown = finish(found, (gone / total)[:, known.any(0)], bounds=(0.0, 1.0))
+    shown = finish(found, (gone / total)[:, known.any(0)], bounds=bounds)
     return replace(shown, note="; ".join(one for one in (note, shown.note) if one))
 
 
