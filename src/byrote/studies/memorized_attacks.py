@@ -47,7 +47,7 @@ def simulated(rng: np.random.Generator, units: int, gap: float) -> Float[np.ndar
     "without attack after plain training",
     unit="pair of models, trained on the two halves of the data",
     margin=0.0,
-    minutes=1.0,
+    minutes=0.7,
     caveat="Members minus non-members is label memorization, the mean over examples. Attacks are PGD within a tenth of "
     "the range of the inputs, of 5 steps in the training and of 20 afterwards.",
     null=lambda rng, units: simulated(rng, units, 0.1),

@@ -42,7 +42,7 @@ def simulated(rng: np.random.Generator, units: int, more: float) -> Float[np.nda
     unit="seed, of a model of each training",
     margin=0.0,
     units=6,
-    minutes=1.5,
+    minutes=1.8,
     recipe=LONG,
     caveat="That memorization is the cause is not tried. Attacks are within a tenth of the range of the inputs.",
     null=lambda rng, units: simulated(rng, units, 0.0),
