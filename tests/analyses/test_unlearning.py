@@ -18,6 +18,7 @@ from byrote.blocks import TableBlock, Tiles, section_of
 from byrote.changes.change import Context, TrainedModel
 from byrote.changes.model.fine_tune_on_rest import FineTuneOnRest
 from byrote.changes.model.gradient_ascent import GradientAscent
+from byrote.changes.model.retrain import Retrain
 from byrote.changes.recipe.weight_decay import WeightDecay
 from byrote.cli.app import app
 from byrote.data.controls import LABEL_NOISE
@@ -134,19 +135,6 @@ class Nothing:
         return stage
 
 
-@dataclass(frozen=True)
-class Exact:
-    """An unlearning that trains anew without the examples: what retraining is."""
-
-    epochs: int = 30
-    stage: ClassVar[str] = "model"
-    name: ClassVar[str] = "exact"
-
-    def apply(self, stage: TrainedModel, context: Context) -> TrainedModel:
-        fresh = TrainedModel(algorithm=stage.algorithm, state=stage.algorithm.init(int(context.rng.integers(2**31))))
-        return FineTuneOnRest(self.epochs).apply(fresh, context)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return small_audit(tmp_path_factory.mktemp("unlearning") / "run", models=4, recipe=longer(30))
@@ -185,7 +173,7 @@ def test_a_method_that_does_nothing_is_caught(run: Run, wrong: list[str], tmp_pa
 
 @pytest.mark.slow
 def test_training_anew_passes(run: Run, wrong: list[str], tmp_path: Path) -> None:
-    table = unlearn(LAB, run, method=Exact(), forget=wrong, models=5, out=tmp_path / "out")
+    table = unlearn(LAB, run, method=Retrain(), forget=wrong, models=5, out=tmp_path / "out")
     assert table.rows["verdict"][0] == "no difference shown"
 
 

@@ -66,6 +66,22 @@ def unlearn(
             models; or no training data would be left.
         TooFewModels: fewer than 5 models.
     """
+    data, change, folder = data_to_forget(run, method, forget, models, out, "unlearn")
+    runs = dict(trained(lab, run, data, forget, method=change, models=models, folder=folder, seed=seed))
+    found = unlearning(*(runs[name] for name in ARMS))
+    keep(runs["unlearned"], "unlearning", found, *(runs[name] for name in ARMS[1:]))
+    return found
+
+
+def data_to_forget(
+    run: Run, method: str | Change, forget: Forget, models: int, out: str | Path | None, name: str
+) -> tuple[DataToForget, Change, Path]:
+    """The data of a procedure of that name, the change that unlearns, and the folder of its runs.
+
+    Raises:
+        BadInput: the change is not one of models, or the data do not fit.
+        TooFewModels: fewer than 5 models.
+    """
     change = method if isinstance(method, Change) else parse_change(method)
     if change.stage != "model":
         raise BadInput(
@@ -78,16 +94,12 @@ def unlearn(
             f"An evaluation of unlearning needs at least {LEAST_MODELS} models in each set. Got {models}.",
             hint="--set models=16.",
         )
-    folder = Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}-unlearn-{change.name}")
-    parent = parent_of(run, [change], forget, run.ids[data.forget])
-    runs = dict(_trained(lab, data, parent, method=change, models=models, folder=folder, seed=seed))
-    found = unlearning(*(runs[name] for name in ARMS))
-    keep(runs["unlearned"], "unlearning", found, *(runs[name] for name in ARMS[1:]))
-    return found
+    folder = Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}-{name}-{change.name}")
+    return data, change, folder
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Data:
+class DataToForget:
     """The data and settings of all four sets: `whole` with the rows to `forget` and to `retain`.
 
     The other rows are held out. `part` and `settings` are the arguments of an audit. `length` is the number of tokens
@@ -137,12 +149,12 @@ class _Data:
         return job.algorithm()
 
 
-def _examples(run: Run, forget: Forget) -> _Data:
+def _examples(run: Run, forget: Forget) -> DataToForget:
     """The examples of a run, and those to forget."""
     dataset, recipe = data_of(run, "ask")
     refuse_other_tasks(run.task, run.folder.name, "An audit of unlearning")
     rows = _chosen(run, forget)
-    return _Data(
+    return DataToForget(
         whole=dataset,
         part=dataset,
         recipe=recipe,
@@ -152,7 +164,7 @@ def _examples(run: Run, forget: Forget) -> _Data:
     )
 
 
-def _documents(run: Run, change: Change, forget: Forget) -> _Data:
+def _documents(run: Run, change: Change, forget: Forget) -> DataToForget:
     """The documents of a run of language models, and those to forget."""
     corpus, heldout, recipe = parts_of(run)
     refuse_unfit(change)
@@ -170,7 +182,7 @@ def _documents(run: Run, change: Change, forget: Forget) -> _Data:
         "generate": None,
         "checkpoints": 0,
     }
-    return _Data(
+    return DataToForget(
         whole=whole,
         part=corpus,
         recipe=recipe,
@@ -191,10 +203,20 @@ def _chosen(run: Run, forget: Forget) -> Int[np.ndarray, " forgotten"]:
     return np.sort(ranked[: max(1, round(share * len(ranked)))]).astype(np.int64)
 
 
-def _trained(
-    lab: Lab, data: _Data, parent: dict[str, Any], *, method: Change, models: int, folder: Path, seed: int
+def trained(
+    lab: Lab,
+    run: Run,
+    data: DataToForget,
+    forget: Forget,
+    *,
+    method: Change,
+    models: int,
+    folder: Path,
+    seed: int,
+    keep_weights: bool = False,
 ) -> Iterator[tuple[str, Run]]:
-    """The four sets, each a run of its own."""
+    """The four sets, each a run of its own; where weights are kept, the first two."""
+    parent = parent_of(run, [method], forget, run.ids[data.forget])
     context = Context(dataset=data.whole, rng=np.random.default_rng([seed, 2]), forget=data.forget, retain=data.retain)
     steps = steps_of(method, data.algorithm(), context)
     everyone, without = (data.member(models, with_forget=seen) for seen in (True, False))
@@ -204,20 +226,23 @@ def _trained(
         ("again", one_phase("retrained", without), None),
         ("longer", one_phase("retrained", without), _Longer(steps, getattr(method, "rate", 1.0))),
     )
-    for number, (name, design, change) in enumerate(made, start=1):
+    for number, (name, design, change) in enumerate(made[:2] if keep_weights else made, start=1):
         about = {"steps": steps, "set": name, "forget": len(data.forget)}
         child = {**parent, "change": {**parent["change"], **about}}
-        run = lab.audit(
-            data.part,
-            data.recipe,
-            design=design,
-            out=folder / name,
-            seed=1_000 * seed + number,
-            finish=None if change is None else finishing([(change, context)], design),
-            parent=None if change is None else child,
-            **data.settings,
+        yield (
+            name,
+            lab.audit(
+                data.part,
+                data.recipe,
+                design=design,
+                out=folder / name,
+                seed=1_000 * seed + number,
+                finish=None if change is None else finishing([(change, context)], design),
+                parent=None if change is None else child,
+                keep_weights=keep_weights,
+                **data.settings,
+            ),
         )
-        yield name, run
 
 
 def steps_of(method: Change, algorithm: Algorithm, context: Context) -> int:

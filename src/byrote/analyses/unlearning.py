@@ -120,7 +120,7 @@ def judged(sets: dict[str, Scores], ids: np.ndarray, groups: dict[str, Bool[np.n
     sets = {name: values[:count] for name, values in sets.items()}
     pairs = {"": ("unlearned", "retrained"), "null": ("again", "retrained"), "longer": ("unlearned", "longer")}
     found = {
-        (group, which): _compared(sets[one][:, mask], sets[other][:, mask])
+        (group, which): compared(sets[one][:, mask], sets[other][:, mask])
         for group, mask in groups.items()
         for which, (one, other) in pairs.items()
     }
@@ -177,7 +177,8 @@ def _verdict(shift: Scalar, p_value: float, models: int, needed: int) -> str:
     return "not unlearned: more is gone than by retraining"
 
 
-def _compared(one: Scores, other: Scores) -> dict[str, Scalar]:
+def compared(one: Scores, other: Scores, *, scaled: bool = True) -> dict[str, Scalar]:
+    """AUC, shift and p of two sets of models, as in `unlearning`; a shift that is not `scaled` has the scores' unit."""
     count, examples = one.shape
     without = [(np.delete(one, at, 0), np.delete(other, at, 0)) for at in range(count)]
     figures = {
@@ -188,7 +189,10 @@ def _compared(one: Scores, other: Scores) -> dict[str, Scalar]:
             examples=examples,
             bounds=bounds,
         )
-        for name, of, bounds in (("AUC", ulira, (0.0, 1.0)), ("shift", shift, (-np.inf, np.inf)))
+        for name, of, bounds in (
+            ("AUC", ulira, (0.0, 1.0)),
+            ("shift", shift if scaled else apart, (-np.inf, np.inf)),
+        )
     }
     nan = float("nan")
     p_value = dealt(one, other)
@@ -237,7 +241,12 @@ def _auc(one: Scores, other: Scores) -> Float[np.ndarray, " example"]:
 def shift(one: Scores, other: Scores) -> float:
     """How far the mean of the first is above that of the second, in standard deviations of the second."""
     spread = np.sqrt(other.var(0, ddof=1).mean())
-    return float((one.mean(0) - other.mean(0)).mean() / max(float(spread), 1e-12))
+    return apart(one, other) / max(float(spread), 1e-12)
+
+
+def apart(one: Scores, other: Scores) -> float:
+    """How far the mean of the first is above that of the second."""
+    return float((one.mean(0) - other.mean(0)).mean())
 
 
 def dealt(one: Scores, other: Scores) -> float:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from byrote.changes.model.gradient_difference import GradientDifference
-from byrote.changes.model.npo import NPO, log_probability
-from byrote.changes.model.training import as_it_is, batches
+from byrote.changes.model.npo import NPO
+from byrote.changes.model.training import as_it_is, batches, log_probability
 from byrote.data.corpus import corpus_from_texts
 from byrote.errors import BadInput
 from unlearned import fitted, loss_on, read, weights

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from byrote.changes.change import Context, TrainedModel
-from byrote.changes.model.training import as_it_is, climb_and_keep
+from byrote.changes.model.training import as_it_is, climb_and_keep, log_probability
 from byrote.errors import BadInput
 from byrote.recipes.algorithm import Batch
-from byrote.recipes.objectives.next_token import IGNORED
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,3 @@ class NPO:
             return 2 * torch.sigmoid(self.beta * ratio)
 
         return climb_and_keep(stage, context, epochs=self.epochs, rate=self.rate, climb=climb)
-
-
-@torch.no_grad()
-def log_probability(network: nn.Module, batch: Batch) -> Tensor:
-    """In evaluation mode: of each label `[row]`; of text at each token that of all of its document in the row."""
-    training = network.training
-    log_p = network.eval()(batch.inputs).log_softmax(-1)
-    network.train(training)
-    counted = batch.targets != IGNORED
-    found = log_p.gather(-1, batch.targets.clamp_min(0).unsqueeze(-1)).squeeze(-1) * counted
-    if batch.documents is None:
-        return found
-    together = batch.documents[:, :, None] == batch.documents[:, None, :]
-    return (together * found[:, None, :]).sum(-1)

@@ -113,6 +113,20 @@ def as_it_is(model: TrainedModel) -> nn.Module:
     return copy.deepcopy(model.algorithm.network(model.state)).eval().requires_grad_(requires_grad=False)
 
 
+@torch.no_grad()
+def log_probability(network: nn.Module, batch: Batch) -> Tensor:
+    """In evaluation mode: of each label `[row]`; of text at each token that of all of its document in the row."""
+    training = network.training
+    log_p = network.eval()(batch.inputs).log_softmax(-1)
+    network.train(training)
+    counted = batch.targets != IGNORED
+    found = log_p.gather(-1, batch.targets.clamp_min(0).unsqueeze(-1)).squeeze(-1) * counted
+    if batch.documents is None:
+        return found
+    together = batch.documents[:, :, None] == batch.documents[:, None, :]
+    return (together * found[:, None, :]).sum(-1)
+
+
 def batches(algorithm: Algorithm, context: Context, order: np.ndarray, device: torch.device) -> list[Batch]:
     """An epoch's batches of these examples in this order; of documents, packed by themselves into rows."""
     data, size = context.dataset, algorithm.batch_size
