@@ -27,6 +27,7 @@ from byrote.analyses.lab import Lab, data_of
 from byrote.analyses.membership import membership_attack
 from byrote.analyses.performance import absolute_error, counterfactual_memorization
 from byrote.analyses.privacy import _size, with_canaries
+from byrote.analyses.relearn import relearn
 from byrote.analyses.robust_overfitting import robust_overfitting
 from byrote.analyses.robustness import robustness
 from byrote.analyses.scaling import compare_sizes
@@ -632,6 +633,13 @@ ANALYSES = (
             audited,
             lambda run: unlearn(LAB, run, method="gradient-ascent=5", models=5, forget=0.1),
         ),
+        slow=True,
+    ),
+    Case(
+        name="relearning of so few that no half is left",
+        wrong=on(audited, lambda run: relearn(LAB, run, method="npo=1", models=5, forget=run.ids[:3].tolist())),
+        says="give a larger share: --set forget=0.1",
+        right=on(audited, lambda run: relearn(LAB, run, method="npo=1,epochs=1", models=5, forget=0.1)),
         slow=True,
     ),
     Case(

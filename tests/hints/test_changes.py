@@ -230,6 +230,24 @@ GPT = folder_of(**BASE)
 
 CHANGES = (
     Case(
+        name="a beta of none",
+        wrong=lambda _: parse_change("npo=epochs=3,beta=0"),
+        says="npo=1 for labels, npo=0.1 for texts",
+        right=lambda _: (parse_change("npo=1"), parse_change("npo=0.1")),
+    ),
+    Case(
+        name="scrub without epochs",
+        wrong=lambda _: parse_change("scrub=3,climbs=-1"),
+        says="scrub=5,climbs=3 is usual",
+        right=lambda _: parse_change("scrub=5,climbs=3"),
+    ),
+    Case(
+        name="ssd that shrinks below nothing",
+        wrong=lambda _: parse_change("ssd=10,shrink=-1"),
+        says="ssd=10,shrink=1 is usual",
+        right=lambda _: parse_change("ssd=10,shrink=1"),
+    ),
+    Case(
         name="no data at hand",
         wrong=changed("weight-decay=0.01", run=opened),
         says="run.attach(dataset, recipe, heldout)",
