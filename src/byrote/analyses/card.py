@@ -270,6 +270,37 @@ def card(before: Run, after: Run, on_progress: OnProgress = no_progress) -> Card
     )
 
 
+def gain_and_cost(before: Run, after: Run, *, comparisons: int) -> tuple[Row, Row]:
+    """What a card tells of memorization over all common examples and of its cost, in intervals for so many comparisons.
+
+    Of language models: the first figure of a gain, and the first of a cost.
+
+    Raises:
+        BadInput: a run has no such figures, or they share no examples.
+        TooFewModels: too many models of one of them diverged.
+    """
+    _refuse_diverged(before, "to compare with")
+    _refuse_diverged(after, "that is compared")
+    paired = True
+    if before.of_text and after.of_text:
+        figures = [_Figure(**vars(figure)) for figure in language_figures(before, after)[0]]
+    else:
+        two = _Two.of(before, after)
+        paired = two.paired
+        everything = np.ones(len(two.common), bool)
+        figures = [two.memorization_of("all examples", everything, judged=True)] if two.told_apart else []
+        figures += two.accuracies()
+    found = [next((figure for figure in figures if figure.tells == tells), None) for tells in ("gain", "cost")]
+    gain, cost = (None if one is None else one.row(paired=paired, comparisons=comparisons) for one in found)
+    if gain is None or cost is None:
+        raise BadInput(
+            f"The runs {str(before.folder)!r} and {str(after.folder)!r} do not both tell of memorization and of "
+            "accuracy on other examples.",
+            hint="compare runs of ensembles: byrote audit SOURCE, and byrote change RUN --with CHANGE.",
+        )
+    return gain, cost
+
+
 def _of_text(before: Run, after: Run) -> Card:
     """The card of language models, whose units are texts and canaries."""
     for run in (before, after):
@@ -505,7 +536,7 @@ class _Two:
             f"planted {kind.replace('_', ' ')}": self.before.controls.mask(self.common, kind)
             for kind in self.before.controls.kinds()
         }
-        figures = [self._memorization_of(name, mask) for name, mask in groups.items() if mask.any()]
+        figures = [self.memorization_of(name, mask) for name, mask in groups.items() if mask.any()]
         figures += self._memorization_of_relabelled()
         if cross_fitted is not None:
             return figures + _cross_fitted(cross_fitted)
@@ -514,9 +545,9 @@ class _Two:
         rest = "the rest" if others.any() else whole
         groups = {"the examples to forget": self.forgotten, rest: ~others}
         judged = not self.to_forget
-        return figures + [self._memorization_of(name, mask, judged) for name, mask in groups.items() if mask.any()]
+        return figures + [self.memorization_of(name, mask, judged) for name, mask in groups.items() if mask.any()]
 
-    def _memorization_of(self, group: str, mask: np.ndarray, judged: bool | None = None) -> _Figure:
+    def memorization_of(self, group: str, mask: np.ndarray, judged: bool | None = None) -> _Figure:
         of = _mean_of("label_memorization", mask, MEMORIZATION)
         return self.figure(f"label memorization of {group}", of, "lower", MEMORIZATION, tells="gain", judged=judged)
 

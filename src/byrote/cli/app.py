@@ -26,7 +26,7 @@ from byrote.cli.plan import plan
 from byrote.cli.probes import probe as probe_run
 from byrote.cli.risks import attack, forgetting, onion
 from byrote.cli.scan import scan
-from byrote.cli.scores import calibrate, compare, triage
+from byrote.cli.scores import calibrate, compare, frontier, triage
 from byrote.cli.study import app as study_app
 from byrote.cli.terminal import Given, RunFolder, Workers, with_contents_if_admitted
 from byrote.cli.trace import trace
@@ -282,7 +282,7 @@ PANELS = {
         onion,
         forgetting,
     ),
-    "Change": (change, apply, card, diff),
+    "Change": (change, apply, card, frontier, diff),
     "Share": (report, export, forget_contents),
     "Look after": (verify, check, doctor),
 }

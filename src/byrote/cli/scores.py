@@ -40,6 +40,22 @@ def compare(
     show(runs[0], find_analysis("comparison"), comparison, {})
 
 
+def frontier(
+    run_folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="A run, and what `byrote change` made of it.")
+    ],
+) -> None:
+    """Set changes beside each other: what each takes off memorization, what it costs, and which another one beats."""
+    from byrote.analyses.catalog import find_analysis
+    from byrote.runs.run import Run
+
+    runs = [Run.open(folder) for folder in run_folders]
+    entry = find_analysis("frontier")
+    with err.status("Comparing every pair of runs…"):
+        result = entry.ask(*runs)
+    show(runs[0], entry, result, {}, *runs[1:])
+
+
 def calibrate(
     run_folder: RunFolder,
     proxy: Annotated[str, typer.Option(help="A score that a single training gives.")] = "cumulative_sample_loss",

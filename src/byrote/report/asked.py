@@ -8,7 +8,7 @@ from typing import Any, Final
 from byrote.analyses.catalog import Analysis, analyses, kept_table
 from byrote.blocks import Block, Missing, section_of
 from byrote.errors import ByroteError
-from byrote.report import located
+from byrote.report import frontier, located
 from byrote.report.block_facts import block_facts
 from byrote.results import Table
 from byrote.runs.run import Run
@@ -21,7 +21,7 @@ MEASURED_ANEW: Final = frozenset(
 #: Those with a section of their own in the report, drawn.
 ELSEWHERE: Final = MEASURED_ANEW | {"onion", "triage"}
 #: Sections that are drawn stand in the report, as analyses know no drawing.
-DRAWN: Final = (located.shown,)
+DRAWN: Final = (located.shown, frontier.shown)
 
 
 @dataclass(frozen=True, kw_only=True)
