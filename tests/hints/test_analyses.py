@@ -18,9 +18,10 @@ from attacked_inputs import attacked
 from attacked_texts import attacked_texts, writing
 from byrote.analyses.blind_baseline import blind_baseline
 from byrote.analyses.calibration import Calibration, calibrate
-from byrote.analyses.card import card
+from byrote.analyses.card import card, gain_and_cost
 from byrote.analyses.check import Condition, _figure
 from byrote.analyses.forgetting import forgetting
+from byrote.analyses.frontier import frontier
 from byrote.analyses.groups import group_answers
 from byrote.analyses.issues import issues
 from byrote.analyses.lab import Lab, data_of
@@ -115,6 +116,12 @@ def audited(folder: Path, kind: str = "classes") -> Run:
     place = folder / kind
     run = Run.open(place if place.exists() else copied(kind, folder, kind))
     return run.attach(blobs(noise=0.1), RECIPE, blobs(30, seed=1)) if kind == "classes" else run
+
+
+def _weighed(run: Run) -> Run:
+    """What a weight decay makes of a run."""
+    place = run.folder.with_name(f"{run.folder.name}-weighed")
+    return change(run, byrote.parse_change("weight-decay=0.01"), out=place, workers=1, progress=False)
 
 
 def full(folder: Path) -> Run:
@@ -641,6 +648,21 @@ ANALYSES = (
         says="give a larger share: --set forget=0.1",
         right=on(audited, lambda run: relearn(LAB, run, method="npo=1,epochs=1", models=5, forget=0.1)),
         slow=True,
+    ),
+    Case(
+        name="a frontier of one run",
+        wrong=on(audited, frontier),
+        says="byrote frontier RUN CHILD CHILD",
+        right=on(audited, lambda run: frontier(run, _weighed(run))),
+    ),
+    Case(
+        name="a frontier of models that saw everything",
+        wrong=on(
+            imported(member=np.ones((8, 20), int), pair=np.full(8, -1)),
+            lambda run: gain_and_cost(run, run, comparisons=1),
+        ),
+        says="compare runs of ensembles",
+        right=on(audited, lambda run: gain_and_cost(run, _weighed(run), comparisons=1)),
     ),
     Case(
         name="an unlearning of everything",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from byrote.cli.answers import print_table, say
+from byrote.cli.ask import print_block
 from byrote.cli.consoles import err
 
 if TYPE_CHECKING:
@@ -44,10 +44,8 @@ def scan(
 
 
 def _print(table: Table) -> None:
-    from byrote.blocks import sentence
+    from byrote.blocks import TableBlock, Words, figure_rows, sentence
 
-    say(f"{table.title}:")
-    columns = {**table.rows, **table.figures}
-    print_table([*columns], [*zip(*columns.values(), strict=True)])
+    print_block(TableBlock(title=table.title, columns=(*table.rows, *table.figures), rows=tuple(figure_rows(table))))
     for note in table.notes:
-        say(sentence(note))
+        print_block(Words(text=sentence(note)))
