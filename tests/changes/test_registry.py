@@ -24,8 +24,9 @@ WHOLE = {
 }
 OF_FILES = {"relabel", "remove", "review"}
 OF_NOTHING = {"mae", "retrain"}
+OF_WORDS = {"mask-personal-data", "schedule"}
 ALL = sorted(change.name for change in (*CONTROLS, *REMEDIES))
-NAMES = [name for name in ALL if name not in OF_FILES | OF_NOTHING]
+NAMES = [name for name in ALL if name not in OF_FILES | OF_NOTHING | OF_WORDS]
 OF_AMOUNTS = {change.name: change for change in REMEDIES if change.name not in OF_FILES | {"dp-sgd"}}
 
 every_name = over_all("name", dict(zip(NAMES, NAMES, strict=True)))
