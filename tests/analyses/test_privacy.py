@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import binom, binomtest, chisquare
 
 import byrote
@@ -26,7 +27,11 @@ from byrote.blocks import Words
 from byrote.changes.change import Context
 from byrote.changes.data.symmetric_label_noise import SymmetricLabelNoise
 from byrote.data.dataset import Dataset
+from byrote.engine.block import side_by_side
+from byrote.engine.many import Many
 from byrote.errors import BadInput
+from byrote.recipes.algorithm import Batch, Shape
+from byrote.recipes.guarantee import multiplier_of
 from byrote.recipes.recipe import Recipe
 from byrote.report.verify import verify
 from byrote.stats.privacy_bounds import ceiling, many_runs_epsilon, one_run_epsilon
@@ -299,3 +304,44 @@ def test_a_bound_above_the_claim_is_said_and_no_claim_says_nothing(overfit: Priv
     (said,) = beside_claim(overfit, replace(overfit.run, manifest=manifest))  # type: ignore[arg-type]
     assert f"claims an epsilon of {overfit.epsilon / 2:.3g}" in said
     assert "the claim is wrong, or this is one of the 5% of audits that err" in said
+
+
+def bounds_of_many(recipe: Recipe, dataset: Dataset, rows: np.ndarray, audits: int) -> np.ndarray:
+    """What so many audits find, each of a training with coins of its own; they are trained side by side."""
+    design = privacy_design(len(dataset), rows, models=audits, seed=0)
+    algorithm = recipe.bind(Shape(inputs=(100,), classes=3, examples=len(dataset)), torch.device("cpu"))
+    inputs, labels = torch.from_numpy(np.array(dataset.inputs)), torch.from_numpy(np.array(dataset.targets))
+    counts, many = list(design.phases[0].count), Many(algorithm, range(audits))
+    many.begin(recipe.epochs * algorithm.steps(0))
+    for epoch in range(recipe.epochs):
+        drawn = [algorithm.batches(model, epoch, count) for model, count in enumerate(counts)]
+        for now in zip(*drawn, strict=True):
+            ids, mask = side_by_side(now, counts, torch.device("cpu"))
+            many.step(Batch(inputs=inputs[ids], targets=labels[ids], ids=ids, mask=mask))
+    p = many.predict(inputs[rows]).double().softmax(2).gather(2, labels[rows].expand(audits, -1)[..., None])[..., 0]
+    scores = p.logit(1e-9).numpy()
+    of_each = zip(scores, counts, strict=True)
+    return np.array(
+        [
+            one_run_epsilon(
+                score, count[rows] == 1, delta=1e-5, k_plus=33, k_minus=33, rng=np.random.default_rng([model, 6])
+            ).epsilon
+            for model, (score, count) in enumerate(of_each)
+        ]
+    )
+
+
+@pytest.mark.slow
+def test_audits_stay_below_the_claim_and_noise_without_clipping_goes_above_it() -> None:
+    """A bound errs in at most 5 of 100 audits; 10 or fewer of 100 are allowed. The control shows that it can see."""
+    pytest.importorskip("opacus", reason="the accountant is opacus', an extra")
+    data, rows = with_canaries(clusters(), CANARIES, mislabel=True, seed=0)
+    claim, rate, plain = 0.5, 20 / len(data), learner(40)
+    noise = multiplier_of(claim, rate, 40 * 12, 1e-5)
+    above = {}
+    for arm, lr in (("both", 1.0), ("noise", 0.1)):
+        slots = replace(plain, optimizer=byrote.SGD(lr=lr))
+        private = byrote.Private(slots, 0.05, noise, rate, members=len(data), arm=arm)
+        above[arm] = int((bounds_of_many(private.made(len(data)), data, rows, 100) > claim).sum())
+    assert above["both"] <= 10
+    assert above["noise"] > 50
