@@ -63,6 +63,7 @@ bench: setup
 	$(THREADS) $(BIN)/python benchmarks/measures.py
 	$(THREADS) $(BIN)/python benchmarks/recorder.py
 	$(THREADS) $(BIN)/python benchmarks/attacks.py
+	$(THREADS) $(BIN)/python benchmarks/risks.py
 	$(THREADS) $(BIN)/python benchmarks/label_errors.py
 	$(THREADS) $(BIN)/python benchmarks/issues.py
 	$(THREADS) $(BIN)/python benchmarks/few_models.py --quick

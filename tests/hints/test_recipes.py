@@ -21,7 +21,7 @@ from byrote.errors import BadInput
 from byrote.probes.decoding import Decoding
 from byrote.probes.kept_weights import keeping
 from byrote.probes.registry import made
-from byrote.recipes.checks import check_slots, check_task, refuse_mixing
+from byrote.recipes.checks import check_slots, check_task, check_text, refuse_mixing
 from byrote.recipes.guarantee import guarantee, multiplier_of
 from byrote.recipes.objectives.goldfish import Goldfish
 from byrote.recipes.private import ClipByExample, GaussianNoise, Poisson, private
@@ -70,6 +70,7 @@ PRIVATES: list[tuple[str, tuple[Any, ...], str, tuple[Any, ...]]] = [
 ]
 
 
+TEXTS = byrote.Recipe(network=byrote.TinyGPT(), objective=byrote.NextToken())
 CONTEXT = Context(dataset=blobs(), rng=np.random.default_rng(0))
 
 SLOTS = {
@@ -324,6 +325,12 @@ RECIPES = (
         Case(name=name, wrong=built(byrote.Private, *wrong), says=says, right=built(byrote.Private, *right))
         for name, wrong, says, right in PRIVATES
     ],
+    Case(
+        name="private texts",
+        wrong=lambda _: check_text(byrote.Private(TEXTS)),
+        says="give the byrote.Recipe itself",
+        right=lambda _: check_text(TEXTS),
+    ),
     Case(
         name="private already",
         wrong=lambda _: parse_change("dp-sgd=8").apply(byrote.Private(RECIPE), CONTEXT),

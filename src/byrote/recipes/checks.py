@@ -86,8 +86,13 @@ def check_text(recipe: Any) -> None:
     """Refuse a recipe that cannot train a language model, whose batches are rows of tokens of several documents.
 
     Raises:
-        BadInput: one of its slots is for examples, one by one.
+        BadInput: it wraps a recipe of slots, or one of its slots is for examples, one by one.
     """
+    if not hasattr(recipe, "network"):
+        raise BadInput(
+            f"A language model is trained by a recipe of slots. Got {type(recipe).__name__}.",
+            hint="give the byrote.Recipe itself.",
+        )
     check_slots(recipe)
     if recipe.batches is not None or recipe.example_gradients is not None:
         raise BadInput(
