@@ -19,6 +19,7 @@ from byrote.recipes import noise
 from byrote.recipes.batch import Batch
 from byrote.recipes.co_teaching import CoTeaching
 from byrote.recipes.gradient_transforms import ClipNorm
+from byrote.recipes.mixing import Mixup
 from byrote.recipes.networks.mlp import MLP
 from byrote.recipes.networks.network import Network
 from byrote.recipes.networks.resnet import ResNet
@@ -294,6 +295,7 @@ def test_private_trains_as_its_recipe_of_slots(tmp_path):
         ({"rate": 0.0}, "'rate'"),
         ({"noise": 0.0}, "'noise'"),
         ({"recipe": CoTeaching(recipe=PLAIN)}, "treats each example by itself. Got CoTeaching"),
+        ({"recipe": replace(PLAIN, mixing=Mixup())}, "mixes the examples of a batch"),
         ({"recipe": PRIVATE}, "batches and example_gradients of its own"),
         ({"recipe": replace(PLAIN, sampler=ClassBalanced())}, "a sampler of its own"),
         ({"recipe": replace(PLAIN, gradient_transform=ClipNorm(1.0))}, "changes gradients already"),
