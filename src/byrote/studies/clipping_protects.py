@@ -37,7 +37,7 @@ def simulated(rng: np.random.Generator, units: int, shift: float) -> Float[np.nd
     "8 and no clipping, minus with clipping and no noise",
     unit="pair of models, trained on the two halves of the data",
     margin=0.05,
-    minutes=1.0,
+    minutes=0.3,
     recipe=replace(DIGITS, optimizer=SGD(lr=0.1, momentum=0.9)),
     caveat="Neither half guarantees anything by itself. The learning rate of the clipped models is 4 times as large.",
     null=lambda rng, units: simulated(rng, units, 1.455),

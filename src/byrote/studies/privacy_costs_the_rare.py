@@ -56,7 +56,7 @@ def simulated(rng: np.random.Generator, units: int, more: float) -> Float[np.nda
     unit="model with its own initial weights and batches",
     margin=0.02,
     units=12,
-    minutes=0.6,
+    minutes=0.4,
     caveat="Whatever makes a network fit less costs hard examples more, so that this is not about privacy alone. One "
     "held-out set: the interval is about other models on these data.",
     null=lambda rng, units: simulated(rng, units, 0.02),

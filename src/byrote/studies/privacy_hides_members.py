@@ -40,7 +40,7 @@ def simulated(rng: np.random.Generator, units: int, shift: float) -> Float[np.nd
     "after private training (epsilon 8 for each model)",
     unit="pair of models, trained on the two halves of the data",
     margin=0.1,
-    minutes=1.0,
+    minutes=0.3,
     recipe=replace(DIGITS, optimizer=SGD(lr=0.1, momentum=0.9)),
     caveat="One attack on one kind of example: a low AUROC confirms no guarantee. Private models fit less of "
     "everything, which is a part of how they hide.",
