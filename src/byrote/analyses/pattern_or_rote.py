@@ -147,8 +147,8 @@ def success_of(run: Run, models: Int[np.ndarray, " model"]) -> Scalar:
     gained = np.where(counts, target.astype(np.float64) - plain, np.nan)
     pair = run.design.pair[models]
     found = crossed_mean(gained, pair, run.heldout_clusters, bounds=BOUNDS)
-    rates = [float(each[counts].mean()) if counts.any() else math.nan for each in (target, plain)]
-    return with_floor(found, *rates, pairs=len(np.unique(units(pair))))
+    stamped, unstamped = (float(each[counts].mean()) if counts.any() else math.nan for each in (target, plain))
+    return with_floor(found, stamped, unstamped, len(np.unique(units(pair))))
 
 
 def _memorization(
@@ -162,8 +162,8 @@ def _memorization(
 
     found = run.pooled("label_memorization", mean, examples=len(rows), bounds=BOUNDS)
     right = run.load("outputs.correct", models)[:, rows]
-    rates = [float(right[member == side].mean()) if (member == side).any() else math.nan for side in (1, 0)]
-    return with_floor(found, *rates, pairs=len(np.unique(units(run.design.pair[models]))))
+    inside, outside = (float(right[member == side].mean()) if (member == side).any() else math.nan for side in (1, 0))
+    return with_floor(found, inside, outside, len(np.unique(units(run.design.pair[models]))))
 
 
 def _unless_alone(figure: Scalar, poisons: int) -> Scalar:

@@ -53,7 +53,7 @@ def _pictures(run: Run) -> Iterator[Block]:
         return
     models = run.models()
     target, plain, counts = (run.load(f"{STAMPED.name}.{name}", models) for name in ("target", "plain", "counts"))
-    rows = _chosen(run.heldout.targets, counts.all(0))
+    rows = _chosen(run.heldout.targets, np.asarray(counts.all(0)))
     some = run.heldout.subset(rows)
     stamped = some.replace(inputs=trigger.stamped(np.asarray(some.inputs)))
     pairs = zip(*(contents(one, np.arange(len(rows)))[0] for one in (some, stamped)), strict=True)
