@@ -97,7 +97,7 @@ class Book:
         learned = {name: here.pop(name) for name in own}
 
         def back(learned: dict[str, Tensor], fixed: dict[str, Tensor], a: Tensor, d: Tensor) -> dict[str, Tensor]:
-            _, pull = vjp(lambda learned: functional_call(layer.module, {**fixed, **learned}, (a,)), learned)
+            pull = vjp(lambda learned: functional_call(layer.module, {**fixed, **learned}, (a,)), learned)[1]
             made: dict[str, Tensor] = pull(d)[0]
             return made
 
@@ -206,10 +206,11 @@ def _trusted(
 ) -> list[Layer] | None:
     few = replace(
         batch,
-        **{
-            name: None if (value := getattr(batch, name)) is None else value[:, :TRIED]
-            for name in ("inputs", "targets", "ids", "weights", "mask")
-        },
+        inputs=batch.inputs[:, :TRIED],
+        targets=batch.targets[:, :TRIED],
+        ids=batch.ids[:, :TRIED],
+        weights=None if batch.weights is None else batch.weights[:, :TRIED],
+        mask=None if batch.mask is None else batch.mask[:, :TRIED],
         noise=None if batch.noise is None else replace(batch.noise, ids=batch.ids[:, :TRIED]),
     )
     remembered = None if memory is None else memory[:, :TRIED]

@@ -93,7 +93,7 @@ def seed_of_step(seed: int, step: int, salt: int) -> int:
         1000
     """
     start, stride = (_mixed(seed ^ (seed >> 32) ^ salt ^ other) for other in (0, 0x5BD1E995))
-    return (start + step * (stride | 1)) & _LOW
+    return int((start + step * (stride | 1)) & _LOW)
 
 
 @dataclass(frozen=True, eq=False)
