@@ -67,6 +67,7 @@ bench: setup
 	$(THREADS) $(BIN)/python benchmarks/label_errors.py
 	$(THREADS) $(BIN)/python benchmarks/issues.py
 	$(THREADS) $(BIN)/python benchmarks/few_models.py --quick
+	$(THREADS) $(BIN)/python benchmarks/precision.py --quick
 	$(THREADS) $(BIN)/python benchmarks/triage.py
 	$(THREADS) $(BIN)/python benchmarks/corpus_index.py
 	$(THREADS) $(BIN)/python benchmarks/where.py --quick
