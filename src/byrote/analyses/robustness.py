@@ -93,11 +93,8 @@ def robustness(run: Run, *, draws: int = 20, seed: int = 0) -> Table:
             f"The run {str(run.folder)!r} has no ensemble, so nothing is known of members and non-members.",
             hint="audit with half-split pairs (--models 64) and --probe adversarial,radius=0.1.",
         )
-    rows: dict[str, Row] = _accuracies(run)
-    rows["label memorization, mean"] = (
-        *(_memorization(run, variant) for variant in ("", "[adversarial]")),
-        MEMORIZATION,
-    )  # type: ignore[assignment]
+    rows = _accuracies(run)
+    rows["label memorization, mean"] = (_memorization(run, ""), _memorization(run, "[adversarial]"), MEMORIZATION)
     risks, missing = _risks(run, draws, seed)
     rows |= risks
     strength = strength_of(run)
@@ -124,12 +121,10 @@ def apart(clean: Scalar, attacked: Scalar, bounds: Bounds) -> Scalar:
 
 def _accuracies(run: Run) -> dict[str, Row]:
     """Accuracy on members, non-members and held-out data."""
-    kinds = ("outputs.correct", "adversarial.correct")
-    inside, outside = ([run.accuracy(member=side, answers=kind) for kind in kinds] for side in (1, 0))
-    rows: dict[str, Row] = {
-        "accuracy on members": (*inside, SHARE),  # type: ignore[dict-item]
-        "accuracy on non-members": (*outside, SHARE),  # type: ignore[dict-item]
-    }
+    rows: dict[str, Row] = {}
+    for name, side in (("members", 1), ("non-members", 0)):
+        clean, attacked = (run.accuracy(member=side, answers=of) for of in ("outputs.correct", "adversarial.correct"))
+        rows[f"accuracy on {name}"] = (clean, attacked, SHARE)
     held = [run.heldout_accuracy(answers=kind) for kind in ("heldout.correct", "adversarial.heldout_correct")]
     if held[0] is not None and held[1] is not None:
         rows["accuracy on held-out data"] = (held[0], held[1], SHARE)

@@ -49,7 +49,7 @@ def simulated(rng: np.random.Generator, units: int, shift: float) -> Float[np.nd
     "answers after plain training",
     unit="pair of models, trained on the two halves of the data",
     margin=0.0,
-    minutes=1.2,
+    minutes=2.2,
     caveat="Pairs are attacked with each other as references, so that they are not wholly independent. The attacker "
     "has the gradients of the models that are trained adversarially.",
     null=lambda rng, units: simulated(rng, units, 0.3),
