@@ -43,7 +43,7 @@ def test_says_what_was_found(attacked, page):
     assert title(found) in page.text
     assert "planted secret" in page.text
     assert "Next tokens predicted" in page.text
-    for part in ("passages", "examples", "dependence", "secrets", "course", "origin"):
+    for part in ("passages", "examples", "risk", "dependence", "secrets", "course", "origin"):
         assert [e for e in page.elements if e.attributes.get("id") == part]
 
 
