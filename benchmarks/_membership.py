@@ -3,7 +3,7 @@
 All scores of 2,000 documents, from readings to attacks, against the bare passes: forward for the tokens, the text in
 small letters, eight neighbours, and twice for ReCaLL; forward and backward of each document for the norm of its
 gradient. CPU seconds, both sides interleaved. Attacks by other models are asked of 16 models, whose scores are those of
-one and noise. The network is a tiny GPT that was not trained.
+one and noise. The network is the tiny GPT of the documentation audit, not trained.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from byrote.probes.recall import Recall, beginning
 from byrote.recipes.algorithm import Shape
 
 Figures = tuple[dict[str, float], dict[str, float]]
-CONTEXT, WORDS, MODELS, WIDTH = 128, 40, 16, 32
+CONTEXT, WORDS, MODELS = 128, 40, 16
 ALONE = ("", "[min_k]", "[min_k_plus_plus]", "[dc_pdd]", "[neighbours]", "[zlib]", "[recall]", "[lowercase]")
 SCORES = (*(f"text_loss_attack{name}" for name in ALONE), "text_loss_attack[gradient_norm]")
 BESIDE_OTHERS = ("reference_attack", "lira[text]", "rmia[text]")
@@ -48,7 +48,7 @@ def prepared(documents: int) -> tuple[nn.Module, Block, Callable[[list[str]], An
     size, encode = tokenizer.get_vocab_size(), encoder(tokenizer)
     corpus = corpus.tokenized(encode, vocabulary=size, bos=tokenizer.token_to_id(BEGIN))
     shape = Shape(inputs=(CONTEXT,), classes=size, examples=len(corpus))
-    algorithm = docs_recipe(width=WIDTH).bind(shape, torch.device("cpu"))
+    algorithm = docs_recipe().bind(shape, torch.device("cpu"))
     some, held = corpus.subset(np.arange(documents)), corpus.subset(np.arange(documents, len(corpus)))
     block = SimpleNamespace(corpus=some, heldout_corpus=held, context=CONTEXT, device="cpu")
     return algorithm.network(algorithm.init(0)).eval(), cast(Block, block), encode
