@@ -79,6 +79,7 @@ bench: setup
 	$(THREADS) $(BIN)/python benchmarks/risks.py
 	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/peers memaudit==0.2.0
 	$(THREADS) PYTHONPATH=$(VENV)/peers $(BIN)/python benchmarks/fine_tunes.py
+	$(THREADS) $(BIN)/python benchmarks/scale.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

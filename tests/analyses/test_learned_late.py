@@ -49,6 +49,17 @@ def test_the_score_is_one_less_the_geometric_mean_of_the_probability(tmp_path):
     assert found.trainings == 2
 
 
+def test_examples_are_gone_through_in_blocks(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    run = imported(tmp_path / "run", rng.gamma(1.0, 3.0, (4, 30)), rng.integers(0, 3, (4, 30)))
+    whole = learned_late(run)
+    monkeypatch.setattr("byrote.runs.run.BLOCK_BYTES", 8 * 4 * 4 * 7)
+    assert len(list(run.blocks(16))) == 5
+    again = learned_late(run)
+    for name in ("score", "flagged", "shown"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
+
+
 def one_training(folder, late):
     """A recorded training that gives each label a probability of .95, and those of the `late` ones .2 for long."""
     labels = torch.arange(EXAMPLES) % 3
