@@ -60,5 +60,6 @@ def some(arrays: Arrays, models: Int[np.ndarray, " chosen"]) -> Arrays:
         ([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], [[0.0, 1.0]])
     """
     if isinstance(arrays, np.ndarray):
-        return arrays[models]
+        chosen: np.ndarray = arrays[models]
+        return chosen
     return ByModel(len(models), lambda row: arrays[int(models[row])])
