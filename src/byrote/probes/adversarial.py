@@ -134,8 +134,8 @@ def strength_columns(radius: float, steps: int, restarts: int) -> dict[str, np.n
 
 def attack_on(block: Block, radius: float, steps: int, restarts: int) -> Callable[[Moment], np.ndarray]:
     """What gives `[model, example, 2]` of a moment: the smallest log-odds and margin in the data's range."""
-    extent = tuple(torch.from_numpy(end).to(block.inputs.device) for end in range_of_rows(block.inputs.cpu().numpy()))
-    strength = partial(worst, radius=radius, steps=steps, restarts=restarts, extent=extent)
+    low, high = (torch.from_numpy(end).to(block.inputs.device) for end in range_of_rows(block.inputs.cpu().numpy()))
+    strength = partial(worst, radius=radius, steps=steps, restarts=restarts, extent=(low, high))
 
     def attack(at: Moment) -> np.ndarray:
         with torch.no_grad():  # so that no tape is kept for the weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -67,9 +67,9 @@ def atypical_harm(bench: Bench) -> Verdict:
     data, held = bench.divided(HELD_OUT)
     blended = atypical(data, np.random.default_rng([bench.seed, 15]))
     design, recipe = full_data(len(data), bench.units), on_attacks(bench)
-    settings = {"heldout": held, "recipe": recipe, "checkpoints": 2, "probes": (judged_by(bench.dataset),)}
-    typical = bench.train(data, design, name="typical", **settings)
-    others = bench.train(blended, design, name="atypical", **settings)
+    settings: dict[str, Any] = {"heldout": held, "checkpoints": 2, "probes": (judged_by(bench.dataset),)}
+    typical = bench.train(data, design, name="typical", recipe=recipe, **settings)
+    others = bench.train(blended, design, name="atypical", recipe=recipe, **settings)
     models = np.intersect1d(typical.models("full"), others.models("full"))
     right = [np.asarray(run.load("adversarial.heldout_correct", models), bool) for run in (typical, others)]
     return bench.verdict(corrupted(*right))
