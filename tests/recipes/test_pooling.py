@@ -1,7 +1,7 @@
 import pytest
 import torch
 from torch import nn
-from torch.func import vmap
+from torch.func import grad, vmap
 
 from byrote.recipes.algorithm import Shape
 from byrote.recipes.networks.small_cnn import SmallCNN
@@ -47,6 +47,8 @@ def test_a_stack_of_images():
     pool_channels_last(network)
     stack = torch.stack([IMAGES, IMAGES + 1])
     assert torch.equal(vmap(network)(stack), torch.stack([network(each) for each in stack]))
+    found = vmap(grad(lambda inputs: network(inputs).square().sum()))(stack)
+    assert torch.equal(found, torch.stack([gradient(network, each) for each in stack]))
 
 
 def test_a_layer_that_gives_places_too_stays():

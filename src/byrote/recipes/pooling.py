@@ -11,8 +11,8 @@ class _ChannelsLast(nn.MaxPool2d):
     """The same numbers and gradients, bit for bit; images have their channels moved to the end and back."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        stacked = torch._C._functorch.is_batchedtensor(inputs)
-        if stacked or inputs.dim() != 4 or inputs.device.type != "cpu" or not inputs.is_contiguous():
+        transformed = torch._C._functorch.maybe_current_level() is not None  # by vmap, or by grad around it
+        if transformed or inputs.dim() != 4 or inputs.device.type != "cpu" or not inputs.is_contiguous():
             outputs: Tensor = super().forward(inputs)
             return outputs
         last = inputs.contiguous(memory_format=torch.channels_last)
