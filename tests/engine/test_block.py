@@ -5,13 +5,14 @@ import torch
 
 from byrote.designs.design import Phase
 from byrote.engine import looking as module
-from byrote.engine.block import train_phase
+from byrote.engine.block import Examples, train_phase
 from byrote.engine.looking import Looking
 from byrote.probes.contract import Probe
 from byrote.probes.presentation import PresentationProbe
 from byrote.probes.trajectory import TrajectoryProbe
 from byrote.recipes.algorithm import Seen, Shape
 from byrote.recipes.networks.mlp import MLP
+from byrote.recipes.private import Poisson
 from byrote.recipes.recipe import Recipe
 from byrote.recipes.samplers import Shuffle
 from probes.moments import block_of, columns_of
@@ -180,3 +181,15 @@ def test_a_clean_pass_goes_in_pieces_and_only_to_those_who_want_it(monkeypatch):
     assert [part[4] for part in eager.seen] == [True, False, False]
     assert [part[2] for part in eager.seen] == [(2, 3, 3), (2, 3, 3), (2, 1, 3)]
     assert [target for part in eager.seen for target in part[3]] == TARGETS.tolist()
+
+
+def test_a_step_of_no_rows_shows_one_that_does_not_count():
+    rare = Recipe(network=MLP(hidden=()), epochs=1, batch_size=1, batches=Poisson(rate=0.1))
+    bound = rare.bind(SHAPE, torch.device("cpu"))
+    inputs = torch.arange(EXAMPLES)[:, None].expand(-1, 2).float()
+    shown = Examples(bound, 1, SEEDS[:1], [np.ones(EXAMPLES, np.uint8)], inputs, torch.zeros(EXAMPLES).long(), 0)
+    drawn = [len(rows) for rows, _ in bound.batches(SEEDS[0], 0, shown.counts[0])]
+    assert 0 in drawn, "some step has no rows"
+    for batch, rows in zip(shown.epoch(0), drawn, strict=True):
+        assert batch.ids.shape[1] == max(1, rows)
+        assert int(batch.counting().sum()) == rows if rows == 0 else batch.counting() is None or batch.counting().all()

@@ -140,10 +140,11 @@ class Examples:
         now = self.first_epoch + epoch
         drawn = [self.algorithm.batches(seed, now, c) for seed, c in zip(self.seeds, self.counts, strict=True)]
         sizes = [[len(rows) for rows, mask in each if mask is None] for each in drawn]
-        if all(each == sizes[0] and len(each) == len(drawn[0]) for each in sizes):
+        if all(each == sizes[0] and len(each) == len(drawn[0]) for each in sizes) and all(sizes[0]):
             whole = np.stack([np.concatenate([rows for rows, _ in each]) for each in drawn])
             shown = torch.from_numpy(whole).to(self.inputs.device)
-            for ids, targets in zip(shown.split(sizes[0], 1), self.labels[shown].split(sizes[0], 1), strict=True):
+            steps = zip(*(torch.split(rows, sizes[0], 1) for rows in (shown, self.labels[shown])), strict=True)
+            for ids, targets in steps:
                 yield Batch(inputs=self._taken(ids), targets=targets, ids=ids)
             return
         for rows in zip(*drawn, strict=True):
