@@ -342,7 +342,7 @@ def _stop(goal: Goal, forecast: _Forecast) -> tuple[int, str]:
     raise AssertionError("the last look ends an audit")
 
 
-def _pilot(job: Job, choice: Choice, workers: int, seed: int, estimate: str = COUNTS) -> _Pilot:
+def _pilot(job: Job, choice: Choice, workers: int, seed: int, measure: str = COUNTS) -> _Pilot:
     """Train a few blocks through the audit's executors: one per process, and at least two pairs of models."""
     pooled = workers > 1 and job.device == "cpu"
     size = min(choice.size, PILOT_BLOCK)
@@ -359,7 +359,7 @@ def _pilot(job: Job, choice: Choice, workers: int, seed: int, estimate: str = CO
         else:
             run_here(small, blocks, clock)
         counts = _counts(small) if examples == len(job.data.inputs) else None
-        margins = _margins(small) if counts is not None and estimate == MARGINS else None
+        margins = _margins(small) if counts is not None and measure == MARGINS else None
     share, part = epochs / job.recipe.epochs, examples / len(job.data.inputs)
     estimate = choice.seconds(size) * share * part
     # a process's later blocks begin when nobody looks

@@ -34,12 +34,12 @@ def _rates(count: np.ndarray, right: np.ndarray, probability: np.ndarray) -> np.
 
 def _without(part: np.ndarray, evidence: Mapping[str, np.ndarray]) -> np.ndarray:
     """Values with each part of the models left out, from sums."""
-    names = ("correct", "probability", "member")
-    sums = _summed(*(evidence[name] for name in names), evidence.get("stratum"), part).without_each
+    correct, probability, member = (evidence[name] for name in ("correct", "probability", "member"))
+    sums = _summed(correct, probability, member, evidence.get("stratum"), part).without_each
     return np.stack(
         [
-            np.where(too_few(count), np.nan, contrast(_rates(count, right, probability), weights(count)))
-            for count, right, probability in zip(sums.models, *sums.sums, strict=True)
+            np.where(too_few(count), np.nan, contrast(_rates(count, right, mass), weights(count)))
+            for count, right, mass in zip(sums.models, *sums.sums, strict=True)
         ]
     )
 
