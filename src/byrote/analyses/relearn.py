@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -125,15 +126,15 @@ def _disturbances(
     """What is done to each model, the models as they are first."""
     yield AS_IT_IS, lambda model: model
     for bits in BITS:
-        yield f"{bits} bits", lambda model, bits=bits: rounded(model, bits)
+        yield f"{bits} bits", partial(rounded, bits=bits)
     for name, rows in ((ON_HALF, other), (ON_REST, rest)):
-        yield name, lambda model, rows=rows: train_on(model, context, rows, epochs=epochs, rate=1.0, weight=1.0)
+        yield name, partial(train_on, context=context, rows=rows, epochs=epochs, rate=1.0, weight=1.0)
 
 
 def loaded(algorithm: Algorithm, run: Run, model: int) -> TrainedModel:
     """A model of a run with the weights that the run kept."""
     with torch.random.fork_rng(devices=[]):  # `init` seeds torch's generator
-        state = algorithm.init(run.manifest.models[model].seed)
+        state = algorithm.init(run.manifest.models[model].seed or 0)
     kept = run.evidence.block(WEIGHTS.name, model, run.last_phase)
     algorithm.network(state).load_state_dict({name: torch.from_numpy(np.array(one)) for name, one in kept.items()})
     return TrainedModel(algorithm=algorithm, state=state)

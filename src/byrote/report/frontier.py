@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -71,5 +71,5 @@ def points(table: Table) -> Figure:
     )
 
 
-def _label(at: int, names: tuple[str, ...]) -> str:
+def _label(at: int, names: Sequence[str]) -> str:
     return names[at] if names[at] != "–" else "no change" if not at else f"run {at + 1}"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from byrote.changes.change import Context, TrainedModel
 from byrote.changes.model.training import as_it_is, epochs_of, take, weighted
+from byrote.data.corpus import Corpus
 from byrote.data.task import refuse_other_tasks
 from byrote.errors import BadInput
 from byrote.recipes.algorithm import Batch
@@ -55,6 +56,7 @@ class Scrub:
         Raises:
             BadInput: the targets are not one class per example.
         """
+        assert not isinstance(context.dataset, Corpus), "it is not for language models"
         refuse_other_tasks(context.dataset.task, context.dataset.name, "The change 'scrub'")
         if not len(context.forget):
             return stage

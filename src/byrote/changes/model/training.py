@@ -64,17 +64,17 @@ def _beside(forgotten: Batch, climb: Climb | None, kept: Batch | None) -> Batch:
     shape = (len(kept.ids), *weights.shape[1:])
     scales = [sum(sizes) / max(size, 1) for size in sizes]
     both = torch.cat([-scales[0] * weights, torch.full(shape, scales[1], device=weights.device)])
-    return weighted(
-        replace(
-            forgotten,
-            **{
-                name: torch.cat([getattr(forgotten, name), getattr(kept, name)])
-                for name in ("inputs", "targets", "ids", "documents")
-                if getattr(forgotten, name) is not None
-            },
-        ),
-        both,
+    documents = None
+    if forgotten.documents is not None and kept.documents is not None:
+        documents = torch.cat([forgotten.documents, kept.documents])
+    joined = replace(
+        forgotten,
+        inputs=torch.cat([forgotten.inputs, kept.inputs]),
+        targets=torch.cat([forgotten.targets, kept.targets]),
+        ids=torch.cat([forgotten.ids, kept.ids]),
+        documents=documents,
     )
+    return weighted(joined, both)
 
 
 def take(
@@ -120,11 +120,12 @@ def log_probability(network: nn.Module, batch: Batch) -> Tensor:
     log_p = network.eval()(batch.inputs).log_softmax(-1)
     network.train(training)
     counted = batch.targets != IGNORED
-    found = log_p.gather(-1, batch.targets.clamp_min(0).unsqueeze(-1)).squeeze(-1) * counted
+    found: Tensor = log_p.gather(-1, batch.targets.clamp_min(0).unsqueeze(-1)).squeeze(-1) * counted
     if batch.documents is None:
         return found
     together = batch.documents[:, :, None] == batch.documents[:, None, :]
-    return (together * found[:, None, :]).sum(-1)
+    whole: Tensor = (together * found[:, None, :]).sum(-1)
+    return whole
 
 
 def batches(algorithm: Algorithm, context: Context, order: np.ndarray, device: torch.device) -> list[Batch]:
