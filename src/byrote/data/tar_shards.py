@@ -125,7 +125,7 @@ def members(shard: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     try:
         with tarfile.open(shard, "r:") as archive:
             for member in archive:
-                archive.members = []  # it would remember all of them
+                archive.members = []  # type: ignore[attr-defined]  # it would remember all of them
                 yield archive, member
     except (tarfile.TarError, OSError, EOFError) as error:
         raise _damaged(shard, error) from error

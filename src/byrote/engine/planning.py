@@ -361,9 +361,9 @@ def _pilot(job: Job, choice: Choice, workers: int, seed: int, measure: str = COU
         counts = _counts(small) if examples == len(job.data.inputs) else None
         margins = _margins(small) if counts is not None and measure == MARGINS else None
     share, part = epochs / job.recipe.epochs, examples / len(job.data.inputs)
-    estimate = choice.seconds(size) * share * part
+    expected = choice.seconds(size) * share * part
     # a process's later blocks begin when nobody looks
-    timed = [clock.pooled(block, estimate) if pooled else clock.here(block, estimate) for block in blocks[:workers]]
+    timed = [clock.pooled(block, expected) if pooled else clock.here(block, expected) for block in blocks[:workers]]
     whole = [(one.total + one.rate * (1 / share - 1)) / part for one in timed]
     words = f"a pilot of {models} models after {epochs} of {job.recipe.epochs} epochs"
     if counts is None:

@@ -153,7 +153,7 @@ class InTurn:
 
     def apply(self, inputs: Tensor, uniform: Tensor) -> Tensor:
         """`inputs[n, ...]`; each part has uniform numbers of its own."""
-        for part, own in zip(self.parts, uniform.split([part.draws for part in self.parts], 1), strict=True):
+        for part, own in zip(self.parts, torch.split(uniform, [part.draws for part in self.parts], 1), strict=True):
             inputs = part.apply(inputs, own)
         return inputs
 

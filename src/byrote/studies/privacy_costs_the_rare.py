@@ -70,6 +70,6 @@ def privacy_costs_the_rare(bench: Bench) -> Verdict:
         trained(bench, name, data, design, recipe, heldout=held)
         for name, recipe in (("plain", bench.recipe), ("private", privately(bench.recipe, design, EPSILON)))
     ]
-    models = np.intersect1d(*(run.models("full") for run in runs))
+    models = np.intersect1d(runs[0].models("full"), runs[1].models("full"))
     plain, private = (np.asarray(run.load("heldout.correct", models), bool) for run in runs)
     return bench.verdict(rarer_lose_more(plain, private, atypical(held, data)))

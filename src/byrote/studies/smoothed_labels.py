@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -10,6 +11,7 @@ from jaxtyping import Bool, Float
 from byrote.changes.recipe.inner import changed
 from byrote.designs.full_data import full_data
 from byrote.recipes.objectives.cross_entropy import CrossEntropy
+from byrote.recipes.recipe import Recipe
 from byrote.stats.verdicts import Verdict
 from byrote.studies.attacks import judged_by, on_attacks
 from byrote.studies.bench import Bench
@@ -53,8 +55,7 @@ def smoothed_labels(bench: Bench) -> Verdict:
     data, held = bench.divided(HELD_OUT)
     right = []
     for name, amount in (("smoothed", SMOOTHED), ("one-hot", 0.0)):
-        slots = {"objective": CrossEntropy(label_smoothing=amount)}
-        recipe = changed(on_attacks(bench), lambda _, slots=slots: slots)
+        recipe = changed(on_attacks(bench), partial(_smoothed, amount))
         run = bench.train(
             data,
             full_data(len(data), bench.units),
@@ -68,3 +69,8 @@ def smoothed_labels(bench: Bench) -> Verdict:
     models = np.intersect1d(right[0][1], right[1][1])
     smoothed, one_hot = (np.asarray(run.load("adversarial.heldout_correct", models), bool) for run, _ in right)
     return bench.verdict(gained(smoothed, one_hot))
+
+
+def _smoothed(amount: float, _: Recipe) -> dict[str, Any]:
+    """The slot that learns labels smoothed so much."""
+    return {"objective": CrossEntropy(label_smoothing=amount)}
