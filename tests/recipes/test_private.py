@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from byrote.designs.design import Phase
-from byrote.engine.block import side_by_side, train_phase
+from byrote.engine.block import Examples, side_by_side, train_phase
 from byrote.engine.job import Block, check_network, train_block
 from byrote.engine.many import Many
 from byrote.engine.one import One
@@ -310,3 +310,13 @@ def test_batch_norm_is_refused_before_training(tmp_path):
     given = job(tmp_path, Private(RECIPES["resnet with batch norm"][1]), data=data((1, 8, 8)))
     with pytest.raises(BadInput, match="mixes the examples of a batch"):
         check_network(given)
+
+
+def test_an_empty_batch_of_one_model_is_filled_up_in_an_epoch():
+    algorithm = bind(replace(PRIVATE, batches=Poisson(rate=0.02)))
+    shown = Examples(algorithm, 1, (3,), COUNT[:1], INPUTS, TARGETS, 0)
+    batches = list(shown.epoch(0))
+    empty = [batch for batch in batches if batch.mask is not None and not batch.mask.any()]
+    assert len(batches) == 50
+    assert empty
+    assert all(batch.ids.shape[1] >= 1 for batch in batches)
