@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from byrote.changes.change import Context
@@ -36,7 +36,7 @@ class HiddenDropout:
 
     def _slots(self, recipe: Recipe) -> dict[str, Any]:
         network: Any = recipe.network
-        if "dropout" not in {one.name for one in fields(network)}:
+        if "dropout" not in getattr(network, "__dataclass_fields__", {}):
             raise BadInput(
                 f"The network {type(network).__name__} has no setting 'dropout'.",
                 hint="take byrote.MLP, byrote.SmallCNN or byrote.BagOfEmbeddings, or put byrote.Dropout into a network "

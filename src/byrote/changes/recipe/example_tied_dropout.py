@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from byrote.changes.change import Context
@@ -39,7 +39,7 @@ class ExampleTiedDropout:
 
     def _slots(self, recipe: Recipe) -> dict[str, Any]:
         network: Any = recipe.network
-        if "tied_dropout" not in {one.name for one in fields(network)}:
+        if "tied_dropout" not in getattr(network, "__dataclass_fields__", {}):
             raise BadInput(
                 f"The network {type(network).__name__} has no example-tied dropout.",
                 hint="take byrote.MLP or byrote.SmallCNN, or put byrote.ExampleTiedDropout into a network of your own.",
