@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -92,7 +93,14 @@ def test_hints_name_options_commands_and_extras_that_there_are():
         assert {name: where for name, where in found.items() if name not in known} == {}
 
 
-@pytest.mark.parametrize("name", [name for name in changes() if name not in OF_FILES])
+OF_NUMBERS = [
+    name
+    for name, kind in changes().items()
+    if {*[*get_type_hints(kind).values()][:1]} & {int, float} and name not in OF_FILES
+]
+
+
+@pytest.mark.parametrize("name", OF_NUMBERS)
 def test_amounts_in_hints_are_taken(name):
     for wrong in (f"{name}=much", f"{name}=-1"):
         with pytest.raises(BadInput) as told:

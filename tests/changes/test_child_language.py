@@ -111,9 +111,7 @@ def test_pairs_keep_who_was_trained_on_what(tmp_path):
 def test_what_does_not_fit_is_refused(planted, tmp_path):
     with pytest.raises(BadInput, match="'remove-most-memorized' is not for language models") as refused:
         byrote.change(planted, RemoveMostMemorized(), progress=False)
-    names = (
-        "fine-tune-on-rest, goldfish, gradient-ascent, gradient-difference, ngram-guard, npo, redraw-secrets, remove"
-    )
+    names = "fine-tune-on-rest, goldfish, gradient-ascent, gradient-difference, label-smoothing, mask-personal-data"
     assert names in refused.value.hint
     with pytest.raises(BadInput, match="without its corpus and recipe"):
         byrote.change(Run.open(planted.folder), parse_change("goldfish"), progress=False)

@@ -170,7 +170,7 @@ NETWORKS = (
     Case(
         name="a probe of classifiers",
         wrong=lambda _: Named.of(["gradient_norm"]),
-        says="those for language models are canaries, contexts, decoding, generations",
+        says="those for language models are canaries, compressed, contexts, decoding",
         right=lambda _: Named.of(["canaries", "contexts", "decoding", "generations"]),
     ),
     Case(

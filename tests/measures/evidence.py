@@ -365,6 +365,11 @@ def _documents(rng: np.random.Generator, member: np.ndarray, vocabulary: int = 7
         "document_gradients.document_gradient_norm": apart.exponential(2.0, member.shape).astype(np.float32),
         "decoding.log_probability": token_answers(logits / 0.7, token, scored)["log_probability"],
         **_continuations(rng, member, token, offsets),
+        "samples.sample_token": np.random.default_rng(18).integers(0, 7, (len(member), 6, 5)).astype(np.int32),
+        "samples.sample_log_probability": -np.random.default_rng(19)
+        .gamma(1, 1, (len(member), 6, 5))
+        .astype(np.float32),
+        "samples.strategy": np.repeat(np.arange(3, dtype=np.int8), 2),
         **_contexts(rng, member, lengths),
     }
 

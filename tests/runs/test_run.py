@@ -32,6 +32,7 @@ BY_EXAMPLE = [
     and not entry.of_text
     and "design.withdrawn" not in entry.needs
     and not any(kind_of(f"{name}.x").sampled for name in entry.kinds)
+    and not {"adversarial", "poison_signatures"} & {*entry.kinds}
 ]
 
 

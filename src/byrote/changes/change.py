@@ -56,8 +56,8 @@ class Change(Protocol):
 
     Facts that it may state: `plants` (it plants controls), `aimed = False` (it does not look at the examples to
     forget), `of_text` (language models can be changed by it), `any_target` (it takes targets as they are, whatever they
-    say; other changes of data are about classes), `usual` (what hints name as the first field, if that must be given),
-    `leaves_nothing_for` (probes that find nothing to read in the changed documents).
+    say; other changes of data are about classes), `usual` (what hints name as the first field, if its default is no
+    such amount), `leaves_nothing_for` (probes that find nothing to read in the changed documents).
     """
 
     stage: ClassVar[str]

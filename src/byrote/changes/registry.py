@@ -85,9 +85,9 @@ def _split(kind: type[Any], settings: str) -> tuple[str, dict[str, str]]:
 
 
 def _usual(change: type[Any]) -> Any:
-    """What the first setting is unless given, or what a hint names where it must be given."""
+    """What hints name as the first setting: what is usual, or what it is unless given."""
     first = dataclasses.fields(change)[0].default
-    return first if first is not dataclasses.MISSING else getattr(change, "usual", 0.05)
+    return getattr(change, "usual", 0.05 if first is dataclasses.MISSING else first)
 
 
 def _amount(change: type[Any], first: dataclasses.Field[Any], kind: Any, text: str) -> Any:

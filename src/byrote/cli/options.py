@@ -283,7 +283,7 @@ def spread(command: Callable[..., Any]) -> Callable[..., Any]:
     Example:
         >>> def plan(ensemble: Ensemble, seed: Seed = 0) -> None: ...
         >>> list(inspect.signature(spread(plan)).parameters)
-        ['models', 'stderr', 'budget', 'seed']
+        ['models', 'stderr', 'budget', 'estimate', 'seed']
     """
     hints = get_type_hints(command, include_extras=True)
     own = inspect.signature(command).parameters

@@ -12,7 +12,7 @@ from byrote.results import PerExample
 
 @measure(
     needs=("poison_signatures.cluster", "design.member"),
-    unit="",
+    unit="silhouette width",
     range=(-1.0, 1.0),
     higher="more like a poison",
     source="Chen et al. 2018, arXiv:1811.03728, sections 4.1 and 4.2",

@@ -34,6 +34,7 @@ class EarlyStopping:
     """
 
     epochs: int = 0
+    usual: ClassVar[int] = 5
     stage: ClassVar[str] = "recipe"
     name: ClassVar[str] = "early-stopping"
 
