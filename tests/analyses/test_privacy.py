@@ -306,6 +306,25 @@ def test_a_bound_above_the_claim_is_said_and_no_claim_says_nothing(overfit: Priv
     assert "the claim is wrong, or this is one of the 5% of audits that err" in said
 
 
+@pytest.mark.parametrize("many", [{"group": 3}, {"copies": 3}])
+def test_a_bound_for_several_examples_is_not_compared_with_the_claim_for_one(
+    overfit: PrivacyAudit, many: dict[str, int]
+) -> None:
+    for claimed in (overfit.epsilon / 2, overfit.epsilon * 2):
+        manifest = replace(overfit.run.manifest, privacy={"epsilon": claimed, "group": 1, "copies": 1, **many})
+        (said,) = beside_claim(overfit, replace(overfit.run, manifest=manifest))  # type: ignore[arg-type]
+        assert "counts as up to 3 such examples. The two do not compare" in said
+        assert "allows an epsilon up to 3 times as large, at a larger delta" in said
+        assert "wrong" not in said
+        assert "contradict" not in said
+
+
+def test_groups_of_one_example_are_compared(overfit: PrivacyAudit) -> None:
+    manifest = replace(overfit.run.manifest, privacy={"epsilon": overfit.epsilon / 2, "group": 1, "copies": 1})
+    (said,) = beside_claim(overfit, replace(overfit.run, manifest=manifest))  # type: ignore[arg-type]
+    assert "the claim is wrong" in said
+
+
 def bounds_of_many(recipe: Recipe, dataset: Dataset, rows: np.ndarray, audits: int) -> np.ndarray:
     """What so many audits find, each of a training with coins of its own; they are trained side by side."""
     design = privacy_design(len(dataset), rows, models=audits, seed=0)

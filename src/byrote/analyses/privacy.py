@@ -305,9 +305,17 @@ def _at_delta(recipe: TrainingRecipe, delta: float) -> TrainingRecipe:
 
 def beside_claim(bound: EpsilonBound, run: Run) -> tuple[str, ...]:
     """What the bound says of the epsilon that a private training claims; nothing where none is claimed."""
-    claimed = (run.manifest.privacy or {}).get("epsilon")
+    privacy = run.manifest.privacy or {}
+    claimed, group, copies = privacy.get("epsilon"), privacy.get("group", 1), privacy.get("copies", 1)
     if claimed is None:
         return ()
+    if group * copies > 1:
+        return (
+            f"The training claims an epsilon of {claimed:.3g} at this delta for one example that is shown once an "
+            f"epoch. The bound is for a whole canary, which counts as up to {group * copies} such examples. The two do "
+            f"not compare: for a whole canary the claim allows an epsilon up to {group * copies} times as large, at a "
+            "larger delta.",
+        )
     if bound.epsilon <= claimed:
         return (
             f"The training claims an epsilon of {claimed:.3g} at this delta. The bound does not contradict it, and "
