@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from byrote.data.dataset import Dataset
+from byrote.data.mapped import copied
 from byrote.designs.full_data import full_data
 from byrote.stats.verdicts import Verdict
 from byrote.studies.attacks import judged_by, on_attacks
@@ -25,7 +26,7 @@ def atypical(dataset: Dataset, rng: np.random.Generator) -> Dataset:
 
     Labels stay. Which examples are blended with which is drawn at random.
     """
-    inputs, classes = np.array(dataset.inputs), np.unique(dataset.targets)
+    inputs, classes = copied(dataset.inputs), np.unique(dataset.targets)
     rows = {one: rng.permutation(np.flatnonzero(dataset.targets == one)) for one in classes}
     for one, following in zip(classes, np.roll(classes, -1), strict=True):
         chosen = rows[one][: round(ATYPICAL * len(rows[one]))]

@@ -11,7 +11,9 @@ from byrote.changes.data._stamping import GROUP, matched_noise, patch
 from byrote.changes.data.backdoor import Backdoor
 from byrote.changes.data.blended_backdoor import BlendedBackdoor
 from byrote.changes.data.clean_label_backdoor import CleanLabelBackdoor
-from byrote.data import from_arrays
+from byrote.changes.data.input_noise import InputNoise
+from byrote.data import blocks, from_arrays, room
+from byrote.data.mapped import place_of
 from byrote.errors import BadInput
 from small import blobs
 
@@ -100,3 +102,23 @@ def test_noise_has_the_level_of_the_data():
     noise = matched_noise(rows, 4000, np.random.default_rng(0))
     np.testing.assert_allclose(noise.mean(0), rows.inputs.mean(0), atol=0.15)
     np.testing.assert_allclose(noise.std(0), rows.inputs.std(0), rtol=0.05)
+
+
+def test_the_level_of_pictures_is_that_of_all_pixels_a_block_at_a_time(monkeypatch):
+    data = pictures()
+    monkeypatch.setattr(blocks, "VALUES_PER_BLOCK", 100)
+    drawn = np.random.default_rng(0).standard_normal((4, 1, 5, 6))
+    pixels = np.asarray(data.inputs, np.float64)
+    expected = pixels.mean() + pixels.std() * drawn
+    np.testing.assert_allclose(matched_noise(data, 4, np.random.default_rng(0)), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("change", [*BACKDOORS, InputNoise(0.1)], ids=lambda one: one.name)
+def test_large_inputs_stay_in_a_file(change, monkeypatch, tmp_path):
+    inside = change.apply(pictures(), context()).inputs
+    assert place_of(inside) is None
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(room, "memory", lambda: 2**10)
+    outside = change.apply(pictures(), context()).inputs
+    assert place_of(outside) is not None
+    np.testing.assert_array_equal(outside, inside)

@@ -11,6 +11,7 @@ from byrote.changes.data._planting import chosen, fresh_ids, names_of, planned_c
 from byrote.data.blocks import deviation_of_rows, mean_of_rows, range_of
 from byrote.data.controls import HasRng, planted
 from byrote.data.dataset import Dataset
+from byrote.data.mapped import copied
 from byrote.data.trigger import Trigger
 from byrote.errors import BadInput, meant
 
@@ -92,10 +93,9 @@ def _cells(size: int, shape: Shape) -> Bool[np.ndarray, "size size"]:
 def matched_noise(dataset: Dataset, count: int, rng: np.random.Generator) -> Float[np.ndarray, "count ..."]:
     """Gaussian noise with the mean and the standard deviation of each feature; of pictures, of all pixels."""
     inputs = dataset.inputs
+    mean, deviation = mean_of_rows(inputs), deviation_of_rows(inputs)
     if dataset.holds_images:
-        mean, deviation = (np.asarray(level(inputs, dtype=np.float64)) for level in (np.mean, np.std))
-    else:
-        mean, deviation = mean_of_rows(inputs), deviation_of_rows(inputs)
+        deviation, mean = np.sqrt(np.mean(deviation**2) + np.var(mean)), np.mean(mean)
     return np.asarray(mean + deviation * rng.standard_normal((count, *inputs.shape[1:])))
 
 
@@ -128,7 +128,7 @@ def poisoned(
     count = planned_count(dataset, amount, caller=caller)
     free = candidates(dataset, trigger.target, of_target=of_target)
     rows = chosen(free, count, caller=caller, rng=context.rng)
-    inputs, targets = np.array(dataset.inputs), np.array(dataset.targets)
+    inputs, targets = copied(dataset.inputs), np.array(dataset.targets)
     clean = inputs[rows]
     if noise:
         clean = (1 - noise) * clean + noise * matched_noise(dataset, count, context.rng)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from byrote.changes.data._planting import check_rate, chosen, planned_count, untouched
 from byrote.changes.data._stamping import matched_noise
 from byrote.data.controls import INPUT_NOISE, HasRng, planted
 from byrote.data.dataset import Dataset
+from byrote.data.mapped import copied
 from byrote.errors import BadInput
 
 
@@ -49,7 +48,7 @@ class InputNoise:
         """
         count = planned_count(dataset, self.amount, caller=self.name)
         rows = chosen(untouched(dataset), count, caller=self.name, rng=context.rng)
-        inputs, noise = np.array(dataset.inputs), matched_noise(dataset, count, context.rng)
+        inputs, noise = copied(dataset.inputs), matched_noise(dataset, count, context.rng)
         inputs[rows] = (1 - self.share) * inputs[rows] + self.share * noise
         ids = dataset.ids[rows]
         return dataset.replace(inputs=inputs, controls=dataset.controls.merged(planted(INPUT_NOISE, ids, ids)))
