@@ -9,7 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 import byrote
+from byrote.analyses.catalog import find_analysis
 from byrote.cli.app import app
+from byrote.cli.ask import COPY, _hint_of
+from byrote.errors import RunMismatch
+from byrote.evidence.manifest import refuse_mismatch
 from byrote.runs.run import Run
 
 EXPERIMENT = """
@@ -71,6 +75,8 @@ def test_an_analysis_is_asked_and_a_procedure_trains(project: Path) -> None:
     assert "Run: runs/two-second-split" in told
     assert len(Run.open("runs/two-second-split").design.phases) == 2
     assert np.array_equal(Run.open("runs/two-second-split").ids, Run.open("runs/two").ids)
+    with pytest.raises(RunMismatch, match="give another folder with --set out=FOLDER, or remove this one"):
+        say("ask", "runs/two", "second_split", "--set", "models=6", "--set", "epochs=1", "--workers", "1")
     assert say("verify", "runs/two").endswith("follows from the evidence.\n")
 
 
@@ -84,3 +90,12 @@ def test_no_command_that_asks_an_analysis_prints_by_itself() -> None:
     printing = {path.stem for path in folder.glob("*.py") if "print_table(" in path.read_text("utf-8")}
     measures_and_settings = {"app", "differences", "language", "plan", "study", "trace"}
     assert printing == {"answers", "ask"} | measures_and_settings
+
+
+def test_a_hint_at_a_folder_names_what_the_procedure_has() -> None:
+    with pytest.raises(RunMismatch) as refused:
+        refuse_mismatch(Path("there"), {"seed": 0}, {"seed": 1})
+    of = {name: _hint_of(find_analysis(name), refused.value.hint) for name in ("onion", "backdoor_defences")}
+    assert of["onion"] == "give another folder with --set out=FOLDER, or remove this one."
+    assert of["backdoor_defences"] == f"{COPY}, or remove the folder that is named here."
+    assert _hint_of(find_analysis("onion"), "audit again with --out") == "audit again with --out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Settings of an analysis that are not a person's to give on the command line.
 _NOT_SETTINGS = frozenset(("rng", "on_progress"))
+#: What hints of a training say of its folder, and what stands there of a procedure whose folders go by the run's name.
+_WITH_OUT = re.compile(r"give (another|an empty or a new) folder with --out")
+COPY = "ask a copy of the run that has another name"
 
 
 @trains
@@ -50,9 +54,7 @@ def ask(
         run = with_contents_if_admitted(run, source, "So the analysis goes without the data.")
     others_ = [Run.open(folder) for folder in others or ()]
     if entry.trains:
-        from byrote.analyses.lab import Lab
-
-        result = entry.ask(run, *others_, lab=Lab(workers=workers), **options)
+        result = _trained(entry, run, others_, workers, options)
     else:
         with err.status(f"Asking {name}…"):
             result = entry.ask(run, *others_, **options)
@@ -60,6 +62,25 @@ def ask(
         say_file("Run", result.folder, apart=False)
         return
     show(run, entry, result, options, *others_)
+
+
+def _trained(entry: Analysis, run: Run, others: Sequence[Run], workers: int | None, options: dict[str, Any]) -> Any:
+    """The answer of a procedure; hints at the folder of its models name a setting that it has."""
+    from byrote.analyses.lab import Lab
+    from byrote.errors import ByroteError
+
+    try:
+        return entry.ask(run, *others, lab=Lab(workers=workers), **options)
+    except ByroteError as error:
+        error.hint = _hint_of(entry, error.hint)
+        raise
+
+
+def _hint_of(entry: Analysis, hint: str) -> str:
+    """A hint at `--out`, which asking does not have, as one at what the procedure has."""
+    if "out" in entry.options():
+        return _WITH_OUT.sub(r"give \1 folder with --set out=FOLDER", hint)
+    return _WITH_OUT.sub(COPY, hint).replace("remove this one", "remove the folder that is named here")
 
 
 def show(run: Run, entry: Analysis, result: Any, options: dict[str, Any], *others: Run, **how: Any) -> None:
