@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from byrote.analyses.backdoor_defences import LISTS, NONE, _count, _suspects, backdoor_defences
+from byrote.analyses.backdoor_defences import LISTS, NONE, OF_POISONS, _count, _suspects, backdoor_defences
 from byrote.analyses.lab import Lab
 from byrote.analyses.pattern_or_rote import poisons_of
 from byrote.errors import BadInput
@@ -63,6 +64,41 @@ def test_what_cannot_be_had_is_said_and_nothing_at_all_is_refused(run: Run) -> N
         _suspects(run, "triage", 9, poisons_of(run), 0)
 
 
+class Untrained(Lab):
+    """Gives the run itself instead of a changed one, and keeps where that would have been put."""
+
+    def change(self, run: Run, change: Any, **settings: Any) -> Run:
+        OUT.append(settings["out"].name)
+        return run
+
+
+OUT: list[str] = []
+
+
+def test_each_row_has_how_many_were_removed_and_what_chance_finds(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LISTS, "issues", lambda run, seed: np.arange(4))
+    found = backdoor_defences(Untrained(workers=1), run, by="random;issues", expected=0.1, epochs=0)
+    assert [one.value for one in found.figures["removed"]] == [0, 18, 4]
+    none, *chance = found.figures["recall by chance"]
+    assert none is None
+    assert [one.value for one in chance] == [18 / 120, 4 / 120]
+    assert OF_POISONS not in found.notes
+    assert "fine-tuned" not in " ".join(found.notes)
+
+
+def test_other_suspects_and_another_seed_have_a_folder_of_their_own(run: Run) -> None:
+    def folders(by: str, **settings: Any) -> list[str]:
+        OUT.clear()
+        backdoor_defences(Untrained(workers=1), run, by=by, expected=0.1, **settings)
+        return OUT[:]
+
+    first, other = folders("random"), folders("spectral_signature")
+    assert folders("random") == first
+    assert len({*first, *other, *folders("random", seed=1)}) == 3 + 2 + 3  # all poisons are the same of both
+    assert first[0].startswith("random-0-")
+    assert other[1].startswith("fine-tuned-5-spectral_signature-0-")
+
+
 @pytest.mark.slow
 def test_what_is_left_of_the_attack_and_what_it_costs(run: Run) -> None:
     found = backdoor_defences(LAB, run, by="spectral_signature;random", expected=0.25, epochs=2)
@@ -83,7 +119,10 @@ def test_what_is_left_of_the_attack_and_what_it_costs(run: Run) -> None:
     assert success[names[1]].value < 0.3 < success[NONE].value
     assert recall[4].value == 1
     assert all(one.value > 0.8 for one in accuracy)
-    assert found.notes[0].startswith("45 of 120 examples are removed, 1.5 times the share that is expected (0.25)")
+    assert found.notes[0].startswith(
+        "A defence removes 45 of 120 examples, 1.5 times the share that is expected (0.25)"
+    )
+    assert OF_POISONS in found.notes
 
 
 @pytest.mark.slow

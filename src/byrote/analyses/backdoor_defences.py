@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,12 +34,16 @@ USUAL: Final = (
 #: So much more is removed than a defender expects, as the authors of spectral signatures do.
 MORE: Final = 1.5
 NONE: Final = "none"
+OF_POISONS: Final = (
+    "The last row is no defence: it knows the poisons, and shows what fine-tuning on clean data could do at best."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suspects:
-    """The rows that a defence removes, and the share of the poisons among them."""
+    """The rows that a defence of this name removes, and the share of the poisons among them."""
 
+    by: str
     rows: Int[np.ndarray, " suspect"]
     recall: Scalar
 
@@ -56,7 +62,8 @@ def backdoor_defences(
     follows from what a defender expects, and never from the poisons that are there.
 
     Formula:
-        removed: the 1.5 `expected` n examples that rank highest; recall: the share of the poisons among them
+        removed: the 1.5 `expected` n examples that rank highest, or all of a list that is shorter
+        recall: the share of the poisons among them; by chance: that of as many at random, which is removed / n
         success: as `pattern_or_rote`, over all models
     Undefined:
         the error of the recall of lists that are no measure; defences whose score cannot be had, which notes name.
@@ -81,26 +88,30 @@ def backdoor_defences(
     count = _count(expected, len(run.ids))
     found, refused = _suspects(run, by, count, poisons, seed)
     folder = run.folder.with_name(f"{run.folder.name}-defences-{expected:g}")
-    rows = {NONE: _row(run, None)}
+    rows = {NONE: _row(run, None, len(run.ids))}
     for name, suspects in found.items():
-        out = folder / name.replace("[", "-").strip("]")
+        out = folder / _name(run, suspects, seed)
         child = lab.change(run, RemoveMostMemorized(), forget=run.ids[suspects.rows], out=out)
-        rows[f"without the highest by {name}"] = _row(child, suspects)
+        rows[f"without the highest by {name}"] = _row(child, suspects, len(run.ids))
     first = next(iter(found))
-    tuned = {f"the highest by {first}": found[first], "all poisons": _known(poisons, len(run.models()))}
+    tuned = {
+        f"the highest by {first}": found[first],
+        "all poisons": _known("all poisons", poisons, len(run.models())),
+    }
     for name, suspects in tuned.items() if epochs else ():
-        child = _fine_tuned(lab, run, suspects, epochs, folder / f"fine-tuned-{epochs}-{len(suspects.rows)}")
-        rows[f"fine-tuned without {name}"] = _row(child, suspects)
-    titles = ("attack success", "held-out accuracy", "recall of poisons")
+        child = _fine_tuned(lab, run, suspects, epochs, folder / f"fine-tuned-{epochs}-{_name(run, suspects, seed)}")
+        rows[f"fine-tuned without {name}"] = _row(child, suspects, len(run.ids))
+    titles = ("attack success", "held-out accuracy", "removed", "recall of poisons", "recall by chance")
     return Table(
         title="Defences against the backdoor",
         rows={"defence": tuple(rows)},
         figures=dict(zip(titles, map(tuple, zip(*rows.values(), strict=True)), strict=True)),
         notes=(
-            f"{count} of {len(run.ids)} examples are removed, {MORE:g} times the share that is expected "
-            f"({expected:g}); {len(poisons)} are poisons. A random choice has a recall of {count / len(run.ids):.3f}.",
-            "Models of the first row, and fine-tuned ones, have other members than those that were trained again. The "
-            "last row is no defence: it knows the poisons, and shows what fine-tuning on clean data could do at best.",
+            f"A defence removes {count} of {len(run.ids)} examples, {MORE:g} times the share that is expected "
+            f"({expected:g}), or fewer where its list is shorter; {len(poisons)} are poisons.",
+            f"Models of the first row{', and fine-tuned ones,' if epochs else ''} have other members than those that "
+            "were trained again.",
+            *((OF_POISONS,) if epochs else ()),
             *refused,
         ),
     )
@@ -144,7 +155,7 @@ def _suspects(run: Run, by: str, count: int, poisons: np.ndarray, seed: int) -> 
 
 def _of(run: Run, name: str, count: int, poisons: np.ndarray, seed: int) -> Suspects:
     if name in LISTS:
-        return _known(poisons, len(run.models()), LISTS[name](run, seed)[:count])
+        return _known(name, poisons, len(run.models()), LISTS[name](run, seed)[:count])
     find_measure(name)
     result = run.measure(name)
     if not isinstance(result, PerExample):
@@ -156,14 +167,16 @@ def _of(run: Run, name: str, count: int, poisons: np.ndarray, seed: int) -> Susp
     recall = run.pooled(
         name, lambda values: float(np.isin(poisons, top(values)).mean()), examples=len(poisons), bounds=(0.0, 1.0)
     )
-    return Suspects(rows=top(result.values), recall=recall)
+    return Suspects(by=name, rows=top(result.values), recall=recall)
 
 
-def _known(poisons: np.ndarray, models: int, rows: np.ndarray | None = None) -> Suspects:
+def _known(by: str, poisons: np.ndarray, models: int, rows: np.ndarray | None = None) -> Suspects:
     """These suspects, or the poisons themselves, with a recall that has no error."""
     chosen = poisons if rows is None else rows
     found = float(np.isin(poisons, chosen).mean())
-    return Suspects(rows=chosen, recall=from_replicates(found, np.empty(0), models=models, examples=len(poisons)))
+    return Suspects(
+        by=by, rows=chosen, recall=from_replicates(found, np.empty(0), models=models, examples=len(poisons))
+    )
 
 
 def highest(values: Float[np.ndarray, " example"], *, count: int) -> Int[np.ndarray, " highest"]:
@@ -207,6 +220,23 @@ def _fine_tuned(lab: Lab, run: Run, suspects: Suspects, epochs: int, out: Path) 
     return lab.change(run, FineTuneOnRest(epochs), forget=run.ids[suspects.rows], out=out)
 
 
-def _row(run: Run, suspects: Suspects | None) -> Sequence[Scalar | None]:
-    """Attack success, accuracy and recall."""
-    return success_of(run, run.models()), run.heldout_accuracy(), None if suspects is None else suspects.recall
+def _row(run: Run, suspects: Suspects | None, examples: int) -> Sequence[Scalar | None]:
+    """Attack success, accuracy, how many were removed of `examples`, and recall beside that of a random choice."""
+    removed, recall, chance = 0, None, None
+    if suspects is not None:
+        removed, recall = len(suspects.rows), suspects.recall
+        chance = _exact(removed / examples, run)
+    return success_of(run, run.models()), run.heldout_accuracy(), _exact(float(removed), run), recall, chance
+
+
+def _exact(value: float, run: Run) -> Scalar:
+    """A number that has no error, as it is counted."""
+    nan, models = float("nan"), len(run.models())
+    return Scalar(value=value, stderr=nan, low=nan, high=nan, models=models, examples=len(run.ids))
+
+
+def _name(run: Run, suspects: Suspects, seed: int) -> str:
+    """The folder of models without these suspects: another seed, and other suspects, have another one."""
+    digest = hashlib.sha256("\n".join(sorted(run.ids[suspects.rows].tolist())).encode()).hexdigest()[:12]
+    plain = re.sub(r"[^\w.-]+", "-", suspects.by).strip("-")
+    return f"{plain}-{seed}-{digest}"
