@@ -94,7 +94,31 @@ KEPT = {
     "dropout": lambda: nn.Sequential(nn.Linear(6, 12), nn.ReLU(), Dropout(0.5), nn.Linear(12, 3)),
     "embedding": Reads,
 }
-MADE = {"passed twice": Tied, "used twice": Functional}
+
+
+class Padded(nn.Module):
+    """Tokens, one of which is padding and has no gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.head = nn.Embedding(4, 5, padding_idx=0), nn.Linear(5, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.tanh(self.table((inputs * 7).long().remainder(4))).sum(1))
+
+
+def padding(**settings) -> nn.Module:
+    return nn.Sequential(nn.Unflatten(1, (1, 3, 2)), nn.Conv2d(1, 2, 3, **settings), nn.Flatten(), nn.Linear(12, 3))
+
+
+MADE = {
+    "passed twice": Tied,
+    "used twice": Functional,
+    "padding that keeps the size": lambda: padding(padding="same"),
+    "padding that reflects": lambda: padding(padding=1, padding_mode="reflect"),
+    "a token that pads": Padded,
+    "a slope that is learned": lambda: nn.Sequential(nn.Linear(6, 12), nn.PReLU(), nn.Linear(12, 3)),
+}
 
 
 def bound(make, **settings):
