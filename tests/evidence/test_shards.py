@@ -228,6 +228,21 @@ def test_blocks_of_examples_are_slices_of_the_whole(tmp_path_factory, start, len
         np.testing.assert_array_equal(read_rows(path, where[name], block), columns[name][block])
 
 
+def test_rows_are_whole_where_one_call_of_the_system_gives_a_part(tmp_path, monkeypatch):
+    column, whole = sample("float32", (40, 3)), os.pread
+    write_shard(tmp_path / "s", {"x": column}, {})
+    where = stored(tmp_path / "s")["x"]
+    sizes = []
+
+    def pread(file, size, position):
+        sizes.append(size)
+        return whole(file, min(size, 100), position)
+
+    monkeypatch.setattr(os, "pread", pread)
+    np.testing.assert_array_equal(read_rows(tmp_path / "s", where, slice(2, 31)), column[2:31])
+    assert sizes == [348, 248, 148, 48]
+
+
 def test_columns_of_every_type_are_where_they_are_said_to_be(tmp_path):
     types = ("bool", *(f"{sign}int{8 * size}" for sign in ("", "u") for size in (1, 2, 4, 8)), "<f2", "<f4", "<f8")
     columns = {f"c{number}": np.arange(number, number + 9).astype(kind) for number, kind in enumerate(types)}

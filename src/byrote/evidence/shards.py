@@ -183,10 +183,19 @@ def read_rows(path: Path, column: Stored, examples: slice) -> np.ndarray:
     size = row * column.dtype.itemsize
     file = os.open(path, os.O_RDONLY)
     try:
-        content = os.pread(file, count * size, column.position + start * size)
+        content = _read_all(file, count * size, column.position + start * size)
     finally:
         os.close(file)
     return np.frombuffer(content, column.dtype, count * row).reshape(count, *column.shape[1:])
+
+
+def _read_all(file: int, size: int, position: int) -> bytes:
+    """So many bytes from that position on, or fewer where the file ends; one call gives less than 2 GiB on Linux."""
+    parts: list[bytes] = []
+    while size and (part := os.pread(file, size, position)):
+        parts.append(part)
+        size, position = size - len(part), position + len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def read_columns(path: Path, names: Iterable[str], examples: slice, axis: int | None) -> dict[str, np.ndarray]:
