@@ -153,6 +153,27 @@ def test_obstacles_are_said(tmp_path, layer):
     assert f"layer 'odd' is a torch.nn.{type(layer).__name__}" in chosen.reason
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("stacked", "alone", "apart"),
+    [
+        ([NAN, 1.0], [NAN, 1.0], False),
+        ([INF, 1.0], [INF, 1.0], False),
+        ([NAN, 1.0], [0.5, 1.0], True),
+        ([0.5, 1.0], [NAN, 1.0], True),
+        ([INF, 1.0], [-INF, 1.0], True),
+        ([0.5, 1.0], [INF, 1.0], True),
+        ([NAN, 1.0], [NAN, 1.1], True),
+    ],
+)
+def test_what_is_no_number_is_parity_with_its_own_kind_alone(stacked, alone, apart):
+    one, other = torch.tensor(stacked), torch.tensor(alone)
+    assert module._apart(one, other) == apart
+    assert module._apart(one, other, lambda: [torch.tensor([3.0, NAN])]) == apart, "an order that fails excuses nothing"
+
+
 def test_co_teaching_runs_in_the_loop(tmp_path):
     chosen = choose(job(tmp_path, CoTeaching(recipe=RECIPES["mlp"][1])), per_worker=8)
     assert not chosen.stacked

@@ -244,7 +244,18 @@ def _apart(a: Tensor, b: Tensor, rounded: Callable[[], Sequence[Tensor]] = tuple
     """
     if not b.numel():
         return False
-    apart = (a.float() - b.float()).abs()
-    if not bool((apart > PARITY * b.float().abs().amax().clamp_min(1.0)).any()):
+    apart = _difference(a, b)
+    if bool(apart.isinf().any()):  # no other order of a batch excuses what is no number
+        return True
+    largest = b.float().nan_to_num(0.0, 0.0, 0.0).abs().amax().clamp_min(1.0)
+    if not bool((apart > PARITY * largest).any()):
         return False
-    return not any(bool((apart <= ROUNDING * (b.float() - other.float()).abs().amax()).all()) for other in rounded())
+    by_order = (_difference(b, other).nan_to_num(posinf=0.0).amax() for other in rounded())
+    return not any(bool((apart <= ROUNDING * each).all()) for each in by_order)
+
+
+def _difference(a: Tensor, b: Tensor) -> Tensor:
+    """|a - b|: infinite where one alone is NaN or infinite, and 0 where both are NaN or the same infinity."""
+    one, other = a.float(), b.float()
+    apart = (one - other).abs().nan_to_num(nan=0.0, posinf=torch.inf)
+    return torch.where(one.isnan() != other.isnan(), torch.inf, apart)
