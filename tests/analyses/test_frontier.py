@@ -5,11 +5,12 @@ import pytest
 from typer.testing import CliRunner
 
 import byrote
-from byrote.analyses.frontier import frontier
+from byrote.analyses.frontier import _told, frontier
 from byrote.blocks import Figure, TableBlock, Words
 from byrote.cli.app import app
 from byrote.errors import BadInput
 from byrote.report.frontier import shown
+from small import small_audit
 
 PAIR = np.repeat(np.arange(8), 2)
 MEMBER = np.random.default_rng(0).random((8, 60)) < 0.5
@@ -51,6 +52,23 @@ def test_a_run_is_dominated_where_another_is_better_in_both_beyond_chance(runs):
 def test_a_run_that_differs_by_chance_alone_is_not_dominated(runs, tmp_path):
     alike = imported(tmp_path / "alike", 0.5, seed=2)
     assert set(frontier(runs[0], alike).rows["verdict"]) == {"not dominated"}
+
+
+def test_two_settings_of_a_change_have_two_names():
+    made = {"name": "weight-decay", "stage": "recipe", "slot": "WeightDecay", "amount": 0.01}
+    assert _told(made) == "weight-decay=0.01"
+    assert _told({"name": "mixed", "stage": "recipe", "slot": "Mixed", "course": "linear"}) == "mixed"
+
+
+@pytest.mark.slow
+def test_examples_that_were_chosen_by_a_run_s_own_scores_give_no_verdict(tmp_path):
+    run = small_audit(tmp_path / "run", models=12)
+    child = byrote.change(run, byrote.parse_change("remove-most-memorized=0.2"), workers=1, progress=False)
+    table = frontier(run, child)
+    assert table.rows["verdict"] == ("no verdict", "no verdict")
+    assert table.rows["change"] == ("–", "remove-most-memorized=0.2")
+    assert "chose which examples are left" in " ".join(table.notes)
+    assert len(frontier(child, run).rows["run"]) == 2
 
 
 def test_every_run_is_a_point_with_its_name(runs):

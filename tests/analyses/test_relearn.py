@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ttest_ind
 
 from byrote.analyses.catalog import analyses
 from byrote.analyses.lab import Lab
-from byrote.analyses.relearn import AS_IT_IS, ON_HALF, _table, loaded, relearn, rounded, scores_of
+from byrote.analyses.relearn import AS_IT_IS, ON_HALF, _gain, _table, loaded, relearn, rounded, scores_of
 from byrote.analyses.unlearn import _examples
 from byrote.blocks import TableBlock, Words, section_of
 from byrote.changes.change import Context
@@ -43,6 +44,28 @@ def test_equal_gains_are_told_apart_at_the_level_at_most():
     rng = np.random.default_rng(1)
     found = [_table(scores(rng, 1.0, models=5), scores(rng, 1.0, models=5), 6).rows["verdict"][1] for _ in range(60)]
     assert sum(one != "no return shown" for one in found) <= 8  # binomial: 99 % of 60 at .05
+
+
+def test_gains_that_cancel_over_examples_are_no_return_and_sets_of_unlike_numbers_are_cut():
+    rng = np.random.default_rng(2)
+    start = rng.normal(size=(8, 6))
+    moved = np.tile([0.5, -0.5], 3) + rng.normal(size=(8, 6)) / 100
+    none = rng.normal(size=(8, 6)) / 100
+    table = _table({AS_IT_IS: start, ON_HALF: start + moved}, {AS_IT_IS: start, ON_HALF: start + none}, 6)
+    assert table.rows["verdict"][1] == "no return shown"
+    table = _table(scores(rng, 3.0, models=8), scores(rng, 1.0, models=7), 6)
+    assert table.figures["gain"][1].models == 14
+    assert _table(scores(rng, 3.0, models=7), scores(rng, 1.0, models=8), 6).rows["verdict"][1] == "some comes back"
+
+
+def test_the_interval_of_a_gain_is_that_of_welch():
+    one, other = np.array([1.0, 2.0, 4.0]), np.array([0.0, 0.5, 0.7, 1.0])
+    found, p_value = _gain(one, other, 6)
+    welch = ttest_ind(one, other, equal_var=False)
+    assert p_value == pytest.approx(welch.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(welch.confidence_interval()))
+    assert _gain(np.ones(3), np.ones(3), 6)[1] == 1.0
+    assert _gain(np.ones(3), np.zeros(3), 6)[1] == 0.0
 
 
 def test_scores_of_loaded_models_are_those_that_the_run_recorded(tmp_path):

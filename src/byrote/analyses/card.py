@@ -288,7 +288,7 @@ def gain_and_cost(before: Run, after: Run, *, comparisons: int) -> tuple[Row, Ro
         two = _Two.of(before, after)
         paired = two.paired
         everything = np.ones(len(two.common), bool)
-        figures = [two.memorization_of("all examples", everything, judged=True)] if two.told_apart else []
+        figures = [two.memorization_of("all examples", everything)] if two.told_apart else []
         figures += two.accuracies()
     found = [next((figure for figure in figures if figure.tells == tells), None) for tells in ("gain", "cost")]
     gain, cost = (None if one is None else one.row(paired=paired, comparisons=comparisons) for one in found)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from typing import Any
 
 from byrote.analyses.card import Row, gain_and_cost
 from byrote.analyses.catalog import analysis
 from byrote.errors import BadInput
-from byrote.results import Scalar, Table
+from byrote.results import Table
 from byrote.runs.run import Run
 
 
@@ -40,38 +41,53 @@ def frontier(run: Run, *others: Run) -> Table:
         )
     pairs = list(combinations(range(len(runs)), 2))
     rows = {(a, b): gain_and_cost(runs[a], runs[b], comparisons=2 * len(pairs)) for a, b in pairs}
-    beaten = dict(_beaten(rows))
-    first = [rows[0, at] for at in range(1, len(runs))]
-    gain, cost = first[0]
+    beaten, own = dict(_beaten(rows)), [gain_and_cost(one, one, comparisons=1) for one in runs]
+    unjudged = {at for pair, both in rows.items() for at in pair if not all(row.judged for row in both)}
+    gain, cost = own[0]
     return Table(
         title="Changes by what they take off memorization and what they cost",
         rows={
             "run": tuple(one.folder.name for one in runs),
             "change": tuple(_change(one) for one in runs),
             "verdict": tuple(
-                f"dominated by {runs[beaten[at]].folder.name}" if at in beaten else "not dominated"
+                f"dominated by {runs[beaten[at]].folder.name}"
+                if at in beaten
+                else "no verdict"
+                if at in unjudged
+                else "not dominated"
                 for at in range(len(runs))
             ),
         },
-        figures={gain.name: _points([one[0] for one in first]), cost.name: _points([one[1] for one in first])},
-        notes=(
-            f"Intervals of points are about each run by itself. Verdicts rest on {2 * len(pairs)} differences of pairs "
-            "of runs, whose intervals hold all at once (Bonferroni): that a run is not dominated does not show that it "
-            "is as good as the others.",
-            "A change may lower memorization and leave the risk of membership attacks as it is: see the card of each.",
-        ),
+        figures={
+            gain.name: tuple(each[0].before for each in own),
+            cost.name: tuple(each[1].before for each in own),
+        },
+        notes=tuple(_notes(len(pairs), runs, unjudged=bool(unjudged))),
     )
 
 
-def _points(rows: Sequence[Row]) -> tuple[Scalar, ...]:
-    """The figure of the first run, and those of the others."""
-    return (rows[0].before, *(row.after for row in rows))
+def _notes(pairs: int, runs: Sequence[Run], *, unjudged: bool) -> Iterator[str]:
+    yield (
+        f"Points and their intervals are about each run by itself. Verdicts rest on {2 * pairs} differences of pairs "
+        "of runs, whose intervals hold all at once (Bonferroni): that a run is not dominated does not show that it is "
+        "as good as the others."
+    )
+    if len({one.ids.tobytes() for one in runs}) > 1:
+        yield "The runs are not over the same examples; differences are over those that both runs of a pair have."
+    if unjudged:
+        yield (
+            "Where scores of a run chose which examples are left or relabelled, the scores of the rest are too low in "
+            "that run, by chance, so such a pair gets no verdict."
+        )
+    yield "A change may lower memorization and leave the risk of membership attacks as it is: see the card of each."
 
 
 def _beaten(rows: dict[tuple[int, int], tuple[Row, Row]]) -> Iterator[tuple[int, int]]:
     """Runs that another one dominates, with that one."""
     for (before, after), both in rows.items():
         verdicts = {row.verdict for row in both}
+        if not all(row.judged for row in both):
+            continue
         if verdicts == {"better"}:
             yield before, after
         elif verdicts == {"worse"}:
@@ -79,5 +95,13 @@ def _beaten(rows: dict[tuple[int, int], tuple[Row, Row]]) -> Iterator[tuple[int,
 
 
 def _change(run: Run) -> str:
-    found = (run.manifest.parent or {}).get("change", {})
-    return str(found.get("name", "–"))
+    """The change that made the run, with its first setting."""
+    found = dict((run.manifest.parent or {}).get("change", {}))
+    made = [one for one in found.get("changes", [found]) if "name" in one]
+    return " + ".join(_told(one) for one in made) or "–"
+
+
+def _told(change: dict[str, Any]) -> str:
+    first = next((value for key, value in change.items() if key not in ("name", "stage", "slot")), None)
+    known = isinstance(first, int | float) and not isinstance(first, bool)
+    return f"{change['name']}={first:g}" if known else str(change["name"])

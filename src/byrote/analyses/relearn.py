@@ -11,11 +11,12 @@ from typing import Final
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.special import stdtr, stdtrit
 
 from byrote.analyses.catalog import procedure
 from byrote.analyses.lab import Lab
 from byrote.analyses.unlearn import DataToForget, data_to_forget, trained
-from byrote.analyses.unlearning import LEVEL, Scores, compared, dealt
+from byrote.analyses.unlearning import LEVEL, Scores, compared
 from byrote.blocks import Block, TableBlock, Words, figure_rows, section
 from byrote.changes.change import Change, Context, TrainedModel
 from byrote.changes.forget import FORGET_SHARE, Forget
@@ -27,6 +28,7 @@ from byrote.recipes.algorithm import Algorithm
 from byrote.recipes.objectives.next_token import IGNORED
 from byrote.results import Scalar, Table
 from byrote.runs.run import Run
+from byrote.stats.intervals import UPPER
 from byrote.stats.multiple import holm
 
 #: Bits of the weights that are rounded.
@@ -59,7 +61,7 @@ def relearn(
         retrained models, in standard deviations of the retrained models' scores; above 0 more comes back than models
         learn that never saw the examples
         shift, AUC: of the disturbed unlearned models against the equally disturbed retrained ones, as in `unlearning`
-        p: of the gains of the two sets being alike, with models dealt out to them at random
+        p: of the mean gains of the two sets being alike (Welch's t over models)
         rounded: each row of a matrix in whole multiples of its largest entry / (2^(bits - 1) - 1)
 
     Args:
@@ -70,7 +72,7 @@ def relearn(
         models: of each set.
         epochs: over the other half, and over as many of the rest.
         seed: of all sets, and of the halves.
-        out: folder of the two runs; default: `<run>-relearn-<method>`.
+        out: folder of the two runs; default: `<run>-relearn-<method>-<digest of the settings>`.
 
     Source: Hu et al. 2024, arXiv:2406.13356 (relearning); Zhang et al. 2024, arXiv:2410.16454 (quantisation).
     Differs:
@@ -81,7 +83,7 @@ def relearn(
         BadInput: as in `unlearn`; or fewer than 4 examples are to be forgotten.
         TooFewModels: fewer than 5 models.
     """
-    data, change, folder = data_to_forget(run, method, forget, models, out, "relearn")
+    data, change, folder = data_to_forget(run, method, forget, models, seed, out, "relearn")
     if len(data.forget) < 4:
         raise BadInput(
             f"Relearning takes at least 4 examples to forget, 2 in each half. Got {len(data.forget)}.",
@@ -169,30 +171,30 @@ def scores_of(model: TrainedModel, context: Context, rows: Int[np.ndarray, " row
 
 
 def _table(unlearned: dict[str, Scores], retrained: dict[str, Scores], others: int) -> Table:
-    """A row for each disturbance."""
-    spread = max(float(np.sqrt(retrained[AS_IT_IS].var(0, ddof=1).mean())), 1e-12)
-    names = tuple(unlearned)
-    gains = {name: tuple((one[name] - one[AS_IT_IS]) / spread for one in (unlearned, retrained)) for name in names[1:]}
-    p_values = [dealt(*pair) for pair in gains.values()]
-    adjusted = dict(zip(gains, holm(np.array(p_values)).tolist(), strict=True))
-    both = {name: compared(unlearned[name], retrained[name]) for name in names}
-    moved = {name: _difference(*pair) for name, pair in gains.items()}
+    """A row for each disturbance; of a set with more models than the other the first count."""
+    count = min(len(unlearned[AS_IT_IS]), len(retrained[AS_IT_IS]))
+    sets = [{name: scores[:count] for name, scores in each.items()} for each in (unlearned, retrained)]
+    names, examples = tuple(sets[0]), sets[0][AS_IT_IS].shape[1]
+    spread = max(float(np.sqrt(sets[1][AS_IT_IS].var(0, ddof=1).mean())), 1e-12)
+    gained = [[(each[name] - each[AS_IT_IS]).mean(1) / spread for name in names[1:]] for each in sets]
+    gains, p_values = zip(*(_gain(*pair, examples) for pair in zip(*gained, strict=True)), strict=True)
+    verdicts = [_verdict(gain, p_value) for gain, p_value in zip(gains, holm(np.array(p_values)).tolist(), strict=True)]
+    both = [compared(sets[0][name], sets[1][name]) for name in names]
     nan = float("nan")
-    count, examples = unlearned[AS_IT_IS].shape
-    tested = dict(zip(gains, p_values, strict=True))
     return Table(
         title="What comes back of what was unlearned",
-        rows={"the models": names, "verdict": tuple(_verdict(moved.get(name), adjusted.get(name)) for name in names)},
+        rows={"the models": names, "verdict": ("–", *verdicts)},
         figures={
-            "gain": tuple(moved.get(name) for name in names),
-            "p": tuple(
-                Scalar(value=tested[name], stderr=nan, low=nan, high=nan, models=2 * count, examples=examples)
-                if name in tested
-                else None
-                for name in names
+            "gain": (None, *gains),
+            "p": (
+                None,
+                *(
+                    Scalar(value=one, stderr=nan, low=nan, high=nan, models=2 * count, examples=examples)
+                    for one in p_values
+                ),
             ),
-            "shift": tuple(both[name]["shift"] for name in names),
-            "AUC": tuple(both[name]["AUC"] for name in names),
+            "shift": tuple(one["shift"] for one in both),
+            "AUC": tuple(one["AUC"] for one in both),
         },
         notes=(
             f"All is judged on {examples} of the examples to forget; the other half are {others}. Each set has {count} "
@@ -206,17 +208,30 @@ def _table(unlearned: dict[str, Scores], retrained: dict[str, Scores], others: i
     )
 
 
-def _verdict(gain: Scalar | None, p_value: float | None) -> str:
-    if gain is None or p_value is None:
-        return "–"
+def _gain(one: Float[np.ndarray, " model"], other: Float[np.ndarray, " model"], examples: int) -> tuple[Scalar, float]:
+    """The mean of the first minus that of the second, with Welch's interval over models, and its p-value."""
+    parts = np.array([one.var(ddof=1) / len(one), other.var(ddof=1) / len(other)])
+    value, stderr = float(one.mean() - other.mean()), float(np.sqrt(parts.sum()))
+    reach, p_value = 0.0, float(value == 0)
+    if stderr > 0:
+        freedom = parts.sum() ** 2 / (parts**2 / (np.array([len(one), len(other)]) - 1)).sum()
+        reach = float(stdtrit(freedom, UPPER)) * stderr
+        p_value = float(2 * stdtr(freedom, -abs(value) / stderr))
+    found = Scalar(
+        value=value,
+        stderr=stderr,
+        low=value - reach,
+        high=value + reach,
+        models=len(one) + len(other),
+        examples=examples,
+    )
+    return found, p_value
+
+
+def _verdict(gain: Scalar, p_value: float) -> str:
     if p_value > LEVEL:
         return "no return shown"
     return "some comes back" if gain.value > 0 else "loses more than retrained models"
-
-
-def _difference(one: Scores, other: Scores) -> Scalar:
-    """How far the mean of the first is above that of the second, with the error over models."""
-    return compared(one, other, scaled=False)["shift"]
 
 
 @section(of="relearn", title="Whether what was unlearned comes back", order=61)

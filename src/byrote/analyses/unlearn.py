@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -30,6 +32,7 @@ from byrote.designs.design import Design, one_phase
 from byrote.engine.job import Job, Labelled
 from byrote.errors import BadInput, TooFewModels
 from byrote.recipes.algorithm import Algorithm, Batch, Seen, Shape, State, TrainingRecipe
+from byrote.recipes.slots import described
 from byrote.results import PerExample, Table
 from byrote.runs.run import Run
 
@@ -59,14 +62,14 @@ def unlearn(
         forget: ids, a file of ids, or the share of the examples with the highest label memorization.
         models: of each set.
         seed: of all sets; no two models share one.
-        out: folder of the four runs; default: `<run>-unlearn-<method>`.
+        out: folder of the four runs; default: `<run>-unlearn-<method>-<digest of the settings>`.
 
     Raises:
         BadInput: the run has no data, or targets other than classes or next tokens; the change is not one of
             models; or no training data would be left.
         TooFewModels: fewer than 5 models.
     """
-    data, change, folder = data_to_forget(run, method, forget, models, out, "unlearn")
+    data, change, folder = data_to_forget(run, method, forget, models, seed, out, "unlearn")
     runs = dict(trained(lab, run, data, forget, method=change, models=models, folder=folder, seed=seed))
     found = unlearning(*(runs[name] for name in ARMS))
     keep(runs["unlearned"], "unlearning", found, *(runs[name] for name in ARMS[1:]))
@@ -74,9 +77,9 @@ def unlearn(
 
 
 def data_to_forget(
-    run: Run, method: str | Change, forget: Forget, models: int, out: str | Path | None, name: str
+    run: Run, method: str | Change, forget: Forget, models: int, seed: int, out: str | Path | None, name: str
 ) -> tuple[DataToForget, Change, Path]:
-    """The data of a procedure of that name, the change that unlearns, and the folder of its runs.
+    """The data of a procedure of that name, the change that unlearns, and the folder of its runs, one for each setting.
 
     Raises:
         BadInput: the change is not one of models, or the data do not fit.
@@ -94,8 +97,9 @@ def data_to_forget(
             f"An evaluation of unlearning needs at least {LEAST_MODELS} models in each set. Got {models}.",
             hint="--set models=16.",
         )
-    folder = Path(out) if out is not None else run.folder.with_name(f"{run.folder.name}-{name}-{change.name}")
-    return data, change, folder
+    settings = json.dumps([described(change), run.ids[data.forget].tolist(), models, seed])
+    told = f"{run.folder.name}-{name}-{change.name}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
+    return data, change, Path(out) if out is not None else run.folder.with_name(told)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

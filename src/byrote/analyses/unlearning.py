@@ -177,8 +177,8 @@ def _verdict(shift: Scalar, p_value: float, models: int, needed: int) -> str:
     return "not unlearned: more is gone than by retraining"
 
 
-def compared(one: Scores, other: Scores, *, scaled: bool = True) -> dict[str, Scalar]:
-    """AUC, shift and p of two sets of models, as in `unlearning`; a shift that is not `scaled` has the scores' unit."""
+def compared(one: Scores, other: Scores) -> dict[str, Scalar]:
+    """AUC, shift and p of two sets of models, as in `unlearning`."""
     count, examples = one.shape
     without = [(np.delete(one, at, 0), np.delete(other, at, 0)) for at in range(count)]
     figures = {
@@ -189,10 +189,7 @@ def compared(one: Scores, other: Scores, *, scaled: bool = True) -> dict[str, Sc
             examples=examples,
             bounds=bounds,
         )
-        for name, of, bounds in (
-            ("AUC", ulira, (0.0, 1.0)),
-            ("shift", shift if scaled else apart, (-np.inf, np.inf)),
-        )
+        for name, of, bounds in (("AUC", ulira, (0.0, 1.0)), ("shift", shift, (-np.inf, np.inf)))
     }
     nan = float("nan")
     p_value = dealt(one, other)
@@ -241,12 +238,7 @@ def _auc(one: Scores, other: Scores) -> Float[np.ndarray, " example"]:
 def shift(one: Scores, other: Scores) -> float:
     """How far the mean of the first is above that of the second, in standard deviations of the second."""
     spread = np.sqrt(other.var(0, ddof=1).mean())
-    return apart(one, other) / max(float(spread), 1e-12)
-
-
-def apart(one: Scores, other: Scores) -> float:
-    """How far the mean of the first is above that of the second."""
-    return float((one.mean(0) - other.mean(0)).mean())
+    return float((one.mean(0) - other.mean(0)).mean() / max(float(spread), 1e-12))
 
 
 def dealt(one: Scores, other: Scores) -> float:

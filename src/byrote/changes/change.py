@@ -56,8 +56,9 @@ class Change(Protocol):
 
     Facts that it may state: `plants` (it plants controls), `aimed = False` (it does not look at the examples to
     forget), `of_text` (language models can be changed by it), `any_target` (it takes targets as they are, whatever they
-    say; other changes of data are about classes), `usual` (what hints name as the first field, if its default is no
-    such amount), `leaves_nothing_for` (probes that find nothing to read in the changed documents).
+    say; other changes of data are about classes), `of_classes` (of models: examples must have one class each, or be
+    documents), `usual` (what hints name as the first field, if its default is no such amount), `leaves_nothing_for`
+    (probes that find nothing to read in the changed documents).
     """
 
     stage: ClassVar[str]
@@ -67,11 +68,14 @@ class Change(Protocol):
 
 
 def refuse_unfit(change: Change, dataset: Dataset) -> None:
-    """Refuse a change of classes for data whose examples have several labels, or a number.
+    """Refuse a change that is about classes for data whose examples have several labels, or a number.
 
     Raises:
         BadInput: it is such.
     """
     if change.stage == "dataset" and not getattr(change, "any_target", False):
         hint = f"{', '.join(names(any_target=True))} take any targets."
+        refuse_other_tasks(dataset.task, dataset.name, f"The change {change.name!r}", hint)
+    if getattr(change, "of_classes", False):
+        hint = "gradient-difference, gradient-ascent and fine-tune-on-rest take any targets."
         refuse_other_tasks(dataset.task, dataset.name, f"The change {change.name!r}", hint)

@@ -42,7 +42,7 @@ def points(table: Table) -> Figure:
             if a is None or b is None:
                 continue
             color = svg.SERIES[at % len(svg.SERIES)]
-            inside = color if verdicts[at] == "not dominated" else "none"
+            inside = "none" if verdicts[at].startswith("dominated") else color
             reach = [np.nan_to_num([[one.value - one.low], [one.high - one.value]]).clip(0) for one in (a, b)]
             axis.errorbar(
                 a.value, b.value, xerr=reach[0], yerr=reach[1], color=color, marker="o", mfc=inside, linewidth=1.2

@@ -4,7 +4,7 @@ import numpy as np
 
 from byrote.changes.change import TrainedModel
 from byrote.changes.model.retrain import Retrain
-from byrote.changes.model.training import train_on
+from byrote.changes.model.training import epochs_of, train_on
 from unlearned import fitted, loss_on, weights
 
 
@@ -25,3 +25,12 @@ def test_nothing_of_the_model_before_is_left():
     other = Retrain().apply(one, context)
     again = Retrain().apply(fitted(hidden=(8,), batch_size=8)[0], fitted()[1])
     assert loss_on(other, context, context.forget) == loss_on(again, context, context.forget)
+
+
+def test_batches_are_made_as_they_are_asked_for():
+    model, context = fitted()
+    steps, shown = epochs_of(model, context, context.retain, 3)
+    assert steps == 3 * 7  # 52 in batches of 8
+    assert not isinstance(shown, list)
+    order = np.concatenate([batch.ids.numpy() for batch in shown])
+    assert (np.bincount(order, minlength=60)[context.retain] == 3).all()

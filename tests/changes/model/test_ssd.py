@@ -6,6 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+import byrote
+from byrote.changes.change import refuse_unfit
+from byrote.changes.model.gradient_difference import GradientDifference
+from byrote.changes.model.npo import NPO
+from byrote.changes.model.scrub import Scrub
 from byrote.changes.model.ssd import SSD, importance
 from byrote.data.corpus import corpus_from_texts
 from byrote.errors import BadInput
@@ -80,3 +85,11 @@ def test_the_forgotten_lose_more_than_the_rest():
 def test_settings_that_are_none(settings):
     with pytest.raises(BadInput, match=r"ssd takes 'above' above 0"):
         SSD(**settings)
+
+
+def test_numbers_are_refused_before_anything_trains():
+    numbers = byrote.from_arrays(np.arange(12.0).reshape(6, 2), np.arange(6) + 0.5, task="regression")
+    for change in (SSD(), NPO(), Scrub()):
+        with pytest.raises(BadInput, match=f"The change '{change.name}'"):
+            refuse_unfit(change, numbers)
+    refuse_unfit(GradientDifference(), numbers)

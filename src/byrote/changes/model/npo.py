@@ -39,6 +39,7 @@ class NPO:
     stage: ClassVar[str] = "model"
     name: ClassVar[str] = "npo"
     of_text: ClassVar[bool] = True
+    of_classes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.beta > 0:

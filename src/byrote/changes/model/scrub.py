@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import ClassVar
 
 import torch
@@ -12,8 +13,6 @@ from torch import Tensor
 
 from byrote.changes.change import Context, TrainedModel
 from byrote.changes.model.training import as_it_is, epochs_of, take, weighted
-from byrote.data.corpus import Corpus
-from byrote.data.task import refuse_other_tasks
 from byrote.errors import BadInput
 from byrote.recipes.algorithm import Batch
 
@@ -41,6 +40,7 @@ class Scrub:
     gamma: float = 0.99
     stage: ClassVar[str] = "model"
     name: ClassVar[str] = "scrub"
+    of_classes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.climbs < 0 or self.alpha < 0 or self.gamma < 0:
@@ -51,13 +51,7 @@ class Scrub:
             )
 
     def apply(self, stage: TrainedModel, context: Context) -> TrainedModel:
-        """The model after it.
-
-        Raises:
-            BadInput: the targets are not one class per example.
-        """
-        assert not isinstance(context.dataset, Corpus), "it is not for language models"
-        refuse_other_tasks(context.dataset.task, context.dataset.name, "The change 'scrub'")
+        """The model after it."""
         if not len(context.forget):
             return stage
         start = as_it_is(stage)
@@ -70,10 +64,9 @@ class Scrub:
             given = F.one_hot(batch.targets, answers.shape[-1])
             return replace(batch, targets=self.gamma * given + self.alpha * answers)
 
-        shown: list[tuple[bool, Batch]] = []
+        steps, made = 0, list[Iterator[Batch]]()
         for epoch in range(self.epochs):
-            if epoch < self.climbs:
-                shown += [(True, batch) for batch in epochs_of(stage, context, context.forget, 1)]
-            shown += [(False, batch) for batch in epochs_of(stage, context, context.retain, 1)]
-        made: Iterator[Batch] = (away(batch) if climbs else near(batch) for climbs, batch in shown)
-        return take(stage, made, rate=self.rate, steps=len(shown))
+            for rows, as_asked in ((context.forget, away), (context.retain, near))[epoch >= self.climbs :]:
+                count, shown = epochs_of(stage, context, rows, 1)
+                steps, made = steps + count, [*made, map(as_asked, shown)]
+        return take(stage, chain.from_iterable(made), rate=self.rate, steps=steps)

@@ -39,6 +39,7 @@ class SSD:
     stage: ClassVar[str] = "model"
     name: ClassVar[str] = "ssd"
     of_text: ClassVar[bool] = True
+    of_classes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.above > 0 or not self.shrink >= 0:

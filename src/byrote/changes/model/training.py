@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from itertools import chain, cycle
+from itertools import cycle
 from typing import cast
 
 import numpy as np
@@ -30,8 +30,9 @@ def train_on(
     """Train on these examples or documents for so many epochs; a negative weight climbs. No rows, no change."""
     if not len(rows):
         return model
-    shown = epochs_of(model, context, rows, epochs)
-    return take(model, [weighted(batch, torch.full((len(batch.ids),), weight)) for batch in shown], rate=rate)
+    steps, shown = epochs_of(model, context, rows, epochs)
+    made = (weighted(batch, torch.full((len(batch.ids),), weight)) for batch in shown)
+    return take(model, made, rate=rate, steps=steps)
 
 
 def climb_and_keep(
@@ -44,13 +45,16 @@ def climb_and_keep(
     """
     if not len(context.forget):
         return model
-    shown = epochs_of(model, context, context.forget, epochs)
+    steps, shown = epochs_of(model, context, context.forget, epochs)
     kept: Iterator[Batch] = iter(())
-    if len(context.retain):
-        size = sum(len(batch.ids) for batch in shown)
-        some = context.rng.permutation(context.retain)[:size] if not isinstance(context.dataset, Corpus) else None
-        kept = cycle(epochs_of(model, context, context.retain if some is None else some, 1))
-    return take(model, (_beside(batch, climb, next(kept, None)) for batch in shown), rate=rate, steps=len(shown))
+    if len(context.retain) and isinstance(context.dataset, Corpus):
+        kept = cycle(epochs_of(model, context, context.retain, 1)[1])
+    elif len(context.retain):
+        rows = np.resize(context.rng.permutation(context.retain), epochs * len(context.forget))
+        sizes = [len(part) for part in in_batches(context.forget, model.algorithm.batch_size)] * epochs
+        parts = np.split(rows, np.cumsum(sizes)[:-1])
+        kept = (batch for part in parts for batch in batches(model.algorithm, context, part, device_of(model)))
+    return take(model, (_beside(batch, climb, next(kept, None)) for batch in shown), rate=rate, steps=steps)
 
 
 def _beside(forgotten: Batch, climb: Climb | None, kept: Batch | None) -> Batch:
@@ -77,12 +81,10 @@ def _beside(forgotten: Batch, climb: Climb | None, kept: Batch | None) -> Batch:
     return weighted(joined, both)
 
 
-def take(
-    model: TrainedModel, shown: Sequence[Batch] | Iterator[Batch], *, rate: float, steps: int | None = None
-) -> TrainedModel:
-    """The model after a step on each of these batches, at a share of the recipe's learning rate and its schedule."""
+def take(model: TrainedModel, shown: Iterable[Batch], *, rate: float, steps: int) -> TrainedModel:
+    """The model after a step on each of so many batches, at a share of the recipe's learning rate and its schedule."""
     algorithm = model.algorithm
-    state = algorithm.begin(model.state, len(cast(Sequence[Batch], shown)) if steps is None else steps, rate=rate)
+    state = algorithm.begin(model.state, steps, rate=rate)
     for batch in shown:
         state, _ = algorithm.step(state, batch)
     return TrainedModel(algorithm=algorithm, state=state)
@@ -96,11 +98,27 @@ def weighted(batch: Batch, weights: Tensor) -> Batch:
     return replace(batch, weights=weights)
 
 
-def epochs_of(model: TrainedModel, context: Context, rows: Int[np.ndarray, " row"], epochs: int) -> list[Batch]:
-    """The batches of so many epochs of these rows, each in an order of its own."""
-    device = device_of(model)
-    shown = (batches(model.algorithm, context, context.rng.permutation(rows), device) for _ in range(epochs))
-    return list(chain.from_iterable(shown))
+def epochs_of(
+    model: TrainedModel, context: Context, rows: Int[np.ndarray, " row"], epochs: int
+) -> tuple[int, Iterator[Batch]]:
+    """How many batches so many epochs of these rows have, and each batch as it is asked for; orders are drawn first."""
+    device, algorithm = device_of(model), model.algorithm
+    orders = [context.rng.permutation(rows) for _ in range(epochs)]
+    if isinstance(context.dataset, Corpus):  # how documents are packed depends on their order
+        whole = [batch for order in orders for batch in batches(algorithm, context, order, device)]
+        return len(whole), iter(whole)
+    steps = epochs * len(in_batches(rows, algorithm.batch_size))
+    return steps, (
+        batch
+        for order in orders
+        for some in in_batches(order, algorithm.batch_size)
+        for batch in batches(algorithm, context, some, device)
+    )
+
+
+def in_batches(rows: Int[np.ndarray, " row"], size: int) -> list[Int[np.ndarray, " some"]]:
+    """The rows in parts of a batch each."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def device_of(model: TrainedModel) -> torch.device:
@@ -140,12 +158,11 @@ def batches(algorithm: Algorithm, context: Context, order: np.ndarray, device: t
         tokens, documents = packs
         cuts = range(0, len(tokens), size)
         return [batch_of(tokens[start : start + size], documents[start : start + size]) for start in cuts]
-    chosen = [order[start : start + size] for start in range(0, len(order), size)]
     return [
         Batch(
             inputs=torch.from_numpy(np.ascontiguousarray(data.inputs[some])).to(device),
             targets=torch.from_numpy(data.learned[some]).to(device),
             ids=torch.from_numpy(some).to(device),
         )
-        for some in chosen
+        for some in in_batches(order, size)
     ]
