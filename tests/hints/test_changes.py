@@ -230,6 +230,15 @@ GPT = folder_of(**BASE)
 
 CHANGES = (
     Case(
+        name="ssd of numbers",
+        wrong=lambda _: refuse_unfit(parse_change("ssd"), NUMBERS),
+        says="gradient-difference, gradient-ascent and fine-tune-on-rest take any targets",
+        right=lambda _: [
+            refuse_unfit(parse_change(name), NUMBERS)
+            for name in ("gradient-difference", "gradient-ascent", "fine-tune-on-rest")
+        ],
+    ),
+    Case(
         name="a beta of none",
         wrong=lambda _: parse_change("npo=epochs=3,beta=0"),
         says="npo=1 for labels, npo=0.1 for texts",
