@@ -7,7 +7,7 @@ import pytest
 
 from byrote.analyses.comparison import rank_correlation
 from byrote.studies.another_order import agreement, lost
-from studies.tiny import tried
+from studies.tiny import losing, tried
 
 
 def test_agreement_is_the_mean_rank_correlation_with_the_others() -> None:
@@ -30,7 +30,9 @@ def test_labels_that_are_learned_at_once_leave_it_undefined() -> None:
     assert np.isnan(lost(np.zeros((4, 9), np.int64), np.zeros((4, 9), np.int64))).all()
 
 
-def test_on_points(tmp_path: Path) -> None:
-    found = tried("O4", tmp_path)
+def test_on_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = tried("O4", tmp_path, units=5)
     assert np.isfinite(found.effect.value)
     assert (tmp_path / "shuffled" / "manifest.json").is_file()
+    losing(monkeypatch, {"true": 0, "shuffled": 4})  # three models are in both arms
+    assert tried("O4", tmp_path, units=5).reason == "2 of 5 runs have no value"

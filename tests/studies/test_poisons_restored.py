@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from byrote.studies.poisons_restored import restored
-from studies.tiny import tried
+from studies.tiny import losing, tried
 
 
 def test_the_share_of_what_was_lost() -> None:
@@ -14,10 +14,12 @@ def test_the_share_of_what_was_lost() -> None:
     np.testing.assert_allclose(restored(clean, poisoned, filtered), [0.75, -0.5, np.nan])
 
 
-def test_on_points(tmp_path: Path) -> None:
+def test_on_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     verdict = tried("R67", tmp_path)
     assert verdict.margin == 0.5
     assert verdict.effect.models == 3
+    losing(monkeypatch, {"clean": 0, "filtered": 2})  # arms are paired by model, and only model 1 is in all
+    assert tried("R67", tmp_path).reason == "2 of 3 runs have no value"
 
 
 @pytest.mark.parametrize("lost", [0.0, -0.1])

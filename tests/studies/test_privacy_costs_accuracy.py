@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from byrote.studies.privacy_costs_accuracy import chosen_apart, smallest_drop
-from studies.tiny import tried
+from studies.tiny import losing, tried
 
 
 def test_the_smallest_of_three_falls_counts() -> None:
@@ -20,6 +20,8 @@ def test_rates_are_chosen_on_one_half_and_judged_on_the_other() -> None:
 
 
 @pytest.mark.slow
-def test_on_points(tmp_path: Path) -> None:
+def test_on_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("opacus", reason="the accountant is opacus', an extra")
     assert np.isfinite(tried("O40", tmp_path, units=3).effect.value)
+    losing(monkeypatch, {"arm-0-0": 0, "arm-3-1": 2})  # arms are paired by model, and only model 1 is in all
+    assert tried("O40", tmp_path, units=3).reason == "2 of 3 runs have no value"

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import byrote
 from byrote.data.dataset import Dataset
 from byrote.recipes.schedules import Constant
+from byrote.runs.run import Run
 from byrote.stats.verdicts import Verdict
 from byrote.studies.bench import Bench, Material
 from byrote.studies.catalog import find_study
@@ -49,3 +51,13 @@ def bench_of(claim: str, folder: Path, *, units: int = 3, recipe: Any = RECIPE, 
 def tried(claim: str, folder: Path, **settings: Any) -> Verdict:
     """What a study says of these points, its arms left out: `test_catalog` tries those."""
     return find_study(claim).function(bench_of(claim, folder, **settings))
+
+
+def losing(monkeypatch: pytest.MonkeyPatch, gone: dict[str, int]) -> None:
+    """As if this model had diverged in the run of each of these names."""
+    there = Run.models
+
+    def models(run: Run, role: str = "reference") -> np.ndarray:
+        return np.setdiff1d(there(run, role), [gone.get(run.folder.name, -1)])
+
+    monkeypatch.setattr(Run, "models", models)

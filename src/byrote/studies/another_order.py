@@ -64,13 +64,12 @@ def another_order(bench: Bench) -> Verdict:
     """Train on the labels as given and on permuted ones, and compare when models learn each example for good."""
 
     def learned(run: Run) -> Int[np.ndarray, "model example"]:
-        return learned_at(np.asarray(run.load("trajectory.correct", run.models("full")), bool))
+        return learned_at(np.asarray(run.load("trajectory.correct", models), bool))
 
     design = full_data(len(bench.dataset), bench.units)
     runs = [
         bench.train(data, design, name=name, checkpoints=1_000)
         for name, data in (("true", bench.dataset), ("shuffled", bench.shuffled(bench.dataset)))
     ]
-    true, shuffled = map(learned, runs)
-    both = min(len(true), len(shuffled))
-    return bench.verdict(lost(true[:both], shuffled[:both]))
+    models = np.intersect1d(*(run.models("full") for run in runs))
+    return bench.verdict(lost(*map(learned, runs)))

@@ -6,17 +6,18 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from byrote.changes.change import Context
 from byrote.changes.data.backdoor import Backdoor
 from byrote.data.controls import BACKDOOR
 from byrote.designs.half_subset_pairs import half_subset_pairs
 from byrote.recipes.optimizers import SGD
+from byrote.runs.run import Run
 from byrote.stats.verdicts import Verdict
 from byrote.studies.bench import DIGITS, Bench
 from byrote.studies.catalog import study
-from byrote.studies.little_representative import MODELS, memorized_by_unit
+from byrote.studies.little_representative import MODELS, memorized_by, whole_units
 
 #: Few poisons, and the share of many.
 FEW: Final = 4
@@ -52,15 +53,18 @@ def simulated(rng: np.random.Generator, units: int, more: float) -> Float[np.nda
 )
 def backdoor_by_rote(bench: Bench) -> Verdict:
     """Plant few and many poisons, and train pairs of models on halves of the data."""
-    arms = [_memorized(bench, amount) for amount in (FEW / len(bench.dataset), MANY)]
-    count = min(map(len, arms))
-    return bench.verdict(less_by_rote(*(arm[:count] for arm in arms)))
+    runs = [_trained(bench, amount) for amount in (FEW / len(bench.dataset), MANY)]
+    units = np.intersect1d(*(whole_units(run, bench.units) for run in runs))
+    return bench.verdict(less_by_rote(*(_memorized(run, units) for run in runs)))
 
 
-def _memorized(bench: Bench, amount: float) -> Float[np.ndarray, "unit poison"]:
+def _memorized(run: Run, units: Int[np.ndarray, " unit"]) -> Float[np.ndarray, "unit poison"]:
+    return memorized_by(run, units)[:, run.controls.mask(run.ids, BACKDOOR)]
+
+
+def _trained(bench: Bench, amount: float) -> Run:
     context = Context(dataset=bench.dataset, rng=np.random.default_rng([bench.seed, 12]))
     data = Backdoor(amount).apply(bench.dataset, context)
     rng = np.random.default_rng([bench.seed, 3])
     design = half_subset_pairs(len(data), MODELS * bench.units, rng=rng, groups=data.groups)
-    run = bench.train(data, design, name=f"poisons-{amount:g}", checkpoints=2)
-    return memorized_by_unit(run, bench.units)[:, run.controls.mask(run.ids, BACKDOOR)]
+    return bench.train(data, design, name=f"poisons-{amount:g}", checkpoints=2)

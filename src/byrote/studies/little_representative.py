@@ -62,14 +62,21 @@ def memorized_by_unit(run: Run, units: int) -> Float[np.ndarray, "unit example"]
 
     A unit is left out where one of them diverged.
     """
-    there = run.models()
+    return memorized_by(run, whole_units(run, units))
+
+
+def whole_units(run: Run, units: int) -> Int[np.ndarray, " unit"]:
+    """The units of which no model diverged."""
+    return np.flatnonzero(np.bincount(run.models() // MODELS, minlength=units) == MODELS)
+
+
+def memorized_by(run: Run, units: Int[np.ndarray, " unit"]) -> Float[np.ndarray, "unit example"]:
+    """Label memorization as the models of each of these units tell it."""
     found = []
-    for unit in range(units):
-        own = there[(there >= unit * MODELS) & (there < (unit + 1) * MODELS)]
-        if len(own) == MODELS:
-            result = run.measured_on("label_memorization", own)
-            assert isinstance(result, PerExample)
-            found.append(result.values)
+    for unit in units.tolist():
+        result = run.measured_on("label_memorization", np.arange(unit * MODELS, (unit + 1) * MODELS))
+        assert isinstance(result, PerExample)
+        found.append(result.values)
     return np.array(found, np.float64).reshape(-1, len(run.ids))
 
 

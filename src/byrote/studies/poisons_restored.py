@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from byrote.analyses.backdoor_defences import MORE, highest
 from byrote.designs.design import one_phase
@@ -65,10 +66,10 @@ def poisons_restored(bench: Bench) -> Verdict:
         assert isinstance(result, PerExample)
         kept[model, highest(result.values, count=round(MORE * POISONED * len(data)))] = 0
     filtered = bench.train(noisy, one_phase("filtered", kept), name="filtered", heldout=held, checkpoints=2)
-    arms = [_accuracy(run) for run in (clean, poisoned, filtered)]
-    count = min(map(len, arms))
-    return bench.verdict(restored(*(arm[:count] for arm in arms)))
+    runs = (clean, poisoned, filtered)
+    models = reduce(np.intersect1d, [run.models() for run in runs])
+    return bench.verdict(restored(*(_accuracy(run, models) for run in runs)))
 
 
-def _accuracy(run: Run) -> Float[np.ndarray, " unit"]:
-    return np.asarray(run.load("heldout.correct", run.models()).mean(1), np.float64)
+def _accuracy(run: Run, models: Int[np.ndarray, " unit"]) -> Float[np.ndarray, " unit"]:
+    return np.asarray(run.load("heldout.correct", models).mean(1), np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Final
 
 import numpy as np
@@ -59,13 +60,10 @@ def privacy_costs_accuracy(bench: Bench) -> Verdict:
     design = full_data(len(data), bench.units)
     arms = [[at_rate(bench.recipe, times) for times in PLAIN_RATES]]
     arms += [[privately(bench.recipe, design, one, faster=times) for times in PRIVATE_RATES] for one in EPSILONS]
-    accuracy = []
-    for arm, recipes in enumerate(arms):
-        runs = [
-            trained(bench, f"arm-{arm}-{rate}", data, design, one, heldout=held) for rate, one in enumerate(recipes)
-        ]
-        there = [set(run.models("full").tolist()) for run in runs]
-        models = np.array(sorted(set.intersection(*there)))
-        accuracy.append(chosen_apart(np.stack([run.load("heldout.correct", models) for run in runs]).astype(bool)))
-    least = min(map(len, accuracy))
-    return bench.verdict(smallest_drop(np.stack([each[:least] for each in accuracy])))
+    runs = [
+        [trained(bench, f"arm-{arm}-{rate}", data, design, one, heldout=held) for rate, one in enumerate(recipes)]
+        for arm, recipes in enumerate(arms)
+    ]
+    models = reduce(np.intersect1d, [run.models("full") for arm in runs for run in arm])
+    right = (np.stack([run.load("heldout.correct", models) for run in arm]).astype(bool) for arm in runs)
+    return bench.verdict(smallest_drop(np.stack([chosen_apart(arm) for arm in right])))
