@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt64
+from scipy.sparse import csr_array
 
 #: An odd number that mixes the tokens of a run; runs that it does not tell apart are compared token by token.
 _BASE: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -32,18 +33,37 @@ def holding(
     flat, document = texts.reshape(-1), np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     own = np.flatnonzero(np.arange(len(flat) - width + 1) % length <= length - width)
     whole = np.flatnonzero(document[: len(token) - width + 1] == document[width - 1 :])
-    said, there = _runs(flat, width)[own], _runs(token, width)[whole]
-    order = np.argsort(there, kind="stable")
-    first, last = (np.searchsorted(there[order], said, side) for side in ("left", "right"))
-    many = last - first
-    mine = np.repeat(own, many)
-    step = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
-    theirs = whole[order[np.repeat(first, many) + step]]
-    same = np.ones(len(mine), bool)
-    for at in range(width):
-        same &= flat[mine + at] == token[theirs + at]
-    pairs = np.unique(np.stack([mine[same] // length, document[theirs[same]]]), axis=1)
-    return pairs[0], pairs[1]
+    said, there = _runs(flat, width), _runs(token, width)
+    whole = whole[np.isin(there[whole], said[own])]
+    place, run = np.append(own, len(flat) + whole), np.append(said[own], there[whole])
+    run = _told_apart(np.append(flat, token), place, run, width)
+    of_text = _marks(own // length, run[: len(own)], (len(texts), len(run)))
+    of_document = _marks(document[whole], run[len(own) :], (len(offsets) - 1, len(run)))
+    shared = (of_text @ of_document.T).tocsr()
+    shared.sort_indices()
+    text, held = shared.nonzero()
+    return text.astype(np.int64), held.astype(np.int64)
+
+
+def _marks(row: Int[np.ndarray, " mark"], run: Int[np.ndarray, " mark"], shape: tuple[int, int]) -> csr_array:
+    """Which text or document has which run, however often."""
+    found = csr_array((np.ones(len(row), np.int64), (row, run)), shape=shape)
+    found.data[:] = 1
+    return found
+
+
+def _told_apart(
+    token: Int[np.ndarray, " token"], place: Int[np.ndarray, " run"], number: UInt64[np.ndarray, " run"], width: int
+) -> Int[np.ndarray, " run"]:
+    """For each run the first one of the same tokens: of the same number, and compared token by token."""
+    first, left = np.empty(len(place), np.int64), np.arange(len(place))
+    while len(left):
+        _, at, which = np.unique(number[left], return_index=True, return_inverse=True)
+        leader, same = left[at][which], np.ones(len(left), bool)
+        for step in range(width):
+            same &= token[place[left] + step] == token[place[leader] + step]
+        first[left[same]], left = leader[same], left[~same]
+    return first
 
 
 def _runs(token: Int[np.ndarray, " token"], width: int) -> UInt64[np.ndarray, " run"]:
