@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import brentq, minimize_scalar
-from scipy.special import chdtri, log_expit
 
 from byrote.errors import BadInput
 from byrote.measures._canaries import LogPerplexity, Member, References, ranks, trained_on
 from byrote.measures.catalog import measure
 from byrote.measures.exposure import SAMPLED, SEEN
 from byrote.results import Scalar
-from byrote.stats.intervals import UPPER
+from byrote.stats.jackknife import UNBOUNDED, parts
+from byrote.stats.over_examples import FEWEST_CLUSTERS, influence_from, over_examples
 
 Exposures = Float[np.ndarray, " cell"]
 Found = Bool[np.ndarray, " cell"]
-#: No threshold is looked for farther away than so many bits.
-FARTHEST: Final = 1024.0
-#: Where the logarithm of the likelihood is lower by so much, a threshold is outside of the interval.
-_DROP: Final = float(chdtri(1, 2 * (1 - UPPER))) / 2
+Secrets = Int[np.ndarray, " cell"]
+#: Exposures that differ by no more than this share are the same.
+_ROUNDING: Final = 1e-9
+_UNKNOWN: Final = "the error is unknown"
+_DOWN: Final = "exposure does not grow with success"
 
 
 @measure(
@@ -51,18 +51,19 @@ def exposure_threshold(
 
     Formula:
         e in P(found) = 1 / (1 + exp(-b (exposure - e))), fitted to all secrets and the models trained on them, and to
-        all models for secrets that were not planted; found: its rank in the whole space is at most 2^bits; the interval
-        is that of the profile likelihood. Where all found secrets have a higher exposure than all others, e is the
-        middle between them, and the interval the gap
+        all models for secrets that were not planted; found: its rank in the whole space is at most 2^bits; the error
+        is about other secrets: a jackknife that leaves out whole secrets, with all their models. Where no found secret
+        has a lower exposure than another, e is the middle between the two
     Undefined:
-        nan where all secrets that were searched for are found, or none, or exposure does not grow with success; an end
-        of the interval is nan where the likelihood sets none.
+        nan where all secrets that were searched for are found, or none, or all have the same exposure, or exposure does
+        not grow with success; the error is nan where no found secret has a lower exposure than another, where without
+        a part of the secrets no threshold follows, and with fewer than 3 secrets.
 
     Example:
         >>> own, references = np.array([[0.5, 4.5]]), np.tile(np.arange(1.0, 8.0), (1, 2, 1))
         >>> rank, seen = np.array([[1.0, 9.0]]), (np.array([4, 4]), np.array([0, 1]), np.ones((1, 2), np.int8))
         >>> exposure_threshold(own, references, rank, rank, *seen)
-        Scalar(1.839 ± nan, 95 % [0.6781, 3])
+        Scalar(1.839 ± nan, 95 % [nan, nan])
 
     Differs:
         The authors show where the two part. Guesses in the order of likelihood find a secret exactly where its rank is
@@ -73,62 +74,53 @@ def exposure_threshold(
     exposures = ranks(log_perplexity, reference_log_perplexity).exposure
     found, missed = rank_most <= 2.0**bits, rank_least > 2.0**bits
     cells = trained_on(repetitions, document, member) & (found | missed) & np.isfinite(log_perplexity)
-    value, low, high, note = threshold(exposures[cells], found[cells])
-    return Scalar(
+    value, note = threshold(exposures[cells], found[cells])
+    figure = Scalar(
         value=value,
         stderr=math.nan,
-        low=low,
-        high=high,
+        low=math.nan,
+        high=math.nan,
         models=len(member),
         examples=int(cells.any(0).sum()),
         reason=note if math.isnan(value) else "",
         note=note,
         varies_over="examples",
     )
+    return figure if note else _over_secrets(figure, exposures[cells], found[cells], np.nonzero(cells)[1])
 
 
-def threshold(exposure: Exposures, found: Found) -> tuple[float, float, float, str]:
-    """Where success and failure are as likely, the ends of its interval, and what there is to say of it.
+def _over_secrets(figure: Scalar, exposure: Exposures, found: Found, secret: Secrets) -> Scalar:
+    """The threshold with the error that comes from the choice of secrets, each left out whole."""
+    part = parts(secret)
+    without = np.array([threshold(exposure[part != one], found[part != one])[0] for one in range(part.max() + 1)])
+    shown = over_examples(figure, influence_from(without[:, None]), bounds=UNBOUNDED)
+    counted = f"{int(found.sum())} of {len(found)} were found"
+    if math.isfinite(shown.stderr):
+        return replace(shown, note=counted)
+    few = len(without) < FEWEST_CLUSTERS
+    why = f"it takes at least {FEWEST_CLUSTERS} secrets" if few else "without some secrets no threshold follows"
+    return replace(shown, note=f"{counted}; {_UNKNOWN}: {why}", influence=figure.influence)
+
+
+def threshold(exposure: Exposures, found: Found) -> tuple[float, str]:
+    """Where success and failure are as likely, and why nothing does, or what its interval cannot be told from.
 
     Example:
         >>> threshold(np.array([1.0, 2.0, 5.0]), np.array([False, False, True]))
-        (3.5, 2.0, 5.0, 'no secret with less exposure than another was found instead of it: the interval is the gap')
+        (3.5, 'all secrets with more exposure than 2 to 5 were found and no others: the error is unknown')
     """
     if found.all() or not found.any():
-        return math.nan, math.nan, math.nan, f"{'all' if len(found) and found.all() else 'none'} of them were found"
+        return math.nan, f"{'all' if len(found) and found.all() else 'none'} of them were found"
+    if np.ptp(exposure) <= _ROUNDING * max(1.0, float(np.abs(exposure).max())):
+        return math.nan, "all of them have the same exposure"
     least, most = float(exposure[found].min()), float(exposure[~found].max())
-    if most < least:
-        note = "no secret with less exposure than another was found instead of it: the interval is the gap"
-        return (most + least) / 2, most, least, note
+    if most <= least:
+        gap = f"{most:.4g} to {least:.4g}" if most < least else f"{most:.4g}"
+        return (most + least) / 2, f"all secrets with more exposure than {gap} were found and no others: {_UNKNOWN}"
+    if exposure[found].max() <= exposure[~found].min():
+        return math.nan, _DOWN
     from sklearn.linear_model import LogisticRegression
 
     fitted = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10).fit(exposure[:, None], found)
     slope = float(fitted.coef_[0, 0])
-    if not slope > 0:
-        return math.nan, math.nan, math.nan, "exposure does not grow with success"
-    value, steepest = -float(fitted.intercept_[0]) / slope, 4 * slope + 1
-    top = float(log_expit(slope * _signed(value, exposure, found)).sum())
-
-    def above(at: float) -> float:
-        """How much more likely the threshold is, with its best slope, than at the ends of the interval."""
-        signed = _signed(at, exposure, found)
-        best = minimize_scalar(lambda one: -log_expit(one * signed).sum(), bounds=(0.0, steepest), method="bounded")
-        return -float(best.fun) - (top - _DROP)
-
-    low, high = (_end(above, value, side) for side in (-1.0, 1.0))
-    return value, low, high, f"{int(found.sum())} of {len(found)} were found"
-
-
-def _signed(at: float, exposure: Exposures, found: Found) -> Exposures:
-    """How far each exposure is on its own side of a threshold."""
-    return np.asarray(np.where(found, 1.0, -1.0) * (exposure - at))
-
-
-def _end(above: Callable[[float], float], value: float, side: float) -> float:
-    """Where the likelihood falls to the least on one side of the value; nan where it does not."""
-    reach = 1.0
-    while above(value + side * reach) > 0:
-        reach *= 2
-        if reach > FARTHEST:
-            return math.nan
-    return value + side * float(brentq(lambda off: above(value + side * off), 0.0, reach))
+    return (-float(fitted.intercept_[0]) / slope, "") if slope > 0 else (math.nan, _DOWN)
