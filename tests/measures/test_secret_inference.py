@@ -91,7 +91,7 @@ def test_without_models_to_compare_with_nothing_is_said():
     own, others, repetitions, document, member, pair = secrets(np.random.default_rng(4))
     found = secret_inference(own, others, repetitions, document, np.ones_like(member), pair)
     assert np.isnan(found.value)
-    assert found.reason.startswith("no model was trained on a secret while two others")
+    assert found.reason.startswith("no model was trained on a secret with other candidates while two others")
     assert np.isnan(secret_inference_median(own, others, repetitions, document, np.ones_like(member), pair).value)
 
 
@@ -105,6 +105,31 @@ def test_the_median_lies_between_order_statistics_that_cover():
 def test_candidates_of_one_are_refused():
     with pytest.raises(BadInput, match="'candidates' argument of secret_inference must be at least 2"):
         secret_inference(*secrets(np.random.default_rng(5)), candidates=1)
+
+
+def test_chance_counts_the_candidates_that_there_are():
+    """Spaces of 10 in an array that is 50 wide: of models that know nothing one in 10 is first."""
+    own, others, *rest = secrets(np.random.default_rng(7))
+    others[:, :, 9:] = np.nan
+    found = secret_inference(own, others, *rest)
+    assert found.note.startswith("among 10 candidates; of models that never saw it 0.")
+    assert found.note.endswith(", where 1 in 10 is chance")
+    assert secret_inference_heldout(own, others, *rest).note == "among 10 candidates, where 1 in 10 is chance"
+    others[:, :20, 4:] = np.nan
+    found = secret_inference_heldout(own, others, *rest)
+    assert found.note == "among 5 to 10 candidates, where 0.150 is chance"  # half of them 1 in 5, half 1 in 10
+    assert found.low < 0.15 < found.high
+    assert secret_inference_median(own, others, *rest).note == "among 5 to 10 candidates"
+
+
+def test_a_secret_without_other_candidates_is_first_of_nothing():
+    own, others, *rest = secrets(np.random.default_rng(8), gain=12.0)
+    others[:, :10] = np.nan
+    assert secret_inference(own, others, *rest).examples == 30
+    for measure in (secret_inference, secret_inference_heldout, secret_inference_median):
+        nothing = measure(own, np.full_like(others, np.nan), *rest)
+        assert np.isnan(nothing.value)
+        assert "with other candidates" in nothing.reason
 
 
 @pytest.mark.slow

@@ -66,10 +66,10 @@ def secret_inference(
         score[k, r] = mean over models j without the secret of L[j, r] - L[k, r], L[k, r] the log-perplexity of
         candidate r, j neither k nor the other model of its pair; mean over secrets and models trained on them of
         1[the true secret has the highest score], a tie of m candidates counting 1 / m; the candidates are the true one
-        and others of its space
+        and others of its space, of which a small space has fewer than asked for
     Undefined:
-        nan where no model was trained on a secret while two others were not; the error is nan with fewer than 3
-        secrets.
+        nan where no model was trained on a secret while two others were not, or no such secret has other candidates;
+        the error is nan with fewer than 3 secrets.
 
     Example:
         >>> own = np.array([[2.0], [9.0], [9.0], [2.0], [9.0], [9.0]])
@@ -81,7 +81,7 @@ def secret_inference(
         The authors' code takes the perplexity of a whole text by token, which long candidates win, and loses candidates
         of equal perplexity. Here the tokens of the secret alone count, and what models without the secret say of a
         candidate is taken off. Candidates are drawn from the space of the secret: nobody else's secret is among them.
-        The same of models without the secret, `secret_inference[heldout]`, is 1 / R where all is right.
+        The same of models without the secret, `secret_inference[heldout]`, is the mean of 1 / R where all is right.
     """
     both = sides(repetitions, document, member)
     return _told(log_perplexity, reference_log_perplexity, both, pair, candidates)
@@ -98,7 +98,7 @@ def secret_inference_heldout(
     *,
     candidates: int = CANDIDATES,
 ) -> Scalar:
-    r"""The same of models that were not trained on the secret: the level of chance, which must be 1 of the candidates.
+    r"""The same of models that were not trained on the secret: the level of chance, 1 of the candidates.
 
     Formula:
         as `secret_inference`, with k a model without the secret; secrets that were never planted count, too
@@ -114,7 +114,7 @@ def secret_inference_heldout(
     """
     both = sides(repetitions, document, member)
     games = _games(log_perplexity, reference_log_perplexity, both, pair, candidates, side=0)
-    return mean_of_cells(games.first, pair, games.words, alone=True)
+    return mean_of_cells(games.first, pair, f"{games.words}, {games.chance}", alone=True)
 
 
 @measure(
@@ -156,7 +156,7 @@ def secret_inference_median(
     each = np.where(known, games.before, 0.0).sum(0)[counted] / known.sum(0)[counted]
     value = float(np.median(each)) if counted.any() else float("nan")
     low, high = _around_median(np.sort(each))
-    rank = 1 + (games.candidates - 1) * (1 - value)
+    ranked = "".join(f"a median rank of {1 + (size - 1) * (1 - value):.1f} of {size:.0f}" for size in games.sizes)
     return Scalar(
         value=value,
         stderr=float("nan"),
@@ -165,7 +165,7 @@ def secret_inference_median(
         models=len(pair),
         examples=int(counted.sum()),
         reason="" if counted.any() else _FEW,
-        note=f"a median rank of {rank:.1f} of {games.candidates}",
+        note=ranked if len(games.sizes) == 1 else games.words,
         varies_over="examples",
     )
 
@@ -253,7 +253,7 @@ def secret_inference_found(
 
 
 _UNSEARCHED: Final = "no model was trained on a secret that was searched for"
-_FEW: Final = "no model was trained on a secret while two others, of other pairs, were not"
+_FEW: Final = "no model was trained on a secret with other candidates while two others, of other pairs, were not"
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,11 +262,25 @@ class _Games:
 
     first: Cells
     before: Cells
-    candidates: int
+    candidates: Cells
+
+    @property
+    def sizes(self) -> Float[np.ndarray, " size"]:
+        """Among how many candidates the true ones stand, each number once."""
+        return np.unique(self.candidates[~np.isnan(self.candidates)])
 
     @property
     def words(self) -> str:
-        return f"among {self.candidates} candidates"
+        if len(self.sizes) > 1:
+            return f"among {self.sizes[0]:.0f} to {self.sizes[-1]:.0f} candidates"
+        return "".join(f"among {size:.0f} candidates" for size in self.sizes)
+
+    @property
+    def chance(self) -> str:
+        """How often the true one is first by chance: spaces smaller than asked for make it easier."""
+        if len(self.sizes) > 1:
+            return f"where {np.nanmean(1 / self.candidates):.3f} is chance"
+        return "".join(f"where 1 in {size:.0f} is chance" for size in self.sizes)
 
 
 def _games(
@@ -286,26 +300,27 @@ def _games(
         )
     asked = np.concatenate([own[..., None], others[..., : candidates - 1]], axis=2).astype(np.float64)
     trained, without = both
-    first, before = np.full(own.shape, np.nan), np.full(own.shape, np.nan)
+    first, before, among = (np.full(own.shape, np.nan) for _ in range(3))
     for target, gone in enumerate(left_out(pair)):
         usual = np.where(without[..., None], asked, 0.0)
         number = without.sum(0) - without[gone].sum(0)
         expected = (usual.sum(0) - usual[gone].sum(0)) / np.where(number > 1, number, np.nan)[:, None]
         known, score = (trained if side else without)[target], expected - asked[target]
-        known = known & np.isfinite(score[:, 0])
         above, tied = ((beside(score[:, 1:], score[:, :1])).sum(1) for beside in (np.greater, np.equal))
         real = (~np.isnan(score[:, 1:])).sum(1)
+        known = known & np.isfinite(score[:, 0]) & (real > 0)
         first[target, known] = ((above == 0) / (1.0 + tied))[known]
         before[target, known] = (1 - (above + tied / 2) / np.maximum(real, 1))[known]
-    return _Games(first, before, asked.shape[2])
+        among[target, known] = 1.0 + real[known]
+    return _Games(first, before, among)
 
 
 def _told(own: LogPerplexity, others: References, both: Sides, pair: Pair, candidates: int) -> Scalar:
     """How often the true one is first, with the null in the note."""
-    games = _games(own, others, both, pair, candidates, side=1)
-    chance = mean_of_cells(_games(own, others, both, pair, candidates, side=0).first, pair, alone=True)
-    note = f"{games.words}; of models that never saw it {chance.value:.3f}, where 1 in {games.candidates} is chance"
-    return mean_of_cells(games.first, pair, note)
+    games, null = (_games(own, others, both, pair, candidates, side=side) for side in (1, 0))
+    unseen = mean_of_cells(null.first, pair, alone=True)
+    said = f"of models that never saw it {unseen.value:.3f}, {null.chance}" if not unseen.reason else games.chance
+    return mean_of_cells(games.first, pair, f"{games.words}; {said}")
 
 
 def sides(repetitions: Repetitions, document: Document, member: Member) -> Sides:
