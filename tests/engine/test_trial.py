@@ -92,3 +92,41 @@ def test_a_trial_leaves_what_is_trained_afterwards_as_it_is(tmp_path, name):
 
 def test_two_networks_that_teach_each_other_are_tried(tmp_path):
     check_network(job(tmp_path, CoTeaching(recipe=recipe(MLP(hidden=(4,))), noise_rate=0.2)))
+
+
+class Writing(torch.nn.Linear):
+    """A linear layer before which something is done to the inputs, in training, in evaluation, or in both."""
+
+    def __init__(self, write, modes=(True, False)):
+        super().__init__(6, 3)
+        self.write, self.modes = write, modes
+
+    def forward(self, inputs):
+        if self.training in self.modes:
+            self.write(inputs)
+        return super().forward(inputs)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda: Writing(lambda x: x.sub_(1.0)),
+        lambda: Writing(lambda x: x.sub_(1.0), (True,)),
+        lambda: Writing(lambda x: x.sub_(1.0), (False,)),
+        lambda: Writing(lambda x: x.clamp_(-1e9, 1e9)),
+        lambda: Writing(lambda x: x.data.mul_(0.5), (False,)),
+        lambda: torch.nn.Sequential(torch.nn.LeakyReLU(inplace=True), torch.nn.Linear(6, 3)),
+    ],
+    ids=["both", "training", "evaluation", "what is there already", "past torch", "a layer"],
+)
+def test_whoever_writes_to_inputs_is_refused_and_the_data_stay(tmp_path, network):
+    given = job(tmp_path, recipe(Network(network)))
+    before = given.data.inputs.copy()
+    with pytest.raises(BadInput, match="changes the inputs that it is given"):
+        check_network(given)
+    assert (given.data.inputs == before).all()
+
+
+def test_whoever_writes_to_a_copy_is_not_refused(tmp_path):
+    inner = [torch.nn.Linear(6, 4), torch.nn.ReLU(inplace=True), torch.nn.Linear(4, 3)]
+    check_network(job(tmp_path, recipe(Network(lambda: torch.nn.Sequential(*inner)))))

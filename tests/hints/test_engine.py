@@ -324,6 +324,12 @@ ENGINE = (
         says="it happened in train",
         right=block_trained(raises=False),
     ),
+    Case(
+        name="inputs that are written to",
+        wrong=fitted(lambda layer, x: layer(x.sub_(1))),
+        says="x = x - 1",
+        right=fitted(lambda layer, x: layer(x - 1)),
+    ),
     Case(name="two outputs", wrong=fitted(outputs=2), says="nn.Linear(…, 3)", right=fitted(outputs=3)),
     Case(
         name="no device", wrong=lambda _: check_device("gpu"), says="cpu and cuda", right=lambda _: check_device("cpu")

@@ -27,7 +27,7 @@ from byrote.engine.looking import Looking
 from byrote.engine.many import Many
 from byrote.engine.one import One
 from byrote.engine.rehearsal import Rehearsal
-from byrote.engine.trial import try_step
+from byrote.engine.trial import Given, try_step
 from byrote.engine.unfit import first_line, unfit
 from byrote.errors import BadInput
 from byrote.evidence.finite import DIVERGED
@@ -72,7 +72,7 @@ class Labelled:
         return _labelled, (place_of(self.inputs) or self.inputs, self.targets, self.truth, self.trigger)
 
     def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Both as tensors on the device, without a copy on the CPU; nothing ever writes to them."""
+        """Both as tensors on the device, without a copy on the CPU; `check_network` refuses what writes to them."""
         # an axis of length one may have any stride, and torch takes some of them for another memory format: images of
         # one channel would be computed channels-last, which GroupNorm under vmap refuses
         plain = self.inputs.reshape(-1).reshape(self.inputs.shape)
@@ -464,8 +464,8 @@ def check_network(job: Job) -> None:
     """Send two examples through a fresh network and train one step, so that what does not fit is found beforehand.
 
     Raises:
-        BadInput: the network does not take the inputs, does not give one logit a class, a step fails, or a probe
-            cannot read it.
+        BadInput: the network does not take the inputs, writes to them, does not give one logit a class, a step fails,
+            or a probe cannot read it.
     """
     check_device(job.device)
     job.recipe.check(job.task)
@@ -482,8 +482,9 @@ def check_network(job: Job) -> None:
             f"The recipe's network cannot be built: {first_line(error)}",
             hint="byrote.Network(MyNet) calls MyNet() without arguments.",
         ) from error
+    given = Given(torch.from_numpy(np.array(inputs)).to(job.device))
     try:
-        logits = algorithm.predict(state, torch.from_numpy(np.array(inputs)).to(job.device))
+        logits = algorithm.predict(state, given.tried)
     except BadInput:
         raise
     except Exception as error:
@@ -496,6 +497,7 @@ def check_network(job: Job) -> None:
             f"The recipe's network must give {job.classes} {what}. Got {got}.",
             hint=f"end it with nn.Linear(…, {job.classes}).",
         )
+    given.refuse_written()
     device, size = torch.device(job.device), algorithm.batch_size
     batch = Labelled(inputs=job.data.inputs[:size], targets=job.data.targets[:size])
     try_step(algorithm, *batch.tensors(device))
