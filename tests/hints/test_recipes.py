@@ -22,7 +22,7 @@ from byrote.probes.decoding import Decoding
 from byrote.probes.kept_weights import keeping
 from byrote.probes.registry import made
 from byrote.recipes.checks import check_slots, check_task, check_text, refuse_mixing
-from byrote.recipes.guarantee import guarantee, multiplier_of
+from byrote.recipes.guarantee import epsilon_of, guarantee, multiplier_of
 from byrote.recipes.objectives.goldfish import Goldfish
 from byrote.recipes.private import ClipByExample, GaussianNoise, Poisson, private
 from followed import Case, each, follow, without
@@ -342,6 +342,12 @@ RECIPES = (
         wrong=built(byrote.Private, RECIPE, delta=2.0),
         says="leave it out",
         right=built(byrote.Private, RECIPE),
+    ),
+    Case(
+        name="little noise",
+        wrong=lambda _: epsilon_of(0.02, 0.05, 20, 1e-5),
+        says="noise=0.62",
+        right=lambda _: epsilon_of(0.62, 0.05, 20, 1e-5),
     ),
     Case(
         name="a tiny epsilon",

@@ -116,7 +116,25 @@ def test_a_training_without_an_accountant_says_so(monkeypatch):
     assert "byrote[privacy]" in said
 
 
-@pytest.mark.parametrize("epsilon", [0.001, float("inf")])
+@pytest.mark.parametrize("epsilon", [0.001, 101.0, float("inf")])
 def test_an_epsilon_that_no_accountant_tells_is_refused(epsilon):
-    with pytest.raises(BadInput, match=r"from 0\.1 on"):
+    with pytest.raises(BadInput, match=r"from 0\.1 to 100\."):
         multiplier_of(epsilon, rate=0.5, steps=2, delta=1e-5)
+
+
+@accounted
+@pytest.mark.parametrize("noise", [0.05, 0.12, 0.02])
+def test_noise_that_hides_nothing_is_refused_with_an_amount_that_hides(noise):
+    """At 0.05 the accountant's epsilon is infinite after 12 s, and at 0.12 and 0.02 it needs minutes and more."""
+    given = {**ONE, "epochs": 50}
+    with pytest.raises(BadInput, match=f"Noise of {noise} times the clipping norm hides no example") as refusal:
+        promised(Private(PLAIN, noise=noise, rate=0.05), **given)
+    enough = float(refusal.value.hint.partition("noise=")[2].partition(" ")[0])
+    assert 5.0 < promised(Private(PLAIN, noise=enough, rate=0.05), **given).epsilon < 8.0
+
+
+@accounted
+def test_little_noise_is_searched_no_further_than_the_accountant_goes():
+    found = multiplier_of(100.0, rate=1e-4, steps=1, delta=1e-3)
+    assert found == 0.1
+    assert epsilon_of(found, 1e-4, 1, 1e-3) < 99

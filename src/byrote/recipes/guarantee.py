@@ -20,10 +20,20 @@ from byrote.stats.privacy_bounds import epsilon_of_mu
 
 #: Below this epsilon the accountant's own error of 0.01 is too large a part of it.
 LEAST_EPSILON = 0.1
+#: Above this epsilon nothing is protected that is worth the accountant's time.
+MOST_EPSILON = 100.0
+#: With less noise, or a larger epsilon by moments, the accountant needs very long or finds no finite epsilon.
+LEAST_NOISE, MOST_BY_MOMENTS = 0.1, 1000.0
+#: The epsilon whose noise is named where there is too little.
+ENOUGH, MOST_NOISE = 8.0, 1000.0
 #: An epsilon that is asked for is met from below within this share of it.
 TOLERANCE = 0.01
-#: The search for noise takes about four steps.
-MOST_TRIES = 40
+#: The search for noise takes about four steps, each by up to this factor.
+MOST_TRIES, FARTHEST = 40, 1.5
+
+
+class NoAccountant(BadInput):
+    """Opacus, which tells an epsilon, is not installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +163,7 @@ def promised(
         return found
     try:
         epsilon = epsilon_of(found.multiplier, found.rate, found.steps, found.delta)
-    except BadInput as error:  # the training is private all the same, and nobody can say how much
+    except NoAccountant as error:  # the training is private all the same, and nobody can say how much
         return replace(found, lacks=f"{error.message[0].lower()}{error.message[1:].rstrip('.')}; {error.hint}")
     return replace(found, epsilon=epsilon, accountant=_accountant())
 
@@ -167,12 +177,32 @@ def epsilon_of(multiplier: float, rate: float, steps: int, delta: float) -> floa
     """An upper bound on the epsilon of so many Poisson steps, by the PRV accountant of opacus.
 
     Raises:
-        BadInput: opacus is not installed.
+        BadInput: the noise is too small to hide an example, or opacus is not installed.
 
     Source: Gopi et al. 2021, arXiv:2106.02848.
     """
     with _opacus():
-        return _accounted(multiplier, rate, steps, delta)
+        if multiplier >= LEAST_NOISE and _by_moments(multiplier, rate, steps, delta) <= MOST_BY_MOMENTS:
+            found = _accounted(multiplier, rate, steps, delta)
+            if math.isfinite(found):
+                return found
+        enough = LEAST_NOISE
+        while enough < MOST_NOISE and _by_moments(enough, rate, steps, delta) > ENOUGH:
+            enough *= 1.2
+    raise BadInput(
+        f"Noise of {multiplier:g} times the clipping norm hides no example in {steps} steps of rate {rate:.4g}.",
+        hint=f"noise={math.ceil(100 * enough) / 100:g} gives an epsilon of about {ENOUGH:g} there.",
+    )
+
+
+@lru_cache(maxsize=64)
+def _by_moments(multiplier: float, rate: float, steps: int, delta: float) -> float:
+    """A looser bound on the epsilon, which takes milliseconds whatever the noise is: Mironov 2017, arXiv:1702.07476."""
+    from opacus.accountants import RDPAccountant
+
+    made = RDPAccountant()
+    made.history = [(multiplier, rate, steps)]
+    return float(made.get_epsilon(delta=delta))
 
 
 @lru_cache(maxsize=64)
@@ -187,27 +217,30 @@ def _accounted(multiplier: float, rate: float, steps: int, delta: float) -> floa
 def multiplier_of(epsilon: float, rate: float, steps: int, delta: float) -> float:
     """Noise in multiples of the clipping norm whose epsilon is at most this one, and hardly below it.
 
+    It is never less than `LEAST_NOISE`, whose epsilon may be far below.
+
     The search begins where the central limit of many steps has it: Bu et al. 2020, arXiv:1911.11607, corollary 5.4.
 
     Raises:
-        BadInput: the epsilon is too small for the accountant, or opacus is not installed.
+        BadInput: the epsilon is too small or too large for the accountant, or opacus is not installed.
     """
-    if not LEAST_EPSILON <= epsilon < float("inf"):
+    if not LEAST_EPSILON <= epsilon <= MOST_EPSILON:
         raise BadInput(
-            f"An epsilon can be aimed at from {LEAST_EPSILON:g} on. Got {epsilon:g}.",
+            f"An epsilon can be aimed at from {LEAST_EPSILON:g} to {MOST_EPSILON:g}. Got {epsilon:g}.",
             hint="dp-sgd=8 is usual, dp-sgd=1 strict.",
         )
     mu = brentq(lambda mu: epsilon_of_mu(mu, delta) - epsilon, 1e-6, 100.0)
-    at = 1 / math.sqrt(math.log1p(mu**2 / (rate**2 * steps)))
+    at = max(LEAST_NOISE, 1 / math.sqrt(math.log1p(mu**2 / (rate**2 * steps))))
     aim, slope, before = math.log((1 - TOLERANCE / 2) * epsilon), -1.2, (0.0, 0.0)
     for tried in range(MOST_TRIES):
         found = epsilon_of(at, rate, steps, delta)
-        if (1 - TOLERANCE) * epsilon <= found <= epsilon:
+        if (1 - TOLERANCE) * epsilon <= found <= epsilon or (at == LEAST_NOISE and found <= epsilon):
             return at
         here = (math.log(at), math.log(found))
         if tried and here[0] != before[0]:
             slope = min(-0.1, (here[1] - before[1]) / (here[0] - before[0]))
-        at, before = math.exp(here[0] + (aim - here[1]) / slope), here
+        moved = min(max((aim - here[1]) / slope, -math.log(FARTHEST)), math.log(FARTHEST))
+        at, before = max(LEAST_NOISE, math.exp(here[0] + moved)), here
     raise ArithmeticError(f"no noise was found in {MOST_TRIES} tries whose epsilon is {epsilon:g}")
 
 
@@ -217,7 +250,7 @@ def _opacus() -> Iterator[None]:
     try:
         import opacus.accountants  # noqa: F401
     except ImportError as error:
-        raise BadInput(
+        raise NoAccountant(
             "No epsilon is given without an accountant, and opacus is not installed.",
             hint="pip install 'byrote[privacy]'.",
         ) from error
