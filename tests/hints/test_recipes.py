@@ -290,6 +290,12 @@ RECIPES = (
         right=built(byrote.NextToken, label_smoothing=0.1),
     ),
     Case(name="poisson", wrong=built(Poisson, rate=2.0), says="rate=0.05", right=built(Poisson, rate=0.05)),
+    Case(
+        name="no expected size",
+        wrong=built(Poisson, rate=0.5, expected=0.0),
+        says="leave it out",
+        right=built(Poisson, rate=0.5),
+    ),
     Case(name="clipped away", wrong=built(ClipByExample, 0.0), says="1.0", right=built(ClipByExample, 1.0)),
     Case(
         name="noise",

@@ -106,6 +106,19 @@ def test_is_the_slow_loop_one_by_one_and_stacked():
             torch.testing.assert_close(together[row][name], weight, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("members", "rate", "divisor"), [(22, 0.25, 5.5), (6, 0.05, 0.3), (20, 0.25, 5.0)])
+def test_the_sum_is_divided_by_the_rate_times_the_members_unrounded(members, rate, divisor):
+    slots = private(PLAIN, members=members, rate=rate, clip=0.4, multiplier=0.5)
+    assert bind(slots).normaliser == pytest.approx(divisor)
+    one = bind(slots)
+    state = one.begin(one.init(3), 1)
+    before = nn.utils.parameters_to_vector(state.network.parameters()).detach().clone()
+    quiet = replace(slots, gradient_transform=None)
+    bind(quiet).step(state, Batch(inputs=50 * INPUTS[:1], targets=TARGETS[:1], ids=torch.arange(1)))
+    moved = nn.utils.parameters_to_vector(state.network.parameters()).detach() - before
+    assert float(moved.norm()) == pytest.approx(0.3 * 0.4 / divisor, rel=1e-4)
+
+
 def test_without_noise_and_bound_it_is_the_plain_step():
     free = replace(PRIVATE, example_gradients=ClipByExample(1e9), gradient_transform=GaussianNoise(0.0))
     plain = replace(PRIVATE, example_gradients=None, gradient_transform=None)

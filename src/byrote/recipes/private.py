@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
@@ -19,7 +19,7 @@ from byrote.recipes.algorithm import Shape
 from byrote.recipes.batch import Batch
 from byrote.recipes.recipe import BoundRecipe, Recipe
 from byrote.recipes.samplers import Shuffle
-from byrote.recipes.slots import Rows, described
+from byrote.recipes.slots import ADDED, Rows, described
 
 #: Streams of a step: the coins of the examples, and the noise of the gradients.
 _COINS, _NOISE = 2**18, 2**19
@@ -32,16 +32,23 @@ class Poisson:
     """Each example joins each batch with probability `rate`, by a coin of its own; batches may be empty.
 
     An epoch has about 1 / rate steps, so that it shows each example once on average. The sum of a batch's gradients is
-    divided by the recipe's `batch_size`, which should be the expected size: the rate times the number of members.
+    divided by `expected`, which should be the expected size, the rate times the number of members; unless it is given,
+    by the recipe's `batch_size`.
     """
 
     rate: float
+    expected: float | None = field(default=None, metadata=ADDED)
 
     def __post_init__(self) -> None:
         if not 0 < self.rate <= 1:
             raise BadInput(
                 f"The 'rate' argument of Poisson must lie in (0, 1]. Got {self.rate}.",
                 hint="rate=0.05 shows a twentieth of the examples at a step.",
+            )
+        if self.expected is not None and not 0 < self.expected < math.inf:
+            raise BadInput(
+                f"The 'expected' argument of Poisson must be above 0 and finite. Got {self.expected}.",
+                hint="leave it out: the recipe's batch_size is taken.",
             )
 
     @property
@@ -148,10 +155,11 @@ def private(recipe: Recipe, *, members: int, rate: float, clip: float, multiplie
             f"The recipe changes gradients already, with {recipe.gradient_transform!r}.",
             hint="leave out gradient_transform: noise takes its place.",
         )
+    size, expected = max(1, round(rate * members)), rate * members
     return replace(
         recipe,
-        batch_size=max(1, round(rate * members)),
-        batches=Poisson(rate=rate),
+        batch_size=size,
+        batches=Poisson(rate=rate, expected=None if math.isclose(size, expected) else expected),
         example_gradients=ClipByExample(clip),
         gradient_transform=GaussianNoise(multiplier * clip),
     )

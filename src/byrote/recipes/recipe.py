@@ -233,7 +233,8 @@ class BoundRecipe:
     @property
     def normaliser(self) -> float | None:
         """What the sum of a batch's losses is divided by; None for the number of its rows."""
-        return None if self.recipe.batches is None else float(self.batch_size)
+        slot = self.recipe.batches
+        return None if slot is None else float(getattr(slot, "expected", None) or self.batch_size)
 
     @cached_property
     def extent(self) -> Extent | None:

@@ -164,7 +164,7 @@ class Batches(Protocol):
     """The rows of each step, where they are not an epoch's order cut into batches of one size.
 
     Models may be shown unequal numbers of rows at a step. The sum of their losses is divided by the recipe's
-    `batch_size`, however many rows there are.
+    `batch_size`, or the slot's number `expected` where it has one, however many rows there are.
     """
 
     @property
