@@ -74,7 +74,7 @@ def test_examples_that_were_chosen_by_a_run_s_own_scores_give_no_verdict(tmp_pat
 def test_every_run_is_a_point_with_its_name(runs):
     figure, table, words = shown(frontier(*runs))
     assert (type(figure), type(table), type(words)) == (Figure, TableBlock, Words)
-    assert [row[0] for row in figure.rows] == ["no change", "run 2", "run 3"]
+    assert [row[0] for row in figure.rows] == ["before", "better", "dull"]
     assert "dominated by better" in figure.title
     assert "<svg" in figure.svg
 

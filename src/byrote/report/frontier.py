@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -27,9 +27,9 @@ def points(table: Table) -> Figure:
     from matplotlib.figure import Figure as Canvas
 
     (across, x), (up, y) = table.figures.items()
-    names, verdicts = table.rows["change"], table.rows["verdict"]
+    names, verdicts = _labels(table), table.rows["verdict"]
     title = f"{up} against {across}: " + "; ".join(
-        f"{_label(at, names)} {decimal(a)} and {decimal(b)}, {verdicts[at]}"
+        f"{names[at]} {decimal(a)} and {decimal(b)}, {verdicts[at]}"
         for at, (a, b) in enumerate(zip(x, y, strict=True))
         if a is not None and b is not None
     )
@@ -48,7 +48,7 @@ def points(table: Table) -> Figure:
                 a.value, b.value, xerr=reach[0], yerr=reach[1], color=color, marker="o", mfc=inside, linewidth=1.2
             )
             axis.annotate(
-                _label(at, names),
+                names[at],
                 (a.value, b.value),
                 xytext=(6, 6),
                 textcoords="offset points",
@@ -64,12 +64,14 @@ def points(table: Table) -> Figure:
         title=title,
         columns=("change", across, up),
         rows=tuple(
-            (_label(at, names), *("–" if one is None else decimal(one) for one in pair))
+            (names[at], *("–" if one is None else decimal(one) for one in pair))
             for at, pair in enumerate(zip(x, y, strict=True))
         ),
         canvas=canvas,
     )
 
 
-def _label(at: int, names: Sequence[str]) -> str:
-    return names[at] if names[at] != "–" else "no change" if not at else f"run {at + 1}"
+def _labels(table: Table) -> tuple[str, ...]:
+    """The change that made each run, or its name where none did."""
+    pairs = zip(table.rows["change"], table.rows["run"], strict=True)
+    return tuple(name if change == "–" else change for change, name in pairs)
