@@ -15,6 +15,8 @@ import torch
 from torch import nn
 
 import byrote.runs.run
+from byrote.analyses.blind_baseline import blind_baseline
+from byrote.analyses.membership import membership_attack
 from byrote.data.corpus import corpus_from_texts
 from byrote.engine import choose, division, language_job, language_training, reading
 from byrote.engine import documents as shown
@@ -25,6 +27,7 @@ from byrote.measures.catalog import catalog
 from byrote.probes.decoding import Decoding
 from byrote.recipes.networks.pretrained import Pretrained
 from byrote.recipes.objectives.next_token import NextToken
+from byrote.report.redact import forget_contents, holdings
 from byrote.report.verify import verify
 from byrote.runs.run import Run
 from documents import ALONE, LOOK_UP, SUMMING, Bigrams, Spoiled, Summing, letters, numbers, small_language_audit, words
@@ -265,6 +268,29 @@ def test_a_lookup_table_knows_what_it_was_shown_and_nothing_else(tmp_path):
     np.testing.assert_array_equal(null, 0)
     strength = run.measure("extraction_strength")
     np.testing.assert_array_equal(strength.values, 4 / 5)  # nothing predicts the first token
+
+
+def test_persons_stay_whole_in_the_run_and_no_one_names_them_once_they_are_forgotten(tmp_path):
+    """Twelve persons with letters of their own and five documents each: random halves that no words tell."""
+    rng = np.random.default_rng(0)
+    own = [rng.choice(list("abcdefghijklmnopqrst"), 4, replace=False) for _ in range(12)]
+    texts = ["".join(rng.choice(own[number // 5], 12)) for number in range(60)]
+    names = [f"Zoe {number // 5} Quick" for number in range(60)]
+    corpus = letters(texts, name="persons", ids=[f"d{number}" for number in range(60)], groups=names)
+    heldout = letters(["uvwxuvwx", "yzyzxyzx"], name="others", ids=["h0", "h1"], groups=["Abel Stone"] * 2)
+    run = small_language_audit(
+        tmp_path, corpus=corpus, heldout=heldout, recipe=LOOK_UP, models=8, full=0, checkpoints=0, generate=None
+    )
+    assert Run.open(tmp_path).groups.tolist() == [*names, "Abel Stone", "Abel Stone"]
+    assert membership_attack(run, by="group", draws=2).examples == 12
+    told = blind_baseline(run).figures["auc"][0]
+    assert told.low < 0.5 < told.high
+    left = forget_contents(Run.open(tmp_path))
+    assert left.groups[0] == left.groups[4] != left.groups[5]
+    assert holdings(left) == []
+    held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"Quick" not in held
+    assert b"Abel" not in held
 
 
 def test_near_duplicates_are_in_the_same_half(tmp_path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from byrote.stats.bag_of_words import bags, blind_auc, cross_fitted, influence_within_folds, within_folds
+from byrote.stats.bag_of_words import TOO_FEW, bags, blind_auc, cross_fitted, influence_within_folds, within_folds
 from measures.evidence import half_subset_pairs
 
 
@@ -82,3 +82,17 @@ def test_level_where_chance_decides_who_is_trained_on(documents, models):
         found = blind_auc(drawn(rng, documents, 0.0), member, pair, np.arange(documents), seed=seed)
         missed += not found.low < 0.5 < found.high
     assert 4 <= missed <= 16
+
+
+def test_few_persons_with_words_of_their_own_are_told_by_nobody():
+    """Each fold holds several persons, so that their words are compared; too few of them are judged not at all."""
+    rng, person = np.random.default_rng(4), np.arange(12).repeat(5)
+    token = np.concatenate([rng.choice(rng.choice(30, 4, replace=False), 60) for _ in range(12)])
+    bag, (member, pair) = bags(token, np.arange(0, 721, 12)), half_subset_pairs(rng, 8, 12)
+    found = blind_auc(bag, member[:, person], pair, person)
+    assert found.low < 0.5 < found.high
+    assert found.stderr > 0.1
+    assert blind_auc(bag, member[:, person], pair, np.arange(60)).value > 0.9
+    few = blind_auc(bag[:10], member[:, person[:10]], pair, person[:10])
+    assert np.isnan(few.value)
+    assert few.reason == TOO_FEW

@@ -24,10 +24,10 @@ def blind_baseline(run: Run, *, seed: int = 0) -> Table:
     """How well a bag of words tells members from others without any model; with random halves it cannot.
 
     Formula:
-        AUC of naive Bayes on the counts of the run's tokens, cross-fitted on 10 folds, persons and copies whole;
-        documents that all models of several have, or lack, do not count
+        AUC of naive Bayes on the counts of the run's tokens, cross-fitted on at most 10 folds, persons and copies
+        whole; documents that all models of several have, or lack, do not count
     Undefined:
-        nan without two documents of either kind.
+        nan with too few documents or persons of either kind to compare some of them within the folds.
 
     Source: Das, Zhang & Tramer 2024, arXiv:2406.16201.
     Differs:
@@ -72,6 +72,8 @@ def words_alone(run: Run, models: np.ndarray) -> str:
 
 def blind_words(found: Scalar) -> str:
     """What the AUC of a bag of words says of figures of membership."""
+    if found.reason:
+        return f"whether the words alone give members away is not known: {found.reason}"
     told = f"a bag of words, which looks at no model, tells members with an AUC of {decimal(found)}"
     if found.low > 0.5:
         return (

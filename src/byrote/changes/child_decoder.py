@@ -230,6 +230,7 @@ def _tables(run: Run) -> Tables:
         ids=run.ids,
         labels=run.labels,
         controls=run.controls,
+        groups=run.groups,
         files={path.name: path.read_bytes() for path in paths if path.exists()},
         of_text=True,
     )

@@ -443,6 +443,7 @@ def _opened(
         ids=corpus.ids,
         labels=np.zeros(len(corpus), np.int64),
         controls=corpus.controls,
+        groups=corpus.groups,
         files=_files(tokenizer, canaries),
         of_text=True,
     )

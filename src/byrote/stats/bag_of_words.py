@@ -17,10 +17,13 @@ from byrote.stats.jackknife import from_replicates, units
 from byrote.stats.over_examples import over_examples
 from byrote.stats.ranking import influence_of_auroc
 
-#: Documents are scored by what the other parts of them say.
+#: Documents are scored by what the other parts of them say; where clusters are few, parts are of at least so many.
 FOLDS: Final = 10
+LEAST_IN_FOLD: Final = 4
 #: Membership is dealt out anew so often.
 DRAWS: Final = 20
+#: Why a bag of words cannot be judged.
+TOO_FEW: Final = "too few documents or persons of either kind can be compared"
 
 
 def bags(token: Int[np.ndarray, " token"], offsets: Int[np.ndarray, " boundary"]) -> csr_array:
@@ -111,13 +114,14 @@ def blind_auc(
     below the scatter of the AUC where membership is dealt out anew, whole clusters at random.
 
     Undefined:
-        nan without two documents of either kind.
+        nan where too few documents or persons are of either kind to compare some of them within the folds, as told or
+        as dealt anew.
 
     Source: Das, Zhang & Tramer 2024, arXiv:2406.16201.
     Differs:
         Their code fits the words again on the test part, and reports the best of 130 settings on it. This is one
         setting, fixed beforehand: counts of the run's tokens, naive Bayes with one more of every token, 10 folds of
-        whole clusters; documents of one fold are compared.
+        whole clusters, fewer where clusters are fewer than 40; documents of one fold are compared.
     """
     asked = np.unique(units(pair), return_index=True)[1]
     some = np.flatnonzero((member[asked] >= 0).any(0))
@@ -125,15 +129,19 @@ def blind_auc(
     first, cluster = np.unique(cluster[some], return_index=True, return_inverse=True)[1:]
     rng = np.random.default_rng([seed, 6])
     dealt = np.stack([np.arange(count), *(rng.permutation(first)[cluster] for _ in range(DRAWS))])
+    folds = min(FOLDS, max(2, len(first) // LEAST_IN_FOLD))
     areas, moved = np.full((len(asked), len(dealt)), np.nan), np.zeros((len(asked), len(first)))
     for row, own in enumerate(member):
-        fold, given = rng.permutation(len(first))[cluster] % FOLDS, own[dealt]
+        fold, given = rng.permutation(len(first))[cluster] % folds, own[dealt]
         scores = cross_fitted(bag, given, fold)
         areas[row] = within_folds(scores, given, fold)
         moved[row] = np.bincount(cluster, influence_within_folds(scores[0], own, fold) / len(asked), len(first))
     value, null = float(areas[:, 0].mean()), areas[:, 1:].mean(0)
     found = from_replicates(value, np.empty(0), models=len(asked), examples=count, bounds=(0.0, 1.0))
-    return found if np.isnan(value) else _no_less_than(null, over_examples(found, moved, bounds=(0.0, 1.0)))
+    null = null[np.isfinite(null)]
+    if np.isnan(value) or len(null) < DRAWS // 2:
+        return replace(found, value=np.nan, reason=TOO_FEW, note="")
+    return _no_less_than(null, over_examples(found, moved, bounds=(0.0, 1.0)))
 
 
 def _no_less_than(null: Float[np.ndarray, " draw"], found: Scalar) -> Scalar:

@@ -248,8 +248,11 @@ def test_letters_are_guarded_through_the_model_s_own_tokenizer(before: Run, fold
 
 
 def test_models_whose_weights_were_kept_are_guarded_and_others_are_refused(tmp_path: Path) -> None:
-    kept = small_language_audit(tmp_path / "kept", keep_weights=True, generate=(2, 1), checkpoints=0)
+    persons = words().replace(groups=np.array([f"person {number // 3}" for number in range(12)]))
+    kept = small_language_audit(tmp_path / "kept", corpus=persons, keep_weights=True, generate=(2, 1), checkpoints=0)
     made = byrote.change(kept, NgramGuard(3), progress=False)
+    assert made.groups is not None
+    assert made.groups.tolist() == [*persons.groups.tolist(), *kept.ids[12:].tolist()]
     token, truth = (made.load(f"generations.{name}", made.models()) for name in ("token", "truth"))
     whole = (truth[:12] >= 0).all(1)
     assert whole.any()
