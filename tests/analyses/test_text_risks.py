@@ -72,3 +72,15 @@ def test_the_verdict_is_about_the_range_of_the_null(high: float, says: str) -> N
 def test_a_run_of_no_texts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingEvidence, match="holds no texts that could be at risk"):
         text_risks(opened("classes", tmp_path))
+
+
+def test_documents_are_judged_where_a_person_is_trained_on_and_held_out(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    member = (np.arange(60) < 30).astype(np.int8)[None]
+    persons = [f"person {number % 4}" for number in range(60)]
+    run = attacked_texts(tmp_path, rng.normal(-30, 1, (1, 60)) + 4 * member, member, groups=persons)
+    table = text_risks(run)
+    assert [*table.rows["who"]][:2] == ["documents", "documents"]
+    (why,) = [note for note in table.notes if note.startswith("not tried: membership of persons")]
+    assert "trained on a part of a group" in why
+    assert not any("person 0" in note for note in table.notes)

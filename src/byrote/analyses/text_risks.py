@@ -90,8 +90,12 @@ def _membership(run: Run) -> tuple[list[_Risk], list[str]]:
     found, notes = list[_Risk](), list[str]()
     ways: tuple[By, ...] = ("example", "group") if run.groups is not None else ("example",)
     for by in ways:
-        attacked = membership_attack(run, by=by, draws=20)
         who = "documents" if by == "example" else "persons, or groups of documents"
+        try:
+            attacked = membership_attack(run, by=by, draws=20)
+        except (BadInput, MissingEvidence, TooFewModels) as error:
+            notes.append(f"not tried: membership of {who}: {error.message}")
+            continue
         access = "the text and the log-probability of its tokens" + (
             f", and {attacked.references} other models, trained alike" if attacked.references else ""
         )
@@ -104,9 +108,11 @@ def _membership(run: Run) -> tuple[list[_Risk], list[str]]:
 
 
 def _most_at_risk(attacked: AttackFigures, who: str) -> Iterator[str]:
-    """Of each axis the slice that is told best."""
+    """Of each axis the slice that is told best; no person is named."""
     best = []
     for axis, slices in attacked.slices.items():
+        if axis == "group":
+            continue
         areas = {name: figures["auc"] for name, figures in slices.items() if not np.isnan(figures["auc"].low)}
         if len(areas) > 1:
             name = max(areas, key=lambda one: areas[one].low)

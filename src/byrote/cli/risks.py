@@ -37,6 +37,7 @@ def attack(
     from byrote.analyses.catalog import find_analysis
     from byrote.analyses.groups import all_groups
     from byrote.analyses.membership import default_attack, membership_attack
+    from byrote.errors import BadInput
     from byrote.runs.run import Run
 
     run = Run.open(run_folder)
@@ -53,8 +54,12 @@ def attack(
     show(run, membership, found, {})
     if run.groups is None:
         return
-    with err.status(f"Attacking persons or documents with {key}…"):
-        found, risk = membership_attack(run, key, by="group"), None if run.of_text else all_groups(run)
+    try:
+        with err.status(f"Attacking persons or documents with {key}…"):
+            found, risk = membership_attack(run, key, by="group"), None if run.of_text else all_groups(run)
+    except BadInput as error:
+        say(f"Persons or documents are not judged as a whole. {error.message}")
+        return
     show(run, membership, found, {})
     if risk is not None:
         show(run, find_analysis("group_risk"), risk, {})
