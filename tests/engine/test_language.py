@@ -279,7 +279,7 @@ def test_persons_stay_whole_in_the_run_and_no_one_names_them_once_they_are_forgo
     corpus = letters(texts, name="persons", ids=[f"d{number}" for number in range(60)], groups=names)
     heldout = letters(["uvwxuvwx", "yzyzxyzx"], name="others", ids=["h0", "h1"], groups=["Abel Stone"] * 2)
     run = small_language_audit(
-        tmp_path, corpus=corpus, heldout=heldout, recipe=LOOK_UP, models=8, full=0, checkpoints=0, generate=None
+        tmp_path, corpus=corpus, heldout=heldout, recipe=LOOK_UP, models=4, full=0, checkpoints=0, generate=None
     )
     assert Run.open(tmp_path).groups.tolist() == [*names, "Abel Stone", "Abel Stone"]
     assert membership_attack(run, by="group", draws=2).examples == 12

@@ -74,7 +74,8 @@ def language_figures(before: Run, after: Run) -> tuple[list[LanguageFigure], lis
     common, first, second = np.intersect1d(
         np.array(sides[0].text, object), np.array(sides[1].text, object), return_indices=True
     )
-    if not len(common):
+    canaries = [*_of_canaries(before, after)]
+    if not len(common) and not canaries:
         raise BadInput(
             f"The runs {str(before.folder)!r} and {str(after.folder)!r} share no text.",
             hint="a card compares a run with what `byrote change` made of it; both need the same tokenizer.",
@@ -83,9 +84,9 @@ def language_figures(before: Run, after: Run) -> tuple[list[LanguageFigure], lis
     figures = [
         *_of_texts(sides, (first, second), models),
         *_of_speech(sides, (first, second), models),
-        *_of_canaries(before, after),
+        *canaries,
     ]
-    return figures, _notes(before, after, len(common))
+    return figures, [*_notes(before, after, len(common)), *_held_out_apart(sides)]
 
 
 def _of_texts(sides: list[Texts], rows: tuple[np.ndarray, np.ndarray], models: int) -> Iterator[LanguageFigure]:
@@ -298,6 +299,17 @@ def _notes(before: Run, after: Run, common: int) -> list[str]:
             f"epochs are {steps} steps, which alone makes it remember {remember}."
         )
     return notes
+
+
+def _held_out_apart(sides: list[Texts]) -> Iterator[str]:
+    """Whether the runs are judged on other held-out texts, as where a change was made of them, too."""
+    held = [{text for text, out in zip(side.text, side.held_out.tolist(), strict=True) if out} for side in sides]
+    if held[0] != held[1]:
+        yield (
+            f"Of {len(held[0])} different held-out texts of the first run {len(held[0] & held[1])} stand in the "
+            f"second, which has {len(held[1])}: each run's figures of membership are about its own, and the loss on "
+            "held-out texts is over those that stand in both."
+        )
 
 
 def _shown(run: Run) -> float:

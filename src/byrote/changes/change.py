@@ -58,7 +58,8 @@ class Change(Protocol):
     forget), `of_text` (language models can be changed by it), `any_target` (it takes targets as they are, whatever they
     say; other changes of data are about classes), `of_classes` (of models: examples must have one class each, or be
     documents), `usual` (what hints name as the first field, if its default is no such amount), `leaves_nothing_for`
-    (probes that find nothing to read in the changed documents).
+    (probes that find nothing to read in the changed documents), `of_heldout` (it rewrites texts by rules of their own,
+    so that it is made of the held-out documents, too: members would be told by the change otherwise).
     """
 
     stage: ClassVar[str]

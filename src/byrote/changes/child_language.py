@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from byrote.changes.forget import FORGET_SHARE, Forget, named, share_of
 from byrote.changes.names import names
 from byrote.data.canaries import FILE as CANARIES
 from byrote.data.canaries import read_canaries
-from byrote.data.corpus import Corpus
+from byrote.data.corpus import Corpus, held_out_twice
+from byrote.data.problems import counted
 from byrote.data.tokenizers import FILE as TOKENIZER
 from byrote.data.tokenizers import read_tokenizer
 from byrote.designs.design import Design
@@ -43,7 +45,8 @@ def change_language(
     """Train the run's language models again with something changed, and record the same evidence.
 
     Every model is trained on those of its documents that the changes leave. Tokenizer, seeds, context and held-out
-    documents stay. Canaries are counted anew, as a deduplication leaves one of each.
+    documents stay; a change that is `of_heldout` is made of these, too. Canaries are counted anew, as a
+    deduplication leaves one of each.
 
     Raises:
         BadInput: the run has no corpus or recipe at hand, a change is not one for language models, or the documents to
@@ -53,7 +56,7 @@ def change_language(
     for one in changes:
         refuse_unfit(one)
     assert run.corpus is not None, "a run with parts has its corpus"
-    trained, rows = len(corpus), np.arange(len(run.corpus))
+    rows = np.arange(len(run.corpus))
     ids = documents_to_forget(run, changes, forget, corpus)
     given = int(run.manifest.identity["seed"])
     seeds = [given if seed is None else seed, 2]
@@ -63,10 +66,13 @@ def change_language(
         )
         if one.stage == "dataset":
             corpus = one.apply(corpus, context)
+            if getattr(one, "of_heldout", False) and len(heldout):
+                heldout = one.apply(heldout, replace(context, dataset=heldout))
         elif one.stage == "recipe":
             recipe = one.apply(recipe, context)
     if not corpus.is_tokenized:  # its texts changed: all are cut anew, by the same tokenizer
         heldout = heldout.replace(texts=heldout.texts)
+    heldout, notes = _apart(corpus, heldout)
     if len(corpus) < FEWEST_DOCUMENTS:
         raise BadInput(
             f"The change {' + '.join(one.name for one in changes)!r} leaves {len(corpus)} documents, too few to train "
@@ -74,14 +80,14 @@ def change_language(
             hint=f"use a weaker change; at least {FEWEST_DOCUMENTS} documents must stay.",
         )
     row_of = {name: row for row, name in enumerate(run.corpus.ids.tolist())}
-    kept = np.array([*(row_of[name] for name in corpus.ids.tolist()), *rows[trained:].tolist()], np.int64)
+    kept = np.array([row_of[name] for name in [*corpus.ids.tolist(), *heldout.ids.tolist()]], np.int64)
     identity = run.manifest.identity
     files = [run.folder / CANARIES, run.folder / TOKENIZER]
     canaries, tokenizer = (None if not path.exists() else path for path in files)
     idle = {name for one in changes for name in getattr(one, "leaves_nothing_for", ())}
     planted = None if canaries is None else read_canaries(canaries)
     whole = corpus if not len(heldout) else corpus.joined(heldout, corpus.name)
-    design = run.design.restricted_to(kept) if len(corpus) != trained else run.design
+    design = run.design.restricted_to(kept) if len(kept) != len(rows) else run.design
     return audit_language(
         corpus,
         recipe,
@@ -103,6 +109,7 @@ def change_language(
         progress=progress,
         source=run.source or run.manifest.source,
         parent=parent_of(run, changes, forget, ids),
+        notes=notes,
         finish=_finishing(changes, whole, len(corpus), ids, seeds, design),
         executor=run.manifest.executor if {one.stage for one in changes} == {"model"} and seed is None else None,
     )
@@ -121,6 +128,15 @@ def parts_of(run: Run) -> tuple[Corpus, Corpus, Recipe]:
         )
     trained = np.arange(len(run.corpus)) < len(run.corpus) - int(run.manifest.dataset["heldout_documents"])
     return run.corpus.subset(trained), run.corpus.subset(~trained), run.recipe
+
+
+def _apart(corpus: Corpus, heldout: Corpus) -> tuple[Corpus, list[str]]:
+    """The held-out documents that, changed, are not the same as a training document; and how many others are."""
+    same = held_out_twice(corpus, heldout)
+    if not same.any():
+        return heldout, []
+    number = counted(int(same.sum()), "held-out document is", "held-out documents are")
+    return heldout.subset(~same), [f"{number} left out: the change made the same text of a training document."]
 
 
 def refuse_unfit(change: Change) -> None:

@@ -349,9 +349,8 @@ def refuse_overlap(train: Corpus, heldout: Corpus) -> None:
     """
     known = {_plain(text): document for document, text in zip(train.ids.tolist(), train.texts, strict=True)}
     both = [
-        (known[_plain(text)], document)
-        for document, text in zip(heldout.ids.tolist(), heldout.texts, strict=True)
-        if _plain(text) in known
+        (known[_plain(heldout.texts[row])], str(heldout.ids[row]))
+        for row in np.flatnonzero(held_out_twice(train, heldout)).tolist()
     ]
     if both:
         pairs = quoted(f"{one} = {other}" for one, other in both)
@@ -360,6 +359,17 @@ def refuse_overlap(train: Corpus, heldout: Corpus) -> None:
             f"{are} in the training corpus {train.name!r}, too: {pairs}.",
             hint="held-out documents must not have been trained on; remove them from one of the two files.",
         )
+
+
+def held_out_twice(train: Corpus, heldout: Corpus) -> Bool[np.ndarray, " document"]:
+    """Which held-out documents stand in the training corpus; white space aside.
+
+    Example:
+        >>> held_out_twice(corpus_from_texts(["one two"]), corpus_from_texts(["three", "one  two"])).tolist()
+        [False, True]
+    """
+    known = set(map(_plain, train.texts))
+    return np.array([_plain(text) in known for text in heldout.texts], bool)
 
 
 def _plain(text: str) -> str:

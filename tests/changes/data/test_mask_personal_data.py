@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import byrote
+from byrote.analyses.card_language import language_figures
 from byrote.changes.change import Context
 from byrote.changes.data.mask_personal_data import MaskPersonalData
 from byrote.changes.registry import parse_change
@@ -16,7 +17,7 @@ from byrote.errors import BadInput
 from byrote.recipes.optimizers import AdamW
 from byrote.recipes.recipe import Recipe
 from byrote.results import Scalar
-from documents import small_language_audit
+from documents import LOOK_UP, small_language_audit
 from small import blobs
 
 
@@ -83,3 +84,24 @@ def test_a_model_that_knows_its_texts_tells_their_numbers_until_they_are_masked(
     assert child.corpus is not None
     assert all("pays the room with [card] today" in text for text in child.corpus.texts[:24])
     assert not child.models_with("found_data")
+
+
+def test_held_out_documents_are_masked_too_and_one_that_is_then_known_is_left_out(tmp_path: Path) -> None:
+    cards = ["4000 0012 3456 7899", "4111 1111 1111 1111"]
+    texts = [f"the guest of room {room} pays with {cards[0]} now" for room in ("one", "two", "six", "ten")]
+    others = [f"the guest of room {room} pays with {cards[0]} now" for room in ("five", "nine", "four")]
+    run = small_language_audit(
+        tmp_path / "run",
+        corpus=corpus_from_texts(texts, ids=["a", "b", "c", "d"]),
+        heldout=corpus_from_texts([*others, texts[0].replace(*cards), "nothing to pay"], ids=[*"vwxyz"]),
+        recipe=LOOK_UP, models=1, length=64, checkpoints=0, generate=None,
+    )  # fmt: skip
+    child = byrote.change(run, MaskPersonalData(kinds=("card",)), workers=1, progress=False)
+    assert child.corpus is not None
+    assert child.ids.tolist() == ["a", "b", "c", "d", "v", "w", "x", "z"]
+    assert all("pays with [card] now" in text for text in child.corpus.texts[:-1])
+    assert child.design.member.tolist() == [[1, 1, 1, 1, 0, 0, 0, 0]]
+    assert any(note.startswith("1 held-out document is left out") for note in child.manifest.notes)
+    figures, notes = language_figures(run, child)
+    assert [one.name for one in figures] == ["loss on held-out texts"]
+    assert notes[-1].startswith("Of 5 different held-out texts of the first run 1 stand in the second, which has 4:")

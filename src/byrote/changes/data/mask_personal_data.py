@@ -15,6 +15,9 @@ from byrote.errors import BadInput
 class MaskPersonalData:
     """Put `[card]`, `[iban]`, `[email]` or `[phone]` where such data stand; documents, ids and members stay.
 
+    Held-out documents are masked alike, or `[card]` would tell a member. One that then is the same as a training
+    document is left out.
+
     Data of these `kinds` are looked for, and telephone numbers without a country in these `regions`. Which are found,
     and which are not, `byrote scan` tells of the corpus: what is not found stays. Planted canaries of these kinds are
     masked, too, so that their exposure on the card says how much was missed.
@@ -29,6 +32,7 @@ class MaskPersonalData:
     name: ClassVar[str] = "mask-personal-data"
     aimed: ClassVar[bool] = False
     of_text: ClassVar[bool] = True
+    of_heldout: ClassVar[bool] = True
     leaves_nothing_for: ClassVar[tuple[str, ...]] = ("found_data",)
 
     def __post_init__(self) -> None:
