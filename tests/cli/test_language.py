@@ -23,7 +23,7 @@ from byrote.report.language_summary import language_sentences
 from byrote.report.language_words import known_secrets
 from byrote.report.verify import verify
 from byrote.runs.run import Run
-from documents import small_language_audit
+from documents import LOOK_UP, small_language_audit, words
 from few_docs import few_docs
 
 pytest.importorskip("transformers", reason="the package transformers is not installed")
@@ -200,3 +200,18 @@ def test_the_audit_of_the_docs_as_a_person_runs_it(tmp_path, monkeypatch, capsys
         assert row in rows
     before, after = re.search(r"exposure of canaries that stood 64 times ([\d.]+)\D+([\d.]+)", rows).groups()
     assert float(before) > 7 > float(after), rows
+
+
+def test_an_attack_tells_of_documents_where_persons_stand_on_both_sides(tmp_path):
+    """Of the same persons some documents are trained on and others are held out."""
+    corpus, heldout = (
+        documents.replace(groups=np.array([f"p{number // 3}" for number in range(len(documents))]))
+        for documents in (words(), words(6, seed=1, name="others"))
+    )
+    small_language_audit(
+        tmp_path, corpus=corpus, heldout=heldout, recipe=LOOK_UP, models=1, checkpoints=0, generate=None
+    )
+    done = RUNNER.invoke(app, ["attack", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "Persons or documents are not judged as a whole." in done.output
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["attack-text_loss_attack.json"]
