@@ -99,6 +99,13 @@ def test_other_suspects_and_another_seed_have_a_folder_of_their_own(run: Run) ->
     assert other[1].startswith("fine-tuned-5-spectral_signature-0-")
 
 
+def test_an_empty_list_removes_nothing_and_is_not_tried(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LISTS, "issues", lambda run, seed: np.empty(0, np.int64))
+    found, refused = _suspects(run, "issues;random", 9, poisons_of(run), 0)
+    assert list(found) == ["random"]
+    assert refused == ["Not tried: issues. Its list is empty."]
+
+
 @pytest.mark.slow
 def test_what_is_left_of_the_attack_and_what_it_costs(run: Run) -> None:
     found = backdoor_defences(LAB, run, by="spectral_signature;random", expected=0.25, epochs=2)

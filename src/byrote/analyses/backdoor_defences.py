@@ -142,9 +142,14 @@ def _suspects(run: Run, by: str, count: int, poisons: np.ndarray, seed: int) -> 
     found, refused = dict[str, Suspects](), list[str]()
     for name in dict.fromkeys(word.strip() for word in by.split(";") if word.strip()):
         try:
-            found[name] = _of(run, name, count, poisons, seed)
+            suspects = _of(run, name, count, poisons, seed)
         except ByroteError as error:
             refused.append(f"Not tried: {name}. {error.message} {error.hint}")
+            continue
+        if len(suspects.rows):
+            found[name] = suspects
+        else:
+            refused.append(f"Not tried: {name}. Its list is empty.")
     if not found:
         raise BadInput(
             f"No defence of {by!r} can be tried. {' '.join(refused)}".strip(),
