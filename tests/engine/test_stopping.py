@@ -20,6 +20,7 @@ from byrote.engine.stopping import (
     worst_error,
 )
 from byrote.errors import BadInput
+from byrote.measures.label_memorization import label_memorization
 from byrote.measures.label_memorization_margin import label_memorization_margin
 from byrote.stats.intervals import agresti_caffo
 
@@ -186,6 +187,8 @@ def test_expected_errors_by_margins_are_those_that_come(pilot: int) -> None:
         came = percentile_error(by_margins(*margins(models, mean, rng)))
         expected = expected_error_by_margins(known, models, rng=np.random.default_rng(0))
         assert expected == pytest.approx(came, rel=0.15)
+        fresh, of = margins(models, mean, rng)
+        assert came < percentile_error(label_memorization(fresh > 0, of).stderr)
 
 
 def test_the_worst_error_by_margins_is_that_of_rates_of_one_half() -> None:

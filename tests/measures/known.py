@@ -37,6 +37,24 @@ class Known:
         ), member
 
 
+class TwoModes(Known):
+    """Examples whose margins have two modes, one right and one wrong, mixed by a share of each example and side."""
+
+    def __init__(self, right: tuple[float, float], wrong: tuple[float, float], examples: int = 400) -> None:
+        self.rng = np.random.default_rng(0)
+        self.modes = right, wrong
+        outside, gain = self.rng.random((2, examples))
+        self.share = np.stack([outside, outside + (1 - outside) * gain])
+        rate = self.share * norm.cdf(right[0] / right[1]) + (1 - self.share) * norm.cdf(wrong[0] / wrong[1])
+        self.truth = rate[1] - rate[0]
+
+    def ensemble(self, models: int) -> tuple[np.ndarray, np.ndarray]:
+        member, _ = half_subset_pairs(self.rng, models, len(self.truth))
+        right = self.rng.random(member.shape) < np.where(member == 1, self.share[1], self.share[0])
+        drawn = (self.rng.normal(*mode, member.shape) for mode in self.modes)
+        return np.where(right, *drawn), member
+
+
 def covered_by_stratum(known: Known, results: Sequence[PerExample]) -> list[float]:
     """The share of intervals that contain the truth, by stratum of true memorization."""
     covered = np.mean([(one.low <= known.truth) & (known.truth <= one.high) for one in results], axis=0)

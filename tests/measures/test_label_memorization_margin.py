@@ -8,7 +8,7 @@ from byrote.measures.label_memorization import label_memorization
 from byrote.measures.label_memorization_margin import label_memorization_margin
 from byrote.results import PerExample
 from measures.evidence import half_subset_pairs
-from measures.known import Known, covered_by_stratum
+from measures.known import Known, TwoModes, covered_by_stratum
 
 
 def by_margin(margin: np.ndarray, member: np.ndarray) -> PerExample:
@@ -87,6 +87,42 @@ def test_a_lookup_table_memorizes_all_and_a_constant_nothing() -> None:
 def test_intervals_cover_in_every_stratum_whether_margins_are_normal_or_not(models: int, tails: int | None) -> None:
     known = Known(tails)
     assert min(covered_by_stratum(known, [by_margin(*known.ensemble(models)) for _ in range(20)])) >= 0.93
+
+
+#: Margins of right and of wrong models: mean and spread.
+MODES = [((3.0, 0.5), (-3.0, 0.5)), ((5.0, 1.5), (-4.0, 2.0))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("models", [8, 16, 32])
+@pytest.mark.parametrize(("right", "wrong"), MODES)
+def test_intervals_cover_in_every_stratum_where_margins_have_two_modes(
+    models: int, right: tuple[float, float], wrong: tuple[float, float]
+) -> None:
+    known = TwoModes(right, wrong, 1500)
+    assert min(covered_by_stratum(known, [by_margin(*known.ensemble(models)) for _ in range(20)])) >= 0.93
+
+
+@pytest.mark.parametrize("models", [8, 32])
+@pytest.mark.parametrize(("right", "wrong"), MODES)
+def test_the_note_says_that_margins_have_two_modes(
+    models: int, right: tuple[float, float], wrong: tuple[float, float]
+) -> None:
+    margin, member = TwoModes(right, wrong).ensemble(models)
+    found = by_margin(margin, member)
+    assert found.note.startswith("margins are not normal here: they have two modes (right answers scatter 0.")
+    assert "intervals are at least as long as those of label_memorization" in found.note
+    by_counts = label_memorization(margin > 0, member)
+    assert (found.low <= by_counts.low).all()
+    assert (found.stderr >= by_counts.stderr).all()
+
+
+def test_a_single_example_is_not_surer_than_by_counts() -> None:
+    member = np.repeat([[1], [0]], 4, axis=0).astype(np.int8)
+    margin = np.where(member == 1, 4.0, -4.0) + np.tile([[0.1], [-0.1]], (4, 1))
+    found = by_margin(margin, member)
+    assert found.low[0] == pytest.approx(label_memorization(margin > 0, member).low[0])
+    assert "too few examples exclude two modes" in found.note
 
 
 def test_normal_margins_take_fewer_models() -> None:

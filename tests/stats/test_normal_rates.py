@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from byrote.stats.contrasts import weights
+from byrote.stats.contrasts import contrast_of_rates, weights
 from byrote.stats.normal_rates import LEAST_ERROR, normal_rates, score_and_rate
 
 
@@ -38,14 +38,16 @@ def test_the_formula_by_a_slow_loop() -> None:
         beside = norm.ppf(0.975) * max(found.error, LEAST_ERROR) * np.sqrt(q * (1 - q))
         down, up = p - norm.cdf(z - reach), norm.cdf(z + reach) - p
         assert found.value[0, side, i] == pytest.approx(p)
-        assert found.low[0, side, i] == pytest.approx(max(p - np.hypot(max(down, 0), beside), 0))
-        assert found.high[0, side, i] == pytest.approx(min(p + np.hypot(max(up, 0), beside), 1))
+        low, high = p - np.hypot(max(down, 0), beside), p + np.hypot(max(up, 0), beside)
+        right, least = (sides[side][:, i] > 0).sum(), 0.1 ** (1 / (n + 1))
+        assert found.low[0, side, i] == pytest.approx(max(min(low, least) if right == n else low, 0))
+        assert found.high[0, side, i] == pytest.approx(min(max(high, 1 - least) if right == 0 else high, 1))
 
 
 def test_a_difference_has_the_squared_distances_to_the_ends() -> None:
     rng = np.random.default_rng(1)
     count, mean, variance, above = cells([rng.normal(0, 1, (6, 3)), rng.normal(1, 1, (6, 3))])
-    found = normal_rates(count, mean, variance, above)
+    found = normal_rates(count, mean, variance, above, one_mode=True)
     value, interval = found.contrast(weights(count))
     down = np.sqrt((found.value[0, 1] - found.low[0, 1]) ** 2 + (found.high[0, 0] - found.value[0, 0]) ** 2)
     up = np.sqrt((found.high[0, 1] - found.value[0, 1]) ** 2 + (found.value[0, 0] - found.low[0, 0]) ** 2)
@@ -53,6 +55,20 @@ def test_a_difference_has_the_squared_distances_to_the_ends() -> None:
     np.testing.assert_allclose(interval.low, np.maximum(value - down, -1))
     np.testing.assert_allclose(interval.high, np.minimum(value + up, 1))
     np.testing.assert_allclose(interval.stderr, (down + up) / 2 / norm.ppf(0.975))
+
+
+def test_where_two_modes_are_not_excluded_no_interval_is_shorter_than_that_of_counts() -> None:
+    right, wrong = np.array([[2.9], [3.0], [3.1], [3.0]]), np.array([[-3.1], [-3.0], [-2.9], [-3.0]])
+    count, mean, variance, above = cells([wrong, right])
+    found = normal_rates(count, mean, variance, above)
+    assert not found.one_mode
+    _, interval = found.contrast(weights(count))
+    _, by_counts = contrast_of_rates(above, count)
+    assert interval.low[0] == pytest.approx(by_counts.low[0])
+    assert interval.low[0] == pytest.approx(0.245, abs=0.001)
+    assert interval.stderr[0] >= by_counts.stderr[0]
+    _, alone = normal_rates(count, mean, variance, above, one_mode=True).contrast(weights(count))
+    assert alone.low[0] == pytest.approx(1 - np.sqrt(2) * (1 - 0.1**0.2))  # the floor of either rate
 
 
 def test_strata_count_by_their_models() -> None:

@@ -90,9 +90,14 @@ def label_memorization_margin(
         The source counts right answers, `label_memorization`. How far the margins are from 0 tells more of a rate
         than how many are above, if they are normal: at a rate of one half as much as 1.57 times as many models.
         The measure checks itself: rates by this form are compared with those by counts, and what chance
-        does not explain is the error of the form. The note states it, and says where it is too large for
-        normal margins. Intervals contain it, so that they are not shorter than counts allow where margins are not
-        normal; they combine the intervals of the rates by Zou and Donner's method, and their length gives the error.
+        does not explain is the error of the form, which intervals contain. The note states it, and says where it is
+        too large for normal margins. Margins of two modes, one right and one wrong, give nearly the rates of counts,
+        but their counts scatter less at a given mean and spread. So the scatter is compared with that of normal
+        margins, and where two modes are seen, or too few examples are there to exclude them, no interval is shorter
+        than that of `label_memorization`. Where two modes are excluded over all examples, single examples may still
+        have them; so models that are all right, or all wrong, never give a rate surer than .1^(1/(n + 1)), or as far
+        from 0: nine in ten rates, drawn uniformly, that n right answers come from are above it. Intervals combine
+        those of the rates by Zou and Donner's method, and their length gives the error.
         On digits with wrong labels, against 512 other models, the error (root mean square) above .25 was .16 instead
         of .19 with 16 models, and .087 instead of .097 with 64; intervals covered .93 or better at every level.
     """
@@ -116,8 +121,14 @@ def label_memorization_margin(
 
 
 def _self_check(found: NormalRates, count: np.ndarray) -> str:
-    """What the form is worth here, in rates of one half."""
+    """What the form is worth here, in rates of one half, and whether margins have two modes."""
     off = f"rates by this form and by counts differ by {found.error / 2:.3f} beyond chance (root mean square at .5)"
+    at_least = "intervals are at least as long as those of label_memorization"
+    if found.scatter.two_modes:
+        share = f"right answers scatter {found.scatter.share:.2f} times as much as those of normal margins"
+        return f"margins are not normal here: they have two modes ({share}); {at_least}"
     if np.median(count.sum(0)) >= CHECKED_FROM and found.error > LEAST_ERROR:
         return f"margins are not normal here: {off}; label_memorization counts instead"
+    if not found.one_mode:
+        return f"margins are taken as normal; too few examples exclude two modes: {at_least}; {off}"
     return f"margins are taken as normal; {off}"

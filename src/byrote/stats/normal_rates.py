@@ -2,7 +2,9 @@
 
 Where values are normal, mean and spread tell more of a rate than counts do: at a rate of one half the variance is
 1.57 times smaller. Where they are not, the rate is off, however many values there are. That is the error of the form;
-it is measured against the counts, and intervals contain it.
+it is measured against the counts, and intervals contain it. Values that are all on one side of 0 tell nothing of a
+second mode on the other side: there no interval ends nearer than FLOOR says, and where two modes are not excluded,
+none is shorter than that of counts.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import ndtr, ndtri, stdtrit
 
-from byrote.stats.contrasts import Cells, contrast_of_intervals
+from byrote.stats.contrasts import Cells, contrast_of_intervals, contrast_of_rates
 from byrote.stats.intervals import UPPER, Interval
+from byrote.stats.normal_shape import Scatter, scatter_of_counts
 
 #: The middle variance of a cell's examples counts as so many values more of each example.
 PRIOR: Final = 4
 #: The error of the form is never taken as smaller, in standard deviations of one answer.
 LEAST_ERROR: Final = 0.09
+#: Of rates drawn uniformly whose n values are all above 0, this share is below FLOOR^(1/(n + 1)).
+FLOOR: Final = 0.1
 #: No score is taken as farther from 0, where no spread was seen at all.
 _FARTHEST: Final = 40.0
 _ROOT: Final = float(np.sqrt(2 * np.pi))
@@ -28,28 +33,48 @@ _ROOT: Final = float(np.sqrt(2 * np.pi))
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NormalRates:
-    """Rates and their 95 % intervals, and the error of the form in standard deviations of one answer."""
+    """Rates and their 95 % intervals, the error of the form in standard deviations of one answer, and what was seen.
+
+    `one_mode` says that values have one mode, so that intervals may be shorter than those of counts.
+    """
 
     value: Cells
     low: Cells
     high: Cells
     error: float
+    scatter: Scatter
+    count: Int[np.ndarray, "stratum side example"]
+    above: Cells
+    one_mode: bool
 
     def contrast(self, weight: Float[np.ndarray, "stratum example"]) -> tuple[np.ndarray, Interval]:
-        """Side 1 minus side 0, averaged over strata."""
-        return contrast_of_intervals(self.value, self.low, self.high, weight)
+        """Side 1 minus side 0, averaged over strata; where two modes are not excluded, joined with that of counts."""
+        value, found = contrast_of_intervals(self.value, self.low, self.high, weight)
+        if self.one_mode:
+            return value, found
+        _, other = contrast_of_rates(self.above, self.count)
+        ends = np.minimum(found.low, other.low), np.maximum(found.high, other.high)
+        return value, Interval(np.maximum(found.stderr, other.stderr), *ends)
 
 
 def normal_rates(
-    count: Int[np.ndarray, "stratum side example"], mean: Cells, variance: Cells, above: Cells
+    count: Int[np.ndarray, "stratum side example"],
+    mean: Cells,
+    variance: Cells,
+    above: Cells,
+    *,
+    one_mode: bool | None = None,
 ) -> NormalRates:
     """Rates by cell of values with these means and sample variances, of which so many were above 0.
+
+    Whether values have one mode is tested, see `scatter_of_counts`, unless it is said.
 
     Formula:
         as `rate_of`; the interval of the score has Student's quantile times sqrt(1/n + z^2 / 2(n - 1 + PRIOR)); the
         error of the form is t = sqrt(sum((above/n - p)^2 - e) / sum(p (1 - p))), e the square to be expected of
         normal values, and at least LEAST_ERROR; t sqrt(q (1 - q)), q = (n p + 1)/(n + 2), is added to either side as
-        an error of its own
+        an error of its own. Where all n values are above 0, an interval reaches down to FLOOR^(1/(n + 1)) at least,
+        and where none is, up to as far from 0
     Undefined:
         nan with fewer than 2 values.
 
@@ -68,8 +93,19 @@ def normal_rates(
     beside = float(ndtri(UPPER)) * max(error, LEAST_ERROR) * np.sqrt(rate * (1 - rate))
     below = np.hypot(np.maximum(value - ndtr(score - reach), 0.0), beside)
     beyond = np.hypot(np.maximum(ndtr(score + reach) - value, 0.0), beside)
+    least = FLOOR ** (1 / (count + 1))
+    low = np.where(above == count, np.minimum(value - below, least), value - below)
+    high = np.where(above == 0, np.maximum(value + beyond, 1 - least), value + beyond)
+    scatter = scatter_of_counts(count, mean, variance, above)
     return NormalRates(
-        value=value, low=np.maximum(value - below, 0.0), high=np.minimum(value + beyond, 1.0), error=error
+        value=value,
+        low=np.maximum(low, 0.0),
+        high=np.minimum(high, 1.0),
+        error=error,
+        scatter=scatter,
+        count=count,
+        above=above,
+        one_mode=scatter.one_mode if one_mode is None else one_mode,
     )
 
 
