@@ -71,5 +71,5 @@ def another_order(bench: Bench) -> Verdict:
         bench.train(data, design, name=name, checkpoints=1_000)
         for name, data in (("true", bench.dataset), ("shuffled", bench.shuffled(bench.dataset)))
     ]
-    models = np.intersect1d(*(run.models("full") for run in runs))
+    models = reduce(np.intersect1d, [run.models("full") for run in runs])
     return bench.verdict(lost(*map(learned, runs)))

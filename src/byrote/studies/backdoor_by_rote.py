@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import Final
 
 import numpy as np
@@ -54,7 +55,7 @@ def simulated(rng: np.random.Generator, units: int, more: float) -> Float[np.nda
 def backdoor_by_rote(bench: Bench) -> Verdict:
     """Plant few and many poisons, and train pairs of models on halves of the data."""
     runs = [_trained(bench, amount) for amount in (FEW / len(bench.dataset), MANY)]
-    units = np.intersect1d(*(whole_units(run, bench.units) for run in runs))
+    units = reduce(np.intersect1d, [whole_units(run, bench.units) for run in runs])
     return bench.verdict(less_by_rote(*(_memorized(run, units) for run in runs)))
 
 
