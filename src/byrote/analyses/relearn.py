@@ -177,7 +177,7 @@ def _table(unlearned: dict[str, Scores], retrained: dict[str, Scores], others: i
     names, examples = tuple(sets[0]), sets[0][AS_IT_IS].shape[1]
     spread = max(float(np.sqrt(sets[1][AS_IT_IS].var(0, ddof=1).mean())), 1e-12)
     gained = [[(each[name] - each[AS_IT_IS]).mean(1) / spread for name in names[1:]] for each in sets]
-    gains, p_values = zip(*(_gain(*pair, examples) for pair in zip(*gained, strict=True)), strict=True)
+    gains, p_values = zip(*(_gain(a, b, examples) for a, b in zip(*gained, strict=True)), strict=True)
     verdicts = [_verdict(gain, p_value) for gain, p_value in zip(gains, holm(np.array(p_values)).tolist(), strict=True)]
     both = [compared(sets[0][name], sets[1][name]) for name in names]
     nan = float("nan")

@@ -214,7 +214,7 @@ def expected_error_by_margins(margins: Margins, models: int, *, rng: np.random.G
     Formula:
         means are drawn for each example and side from N(m + b (mean - m), b s^2 / n), m being their mean over the
         examples, s^2 the variance as the measure takes it, and b the share of their variance that s^2 / n does not
-        explain; then models / 2 normal margins a side, and the errors taken. Margins of two modes get larger errors.
+        explain; then models / 2 normal margins a side, and the errors taken. Of margins with two modes it is too small.
     """
     count, mean, variance, _ = margins
     spread = np.stack([spreads(*of) for of in zip(count, variance, strict=True)])
