@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from byrote.changes.change import Context
-from byrote.changes.recipe.inner import changed
-from byrote.errors import BadInput
+from byrote.changes.recipe.inner import changed, network_with
 from byrote.recipes import dropout
 from byrote.recipes.recipe import Recipe
 
@@ -35,11 +34,6 @@ class HiddenDropout:
         return changed(stage, self._slots)
 
     def _slots(self, recipe: Recipe) -> dict[str, Any]:
-        network: Any = recipe.network
-        if "dropout" not in getattr(network, "__dataclass_fields__", {}):
-            raise BadInput(
-                f"The network {type(network).__name__} has no setting 'dropout'.",
-                hint="take byrote.MLP, byrote.SmallCNN or byrote.BagOfEmbeddings, or put byrote.Dropout into a network "
-                "of your own.",
-            )
-        return {"network": replace(network, dropout=self.p)}
+        kinds = "byrote.MLP, byrote.SmallCNN or byrote.BagOfEmbeddings"
+        instead = f"take {kinds}, or put byrote.Dropout into a network of your own."
+        return network_with(recipe, "dropout", self.p, lacks="setting 'dropout'", instead=instead)

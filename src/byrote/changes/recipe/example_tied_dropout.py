@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from byrote.changes.change import Context
-from byrote.changes.recipe.inner import changed
-from byrote.errors import BadInput
+from byrote.changes.recipe.inner import changed, network_with
 from byrote.recipes.dropout import ExampleTiedDropout as Layer
 from byrote.recipes.recipe import Recipe
 
@@ -38,10 +37,6 @@ class ExampleTiedDropout:
         return changed(stage, self._slots)
 
     def _slots(self, recipe: Recipe) -> dict[str, Any]:
-        network: Any = recipe.network
-        if "tied_dropout" not in getattr(network, "__dataclass_fields__", {}):
-            raise BadInput(
-                f"The network {type(network).__name__} has no example-tied dropout.",
-                hint="take byrote.MLP or byrote.SmallCNN, or put byrote.ExampleTiedDropout into a network of your own.",
-            )
-        return {"network": replace(network, tied_dropout=(self.fixed, self.memory))}
+        instead = "take byrote.MLP or byrote.SmallCNN, or put byrote.ExampleTiedDropout into a network of your own."
+        shares = (self.fixed, self.memory)
+        return network_with(recipe, "tied_dropout", shares, lacks="example-tied dropout", instead=instead)

@@ -72,3 +72,15 @@ def mixed_by(stage: Any, mixing: Mixing) -> Any:
         return {"mixing": mixing}
 
     return changed(stage, slots)
+
+
+def network_with(recipe: Recipe, setting: str, value: Any, *, lacks: str, instead: str) -> dict[str, Any]:
+    """The slot of the recipe's network with a setting that it must have.
+
+    Raises:
+        BadInput: it has no such setting.
+    """
+    network: Any = recipe.network
+    if setting not in getattr(network, "__dataclass_fields__", {}):
+        raise BadInput(f"The network {type(network).__name__} has no {lacks}.", hint=instead)
+    return {"network": replace(network, **{setting: value})}
