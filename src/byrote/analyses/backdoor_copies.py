@@ -84,7 +84,7 @@ def numbers(copies: str) -> list[int]:
     """The numbers of poisons, ascending.
 
     Raises:
-        BadInput: one is none, or not positive.
+        BadInput: there are none, or one of them is no whole number above 0.
     """
     words = [word.strip() for word in copies.split(";") if word.strip()]
     if not words or not all(word.isdecimal() and int(word) for word in words):

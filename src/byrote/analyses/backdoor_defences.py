@@ -1,4 +1,4 @@
-"""Defences against a backdoor: what is left of the attack once suspects are removed that nobody was told of."""
+"""Defences against a backdoor: suspects are found without knowing the poisons, and removed; what the attack keeps."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def secret_inference(
     Differs:
         The authors' code takes the perplexity of a whole text by token, which long candidates win, and loses candidates
         of equal perplexity. Here the tokens of the secret alone count, and what models without the secret say of a
-        candidate is taken off. Candidates are drawn from the space of the secret: nobody else's secret is among them.
+        candidate is subtracted. Candidates are drawn from the space of the secret, without the secrets of others.
         The same of models without the secret, `secret_inference[heldout]`, is the mean of 1 / R where all is right.
     """
     both = sides(repetitions, document, member)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import torch
@@ -217,8 +218,9 @@ def _trusted(
     first = {name: tensor[0] for name, tensor in (parts.weights | parts.buffers).items()}
     try:
         with torch.no_grad(), _evaluating(parts.skeleton):
-            call = lambda inputs: functional_call(parts.skeleton, first, (inputs,))  # noqa: E731
-            layers = layers_of(parts.skeleton, call, batch.inputs[0, :1], by_example)
+            layers = layers_of(
+                parts.skeleton, partial(functional_call, parts.skeleton, first), batch.inputs[0, :1], by_example
+            )
         found = _book(slots, parts, layers, few, remembered).norms()
     except (NoRule, RuntimeError):  # of a rule that does not fit a layer's settings, or of `vmap`
         return None

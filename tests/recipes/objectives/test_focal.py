@@ -19,7 +19,9 @@ def test_against_the_formula(gamma):
 
 
 def test_gamma_0_is_cross_entropy():
-    of = lambda objective: loss_of(objective, LOGITS, TARGETS)[0]  # noqa: E731
+    def of(objective):
+        return loss_of(objective, LOGITS, TARGETS)[0]
+
     torch.testing.assert_close(of(Focal(0.0)), of(CrossEntropy()))
 
 

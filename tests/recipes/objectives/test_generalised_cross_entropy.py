@@ -20,7 +20,9 @@ def test_against_the_formula(q):
 
 
 def test_its_limits_are_cross_entropy_and_half_the_absolute_error():
-    of = lambda objective: loss_of(objective, LOGITS, TARGETS)[0]  # noqa: E731
+    def of(objective):
+        return loss_of(objective, LOGITS, TARGETS)[0]
+
     torch.testing.assert_close(of(GeneralisedCrossEntropy(1e-9)), of(CrossEntropy()), rtol=1e-6, atol=0)
     torch.testing.assert_close(of(GeneralisedCrossEntropy(1.0)), of(MeanAbsoluteError()) / 2)
 

@@ -25,7 +25,9 @@ def test_against_the_formula():
 
 
 def test_its_parts_are_cross_entropy_and_the_absolute_error():
-    of = lambda objective: loss_of(objective, LOGITS, TARGETS)[0]  # noqa: E731
+    def of(objective):
+        return loss_of(objective, LOGITS, TARGETS)[0]
+
     torch.testing.assert_close(of(SymmetricCrossEntropy(1.0, 0.0)), of(CrossEntropy()))
     torch.testing.assert_close(of(SymmetricCrossEntropy(0.0, 1.0, floor=-2.0)), of(MeanAbsoluteError()))
 

@@ -1,4 +1,4 @@
-"""Mean absolute error of probabilities, which every label counts alike in."""
+"""Mean absolute error of probabilities."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class MeanAbsoluteError:
     """How far the probabilities are from the label, summed over classes; it learns slowly, also what is right.
 
     Formula:
-        loss = sum_k |[k is the label] - p_k| = 2 (1 - p), p the probability of the label
+        loss = sum over classes k of abs(1[k is the label] - p_k) = 2 (1 - p), p the probability of the label
 
     Source: Ghosh, Kumar & Sastry 2017, arXiv:1712.09482.
 
